@@ -1,0 +1,60 @@
+"""Gradient-flow analysis for PyTorch: record a model's gradients, read what they say.
+
+The names below are the public ones. They are imported on first use, so that a report can be made on a machine
+without torch and `gradflow --help` answers at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradflow import analysis, experiments, hooks, models, plots, theory
+    from gradflow.diagnosis import diagnose
+    from gradflow.experiments import compare
+    from gradflow.hooks import Recorder, record
+    from gradflow.recording import Recording
+    from gradflow.reporting import report
+    from gradflow.storage import load, save
+
+_HOME = {
+    "Recorder": "gradflow.hooks",
+    "Recording": "gradflow.recording",
+    "compare": "gradflow.experiments",
+    "diagnose": "gradflow.diagnosis",
+    "load": "gradflow.storage",
+    "record": "gradflow.hooks",
+    "report": "gradflow.reporting",
+    "save": "gradflow.storage",
+}
+_ROOMS = ("analysis", "experiments", "hooks", "models", "plots", "theory")
+
+__all__ = [
+    "Recorder",
+    "Recording",
+    "analysis",
+    "compare",
+    "diagnose",
+    "experiments",
+    "hooks",
+    "load",
+    "models",
+    "plots",
+    "record",
+    "report",
+    "save",
+    "theory",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    if name in _ROOMS:
+        return import_module(f"gradflow.{name}")
+    raise AttributeError(f"module 'gradflow' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,175 @@
+"""Gradients handed to a callback as they flow: the utilities that the recorder, too, is built on.
+
+Module backward hooks raise on in-place operations after a layer and can change the order in which gradients are
+added up. A forward hook that puts a hook on the output tensor does neither (pytorch issue 61519).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from gradflow.hooks.layers import select_layers
+
+GradientCallback = Callable[[str, Tensor], object]
+
+
+@contextmanager
+def on_output_gradients(
+    model: nn.Module, callback: GradientCallback, *, layers: str | Iterable[str] = "*"
+) -> Iterator[None]:
+    """Call `callback(layer, gradient)` with the loss gradient with respect to each layer's output.
+
+    The gradient arrives during `backward()`, last layer first, detached, in the shape of the output. A layer that is
+    called twice, or returns two tensors, makes two calls. What the callback returns is ignored, so gradients and
+    training stay as they are; to keep a gradient beyond the callback, clone it. On leaving the `with` block the
+    model has no hook of it left, also after an exception.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Any model.
+    callback : callable
+        Receives the layer's dotted name and the gradient.
+    layers : str or iterable of str
+        Shell patterns as in `select_layers`.
+
+    Raises
+    ------
+    ValueError
+        A pattern matches no layer.
+
+    Examples
+    --------
+    >>> model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
+    >>> shapes = {}
+    >>> with on_output_gradients(model, lambda layer, gradient: shapes.update({layer: tuple(gradient.shape)})):
+    ...     model(torch.ones(4, 2)).sum().backward()
+    >>> shapes
+    {'2': (4, 1), '1': (4, 3), '0': (4, 3)}
+    """
+    chosen = select_layers(model, layers)
+
+    def on_output(layer: str, output: Any) -> None:
+        for tensor in differentiable(output):
+            tensor.register_hook(_Forward(callback, layer))
+
+    handles = [module.register_forward_hook(OutputHook(on_output, name)) for name, module in chosen.items()]
+    try:
+        yield
+    finally:
+        remove(handles)
+
+
+@contextmanager
+def on_parameter_gradients(
+    model: nn.Module, callback: GradientCallback, *, layers: str | Iterable[str] = "*"
+) -> Iterator[None]:
+    """Call `callback(parameter, gradient)` with the loss gradient with respect to each parameter.
+
+    The gradient is that of the backward pass under way, all uses of the parameter summed: under gradient accumulation
+    one micro-batch, under data parallelism this process alone. For the gradient that the optimizer sees, read
+    `.grad` or use `gradflow.record`.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Any model.
+    callback : callable
+        Receives the parameter's dotted name (`fc.weight`) and the gradient, detached.
+    layers : str or iterable of str
+        Shell patterns for the layers whose own parameters count, as in `select_layers`.
+
+    Raises
+    ------
+    ValueError
+        A pattern matches no layer.
+
+    Examples
+    --------
+    >>> model = nn.Linear(2, 1)
+    >>> with on_parameter_gradients(model, lambda parameter, gradient: print(parameter, gradient.tolist())):
+    ...     model(torch.ones(4, 2)).sum().backward()
+    weight [[4.0, 4.0]]
+    bias [4.0]
+    """
+    modules = set(select_layers(model, layers).values())
+    names = {parameter: name for name, parameter in reversed(list(model.named_parameters(remove_duplicate=False)))}
+    owned = [parameter for module in modules for parameter in module.parameters(recurse=False)]
+    handles = [
+        parameter.register_hook(_Forward(callback, names[parameter]))
+        for parameter in dict.fromkeys(owned)
+        if parameter.requires_grad
+    ]
+    try:
+        yield
+    finally:
+        remove(handles)
+
+
+def differentiable(output: Any) -> list[Tensor]:
+    """Return the tensors in a layer's output that a gradient can reach, in order of nesting."""
+    return [tensor for tensor in tensors_in(output) if tensor.requires_grad]
+
+
+def tensors_in(output: Any) -> Iterator[Tensor]:
+    """Yield every tensor in a nest of tuples, lists, mappings and dataclasses."""
+    if isinstance(output, Tensor):
+        yield output
+    elif isinstance(output, (tuple, list)):
+        for item in output:
+            yield from tensors_in(item)
+    elif isinstance(output, Mapping):
+        for item in output.values():
+            yield from tensors_in(item)
+    elif is_dataclass(output) and not isinstance(output, type):
+        for field in fields(output):
+            yield from tensors_in(getattr(output, field.name, None))
+
+
+def remove(handles: Iterable[RemovableHandle]) -> None:
+    """Remove the hooks behind the handles; twice is as good as once."""
+    for handle in handles:
+        handle.remove()
+
+
+class OutputHook:
+    """Forward hook of one layer: `receive(key, output)` on calls made with grad enabled.
+
+    A copy of the model must not write into the original's recorder, and a closure could not be pickled: a copied or
+    unpickled hook does nothing.
+    """
+
+    def __init__(self, receive: Callable[..., None] | None, key: Any, owner: object = None) -> None:
+        self.receive = receive
+        self.key = key
+        self.owner = owner
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        """Pass the output on; inside functorch transforms tensors must not escape, so there nothing is passed."""
+        if self.receive is not None and torch.is_grad_enabled() and not _in_functorch():
+            self.receive(self.key, output)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (OutputHook, (None, None))
+
+
+def _in_functorch() -> bool:
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+
+class _Forward:
+    """Tensor hook that hands the gradient to a callback under a name."""
+
+    def __init__(self, callback: GradientCallback, name: str) -> None:
+        self.callback = callback
+        self.name = name
+
+    def __call__(self, gradient: Tensor) -> None:
+        self.callback(self.name, gradient.detach())

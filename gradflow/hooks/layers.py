@@ -1,0 +1,127 @@
+"""Which layers a model has: selection by name, what counts as weighted, depth and stage."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Any
+
+from torch import Tensor, nn
+
+ROOT = "(root)"
+
+
+def select_layers(
+    model: nn.Module, layers: str | Iterable[str] = "*", exclude: str | Iterable[str] = ()
+) -> dict[str, nn.Module]:
+    """Return the layers to record, by PyTorch's dotted name, in the model's own order.
+
+    A layer is a module without children, or one that owns parameters itself (as `nn.MultiheadAttention` does). A
+    container is chosen only by its exact name.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Not changed. A model that is a single layer is named "(root)".
+    layers, exclude : str or iterable of str
+        Shell patterns (`fc`, `layer1.*`, `*.conv[12]`), matched against dotted names, case-sensitive.
+
+    Raises
+    ------
+    ValueError
+        A pattern of `layers` matches nothing; the message gives the nearest names.
+
+    Examples
+    --------
+    >>> model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+    >>> list(select_layers(model, exclude="1"))
+    ['0', '2']
+    """
+    patterns = [layers] if isinstance(layers, str) else list(layers)
+    excluded = [exclude] if isinstance(exclude, str) else list(exclude)
+    modules = {name or ROOT: module for name, module in model.named_modules()}
+    chosen: dict[str, nn.Module] = {}
+    for pattern in patterns:
+        matching = {name for name, module in modules.items() if _is_match(name, module, pattern)}
+        if not matching:
+            nearest = difflib.get_close_matches(pattern, modules, n=3, cutoff=0.3) or list(modules)[:3]
+            raise ValueError(f"layers={pattern!r} matches no layer. Nearest names: {', '.join(nearest)}.")
+        chosen.update({name: modules[name] for name in matching})
+    return {
+        name: module
+        for name, module in modules.items()
+        if name in chosen and not any(fnmatchcase(name, pattern) for pattern in excluded)
+    }
+
+
+def _is_match(name: str, module: nn.Module, pattern: str) -> bool:
+    return name == pattern or (is_layer(module) and fnmatchcase(name, pattern))
+
+
+def is_layer(module: nn.Module) -> bool:
+    """Whether the module is a layer: it has no children, or parameters of its own."""
+    return next(module.children(), None) is None or next(module.parameters(recurse=False), None) is not None
+
+
+def is_weighted(module: nn.Module) -> bool:
+    """Whether papers count the module as a layer: it owns a weight of two or more dimensions and is no norm.
+
+    This is the count behind "ResNet-50" or "VGG-16": convolutions and fully connected layers.
+    """
+    if "Norm" in type(module).__name__:
+        return False
+    return any(parameter.dim() >= 2 for parameter in module.parameters(recurse=False))
+
+
+def stage_key(module: nn.Module, output: Tensor) -> tuple[int, ...]:
+    """Return what stays the same along a stage: the feature map's size, or the width of a fully connected layer.
+
+    Convolutions put channels second, (batch, channels, ...); linear layers put features last, (batch, ..., features).
+    """
+    if isinstance(module, nn.modules.conv._ConvNd):
+        return tuple(output.shape[2:])
+    return tuple(output.shape[1:-1]) if output.dim() > 2 else tuple(output.shape[1:])
+
+
+class GraphDepth:
+    """Longest chain of weighted layers behind a tensor, read off the autograd graph while it is built.
+
+    Projection shortcuts lie beside a longer chain and so do not count: the rule of He et al. 2015, by which a basic
+    ResNet of b blocks has 2 b + 2 layers and a bottleneck one 3 b + 2. Every graph node is visited once; `clear`
+    lets go of the graph.
+    """
+
+    def __init__(self) -> None:
+        self._depths: dict[Any, int] = {}
+
+    def of(self, output: Tensor, *, weighted: bool) -> int | None:
+        """Return the depth of a layer's output, or None if it has no graph."""
+        node = output.grad_fn
+        if node is None:
+            return None
+        depth = self._behind(node) + int(weighted)
+        self._depths[node] = max(depth, self._depths.get(node, 0))
+        return depth
+
+    def clear(self) -> None:
+        """Forget every node seen."""
+        self._depths.clear()
+
+    def _behind(self, root: Any) -> int:
+        """Return the largest depth that is marked on any path behind the node (depth first, without recursion)."""
+        known = self._depths
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            if node in known:
+                stack.pop()
+                continue
+            parents = [parent for parent, _ in node.next_functions if parent is not None]
+            waiting = [parent for parent in parents if parent not in known]
+            if waiting:
+                stack.extend(waiting)
+            else:
+                known[node] = max((known[parent] for parent in parents), default=0)
+                stack.pop()
+        return known[root]

@@ -1,0 +1,105 @@
+"""L2 norms that stay right at any magnitude, at close to the price of a float32 norm.
+
+A float32 sum of squares returns 0.0 for a hundred entries of 1e-25, and adding up more than some thousand equal
+entries in float32 drifts by 1e-5. On the CPU the sum runs in float32 over blocks and in float64 across them, and is
+redone in float64 where the squares left float32's range. On an accelerator, where looking at a value would
+synchronise, the sum runs in float64.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+Scalar = float | Tensor  # a float on the CPU; a 0-d tensor on an accelerator, so that nothing waits for it
+
+BLOCK = 1024  # equal entries: 4e-7 off at 1024 a block, 2e-6 at 4096, 1e-5 at 65536
+SMALL = 8192  # below this a float64 norm is as quick as blocks
+# A square under float32's smallest normal number (1e-38) loses digits. If the mean square exceeds it by 1e8, all such
+# entries together weigh under 1e-8 of the sum.
+SAFE_RMS = 1e-15
+
+
+def l2_norm(tensor: Tensor) -> Scalar:
+    """Return the L2 norm of all entries, good to 1e-6 relative at any magnitude that the tensor's dtype holds.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        Any shape, floating or complex, dense or sparse. Not changed.
+
+    Returns
+    -------
+    float or Tensor
+        A float for a tensor on the CPU. On another device a 0-d tensor there, without synchronising. NaN and inf
+        entries give NaN and inf; an empty tensor gives 0.0.
+
+    Examples
+    --------
+    >>> l2_norm(torch.full((100,), 1e-25))
+    1.0000000195414814e-24
+    """
+    values = _dense_real(tensor.detach())
+    if values.device.type != "cpu":
+        return _on_device(values)
+    if values.numel() <= SMALL:
+        return _in_float64(values)
+    if values.dtype == torch.float64:
+        return _in_float64(values)
+    return _in_blocks(values)
+
+
+def count_nonfinite(tensor: Tensor, norm: Scalar) -> int:
+    """Return how many entries are NaN or inf, given the tensor's norm; -1 where looking would synchronise."""
+    if isinstance(norm, Tensor):
+        return -1
+    if math.isfinite(norm):
+        return 0
+    values = _dense_real(tensor.detach())
+    return int(values.numel() - torch.isfinite(values).sum().item())
+
+
+def _dense_real(tensor: Tensor) -> Tensor:
+    """Return the entries that make up the norm, as a dense real tensor."""
+    if tensor.layout is torch.sparse_coo:
+        tensor = tensor.coalesce().values()
+    elif tensor.layout is not torch.strided:
+        tensor = tensor.to_sparse_coo().coalesce().values()
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+
+
+def _on_device(values: Tensor) -> Tensor:
+    """Norm without a branch on any value; float64 accumulation where the device has it."""
+    if values.numel() == 0:
+        return values.new_zeros((), dtype=torch.float32)
+    if values.dtype == torch.float64 or values.device.type == "mps":
+        return _scaled(values)
+    return torch.linalg.vector_norm(values, dtype=torch.float64)
+
+
+def _scaled(values: Tensor) -> Tensor:
+    """Norm of values divided by their largest magnitude: right where squares overflow the widest type at hand."""
+    largest = torch.linalg.vector_norm(values, math.inf)
+    scale = torch.where(torch.isfinite(largest) & (largest > 0), largest, torch.ones_like(largest))
+    return torch.linalg.vector_norm(values / scale) * scale
+
+
+def _in_float64(values: Tensor) -> float:
+    norm = torch.linalg.vector_norm(values, dtype=torch.float64).item()
+    if values.dtype == torch.float64 and not 1e-140 < norm < 1e150 and values.numel():
+        norm = _scaled(values).item()  # the squares of float64 gradients can leave float64's range
+    return norm
+
+
+def _in_blocks(values: Tensor) -> float:
+    if not values.is_floating_point() or values.dtype in (torch.float16, torch.bfloat16):
+        values = values.float()
+    flat = values.reshape(-1)
+    n_whole = flat.numel() - flat.numel() % BLOCK
+    norms = torch.linalg.vector_norm(flat[:n_whole].view(-1, BLOCK), dim=1)
+    norm = math.hypot(_in_float64(norms), _in_float64(flat[n_whole:]))
+    if norm >= SAFE_RMS * math.sqrt(flat.numel()) and math.isfinite(norm):
+        return norm
+    return _in_float64(flat)

@@ -1,0 +1,195 @@
+"""Recording: what was measured while a model trained, as tables with named columns, types and units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+
+class Column(NamedTuple):
+    """One column of a table: its NumPy type (or "str"), its unit and what it says."""
+
+    dtype: str
+    unit: str
+    meaning: str
+
+
+STEP_COLUMNS: Mapping[str, Column] = MappingProxyType(
+    {
+        "step": Column("int64", "updates", "optimizer updates (earlier step() calls) made before this one"),
+        "loss": Column("float64", "", "loss of this step's batch"),
+        "batch_error": Column("float64", "fraction", "share of this step's batch classified wrongly"),
+        "train_error": Column("float64", "fraction", "share of the whole training set classified wrongly, eval mode"),
+        "test_error": Column("float64", "fraction", "share of the test set classified wrongly, eval mode"),
+        "lr": Column("float64", "", "learning rate of the update that follows"),
+        "total_grad_norm": Column("float64", "", "L2 norm of the gradient of all parameters; NaN on steps not recorded"),
+    }
+)
+
+LAYER_KEYS: Mapping[str, Column] = MappingProxyType(
+    {
+        "step": Column("int64", "updates", "as in steps"),
+        "backward": Column("int64", "", "which backward pass of the step (gradient accumulation has several)"),
+        "layer": Column("str", "", "PyTorch's dotted module name; '(root)' for the model itself"),
+        "call": Column("int64", "", "which call of the layer within the forward pass (shared modules have several)"),
+        "output": Column("int64", "", "which tensor of the layer's output (LSTMs and the like have several)"),
+    }
+)
+
+LAYER_COLUMNS: Mapping[str, Column] = MappingProxyType(
+    {
+        **LAYER_KEYS,
+        "order": Column("int64", "", "execution order of the layer's first call"),
+        "layer_depth": Column("int64", "weighted layers", "longest chain of weighted layers from the input to here"),
+        "stage": Column("int64", "", "index of the run of layers with one feature-map size; -1 unknown"),
+        "kind": Column("str", "", "module class"),
+        "weighted": Column("bool", "", "whether papers count it as a layer: convolutions and fully connected layers"),
+        "n_params": Column("int64", "", "parameters that the layer itself owns"),
+        "grad_norm": Column("float64", "", "L2 norm of the loss gradient w.r.t. the layer's own parameters (call 0 only)"),
+        "out_grad_norm": Column("float64", "", "L2 norm of the loss gradient w.r.t. the layer's output"),
+        "weight_norm": Column("float64", "", "L2 norm of the layer's own parameters (call 0 only)"),
+        "n_nonfinite": Column("int64", "entries", "non-finite entries of both gradients; -1 not counted"),
+        "status": Column("str", "", "measured, or why a gradient is missing"),
+    }
+)
+
+SKIP_COLUMNS: Mapping[str, Column] = MappingProxyType(
+    {
+        "step": Column("int64", "updates", "as in steps"),
+        "join": Column("str", "", "module that adds the two paths"),
+        "fork": Column("str", "", "where the two paths part"),
+        "kind": Column("str", "", "identity, projection or concatenation"),
+        "grad_norm": Column("float64", "", "L2 norm of the gradient at the fork"),
+        "status": Column("str", "", "measured, or why it is missing"),
+    }
+)
+
+PROBE_COLUMNS: Mapping[str, Column] = MappingProxyType(
+    {
+        "probe": Column("str", "", "name of the measurement"),
+        "layer": Column("str", "", "layer it belongs to, or empty"),
+        "x": Column("float64", "", "abscissa, in the probe's own unit"),
+        "value": Column("float64", "", "measured value"),
+    }
+)
+
+TABLES: Mapping[str, Mapping[str, Column]] = MappingProxyType(
+    {"steps": STEP_COLUMNS, "layers": LAYER_COLUMNS, "skips": SKIP_COLUMNS, "probes": PROBE_COLUMNS}
+)
+
+REQUIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "steps": ("step",),
+        "layers": ("step", "layer"),
+        "skips": ("step", "join"),
+        "probes": ("probe", "x", "value"),
+    }
+)
+
+# What an absent column means: no other value can be mistaken for a measurement.
+_MISSING: Mapping[str, Any] = {"float64": np.nan, "str": "", "int64": 0, "bool": False}
+_MISSING_BY_NAME: Mapping[str, Any] = {"order": -1, "layer_depth": -1, "stage": -1, "n_nonfinite": -1, "status": "measured"}
+
+
+class RecordingError(ValueError):
+    """A table that is no recording: a column missing or of the wrong type."""
+
+
+def _empty() -> pd.DataFrame:
+    return pd.DataFrame()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Recording:
+    """What was measured on one model, as four tables and a dictionary.
+
+    Every other room takes and returns these values; none needs the model again. NaN means not measured or that
+    no gradient arrived (`status` tells which), 0.0 means exactly zero, and inf is data.
+
+    Parameters
+    ----------
+    layers : DataFrame
+        One row per (step, backward, layer, call, output); columns as in `LAYER_COLUMNS`.
+    steps : DataFrame
+        One row per step; columns as in `STEP_COLUMNS`, and any scalar that was passed to `Recorder.step`.
+    skips : DataFrame
+        One row per (step, join); columns as in `SKIP_COLUMNS`. Empty unless skips were recorded.
+    probes : DataFrame
+        Results that belong to no step: one row per (probe, layer, x).
+    meta : mapping
+        What was run (run, model, family, depth, seed, ...) and what the numbers are. JSON values only.
+
+    Raises
+    ------
+    RecordingError
+        A required column is missing, or a column cannot hold its type. The message names table and column.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> Recording(steps=pd.DataFrame({"step": [0, 1], "loss": [2.3, 2.1]}), meta={"run": "mine"})
+    Recording 'mine': 2 steps (0 to 1), 0 layers, 0 layer rows
+    """
+
+    layers: pd.DataFrame = field(default_factory=_empty)
+    steps: pd.DataFrame = field(default_factory=_empty)
+    skips: pd.DataFrame = field(default_factory=_empty)
+    probes: pd.DataFrame = field(default_factory=_empty)
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for table in TABLES:
+            object.__setattr__(self, table, _validated(table, getattr(self, table)))
+        object.__setattr__(self, "meta", dict(self.meta))
+
+    @property
+    def name(self) -> str:
+        """The run's name, for messages and legends."""
+        return str(self.meta.get("run") or self.meta.get("model") or "recording")
+
+    def __repr__(self) -> str:
+        """One line: how much was recorded."""
+        span = f" ({self.steps.step.min()} to {self.steps.step.max()})" if len(self.steps) else ""
+        n_layers = self.layers.layer.nunique()
+        return (
+            f"Recording {self.name!r}: {len(self.steps)} steps{span}, {n_layers} layers, "
+            f"{len(self.layers)} layer rows"
+        )
+
+    def _repr_html_(self) -> str:
+        """Show the last recorded step's layers in a notebook, under the one-line summary."""
+        from html import escape
+
+        last = self.layers[self.layers.step == self.layers.step.max()] if len(self.layers) else self.layers
+        shown = last[["layer", "kind", "layer_depth", "grad_norm", "out_grad_norm", "weight_norm", "status"]]
+        table = shown.to_html(index=False, max_rows=40, float_format=lambda value: f"{value:.3g}")
+        return f"<p><strong>{escape(repr(self))}</strong></p>{table}"
+
+
+def _validated(table: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with the table's columns first, in order and typed; extra columns follow untouched."""
+    if not isinstance(frame, pd.DataFrame):
+        raise RecordingError(f"{table} must be a pandas DataFrame; got {type(frame).__name__}.")
+    if len(frame):
+        missing = [name for name in REQUIRED[table] if name not in frame.columns]
+        if missing:
+            raise RecordingError(f"{table} lacks the column {missing[0]!r}; it has {', '.join(map(str, frame.columns))}.")
+    known = {name: _typed(table, name, column, frame) for name, column in TABLES[table].items()}
+    extra = {str(name): frame[name] for name in frame.columns if name not in known}
+    return pd.DataFrame({**known, **extra}, index=frame.index).reset_index(drop=True)
+
+
+def _typed(table: str, name: str, column: Column, frame: pd.DataFrame) -> pd.Series[Any]:
+    """Return one column in its type, or filled with the value that says "not measured"."""
+    if name not in frame.columns:
+        missing = _MISSING_BY_NAME.get(name, _MISSING[column.dtype])
+        return pd.Series([missing] * len(frame), index=frame.index, name=name, dtype=column.dtype)
+    try:
+        return frame[name].astype(column.dtype)
+    except (TypeError, ValueError) as error:
+        raise RecordingError(f"{table}.{name} must hold {column.dtype} values; {error}.") from error
