@@ -1,0 +1,26 @@
+"""Recordings in, small tidy frames out: one question, one module."""
+
+from gradflow.analysis.degradation import degradation, degradation_over_seeds, paired_difference
+from gradflow.analysis.intervals import Interval, mean_interval
+from gradflow.analysis.profile import first_to_last, main_path, profile, profile_over_seeds
+from gradflow.analysis.summary import summary
+from gradflow.analysis.training import training, window_means
+from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, weights
+
+__all__ = [
+    "Interval",
+    "degradation",
+    "degradation_over_seeds",
+    "first_to_last",
+    "main_path",
+    "mean_interval",
+    "paired_difference",
+    "profile",
+    "profile_over_seeds",
+    "summary",
+    "training",
+    "weight_growth",
+    "weight_growth_over_seeds",
+    "weights",
+    "window_means",
+]

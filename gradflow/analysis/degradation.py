@@ -1,0 +1,133 @@
+"""Whether deeper networks train worse: errors after training, by depth and family."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gradflow.analysis.runs import NETWORK, as_list, check_seeds, over_seeds, stacked
+from gradflow.recording import Recording
+
+ERRORS = ("train_error", "test_error")
+
+
+def degradation(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
+    """Return the errors of each run after training.
+
+    Returns
+    -------
+    DataFrame
+        One row per run: run, family, depth, seed, train_error, test_error (fractions, the last ones
+        measured), step (updates made when train_error, or else test_error, was measured), last_step (updates
+        made when the recording ends), diverged (bool: the run says so, or a loss was infinite).
+
+    Examples
+    --------
+    >>> steps = pd.DataFrame({"step": [0, 10], "train_error": [0.9, 0.2]})
+    >>> degradation(Recording(steps=steps, meta={"run": "mine"}))[["run", "train_error", "step"]]
+        run  train_error  step
+    0  mine          0.2    10
+    """
+    found = as_list(recordings)
+    return stacked(found, [pd.DataFrame([_after_training(recording)]) for recording in found])
+
+
+def degradation_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return mean errors with their intervals over seeds.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `degradation`.
+
+    Returns
+    -------
+    DataFrame
+        One row per (family, depth): n (runs with a measured training error), train_error, train_error_low,
+        train_error_high, n_test, test_error, test_error_low, test_error_high, n_diverged. Student's 95 %
+        interval over seeds, NaN for one seed. A run that diverged counts with the last error that was
+        measured.
+
+    Raises
+    ------
+    ValueError
+        Two runs share family, depth and seed.
+    """
+    check_seeds(frame)
+    train = over_seeds(frame, NETWORK, "train_error")
+    test = over_seeds(frame, NETWORK, "test_error")
+    diverged = over_seeds(frame.assign(diverged=frame.diverged.astype("float64")), NETWORK, "diverged")
+    count = (diverged["mean"] * diverged["n"]).round().astype("int64")
+    names = {"mean": "{}", "low": "{}_low", "high": "{}_high"}
+    train = train.rename(columns={old: new.format("train_error") for old, new in names.items()})
+    test = test.rename(
+        columns={old: new.format("test_error") for old, new in names.items()} | {"n": "n_test"}
+    )
+    joined = pd.concat([train, test.drop(columns=list(NETWORK)), count.rename("n_diverged")], axis=1)
+    return joined[
+        [*NETWORK, "n", "train_error", "train_error_low", "train_error_high"]
+        + ["n_test", "test_error", "test_error_low", "test_error_high", "n_diverged"]
+    ]
+
+
+def paired_difference(
+    frame: pd.DataFrame, *, measure: str = "train_error", minuend: str = "plain", subtrahend: str = "residual"
+) -> pd.DataFrame:
+    """Return the error of one family minus that of the other at each depth, paired by seed.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `degradation`.
+    measure : "train_error" or "test_error"
+        Fractions.
+    minuend, subtrahend : str
+        Families.
+
+    Returns
+    -------
+    DataFrame
+        One row per depth at which both families have a seed in common: depth, n (pairs), mean, low, high, all
+        in fractions. Student's 95 % interval over the pairs, NaN for one pair. No rows if there is no pair.
+
+    Raises
+    ------
+    ValueError
+        The measure is unknown, or two runs share family, depth and seed.
+    """
+    if measure not in ERRORS:
+        raise ValueError(f"measure must be one of {', '.join(ERRORS)}; got {measure!r}.")
+    check_seeds(frame)
+    known = frame.dropna(subset=["depth", "seed"])
+    sides = [
+        known.loc[known.family == family, ["depth", "seed", measure]].set_index(["depth", "seed"])[measure]
+        for family in (minuend, subtrahend)
+    ]
+    pairs = (sides[0] - sides[1]).dropna().rename("difference").reset_index()
+    return over_seeds(pairs, ("depth",), "difference")[["depth", "n", "mean", "low", "high"]]
+
+
+def is_diverged(recording: Recording) -> bool:
+    """Whether a run says that it diverged, or recorded an infinite loss.
+
+    A NaN loss alone is no proof: it also stands for a step whose loss was not passed in.
+    """
+    return recording.meta.get("status") == "diverged" or bool(np.isinf(recording.steps.loss).any())
+
+
+def _after_training(recording: Recording) -> dict[str, Any]:
+    steps = recording.steps.sort_values("step", kind="stable")
+    row: dict[str, Any] = dict.fromkeys(ERRORS, math.nan)
+    step: int | None = None
+    for error in reversed(ERRORS):
+        measured = steps[steps[error].notna()]
+        if len(measured):
+            row[error] = float(measured[error].iloc[-1])
+            step = int(measured.step.iloc[-1])
+    last = int(steps.step.iloc[-1]) if len(steps) else None
+    counts = {"step": pd.array([step], dtype="Int64")[0], "last_step": pd.array([last], dtype="Int64")[0]}
+    return {**row, **counts, "diverged": is_diverged(recording)}

@@ -1,0 +1,173 @@
+"""How gradient norms run through a network's depth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from gradflow.analysis.runs import IDENTITY, NETWORK, as_list, check_seeds, over_seeds, stacked
+from gradflow.recording import Recording
+
+MOMENTS = (0, 1, 10, 100)  # updates after which a profile is looked at, besides the last recorded ones
+MEASURES = ("grad_norm", "out_grad_norm", "weight_norm", "grad_times_weight")
+_PLACE = ("kind", "order", "layer_depth", "stage", "weighted")
+
+
+def profile(
+    recordings: Recording | Iterable[Recording],
+    *,
+    steps: Iterable[int] | Literal["recorded"] | None = None,
+    layers: Literal["weighted", "all"] = "weighted",
+) -> pd.DataFrame:
+    """Return the norms of each layer at a few steps.
+
+    Parameters
+    ----------
+    recordings : Recording or iterable of Recording
+        Not changed.
+    steps : iterable of int or "recorded", optional
+        Which steps. By default those of 0, 1, 10 and 100 that were recorded, and each run's last recorded
+        step; "recorded" gives them all.
+    layers : "weighted" or "all"
+        Weighted layers are those that papers count, on the main path: where several share a layer_depth, as a
+        projection shortcut does, the one that ran first. Layers that never ran have no depth and are not
+        among them.
+
+    Returns
+    -------
+    DataFrame
+        One row per (run, step, layer), in order of depth: run, family, depth, seed, step, layer, kind, order,
+        layer_depth, stage, weighted, grad_norm, out_grad_norm, weight_norm, grad_times_weight, n_nonfinite,
+        status. Of a layer with several calls or outputs, out_grad_norm is the norm of all of them as one
+        vector.
+
+    Raises
+    ------
+    ValueError
+        A step was recorded in no run; the message names the nearest one that was.
+
+    Notes
+    -----
+    grad_times_weight is |g| |w| per layer. Under batch norm a weight's gradient scales as 1/|w| (van
+    Laarhoven 2017, arXiv 1706.05350), so that the product compares layers whose weights differ in scale.
+
+    Examples
+    --------
+    >>> layers = pd.DataFrame({"step": 0, "layer": ["a", "b"], "grad_norm": [0.1, 0.4], "weighted": True,
+    ...                        "order": [0, 1], "layer_depth": [1, 2]})
+    >>> profile(Recording(layers=layers, meta={"run": "mine"}))[["run", "step", "layer", "grad_norm"]]
+        run  step layer  grad_norm
+    0  mine     0     a        0.1
+    1  mine     0     b        0.4
+    """
+    if layers not in ("weighted", "all"):
+        raise ValueError(f"layers must be 'weighted' or 'all'; got {layers!r}.")
+    found = as_list(recordings)
+    wanted = None if steps is None or isinstance(steps, str) else _checked_steps(found, steps)
+    tables = [
+        _one_profile(recording, steps if isinstance(steps, str) else wanted, layers) for recording in found
+    ]
+    return stacked(found, tables)
+
+
+def profile_over_seeds(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Return one profile per network and step: geometric means over seeds of a column of `profile`.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `profile`. Of several layers with one layer_depth the main path's weighted one counts.
+    measure : str
+        grad_norm, out_grad_norm, weight_norm or grad_times_weight.
+
+    Returns
+    -------
+    DataFrame
+        One row per (family, depth, step, layer_depth): mean, low, high, n (seeds with a positive finite
+        value), n_zero, n_nonfinite. Bounds are Student's 95 % in log space, NaN for one seed; mean is 0 where
+        all values are.
+    """
+    if measure not in MEASURES:
+        raise ValueError(f"measure must be one of {', '.join(MEASURES)}; got {measure!r}.")
+    check_seeds(frame)
+    return over_seeds(main_path(frame), (*NETWORK, "step", "layer_depth"), measure, geometric=True)
+
+
+def main_path(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of weighted layers on the main path: one per step (and run) and layer_depth, in that order.
+
+    Of several weighted layers with one layer_depth the first to run is kept.
+    """
+    run = ["run"] if "run" in frame.columns else []
+    weighted = frame[frame.weighted & (frame.layer_depth >= 0)]
+    ordered = weighted.sort_values(["step", "layer_depth", "order"], kind="stable")
+    return ordered.drop_duplicates([*run, "step", "layer_depth"]).sort_index()
+
+
+def first_to_last(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Return the first weighted layer's norm over the last one's, per run and step.
+
+    Returns
+    -------
+    DataFrame
+        One row per (run, step): run, family, depth, seed, step, first, last, ratio. The ratio is NaN where a
+        norm is missing or the last is zero.
+    """
+    ordered = main_path(frame).sort_values("layer_depth", kind="stable")
+    keys = [*IDENTITY, "step"]
+    # Positions, not GroupBy.first: that one passes over NaN to the next layer.
+    ends = ordered.groupby(keys, dropna=False, sort=False)[measure].agg(
+        first=lambda values: values.iloc[0], last=lambda values: values.iloc[-1]
+    )
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ends["ratio"] = (ends["first"] / ends["last"]).where(ends["last"] != 0)
+    return ends.reset_index()
+
+
+def _checked_steps(recordings: list[Recording], steps: Iterable[int]) -> frozenset[int]:
+    wanted = frozenset(steps)
+    recorded = {int(step) for recording in recordings for step in recording.layers.step.unique()}
+    missing = sorted(wanted - recorded)
+    if missing and recorded:
+        nearest = min(recorded, key=lambda step: abs(step - missing[0]))
+        raise ValueError(f"steps holds {missing[0]}, which was recorded in no run. Nearest: {nearest}.")
+    return wanted
+
+
+def _one_profile(
+    recording: Recording, steps: frozenset[int] | str | None, layers: Literal["weighted", "all"]
+) -> pd.DataFrame:
+    rows = recording.layers
+    if steps is None:
+        rows = rows[rows.step.isin([*MOMENTS, rows.step.max()])]
+    elif not isinstance(steps, str):
+        rows = rows[rows.step.isin(steps)]
+    table = one_row_per_layer(rows)
+    if layers == "weighted":
+        table = main_path(table)
+    return table.reset_index(drop=True)
+
+
+def one_row_per_layer(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return layer rows with calls, outputs and backward passes joined, sorted by step and order.
+
+    The layer's own parameters are described on its first row; its output gradients are one vector in several
+    pieces.
+    """
+    keys = ["step", "layer"]
+    rows = rows.sort_values([*keys, "backward", "call", "output"], kind="stable")
+    table = rows.drop_duplicates(keys).copy()
+    if len(table) < len(rows):
+        joined = rows.groupby(keys, sort=False)["out_grad_norm"].agg(_joint_norm)
+        table["out_grad_norm"] = joined.reindex(pd.MultiIndex.from_frame(table[keys])).to_numpy()
+    table["grad_times_weight"] = table.grad_norm * table.weight_norm
+    columns = [*keys, *_PLACE, *MEASURES, "n_nonfinite", "status"]
+    return table.sort_values(["step", "order", "layer_depth"], kind="stable")[columns].reset_index(drop=True)
+
+
+def _joint_norm(norms: pd.Series[Any]) -> float:
+    # hypot neither overflows nor underflows where the sum of squares would.
+    return float(np.hypot.reduce(norms.to_numpy(dtype=np.float64)))
