@@ -68,10 +68,8 @@ def degradation_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
         columns={old: new.format("test_error") for old, new in names.items()} | {"n": "n_test"}
     )
     joined = pd.concat([train, test.drop(columns=list(NETWORK)), count.rename("n_diverged")], axis=1)
-    return joined[
-        [*NETWORK, "n", "train_error", "train_error_low", "train_error_high"]
-        + ["n_test", "test_error", "test_error_low", "test_error_high", "n_diverged"]
-    ]
+    bounds = [f"{error}{bound}" for error in ERRORS for bound in ("", "_low", "_high")]
+    return joined[[*NETWORK, "n", *bounds[:3], "n_test", *bounds[3:], "n_diverged"]]
 
 
 def paired_difference(

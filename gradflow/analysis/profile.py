@@ -93,11 +93,16 @@ def profile_over_seeds(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
     if measure not in MEASURES:
         raise ValueError(f"measure must be one of {', '.join(MEASURES)}; got {measure!r}.")
     check_seeds(frame)
-    return over_seeds(main_path(frame), (*NETWORK, "step", "layer_depth"), measure, geometric=True)
+    path = main_path(frame)
+    if measure in ("grad_norm", "out_grad_norm"):
+        # A gradient that arrived and holds NaN was measured; over_seeds takes NaN for "not measured".
+        arrived_nan = path[measure].isna() & (path.status == "measured") & (path.n_nonfinite != 0)
+        path = path.assign(**{measure: path[measure].mask(arrived_nan, np.inf)})
+    return over_seeds(path, (*NETWORK, "step", "layer_depth"), measure, geometric=True)
 
 
 def main_path(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of weighted layers on the main path: one per step (and run) and layer_depth, in that order.
+    """Return the rows of weighted layers on the main path: one per run, step and layer_depth.
 
     Of several weighted layers with one layer_depth the first to run is kept.
     """
