@@ -1,0 +1,14 @@
+"""The catalogue in English: every sentence by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from gradflow.text.english.findings import FINDINGS
+from gradflow.text.english.numbers import NUMBERS
+from gradflow.text.english.report import DEFINITIONS, HEAD, SECTIONS, TABLES
+
+ENGLISH: Mapping[str, str] = MappingProxyType(
+    {**NUMBERS, **FINDINGS, **HEAD, **SECTIONS, **TABLES, **DEFINITIONS}
+)

@@ -1,0 +1,177 @@
+"""The report, in English."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+HEAD: Mapping[str, str] = {
+    "page.title": "Gradient flow: {subject}",
+    "page.question.compare": (
+        "Do deeper networks train worse, and what do their gradients have to do with it?"
+    ),
+    "page.question.vanishing": "How fast does a gradient vanish or explode with depth?",
+    "page.question.own": "How does the gradient flow through this network?",
+    "page.contents": "Contents",
+    "page.skip": "Skip to the findings",
+    "page.evidence": "Figure",
+    "page.data": "Data",
+    "page.print_figure": "PNG, 300 dpi",
+    "page.table_rows": "{n} rows in {file}; the first {shown} are shown.",
+    "page.footer": "Made by gradflow {version} from {runs}, {when}.",
+    "headline.contrast": (
+        "After the same training, {plain} misclassifies {plain_error} of its training set, {residual} "
+        "{residual_error}."
+    ),
+    "headline.none": "No rule found a fault in these runs.",
+    "ran.compare": (
+        "{families} networks of {depths} layers on {data} ({n_train} training images), {steps} steps of "
+        "{batch_size} images each, {seeds}: {runs}."
+    ),
+    "ran.vanishing": (
+        "{settings} fully connected networks of {depth} layers, {width} wide, at initialisation, {seeds} "
+        "each."
+    ),
+    "ran.own": "{runs} of {model}; gradients recorded at {steps}.",
+}
+
+SECTIONS: Mapping[str, str] = {
+    "degradation.title": "Degradation: training error against depth",
+    "degradation.lead": (
+        "A deeper network can represent all that a shallower one can, so a higher training error means that "
+        "training did not find it: a fault of optimisation, not of overfitting."
+    ),
+    "degradation.caveat": (
+        "It is a fixed-budget effect: every network got the same {steps} steps. With more steps the gap of "
+        "middling depths shrinks."
+    ),
+    "degradation.alt": "Training error after {steps} steps against depth, a line for each family. {finding}",
+    "paired.alt": (
+        "Training error of the plain network minus that of the residual one at each depth, paired by seed. "
+        "{finding}"
+    ),
+    "training.title": "Training curves",
+    "training.lead": (
+        "Minibatch error at every step, and the error on the whole training set where it was measured. A "
+        "network that learns and then overfits looks different from one whose training error never falls."
+    ),
+    "training.alt": "Error against training step for each network. {finding}",
+    "profile.title": "Gradient norm against depth",
+    "profile.lead": (
+        "The norm of the loss gradient at each weighted layer, on a logarithmic axis, at the start, after "
+        "1, 10 and 100 steps and at the end. A straight slope is a constant factor a layer; a flat line is "
+        "a healthy flow."
+    ),
+    "profile.out": "With respect to each layer's output. This is the signal that travels backward.",
+    "profile.parameters": "With respect to each layer's parameters. This is what the optimizer receives.",
+    "profile.alt.out_grad_norm": "Activation gradient norm against layer depth at several steps. {finding}",
+    "profile.alt.grad_norm": "Parameter gradient norm against layer depth at several steps. {finding}",
+    "factor.title": "Factor a layer",
+    "factor.lead": (
+        "Walking backward, the activation gradient's norm changes by about the same factor at each layer of "
+        "a stage. Below 1 it vanishes, above 1 it explodes. Measured at step 0 by a straight-line fit to "
+        "the logarithm of the norm, with Student's 95 % interval over seeds."
+    ),
+    "factor.closed_form": (
+        "For batch norm before ReLU without shortcuts the closed form is {factor} a layer (wide layers, at "
+        "initialisation; Yang et al. 2019). Residual networks with batch norm in the branch follow a power "
+        "law and have no constant factor."
+    ),
+    "heatmaps.title": "Every layer at every recorded step",
+    "heatmaps.lead": (
+        "One row a layer, from the input at the top; one column a recorded step; colour is the norm of the "
+        "activation gradient, on a logarithmic scale that all networks share."
+    ),
+    "heatmaps.alt": (
+        "Activation gradient norm of every layer at every recorded step, one panel a network. {finding}"
+    ),
+    "weights.title": "Weight growth and effective learning rate",
+    "weights.lead": (
+        "Batch norm makes a weight's scale irrelevant; a step turns it by about the learning rate over its "
+        "squared norm, the effective learning rate. A network whose first steps inflate its weights then "
+        "hardly moves."
+    ),
+    "weights.alt": (
+        "Weight norm relative to step 0, and effective learning rate, against training step. {finding}"
+    ),
+    "vanishing.title": "The vanishing gradient, measured",
+    "vanishing.lead": (
+        "Deep fully connected networks at initialisation, {seeds} each. A constant factor a layer "
+        "multiplies: at 0.8, {after} of the gradient is left after {layers}."
+    ),
+    "vanishing.homogeneous": (
+        "Both gradients are shown because they differ: in a ReLU network without bias and norm ⟨W, ∂L/∂W⟩ "
+        "is the same number in every layer, so its weight-gradient profile is flat while its level "
+        "vanishes."
+    ),
+    "vanishing.alt.out_grad_norm": (
+        "Activation gradient norm relative to the last layer against layer depth, a line for each setting, "
+        "closed forms dashed. {finding}"
+    ),
+    "vanishing.alt.grad_norm": (
+        "Weight gradient norm relative to the last layer against layer depth, a line for each setting. "
+        "{finding}"
+    ),
+    "findings.title": "Findings in words",
+    "findings.lead": (
+        "Each statement comes from its own measurement; vanishing, exploding, shattered and degraded are "
+        "four different things, and none is inferred from another. An interval is Student's 95 % over "
+        "seeds; with one seed there is none."
+    ),
+    "coverage.title": "Coverage",
+    "coverage.lead": "{measured} of {layers} had a gradient measured at their output. The others, and why:",
+    "coverage.full": "All of {layers} had a gradient measured at their output.",
+    "method.title": "Method and reproduction",
+    "method.lead": (
+        "Gradients were recorded with hooks that leave training bit-identical. Norms are L2. Every number "
+        "on this page comes from the recordings named here; nothing is smoothed unless the label says over "
+        "how many steps."
+    ),
+    "method.overhead": "Recording took {recorder} of {recorded} of training: {share}.",
+    "method.definitions": "What the words mean",
+}
+
+TABLES: Mapping[str, str] = {
+    "table.summary": "Results after training, one row a network",
+    "table.paired_difference": "Plain minus residual training error, paired by seed",
+    "table.factor": "Factor a layer at step 0, one row a network and stage",
+    "table.toy": "A factor of 0.8 a layer: what is left of the gradient",
+    "table.vanishing": "Measured beside the closed form, one row a setting",
+    "table.coverage": "Layers without a measured output gradient",
+    "table.runs": "Runs",
+    "table.method": "What was run",
+}
+
+DEFINITIONS: Mapping[str, str] = {
+    "definition.train_error": (
+        "Training error: share of the whole training set classified wrongly, in evaluation mode, after "
+        "training."
+    ),
+    "definition.batch_error": (
+        "Minibatch error: share of one step's batch classified wrongly, in training mode."
+    ),
+    "definition.out_grad_norm": (
+        "Activation gradient: L2 norm of the loss gradient with respect to a layer's output."
+    ),
+    "definition.grad_norm": (
+        "Parameter gradient: L2 norm of the loss gradient with respect to all of a layer's own parameters."
+    ),
+    "definition.layer_depth": (
+        "Layer depth: weighted layers (convolutions, fully connected) on the longest way from the input; "
+        "norms and activations share the depth of the layer they follow."
+    ),
+    "definition.decades": (
+        "First over last, in decades: base-ten logarithm of the norm at the first weighted layer over that "
+        "at the last. −2 decades is a hundredth."
+    ),
+    "definition.factor": (
+        "Factor a layer: e to minus the slope of ln(norm) on layer depth within a stage; above 1 the norm "
+        "grows on its way back to the input."
+    ),
+    "definition.stage": "Stage: a run of layers with one size of feature map.",
+    "definition.effective_lr": (
+        "Effective learning rate: learning rate over squared weight norm (van Laarhoven 2017)."
+    ),
+    "definition.interval": (
+        "Interval: Student's t, 95 %, over seeds; for norms and factors over their logarithms."
+    ),
+}

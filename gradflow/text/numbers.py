@@ -1,0 +1,167 @@
+"""Numbers as a reader sees them: percent, points, decades, powers of ten, each with its interval and n."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+from gradflow.text import DEFAULT_LANGUAGE, text
+
+# Between these a number reads best written out; beyond them as a power of ten.
+PLAIN_FROM = 1e-3
+PLAIN_TO = 1e5
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+class Bounded(Protocol):
+    """A mean, the bounds of its interval and the number of values (`gradflow.analysis.Interval`)."""
+
+    @property
+    def mean(self) -> float:
+        """Mean of the values."""
+
+    @property
+    def low(self) -> float:
+        """Lower bound, NaN for one value."""
+
+    @property
+    def high(self) -> float:
+        """Upper bound, NaN for one value."""
+
+    @property
+    def n(self) -> int:
+        """How many values."""
+
+
+def percent(fraction: float, digits: int = 1) -> str:
+    """Return a fraction as a percentage.
+
+    Examples
+    --------
+    >>> percent(0.8893)
+    '88.9 %'
+    """
+    return _or_word(fraction, lambda value: f"{_minus(f'{100 * value:.{digits}f}')} %")
+
+
+def points(fraction: float, digits: int = 1) -> str:
+    """Return the difference of two fractions in percentage points, with its sign.
+
+    Examples
+    --------
+    >>> points(-0.021)
+    '−2.1 points'
+    """
+    return _or_word(fraction, lambda value: f"{_minus(f'{100 * value:+.{digits}f}')} points")
+
+
+def decades(value: float, digits: int = 1) -> str:
+    """Return a base-ten logarithm in decades, with its sign.
+
+    Examples
+    --------
+    >>> decades(4.52)
+    '+4.5 decades'
+    """
+    return _or_word(value, lambda number: f"{_minus(f'{number:+.{digits}f}')} decades")
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return a number with so many significant digits, as a power of ten where it is very large or small.
+
+    Examples
+    --------
+    >>> number(0.20513), number(4.8123e5), number(0.0), number(12345.6)
+    ('0.205', '4.81 × 10⁵', '0', '12346')
+    """
+    return _or_word(value, lambda finite: _finite(finite, digits))
+
+
+def factor(value: float) -> str:
+    """Return a factor near 1 with three decimals, otherwise as `number` does.
+
+    Examples
+    --------
+    >>> factor(1.2114), factor(0.0115)
+    ('1.211', '0.0115')
+    """
+    return f"{value:.3f}" if 0.1 <= value < 10 else number(value)
+
+
+def times(value: float) -> str:
+    """Return how many times larger something became.
+
+    Examples
+    --------
+    >>> times(98.3)
+    '×98.3'
+    """
+    return f"×{number(value)}"
+
+
+def seconds(value: float) -> str:
+    """Return a duration.
+
+    Examples
+    --------
+    >>> seconds(42.34), seconds(754)
+    ('42.3 s', '12.6 min')
+    """
+    return _or_word(value, lambda number: f"{number:.1f} s" if number < 120 else f"{number / 60:.1f} min")
+
+
+def count(n: int, noun: str, lang: str = DEFAULT_LANGUAGE) -> str:
+    """Return a number of things: the catalogue holds `noun.one` and `noun.many`.
+
+    Examples
+    --------
+    >>> count(1, "seeds"), count(3, "seeds")
+    ('1 seed', '3 seeds')
+    """
+    return text(f"{noun}.one" if n == 1 else f"{noun}.many", lang, n=n)
+
+
+def with_interval(value: Bounded, form: Callable[[float], str], lang: str = DEFAULT_LANGUAGE) -> str:
+    """Return a mean with its 95 % interval and n, or the words that say why there is no interval.
+
+    Parameters
+    ----------
+    value : Interval
+        Mean, bounds and n.
+    form : callable
+        `percent`, `points`, `decades`, `number` or `factor`.
+    lang : str
+        Language of the words.
+    """
+    if value.n == 0 or math.isnan(value.mean):
+        return text("value.missing", lang)
+    mean = form(value.mean)
+    if value.n == 1:
+        return text("interval.one", lang, mean=mean)
+    if value.low == value.high:
+        return text("interval.same", lang, mean=mean, n=value.n)
+    return text("interval.many", lang, mean=mean, low=form(value.low), high=form(value.high), n=value.n)
+
+
+def _finite(value: float, digits: int) -> str:
+    if value == 0:
+        return "0"
+    if PLAIN_FROM <= abs(value) < PLAIN_TO:
+        decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+        return _minus(f"{value:.{decimals}f}")
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return _minus(f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}")
+
+
+def _or_word(value: float, form: Callable[[float], str]) -> str:
+    """Return what `form` makes of a finite value; NaN and inf have words of their own."""
+    if math.isnan(value):
+        return text("value.missing")
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return form(value)
+
+
+def _minus(digits: str) -> str:
+    return digits.replace("-", "−")
