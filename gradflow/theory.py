@@ -35,7 +35,7 @@ LARGEST_Q = 1e6  # a variance above it counts as growing without bound
 
 
 class _Curve(NamedTuple):
-    """An activation, its derivative, and the largest weight variance for which q tends to 0 without biases."""
+    """An activation, its derivative, and the largest weight variance whose q tends to 0 without biases."""
 
     value: Callable[[float], float]
     slope: Callable[[float], float]
@@ -59,9 +59,9 @@ _CURVES: Mapping[Activation, _Curve] = MappingProxyType(
 def weight_variance(init: Init, activation: Activation) -> float:
     """Return sigma_w^2 = fan_in Var[w] of an initialisation.
 
-    "default" is PyTorch's for `nn.Linear`, 1/3; "xavier" is 1 at constant width (Glorot & Bengio 2010); "kaiming"
-    is 2 (He et al. 2015, arXiv 1502.01852) and "kaiming-0.8" has its weights scaled by 0.8; "critical" keeps the
-    gradient's norm: 1 for tanh (Schoenholz et al. 2017), 2 for ReLU.
+    "default" is PyTorch's for `nn.Linear`, 1/3; "xavier" is 1 at constant width (Glorot & Bengio 2010);
+    "kaiming" is 2 (He et al. 2015, arXiv 1502.01852) and "kaiming-0.8" has its weights scaled by 0.8;
+    "critical" keeps the gradient's norm: 1 for tanh (Schoenholz et al. 2017), 2 for ReLU.
 
     Raises
     ------
@@ -94,8 +94,8 @@ def check(*, activation: str, init: str = "default", norm: str | None = None) ->
 def fixed_point(activation: Activation, weight_variance: float, bias_variance: float = 0.0) -> float:
     """Return the variance q to which pre-activations tend: q = sigma_w^2 E[phi(sqrt(q) z)^2] + sigma_b^2.
 
-    0.0 where activations die out, inf where they grow without bound. ReLU at variance 2 keeps any q; 1.0 stands
-    for them all. Source: Poole et al. 2016 (arXiv 1606.05340), eq. 3.
+    0.0 where activations die out, inf where they grow without bound. ReLU at variance 2 keeps any q; 1.0
+    stands for them all. Source: Poole et al. 2016 (arXiv 1606.05340), eq. 3.
 
     Examples
     --------
@@ -153,19 +153,7 @@ def chi(activation: Activation, weight_variance: float, bias_variance: float = 0
     q = fixed_point(activation, weight_variance, bias_variance)
     if activation == "relu":
         return weight_variance / 2  # phi'^2 is 1 on half of the line whatever q is
-    return chi_at(activation, weight_variance, min(q, LARGEST_Q))
-
-
-def chi_at(activation: Activation, weight_variance: float, q: float) -> float:
-    """Return sigma_w^2 E[phi'(sqrt(q) z)^2] for pre-activations of variance q, fixed point or not.
-
-    Examples
-    --------
-    >>> chi_at("tanh", 1.0, 0.0)
-    1.0
-    """
-    check(activation=activation)
-    return weight_variance * _mean_square(_CURVES[activation].slope, q)
+    return weight_variance * _mean_square(_CURVES[activation].slope, min(q, LARGEST_Q))
 
 
 def chi_batch_norm(activation: Activation) -> float:
@@ -226,9 +214,9 @@ def profile(
 ) -> NDArray[np.float64]:
     """Return the predicted |delta_l| / |delta_(depth - 1)| of hidden layers l = 1 ... depth - 1.
 
-    A constant factor per layer, but with `skip` and batch norm a power law. There the stream's variance over the
-    batch grows by Var[phi(z)] a block, the norm in block l divides by sqrt((l - 1) Var[phi] sigma_w^2), and so,
-    with a = E[phi'(z)^2] / Var[phi(z)],
+    A constant factor per layer, but with `skip` and batch norm a power law. There the stream's variance over
+    the batch grows by Var[phi(z)] a block, the norm in block l divides by sqrt((l - 1) Var[phi] sigma_w^2),
+    and so, with a = E[phi'(z)^2] / Var[phi(z)],
 
         |delta_(l-1)|^2 / |delta_l|^2 = (1 + a / (l - 1)) (l - 1) / (l - 2),
 

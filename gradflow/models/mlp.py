@@ -88,7 +88,8 @@ def mlp(
     norm : None or "batch"
         Batch norm between each hidden layer's weights and its activation.
     skip : bool
-        x + phi(norm(W x)) in place of phi(norm(W x)), from the second hidden layer on: the first changes width.
+        x + phi(norm(W x)) in place of phi(norm(W x)), from the second hidden layer on: the first changes
+        width.
     generator : torch.Generator, optional
         Where the weights are drawn from; otherwise PyTorch's global one.
 
@@ -121,7 +122,7 @@ def mlp(
 def _linear(
     fan_in: int, fan_out: int, init: Init, variance: float, bias: bool, generator: torch.Generator | None
 ) -> nn.Linear:
-    """Return a layer drawn from the generator; nn.Linear's own initialisation would draw from the global one."""
+    """Return a layer drawn from the generator alone, which nn.Linear's own initialisation does not know."""
     linear: nn.Linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out, bias=bias)
     if init == "default":
         bound = 1 / math.sqrt(fan_in)  # what nn.Linear.reset_parameters comes to
