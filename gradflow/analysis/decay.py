@@ -88,11 +88,13 @@ def decay(
         raise ValueError(f"leave_out must be two counts of layers, at least 0; got {leave_out}.")
     found = as_list(recordings)
     rows: list[dict[str, Any]] = []
-    for recording, who in zip(found, identities(found).to_dict("records"), strict=True):
+    for recording, who in zip(found, identities(found).itertuples(index=False), strict=True):
         setting = str(recording.meta.get("setting") or "")
-        family = str(recording.meta.get("family") or setting or who["run"])
-        network = {**who, "setting": setting, "family": family, "step": step}
-        rows.extend(network | stage for stage in _stages(recording.layers, step, measure, leave_out))
+        family = str(recording.meta.get("family") or setting or who.run)
+        network = {"run": who.run, "setting": setting, "family": family, "depth": who.depth, "seed": who.seed}
+        rows.extend(
+            network | {"step": step} | stage for stage in _stages(recording.layers, step, measure, leave_out)
+        )
     return pd.DataFrame(rows, columns=list(_DTYPES)).astype(_DTYPES)
 
 
@@ -114,8 +116,8 @@ def decay_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
 
     Examples
     --------
-    >>> frame = pd.DataFrame({"run": ["a", "b"], "setting": "", "family": "plain", "depth": 20, "step": 0,
-    "stage": 0, ...                       "factor": [0.5, 2.0], "decades": [-3.0, 3.0]})
+    >>> frame = pd.DataFrame({"run": ["a", "b"], "setting": "", "family": "plain", "depth": 20, "step": 0})
+    >>> frame = frame.assign(stage=0, factor=[0.5, 2.0], decades=[-3.0, 3.0])
     >>> decay_over_seeds(frame)[["factor", "decades", "n"]]
        factor  decades  n
     0     1.0      0.0  2
@@ -123,10 +125,8 @@ def decay_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     factor = over_seeds(frame, GROUP, "factor", geometric=True).rename(columns={"mean": "factor"})
     finite = frame.assign(decades=frame["decades"].where(np.isfinite(frame["decades"])))
     decades = over_seeds(finite, GROUP, "decades")
-    for name in ("low", "high", "n"):
-        factor[f"decades_{name}"] = decades[name]
-    factor.insert(factor.columns.get_loc("n") + 1, "decades", decades["mean"])
-    return factor.drop(columns=["n_zero", "n_nonfinite"])
+    factor = factor.drop(columns=["n_zero", "n_nonfinite"]).assign(decades=decades["mean"])
+    return factor.assign(**{f"decades_{name}": decades[name] for name in ("low", "high", "n")})
 
 
 def _stages(
