@@ -27,7 +27,9 @@ STEP_COLUMNS: Mapping[str, Column] = MappingProxyType(
         "train_error": Column("float64", "fraction", "share of the whole training set classified wrongly, eval mode"),
         "test_error": Column("float64", "fraction", "share of the test set classified wrongly, eval mode"),
         "lr": Column("float64", "", "learning rate of the update that follows"),
-        "total_grad_norm": Column("float64", "", "L2 norm of the gradient of all parameters; NaN on steps not recorded"),
+        "total_grad_norm": Column(
+            "float64", "", "L2 norm of the gradient of all parameters; NaN on steps not recorded"
+        ),
     }
 )
 
@@ -50,7 +52,9 @@ LAYER_COLUMNS: Mapping[str, Column] = MappingProxyType(
         "kind": Column("str", "", "module class"),
         "weighted": Column("bool", "", "whether papers count it as a layer: convolutions and fully connected layers"),
         "n_params": Column("int64", "", "parameters that the layer itself owns"),
-        "grad_norm": Column("float64", "", "L2 norm of the loss gradient w.r.t. the layer's own parameters (call 0 only)"),
+        "grad_norm": Column(
+            "float64", "", "L2 norm of the loss gradient w.r.t. the layer's own parameters (call 0 only)"
+        ),
         "out_grad_norm": Column("float64", "", "L2 norm of the loss gradient w.r.t. the layer's output"),
         "weight_norm": Column("float64", "", "L2 norm of the layer's own parameters (call 0 only)"),
         "n_nonfinite": Column("int64", "entries", "non-finite entries of both gradients; -1 not counted"),
@@ -93,7 +97,13 @@ REQUIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 # What an absent column means: no other value can be mistaken for a measurement.
 _MISSING: Mapping[str, Any] = {"float64": np.nan, "str": "", "int64": 0, "bool": False}
-_MISSING_BY_NAME: Mapping[str, Any] = {"order": -1, "layer_depth": -1, "stage": -1, "n_nonfinite": -1, "status": "measured"}
+_MISSING_BY_NAME: Mapping[str, Any] = {
+    "order": -1,
+    "layer_depth": -1,
+    "stage": -1,
+    "n_nonfinite": -1,
+    "status": "measured",
+}
 
 
 class RecordingError(ValueError):
@@ -157,8 +167,7 @@ class Recording:
         span = f" ({self.steps.step.min()} to {self.steps.step.max()})" if len(self.steps) else ""
         n_layers = self.layers.layer.nunique()
         return (
-            f"Recording {self.name!r}: {len(self.steps)} steps{span}, {n_layers} layers, "
-            f"{len(self.layers)} layer rows"
+            f"Recording {self.name!r}: {len(self.steps)} steps{span}, {n_layers} layers, {len(self.layers)} layer rows"
         )
 
     def _repr_html_(self) -> str:
@@ -178,7 +187,9 @@ def _validated(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     if len(frame):
         missing = [name for name in REQUIRED[table] if name not in frame.columns]
         if missing:
-            raise RecordingError(f"{table} lacks the column {missing[0]!r}; it has {', '.join(map(str, frame.columns))}.")
+            raise RecordingError(
+                f"{table} lacks the column {missing[0]!r}; it has {', '.join(map(str, frame.columns))}."
+            )
     known = {name: _typed(table, name, column, frame) for name, column in TABLES[table].items()}
     extra = {str(name): frame[name] for name in frame.columns if name not in known}
     return pd.DataFrame({**known, **extra}, index=frame.index).reset_index(drop=True)

@@ -200,7 +200,9 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise StorageError(f"{file} is not a gradflow recording's manifest.")
     version = manifest.get("version")
     if not isinstance(version, int) or version > VERSION:
-        raise StorageError(f"{file} has format version {version!r}; this gradflow reads up to {VERSION}. Update gradflow.")
+        raise StorageError(
+            f"{file} has format version {version!r}; this gradflow reads up to {VERSION}. Update gradflow."
+        )
     problem = _manifest_problem(manifest)
     if problem:
         raise StorageError(f"{file} is damaged: {problem}.")

@@ -1,0 +1,21 @@
+"""A question to many recordings: what to train, on which data, and running it."""
+
+from gradflow.experiments.data import DataError, Dataset, load_data
+from gradflow.experiments.plan import PlanError, Run, plan
+from gradflow.experiments.pool import Event
+from gradflow.experiments.run import RunsFailedError, compare, execute
+from gradflow.experiments.train import train
+
+__all__ = [
+    "DataError",
+    "Dataset",
+    "Event",
+    "PlanError",
+    "Run",
+    "RunsFailedError",
+    "compare",
+    "execute",
+    "load_data",
+    "plan",
+    "train",
+]

@@ -98,8 +98,7 @@ class Buffer:
         place = _places(self.layers)
         steps = [{key: read.number(value) for key, value in row.items()} for row in self._steps]
         layers = [
-            {key: value if key in _LABELS else read.number(value) for key, value in row.items()}
-            | place[row["layer"]]
+            {key: value if key in _LABELS else read.number(value) for key, value in row.items()} | place[row["layer"]]
             for row in self._rows
         ]
         self._chunks["steps"].append(pd.DataFrame(steps))
@@ -124,9 +123,7 @@ class Buffer:
 _LABELS = frozenset({"step", "backward", "layer", "call", "output", "status", "n_nonfinite"})
 
 
-def _layer_rows(
-    step: int, layer: Layer, norms: ParameterNorms, entries: list[Entry]
-) -> list[dict[str, Any]]:
+def _layer_rows(step: int, layer: Layer, norms: ParameterNorms, entries: list[Entry]) -> list[dict[str, Any]]:
     """Return one row per measured output of a layer, or one row that says why there is none."""
     gradients = [norms.gradients[parameter] for parameter in layer.parameters if parameter in norms.gradients]
     weights = [norms.weights[parameter] for parameter in layer.parameters if parameter in norms.weights]
@@ -149,9 +146,7 @@ def _layer_rows(
     return table
 
 
-def _row(
-    step: int, layer: str, backward: int | None, call: int, output: int, norm: Any, status: str
-) -> dict[str, Any]:
+def _row(step: int, layer: str, backward: int | None, call: int, output: int, norm: Any, status: str) -> dict[str, Any]:
     return {
         "step": step,
         "backward": backward,
@@ -232,7 +227,11 @@ def describe(model: nn.Module, parameters: list[nn.Parameter]) -> dict[str, Any]
         "device_name": device_name(parameters[0].device),
         "dtype": str(parameters[0].dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
-        "versions": {"gradflow": _version("gradflow-torch"), "torch": torch.__version__, "numpy": np.__version__}
+        "versions": {
+            "gradflow": _version("gradflow-torch"),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        }
         | {"python": platform.python_version()},
         "gradients": "as in .grad when step() was called",
     }

@@ -1,0 +1,161 @@
+"""Train one network and record it, with the same public calls that any user has."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradflow.experiments.data import Dataset, batches, load_data
+from gradflow.experiments.plan import Run
+from gradflow.hooks import Every, record
+from gradflow.models import cifar_net
+from gradflow.recording import Recording
+
+PROFILE_STEPS = (0, 1, 10, 100)  # the steps whose profiles a report shows, besides the end
+PROGRESS_EVERY = 10
+EVAL_BATCH = 512
+STEP_DROPS = (
+    0.5,
+    0.75,
+)  # shares of the steps after which lr falls tenfold: 32,000 and 48,000 of 64,000 in the paper
+STEP_FACTOR = 0.1
+
+Progress = Callable[[int], object]
+
+
+def train(run: Run, *, on_step: Progress | None = None, recorded: bool = True) -> Recording:
+    """Train a network as the run says and return what was recorded.
+
+    The row of step s describes the network after s updates: the gradient of the batch that update s + 1 uses, and,
+    where they were measured, the errors on the whole training and test sets in eval mode. The last row, s = `steps`, is
+    the trained network.
+
+    Parameters
+    ----------
+    run : Run
+        From `plan`.
+    on_step : callable, optional
+        Called with the number of updates made, every few steps.
+    recorded : bool
+        False trains the same network without a recorder; the recording then holds no rows.
+
+    Returns
+    -------
+    Recording
+        `meta["status"]` is "diverged" if any loss was not finite, with the first such step in `diverged_step`.
+    """
+    began, started = time.perf_counter(), datetime.now(timezone.utc)
+    device = torch.device(run.device)
+    data = load_data(run.data).to(device)
+    model = build(run, data).to(device)
+    meta = {**describe(run, data), "started": started.isoformat(timespec="seconds")}
+    schedule = Every(run.record_every, also=(*PROFILE_STEPS, run.steps)) if recorded else _never
+    with record(model, schedule=schedule, weights=True, name=run.id, meta=meta) as recorder:
+        _fit(run, model, data, recorder.step, on_step)
+    recording = recorder.recording
+    return Recording(
+        layers=recording.layers,
+        steps=recording.steps,
+        meta={**recording.meta, **_outcome(recording), "wall_seconds": time.perf_counter() - began},
+    )
+
+
+def build(run: Run, data: Dataset) -> nn.Module:
+    """Return the run's network, initialised from its seed without touching the global random state."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.seed)
+        return cifar_net(
+            run.depth,
+            family=run.family,
+            shortcut=run.shortcut,
+            widths=run.widths,
+            in_channels=data.in_channels,
+            num_classes=data.num_classes,
+        )
+
+
+def _fit(run: Run, model: nn.Module, data: Dataset, step_done: Callable[..., None], on_step: Progress | None) -> None:
+    """Make the run's updates, and measure once more after the last."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=run.lr, momentum=run.momentum, weight_decay=run.weight_decay)
+    order = batches(len(data.train_labels), run.batch_size, torch.Generator().manual_seed(run.seed))
+    for step in range(run.steps + 1):
+        errors = measure_errors(model, data) if _is_eval_due(run, step) else {}
+        lr = learning_rate(run, step)
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        model.train()
+        index = next(order).to(data.train_images.device)
+        labels = data.train_labels[index]
+        logits = model(data.train_images[index])
+        loss = nn.functional.cross_entropy(logits, labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        wrong = (logits.detach().argmax(dim=1) != labels).float().mean()
+        step_done(loss=loss, batch_error=wrong, lr=lr, **errors)
+        if step < run.steps:
+            optimizer.step()
+        if on_step is not None and step % PROGRESS_EVERY == 0:
+            on_step(step)
+
+
+def _is_eval_due(run: Run, step: int) -> bool:
+    return step > 0 and (step % run.eval_every == 0 or step == run.steps)
+
+
+def learning_rate(run: Run, step: int) -> float:
+    """Return the learning rate of an update.
+
+    Cosine (Loshchilov & Hutter 2017) falls from `lr` to 0 over the steps; step falls tenfold at half and at three
+    quarters of them, as in He et al. 2015. Over the first `warmup` steps either is scaled up linearly.
+    """
+    warm = min(1.0, (step + 1) / run.warmup) if run.warmup else 1.0
+    if run.schedule == "cosine":
+        return warm * run.lr * 0.5 * (1 + math.cos(math.pi * step / run.steps))
+    drops = sum(step >= share * run.steps for share in STEP_DROPS)
+    return warm * run.lr * STEP_FACTOR**drops
+
+
+def measure_errors(model: nn.Module, data: Dataset) -> dict[str, float]:
+    """Return the shares of the whole training and test sets that are classified wrongly, in eval mode."""
+    model.eval()
+    return {
+        "train_error": _error(model, data.train_images, data.train_labels),
+        "test_error": _error(model, data.test_images, data.test_labels),
+    }
+
+
+@torch.inference_mode()
+def _error(model: nn.Module, images: Tensor, labels: Tensor) -> float:
+    parts = zip(images.split(EVAL_BATCH), labels.split(EVAL_BATCH), strict=True)
+    wrong = torch.stack([(model(image).argmax(dim=1) != label).sum() for image, label in parts])
+    return wrong.sum().item() / len(labels)
+
+
+def describe(run: Run, data: Dataset) -> dict[str, Any]:
+    """Return what the recording's meta says of the run."""
+    return {
+        "experiment": "compare",
+        **run.to_json(),
+        "n_train": len(data.train_labels),
+        "n_test": len(data.test_labels),
+        "image_size": list(data.train_images.shape[1:]),
+    }
+
+
+def _outcome(recording: Recording) -> dict[str, Any]:
+    """Return whether the run diverged: the first step with a loss that is not finite."""
+    steps = recording.steps
+    broken = steps.step[~steps.loss.map(math.isfinite)]
+    if len(broken):
+        return {"status": "diverged", "diverged_step": int(broken.iloc[0])}
+    return {"status": "done", "diverged_step": None}
+
+
+def _never(step: int) -> bool:
+    return False
