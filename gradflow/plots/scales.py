@@ -1,0 +1,75 @@
+"""Axes for logarithms beside zeros and non-finite values, and for fractions as percent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from gradflow.plots.style import NEUTRAL
+
+GRID = "#e6e6e6"
+
+
+class LogScale(NamedTuple):
+    """Where a log axis draws what has no logarithm: zeros low, non-finite values high."""
+
+    zero: float
+    nonfinite: float
+
+    def place(self, values: Iterable[float]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return the values with zeros and infinities at their edges; NaN (not measured) stays."""
+        found = np.asarray(list(values), dtype=np.float64)
+        return np.where(found == 0, self.zero, np.where(np.isinf(found), self.nonfinite, found))
+
+
+def log_axis(ax: Axes, values: Iterable[float], *, zeros: bool = False, nonfinite: bool = False) -> LogScale:
+    """Make y logarithmic with room for the values, and edges for zeros and non-finite ones if asked.
+
+    Parameters
+    ----------
+    ax : Axes
+        Changed in place.
+    values : iterable of float
+        Everything to be drawn; what is not positive and finite does not count for the limits.
+    zeros, nonfinite : bool
+        Whether there are such values to be drawn.
+    """
+    found = np.asarray(list(values), dtype=np.float64)
+    found = found[np.isfinite(found) & (found > 0)]
+    low, high = (float(found.min()), float(found.max())) if len(found) else (0.1, 10.0)
+    margin = max((high / low) ** 0.05, 1.2)
+    edges = LogScale(zero=low / margin**3, nonfinite=high * margin**3)
+    ax.set_yscale("log")
+    ax.set_ylim(
+        edges.zero / margin if zeros else low / margin,
+        edges.nonfinite * margin if nonfinite else high * margin,
+    )
+    ax.yaxis.set_major_locator(LogLocator(numticks=7))
+    if high / low > 10**4:
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.grid(axis="y", color=GRID, linewidth=0.5)
+    ax.set_axisbelow(True)
+    return edges
+
+
+def edge_handles(*, zeros: bool, nonfinite: bool) -> list[Line2D]:
+    """Return legend entries that say where a log axis draws zeros and non-finite values, if there are any."""
+    handles = []
+    if zeros:
+        handles.append(Line2D([], [], color=NEUTRAL, linestyle="", marker="v", label="exactly 0 (lower edge)"))
+    if nonfinite:
+        handles.append(Line2D([], [], color=NEUTRAL, linestyle="", marker="x", label="NaN or inf (upper edge)"))
+    return handles
+
+
+def percent_axis(ax: Axes, *, axis: str = "y") -> None:
+    """Show fractions as percent."""
+    chosen = ax.yaxis if axis == "y" else ax.xaxis
+    chosen.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %".replace("-", "−")))
+    ax.grid(axis="y", color=GRID, linewidth=0.5)
+    ax.set_axisbelow(True)

@@ -1,0 +1,259 @@
+"""What every figure shares: colour is depth, line style is family; sizes, fonts, axes and legends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+SINGLE = 3.4  # inches: one column of a two-column page
+DOUBLE = 7.0  # inches: both columns
+PRINT_DPI = 300
+
+NEUTRAL = "#404040"
+FAINT = "#8c8c8c"
+# Plasma up to here keeps a contrast of 3 : 1 on white (WCAG 1.4.11 for graphics); its lightness is monotonic,
+# so that the order of depths survives colour blindness and a grey print. Deep is dark.
+LIGHTEST = 0.6
+# Okabe and Ito's colours that are dark enough on white, for runs without a depth.
+_WITHOUT_DEPTH = ("#0072B2", "#D55E00", "#007355", "#A65085", "#7A5C00", "#404040")
+
+_FONT_SIZE = 8.0
+_TICK_SIZE = 7.0
+_RC: dict[Any, Any] = {
+    "font.size": _FONT_SIZE,
+    "axes.titlesize": _FONT_SIZE,
+    "axes.labelsize": _FONT_SIZE,
+    "figure.titlesize": _FONT_SIZE + 1,
+    "xtick.labelsize": _TICK_SIZE,
+    "ytick.labelsize": _TICK_SIZE,
+    "legend.fontsize": _TICK_SIZE,
+    "legend.title_fontsize": _TICK_SIZE,
+    "legend.frameon": False,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.edgecolor": NEUTRAL,
+    "axes.labelcolor": NEUTRAL,
+    "xtick.color": NEUTRAL,
+    "ytick.color": NEUTRAL,
+    "text.color": "#202020",
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4.0,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+
+
+class FamilyStyle(NamedTuple):
+    """Line style and marker of one family."""
+
+    linestyle: Any
+    marker: str
+
+
+class Look(NamedTuple):
+    """How one network is drawn: colour by depth, line style and marker by family, and its name."""
+
+    color: str
+    linestyle: Any
+    marker: str
+    label: str
+
+
+Network = tuple[str, int | None]
+
+_KNOWN_FAMILIES: Mapping[str, FamilyStyle] = {
+    "residual": FamilyStyle("-", "o"),
+    "plain": FamilyStyle((0, (4, 1.6)), "s"),
+}
+_OTHER_FAMILIES = (
+    FamilyStyle((0, (1, 1.2)), "^"),
+    FamilyStyle((0, (6, 1.5, 1, 1.5)), "D"),
+    FamilyStyle((0, (3, 1.5, 1, 1.5, 1, 1.5)), "v"),
+    FamilyStyle((0, (8, 2)), "P"),
+    FamilyStyle((0, (2, 2)), "X"),
+)
+
+
+@contextmanager
+def context() -> Iterator[None]:
+    """Use gradflow's fonts and line widths inside the block, and leave matplotlib's settings as they were."""
+    with mpl.rc_context(_RC):
+        yield
+
+
+def depth_color(depth: int, depths: Iterable[int]) -> str:
+    """Return a depth's colour: its rank among all depths of the comparison on a sequential map, deep is dark.
+
+    Examples
+    --------
+    >>> [depth_color(depth, [20, 56, 110]) for depth in (20, 110)]
+    ['#e16462', '#0d0887']
+    """
+    ordered = sorted(set(depths))
+    rank = ordered.index(depth) / (len(ordered) - 1) if len(ordered) > 1 else 1.0
+    return to_hex(mpl.colormaps["plasma"](LIGHTEST * (1 - rank)))
+
+
+def family_style(family: str, families: Iterable[str] = ()) -> FamilyStyle:
+    """Return a family's line style and marker: residual solid, plain dashed, the others by alphabet.
+
+    Examples
+    --------
+    >>> family_style("residual")
+    FamilyStyle(linestyle='-', marker='o')
+    """
+    if family in _KNOWN_FAMILIES:
+        return _KNOWN_FAMILIES[family]
+    others = sorted({*families, family} - _KNOWN_FAMILIES.keys())
+    return _OTHER_FAMILIES[others.index(family) % len(_OTHER_FAMILIES)]
+
+
+def network(family: str, depth: Any) -> Network:
+    """Return the key of `looks`: the depth is an int, or None where it is missing."""
+    return str(family), None if pd.isna(depth) else int(depth)
+
+
+def looks(frame: pd.DataFrame) -> dict[Network, Look]:
+    """Return how each (family, depth) of a frame is drawn, shallow first.
+
+    Networks without a depth are told apart by colour as well as by line style.
+    """
+    pairs = frame[["family", "depth"]].drop_duplicates()
+    networks = [network(family, depth) for family, depth in pairs.itertuples(index=False)]
+    networks.sort(key=lambda item: (item[1] is None, item[1] or 0, item[0]))
+    depths = [depth for _, depth in networks if depth is not None]
+    families = sorted({family for family, _ in networks})
+    without = [family for family, depth in networks if depth is None]
+    found: dict[Network, Look] = {}
+    for family, depth in networks:
+        line = family_style(family, families)
+        if depth is None:
+            color = _WITHOUT_DEPTH[without.index(family) % len(_WITHOUT_DEPTH)]
+            found[family, depth] = Look(color, line.linestyle, line.marker, family)
+        else:
+            color = depth_color(depth, depths)
+            found[family, depth] = Look(color, line.linestyle, line.marker, f"{family}-{depth}")
+    return found
+
+
+def each_network(frame: pd.DataFrame) -> Iterator[tuple[Look, pd.DataFrame]]:
+    """Yield the look and the rows of each network of a frame, shallow first."""
+    depth = frame.depth.astype("Int64")
+    for (family, number), look in looks(frame).items():
+        same = depth.isna() if number is None else (depth == number).fillna(False)
+        yield look, frame[(frame.family == family) & same]
+
+
+def legend_handles(frame: pd.DataFrame, *, markers: bool = False) -> list[Line2D]:
+    """Return legend entries: one a depth (colour), one a family (line style), one a run without a depth.
+
+    With 12 depths and 2 families that is 14 entries instead of 24.
+    """
+    handles, families, depths = [], {}, {}
+    for (family, depth), look in looks(frame).items():
+        marker = look.marker if markers else ""
+        if depth is None:
+            line = Line2D([], [], color=look.color, linestyle=look.linestyle, marker=marker, label=shorten(family))
+            handles.append(line)
+            continue
+        depths[depth] = Line2D([], [], color=look.color, linewidth=3, label=f"depth {depth}")
+        families[family] = Line2D([], [], color=NEUTRAL, linestyle=look.linestyle, marker=marker, label=shorten(family))
+    return [*depths.values(), *(families[family] for family in sorted(families)), *handles]
+
+
+def shorten(name: str, length: int = 26) -> str:
+    """Return a name as a label: cut in the middle if long.
+
+    A dollar sign would start mathematics and a leading underscore hide the entry: neither may.
+    """
+    if len(name) > length:
+        name = f"{name[: length - 9]}…{name[-8:]}"
+    return f"{' ' * name.startswith('_')}{name}".replace("$", r"\$")
+
+
+def seeds_text(n: Iterable[int]) -> str:
+    """Return how many seeds a mean stands on, and whether it has an interval.
+
+    Examples
+    --------
+    >>> seeds_text([3, 3]), seeds_text([1]), seeds_text([1, 3])
+    ('95 % interval, n = 3 seeds', '1 seed, no interval', '95 % interval, n = 1 to 3 seeds')
+    """
+    counts = sorted({int(count) for count in n if count > 0}) or [0]
+    if counts[-1] <= 1:
+        return f"{counts[-1]} seed, no interval"
+    span = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
+    return f"95 % interval, n = {span} seeds"
+
+
+def require(frame: pd.DataFrame, columns: Sequence[str], source: str) -> None:
+    """Raise ValueError naming the first column that a frame lacks, or that it has no rows."""
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise ValueError(f"frame lacks the column {missing[0]!r}; pass what {source} returns.")
+    if not len(frame):
+        raise ValueError(f"frame has no rows, so there is nothing to draw; see {source}.")
+
+
+def subplots(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
+    """Return a figure that pyplot does not keep, and its axes, as an array (rows, columns)."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, **options)
+    for ax in axes.flat:
+        # Ticks are made when they are drawn, outside of context(): say their size now.
+        ax.tick_params(which="both", labelsize=_TICK_SIZE, width=0.6)
+    return figure, axes
+
+
+def current_axes(ax: Axes | None) -> Axes:
+    """Return the axes given, or the current ones, as seaborn does."""
+    return plt.gca() if ax is None else ax
+
+
+def figure_legend(figure: Figure, handles: Sequence[Any], width: float, *, columns: int | None = None) -> None:
+    """Put one legend under all panels, in as many columns as the width holds."""
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    fitting = max(1, int((width - 0.2) / (0.45 + 0.058 * longest)))
+    figure.legend(
+        handles=list(handles),
+        loc="outside lower center",
+        ncols=min(columns or fitting, len(handles)),
+        handlelength=2.6,
+        columnspacing=1.2,
+    )
+
+
+def axes_legend(ax: Axes, handles: Sequence[Any], *, columns: int = 2) -> None:
+    """Put the axes' legend under its x label, where it covers no data."""
+    height = ax.get_window_extent().height / ax.figure.dpi
+    ax.legend(
+        handles=list(handles),
+        loc="upper left",
+        bbox_to_anchor=(0, -0.52 / max(height, 0.5)),
+        ncols=columns,
+        borderaxespad=0,
+        handlelength=2.6,
+        fontsize="small",
+    )
+
+
+def save(figure: Figure, path: str | os.PathLike[str], *, dpi: float = PRINT_DPI) -> Path:
+    """Write a PNG without dates or versions in it, so that the same figure gives the same file."""
+    target = Path(path)
+    with context():
+        figure.savefig(target, dpi=dpi, format="png", metadata={"Software": None})
+    return target
