@@ -92,9 +92,7 @@ def decay(
         setting = str(recording.meta.get("setting") or "")
         family = str(recording.meta.get("family") or setting or who.run)
         network = {"run": who.run, "setting": setting, "family": family, "depth": who.depth, "seed": who.seed}
-        rows.extend(
-            network | {"step": step} | stage for stage in _stages(recording.layers, step, measure, leave_out)
-        )
+        rows.extend(network | {"step": step} | stage for stage in _stages(recording.layers, step, measure, leave_out))
     return pd.DataFrame(rows, columns=list(_DTYPES)).astype(_DTYPES)
 
 
@@ -129,9 +127,7 @@ def decay_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     return factor.assign(**{f"decades_{name}": decades[name] for name in ("low", "high", "n")})
 
 
-def _stages(
-    layers: pd.DataFrame, step: int, measure: str, leave_out: tuple[int, int]
-) -> list[dict[str, Any]]:
+def _stages(layers: pd.DataFrame, step: int, measure: str, leave_out: tuple[int, int]) -> list[dict[str, Any]]:
     """Return one row per stage of one recording at one step, or one that says why there is none."""
     now = layers[layers["step"] == step]
     path = main_path(one_row_per_layer(now)).sort_values("layer_depth") if len(now) else now
@@ -142,8 +138,7 @@ def _stages(
         ratio = norms[0] / norms[-1]
         ends = {"ratio": ratio, "decades": np.log10(ratio)}
     return [
-        _fit(stage, measure, leave_out) | ends | {"stage": number}
-        for number, stage in path.groupby("stage", sort=True)
+        _fit(stage, measure, leave_out) | ends | {"stage": number} for number, stage in path.groupby("stage", sort=True)
     ]
 
 
@@ -152,7 +147,8 @@ def _fit(stage: pd.DataFrame, measure: str, leave_out: tuple[int, int]) -> dict[
     kept = stage.iloc[leave_out[0] : max(len(stage) - leave_out[1], 0)]
     norms = kept[measure].to_numpy(dtype=np.float64)
     # A gradient that arrived holding NaN is a non-finite norm; one that did not arrive is no norm.
-    is_nonfinite = np.isinf(norms) | (np.isnan(norms) & (kept["n_nonfinite"] > 0).to_numpy())
+    has_arrived = ((kept["status"] == MEASURED) & (kept["n_nonfinite"] != 0)).to_numpy()
+    is_nonfinite = np.isinf(norms) | (np.isnan(norms) & has_arrived)
     is_fit = np.isfinite(norms) & (norms > 0)
     depths = kept["layer_depth"].to_numpy(dtype=np.float64)[is_fit]
     slope, half = _slope(depths, np.log(norms[is_fit]))

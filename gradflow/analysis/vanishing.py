@@ -1,0 +1,214 @@
+"""Measured decay at initialisation beside its closed form, setting by setting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gradflow import theory
+from gradflow.analysis.decay import decay, decay_over_seeds
+from gradflow.analysis.intervals import Interval, mean_interval
+from gradflow.analysis.profile import main_path, one_row_per_layer
+from gradflow.analysis.runs import as_list, over_seeds
+from gradflow.recording import Recording
+
+ACTIVATION_GRADIENT = "out_grad_norm"
+WEIGHT_GRADIENT = "grad_norm"
+# Hidden layers that stay out of the fit. First: layer 1 sees data and not a wide layer's output, layer 2 a
+# variance still away from its fixed point. Last: the gradient there comes from the few units of the classifier.
+TRANSIENT = (2, 1)
+REQUIRED = ("setting", "activation", "init", "depth")  # of meta
+FLAT_FACTOR = 1.05  # within 1/1.05 ... 1.05 a layer: less than a factor of e over 20 layers
+
+VANISHES, EXPLODES, FLAT, POWER_LAW, UNDECIDED = "vanishes", "explodes", "flat", "power law", "undecided"
+
+
+def vanishing_table(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
+    """Return each setting's factor per layer, measured and predicted, and what it means.
+
+    Parameters
+    ----------
+    recordings : Recording or iterable of Recording
+        From `gradflow.experiments.vanishing`. Not changed.
+
+    Returns
+    -------
+    DataFrame
+        One row per setting, in the order given: setting, label, n (seeds); factor, low, high of the
+        activation gradients; predicted, difference (factor / predicted - 1); decades, decades_low,
+        decades_high of the first over the last weighted layer's norm; the same of the weight gradients as
+        weight_factor, weight_low, weight_high, weight_decades, weight_decades_low, weight_decades_high;
+        verdict.
+
+        Factors are |g_(l-1)| / |g_l| in the hidden layers except `TRANSIENT`, geometric means over seeds with
+        Student's 95 % interval (NaN for one seed). Where the closed form is a power law, `predicted` is its
+        regression over the same layers; where there is none, NaN.
+
+    Raises
+    ------
+    ValueError
+        A recording's meta lacks setting, activation, init or depth.
+
+    Notes
+    -----
+    The verdict uses measured intervals alone. "flat": the factor's lies within 1/1.05 ... 1.05. "vanishes"
+    and "explodes": it lies below or above that. "power law": it does, but ln(norm) is nearer to a line in
+    ln(depth) than in depth: the interval, over seeds, of the logarithm of the residual sums' ratio is
+    positive. "undecided": anything else, one seed included.
+    """
+    groups = _by_setting(as_list(recordings))
+    return pd.DataFrame([_row(setting, group) for setting, group in groups.items()])
+
+
+def vanishing_profile(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
+    """Return gradient norms relative to the last hidden layer's, measured and predicted.
+
+    Parameters
+    ----------
+    recordings : Recording or iterable of Recording
+        From `gradflow.experiments.vanishing`. Not changed.
+
+    Returns
+    -------
+    DataFrame
+        One row per (setting, measure, layer_depth), hidden layers only: setting, label, measure
+        (out_grad_norm or grad_norm), layer_depth; mean, low, high, n: geometric mean over seeds of |g_l| /
+        |g_last| with Student's 95 % interval; n_zero, n_nonfinite; predicted: the closed form, of
+        out_grad_norm alone.
+
+    Raises
+    ------
+    ValueError
+        A recording's meta lacks setting, activation, init or depth.
+    """
+    tables = [
+        _relative(setting, group, measure)
+        for setting, group in _by_setting(as_list(recordings)).items()
+        for measure in (ACTIVATION_GRADIENT, WEIGHT_GRADIENT)
+    ]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def verdict(factor: Interval, evidence: Interval) -> str:
+    """Return what a factor's interval says; `evidence` is that for a power law, as in `vanishing_table`.
+
+    Examples
+    --------
+    >>> verdict(Interval(0.41, 0.40, 0.42, 10), Interval(-2.0, -3.0, -1.0, 10))
+    'vanishes'
+    """
+    if math.isnan(factor.low):
+        return UNDECIDED
+    if factor.low >= 1 / FLAT_FACTOR and factor.high <= FLAT_FACTOR:
+        return FLAT
+    if factor.high >= 1 / FLAT_FACTOR and factor.low <= FLAT_FACTOR:
+        return UNDECIDED
+    if evidence.low > 0:
+        return POWER_LAW
+    return VANISHES if factor.high < 1 else EXPLODES
+
+
+def _by_setting(recordings: list[Recording]) -> dict[str, list[Recording]]:
+    groups: dict[str, list[Recording]] = {}
+    for recording in recordings:
+        missing = [key for key in REQUIRED if recording.meta.get(key) is None]
+        if missing:
+            named = ", ".join(REQUIRED)
+            raise ValueError(f"recordings must name their {named} in meta; {recording.name!r} lacks {missing[0]}.")
+        groups.setdefault(str(recording.meta["setting"]), []).append(recording)
+    return groups
+
+
+def _row(setting: str, group: list[Recording]) -> dict[str, Any]:
+    of_outputs, of_weights = (_factor(group, measure) for measure in (ACTIVATION_GRADIENT, WEIGHT_GRADIENT))
+    predicted = _predicted_factor(group[0].meta)
+    factor = Interval(of_outputs["factor"], of_outputs["low"], of_outputs["high"], int(of_outputs["n"]))
+    return {
+        "setting": setting,
+        "label": _label(group),
+        "n": factor.n,
+        "factor": factor.mean,
+        "low": factor.low,
+        "high": factor.high,
+        "predicted": predicted,
+        "difference": factor.mean / predicted - 1,
+        **{name: of_outputs[name] for name in ("decades", "decades_low", "decades_high")},
+        **{f"weight_{name}": of_weights[name] for name in ("factor", "low", "high")},
+        **{f"weight_{name}": of_weights[name] for name in ("decades", "decades_low", "decades_high")},
+        "verdict": verdict(factor, _evidence(group)),
+    }
+
+
+def _factor(group: list[Recording], measure: str) -> Mapping[str, Any]:
+    """Return the row of `decay_over_seeds` for the hidden layers of one setting."""
+    frame = decay(group, measure=measure, leave_out=TRANSIENT)
+    row: Mapping[str, Any] = decay_over_seeds(frame[frame["stage"] == 0]).iloc[0].to_dict()
+    return row
+
+
+def _predicted_factor(meta: Mapping[str, Any]) -> float:
+    """Return the closed form's factor; of a power law the regression over the layers that are fitted."""
+    profile = _predicted(meta)
+    depths = np.arange(1, len(profile) + 1, dtype=np.float64)
+    fitted = slice(TRANSIENT[0], len(profile) - TRANSIENT[1])
+    return float(np.exp(-np.polyfit(depths[fitted], np.log(profile[fitted]), 1)[0]))
+
+
+def _predicted(meta: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return theory.profile(
+        int(meta["depth"]),
+        activation=meta["activation"],
+        init=meta["init"],
+        norm=meta.get("norm"),
+        skip=bool(meta.get("skip")),
+    )
+
+
+def _evidence(group: list[Recording]) -> Interval:
+    """Return ln(RSS in depth / RSS in ln(depth)) over seeds: positive where a power law fits better."""
+    ratios = []
+    for recording in group:
+        hidden = _hidden(recording).iloc[TRANSIENT[0] : -TRANSIENT[1]]
+        norms = hidden[ACTIVATION_GRADIENT].to_numpy()
+        if not (np.isfinite(norms) & (norms > 0)).all():
+            continue
+        depth = hidden["layer_depth"].to_numpy(dtype=np.float64)
+        exponential, power = (_residual(x, np.log(norms)) for x in (depth, np.log(depth)))
+        ratios.append(math.log(exponential / power) if min(exponential, power) > 0 else math.nan)
+    return mean_interval(ratios)
+
+
+def _residual(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> float:
+    """Return the sum of squares that a straight line leaves."""
+    return float(((y - np.polyval(np.polyfit(x, y, 1), x)) ** 2).sum())
+
+
+def _hidden(recording: Recording) -> pd.DataFrame:
+    """Return the hidden layers' rows at step 0 in order of depth: the first stage, all of one width."""
+    path = main_path(one_row_per_layer(recording.layers[recording.layers["step"] == 0]))
+    return path[path["stage"] == 0].sort_values("layer_depth")
+
+
+def _relative(setting: str, group: list[Recording], measure: str) -> pd.DataFrame:
+    """Return one setting's profile of one measure."""
+    parts = []
+    for recording in group:
+        hidden = _hidden(recording)
+        norms = hidden[measure].to_numpy()
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            relative = norms / norms[-1]
+        parts.append(pd.DataFrame({"layer_depth": hidden["layer_depth"], "relative": relative}))
+    table = over_seeds(pd.concat(parts, ignore_index=True), ["layer_depth"], "relative", geometric=True)
+    predicted = _predicted(group[0].meta) if measure == ACTIVATION_GRADIENT else math.nan
+    table = table.assign(predicted=predicted)
+    for column, value in (("measure", measure), ("label", _label(group)), ("setting", setting)):
+        table.insert(0, column, value)
+    return table
+
+
+def _label(group: list[Recording]) -> str:
+    return str(group[0].meta.get("label") or group[0].meta["setting"])

@@ -1,0 +1,183 @@
+"""The vanishing gradient and its opposite, measured on real images at initialisation, setting by setting."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+from torch import nn
+
+from gradflow.experiments.data import Dataset, batches, check_data, load_data
+from gradflow.experiments.plan import PlanError
+from gradflow.hooks import record
+from gradflow.models import mlp
+from gradflow.recording import Recording
+from gradflow.theory import Activation, Init, Norm
+
+DEPTH = 20
+WIDTH = 256  # the closed forms hold for wide layers: at 256 the factor is within 1 % of them
+SEEDS = 10
+BATCH_SIZE = 128  # batch norm's factor is that of large batches
+MIN_DEPTH = 7  # six hidden layers: three are left once the transients at both ends are left out
+
+OnEvent = Callable[[dict[str, Any]], object]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One network: what distinguishes it from the others, and what it is called."""
+
+    name: str
+    label: str
+    activation: Activation
+    init: Init
+    norm: Norm | None = None
+    skip: bool = False
+
+
+SETTINGS = (
+    Setting("sigmoid-default", "sigmoid, PyTorch's default", "sigmoid", "default"),
+    Setting("sigmoid-xavier", "sigmoid, Xavier", "sigmoid", "xavier"),
+    Setting("tanh-default", "tanh, PyTorch's default", "tanh", "default"),
+    Setting("relu-default", "ReLU, PyTorch's default", "relu", "default"),
+    Setting("relu-kaiming-0.8", "ReLU, 0.8 of Kaiming", "relu", "kaiming-0.8"),
+    Setting("relu-kaiming", "ReLU, Kaiming", "relu", "kaiming"),
+    Setting("relu-batch-norm", "ReLU, batch norm", "relu", "kaiming", norm="batch"),
+    Setting("residual-batch-norm", "ReLU, batch norm, skips", "relu", "kaiming", norm="batch", skip=True),
+)
+
+
+def vanishing(
+    *,
+    depth: int = DEPTH,
+    width: int = WIDTH,
+    seeds: int | Iterable[int] = SEEDS,
+    settings: Iterable[str] | None = None,
+    data: str = "digits",
+    batch_size: int = BATCH_SIZE,
+    on_event: OnEvent | None = None,
+) -> list[Recording]:
+    """Record one backward pass of each setting and seed, before any training.
+
+    Parameters
+    ----------
+    depth : int
+        Weighted layers of the fully connected networks, at least 7.
+    width : int
+        Units of each hidden layer.
+    seeds : int or iterable of int
+        How many seeds (0, 1, ...), or which. A seed draws the weights and the batch.
+    settings : iterable of str, optional
+        Names from `SETTINGS`; all of them by default.
+    data : str
+        As in `gradflow.experiments.data.load_data`; the images are flattened.
+    batch_size : int
+        Training images in the batch.
+    on_event : callable, optional
+        Called after each network with {"event": "done", "run", "done", "total"}.
+
+    Returns
+    -------
+    list of Recording
+        One per setting and seed, each with step 0. `meta` holds setting, label, activation, init, norm, skip,
+        depth, width, seed, data, batch_size. `gradflow.analysis.vanishing` makes tables of them.
+
+    Raises
+    ------
+    PlanError, DataError
+        An argument is out of its range.
+
+    Examples
+    --------
+    >>> recordings = vanishing(depth=7, width=16, seeds=1, settings=["relu-kaiming"])
+    >>> recordings[0].name
+    'relu-kaiming-seed0'
+    """
+    chosen, numbers = _settings(settings), _seeds(seeds)
+    for name, value, least in (
+        ("depth", depth, MIN_DEPTH),
+        ("width", width, 1),
+        ("batch_size", batch_size, 2),
+    ):
+        if value < least:
+            raise PlanError(f"{name} must be at least {least}; got {value}.")
+    check_data(data)
+    images = load_data(data)
+    recordings: list[Recording] = []
+    for setting in chosen:
+        for seed in numbers:
+            recordings.append(_measure(setting, images, depth=depth, width=width, seed=seed, batch_size=batch_size))
+            if on_event is not None:
+                progress = {"done": len(recordings), "total": len(chosen) * len(numbers)}
+                on_event({"event": "done", "run": recordings[-1].name, **progress})
+    return recordings
+
+
+def _measure(setting: Setting, data: Dataset, *, depth: int, width: int, seed: int, batch_size: int) -> Recording:
+    """Return one network's recording of one backward pass."""
+    began = time.perf_counter()
+    model = mlp(
+        depth,
+        width=width,
+        in_features=data.train_images[0].numel(),
+        num_classes=data.num_classes,
+        activation=setting.activation,
+        init=setting.init,
+        norm=setting.norm,
+        skip=setting.skip,
+        generator=torch.Generator().manual_seed(seed),
+    )
+    # A generator of its own: one seed gives every setting the same batch.
+    index = next(batches(len(data.train_labels), batch_size, torch.Generator().manual_seed(seed)))
+    meta = _describe(setting, data, depth=depth, width=width, seed=seed, batch_size=batch_size)
+    with record(model, weights=True, name=f"{setting.name}-seed{seed}", meta=meta) as recorder:
+        loss = nn.functional.cross_entropy(model(data.train_images[index]), data.train_labels[index])
+        loss.backward()
+        recorder.step(loss=loss)
+    recording = recorder.recording
+    outcome = {"status": "done", "wall_seconds": time.perf_counter() - began}
+    return Recording(layers=recording.layers, steps=recording.steps, meta={**recording.meta, **outcome})
+
+
+def _describe(setting: Setting, data: Dataset, *, depth: int, width: int, seed: int, batch_size: int) -> dict[str, Any]:
+    """Return what the recording's meta says of the network and its batch."""
+    return {
+        "experiment": "vanishing",
+        "setting": setting.name,
+        "label": setting.label,
+        "activation": setting.activation,
+        "init": setting.init,
+        "norm": setting.norm,
+        "skip": setting.skip,
+        "depth": depth,
+        "width": width,
+        "seed": seed,
+        "data": data.name,
+        "n_train": len(data.train_labels),
+        "batch_size": batch_size,
+        "steps": 0,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _settings(names: Iterable[str] | None) -> list[Setting]:
+    """Return the settings of these names, in the order given."""
+    known = {setting.name: setting for setting in SETTINGS}
+    chosen = list(known if names is None else dict.fromkeys(names))
+    for name in chosen:
+        if name not in known:
+            raise PlanError(f"settings must be of {', '.join(known)}; got {name!r}.")
+    if not chosen:
+        raise PlanError("settings must name at least one; got none.")
+    return [known[name] for name in chosen]
+
+
+def _seeds(seeds: int | Iterable[int]) -> list[int]:
+    numbers = list(range(seeds)) if isinstance(seeds, int) else list(dict.fromkeys(seeds))
+    if not numbers:
+        raise PlanError(f"seeds must be at least 1, or name at least one; got {seeds!r}.")
+    return numbers
