@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from gradflow.text.english.cli import CLI
 from gradflow.text.english.findings import FINDINGS
 from gradflow.text.english.numbers import NUMBERS
-from gradflow.text.english.report import DEFINITIONS, HEAD, SECTIONS, TABLES
+from gradflow.text.english.report import COLUMNS, DEFINITIONS, HEAD, METHOD, SECTIONS, TABLES
 
 ENGLISH: Mapping[str, str] = MappingProxyType(
-    {**NUMBERS, **FINDINGS, **HEAD, **SECTIONS, **TABLES, **DEFINITIONS}
+    {**CLI, **NUMBERS, **FINDINGS, **HEAD, **SECTIONS, **TABLES, **COLUMNS, **METHOD, **DEFINITIONS}
 )

@@ -9,8 +9,7 @@ FINDINGS: Mapping[str, str] = {
         "{subject}: the loss left the finite numbers in {n_diverged} of {runs}, first at step {step}."
     ),
     "finding.nonfinite_gradient": (
-        "{subject}: a gradient stopped being finite at step {step}; in the backward pass {layer} was the "
-        "first layer."
+        "{subject}: a gradient stopped being finite at step {step}; in the backward pass {layer} was the first layer."
     ),
     "finding.degraded": (
         "{subject} trains worse than the shallower {shallow}: training error {train_error} against "
@@ -44,16 +43,13 @@ FINDINGS: Mapping[str, str] = {
         "so at an equal learning rate a step turns them {slowdown} times less than at the start."
     ),
     "finding.zero_gradient": (
-        "{subject}: the parameter gradient of {layers} was exactly zero at all of {steps}; first in order: "
-        "{example}."
+        "{subject}: the parameter gradient of {layers} was exactly zero at all of {steps}; first in order: {example}."
     ),
     "finding.zero_gradient_once": (
         "{subject}: the parameter gradient of {layers} was exactly zero at the only recorded step; first in "
         "order: {example}. Zero-initialised layers start so by design."
     ),
-    "finding.no_gradient": (
-        "{subject}: no gradient arrived at {layers} with parameters; first in order: {example}."
-    ),
+    "finding.no_gradient": ("{subject}: no gradient arrived at {layers} with parameters; first in order: {example}."),
     "finding.shattering_not_measured": (
         "Shattering of the gradient was not measured in these runs, so nothing is said about it."
     ),
@@ -65,9 +61,7 @@ FINDINGS: Mapping[str, str] = {
         "{subject}: no rule found a fault. {when} (step {step}) the norm of the {measure} at the first "
         "layer over that at the last is {decades}; the training error ends at {train_error}."
     ),
-    "cause.factor_below_one": (
-        "Each layer passes on less gradient than it receives; the losses multiply over depth."
-    ),
+    "cause.factor_below_one": ("Each layer passes on less gradient than it receives; the losses multiply over depth."),
     "cause.factor_above_one": (
         "Each layer passes on more gradient than it receives; the gains multiply over depth. For batch norm "
         "before ReLU in a stack without shortcuts the closed form is √(π/(π − 1)) = 1.211 a layer (Yang et "
@@ -78,15 +72,12 @@ FINDINGS: Mapping[str, str] = {
         "the square of their norm (van Laarhoven 2017)."
     ),
     "cause.skip": (
-        "The two networks differ in the residual connections alone: data, seeds, steps and recipe are the "
-        "same."
+        "The two networks differ in the residual connections alone: data, seeds, steps and recipe are the same."
     ),
     "remedy.skip": "Add residual connections.",
     "remedy.shallower": "Use fewer layers.",
     "remedy.budget": "Train longer: part of the gap is a matter of budget.",
-    "remedy.init": (
-        "Match the initialisation's variance to the activation (Kaiming for ReLU, gain 1 for tanh)."
-    ),
+    "remedy.init": ("Match the initialisation's variance to the activation (Kaiming for ReLU, gain 1 for tanh)."),
     "remedy.norm": "Normalise inside residual branches.",
     "remedy.warmup": "Start with a smaller learning rate (warm-up).",
     "remedy.lower_lr": "Lower the learning rate.",

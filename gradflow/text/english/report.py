@@ -6,21 +6,20 @@ from collections.abc import Mapping
 
 HEAD: Mapping[str, str] = {
     "page.title": "Gradient flow: {subject}",
-    "page.question.compare": (
-        "Do deeper networks train worse, and what do their gradients have to do with it?"
-    ),
+    "page.question.compare": ("Do deeper networks train worse, and what do their gradients have to do with it?"),
     "page.question.vanishing": "How fast does a gradient vanish or explode with depth?",
     "page.question.own": "How does the gradient flow through this network?",
+    "value.unknown": "not noted",
+    "list.and": "{first} and {last}",
     "page.contents": "Contents",
     "page.skip": "Skip to the findings",
     "page.evidence": "Figure",
     "page.data": "Data",
     "page.print_figure": "PNG, 300 dpi",
-    "page.table_rows": "{n} rows in {file}; the first {shown} are shown.",
+    "page.table_rows": "{caption}. The first {shown} of {n} rows; the file holds all.",
     "page.footer": "Made by gradflow {version} from {runs}, {when}.",
     "headline.contrast": (
-        "After the same training, {plain} misclassifies {plain_error} of its training set, {residual} "
-        "{residual_error}."
+        "After the same training, {plain} misclassifies {plain_error} of its training set, {residual} {residual_error}."
     ),
     "headline.none": "No rule found a fault in these runs.",
     "ran.compare": (
@@ -28,8 +27,7 @@ HEAD: Mapping[str, str] = {
         "{batch_size} images each, {seeds}: {runs}."
     ),
     "ran.vanishing": (
-        "{settings} fully connected networks of {depth} layers, {width} wide, at initialisation, {seeds} "
-        "each."
+        "{settings} fully connected networks of {depth} layers, {width} wide, at initialisation, {seeds} each."
     ),
     "ran.own": "{runs} of {model}; gradients recorded at {steps}.",
 }
@@ -46,8 +44,7 @@ SECTIONS: Mapping[str, str] = {
     ),
     "degradation.alt": "Training error after {steps} steps against depth, a line for each family. {finding}",
     "paired.alt": (
-        "Training error of the plain network minus that of the residual one at each depth, paired by seed. "
-        "{finding}"
+        "Training error of the plain network minus that of the residual one at each depth, paired by seed. {finding}"
     ),
     "training.title": "Training curves",
     "training.lead": (
@@ -61,8 +58,8 @@ SECTIONS: Mapping[str, str] = {
         "1, 10 and 100 steps and at the end. A straight slope is a constant factor a layer; a flat line is "
         "a healthy flow."
     ),
-    "profile.out": "With respect to each layer's output. This is the signal that travels backward.",
-    "profile.parameters": "With respect to each layer's parameters. This is what the optimizer receives.",
+    "profile.caption.out_grad_norm": "With respect to each layer's output. This is the signal that travels backward.",
+    "profile.caption.grad_norm": "With respect to each layer's parameters. This is what the optimizer receives.",
     "profile.alt.out_grad_norm": "Activation gradient norm against layer depth at several steps. {finding}",
     "profile.alt.grad_norm": "Parameter gradient norm against layer depth at several steps. {finding}",
     "factor.title": "Factor a layer",
@@ -81,18 +78,14 @@ SECTIONS: Mapping[str, str] = {
         "One row a layer, from the input at the top; one column a recorded step; colour is the norm of the "
         "activation gradient, on a logarithmic scale that all networks share."
     ),
-    "heatmaps.alt": (
-        "Activation gradient norm of every layer at every recorded step, one panel a network. {finding}"
-    ),
+    "heatmaps.alt": ("Activation gradient norm of every layer at every recorded step, one panel a network. {finding}"),
     "weights.title": "Weight growth and effective learning rate",
     "weights.lead": (
         "Batch norm makes a weight's scale irrelevant; a step turns it by about the learning rate over its "
         "squared norm, the effective learning rate. A network whose first steps inflate its weights then "
         "hardly moves."
     ),
-    "weights.alt": (
-        "Weight norm relative to step 0, and effective learning rate, against training step. {finding}"
-    ),
+    "weights.alt": ("Weight norm relative to step 0, and effective learning rate, against training step. {finding}"),
     "vanishing.title": "The vanishing gradient, measured",
     "vanishing.lead": (
         "Deep fully connected networks at initialisation, {seeds} each. A constant factor a layer "
@@ -108,9 +101,11 @@ SECTIONS: Mapping[str, str] = {
         "closed forms dashed. {finding}"
     ),
     "vanishing.alt.grad_norm": (
-        "Weight gradient norm relative to the last layer against layer depth, a line for each setting. "
-        "{finding}"
+        "Weight gradient norm relative to the last layer against layer depth, a line for each setting. {finding}"
     ),
+    "vanishing.line": "{label}: {factor} a layer, {verdict}.",
+    "vanishing.caption.out_grad_norm": "Activation gradients: the signal that travels backward.",
+    "vanishing.caption.grad_norm": "Weight gradients: what the optimizer receives.",
     "findings.title": "Findings in words",
     "findings.lead": (
         "Each statement comes from its own measurement; vanishing, exploding, shattered and degraded are "
@@ -127,14 +122,13 @@ SECTIONS: Mapping[str, str] = {
         "how many steps."
     ),
     "method.overhead": "Recording took {recorder} of {recorded} of training: {share}.",
-    "method.definitions": "What the words mean",
 }
 
 TABLES: Mapping[str, str] = {
     "table.summary": "Results after training, one row a network",
     "table.paired_difference": "Plain minus residual training error, paired by seed",
     "table.factor": "Factor a layer at step 0, one row a network and stage",
-    "table.toy": "A factor of 0.8 a layer: what is left of the gradient",
+    "table.toy": "A factor of {factor} a layer: what is left of the gradient. Arithmetic, not a measurement",
     "table.vanishing": "Measured beside the closed form, one row a setting",
     "table.coverage": "Layers without a measured output gradient",
     "table.runs": "Runs",
@@ -143,15 +137,10 @@ TABLES: Mapping[str, str] = {
 
 DEFINITIONS: Mapping[str, str] = {
     "definition.train_error": (
-        "Training error: share of the whole training set classified wrongly, in evaluation mode, after "
-        "training."
+        "Training error: share of the whole training set classified wrongly, in evaluation mode, after training."
     ),
-    "definition.batch_error": (
-        "Minibatch error: share of one step's batch classified wrongly, in training mode."
-    ),
-    "definition.out_grad_norm": (
-        "Activation gradient: L2 norm of the loss gradient with respect to a layer's output."
-    ),
+    "definition.batch_error": ("Minibatch error: share of one step's batch classified wrongly, in training mode."),
+    "definition.out_grad_norm": ("Activation gradient: L2 norm of the loss gradient with respect to a layer's output."),
     "definition.grad_norm": (
         "Parameter gradient: L2 norm of the loss gradient with respect to all of a layer's own parameters."
     ),
@@ -171,7 +160,67 @@ DEFINITIONS: Mapping[str, str] = {
     "definition.effective_lr": (
         "Effective learning rate: learning rate over squared weight norm (van Laarhoven 2017)."
     ),
-    "definition.interval": (
-        "Interval: Student's t, 95 %, over seeds; for norms and factors over their logarithms."
-    ),
+    "definition.interval": ("Interval: Student's t, 95 %, over seeds; for norms and factors over their logarithms."),
+}
+
+COLUMNS: Mapping[str, str] = {
+    "column.network": "Network",
+    "column.n": "Seeds",
+    "column.train_error": "Training error",
+    "column.test_error": "Test error",
+    "column.grad_ratio": "Parameter gradient, first over last layer, step 0",
+    "column.out_grad_ratio": "Activation gradient, first over last layer, step 0",
+    "column.seconds": "Time a run",
+    "column.depth": "Depth",
+    "column.pairs": "Pairs",
+    "column.difference": "Plain minus residual",
+    "column.stage": "Stage",
+    "column.n_layers": "Layers fitted",
+    "column.factor": "Factor a layer, measured",
+    "column.closed_form": "Closed form",
+    "column.layer": "Layer",
+    "column.layer_kind": "Kind",
+    "column.status": "Why",
+    "column.runs": "Runs",
+    "column.layers_passed": "Layers passed",
+    "column.gradient_left": "Gradient left",
+    "column.setting": "Setting",
+    "column.predicted": "Closed form (difference)",
+    "column.decades": "First over last layer",
+    "column.weight_factor": "Weight gradient, factor a layer",
+    "column.verdict": "Verdict",
+    "cell.one_seed": "1 seed, no interval",
+    "cell.same": "same in all {n}",
+    "cell.interval": "{low} to {high}",
+    "cell.power_law": "power law",
+}
+
+METHOD: Mapping[str, str] = {
+    "method.command": "Command",
+    "method.model": "Model",
+    "method.data": "Data",
+    "method.n_train": "Training images",
+    "method.n_test": "Test images",
+    "method.widths": "Channels of the stages",
+    "method.width": "Width",
+    "method.shortcut": "Shortcut option",
+    "method.steps": "Steps",
+    "method.batch_size": "Batch size",
+    "method.lr": "Learning rate",
+    "method.schedule": "Schedule",
+    "method.warmup": "Warm-up steps",
+    "method.momentum": "Momentum",
+    "method.weight_decay": "Weight decay",
+    "method.record_every": "Gradients recorded every",
+    "method.eval_every": "Errors measured every",
+    "method.seed": "Seeds",
+    "method.device": "Device",
+    "method.device_name": "Processor",
+    "method.threads": "Threads a run",
+    "method.dtype": "Numbers",
+    "method.gradients": "Gradients",
+    "method.versions": "Versions",
+    "method.started": "Started",
+    "method.wall_seconds": "Time, all runs together",
+    "method.span": "{first} to {last}",
 }

@@ -1,0 +1,8 @@
+"""Recordings in, findings out: what the numbers say, each statement with the measurement it rests on."""
+
+from gradflow.diagnosis.cases import Subject
+from gradflow.diagnosis.engine import diagnose
+from gradflow.diagnosis.finding import SEVERITIES, Finding
+from gradflow.diagnosis.wording import sentence
+
+__all__ = ["SEVERITIES", "Finding", "Subject", "diagnose", "sentence"]

@@ -1,0 +1,67 @@
+"""Which runs belong together: repetitions of one network, told apart by their seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from gradflow.recording import Recording
+
+
+class Subject(NamedTuple):
+    """What a finding is about: a label to read, and family and depth where the runs have them."""
+
+    label: str
+    family: str = ""
+    depth: int | None = None
+    runs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """The runs of one network, one a seed."""
+
+    subject: Subject
+    recordings: tuple[Recording, ...]
+
+
+def cases(recordings: Recording | Iterable[Recording]) -> list[Case]:
+    """Group recordings: by setting, else by family and depth, else by the run's name, in order of appearance.
+
+    Examples
+    --------
+    >>> seeds = [Recording(meta={"family": "plain", "depth": 20, "seed": seed}) for seed in (0, 1)]
+    >>> [(case.subject.label, len(case.recordings)) for case in cases(seeds)]
+    [('plain-20', 2)]
+    """
+    every = [recordings] if isinstance(recordings, Recording) else list(recordings)
+    groups: dict[tuple[Any, ...], list[Recording]] = {}
+    for recording in every:
+        groups.setdefault(_identity(recording), []).append(recording)
+    return [Case(_subject(group), tuple(group)) for group in groups.values()]
+
+
+def last_step(recording: Recording) -> int:
+    """Return the last step whose gradients were recorded, or -1."""
+    return int(recording.layers["step"].max()) if len(recording.layers) else -1
+
+
+def _identity(recording: Recording) -> tuple[Any, ...]:
+    meta = recording.meta
+    if meta.get("setting"):
+        return ("setting", meta["setting"])
+    if meta.get("family") and meta.get("depth") is not None:
+        return ("net", meta["family"], meta["depth"])
+    return ("run", recording.name)
+
+
+def _subject(group: list[Recording]) -> Subject:
+    meta = group[0].meta
+    runs = tuple(recording.name for recording in group)
+    kind, *_ = _identity(group[0])
+    if kind == "setting":
+        return Subject(str(meta.get("label") or meta["setting"]), runs=runs)
+    if kind == "net":
+        return Subject(f"{meta['family']}-{meta['depth']}", str(meta["family"]), int(meta["depth"]), runs)
+    return Subject(group[0].name, runs=runs)

@@ -1,0 +1,74 @@
+"""How far apart the gradient's norm is at a network's two ends, and by which factor it changes a layer."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import pandas as pd
+
+from gradflow.analysis.decay import decay
+from gradflow.analysis.intervals import Interval, mean_interval
+from gradflow.diagnosis.cases import Case, last_step
+from gradflow.diagnosis.means import geometric
+
+# Widths and map sizes move a norm by up to about a decade within one healthy network. At two, the learning
+# rate that fits one end is a hundredfold wrong at the other. AUTOTRAINER (Zhang et al. 2021) draws its lines
+# at 1.8 and 3.
+DECADES = 2.0
+When = Literal["start", "end"]
+
+
+class Ends(NamedTuple):
+    """One case's gradient at one time: first over last layer in decades, and the longest stage's factor."""
+
+    when: When
+    step: int
+    measure: str
+    decades: Interval
+    factor: Interval
+    layers: int
+
+
+def ends(case: Case, when: When) -> Ends | None:
+    """Return ratio and factor at step 0 or at each run's last recorded step; None if there are none.
+
+    The activation gradients are used, or the parameters' where no activation gradient was recorded.
+    """
+    rows, steps, measure = [], [], "out_grad_norm"
+    if not any(recording.layers["out_grad_norm"].notna().any() for recording in case.recordings):
+        measure = "grad_norm"
+    for recording in case.recordings:
+        step = 0 if when == "start" else last_step(recording)
+        if step < 0 or (when == "end" and step == 0) or not (recording.layers["step"] == step).any():
+            continue
+        frame = decay([recording], step=step, measure=measure)
+        if len(frame):
+            rows.append(frame)
+            steps.append(step)
+    if not rows:
+        return None
+    stages = [_longest(frame) for frame in rows]
+    apart = mean_interval(_finite(frame["decades"].iloc[0]) for frame in rows)
+    if apart.n == 0:
+        return None
+    return Ends(when, max(steps), measure, apart, _factor(stages), int(stages[0]["n_layers"]))
+
+
+def _longest(frame: pd.DataFrame) -> pd.Series[float]:
+    """Return the row of the stage with the most layers, the first of equals, whatever its factor."""
+    return frame.iloc[int(frame["n_layers"].to_numpy().argmax())]
+
+
+def _factor(stages: list[pd.Series[float]]) -> Interval:
+    """Return the factor over seeds; for one run the regression's interval over that run's layers."""
+    over_seeds = geometric([float(stage["factor"]) for stage in stages])
+    if over_seeds.n != 1:
+        return over_seeds
+    stage = stages[0]
+    return Interval(float(stage["factor"]), float(stage["low"]), float(stage["high"]), 1)
+
+
+def _finite(value: float) -> float:
+    """Return the value, or NaN for an infinite one: an end that is exactly zero has no ratio."""
+    return float(value) if math.isfinite(value) else math.nan

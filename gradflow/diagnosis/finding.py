@@ -1,0 +1,49 @@
+"""Finding: one statement about recorded runs, as a key and the numbers it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gradflow.diagnosis.cases import Subject
+from gradflow.diagnosis.wording import Value, sentence
+
+Severity = Literal["problem", "notice", "healthy", "unmeasured"]
+SEVERITIES: tuple[Severity, ...] = ("problem", "notice", "healthy", "unmeasured")  # in the order of reading
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One statement about one subject; `str()` gives its English sentence.
+
+    Parameters
+    ----------
+    key : str
+        Which statement: its sentence is the text `finding.<key>`.
+    severity : str
+        "problem", "notice" (worth knowing, or too little evidence for a problem), "healthy" or "unmeasured".
+    subject : Subject
+        The runs it is about.
+    values : mapping
+        The numbers of the sentence: measured values as `Interval` (mean, bounds, n), thresholds and steps as
+        numbers.
+    figure : str
+        Anchor of the report's section that shows it.
+    cause : str
+        Key of the text that says where it comes from; empty if the numbers do not tell.
+    remedies : tuple of str
+        Keys of the texts that say what to try.
+    """
+
+    key: str
+    severity: Severity
+    subject: Subject
+    values: Mapping[str, Value] = field(default_factory=dict)
+    figure: str = ""
+    cause: str = ""
+    remedies: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the sentence, in English."""
+        return sentence(self.key, self.subject.label, self.values)

@@ -1,0 +1,96 @@
+"""Deeper networks that fit the training set worse than a shallower one, or than a residual one as deep."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pandas as pd
+
+from gradflow.analysis.degradation import degradation
+from gradflow.analysis.intervals import Interval, mean_interval
+from gradflow.diagnosis.cases import Case
+from gradflow.diagnosis.finding import Finding, Severity
+from gradflow.diagnosis.wording import Value
+
+FIGURE = "degradation"
+# Below one percentage point a difference in training error is a handful of images (14 of the digits' 1437),
+# and two seeds can agree on it by chance.
+MIN_DIFFERENCE = 0.01
+PLAIN, RESIDUAL = "plain", "residual"
+REMEDIES = ("remedy.skip", "remedy.shallower", "remedy.budget")
+
+
+def find(cases: list[Case]) -> list[Finding]:
+    """Return what depth does to each family's training error, and residual connections at each depth."""
+    nets = [case for case in cases if case.subject.depth is not None and case.subject.family]
+    if not nets:
+        return []
+    errors = degradation([recording for case in nets for recording in case.recordings])
+    return [*_against_shallower(nets, errors), *_against_residual(nets, errors)]
+
+
+def _against_shallower(nets: list[Case], errors: pd.DataFrame) -> Iterator[Finding]:
+    """Compare each net with the shallowest of its family: the one that any deeper net could imitate."""
+    for case in nets:
+        shallow = min((net.subject for net in nets if net.subject.family == case.subject.family), key=_depth)
+        if shallow.depth == case.subject.depth:
+            continue
+        deep_errors, shallow_errors = _errors(errors, case.subject), _errors(errors, shallow)
+        values: dict[str, Value] = {
+            "train_error": mean_interval(deep_errors),
+            "shallow_error": mean_interval(shallow_errors),
+            "shallow": shallow.label,
+        }
+        yield from _judged("degraded", "not_degraded", case, _paired(deep_errors, shallow_errors), values)
+
+
+def _against_residual(nets: list[Case], errors: pd.DataFrame) -> Iterator[Finding]:
+    """Compare each plain net with the residual net of the same depth."""
+    residual = {case.subject.depth: case.subject for case in nets if case.subject.family == RESIDUAL}
+    for case in nets:
+        if case.subject.family != PLAIN or case.subject.depth not in residual:
+            continue
+        partner = residual[case.subject.depth]
+        plain_errors, residual_errors = _errors(errors, case.subject), _errors(errors, partner)
+        values: dict[str, Value] = {
+            "train_error": mean_interval(plain_errors),
+            "residual_error": mean_interval(residual_errors),
+            "residual": partner.label,
+        }
+        yield from _judged("skip_helps", "", case, _paired(plain_errors, residual_errors), values)
+
+
+def _judged(worse: str, else_key: str, case: Case, difference: Interval, values: dict[str, Value]) -> Iterator[Finding]:
+    """Yield what a paired difference allows: its interval must exclude 0; one seed gives a notice."""
+    if difference.n == 0:
+        return
+    values = {**values, "difference": difference, "threshold_points": MIN_DIFFERENCE}
+    excludes_zero = difference.n == 1 or difference.low > 0
+    if difference.mean >= MIN_DIFFERENCE and excludes_zero:
+        severity: Severity = "notice" if difference.n == 1 or worse == "skip_helps" else "problem"
+        cause = "cause.skip" if worse == "skip_helps" else ""
+        remedies = () if worse == "skip_helps" else REMEDIES
+        yield Finding(worse, severity, case.subject, values, FIGURE, cause, remedies)
+    elif else_key:
+        severity = "healthy" if difference.mean < MIN_DIFFERENCE else "notice"
+        key = else_key if severity == "healthy" else "degradation_unclear"
+        yield Finding(key, severity, case.subject, values, FIGURE)
+
+
+def _errors(errors: pd.DataFrame, subject: tuple[object, ...]) -> pd.Series[float]:
+    """Return the training errors of one family and depth, by seed."""
+    _, family, depth, _ = subject
+    rows = errors[(errors["family"] == family) & (errors["depth"] == depth)]
+    return rows.set_index("seed")["train_error"].dropna()
+
+
+def _paired(first: pd.Series[float], second: pd.Series[float]) -> Interval:
+    """Return the mean difference over the seeds that both have."""
+    if first.index.has_duplicates or second.index.has_duplicates:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    return mean_interval((first - second).dropna())
+
+
+def _depth(subject: tuple[object, ...]) -> int:
+    return int(str(subject[2]))

@@ -1,0 +1,34 @@
+"""What the numbers of a network are in which no other rule found anything."""
+
+from __future__ import annotations
+
+from gradflow.analysis.degradation import degradation
+from gradflow.analysis.intervals import mean_interval
+from gradflow.diagnosis.cases import Case
+from gradflow.diagnosis.ends import DECADES, ends
+from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.wording import Value
+
+FIGURE = "profile"
+
+
+def find(cases: list[Case]) -> list[Finding]:
+    """Return one finding per case with its numbers; the engine passes the cases that no other rule named."""
+    return [finding for case in cases if (finding := _finding(case)) is not None]
+
+
+def _finding(case: Case) -> Finding | None:
+    start = ends(case, "start") or ends(case, "end")
+    if start is None:
+        return None
+    values: dict[str, Value] = {
+        "when": start.when,
+        "step": start.step,
+        "measure": start.measure,
+        "decades": start.decades,
+        "threshold": DECADES,
+    }
+    errors = mean_interval(degradation(case.recordings)["train_error"])
+    if errors.n:
+        return Finding("healthy_trained", "healthy", case.subject, {**values, "train_error": errors}, FIGURE)
+    return Finding("healthy", "healthy", case.subject, values, FIGURE)

@@ -1,0 +1,44 @@
+"""First layers whose weights grew so far under batch norm that updates no longer turn them."""
+
+from __future__ import annotations
+
+import math
+
+from gradflow.analysis.weights import weight_growth, weights
+from gradflow.diagnosis.cases import Case
+from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.means import geometric
+from gradflow.recording import Recording
+
+FIGURE = "weights"
+# Under batch norm only a weight's direction counts, and a step turns it by about lr / |w|² (van Laarhoven
+# 2017, arXiv 1706.05350). Ten times the norm is a hundredth of the effective learning rate, more than the two
+# tenfold drops of the usual step schedule leave at its end.
+GROWTH = 10.0
+REMEDIES = ("remedy.skip", "remedy.warmup", "remedy.shallower")
+
+
+def find(cases: list[Case]) -> list[Finding]:
+    """Return a problem for each case whose first layer's weight norm grew beyond the threshold.
+
+    The interval's lower bound must exceed it; a single run gives a notice.
+    """
+    findings = []
+    for case in cases:
+        growth = geometric([first_growth(recording) for recording in case.recordings])
+        if not (growth.mean > GROWTH if growth.n == 1 else growth.low > GROWTH):
+            continue
+        severity = "problem" if growth.n > 1 else "notice"
+        values = {"growth": growth, "slowdown": growth.mean**2, "threshold": GROWTH}
+        findings.append(
+            Finding("stalled", severity, case.subject, values, FIGURE, "cause.scale_invariance", REMEDIES)  # type: ignore[arg-type]  # literal
+        )
+    return findings
+
+
+def first_growth(recording: Recording) -> float:
+    """Return the first layer's last recorded weight norm over that at step 0; NaN without batch norm."""
+    if not recording.layers["kind"].str.contains("BatchNorm").any():
+        return math.nan
+    growth = weight_growth(weights([recording]))["first_growth"]
+    return float(growth.iloc[-1]) if len(growth) else math.nan

@@ -1,0 +1,36 @@
+"""The command line's tables, in English."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+CLI: Mapping[str, str] = {
+    "cli.summary.title": "After training",
+    "cli.summary.diverged": "{n} diverged",
+    "cli.summary.caption": (
+        "Errors: mean over seeds [95 % interval], whole sets, eval mode. Gradient ratio: first over last layer's "
+        "parameter-gradient norm before training, geometric mean over seeds."
+    ),
+    "cli.toy.title": "The arithmetic: 0.8 per layer",
+    "cli.vanishing.title": "What real networks measure, before training",
+    "cli.vanishing.caption": (
+        "Factor: |gradient of layer l - 1's output| over |gradient of layer l's|, geometric mean over seeds [95 % "
+        "interval]. Decades: log10 of the first over the last layer's gradient norm."
+    ),
+    "cli.column.family": "family",
+    "cli.column.depth": "depth",
+    "cli.column.seeds": "seeds",
+    "cli.column.train_error": "training error",
+    "cli.column.test_error": "test error",
+    "cli.column.ratio": "gradient ratio, step 0",
+    "cli.column.seconds": "seconds",
+    "cli.column.layers": "layers",
+    "cli.column.share": "what is left of the gradient",
+    "cli.column.setting": "setting",
+    "cli.column.factor": "factor per layer",
+    "cli.column.predicted": "closed form",
+    "cli.column.difference": "difference",
+    "cli.column.decades": "decades, outputs",
+    "cli.column.weight_decades": "decades, weights",
+    "cli.column.verdict": "verdict",
+}
