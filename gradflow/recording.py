@@ -106,7 +106,11 @@ _MISSING_BY_NAME: Mapping[str, Any] = {
 }
 
 
-class RecordingError(ValueError):
+class GradflowError(ValueError):
+    """Something that whoever called can mend: an argument, a file. The message is one line and says how."""
+
+
+class RecordingError(GradflowError):
     """A table that is no recording: a column missing or of the wrong type."""
 
 

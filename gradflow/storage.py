@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from gradflow.recording import TABLES, Recording
+from gradflow.recording import TABLES, GradflowError, Recording
 
 FORMAT = "gradflow-recording"
 VERSION = 1
@@ -25,7 +25,7 @@ PART_SUFFIX = ".parquet"
 DAMAGED_SUFFIX = ".damaged"
 
 
-class StorageError(ValueError):
+class StorageError(GradflowError):
     """A folder that cannot be read or written as a recording; the message names the file and the reason."""
 
 
@@ -35,7 +35,8 @@ class DamagedError(StorageError):
     def __init__(self, folder: Path, files: Mapping[str, str]) -> None:
         named = "; ".join(f"{name}: {reason}" for name, reason in files.items())
         super().__init__(
-            f"{folder} is damaged ({named}). gradflow.load(path, set_aside=True) renames the damaged files and reads the rest."
+            f"{folder} is damaged ({named}). "
+            "gradflow.load(path, set_aside=True) renames the damaged files and reads the rest."
         )
         self.folder = folder
         self.files = dict(files)
@@ -174,6 +175,30 @@ def load(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording:
         parts = [pd.read_parquet(folder / part["file"]) for part in manifest["parts"] if part["table"] == table]
         tables[table] = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     return Recording(**tables, meta=meta)
+
+
+def find(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Return the recordings' folders at or below the paths, sorted; set-aside and half-written ones are left out.
+
+    Raises
+    ------
+    StorageError
+        A path does not exist or holds no recording.
+    """
+    found: dict[Path, None] = {}
+    for path in map(Path, paths):
+        if not path.is_dir():
+            raise StorageError(f"{path} is no folder; give a recording's or a sweep's.")
+        manifests = sorted(path.rglob(MANIFEST))
+        folders = [manifest.parent for manifest in manifests if _is_whole(manifest.parent)]
+        if not folders:
+            raise StorageError(f"{path} holds no recording (no {MANIFEST} in it or below).")
+        found.update(dict.fromkeys(folders))
+    return list(found)
+
+
+def _is_whole(folder: Path) -> bool:
+    return ".damaged-" not in folder.name and not folder.name.startswith(".")
 
 
 def is_recording(path: str | os.PathLike[str]) -> bool:

@@ -1,10 +1,12 @@
 """A question to many recordings: what to train, on which data, and running it."""
 
 from gradflow.experiments.data import DataError, Dataset, load_data
+from gradflow.experiments.folder import keep_all
 from gradflow.experiments.plan import PlanError, Run, plan
 from gradflow.experiments.pool import Event
 from gradflow.experiments.run import RunsFailedError, compare, execute
 from gradflow.experiments.train import train
+from gradflow.experiments.vanishing import vanishing
 
 __all__ = [
     "DataError",
@@ -15,7 +17,9 @@ __all__ = [
     "RunsFailedError",
     "compare",
     "execute",
+    "keep_all",
     "load_data",
     "plan",
     "train",
+    "vanishing",
 ]

@@ -22,6 +22,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gradflow.recording import GradflowError
+
 NAMES = ("digits", "mnist5k", "cifar10")
 TEST_SHARE = 0.2
 SPLIT_SEED = 0  # the split is part of the data set, not of a run
@@ -35,7 +37,7 @@ CIFAR10_RECORD = 1 + 3 * 32 * 32  # one byte of label, then red, green and blue 
 CIFAR10_SHAPE = (3, 32, 32)
 
 
-class DataError(ValueError):
+class DataError(GradflowError):
     """A data set that is unknown, missing or damaged; the message says what to do."""
 
 

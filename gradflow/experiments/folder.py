@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,25 +105,16 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def find_recordings(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Return the recordings' folders at or below the paths, sorted; set-aside and half-written ones are left out.
+def keep_all(recordings: Iterable[Recording], out: str | os.PathLike[str], *, group: str, command: str) -> Path:
+    """Write recordings into `<out>/<group>/<run>`, replacing earlier ones of the same name, and return that folder.
 
     Raises
     ------
     PlanError
-        A path does not exist or holds no recording.
+        `out` holds something else than a sweep, or cannot be written.
     """
-    found: dict[Path, None] = {}
-    for path in map(Path, paths):
-        if not path.is_dir():
-            raise PlanError(f"{path} is no folder; give a recording's or a sweep's.")
-        manifests = sorted(path.rglob(storage.MANIFEST))
-        folders = [manifest.parent for manifest in manifests if _is_whole(manifest.parent)]
-        if not folders:
-            raise PlanError(f"{path} holds no recording (no {storage.MANIFEST} in it or below).")
-        found.update(dict.fromkeys(folders))
-    return list(found)
-
-
-def _is_whole(folder: Path) -> bool:
-    return ".damaged-" not in folder.name and not folder.name.startswith(".")
+    home = SweepFolder(out, command=command).path / group
+    for recording in recordings:
+        meta = {**recording.meta, "command": command}
+        storage.save(replace(recording, meta=meta), home / recording.name)
+    return home

@@ -13,6 +13,7 @@ import torch
 from gradflow.experiments.data import check_data
 from gradflow.models.blocks import Shortcut
 from gradflow.models.cifar import FAMILIES, SHORTCUTS, Family, check_depth
+from gradflow.recording import GradflowError
 
 SCHEDULES = ("cosine", "step")
 WIDTHS = (16, 32, 64)  # the paper's
@@ -26,7 +27,7 @@ EVAL_EVERY = 150
 SEEDS = 3
 
 
-class PlanError(ValueError):
+class PlanError(GradflowError):
     """An argument of an experiment is out of its range; the message says which values are allowed."""
 
 

@@ -47,7 +47,7 @@ class _Worker:
     ) -> None:
         package = str(Path(gradflow.__file__).parent.parent)
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
-        threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         self.run: Run | None = None
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gradflow.experiments.worker", str(folder.path.resolve()), command],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import torch
@@ -50,7 +50,7 @@ def train(run: Run, *, on_step: Progress | None = None, recorded: bool = True) -
     Recording
         `meta["status"]` is "diverged" if any loss was not finite, with the first such step in `diverged_step`.
     """
-    began, started = time.perf_counter(), datetime.now(timezone.utc)
+    began, started = time.perf_counter(), datetime.now(UTC)
     device = torch.device(run.device)
     data = load_data(run.data).to(device)
     model = build(run, data).to(device)

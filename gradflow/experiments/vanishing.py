@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +23,7 @@ SEEDS = 10
 BATCH_SIZE = 128  # batch norm's factor is that of large batches
 MIN_DEPTH = 7  # six hidden layers: three are left once the transients at both ends are left out
 
-OnEvent = Callable[[dict[str, Any]], object]
+OnEvent = Callable[[Recording], object]
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def vanishing(
     batch_size : int
         Training images in the batch.
     on_event : callable, optional
-        Called after each network with {"event": "done", "run", "done", "total"}.
+        Called with each recording as it is made.
 
     Returns
     -------
@@ -112,14 +111,12 @@ def vanishing(
         for seed in numbers:
             recordings.append(_measure(setting, images, depth=depth, width=width, seed=seed, batch_size=batch_size))
             if on_event is not None:
-                progress = {"done": len(recordings), "total": len(chosen) * len(numbers)}
-                on_event({"event": "done", "run": recordings[-1].name, **progress})
+                on_event(recordings[-1])
     return recordings
 
 
 def _measure(setting: Setting, data: Dataset, *, depth: int, width: int, seed: int, batch_size: int) -> Recording:
     """Return one network's recording of one backward pass."""
-    began = time.perf_counter()
     model = mlp(
         depth,
         width=width,
@@ -138,9 +135,7 @@ def _measure(setting: Setting, data: Dataset, *, depth: int, width: int, seed: i
         loss = nn.functional.cross_entropy(model(data.train_images[index]), data.train_labels[index])
         loss.backward()
         recorder.step(loss=loss)
-    recording = recorder.recording
-    outcome = {"status": "done", "wall_seconds": time.perf_counter() - began}
-    return Recording(layers=recording.layers, steps=recording.steps, meta={**recording.meta, **outcome})
+    return recorder.recording
 
 
 def _describe(setting: Setting, data: Dataset, *, depth: int, width: int, seed: int, batch_size: int) -> dict[str, Any]:
@@ -160,6 +155,7 @@ def _describe(setting: Setting, data: Dataset, *, depth: int, width: int, seed: 
         "n_train": len(data.train_labels),
         "batch_size": batch_size,
         "steps": 0,
+        "status": "done",
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

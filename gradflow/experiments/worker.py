@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from typing import Any, TextIO
 
 import torch
@@ -33,7 +34,7 @@ def main(folder_path: str, command: str, orders: TextIO, events: TextIO) -> None
         try:
             recording = train(run, on_step=lambda step: tell("step", step=step))
             meta = {**recording.meta, "command": command}
-            folder.keep(run, type(recording)(layers=recording.layers, steps=recording.steps, meta=meta))
+            folder.keep(run, replace(recording, meta=meta))
         except Exception as error:  # whatever ends one run must not end the others
             tell("failed", reason=f"{type(error).__name__}: {error}".splitlines()[0])
         else:

@@ -8,7 +8,7 @@ CLI: Mapping[str, str] = {
     "cli.summary.title": "After training",
     "cli.summary.diverged": "{n} diverged",
     "cli.summary.caption": (
-        "Errors: mean over seeds [95 % interval], whole sets, eval mode. Gradient ratio: first over last layer's "
+        "Errors: whole sets, eval mode, mean over seeds ± half the 95 % interval. Ratio: first over last layer's "
         "parameter-gradient norm before training, geometric mean over seeds."
     ),
     "cli.toy.title": "The arithmetic: 0.8 per layer",
@@ -20,9 +20,9 @@ CLI: Mapping[str, str] = {
     "cli.column.family": "family",
     "cli.column.depth": "depth",
     "cli.column.seeds": "seeds",
-    "cli.column.train_error": "training error",
-    "cli.column.test_error": "test error",
-    "cli.column.ratio": "gradient ratio, step 0",
+    "cli.column.train_error": "training error, %",
+    "cli.column.test_error": "test error, %",
+    "cli.column.ratio": "ratio, step 0",
     "cli.column.seconds": "seconds",
     "cli.column.layers": "layers",
     "cli.column.share": "what is left of the gradient",

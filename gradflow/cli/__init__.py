@@ -1,0 +1,39 @@
+"""The command line `gradflow`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from gradflow.cli.commands import BAD_INPUT, INTERRUPTED, cli
+
+__all__ = ["main"]
+
+DONE = 0
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 2 bad usage or input, 3 some runs failed, 130 interrupted."""
+    sys.exit(_exit_code(arguments))
+
+
+def _exit_code(arguments: list[str] | None) -> int:
+    """Run a command; turn what a user can mend into one line and its exit code."""
+    try:
+        result: Any = cli.main(arguments, prog_name="gradflow", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; what has finished is kept, and the same command goes on from there.", err=True)
+        return INTERRUPTED
+    except ValueError as error:
+        from gradflow.recording import GradflowError  # brings pandas, so not on the way to --help
+
+        if not isinstance(error, GradflowError):
+            raise
+        click.echo(f"gradflow: {error}", err=True)
+        return BAD_INPUT
+    return result if isinstance(result, int) else DONE

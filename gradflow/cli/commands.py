@@ -1,0 +1,163 @@
+"""The commands: parse, compose public calls, draw progress, echo. What is computed, a library call computes."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from gradflow.recording import Recording
+
+# Torch, pandas and matplotlib are imported inside the commands, so that --help answers at once.
+
+BAD_INPUT, RUNS_FAILED, INTERRUPTED = 2, 3, 130
+REPORTS = Path("reports")
+
+
+class Numbers(click.ParamType):
+    """Integers separated by commas."""
+
+    name = "n,n,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Return the integers, or fail with the part that is none."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no list of whole numbers such as 20,56,110.", param, ctx)
+
+
+class Names(click.ParamType):
+    """Words separated by commas."""
+
+    name = "name,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Return the words."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="gradflow-torch", prog_name="gradflow")
+def cli() -> None:
+    """Gradient-flow analysis for PyTorch: train, record, compare, report."""
+
+
+@cli.command()
+@click.option("--depths", type=Numbers(), required=True, help="Weighted layers, each 6n + 2: 20,56,110.")
+@click.option("--families", type=Names(), default="plain,residual", show_default=True)
+@click.option("--shortcut", default="A", show_default=True, help="A: zero-padded identity, B: projection.")
+@click.option("--seeds", type=int, default=3, show_default=True, help="Networks of each kind.")
+@click.option("--steps", type=int, default=300, show_default=True, help="Optimizer updates.")
+@click.option("--data", default="digits", show_default=True, help="digits, mnist5k, cifar10 or cifar10:FOLDER.")
+@click.option("--lr", type=float, default=0.02, show_default=True, help="Peak learning rate.")
+@click.option("--schedule", default="cosine", show_default=True, help="cosine or step.")
+@click.option("--warmup", type=int, default=0, show_default=True, help="First steps with a rising learning rate.")
+@click.option("--batch-size", type=int, default=64, show_default=True)
+@click.option("--widths", type=Numbers(), default="16,32,64", show_default=True, help="Channels of the stages.")
+@click.option("--record-every", type=int, default=10, show_default=True, help="Steps between recorded gradients.")
+@click.option("--eval-every", type=int, default=150, show_default=True, help="Steps between errors on whole sets.")
+@click.option("--workers", type=int, help="Processes of one thread each.  [default: one per core]")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: reports/NAME]")
+@click.option("--name", help="Title of the report.  [default: from data and depths]")
+@click.option("--demo/--no-demo", default=True, show_default=True, help="Add the vanishing-gradient demo.")
+def compare(depths: tuple[int, ...], out: Path | None, name: str | None, demo: bool, **settings: Any) -> None:
+    """Train plain and residual networks of several depths on real data; report errors and gradients.
+
+    Runs that are already in the folder are not made again: after an interruption, give the same command.
+    """
+    from gradflow import experiments
+    from gradflow.cli.progress import follow
+    from gradflow.cli.tables import show, summary_table
+
+    began = time.perf_counter()
+    workers = settings.pop("workers")
+    runs = experiments.plan(depths, **settings)
+    title = name or f"compare-{settings['data'].partition(':')[0]}-{'-'.join(map(str, depths))}"
+    folder = out or REPORTS / title
+    failures: dict[str, str] = {}
+    with follow(runs) as on_event:
+        try:
+            recordings = experiments.execute(runs, out=folder, workers=workers, on_event=on_event, command=_command())
+        except experiments.RunsFailedError as error:
+            failures, recordings = error.failures, error.recordings
+    trained = time.perf_counter() - began
+    if recordings:
+        show(summary_table(recordings))
+        shown = [*recordings, *(_demo(folder) if demo else ())]
+        _report(shown, folder, name)
+    click.echo(f"recordings  {folder / 'runs'}")
+    click.echo(f"{trained:.0f} s to train, {time.perf_counter() - began:.0f} s in all")
+    for run, reason in failures.items():
+        click.echo(f"failed      {run}: {reason}", err=True)
+    if failures:
+        click.get_current_context().exit(RUNS_FAILED)
+
+
+@cli.command()
+@click.option("--depth", type=int, default=20, show_default=True, help="Weighted layers.")
+@click.option("--width", type=int, default=256, show_default=True, help="Units of a hidden layer.")
+@click.option("--seeds", type=int, default=10, show_default=True, help="Networks of each setting.")
+@click.option("--settings", type=Names(), help="Which settings.  [default: all]")
+@click.option("--data", default="digits", show_default=True, help="digits, mnist5k, cifar10 or cifar10:FOLDER.")
+@click.option("--batch-size", type=int, default=128, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: reports/vanishing]")
+def vanishing(out: Path | None, **settings: Any) -> None:
+    """Show the vanishing gradient: the arithmetic, then what real networks measure at initialisation."""
+    from gradflow import theory
+    from gradflow.cli.tables import show, toy_table, vanishing_table
+
+    folder = out or REPORTS / "vanishing"
+    show(toy_table(theory.toy().tolist()))
+    recordings = _demo(folder, **settings)
+    show(vanishing_table(recordings))
+    _report(recordings, folder, None)
+
+
+@cli.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: the first of RUNS]")
+@click.option("--title", help="Title of the report.")
+def report(runs: tuple[Path, ...], out: Path | None, title: str | None) -> None:
+    """Make a report of recordings: folders of single runs, or of whole comparisons, mixed at will.
+
+    Needs no torch.
+    """
+    from gradflow import storage
+
+    folders = storage.find(runs)
+    recordings = [storage.load(folder) for folder in folders]
+    _report(recordings, out or runs[0], title)
+
+
+def _demo(folder: Path, **settings: Any) -> list[Recording]:
+    """Measure the vanishing-gradient demo and keep its recordings in the folder."""
+    from gradflow import experiments
+
+    recordings = experiments.vanishing(**settings)
+    experiments.keep_all(recordings, folder, group="vanishing", command=_command())
+    return recordings
+
+
+def _report(recordings: list[Recording], folder: Path, title: str | None) -> None:
+    from gradflow.reporting import report as write
+
+    page = write(recordings, folder, title=title, command=_command())
+    click.echo(f"report      {page}")
+    click.echo(f"figures     {page.parent / 'figures'}")
+    click.echo(f"tables      {page.parent / 'tables'}")
+
+
+def _command() -> str:
+    """Return the command as it was given."""
+    return shlex.join(["gradflow", *sys.argv[1:]])

@@ -1,0 +1,92 @@
+"""Progress of a sweep: live bars on a terminal, plain lines in a pipe."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from gradflow.experiments import Event, Run
+
+LINE_KINDS = ("skipped", "set aside", "finished", "failed")
+
+
+@contextmanager
+def follow(runs: Sequence[Run]) -> Iterator[Callable[[Event], None]]:
+    """Yield a callback that shows the events of a sweep as they come."""
+    tally = _Tally(len(runs))
+    if not sys.stdout.isatty():
+        yield lambda event: _echo(tally.line(event))
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, transient=True) as progress:
+        yield _Bars(progress, tally, len(runs)).show
+
+
+def _echo(line: str | None) -> None:
+    if line is not None:
+        click.echo(line)
+
+
+class _Tally:
+    """Counts what is done and words each event."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._began: dict[Run, float] = {}
+
+    def line(self, event: Event) -> str | None:
+        """Return the line for an event, or None if it deserves none."""
+        if event.kind == "started":
+            self._began[event.run] = time.perf_counter()
+        if event.kind not in LINE_KINDS:
+            return None
+        if event.kind == "set aside":
+            return f"{event.run.label}: {event.detail}"
+        self._done += 1
+        return f"[{self._done}/{self._total}] {event.run.label}: {self._outcome(event)}"
+
+    def _outcome(self, event: Event) -> str:
+        if event.recording is None:
+            return f"failed, {event.detail}"
+        last = event.recording.steps.iloc[-1]
+        errors = f"training error {100 * last.train_error:.1f} %, test error {100 * last.test_error:.1f} %"
+        if event.recording.meta.get("status") == "diverged":
+            errors = f"diverged at step {event.recording.meta['diverged_step']}, {errors}"
+        if event.kind == "skipped":
+            return f"{errors} (made earlier)"
+        return f"{errors}, {time.perf_counter() - self._began[event.run]:.1f} s"
+
+
+class _Bars:
+    """One bar for the sweep and one for each run under way."""
+
+    def __init__(self, progress: Progress, tally: _Tally, total: int) -> None:
+        self._progress = progress
+        self._tally = tally
+        self._sweep = progress.add_task("runs", total=total)
+        self._tasks: dict[Run, TaskID] = {}
+
+    def show(self, event: Event) -> None:
+        """Move the bars, and print a line above them for a run that ended."""
+        if event.kind == "started":
+            self._tasks[event.run] = self._progress.add_task(f"  {event.run.label}", total=event.run.steps)
+        elif event.kind == "step":
+            self._progress.update(self._tasks[event.run], completed=event.step)
+        elif event.kind in ("finished", "failed", "skipped"):
+            self._progress.advance(self._sweep)
+            if event.run in self._tasks:
+                self._progress.remove_task(self._tasks.pop(event.run))
+        line = self._tally.line(event)
+        if line is not None:
+            self._progress.console.print(line, markup=False, highlight=False)
