@@ -146,8 +146,7 @@ def _row(setting: str, group: list[Recording]) -> dict[str, Any]:
 def _factor(group: list[Recording], measure: str) -> Mapping[str, Any]:
     """Return the row of `decay_over_seeds` for the hidden layers of one setting."""
     frame = decay(group, measure=measure, leave_out=TRANSIENT)
-    row: Mapping[str, Any] = decay_over_seeds(frame[frame["stage"] == 0]).iloc[0].to_dict()
-    return row
+    return {str(name): value for name, value in decay_over_seeds(frame[frame["stage"] == 0]).iloc[0].items()}
 
 
 def _predicted_factor(meta: Mapping[str, Any]) -> float:

@@ -1,0 +1,159 @@
+"""How fast do gradients vanish or explode at initialisation? Measured norms beside their closed forms."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from gradflow import theory
+from gradflow.plots import panels, style
+from gradflow.plots.scales import LogScale, edge_handles, log_axis
+
+GradientMeasure = Literal["out_grad_norm", "grad_norm"]
+
+NAMES = {"out_grad_norm": "activation gradient", "grad_norm": "weight gradient"}
+COLUMNS = ("setting", "label", "measure", "layer_depth", "mean", "low", "high", "n", "predicted")
+# Depth is the same throughout, so colour is free: one and a marker for each setting, all with a contrast above 3 : 1
+# on white. Settings that vanish are warm or blue, those that hold or explode are dark or green.
+_MARKS = (
+    ("#882255", "o"),
+    ("#c8506e", "s"),
+    ("#0072b2", "^"),
+    ("#7a5c00", "D"),
+    ("#d55e00", "v"),
+    ("#404040", "P"),
+    ("#117733", "X"),
+    ("#2a8f86", "*"),
+)
+WIDE_HEIGHT, NARROW_HEIGHT = 3.2, 4.2  # inches; the narrow figure has its legend under the axes
+UNDER_X_LABEL = 0.52  # inches from the axes to below their x label
+_MARK_EVERY = 3  # layers between two markers
+_BAND_ALPHA = 0.2
+_TOY_LINE = (0, (1, 1.5))
+_FORM_LINE = (0, (4, 2))
+
+
+class _Mark(NamedTuple):
+    color: str
+    marker: str
+    label: str
+
+
+def vanishing(frame: pd.DataFrame, ax: Axes | None = None, *, measure: GradientMeasure = "out_grad_norm") -> Axes:
+    """Draw gradient norms relative to the last hidden layer's against layer depth, one line a setting.
+
+    Lines that fall towards the input (left) vanish, lines that rise explode; straight ones do so by a
+    constant factor per layer. Look at both measures: without bias and norm a ReLU network's weight gradients
+    are equally large in every layer while its activation gradients vanish.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.analysis.vanishing_profile`.
+    ax : Axes, optional
+        The current axes by default.
+    measure : "out_grad_norm" or "grad_norm"
+        Gradient with respect to the layers' outputs or to their parameters.
+
+    Raises
+    ------
+    ValueError
+        The frame lacks a column or has no rows of the measure.
+    """
+    style.require(frame, COLUMNS, "gradflow.analysis.vanishing_profile")
+    rows = frame[frame["measure"] == measure]
+    style.require(rows, COLUMNS, "gradflow.analysis.vanishing_profile")
+    ax = style.current_axes(ax)
+    last = int(rows["layer_depth"].max())
+    toy = theory.toy(layers=last - 1)[::-1]
+    zeros, nonfinite = bool((rows["mean"] == 0).any()), bool(np.isinf(rows["mean"]).any())
+    drawn = [*rows["mean"], *rows["low"], *rows["high"], *rows["predicted"], *toy]
+    scale = log_axis(ax, drawn, zeros=zeros, nonfinite=nonfinite)
+    marks = _marks(frame)
+    ax.plot(np.arange(1, last + 1), toy, color=style.NEUTRAL, linestyle=_TOY_LINE, linewidth=1.4, zorder=1)
+    for setting, line in rows.groupby("setting", sort=False):
+        _draw(ax, line.sort_values("layer_depth"), marks[str(setting)], scale)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=2))
+    ax.set_xlim(0.5, last + 0.5)
+    ax.set_xlabel("hidden layer, counted from the input")
+    ax.set_ylabel("gradient norm relative to the last hidden layer")
+    ax.set_title(f"How fast does the {NAMES[measure]} vanish or explode?")
+    _legend(ax, [*_handles(rows, marks), *edge_handles(zeros=zeros, nonfinite=nonfinite)], rows["n"])
+    return ax
+
+
+def vanishing_figure(
+    frame: pd.DataFrame, width: float = style.DOUBLE, *, measure: GradientMeasure = "out_grad_norm"
+) -> Figure:
+    """Draw `vanishing` as a figure of the given width in inches."""
+    with style.context():
+        figure, axes = panels.subplots(width, WIDE_HEIGHT if width >= panels.WIDE else NARROW_HEIGHT)
+        vanishing(frame, axes.flat[0], measure=measure)
+    return figure
+
+
+def _draw(ax: Axes, line: pd.DataFrame, mark: _Mark, scale: LogScale) -> None:
+    """Draw one setting: its mean, its band and its closed form."""
+    layer = line["layer_depth"].to_numpy()
+    ax.fill_between(layer, line["low"], line["high"], color=mark.color, alpha=_BAND_ALPHA, linewidth=0)
+    ax.plot(
+        layer,
+        scale.place(line["mean"]),
+        color=mark.color,
+        marker=mark.marker,
+        markevery=_MARK_EVERY,
+        markeredgecolor="white",
+        markeredgewidth=0.4,
+        markersize=5,
+        label=mark.label,
+        zorder=3,
+    )
+    if line["predicted"].notna().any():
+        ax.plot(layer, line["predicted"], color=mark.color, linestyle=_FORM_LINE, linewidth=0.7, zorder=4)
+
+
+def _marks(frame: pd.DataFrame) -> dict[str, _Mark]:
+    """Return colour, marker and name of each setting, the same for both measures."""
+    labels = frame.drop_duplicates("setting")[["setting", "label"]].itertuples(index=False)
+    return {
+        str(setting): _Mark(*_MARKS[index % len(_MARKS)], style.shorten(str(label)))
+        for index, (setting, label) in enumerate(labels)
+    }
+
+
+def _handles(rows: pd.DataFrame, marks: dict[str, _Mark]) -> list[Line2D]:
+    """Return legend entries in the order in which the lines reach the input, largest first."""
+    ends = rows.sort_values("layer_depth").groupby("setting")["mean"].first().sort_values(ascending=False)
+    handles = []
+    for setting in ends.index:
+        mark = marks[str(setting)]
+        handles.append(Line2D([], [], color=mark.color, marker=mark.marker, markersize=5, label=mark.label))
+    if rows["predicted"].notna().any():
+        handles.append(Line2D([], [], color=style.NEUTRAL, linestyle=_FORM_LINE, linewidth=0.8, label="closed form"))
+    toy = f"{theory.TOY_FACTOR:g} per layer (toy)"
+    return [*handles, Line2D([], [], color=style.NEUTRAL, linestyle=_TOY_LINE, linewidth=1.4, label=toy)]
+
+
+def _legend(ax: Axes, handles: list[Line2D], n: pd.Series[Any]) -> None:
+    """Put the legend beside wide axes and under narrow ones."""
+    extent = ax.get_window_extent()
+    dpi = ax.figure.dpi
+    beside = extent.width / dpi >= panels.WIDE
+    under = -UNDER_X_LABEL / max(extent.height / dpi, UNDER_X_LABEL)
+    ax.legend(
+        handles=handles,
+        title=f"mean and {style.seeds_text(n)}",
+        alignment="left",
+        loc="center left" if beside else "upper left",
+        bbox_to_anchor=(1.02, 0.5) if beside else (-0.18, under),
+        ncols=1 if beside else 2,
+        borderaxespad=0,
+        handlelength=2.6,
+        columnspacing=1.0,
+    )
