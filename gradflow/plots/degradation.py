@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gradflow.plots import style
+from gradflow.plots import panels, style
 from gradflow.plots.scales import percent_axis
 
 ErrorMeasure = Literal["train_error", "test_error"]
@@ -23,7 +23,6 @@ _SEED_DODGE = 0.012
 _SEED_ALPHA = 0.6
 _BARE_SPAN = 20.0  # layers, where there is only one depth
 _MAX_TICKS = {True: 12, False: 6}  # depths named on a wide and on a narrow axis
-_WIDE = 4.5  # inches
 
 
 def degradation(
@@ -79,7 +78,7 @@ def degradation(
     _error_limits(ax, pd.concat([frame[measure], over_seeds[f"{measure}_high"]]))
     ax.set_ylabel(f"{NAMES[measure]} after training")
     ax.set_title(f"Does the {NAMES[measure]} grow with depth?")
-    style.axes_legend(ax, _handles(frame, over_seeds))
+    panels.axes_legend(ax, _handles(frame, over_seeds))
     return ax
 
 
@@ -126,13 +125,13 @@ def degradation_figure(
     width: float = style.DOUBLE,
 ) -> Figure:
     """Draw `degradation` and, where there are pairs, `paired_difference`; stacked if the figure is narrow."""
-    panels = 1 + bool(len(differences))
-    wide = width >= _WIDE
+    count = 1 + bool(len(differences))
+    wide = width >= panels.WIDE
     with style.context():
-        rows, columns = (1, panels) if wide else (panels, 1)
-        figure, axes = style.subplots(width, 2.9 if wide else 2.7 * panels, rows, columns)
+        rows, columns = (1, count) if wide else (count, 1)
+        figure, axes = panels.subplots(width, 2.9 if wide else 2.7 * count, rows, columns)
         degradation(frame, over_seeds, axes.flat[0], measure=measure)
-        if panels == 2:
+        if count == 2:
             paired_difference(differences, axes.flat[1])
     return figure
 
@@ -166,7 +165,7 @@ def _depth_axis(ax: Axes, places: dict[style.Network, float], note: str) -> None
     depths = sorted({depth for _, depth in places if depth is not None})
     nameless = {family: place for (family, depth), place in places.items() if depth is None}
     inches = ax.get_window_extent().width / ax.figure.dpi
-    kept = list(_thinned(depths, _MAX_TICKS[inches > _WIDE / 2]))
+    kept = list(_thinned(depths, _MAX_TICKS[inches > panels.WIDE / 2]))
     ax.set_xticks([*kept, *nameless.values()], [*map(str, kept), *(style.shorten(name, 14) for name in nameless)])
     span = max(places.values()) - min(places.values())
     margin = 0.08 * span if len(depths) + len(nameless) > 1 else _BARE_SPAN / 2

@@ -29,16 +29,17 @@ LIGHTEST = 0.6
 _WITHOUT_DEPTH = ("#0072B2", "#D55E00", "#007355", "#A65085", "#7A5C00", "#404040")
 
 _FONT_SIZE = 8.0
-_TICK_SIZE = 7.0
+TICK_SIZE = 7.0
+DEPTH_LINE = 3.0  # points: legend entries that say what a colour means
 _RC: dict[Any, Any] = {
     "font.size": _FONT_SIZE,
     "axes.titlesize": _FONT_SIZE,
     "axes.labelsize": _FONT_SIZE,
     "figure.titlesize": _FONT_SIZE + 1,
-    "xtick.labelsize": _TICK_SIZE,
-    "ytick.labelsize": _TICK_SIZE,
-    "legend.fontsize": _TICK_SIZE,
-    "legend.title_fontsize": _TICK_SIZE,
+    "xtick.labelsize": TICK_SIZE,
+    "ytick.labelsize": TICK_SIZE,
+    "legend.fontsize": TICK_SIZE,
+    "legend.title_fontsize": TICK_SIZE,
     "legend.frameon": False,
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
@@ -150,12 +151,17 @@ def looks(frame: pd.DataFrame) -> dict[Network, Look]:
     return found
 
 
-def each_network(frame: pd.DataFrame) -> Iterator[tuple[Look, pd.DataFrame]]:
-    """Yield the look and the rows of each network of a frame, shallow first."""
+def each_network(
+    frame: pd.DataFrame, found: Mapping[Network, Look] | None = None
+) -> Iterator[tuple[Look, pd.DataFrame]]:
+    """Yield the look and the rows of each network of a frame, shallow first.
+
+    Looks of a larger comparison, if given, keep the colours the same from panel to panel.
+    """
     depth = frame.depth.astype("Int64")
-    for (family, number), look in looks(frame).items():
+    for (family, number), own in looks(frame).items():
         same = depth.isna() if number is None else (depth == number).fillna(False)
-        yield look, frame[(frame.family == family) & same]
+        yield (found or {}).get((family, number), own), frame[(frame.family == family) & same]
 
 
 def legend_handles(frame: pd.DataFrame, *, markers: bool = False) -> list[Line2D]:
@@ -170,7 +176,7 @@ def legend_handles(frame: pd.DataFrame, *, markers: bool = False) -> list[Line2D
             line = Line2D([], [], color=look.color, linestyle=look.linestyle, marker=marker, label=shorten(family))
             handles.append(line)
             continue
-        depths[depth] = Line2D([], [], color=look.color, linewidth=3, label=f"depth {depth}")
+        depths[depth] = Line2D([], [], color=look.color, linewidth=DEPTH_LINE, label=f"depth {depth}")
         families[family] = Line2D([], [], color=NEUTRAL, linestyle=look.linestyle, marker=marker, label=shorten(family))
     return [*depths.values(), *(families[family] for family in sorted(families)), *handles]
 
@@ -209,46 +215,9 @@ def require(frame: pd.DataFrame, columns: Sequence[str], source: str) -> None:
         raise ValueError(f"frame has no rows, so there is nothing to draw; see {source}.")
 
 
-def subplots(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
-    """Return a figure that pyplot does not keep, and its axes, as an array (rows, columns)."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, **options)
-    for ax in axes.flat:
-        # Ticks are made when they are drawn, outside of context(): say their size now.
-        ax.tick_params(which="both", labelsize=_TICK_SIZE, width=0.6)
-    return figure, axes
-
-
 def current_axes(ax: Axes | None) -> Axes:
     """Return the axes given, or the current ones, as seaborn does."""
     return plt.gca() if ax is None else ax
-
-
-def figure_legend(figure: Figure, handles: Sequence[Any], width: float, *, columns: int | None = None) -> None:
-    """Put one legend under all panels, in as many columns as the width holds."""
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    fitting = max(1, int((width - 0.2) / (0.45 + 0.058 * longest)))
-    figure.legend(
-        handles=list(handles),
-        loc="outside lower center",
-        ncols=min(columns or fitting, len(handles)),
-        handlelength=2.6,
-        columnspacing=1.2,
-    )
-
-
-def axes_legend(ax: Axes, handles: Sequence[Any], *, columns: int = 2) -> None:
-    """Put the axes' legend under its x label, where it covers no data."""
-    height = ax.get_window_extent().height / ax.figure.dpi
-    ax.legend(
-        handles=list(handles),
-        loc="upper left",
-        bbox_to_anchor=(0, -0.52 / max(height, 0.5)),
-        ncols=columns,
-        borderaxespad=0,
-        handlelength=2.6,
-        fontsize="small",
-    )
 
 
 def save(figure: Figure, path: str | os.PathLike[str], *, dpi: float = PRINT_DPI) -> Path:

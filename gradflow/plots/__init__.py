@@ -1,0 +1,26 @@
+"""Small frames in, figures out: colour is depth, line style is family, in every one of them."""
+
+from gradflow.plots.degradation import degradation, degradation_figure, paired_difference
+from gradflow.plots.heatmap import heatmap, heatmaps
+from gradflow.plots.profile import profile, profiles
+from gradflow.plots.style import DOUBLE, SINGLE, context, save
+from gradflow.plots.training import training_curve, training_curves
+from gradflow.plots.weights import weight_figure, weight_growth
+
+__all__ = [
+    "DOUBLE",
+    "SINGLE",
+    "context",
+    "degradation",
+    "degradation_figure",
+    "heatmap",
+    "heatmaps",
+    "paired_difference",
+    "profile",
+    "profiles",
+    "save",
+    "training_curve",
+    "training_curves",
+    "weight_figure",
+    "weight_growth",
+]

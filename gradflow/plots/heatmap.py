@@ -1,0 +1,170 @@
+"""Which layers, and when? Norms of all layers at all recorded steps, as colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, ListedColormap, LogNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from gradflow.plots import panels, style
+from gradflow.plots.profile import LABELS
+
+ZERO_COLOR = "#9a9a9a"
+NONFINITE_COLOR = "#d7301f"
+_COLUMNS = ("run", "family", "depth", "seed", "step", "layer_depth", "status", "n_nonfinite")
+_SOURCE = 'gradflow.analysis.profile(recordings, steps="recorded")'
+_PANEL_HEIGHT = 1.5  # inches
+
+Grid = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def heatmap(
+    frame: pd.DataFrame, ax: Axes | None = None, *, measure: str = "grad_norm", norm: LogNorm | None = None
+) -> Axes:
+    """Draw one run's norms: steps from left to right, layers from the input (top) to the output, colour on a log scale.
+
+    A row that changes colour names the layer, a column the step.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of one run from `gradflow.analysis.profile(recordings, steps="recorded")`.
+    ax : Axes, optional
+        The current axes by default.
+    measure : str
+        Column to draw.
+    norm : LogNorm, optional
+        Of several panels; by default from the smallest to the largest positive value.
+
+    Raises
+    ------
+    ValueError
+        The frame lacks a column, has no rows or several runs.
+
+    Notes
+    -----
+    Exactly zero is grey, NaN and inf gradients are red, what was not measured stays white. Recorded steps are
+    drawn at equal distances.
+    """
+    style.require(frame, (*_COLUMNS, measure), _SOURCE)
+    if frame.run.nunique() > 1:
+        raise ValueError(f"frame must hold one run; got {', '.join(map(str, frame.run.unique()[:3]))}, ...")
+    ax = style.current_axes(ax)
+    values, steps, depths = _grid(frame, measure)
+    positive = np.where((values > 0) & np.isfinite(values), values, np.nan)
+    extent = (np.arange(len(steps) + 1, dtype=np.float64) - 0.5, _borders(depths))
+    norm = norm or _norm([frame[measure]])
+    ax.pcolormesh(*extent, np.ma.masked_invalid(positive), norm=norm, cmap=_colors(), rasterized=True)
+    _overlay(ax, extent, values == 0, ZERO_COLOR)
+    _overlay(ax, extent, np.isinf(values), NONFINITE_COLOR)
+    shown = np.unique(np.linspace(0, len(steps) - 1, min(4, len(steps))).round().astype(int))
+    ax.set_xticks(shown, [str(steps[index]) for index in shown])
+    ax.set_ylim(depths[-1] + 0.5, depths[0] - 0.5)
+    ax.set_xlabel("recorded step")
+    ax.set_ylabel("layer depth")
+    return ax
+
+
+def heatmaps(frame: pd.DataFrame, *, measure: str = "grad_norm", width: float = style.DOUBLE) -> Figure:
+    """Draw `heatmap` once per network, its lowest seed, on one colour scale; each family starts a row.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.analysis.profile(recordings, steps="recorded")`.
+    measure : str
+        Column to draw.
+    width : float
+        Inches.
+    """
+    style.require(frame, (*_COLUMNS, measure), _SOURCE)
+    runs = _one_run_each(frame)
+    norm = _norm([rows[measure] for rows in runs])
+    columns = min(len(runs), 3 if width >= panels.WIDE else 2)
+    rows = -(-len(runs) // columns)
+    with style.context():
+        figure, axes = panels.subplots(width, rows * _PANEL_HEIGHT + 0.9, rows, columns)
+        for ax in axes.flat[len(runs) :]:
+            ax.remove()
+        for ax, run in zip(axes.flat, runs, strict=False):
+            heatmap(run, ax, measure=measure, norm=norm)
+            ax.set(xlabel="", ylabel="", title=_title(run))
+        used = list(axes.flat[: len(runs)])
+        colors = mpl.cm.ScalarMappable(norm, _colors())
+        bar = figure.colorbar(colors, ax=used, location="right", aspect=30, pad=0.02)
+        bar.set_label(f"{LABELS.get(measure, measure)} (log)")
+        bar.ax.tick_params(labelsize=style.TICK_SIZE)
+        figure.suptitle("Which layers, and when?", x=0.01, ha="left")
+        figure.supxlabel("recorded step")
+        figure.supylabel("layer depth (1 = next to the input)")
+        panels.figure_legend(figure, _special(runs, measure), width)
+    return figure
+
+
+def _one_run_each(frame: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return each network's rows of its lowest seed, by family and depth."""
+    runs = []
+    for _, rows in frame.groupby(["family", "depth"], dropna=False, sort=True):
+        first = rows.sort_values("seed", kind="stable").run.iloc[0]
+        runs.append(rows[rows.run == first])
+    return runs
+
+
+def _title(rows: pd.DataFrame) -> str:
+    family, depth, seed = rows.iloc[0][["family", "depth", "seed"]]
+    name = style.shorten(str(family), 18) if pd.isna(depth) else f"{style.shorten(str(family), 12)}-{depth}"
+    return name if pd.isna(seed) else f"{name}, seed {seed}"
+
+
+def _grid(frame: pd.DataFrame, measure: str) -> tuple[Grid, list[int], list[int]]:
+    """Return values (layer depths, steps), NaN where not measured and inf where not finite, with both axes."""
+    values = frame[measure].to_numpy(dtype=np.float64)
+    broken = np.isnan(values) & (frame.status == "measured").to_numpy() & (frame.n_nonfinite > 0).to_numpy()
+    table = frame.assign(_value=np.where(broken, np.inf, values))
+    grid = table.pivot_table(index="layer_depth", columns="step", values="_value", aggfunc="first", dropna=False)
+    return grid.to_numpy(dtype=np.float64), grid.columns.astype(int).tolist(), grid.index.astype(int).tolist()
+
+
+def _borders(depths: list[int]) -> Grid:
+    """Return the rows' borders: half-way between neighbours, as not every depth need have a layer."""
+    middle = np.asarray(depths, dtype=np.float64)
+    between = (middle[1:] + middle[:-1]) / 2
+    return np.concatenate([[middle[0] - 0.5], between, [middle[-1] + 0.5]])
+
+
+def _norm(columns: Iterable[pd.Series[Any]]) -> LogNorm:
+    values = np.concatenate([column.to_numpy(dtype=np.float64) for column in columns])
+    positive = values[(values > 0) & np.isfinite(values)]
+    if not len(positive):
+        return LogNorm(0.1, 1)
+    low, high = float(positive.min()), float(positive.max())
+    return LogNorm(low, high if high > low else low * 10)
+
+
+def _colors() -> Colormap:
+    return mpl.colormaps["viridis"].with_extremes(bad="white")
+
+
+def _overlay(ax: Axes, extent: tuple[Any, Any], chosen: np.ndarray[Any, Any], color: str) -> None:
+    if chosen.any():
+        ax.pcolormesh(*extent, np.ma.masked_where(~chosen, chosen), cmap=ListedColormap([color]), rasterized=True)
+
+
+def _special(runs: list[pd.DataFrame], measure: str) -> list[Patch]:
+    """Return legend entries for the three colours that are no values; the ones in use are enough."""
+    grids = [_grid(rows, measure)[0] for rows in runs]
+    entries = {
+        "exactly 0": (ZERO_COLOR, any((grid == 0).any() for grid in grids)),
+        "NaN or inf": (NONFINITE_COLOR, any(np.isinf(grid).any() for grid in grids)),
+        "not measured": ("white", any(np.isnan(grid).any() for grid in grids)),
+    }
+    return [
+        Patch(facecolor=color, edgecolor=style.FAINT, label=name) for name, (color, used) in entries.items() if used
+    ]

@@ -1,0 +1,131 @@
+"""Do gradients vanish or explode on the way back? Norms against layer depth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from gradflow.plots import panels, style
+from gradflow.plots.scales import LogScale, edge_handles, log_axis
+
+LABELS = {
+    "grad_norm": "gradient norm of the layer's parameters",
+    "out_grad_norm": "gradient norm of the layer's output",
+    "weight_norm": "norm of the layer's parameters",
+    "grad_times_weight": "gradient norm × parameter norm",
+}
+_COLUMNS = ("family", "depth", "step", "layer_depth", "mean", "low", "high", "n", "n_zero", "n_nonfinite")
+_SOURCE = "gradflow.analysis.profile_over_seeds"
+_PANEL_HEIGHT = 1.7  # inches
+
+
+def profile(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    measure: str = "grad_norm",
+    looks: Mapping[style.Network, style.Look] | None = None,
+    scale: LogScale | None = None,
+) -> Axes:
+    """Draw one step's norms against layer depth, one line a network, on a log axis.
+
+    A line that falls towards the input (left) is a vanishing gradient, one that rises towards it an exploding
+    one.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of one step from `gradflow.analysis.profile_over_seeds`. Lines are geometric means, bands 95 %
+        intervals.
+    ax : Axes, optional
+        The current axes by default.
+    measure : str
+        What the frame holds, for the axis label.
+    looks : mapping, optional
+        From `gradflow.plots.style.looks` of a larger comparison, so that colours agree with it.
+    scale : LogScale, optional
+        Of axes that are shared and scaled already.
+
+    Raises
+    ------
+    ValueError
+        The frame lacks a column, has no rows or several steps.
+
+    Notes
+    -----
+    Layers whose norms are all exactly zero are drawn on the lower edge (triangles), layers with a NaN or
+    infinite norm in any seed on the upper edge (crosses). Layers that were not measured leave a gap.
+    """
+    style.require(frame, _COLUMNS, _SOURCE)
+    if frame.step.nunique() > 1:
+        raise ValueError(f"frame must hold one step; got {', '.join(map(str, sorted(frame.step.unique())))}.")
+    ax = style.current_axes(ax)
+    drawn = scale or _scaled(ax, frame)
+    for look, rows in style.each_network(frame, looks):
+        rows = rows.sort_values("layer_depth")
+        positive = rows["mean"].where(rows["mean"] > 0)
+        marker = look.marker if positive.notna().sum() == 1 else ""
+        ax.plot(rows.layer_depth, positive, color=look.color, linestyle=look.linestyle, marker=marker)
+        ax.fill_between(rows.layer_depth, rows.low, rows.high, color=look.color, alpha=0.13, linewidth=0)
+        _edges(ax, rows, drawn, look.color)
+    ax.set_xlabel("layer depth (1 = next to the input)")
+    ax.set_ylabel(LABELS.get(measure, measure))
+    return ax
+
+
+def profiles(frame: pd.DataFrame, *, measure: str = "grad_norm", width: float = style.DOUBLE) -> Figure:
+    """Draw `profile` once per step, on shared axes.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.analysis.profile_over_seeds`.
+    measure : str
+        What the frame holds, for the labels.
+    width : float
+        Inches.
+    """
+    style.require(frame, _COLUMNS, _SOURCE)
+    looks = style.looks(frame)
+    steps = sorted(frame.step.unique())
+    with style.context():
+        figure, axes = panels.panel_grid(len(steps), width, _PANEL_HEIGHT)
+        scale = _scaled(axes[0], frame)
+        for ax, step in zip(axes, steps, strict=True):
+            _scaled(ax, frame)
+            profile(frame[frame.step == step], ax, measure=measure, looks=looks, scale=scale)
+            ax.set(xlabel="", ylabel="", title=_moment(int(step)))
+        figure.suptitle("Do gradients vanish or explode towards the input?", x=0.01, ha="left")
+        figure.supxlabel(f"layer depth (1 = next to the input)\ngeometric mean, {style.seeds_text(frame.n)}")
+        figure.supylabel(f"{LABELS.get(measure, measure)} (log)")
+        panels.figure_legend(figure, [*style.legend_handles(frame), *_edge_legend(frame)], width)
+    return figure
+
+
+def _moment(step: int) -> str:
+    return "before training" if step == 0 else f"after {step} update{'s' * (step > 1)}"
+
+
+def _scaled(ax: Axes, frame: pd.DataFrame) -> LogScale:
+    return log_axis(ax, frame["mean"], zeros=bool(_zero(frame).any()), nonfinite=bool(frame.n_nonfinite.any()))
+
+
+def _edge_legend(frame: pd.DataFrame) -> list[Line2D]:
+    return edge_handles(zeros=bool(_zero(frame).any()), nonfinite=bool(frame.n_nonfinite.any()))
+
+
+def _zero(frame: pd.DataFrame) -> pd.Series[bool]:
+    return frame.n_zero > 0
+
+
+def _edges(ax: Axes, rows: pd.DataFrame, scale: LogScale, color: str) -> None:
+    """Mark layers with zeros on the lower edge and layers with non-finite norms on the upper one."""
+    for marker, place, chosen in (("v", scale.zero, _zero(rows)), ("x", scale.nonfinite, rows.n_nonfinite > 0)):
+        depths = rows.layer_depth[chosen]
+        if len(depths):
+            ax.plot(depths, np.full(len(depths), place), color=color, marker=marker, linestyle="", markersize=3)

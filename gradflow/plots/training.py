@@ -1,0 +1,101 @@
+"""Does training get anywhere? Errors against the step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from gradflow.plots import panels, style
+from gradflow.plots.scales import percent_axis
+
+_PANEL_HEIGHT = 1.55  # inches
+_THIN = 0.7
+
+
+def training_curve(
+    frame: pd.DataFrame,
+    windows: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    looks: Mapping[style.Network, style.Look] | None = None,
+) -> Axes:
+    """Draw each run's minibatch error as a thin line, and its measured training error as markers.
+
+    Markers that fall show a network that learns; a flat line from the start, one that never did.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.analysis.training`.
+    windows : DataFrame
+        From `gradflow.analysis.window_means`; the axis label names its window. A window of 1 is the raw
+        error.
+    ax : Axes, optional
+        The current axes by default.
+    looks : mapping, optional
+        From `gradflow.plots.style.looks` of a larger comparison, so that colours agree with it.
+
+    Raises
+    ------
+    ValueError
+        A frame lacks a column, or holds no error at all.
+    """
+    style.require(frame, ("run", "step", "train_error"), "gradflow.analysis.training")
+    _require_errors(frame, windows)
+    ax = style.current_axes(ax)
+    for look, rows in style.each_network(frame, looks):
+        for run, measured in rows.groupby("run"):
+            thin = windows[windows.run == run]
+            ax.plot(thin["step"], thin["mean"], color=look.color, linestyle=look.linestyle, linewidth=_THIN, alpha=0.7)
+            known = measured[measured.train_error.notna()]
+            ax.plot(known.step, known.train_error, color=look.color, marker=look.marker, linestyle="", clip_on=False)
+    percent_axis(ax)
+    ax.set_ylim(0, 1)
+    ax.set_xlabel("step (updates)")
+    ax.set_ylabel("error")
+    return ax
+
+
+def training_curves(frame: pd.DataFrame, windows: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure:
+    """Draw `training_curve` once per depth, and once per run that has no depth."""
+    _require_errors(frame, windows)
+    looks = style.looks(frame)
+    groups = [*frame[frame.depth.notna()].groupby("depth")]
+    groups += [*frame[frame.depth.isna()].groupby("family")]
+    with style.context():
+        figure, axes = panels.panel_grid(len(groups), width, _PANEL_HEIGHT)
+        for ax, (group, rows) in zip(axes, groups, strict=True):
+            training_curve(rows, windows, ax, looks=looks)
+            ax.set(xlabel="", ylabel="")
+            ax.set_title(style.shorten(group) if isinstance(group, str) else f"depth {group}")
+        figure.suptitle("Does training get anywhere?", x=0.01, ha="left")
+        figure.supxlabel("step (updates); one line a seed")
+        figure.supylabel("error")
+        handles = style.legend_handles(frame, markers=True)
+        panels.figure_legend(figure, [*_without_depths(handles), *_kinds(windows)], width)
+    return figure
+
+
+def _require_errors(frame: pd.DataFrame, windows: pd.DataFrame) -> None:
+    style.require(windows if len(windows) or frame.train_error.isna().all() else frame, ("run", "step"), _SOURCE)
+
+
+_SOURCE = "gradflow.analysis.window_means (no error was recorded)"
+
+
+def _without_depths(handles: list[Line2D]) -> list[Line2D]:
+    """Return the legend without the depths: each panel's title says its own."""
+    return [handle for handle in handles if handle.get_linewidth() != style.DEPTH_LINE]
+
+
+def _kinds(windows: pd.DataFrame) -> list[Line2D]:
+    window = int(windows.window.iloc[0]) if len(windows) else 1
+    smoothed = f"minibatch error, mean of {window} steps" if window > 1 else "minibatch error, each step"
+    return [
+        Line2D([], [], color=style.FAINT, linewidth=_THIN, label=smoothed),
+        Line2D([], [], color=style.FAINT, linestyle="", marker="o", label="training error, whole set"),
+    ]
