@@ -27,7 +27,8 @@ def on_output_gradients(
     """Call `callback(layer, gradient)` with the loss gradient with respect to each layer's output.
 
     The gradient arrives during `backward()`, last layer first, detached, in the shape of the output. A layer that is
-    called twice, or returns two tensors, makes two calls. What the callback returns is ignored, so gradients and
+    called twice, or returns two tensors, makes two calls; one that returns its input (`nn.Identity`) gets the
+    gradient of that tensor, all its other uses included. What the callback returns is ignored, so gradients and
     training stay as they are; to keep a gradient beyond the callback, clone it. On leaving the `with` block the
     model has no hook of it left, also after an exception.
 
@@ -56,9 +57,10 @@ def on_output_gradients(
     """
     chosen = select_layers(model, layers)
 
-    def on_output(layer: str, output: Any) -> None:
-        for tensor in differentiable(output):
-            tensor.register_hook(_Forward(callback, layer))
+    def on_output(layer: str, args: tuple[Any, ...], output: Any) -> None:
+        for tensor in tensors_in(output):
+            if tensor.requires_grad:
+                tensor.register_hook(_Forward(callback, layer))
 
     handles = [module.register_forward_hook(OutputHook(on_output, name)) for name, module in chosen.items()]
     try:
@@ -113,11 +115,6 @@ def on_parameter_gradients(
         remove(handles)
 
 
-def differentiable(output: Any) -> list[Tensor]:
-    """Return the tensors in a layer's output that a gradient can reach, in order of nesting."""
-    return [tensor for tensor in tensors_in(output) if tensor.requires_grad]
-
-
 def tensors_in(output: Any) -> Iterator[Tensor]:
     """Yield every tensor in a nest of tuples, lists, mappings and dataclasses."""
     if isinstance(output, Tensor):
@@ -140,7 +137,7 @@ def remove(handles: Iterable[RemovableHandle]) -> None:
 
 
 class OutputHook:
-    """Forward hook of one layer: `receive(key, output)` on calls made with grad enabled.
+    """Forward hook of one layer: `receive(key, args, output)` on calls made with grad enabled.
 
     A copy of the model must not write into the original's recorder, and a closure could not be pickled: a copied or
     unpickled hook does nothing.
@@ -154,7 +151,7 @@ class OutputHook:
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Pass the output on; inside functorch transforms tensors must not escape, so there nothing is passed."""
         if self.receive is not None and torch.is_grad_enabled() and not _in_functorch():
-            self.receive(self.key, output)
+            self.receive(self.key, args, output)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (OutputHook, (None, None))

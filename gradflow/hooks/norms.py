@@ -16,10 +16,11 @@ from torch import Tensor
 Scalar = float | Tensor  # a float on the CPU; a 0-d tensor on an accelerator, so that nothing waits for it
 
 BLOCK = 1024  # equal entries: 4e-7 off at 1024 a block, 2e-6 at 4096, 1e-5 at 65536
-SMALL = 8192  # below this a float64 norm is as quick as blocks
+SMALL = 8192  # up to this a float64 norm is quicker than blocks
 # A square under float32's smallest normal number (1e-38) loses digits. If the mean square exceeds it by 1e8, all such
 # entries together weigh under 1e-8 of the sum.
 SAFE_RMS = 1e-15
+SAFE_MEAN_SQUARE = SAFE_RMS**2
 
 
 def l2_norm(tensor: Tensor) -> Scalar:
@@ -44,11 +45,13 @@ def l2_norm(tensor: Tensor) -> Scalar:
     values = _dense_real(tensor.detach())
     if values.device.type != "cpu":
         return _on_device(values)
-    if values.numel() <= SMALL:
+    if values.dtype in (torch.float16, torch.bfloat16):
+        values = values.float()
+    n = values.numel()
+    if values.dtype != torch.float32 or BLOCK < n <= SMALL:
         return _in_float64(values)
-    if values.dtype == torch.float64:
-        return _in_float64(values)
-    return _in_blocks(values)
+    flat = values.reshape(-1)
+    return _in_one_block(flat) if n <= BLOCK else _in_blocks(flat)
 
 
 def count_nonfinite(tensor: Tensor, norm: Scalar) -> int:
@@ -93,13 +96,19 @@ def _in_float64(values: Tensor) -> float:
     return norm
 
 
-def _in_blocks(values: Tensor) -> float:
-    if not values.is_floating_point() or values.dtype in (torch.float16, torch.bfloat16):
-        values = values.float()
-    flat = values.reshape(-1)
-    n_whole = flat.numel() - flat.numel() % BLOCK
-    norms = torch.linalg.vector_norm(flat[:n_whole].view(-1, BLOCK), dim=1)
-    norm = math.hypot(_in_float64(norms), _in_float64(flat[n_whole:]))
-    if norm >= SAFE_RMS * math.sqrt(flat.numel()) and math.isfinite(norm):
+def _in_one_block(flat: Tensor) -> float:
+    square = torch.dot(flat, flat).item()
+    if SAFE_MEAN_SQUARE * flat.numel() <= square < math.inf:
+        return math.sqrt(square)
+    return _in_float64(flat)
+
+
+def _in_blocks(flat: Tensor) -> float:
+    n_tail = flat.numel() % BLOCK
+    blocks = (flat[:-n_tail] if n_tail else flat).view(-1, BLOCK)
+    norm = _in_float64(torch.linalg.vector_norm(blocks, dim=1))
+    if n_tail:
+        norm = math.hypot(norm, _in_one_block(flat[-n_tail:]))
+    if SAFE_RMS * math.sqrt(flat.numel()) <= norm < math.inf:
         return norm
     return _in_float64(flat)

@@ -218,11 +218,11 @@ class Recorder:
         self._handles = []
         self._graph.clear()
 
-    def _forget_graph(self, key: None, output: Any) -> None:
+    def _forget_graph(self, key: None, args: tuple[Any, ...], output: Any) -> None:
         """Let go of the autograd graph when the whole forward pass is done: depths are known by then."""
         self._graph.clear()
 
-    def _on_output(self, layer: rows.Layer, output: Any) -> None:
+    def _on_output(self, layer: rows.Layer, args: tuple[Any, ...], output: Any) -> None:
         """Put a hook on each tensor that a layer returned; the hook keeps the norm of its gradient."""
         began = time.perf_counter()
         call = self._pass.next_call(layer)
@@ -231,6 +231,7 @@ class Recorder:
                 self._place(layer, tensor)
             if tensor.requires_grad:
                 entry = Entry(self, self._pass, layer, call, index)
+                entry.is_input = self._pass.is_input(tensor, args)
                 tensor.register_hook(entry)
                 self._pass.entries.append(entry)
         self._overhead_seconds += time.perf_counter() - began
@@ -256,7 +257,7 @@ class Recorder:
 class Entry:
     """Tensor hook of one output: keeps the first gradient's norm, holds neither gradient nor graph."""
 
-    __slots__ = ("backward", "call", "layer", "n_nonfinite", "norm", "output", "passes", "recorder")
+    __slots__ = ("backward", "call", "is_input", "layer", "n_nonfinite", "norm", "output", "passes", "recorder")
 
     def __init__(self, recorder: Recorder, passes: _Pass, layer: rows.Layer, call: int, output: int) -> None:
         self.recorder = recorder
@@ -265,6 +266,7 @@ class Entry:
         self.call = call
         self.output = output
         self.backward = passes.current_backward()
+        self.is_input = False
         self.norm: Any = None
         self.n_nonfinite = 0
 
@@ -287,7 +289,19 @@ class _Pass:
         self.entries: list[Entry] = []
         self._calls: dict[int, int] = {}
         self._tasks: dict[int, int] = {}
+        self._nodes: set[int] = set()
         self._has_backward = False
+
+    def is_input(self, output: Tensor, args: tuple[Any, ...]) -> bool:
+        """Whether a layer returned one of its inputs as it was: its gradient is then that of all the tensor's uses.
+
+        An in-place layer returns its input too, but changed, with a graph node that no layer has returned before.
+        """
+        node = output.grad_fn._sequence_nr() if output.grad_fn is not None else -1
+        returned = any(output is arg for arg in args)
+        unchanged = returned and (output._version == 0 or node in self._nodes)
+        self._nodes.add(node)
+        return unchanged
 
     def next_call(self, layer: rows.Layer) -> int:
         """Return the layer's call index; a forward pass after a backward pass starts again at 0."""

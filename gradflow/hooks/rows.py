@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gradflow.hooks.recorder import Entry
 
 MEASURED = "measured"
+IS_INPUT = "output is the input"
 PARAMETERS_ONLY = "parameters only"
 NOT_IN_GRAPH = "not in the graph"
 FROZEN = "frozen"
@@ -138,7 +139,8 @@ def _layer_rows(step: int, layer: Layer, norms: ParameterNorms, entries: list[En
         return [_row(step, layer.name, 0, 0, 0, math.nan, status) | own]
     table = []
     for number, entry in enumerate(sorted(arrived, key=lambda entry: (entry.backward, entry.call, entry.output))):
-        row = _row(step, layer.name, entry.backward, entry.call, entry.output, entry.norm, MEASURED)
+        status = IS_INPUT if entry.is_input else MEASURED
+        row = _row(step, layer.name, entry.backward, entry.call, entry.output, entry.norm, status)
         row["n_nonfinite"] = entry.n_nonfinite
         if number == 0:
             row |= own | {"n_nonfinite": _count([entry.n_nonfinite, own["n_nonfinite"]])}

@@ -1,0 +1,15 @@
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+import torch
+
+mpl.use("Agg")
+sys.path.insert(0, str(Path(__file__).parent))  # tests/oracles.py
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
