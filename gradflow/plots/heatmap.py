@@ -21,6 +21,8 @@ NONFINITE_COLOR = "#d7301f"
 _COLUMNS = ("run", "family", "depth", "seed", "step", "layer_depth", "status", "n_nonfinite")
 _SOURCE = 'gradflow.analysis.profile(recordings, steps="recorded")'
 _PANEL_HEIGHT = 1.5  # inches
+_NOTE = "lowest seed of each network; layer depth 1 = next to the input"
+MOST_COLUMNS = 4  # even, so that two families stand side by side
 
 Grid = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -73,7 +75,7 @@ def heatmap(
 
 
 def heatmaps(frame: pd.DataFrame, *, measure: str = "grad_norm", width: float = style.DOUBLE) -> Figure:
-    """Draw `heatmap` once per network, its lowest seed, on one colour scale; each family starts a row.
+    """Draw `heatmap` once per network, its lowest seed, on one colour scale.
 
     Parameters
     ----------
@@ -85,33 +87,41 @@ def heatmaps(frame: pd.DataFrame, *, measure: str = "grad_norm", width: float = 
         Inches.
     """
     style.require(frame, (*_COLUMNS, measure), _SOURCE)
-    runs = _one_run_each(frame)
+    runs, columns = _arranged(frame, wide=width >= panels.WIDE)
     norm = _norm([rows[measure] for rows in runs])
-    columns = min(len(runs), 3 if width >= panels.WIDE else 2)
     rows = -(-len(runs) // columns)
     with style.context():
-        figure, axes = panels.subplots(width, rows * _PANEL_HEIGHT + 0.9, rows, columns)
+        figure, axes = panels.subplots(width, rows * _PANEL_HEIGHT + panels.FRAME_HEIGHT, rows, columns)
         for ax in axes.flat[len(runs) :]:
             ax.remove()
-        for ax, run in zip(axes.flat, runs, strict=False):
-            heatmap(run, ax, measure=measure, norm=norm)
-            ax.set(xlabel="", ylabel="", title=_title(run))
         used = list(axes.flat[: len(runs)])
+        for ax, run in zip(used, runs, strict=True):
+            heatmap(run, ax, measure=measure, norm=norm)
+            ax.set_title(_title(run))
+        panels.label_outer(used, "recorded step", "layer depth")
         colors = mpl.cm.ScalarMappable(norm, _colors())
-        bar = figure.colorbar(colors, ax=used, location="right", aspect=30, pad=0.02)
-        bar.set_label(f"{LABELS.get(measure, measure)} (log)")
+        bar = figure.colorbar(colors, ax=used, location="right", aspect=15 * rows, pad=0.02)
         bar.ax.tick_params(labelsize=style.TICK_SIZE)
-        figure.suptitle("Which layers, and when?", x=0.01, ha="left")
-        figure.supxlabel("recorded step")
-        figure.supylabel("layer depth (1 = next to the input)")
-        panels.figure_legend(figure, _special(runs, measure), width)
+        subtitle = f"{LABELS.get(measure, measure)} (colour, log)"
+        handles = _special(runs, measure)
+        panels.finish(figure, width, title="Which layers, and when?", subtitle=subtitle, handles=handles, note=_NOTE)
     return figure
 
 
-def _one_run_each(frame: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return each network's rows of its lowest seed, by family and depth."""
+def _arranged(frame: pd.DataFrame, *, wide: bool) -> tuple[list[pd.DataFrame], int]:
+    """Return one run a network, and columns: a row a family where the depths fit, else families side by side."""
+    pairs = frame[["family", "depth"]].drop_duplicates()
+    n_depths = pairs.depth.nunique(dropna=False)
+    most = MOST_COLUMNS if wide else 2
+    by_family = n_depths <= most and len(pairs) == n_depths * pairs.family.nunique()
+    runs = _one_run_each(frame, ["family", "depth"] if by_family else ["depth", "family"])
+    return runs, min(len(runs), n_depths if by_family else most)
+
+
+def _one_run_each(frame: pd.DataFrame, order: list[str]) -> list[pd.DataFrame]:
+    """Return each network's rows of its lowest seed, in the order of the columns named."""
     runs = []
-    for _, rows in frame.groupby(["family", "depth"], dropna=False, sort=True):
+    for _, rows in frame.groupby(order, dropna=False, sort=True):
         first = rows.sort_values("seed", kind="stable").run.iloc[0]
         runs.append(rows[rows.run == first])
     return runs

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from gradflow.plots.style import TICK_SIZE
 
+FRAME_HEIGHT = 0.95  # inches for a title of two lines, a label and a legend of two lines
 WIDE = 4.5  # inches: from here on panels stand three in a row
 
 
@@ -23,23 +24,36 @@ def subplots(width: float, height: float, rows: int = 1, columns: int = 1, **opt
     return figure, axes
 
 
-def figure_legend(figure: Figure, handles: Sequence[Any], width: float, *, columns: int | None = None) -> None:
-    """Put one legend under all panels, in as many columns as the width holds; none without entries."""
-    if not handles:
-        return
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    fitting = max(1, int((width - 0.2) / (0.45 + 0.058 * longest)))
+def finish(figure: Figure, width: float, *, title: str, subtitle: str, handles: Sequence[Any], note: str = "") -> None:
+    """Put a title over all panels, and under them one legend, in as many columns as fit, led by a note."""
+    figure.suptitle(f"{title}\n{subtitle}" if subtitle else title, x=0.01, ha="left", linespacing=1.4)
+    longest = max((len(str(handle.get_label())) for handle in handles), default=1)
+    fitting = max(1, int((width - 0.2) / (0.55 + 0.058 * longest)))
     figure.legend(
         handles=list(handles),
-        loc="outside lower center",
-        ncols=min(columns or fitting, len(handles)),
+        title=note or None,
+        loc="outside lower left",
+        alignment="left",
+        ncols=max(1, min(fitting, len(handles))),
         handlelength=2.6,
         columnspacing=1.2,
     )
 
 
+def label_outer(axes: Sequence[Axes], xlabel: str, ylabel: str) -> None:
+    """Label the lowest panel of each column and the first of each row, and no other."""
+    places = [ax.get_subplotspec() for ax in axes]
+    lowest = {place.colspan.start: place.rowspan.start for place in places if place is not None}
+    for ax, place in zip(axes, places, strict=True):
+        is_lowest = place is None or lowest[place.colspan.start] == place.rowspan.start
+        ax.set_xlabel(xlabel if is_lowest else "")
+        ax.set_ylabel(ylabel if place is None or place.colspan.start == 0 else "")
+        if is_lowest:
+            ax.tick_params(axis="x", labelbottom=True)
+
+
 def axes_legend(ax: Axes, handles: Sequence[Any], *, columns: int = 2) -> None:
-    """Put the axes' legend under its x label, where it covers no data."""
+    """Put the axes' legend under an x label of two lines, where it covers no data."""
     height = ax.get_window_extent().height / ax.figure.dpi
     ax.legend(
         handles=list(handles),
@@ -56,11 +70,8 @@ def panel_grid(count: int, width: float, panel_height: float) -> tuple[Figure, l
     """Return a figure and its panels, which share both axes: up to three in a row, two if the figure is narrow."""
     columns = min(count, 3 if width >= WIDE else 2)
     rows = -(-count // columns)
-    # Two lines of shared labels and a legend of two lines, about 0.8 inches, come on top.
-    figure, axes = subplots(width, rows * panel_height + 0.8, rows, columns, sharex=True, sharey=True)
+    figure, axes = subplots(width, rows * panel_height + FRAME_HEIGHT, rows, columns, sharex=True, sharey=True)
     for index, ax in enumerate(axes.flat):
         if index >= count:
             ax.remove()
-        elif index >= count - columns:
-            ax.tick_params(axis="x", labelbottom=True)
     return figure, list(axes.flat)[:count]

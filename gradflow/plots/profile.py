@@ -21,7 +21,7 @@ LABELS = {
 }
 _COLUMNS = ("family", "depth", "step", "layer_depth", "mean", "low", "high", "n", "n_zero", "n_nonfinite")
 _SOURCE = "gradflow.analysis.profile_over_seeds"
-_PANEL_HEIGHT = 1.7  # inches
+_PANEL_HEIGHT = 1.8  # inches
 
 
 def profile(
@@ -66,12 +66,14 @@ def profile(
         raise ValueError(f"frame must hold one step; got {', '.join(map(str, sorted(frame.step.unique())))}.")
     ax = style.current_axes(ax)
     drawn = scale or _scaled(ax, frame)
+    bands = style.draws_bands(looks or frame)
     for look, rows in style.each_network(frame, looks):
         rows = rows.sort_values("layer_depth")
         positive = rows["mean"].where(rows["mean"] > 0)
         marker = look.marker if positive.notna().sum() == 1 else ""
         ax.plot(rows.layer_depth, positive, color=look.color, linestyle=look.linestyle, marker=marker)
-        ax.fill_between(rows.layer_depth, rows.low, rows.high, color=look.color, alpha=0.13, linewidth=0)
+        if bands:
+            ax.fill_between(rows.layer_depth, rows.low, rows.high, color=look.color, alpha=0.13, linewidth=0)
         _edges(ax, rows, drawn, look.color)
     ax.set_xlabel("layer depth (1 = next to the input)")
     ax.set_ylabel(LABELS.get(measure, measure))
@@ -99,11 +101,16 @@ def profiles(frame: pd.DataFrame, *, measure: str = "grad_norm", width: float = 
         for ax, step in zip(axes, steps, strict=True):
             _scaled(ax, frame)
             profile(frame[frame.step == step], ax, measure=measure, looks=looks, scale=scale)
-            ax.set(xlabel="", ylabel="", title=_moment(int(step)))
-        figure.suptitle("Do gradients vanish or explode towards the input?", x=0.01, ha="left")
-        figure.supxlabel(f"layer depth (1 = next to the input)\ngeometric mean, {style.seeds_text(frame.n)}")
-        figure.supylabel(f"{LABELS.get(measure, measure)} (log)")
-        panels.figure_legend(figure, [*style.legend_handles(frame), *_edge_legend(frame)], width)
+            ax.set_title(_moment(int(step)))
+        panels.label_outer(axes, "layer depth, 1 = input", "norm (log)")
+        panels.finish(
+            figure,
+            width,
+            title="Do gradients vanish or explode towards the input?",
+            subtitle=LABELS.get(measure, measure),
+            handles=[*style.legend_handles(frame), *_edge_legend(frame)],
+            note=f"geometric mean, {style.bands_text(frame)}",
+        )
     return figure
 
 

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from gradflow.plots.style import NEUTRAL
 
 GRID = "#e6e6e6"
+NARROWEST = 4.0  # highest over lowest value that a log axis shows at least, so that level lines look level
+SHORT = 30.0  # up to this ratio a log axis names 1, 2 and 5 of each decade
 
 
 class LogScale(NamedTuple):
@@ -42,16 +44,20 @@ def log_axis(ax: Axes, values: Iterable[float], *, zeros: bool = False, nonfinit
     found = np.asarray(list(values), dtype=np.float64)
     found = found[np.isfinite(found) & (found > 0)]
     low, high = (float(found.min()), float(found.max())) if len(found) else (0.1, 10.0)
-    margin = max((high / low) ** 0.05, 1.2)
+    margin = max((high / low) ** 0.05, 1.2, (NARROWEST * low / high) ** 0.5)
     edges = LogScale(zero=low / margin**3, nonfinite=high * margin**3)
     ax.set_yscale("log")
     ax.set_ylim(
         edges.zero / margin if zeros else low / margin,
         edges.nonfinite * margin if nonfinite else high * margin,
     )
-    ax.yaxis.set_major_locator(LogLocator(numticks=7))
-    if high / low > 10**4:
-        ax.yaxis.set_minor_formatter(NullFormatter())
+    if high / low > SHORT:
+        ax.yaxis.set_major_locator(LogLocator(numticks=6))
+        ax.yaxis.set_minor_locator(NullLocator())
+    else:
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_locator(NullLocator())
     ax.grid(axis="y", color=GRID, linewidth=0.5)
     ax.set_axisbelow(True)
     return edges

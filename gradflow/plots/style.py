@@ -30,6 +30,7 @@ _WITHOUT_DEPTH = ("#0072B2", "#D55E00", "#007355", "#A65085", "#7A5C00", "#40404
 
 _FONT_SIZE = 8.0
 TICK_SIZE = 7.0
+MOST_BANDS = 8  # more interval bands than this in one panel hide each other
 DEPTH_LINE = 3.0  # points: legend entries that say what a colour means
 _RC: dict[Any, Any] = {
     "font.size": _FONT_SIZE,
@@ -204,6 +205,19 @@ def seeds_text(n: Iterable[int]) -> str:
         return f"{counts[-1]} seed, no interval"
     span = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
     return f"95 % interval, n = {span} seeds"
+
+
+def draws_bands(networks: Mapping[Network, Look] | pd.DataFrame) -> bool:
+    """Whether so few networks share the axes that interval bands can be told apart."""
+    found = looks(networks) if isinstance(networks, pd.DataFrame) else networks
+    return len(found) <= MOST_BANDS
+
+
+def bands_text(frame: pd.DataFrame) -> str:
+    """Return `seeds_text` for a figure with bands, or that its intervals are left out."""
+    if draws_bands(frame) or frame.n.max() <= 1:
+        return seeds_text(frame.n)
+    return f"{seeds_text(frame.n)} not drawn for {len(looks(frame))} networks"
 
 
 def require(frame: pd.DataFrame, columns: Sequence[str], source: str) -> None:

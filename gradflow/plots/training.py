@@ -70,13 +70,12 @@ def training_curves(frame: pd.DataFrame, windows: pd.DataFrame, *, width: float 
         figure, axes = panels.panel_grid(len(groups), width, _PANEL_HEIGHT)
         for ax, (group, rows) in zip(axes, groups, strict=True):
             training_curve(rows, windows, ax, looks=looks)
-            ax.set(xlabel="", ylabel="")
             ax.set_title(style.shorten(group) if isinstance(group, str) else f"depth {group}")
-        figure.suptitle("Does training get anywhere?", x=0.01, ha="left")
-        figure.supxlabel("step (updates); one line a seed")
-        figure.supylabel("error")
-        handles = style.legend_handles(frame, markers=True)
-        panels.figure_legend(figure, [*_without_depths(handles), *_kinds(windows)], width)
+        panels.label_outer(axes, "step (updates)", "error")
+        handles = [*_without_depths(style.legend_handles(frame, markers=True)), *_kinds(windows)]
+        panels.finish(
+            figure, width, title="Does training get anywhere?", subtitle="", handles=handles, note=_note(frame)
+        )
     return figure
 
 
@@ -85,6 +84,11 @@ def _require_errors(frame: pd.DataFrame, windows: pd.DataFrame) -> None:
 
 
 _SOURCE = "gradflow.analysis.window_means (no error was recorded)"
+
+
+def _note(frame: pd.DataFrame) -> str:
+    n = frame.groupby(["family", "depth"], dropna=False).run.nunique()
+    return "one run a network" if n.max() == 1 else f"one line a seed, up to {n.max()}"
 
 
 def _without_depths(handles: list[Line2D]) -> list[Line2D]:

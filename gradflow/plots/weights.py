@@ -64,10 +64,12 @@ def weight_growth(
     scale = log_axis(
         ax, measured["mean"], zeros=bool(measured.n_zero.any()), nonfinite=bool(measured.n_nonfinite.any())
     )
+    bands = style.draws_bands(looks or frame)
     for look, rows in style.each_network(measured, looks):
         rows = rows.sort_values("step")
         ax.plot(rows.step, rows["mean"].where(rows["mean"] > 0), color=look.color, linestyle=look.linestyle)
-        ax.fill_between(rows.step, rows.low, rows.high, color=look.color, alpha=0.13, linewidth=0)
+        if bands:
+            ax.fill_between(rows.step, rows.low, rows.high, color=look.color, alpha=0.13, linewidth=0)
         for marker, place, count in (("v", scale.zero, rows.n_zero), ("x", scale.nonfinite, rows.n_nonfinite)):
             steps = rows.step[count > 0]
             ax.plot(steps, [place] * len(steps), color=look.color, marker=marker, linestyle="", markersize=3)
@@ -92,15 +94,20 @@ def weight_figure(frames: Mapping[str, pd.DataFrame], *, width: float = style.DO
     columns = min(len(frames), 2 if width >= panels.WIDE else 1)
     rows = -(-len(frames) // columns)
     with style.context():
-        figure, axes = panels.subplots(width, rows * _PANEL_HEIGHT + 0.8, rows, columns, sharex=True)
+        figure, axes = panels.subplots(width, rows * _PANEL_HEIGHT + panels.FRAME_HEIGHT, rows, columns, sharex=True)
         for ax, (measure, frame) in zip(axes.flat, frames.items(), strict=False):
             weight_growth(frame, ax, measure=measure)
-            ax.set_xlabel("")
         for ax in axes.flat[len(frames) :]:
             ax.remove()
         shown = pd.concat(frames.values())
-        figure.suptitle("Do weights outgrow the learning rate?", x=0.01, ha="left")
-        figure.supxlabel(f"step (updates; log beyond 1)\ngeometric mean, {style.seeds_text(shown.n)}")
+        panels.label_outer(list(axes.flat[: len(frames)]), "step (updates; log beyond 1)", "")
         edges = edge_handles(zeros=bool(shown.n_zero.any()), nonfinite=bool(shown.n_nonfinite.any()))
-        panels.figure_legend(figure, [*style.legend_handles(shown), *edges], width)
+        panels.finish(
+            figure,
+            width,
+            title="Do weights outgrow the learning rate?",
+            subtitle="norms of a layer's parameters, log axes",
+            handles=[*style.legend_handles(shown), *edges],
+            note=f"geometric mean, {style.bands_text(shown)}",
+        )
     return figure
