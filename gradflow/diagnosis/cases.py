@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
+from gradflow.diagnosis.ends import Ends, ends
 from gradflow.recording import Recording
 
 
@@ -25,6 +27,16 @@ class Case:
     subject: Subject
     recordings: tuple[Recording, ...]
 
+    @cached_property
+    def start(self) -> Ends | None:
+        """How far apart the gradient's ends are at step 0."""
+        return ends(self.recordings, "start")
+
+    @cached_property
+    def end(self) -> Ends | None:
+        """How far apart they are at each run's last recorded step."""
+        return ends(self.recordings, "end")
+
 
 def cases(recordings: Recording | Iterable[Recording]) -> list[Case]:
     """Group recordings: by setting, else by family and depth, else by the run's name, in order of appearance.
@@ -40,11 +52,6 @@ def cases(recordings: Recording | Iterable[Recording]) -> list[Case]:
     for recording in every:
         groups.setdefault(_identity(recording), []).append(recording)
     return [Case(_subject(group), tuple(group)) for group in groups.values()]
-
-
-def last_step(recording: Recording) -> int:
-    """Return the last step whose gradients were recorded, or -1."""
-    return int(recording.layers["step"].max()) if len(recording.layers) else -1
 
 
 def _identity(recording: Recording) -> tuple[Any, ...]:

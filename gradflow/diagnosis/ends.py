@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import pandas as pd
 
 from gradflow.analysis.decay import decay
 from gradflow.analysis.intervals import Interval, mean_interval
-from gradflow.diagnosis.cases import Case, last_step
 from gradflow.diagnosis.means import geometric
+from gradflow.recording import Recording
 
 # Widths and map sizes move a norm by up to about a decade within one healthy network. At two, the learning
 # rate that fits one end is a hundredfold wrong at the other. AUTOTRAINER (Zhang et al. 2021) draws its lines
@@ -20,7 +21,7 @@ When = Literal["start", "end"]
 
 
 class Ends(NamedTuple):
-    """One case's gradient at one time: first over last layer in decades, and the longest stage's factor."""
+    """One network's gradient at one time: first over last layer in decades, and the longest stage's factor."""
 
     when: When
     step: int
@@ -30,16 +31,16 @@ class Ends(NamedTuple):
     layers: int
 
 
-def ends(case: Case, when: When) -> Ends | None:
+def ends(recordings: Sequence[Recording], when: When) -> Ends | None:
     """Return ratio and factor at step 0 or at each run's last recorded step; None if there are none.
 
     The activation gradients are used, or the parameters' where no activation gradient was recorded.
     """
     rows, steps, measure = [], [], "out_grad_norm"
-    if not any(recording.layers["out_grad_norm"].notna().any() for recording in case.recordings):
+    if not any(recording.layers["out_grad_norm"].notna().any() for recording in recordings):
         measure = "grad_norm"
-    for recording in case.recordings:
-        step = 0 if when == "start" else last_step(recording)
+    for recording in recordings:
+        step = 0 if when == "start" else _last_step(recording)
         if step < 0 or (when == "end" and step == 0) or not (recording.layers["step"] == step).any():
             continue
         frame = decay([recording], step=step, measure=measure)
@@ -72,3 +73,8 @@ def _factor(stages: list[pd.Series[float]]) -> Interval:
 def _finite(value: float) -> float:
     """Return the value, or NaN for an infinite one: an end that is exactly zero has no ratio."""
     return float(value) if math.isfinite(value) else math.nan
+
+
+def _last_step(recording: Recording) -> int:
+    """Return the last step whose gradients were recorded, or -1."""
+    return int(recording.layers["step"].max()) if len(recording.layers) else -1

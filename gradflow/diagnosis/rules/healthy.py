@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradflow.analysis.degradation import degradation
 from gradflow.analysis.intervals import mean_interval
 from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.ends import DECADES, ends
+from gradflow.diagnosis.ends import DECADES
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.wording import Value
 
@@ -18,7 +18,7 @@ def find(cases: list[Case]) -> list[Finding]:
 
 
 def _finding(case: Case) -> Finding | None:
-    start = ends(case, "start") or ends(case, "end")
+    start = case.start or case.end
     if start is None:
         return None
     values: dict[str, Value] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.ends import DECADES, Ends, ends
+from gradflow.diagnosis.ends import DECADES, Ends
 from gradflow.diagnosis.finding import Finding
 
 FIGURE = "profile"
@@ -16,7 +16,7 @@ def find(cases: list[Case]) -> list[Finding]:
     The ratio's interval over seeds must lie below the threshold and the factor's interval below 1. One run
     has no interval over seeds: then the ratio alone is compared, and the finding is a notice.
     """
-    measured = [(case, found) for case in cases for when in ("start", "end") if (found := ends(case, when))]
+    measured = [(case, found) for case in cases for found in (case.start, case.end) if found]
     return [_finding(case, found) for case, found in measured if vanishes(found)]
 
 

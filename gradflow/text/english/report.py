@@ -19,7 +19,8 @@ HEAD: Mapping[str, str] = {
     "page.table_rows": "{caption}. The first {shown} of {n} rows; the file holds all.",
     "page.footer": "Made by gradflow {version} from {runs}, {when}.",
     "headline.contrast": (
-        "After the same training, {plain} misclassifies {plain_error} of its training set, {residual} {residual_error}."
+        "After the same training {plain} misclassifies {plain_error} of its training set and {residual} "
+        "{residual_error}. Paired by seed, the difference is {difference}."
     ),
     "headline.none": "No rule found a fault in these runs.",
     "ran.compare": (
@@ -42,7 +43,7 @@ SECTIONS: Mapping[str, str] = {
         "It is a fixed-budget effect: every network got the same {steps} steps. With more steps the gap of "
         "middling depths shrinks."
     ),
-    "degradation.alt": "Training error after {steps} steps against depth, a line for each family. {finding}",
+    "degradation.alt": "Training error after training against depth, a line for each family. {finding}",
     "paired.alt": (
         "Training error of the plain network minus that of the residual one at each depth, paired by seed. {finding}"
     ),

@@ -1,0 +1,156 @@
+"""What a report holds: the recordings, the findings, and each frame computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from gradflow.analysis.decay import decay, decay_over_seeds
+from gradflow.analysis.degradation import degradation, degradation_over_seeds, paired_difference
+from gradflow.analysis.profile import profile, profile_over_seeds
+from gradflow.analysis.summary import summary
+from gradflow.analysis.training import training, window_means
+from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
+from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, weights
+from gradflow.diagnosis import Finding
+from gradflow.recording import Recording
+from gradflow.reporting.method import coverage
+
+DEMONSTRATION = "vanishing"  # meta["experiment"] of the runs measured at initialisation alone
+
+WINDOW = 10  # steps over which the minibatch error is averaged in the training curves; the figure says so
+GROWTH_SHOWN = ("first_growth", "first_effective_lr")
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """The recordings of one report and the frames that its sections share."""
+
+    recordings: list[Recording]
+    findings: list[Finding]
+    folder: Path
+    command: str | None = None
+
+    @cached_property
+    def runs(self) -> list[Recording]:
+        """The recordings of trained networks: all but the demonstration's."""
+        return [run for run in self.recordings if run.meta.get("experiment") != DEMONSTRATION]
+
+    @cached_property
+    def demonstration(self) -> list[Recording]:
+        """The recordings of the vanishing-gradient demonstration."""
+        return [run for run in self.recordings if run.meta.get("experiment") == DEMONSTRATION]
+
+    @cached_property
+    def with_layers(self) -> list[Recording]:
+        """The trained networks' recordings that hold gradients."""
+        return [run for run in self.runs if len(run.layers)]
+
+    @cached_property
+    def is_comparison(self) -> bool:
+        """Whether the runs are of several families or depths, as `gradflow compare` makes them."""
+        nets = {(run.meta.get("family"), run.meta.get("depth")) for run in self.runs}
+        return len(nets) > 1 and all(family and depth is not None for family, depth in nets)
+
+    @cached_property
+    def errors(self) -> pd.DataFrame:
+        """One row per run: errors after training."""
+        return degradation(self.runs)
+
+    @cached_property
+    def errors_over_seeds(self) -> pd.DataFrame:
+        """One row per network: errors after training with intervals."""
+        return degradation_over_seeds(self.errors)
+
+    @cached_property
+    def differences(self) -> pd.DataFrame:
+        """One row per depth: plain minus residual."""
+        return paired_difference(self.errors)
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """One row per network: what the comparison found."""
+        return summary(self.runs)
+
+    @cached_property
+    def training(self) -> pd.DataFrame:
+        """One row per run and step: loss and errors."""
+        return training(self.runs)
+
+    @cached_property
+    def windows(self) -> pd.DataFrame:
+        """One row per run and window: the minibatch error's mean."""
+        return window_means(self.training, window=WINDOW)
+
+    @cached_property
+    def profile(self) -> pd.DataFrame:
+        """One row per run, step and weighted layer, at a few steps."""
+        return profile(self.with_layers)
+
+    @cached_property
+    def weights(self) -> pd.DataFrame:
+        """One row per run, step and weighted layer: weight norms and effective learning rates."""
+        return weights(self.with_layers)
+
+    @cached_property
+    def growth(self) -> pd.DataFrame:
+        """One row per run and step: weight growth of the first layer and of the median one."""
+        return weight_growth(self.weights)
+
+    @cached_property
+    def growth_over_seeds(self) -> dict[str, pd.DataFrame]:
+        """Measure -> one row per network and step, with intervals over seeds."""
+        return {measure: weight_growth_over_seeds(self.growth, measure) for measure in GROWTH_SHOWN}
+
+    @cached_property
+    def decay(self) -> pd.DataFrame:
+        """One row per run and stage: the activation gradient's factor a layer at step 0."""
+        started = [run for run in self.with_layers if (run.layers["step"] == 0).any()]
+        return decay(started)
+
+    @cached_property
+    def factors(self) -> pd.DataFrame:
+        """One row per network and stage: the factor a layer with its interval over seeds."""
+        return decay_over_seeds(self.decay)
+
+    @cached_property
+    def heatmap(self) -> pd.DataFrame:
+        """One row per run, step and weighted layer, at all recorded steps."""
+        return profile(self.with_layers, steps="recorded")
+
+    def tables(self) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Yield every frame with the name of its file."""
+        if self.runs:
+            yield "summary", self.summary
+            yield "degradation", self.errors
+            yield "degradation_over_seeds", self.errors_over_seeds
+            yield "paired_difference", self.differences
+            yield "training", self.training
+        if self.with_layers:
+            yield "profile", self.profile
+            for measure in ("grad_norm", "out_grad_norm"):
+                yield f"profile_over_seeds_{measure}", profile_over_seeds(self.profile, measure)
+            yield "decay", self.decay
+            yield "decay_over_seeds", self.factors
+            yield "weight_growth", self.growth
+        if self.demonstration:
+            yield "vanishing", vanishing_table(self.demonstration)
+            yield "vanishing_profile", vanishing_profile(self.demonstration)
+        yield "coverage", coverage(self.recordings)
+        yield "findings", findings_table(self.findings)
+
+    def finding_for(self, figure: str) -> str:
+        """Return the sentence of the first finding that a section shows, or an empty string."""
+        return next((str(finding) for finding in self.findings if finding.figure == figure), "")
+
+
+def findings_table(findings: list[Finding]) -> pd.DataFrame:
+    """Return one row per finding: key, severity, subject, runs, figure, sentence."""
+    rows = [
+        (one.key, one.severity, one.subject.label, " ".join(one.subject.runs), one.figure, str(one)) for one in findings
+    ]
+    return pd.DataFrame(rows, columns=["key", "severity", "subject", "runs", "figure", "sentence"])

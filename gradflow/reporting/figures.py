@@ -1,0 +1,80 @@
+"""Figures of a report: each drawn wide and narrow, saved for print, and embedded in the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from gradflow.plots import style
+
+SCREEN_REDUCTION = 2  # the page's copy has half the print's resolution in each direction, 150 dpi
+NARROW_DPI = 200  # 3.4 inches make 680 pixels: two a CSS pixel on a phone 340 wide
+CSS_PIXELS_PER_INCH = 96
+COLOURS = 256  # of the embedded copies; the files keep all
+
+
+class Make(Protocol):
+    """Draws a figure at a width in inches."""
+
+    def __call__(self, *, width: float) -> Figure:
+        """Return the figure."""
+
+
+class Picture(NamedTuple):
+    """One figure in two widths, as data URIs, with what a reader who cannot see it needs."""
+
+    name: str
+    wide: str
+    narrow: str
+    width: int
+    height: int
+    alt: str
+    caption: str
+    file: str
+    kind: str = "picture"
+
+
+def draw(name: str, make: Make, folder: Path, *, alt: str, caption: str = "") -> Picture:
+    """Draw a figure wide and narrow and save the wide one as `<name>.png` at 300 dpi.
+
+    Parameters
+    ----------
+    name : str
+        The file's name.
+    make : callable
+        Returns the figure at a width in inches.
+    folder : Path
+        The report's; the file goes to its folder figures, which exists.
+    alt, caption : str
+        What the figure shows, for those who cannot see it and for all.
+    """
+    file = f"figures/{name}.png"
+    with style.context():
+        wide, narrow = make(width=style.DOUBLE), make(width=style.SINGLE)
+        printed, small = _rendered(wide, style.PRINT_DPI), _rendered(narrow, NARROW_DPI)
+    printed.save(folder / file, dpi=(style.PRINT_DPI, style.PRINT_DPI))
+    width, height = (round(float(inches) * CSS_PIXELS_PER_INCH) for inches in wide.get_size_inches())
+    screen = _data_uri(printed.reduce(SCREEN_REDUCTION))
+    return Picture(name, screen, _data_uri(small), width, height, alt, caption, file)
+
+
+def _rendered(figure: Figure, dpi: float) -> Image.Image:
+    """Return the figure as an image: drawn once, where `savefig` draws twice to settle the layout first."""
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib does not annotate its canvases
+    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]  # as above
+    return Image.fromarray(pixels).convert("RGB")
+
+
+def _data_uri(image: Image.Image) -> str:
+    stream = io.BytesIO()
+    image.quantize(COLOURS, dither=Image.Dither.NONE).save(stream, "png", compress_level=9)
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

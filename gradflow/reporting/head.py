@@ -1,0 +1,133 @@
+"""The first screen: the question, the answer in one sentence, what was run, and the figure that shows it."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
+
+from gradflow.analysis.intervals import Interval
+from gradflow.diagnosis import Finding
+from gradflow.recording import Recording
+from gradflow.reporting.contents import Contents
+from gradflow.reporting.figures import Picture
+from gradflow.reporting.method import seeds
+from gradflow.text import text
+from gradflow.text.numbers import count, percent, points, with_interval
+
+
+class Head(NamedTuple):
+    """What the page begins and ends with."""
+
+    title: str
+    question: str
+    headline: str
+    ran: str
+    picture: Picture | None
+    footer: str
+
+
+def head(contents: Contents, title: str | None, picture: Picture | None) -> Head:
+    """Return the first screen of a report."""
+    question = title or text(f"page.question.{_kind(contents)}")
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    runs = count(len(contents.recordings), "runs")
+    return Head(
+        title=text("page.title", subject=question),
+        question=question,
+        headline=headline(contents.findings),
+        ran=" ".join(_ran(contents)),
+        picture=picture,
+        footer=text("page.footer", version=_version(), runs=runs, when=now),
+    )
+
+
+def headline(findings: list[Finding]) -> str:
+    """Return the answer: the deepest contrast of plain and residual, else the most severe finding."""
+    contrasts = [finding for finding in findings if finding.key == "skip_helps"]
+    if contrasts:
+        return _contrast(max(contrasts, key=lambda finding: finding.subject.depth or 0))
+    spoken = [finding for finding in findings if finding.severity != "unmeasured"]
+    return str(spoken[0]) if spoken else text("headline.none")
+
+
+def _contrast(finding: Finding) -> str:
+    """Return both training errors and their paired difference."""
+    plain, residual, difference = (
+        value if isinstance(value, Interval) else Interval(math.nan, math.nan, math.nan, 0)
+        for value in (finding.values[name] for name in ("train_error", "residual_error", "difference"))
+    )
+    return text(
+        "headline.contrast",
+        plain=finding.subject.label,
+        plain_error=percent(plain.mean),
+        residual=finding.values["residual"],
+        residual_error=percent(residual.mean),
+        difference=with_interval(difference, points),
+    )
+
+
+def _kind(contents: Contents) -> str:
+    if not contents.runs:
+        return "vanishing"
+    return "compare" if contents.is_comparison else "own"
+
+
+def _ran(contents: Contents) -> list[str]:
+    """Return what was run, a sentence for each kind of run there is."""
+    sentences = []
+    if contents.is_comparison:
+        sentences.append(_ran_comparison(contents.runs))
+    elif contents.runs:
+        steps = sum(recording.layers["step"].nunique() for recording in contents.runs)
+        models = ", ".join(dict.fromkeys(str(run.meta.get("model") or run.name) for run in contents.runs))
+        sentences.append(
+            text("ran.own", runs=count(len(contents.runs), "runs"), model=models, steps=count(steps, "steps"))
+        )
+    if contents.demonstration:
+        first = contents.demonstration[0].meta
+        settings = {run.meta.get("setting") for run in contents.demonstration}
+        sentences.append(
+            text(
+                "ran.vanishing",
+                settings=len(settings),
+                depth=first.get("depth"),
+                width=first.get("width"),
+                seeds=seeds(contents.demonstration),
+            )
+        )
+    return sentences
+
+
+def _ran_comparison(runs: list[Recording]) -> str:
+    families = sorted({str(run.meta["family"]) for run in runs})
+    depths = sorted({int(run.meta["depth"]) for run in runs})
+    values = {key: _only(runs, key) for key in ("data", "n_train", "steps", "batch_size")}
+    return text(
+        "ran.compare",
+        families=_listed(families).capitalize(),
+        depths=_listed([str(depth) for depth in depths]),
+        seeds=seeds(runs),
+        runs=count(len(runs), "runs"),
+        **values,
+    )
+
+
+def _only(runs: list[Recording], key: str) -> str:
+    """Return the values of a meta key, or that it was not noted."""
+    values = dict.fromkeys(str(run.meta[key]) for run in runs if run.meta.get(key) is not None)
+    return " / ".join(values) or text("value.unknown")
+
+
+def _listed(words: list[str]) -> str:
+    if len(words) == 1:
+        return words[0]
+    return text("list.and", first=", ".join(words[:-1]), last=words[-1])
+
+
+def _version() -> str:
+    try:
+        return version("gradflow-torch")
+    except PackageNotFoundError:
+        return text("value.unknown")

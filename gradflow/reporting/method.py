@@ -1,0 +1,129 @@
+"""How a report's numbers came about: what was run, on what, and what it cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, TypeGuard
+
+import pandas as pd
+
+from gradflow.analysis.runs import identities
+from gradflow.diagnosis.rules.dead import MEASURED
+from gradflow.recording import Recording
+from gradflow.text import text
+from gradflow.text.numbers import count, percent, seconds
+
+# The meta keys worth showing, in order; each has the text method.<key>.
+SHOWN = (
+    "model",
+    "data",
+    "n_train",
+    "n_test",
+    "widths",
+    "width",
+    "shortcut",
+    "steps",
+    "batch_size",
+    "lr",
+    "schedule",
+    "warmup",
+    "momentum",
+    "weight_decay",
+    "record_every",
+    "eval_every",
+    "seed",
+    "device",
+    "device_name",
+    "threads",
+    "dtype",
+    "gradients",
+)
+PRODUCT_SIGNS = " × "
+
+
+def facts(recordings: list[Recording], command: str | None) -> list[tuple[str, str]]:
+    """Return what was run as (name, value): each value once, where runs differ all of them."""
+    rows = [("command", command or _values(recordings, "command"))]
+    rows += [(key, _values(recordings, key)) for key in SHOWN]
+    rows.append(("versions", _versions(recordings)))
+    rows.append(("started", _span(recordings)))
+    wall = [run.meta["wall_seconds"] for run in recordings if _is_number(run.meta.get("wall_seconds"))]
+    rows.append(("wall_seconds", seconds(sum(wall)) if wall else ""))
+    return [(text(f"method.{key}"), value) for key, value in rows if value]
+
+
+def overhead(recordings: list[Recording]) -> str:
+    """Return the sentence on what recording cost, or an empty string where it was not measured."""
+    pairs = [(run.meta.get("recorder_seconds"), run.meta.get("recorded_seconds")) for run in recordings]
+    known = [(part, whole) for part, whole in pairs if _is_number(part) and _is_number(whole)]
+    part, whole = (sum(column) for column in zip(*known, strict=True)) if known else (0.0, 0.0)
+    if whole <= 0:
+        return ""
+    return text("method.overhead", recorder=seconds(part), recorded=seconds(whole), share=percent(part / whole))
+
+
+def coverage(recordings: list[Recording]) -> pd.DataFrame:
+    """Return the layers whose output gradient was never measured.
+
+    Returns
+    -------
+    DataFrame
+        One row per (run, layer): run, layer, kind, status (the first recorded reason).
+    """
+    rows = []
+    for run, recording in zip(identities(recordings)["run"], recordings, strict=True):
+        missing = unmeasured(recording)
+        rows.append(missing[["layer", "kind", "status"]].assign(run=run))
+    columns = ["run", "layer", "kind", "status"]
+    filled = [frame for frame in rows if len(frame)]
+    return pd.concat(filled, ignore_index=True)[columns] if filled else pd.DataFrame(columns=columns)
+
+
+def unmeasured(recording: Recording) -> pd.DataFrame:
+    """Return the first row of each layer at whose output no gradient was ever measured."""
+    layers = recording.layers
+    measured = layers.loc[layers["out_grad_norm"].notna() | (layers["status"] == MEASURED[0]), "layer"]
+    return layers[~layers["layer"].isin(set(measured))].drop_duplicates("layer")
+
+
+def n_layers(recordings: Iterable[Recording]) -> int:
+    """Return how many layers were recorded, over all runs."""
+    return sum(recording.layers["layer"].nunique() for recording in recordings)
+
+
+def seeds(recordings: list[Recording]) -> str:
+    """Return how many seeds there are, or how many runs where they have none."""
+    known = {recording.meta.get("seed") for recording in recordings} - {None}
+    return count(len(known), "seeds") if known else count(len(recordings), "runs")
+
+
+def _values(recordings: list[Recording], key: str) -> str:
+    """Return the distinct values of a meta key in order of appearance, as text."""
+    seen = [_written(run.meta[key]) for run in recordings if run.meta.get(key) not in (None, "")]
+    return ", ".join(dict.fromkeys(seen))
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return PRODUCT_SIGNS.join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _versions(recordings: list[Recording]) -> str:
+    known = [run.meta.get("versions") for run in recordings]
+    lines = [", ".join(f"{name} {number}" for name, number in one.items()) for one in known if isinstance(one, dict)]
+    return "; ".join(dict.fromkeys(lines))
+
+
+def _span(recordings: list[Recording]) -> str:
+    """Return when the first run started, and the last one if on another minute."""
+    starts = sorted(str(run.meta["started"]).replace("T", " ") for run in recordings if run.meta.get("started"))
+    if not starts:
+        return ""
+    first, last = starts[0][:16], starts[-1][:16]
+    return first if first == last else text("method.span", first=first, last=last)
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and math.isfinite(value)

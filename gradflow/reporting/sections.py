@@ -1,0 +1,163 @@
+"""The sections of a report, in the order of reading; one that has nothing to show is absent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from gradflow import plots
+from gradflow.analysis.profile import profile_over_seeds
+from gradflow.diagnosis import SEVERITIES
+from gradflow.reporting import demonstration
+from gradflow.reporting.blocks import Block, Facts, Section, section, statements
+from gradflow.reporting.contents import Contents
+from gradflow.reporting.figures import Picture, draw
+from gradflow.reporting.method import coverage, facts, n_layers, overhead
+from gradflow.reporting.page_tables import coverage_table, differences_table, factors_table, summary_table
+from gradflow.text import keys, text
+from gradflow.text.numbers import count, factor
+from gradflow.theory import factor_per_layer
+
+PROFILES = ("out_grad_norm", "grad_norm")
+HEATMAP_MEASURE = "out_grad_norm"
+
+
+def sections(contents: Contents) -> list[Section]:
+    """Return the sections that apply to these recordings, their figures drawn."""
+    makers: tuple[Callable[[Contents], Section | None], ...] = (
+        _degradation,
+        _training,
+        _profile,
+        _factor,
+        _heatmaps,
+        _weights,
+        demonstration.vanishing,
+    )
+    shown = [found for make in makers if (found := make(contents)) is not None]
+    anchors = {found.key: _anchor(found) for found in shown} | {"coverage": "coverage", "method": "method"}
+    words = [_findings(contents, anchors), _coverage(contents), _method(contents)]
+    return [*shown, *(found for found in words if found is not None)]
+
+
+def lead_picture(every: list[Section]) -> Picture | None:
+    """Return the first figure and take it out of its section: it is shown on the first screen."""
+    for found in every:
+        for block in found.blocks:
+            if isinstance(block, Picture):
+                found.blocks.remove(block)
+                return block
+    return None
+
+
+def _anchor(found: Section) -> str:
+    names = [block.name for block in found.blocks if isinstance(block, Picture)]
+    return f"figure-{names[0]}" if names else found.key
+
+
+def _degradation(contents: Contents) -> Section | None:
+    if not contents.runs or contents.errors["train_error"].isna().all():
+        return None
+    budget = _same(contents, "steps")
+    finding = contents.finding_for("degradation")
+    blocks: list[Block] = []
+    if contents.is_comparison:
+        frames = (contents.errors, contents.errors_over_seeds, contents.differences)
+        make = partial(plots.degradation_figure, *frames)
+        alt = text("degradation.alt", finding=finding).strip()
+        blocks.append(draw("degradation", make, contents.folder, alt=alt))
+    blocks.append(summary_table(contents.summary))
+    if len(contents.differences):
+        blocks.append(differences_table(contents.differences))
+    lead = text("degradation.lead") if contents.is_comparison else ""
+    caveat = text("degradation.caveat", steps=budget) if contents.is_comparison and budget else ""
+    return section("degradation", lead, caveat, blocks=blocks)
+
+
+def _training(contents: Contents) -> Section | None:
+    curves = contents.training
+    if not contents.runs or curves[["loss", "batch_error", "train_error"]].isna().all(axis=None):
+        return None
+    alt = text("training.alt", finding=contents.finding_for("training")).strip()
+    picture = draw("training", partial(plots.training_curves, curves, contents.windows), contents.folder, alt=alt)
+    return section("training", text("training.lead"), blocks=[picture])
+
+
+def _profile(contents: Contents) -> Section | None:
+    blocks: list[Block] = []
+    for measure in PROFILES:
+        if not contents.with_layers or not (contents.profile[measure] > 0).any():
+            continue
+        frame = profile_over_seeds(contents.profile, measure)
+        alt = text(f"profile.alt.{measure}", finding=contents.finding_for("profile")).strip()
+        blocks.append(
+            draw(
+                f"profile-{measure.replace('_', '-')}",
+                partial(plots.profiles, frame, measure=measure),
+                contents.folder,
+                alt=alt,
+                caption=text(f"profile.caption.{measure}"),
+            )
+        )
+    return section("profile", text("profile.lead"), blocks=blocks) if blocks else None
+
+
+def _factor(contents: Contents) -> Section | None:
+    if not contents.with_layers or contents.factors["factor"].isna().all():
+        return None
+    is_batch_norm_relu = any(run.meta.get("experiment") == "compare" for run in contents.runs)
+    closed = factor_per_layer(activation="relu", init="kaiming", norm="batch") if is_batch_norm_relu else None
+    law = text("factor.closed_form", factor=factor(closed)) if closed else ""
+    return section("factor", text("factor.lead"), law, blocks=[factors_table(contents, closed)])
+
+
+def _heatmaps(contents: Contents) -> Section | None:
+    several = [run for run in contents.with_layers if run.layers["step"].nunique() > 1]
+    if not several:
+        return None
+    alt = text("heatmaps.alt", finding=contents.finding_for("heatmaps")).strip()
+    make = partial(plots.heatmaps, contents.heatmap, measure=HEATMAP_MEASURE)
+    return section("heatmaps", text("heatmaps.lead"), blocks=[draw("heatmaps", make, contents.folder, alt=alt)])
+
+
+def _weights(contents: Contents) -> Section | None:
+    if not contents.with_layers or not (contents.growth["first_growth"] > 0).any():
+        return None
+    if contents.growth["step"].nunique() < 2:
+        return None
+    alt = text("weights.alt", finding=contents.finding_for("weights")).strip()
+    make = partial(plots.weight_figure, contents.growth_over_seeds)
+    return section("weights", text("weights.lead"), blocks=[draw("weights", make, contents.folder, alt=alt)])
+
+
+def _findings(contents: Contents, anchors: dict[str, str]) -> Section:
+    found = [statements(contents.findings, severity, anchors) for severity in SEVERITIES]
+    return section("findings", text("findings.lead"), blocks=[one for one in found if one.items])
+
+
+def _coverage(contents: Contents) -> Section | None:
+    total = n_layers(contents.recordings)
+    if not total:
+        return None
+    missing = coverage(contents.recordings)
+    layers = count(total, "layers")
+    if missing.empty:
+        return section("coverage", text("coverage.full", layers=layers), blocks=[])
+    said = text("coverage.lead", measured=total - len(missing), layers=layers)
+    return section("coverage", said, blocks=[coverage_table(missing)])
+
+
+def _method(contents: Contents) -> Section:
+    blocks: list[Block] = []
+    if contents.runs:
+        blocks.append(Facts(facts(contents.runs, contents.command)))
+    if contents.demonstration:
+        blocks.append(Facts(facts(contents.demonstration, contents.command if not contents.runs else None)))
+    terms = [tuple(text(key).split(": ", 1)) for key in keys() if key.startswith("definition.")]
+    blocks.append(Facts([(name, meaning) for name, meaning in terms]))
+    return section("method", text("method.lead"), overhead(contents.recordings), blocks=blocks)
+
+
+def _same(contents: Contents, key: str) -> str:
+    """Return a meta value that all runs share, or an empty string."""
+    values = {str(run.meta.get(key)) for run in contents.runs}
+    return values.pop() if len(values) == 1 and values != {"None"} else ""
