@@ -86,9 +86,7 @@ def check(*, activation: str, init: str = "default", norm: str | None = None) ->
     if norm not in NORMS:
         raise ValueError(f"norm must be None or 'batch'; got {norm!r}.")
     if init == "critical" and activation not in CRITICAL_VARIANCE:
-        raise ValueError(
-            f"init='critical' is for activation {' or '.join(CRITICAL_VARIANCE)}; got {activation!r}."
-        )
+        raise ValueError(f"init='critical' is for activation {' or '.join(CRITICAL_VARIANCE)}; got {activation!r}.")
 
 
 def fixed_point(activation: Activation, weight_variance: float, bias_variance: float = 0.0) -> float:
@@ -173,9 +171,7 @@ def chi_batch_norm(activation: Activation) -> float:
     return _mean_square(curve.slope, 1.0) / variance
 
 
-def factor_per_layer(
-    *, activation: Activation, init: Init, norm: Norm | None = None, skip: bool = False
-) -> float:
+def factor_per_layer(*, activation: Activation, init: Init, norm: Norm | None = None, skip: bool = False) -> float:
     """Return the predicted E|delta_(l-1)| / E|delta_l|: below 1 gradients vanish toward the input.
 
     PyTorch's default initialisation is taken without its biases, whose variance 1/(3 fan_in) is 0 for wide

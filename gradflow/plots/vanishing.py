@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -29,14 +30,25 @@ _MARKS = (
     ("#d55e00", "v"),
     ("#404040", "P"),
     ("#117733", "X"),
-    ("#2a8f86", "*"),
+    ("#2a8f86", "<"),
 )
 WIDE_HEIGHT, NARROW_HEIGHT = 3.2, 4.2  # inches; the narrow figure has its legend under the axes
 UNDER_X_LABEL = 0.52  # inches from the axes to below their x label
 _MARK_EVERY = 3  # layers between two markers
-_BAND_ALPHA = 0.2
-_TOY_LINE = (0, (1, 1.5))
-_FORM_LINE = (0, (4, 2))
+_LINE_ALPHA, _BAND_ALPHA = 0.5, 0.2
+# Measured lines are broad and pale, so that the closed form is seen on top of them where the two agree; the toy, which
+# agrees with one of them too, is rings between the markers.
+_FORM: dict[str, Any] = {"color": "#101010", "linestyle": (0, (4, 2)), "linewidth": 0.8}
+_TOY: dict[str, Any] = {
+    "color": style.NEUTRAL,
+    "linestyle": (0, (1, 2)),
+    "linewidth": 0.8,
+    "marker": "o",
+    "markersize": 4,
+    "markerfacecolor": "white",
+    "markeredgewidth": 0.9,
+    "zorder": 5,
+}
 
 
 class _Mark(NamedTuple):
@@ -76,14 +88,14 @@ def vanishing(frame: pd.DataFrame, ax: Axes | None = None, *, measure: GradientM
     drawn = [*rows["mean"], *rows["low"], *rows["high"], *rows["predicted"], *toy]
     scale = log_axis(ax, drawn, zeros=zeros, nonfinite=nonfinite)
     marks = _marks(frame)
-    ax.plot(np.arange(1, last + 1), toy, color=style.NEUTRAL, linestyle=_TOY_LINE, linewidth=1.4, zorder=1)
+    ax.plot(np.arange(1, last + 1), toy, markevery=(1, _MARK_EVERY), **_TOY)
     for setting, line in rows.groupby("setting", sort=False):
         _draw(ax, line.sort_values("layer_depth"), marks[str(setting)], scale)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=2))
     ax.set_xlim(0.5, last + 0.5)
     ax.set_xlabel("hidden layer, counted from the input")
     ax.set_ylabel("gradient norm relative to the last hidden layer")
-    ax.set_title(f"How fast does the {NAMES[measure]} vanish or explode?")
+    ax.set_title(f"Do {NAMES[measure]}s vanish or explode?")
     _legend(ax, [*_handles(rows, marks), *edge_handles(zeros=zeros, nonfinite=nonfinite)], rows["n"])
     return ax
 
@@ -102,20 +114,23 @@ def _draw(ax: Axes, line: pd.DataFrame, mark: _Mark, scale: LogScale) -> None:
     """Draw one setting: its mean, its band and its closed form."""
     layer = line["layer_depth"].to_numpy()
     ax.fill_between(layer, line["low"], line["high"], color=mark.color, alpha=_BAND_ALPHA, linewidth=0)
-    ax.plot(
-        layer,
-        scale.place(line["mean"]),
-        color=mark.color,
-        marker=mark.marker,
-        markevery=_MARK_EVERY,
-        markeredgecolor="white",
-        markeredgewidth=0.4,
-        markersize=5,
-        label=mark.label,
-        zorder=3,
-    )
+    every = list(range(0, len(line) - 1, _MARK_EVERY))  # not the last layer, where all lines meet
+    ax.plot(layer, scale.place(line["mean"]), label=mark.label, markevery=every, zorder=3, **_measured(mark))
     if line["predicted"].notna().any():
-        ax.plot(layer, line["predicted"], color=mark.color, linestyle=_FORM_LINE, linewidth=0.7, zorder=4)
+        ax.plot(layer, line["predicted"], zorder=4, **_FORM)
+
+
+def _measured(mark: _Mark) -> dict[str, Any]:
+    """Return how a measured line looks: the line pale, its markers in full colour."""
+    return {
+        "color": to_rgba(mark.color, _LINE_ALPHA),
+        "linewidth": 3.0,
+        "marker": mark.marker,
+        "markersize": 6.0,
+        "markerfacecolor": mark.color,
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.5,
+    }
 
 
 def _marks(frame: pd.DataFrame) -> dict[str, _Mark]:
@@ -133,11 +148,10 @@ def _handles(rows: pd.DataFrame, marks: dict[str, _Mark]) -> list[Line2D]:
     handles = []
     for setting in ends.index:
         mark = marks[str(setting)]
-        handles.append(Line2D([], [], color=mark.color, marker=mark.marker, markersize=5, label=mark.label))
+        handles.append(Line2D([], [], label=mark.label, **_measured(mark)))
     if rows["predicted"].notna().any():
-        handles.append(Line2D([], [], color=style.NEUTRAL, linestyle=_FORM_LINE, linewidth=0.8, label="closed form"))
-    toy = f"{theory.TOY_FACTOR:g} per layer (toy)"
-    return [*handles, Line2D([], [], color=style.NEUTRAL, linestyle=_TOY_LINE, linewidth=1.4, label=toy)]
+        handles.append(Line2D([], [], label="closed form", **_FORM))
+    return [*handles, Line2D([], [], label=f"{theory.TOY_FACTOR:g} per layer (toy)", **_TOY)]
 
 
 def _legend(ax: Axes, handles: list[Line2D], n: pd.Series[Any]) -> None:

@@ -1,0 +1,190 @@
+"""Factor per layer: against scipy's regression, known profiles and the networks' own recordings."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from gradflow import Recording, record
+from gradflow.analysis.decay import decay, decay_over_seeds
+from gradflow.models import cifar_net
+
+
+def recording(norms, *, stages=None, step=0, meta=None, **columns):
+    n = len(norms)
+    layers = pd.DataFrame(
+        {
+            "step": step,
+            "layer": [f"l{i}" for i in range(n)],
+            "out_grad_norm": norms,
+            "weighted": True,
+            "order": range(n),
+            "layer_depth": range(1, n + 1),
+            "stage": stages or 0,
+            **columns,
+        }
+    )
+    return Recording(layers=layers, meta=meta or {"run": "mine"})
+
+
+def only(frame):
+    assert len(frame) == 1
+    return frame.iloc[0]
+
+
+def test_exact_exponential_has_its_factor_and_no_width():
+    row = only(decay(recording(0.8 ** np.arange(19, -1, -1))))
+    assert row.factor == pytest.approx(0.8, rel=1e-12)
+    assert row.high - row.low < 1e-9
+    assert row.ratio == pytest.approx(0.8**19)
+    assert row.decades == pytest.approx(19 * math.log10(0.8))
+    assert (row.first_depth, row.last_depth, row.n_layers, row.status) == (1, 20, 20, "measured")
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.floats(1e-9, 1e9), min_size=3, max_size=30))
+def test_factor_and_interval_are_those_of_scipy(norms):
+    assume(np.ptp(np.log(norms)) > 1e-3)  # scipy has no standard error for a constant
+    fit = stats.linregress(np.arange(1, len(norms) + 1), np.log(norms))
+    half = stats.t.ppf(0.975, len(norms) - 2) * fit.stderr
+    row = only(decay(recording(norms)))
+    expected = np.exp([-fit.slope, -fit.slope - half, -fit.slope + half])
+    np.testing.assert_allclose([row.factor, row.low, row.high], expected, rtol=1e-6)
+
+
+def test_each_stage_is_fitted_apart_and_the_ratio_is_the_networks():
+    norms = [*(2.0 ** -np.arange(5)), *(3.0 ** np.arange(4)), 7.0]
+    frame = decay(recording(norms, stages=[0] * 5 + [1] * 4 + [2]))
+    assert frame.stage.tolist() == [0, 1, 2]
+    assert frame.factor[:2].tolist() == pytest.approx([2.0, 1 / 3])
+    assert math.isnan(frame.factor[2])
+    assert frame.status[2] == "fewer than two positive norms"
+    assert frame.ratio.tolist() == pytest.approx([1 / 7] * 3)
+
+
+def test_zeros_and_nonfinite_norms_are_left_out_and_counted():
+    norms = [0.0, 0.25, np.inf, 1.0, 2.0, np.nan]
+    row = only(decay(recording(norms, n_nonfinite=[0, 0, 1, 0, 0, 4])))
+    assert (row.n_layers, row.n_zero, row.n_nonfinite) == (3, 1, 2)
+    assert row.factor == pytest.approx(0.5)
+    assert math.isnan(row.ratio)
+
+
+def test_a_gradient_that_never_arrived_is_not_counted_as_nonfinite():
+    row = only(decay(recording([np.nan, 1.0, 2.0], status=["frozen", "measured", "measured"])))
+    assert (row.n_nonfinite, row.status) == (0, "two layers: no interval")
+    assert row.factor == pytest.approx(0.5)
+    assert math.isnan(row.low)
+
+
+def test_a_vanished_end_is_minus_infinity_decades():
+    row = only(decay(recording([0.0, 1.0, 2.0, 4.0])))
+    assert row.ratio == 0
+    assert row.decades == -math.inf
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        (recording([0.0, 0.0, 0.0]), "fewer than two positive norms"),
+        (recording([np.nan, np.nan]), "fewer than two positive norms"),
+        (recording([1.0, 2.0], layer_depth=-1), "no weighted layer of known depth"),
+        (recording([1.0, 2.0], weighted=False), "no weighted layer of known depth"),
+        (recording([1.0, 2.0], step=5), "step not recorded"),
+        (Recording(), "step not recorded"),
+    ],
+)
+def test_nothing_to_fit_is_nan_with_its_reason(given, status):
+    row = only(decay(given))
+    assert math.isnan(row.factor)
+    assert row.status == status
+
+
+def test_layers_left_out_stay_out_of_the_fit():
+    norms = [50.0, *(0.5 ** np.arange(5, 0, -1)), 30.0]
+    row = only(decay(recording(norms), leave_out=(1, 1)))
+    assert row.factor == pytest.approx(0.5)
+    assert (row.first_depth, row.last_depth) == (2, 6)
+    assert row.ratio == pytest.approx(50 / 30)
+    assert only(decay(recording(norms), leave_out=(4, 9))).n_layers == 0
+
+
+def test_projection_shortcuts_do_not_count():
+    norms = [1.0, 2.0, 100.0, 4.0]
+    row = only(decay(recording(norms, layer_depth=[1, 2, 2, 3])))
+    assert row.factor == pytest.approx(0.5)
+
+
+def test_identity_falls_back_to_the_runs_name():
+    row = only(decay(recording([1.0, 2.0, 4.0])))
+    assert (row.run, row.family, row.setting) == ("mine", "mine", "")
+    assert pd.isna(row.depth)
+    assert pd.isna(row.seed)
+
+
+def test_unknown_measure_and_negative_leave_out():
+    with pytest.raises(ValueError, match=r"measure must be one of grad_norm, .*; got 'norm'"):
+        decay(recording([1.0]), measure="norm")
+    with pytest.raises(ValueError, match=r"leave_out must be two counts .*; got \(-1, 0\)"):
+        decay(recording([1.0]), leave_out=(-1, 0))
+
+
+def seeds(factors, **meta):
+    return [
+        recording(factor ** np.arange(4, -1, -1.0), meta={"run": f"r{seed}", "seed": seed, **meta})
+        for seed, factor in enumerate(factors)
+    ]
+
+
+def test_over_seeds_is_a_geometric_mean_with_students_interval():
+    factors = [0.5, 0.6, 0.9]
+    row = only(decay_over_seeds(decay(seeds(factors, family="plain", depth=20))))
+    logs = np.log(factors)
+    expected = np.exp(stats.t.interval(0.95, 2, logs.mean(), stats.sem(logs)))
+    assert row.factor == pytest.approx(np.exp(logs.mean()))
+    np.testing.assert_allclose([row.low, row.high], expected)
+    assert row.decades == pytest.approx(4 * np.log10(factors).mean())
+    assert (row.n, row.decades_n, row.family, row.depth) == (3, 3, "plain", 20)
+
+
+def test_one_seed_has_no_interval():
+    row = only(decay_over_seeds(decay(seeds([0.5], family="plain", depth=20))))
+    assert row.factor == pytest.approx(0.5)
+    assert math.isnan(row.low)
+    assert row.n == 1
+
+
+def test_settings_and_unnamed_runs_are_groups_of_their_own():
+    frame = decay([*seeds([0.5, 0.6], setting="a"), *seeds([0.7], setting="b"), recording([1.0, 2.0, 4.0])])
+    assert decay_over_seeds(frame).sort_values("setting").n.tolist() == [1, 2, 1]
+
+
+def test_seeds_without_a_finite_ratio_do_not_count_in_decades():
+    rows = decay(
+        [
+            recording(norms, meta={"run": run, "setting": "a"})
+            for run, norms in [("r0", [0.0, 1.0, 2.0, 4.0]), ("r1", [0.5, 1.0, 2.0, 4.0])]
+        ]
+    )
+    row = only(decay_over_seeds(rows))
+    assert row.decades == pytest.approx(math.log10(0.125))
+    assert (row.n, row.decades_n) == (2, 1)
+
+
+def test_cifar_net_explodes_by_the_batch_norm_law_in_its_first_stage():
+    torch.set_num_threads(1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = cifar_net(32, family="plain", in_channels=1)
+        images, labels = torch.randn(64, 1, 8, 8), torch.randint(10, (64,))
+        with record(model) as recorder:
+            torch.nn.functional.cross_entropy(model(images), labels).backward()
+            recorder.step()
+    frame = decay(recorder.recording, leave_out=(1, 0))
+    assert frame.n_layers.tolist() == [10, 9, 9, 0]
+    assert 1.1 < frame.factor[0] < 1.35
