@@ -58,12 +58,14 @@ def weight_growth(frame: pd.DataFrame) -> pd.DataFrame:
         One row per (run, step): run, family, depth, seed, step, first_growth, median_growth,
         first_effective_lr, median_effective_lr. The median is over the run's weighted layers.
     """
-    keys = [*IDENTITY, "step"]
-    ordered = frame.sort_values("layer_depth", kind="stable")
-    first = ordered.drop_duplicates(["run", "step"]).set_index(keys)[["growth", "effective_lr"]]
-    median = ordered.groupby(keys, dropna=False)[["growth", "effective_lr"]].median()
-    joined = pd.concat([first.add_prefix("first_"), median.add_prefix("median_")], axis=1)
-    return joined.reset_index().sort_values(["run", "step"], ignore_index=True)[[*keys, *GROWTH_MEASURES]]
+    run_step = ["run", "step"]
+    ordered = frame.sort_values([*run_step, "layer_depth"], kind="stable")
+    first = ordered.drop_duplicates(run_step).rename(
+        columns={"growth": "first_growth", "effective_lr": "first_effective_lr"}
+    )
+    # Joined by run and step alone: depth and seed may be <NA>, which no index aligns on.
+    median = ordered.groupby(run_step)[["growth", "effective_lr"]].median().add_prefix("median_").reset_index()
+    return first.merge(median, on=run_step)[[*IDENTITY, "step", *GROWTH_MEASURES]]
 
 
 def weight_growth_over_seeds(frame: pd.DataFrame, measure: str) -> pd.DataFrame:

@@ -21,7 +21,6 @@ NONFINITE_COLOR = "#d7301f"
 _COLUMNS = ("run", "family", "depth", "seed", "step", "layer_depth", "status", "n_nonfinite")
 _SOURCE = 'gradflow.analysis.profile(recordings, steps="recorded")'
 _PANEL_HEIGHT = 1.5  # inches
-_NOTE = "lowest seed of each network; layer depth 1 = next to the input"
 MOST_COLUMNS = 4  # even, so that two families stand side by side
 
 Grid = np.ndarray[Any, np.dtype[np.float64]]
@@ -104,7 +103,9 @@ def heatmaps(frame: pd.DataFrame, *, measure: str = "grad_norm", width: float = 
         bar.ax.tick_params(labelsize=style.TICK_SIZE)
         subtitle = f"{LABELS.get(measure, measure)} (colour, log)"
         handles = _special(runs, measure)
-        panels.finish(figure, width, title="Which layers, and when?", subtitle=subtitle, handles=handles, note=_NOTE)
+        panels.finish(
+            figure, width, title="Which layers, and when?", subtitle=subtitle, handles=handles, note=_note(runs)
+        )
     return figure
 
 
@@ -128,9 +129,14 @@ def _one_run_each(frame: pd.DataFrame, order: list[str]) -> list[pd.DataFrame]:
 
 
 def _title(rows: pd.DataFrame) -> str:
-    family, depth, seed = rows.iloc[0][["family", "depth", "seed"]]
-    name = style.shorten(str(family), 18) if pd.isna(depth) else f"{style.shorten(str(family), 12)}-{depth}"
-    return name if pd.isna(seed) else f"{name}, seed {seed}"
+    family, depth = rows.iloc[0][["family", "depth"]]
+    return style.shorten(str(family), 14) if pd.isna(depth) else f"{style.shorten(str(family), 10)}-{depth}"
+
+
+def _note(runs: list[pd.DataFrame]) -> str:
+    seeds = {str(rows.seed.iloc[0]) for rows in runs if pd.notna(rows.seed.iloc[0])}
+    which = {0: "one run of each network", 1: f"seed {min(seeds, default='')} of each network"}
+    return f"{which.get(len(seeds), 'lowest seed of each network')}; layer depth 1 = input"
 
 
 def _grid(frame: pd.DataFrame, measure: str) -> tuple[Grid, list[int], list[int]]:

@@ -67,9 +67,9 @@ def edge_handles(*, zeros: bool, nonfinite: bool) -> list[Line2D]:
     """Return legend entries that say where a log axis draws zeros and non-finite values, if there are any."""
     handles = []
     if zeros:
-        handles.append(Line2D([], [], color=NEUTRAL, linestyle="", marker="v", label="exactly 0 (lower edge)"))
+        handles.append(Line2D([], [], color=NEUTRAL, linestyle="", marker="v", label="zero, at the foot"))
     if nonfinite:
-        handles.append(Line2D([], [], color=NEUTRAL, linestyle="", marker="x", label="NaN or inf (upper edge)"))
+        handles.append(Line2D([], [], color=NEUTRAL, linestyle="", marker="x", label="NaN or inf, on top"))
     return handles
 
 

@@ -192,6 +192,9 @@ def shorten(name: str, length: int = 26) -> str:
     return f"{' ' * name.startswith('_')}{name}".replace("$", r"\$")
 
 
+INTERVAL = "95 % interval, "
+
+
 def seeds_text(n: Iterable[int]) -> str:
     """Return how many seeds a mean stands on, and whether it has an interval.
 
@@ -204,7 +207,7 @@ def seeds_text(n: Iterable[int]) -> str:
     if counts[-1] <= 1:
         return f"{counts[-1]} seed, no interval"
     span = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
-    return f"95 % interval, n = {span} seeds"
+    return f"{INTERVAL}n = {span} seeds"
 
 
 def draws_bands(networks: Mapping[Network, Look] | pd.DataFrame) -> bool:
@@ -217,7 +220,7 @@ def bands_text(frame: pd.DataFrame) -> str:
     """Return `seeds_text` for a figure with bands, or that its intervals are left out."""
     if draws_bands(frame) or frame.n.max() <= 1:
         return seeds_text(frame.n)
-    return f"{seeds_text(frame.n)} not drawn for {len(looks(frame))} networks"
+    return f"{seeds_text(frame.n).removeprefix(INTERVAL)}, intervals not drawn"
 
 
 def require(frame: pd.DataFrame, columns: Sequence[str], source: str) -> None:

@@ -14,6 +14,7 @@ from gradflow.plots.scales import percent_axis
 
 _PANEL_HEIGHT = 1.55  # inches
 _THIN = 0.7
+_TITLE_LENGTH = 26  # characters of a run's name over its panel
 
 
 def training_curve(
@@ -66,11 +67,12 @@ def training_curves(frame: pd.DataFrame, windows: pd.DataFrame, *, width: float 
     looks = style.looks(frame)
     groups = [*frame[frame.depth.notna()].groupby("depth")]
     groups += [*frame[frame.depth.isna()].groupby("family")]
+    most = _TITLE_LENGTH if width >= panels.WIDE else _TITLE_LENGTH // 2
     with style.context():
         figure, axes = panels.panel_grid(len(groups), width, _PANEL_HEIGHT)
         for ax, (group, rows) in zip(axes, groups, strict=True):
             training_curve(rows, windows, ax, looks=looks)
-            ax.set_title(style.shorten(group) if isinstance(group, str) else f"depth {group}")
+            ax.set_title(style.shorten(group, most) if isinstance(group, str) else f"depth {group}")
         panels.label_outer(axes, "step (updates)", "error")
         handles = [*_without_depths(style.legend_handles(frame, markers=True)), *_kinds(windows)]
         panels.finish(
