@@ -28,7 +28,7 @@ EventKind = Literal["skipped", "set aside", "started", "step", "finished", "fail
 class Event:
     """Something that happened to one run of a sweep.
 
-    `step` updates are made of the run's; `recording` comes with "finished" and "skipped" (done earlier); `detail`
+    `step` updates are made of the run's, by process `pid`; `recording` comes with "finished" and "skipped" (done earlier); `detail`
     says why a run failed or what was set aside.
     """
 
@@ -37,6 +37,7 @@ class Event:
     step: int = 0
     recording: Recording | None = None
     detail: str = ""
+    pid: int = 0
 
 
 class _Worker:
@@ -128,7 +129,7 @@ class Pool:
         if waiting:
             run = waiting.popleft()
             worker.give(run)
-            self._tell(Event("started", run))
+            self._tell(Event("started", run, pid=worker.process.pid))
 
     def _handle(
         self, worker: _Worker, event: dict[str, Any], waiting: deque[Run], recordings: dict[Run, Recording]
@@ -137,7 +138,7 @@ class Pool:
         if run is None or event["kind"] == "ready":
             return
         if event["kind"] == "step":
-            self._tell(Event("step", run, step=event["step"]))
+            self._tell(Event("step", run, step=event["step"], pid=worker.process.pid))
             return
         if event["kind"] == "finished":
             recordings[run] = storage.load(self._folder.runs / run.id)

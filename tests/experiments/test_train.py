@@ -1,0 +1,98 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from gradflow.experiments import Run, load_data, train
+from gradflow.experiments.train import build, learning_rate
+
+SMALL = Run("residual", 8, seed=0, steps=12, record_every=5, eval_every=5, widths=(4, 8, 8))
+
+
+def test_same_seed_same_tables():
+    first, second = train(SMALL), train(SMALL)
+    assert first.layers.equals(second.layers)
+    assert first.steps.equals(second.steps)
+
+
+def test_recording_does_not_change_training():
+    recorded, bare = train(SMALL), train(SMALL, recorded=False)
+    columns = ["step", "loss", "batch_error", "train_error", "test_error", "lr"]
+    assert bare.layers.empty
+    assert recorded.steps[columns].equals(bare.steps[columns])
+
+
+def test_what_is_recorded_when():
+    recording = train(SMALL)
+    assert sorted(recording.layers.step.unique()) == [0, 1, 5, 10, 12]
+    steps = recording.steps.set_index("step")
+    assert steps.index.tolist() == list(range(13))
+    assert steps.train_error.dropna().index.tolist() == [5, 10, 12]
+    assert steps.loss.notna().all()
+    assert recording.meta["status"] == "done"
+    assert (recording.layers[recording.layers.kind == "Conv2d"].weight_norm > 0).all()
+
+
+def test_losses_and_errors_equal_a_hand_written_loop():
+    recording = train(SMALL)
+    data = load_data("digits")
+    model = build(SMALL, data)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9, weight_decay=1e-4)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=SMALL.steps)
+    order = torch.randperm(1437, generator=torch.Generator().manual_seed(0))
+    losses = []
+    for step in range(SMALL.steps):
+        index = order[64 * step : 64 * (step + 1)]
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(model(data.train_images[index]), data.train_labels[index])
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+        losses.append(loss.item())
+    assert recording.steps.loss[:-1].tolist() == pytest.approx(losses, rel=1e-4)
+    model.eval()
+    with torch.no_grad():
+        wrong = model(data.train_images).argmax(1) != data.train_labels
+    assert recording.steps.train_error.iloc[-1] == pytest.approx(wrong.float().mean().item(), abs=2 / 1437)
+
+
+def test_the_last_row_is_the_trained_network():
+    recording = train(SMALL)
+    last, before = (recording.layers[recording.layers.step == step].set_index("layer") for step in (12, 10))
+    assert recording.steps.lr.iloc[-1] == 0
+    assert (last.weight_norm["conv1"] != before.weight_norm["conv1"]).all()
+
+
+def test_schedules():
+    cosine = Run("plain", 8, 0, steps=100, lr=0.1)
+    assert [learning_rate(cosine, step) for step in (0, 50, 100)] == pytest.approx([0.1, 0.05, 0.0])
+    steps = Run("plain", 8, 0, steps=64_000, lr=0.1, schedule="step")  # the paper drops at 32,000 and 48,000
+    found = [learning_rate(steps, step) for step in (0, 31_999, 32_000, 47_999, 48_000)]
+    assert found == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001])
+    warm = Run("plain", 8, 0, steps=100, lr=0.1, schedule="step", warmup=4)
+    assert [learning_rate(warm, step) for step in range(5)] == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.1])
+
+
+def test_a_diverged_run_is_recorded_and_says_so():
+    recording = train(Run("plain", 8, 0, steps=12, lr=1e30, widths=(4, 4, 4)))
+    assert recording.meta["status"] == "diverged"
+    step = recording.meta["diverged_step"]
+    assert not math.isfinite(recording.steps.loss[step])
+    assert recording.steps.loss[:step].map(math.isfinite).all()
+    assert len(recording.steps) == 13
+
+
+def test_building_leaves_the_global_random_state_alone():
+    torch.manual_seed(5)
+    state = torch.random.get_rng_state()
+    train(Run("plain", 8, 0, steps=1, widths=(4, 4, 4)))
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_seeds_pair_the_families():
+    data = load_data("digits")
+    plain, residual = (build(Run(family, 8, seed=4), data) for family in ("plain", "residual"))
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), residual.parameters(), strict=True))
+    assert isinstance(plain, nn.Module)
