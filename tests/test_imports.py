@@ -1,0 +1,52 @@
+"""What may be imported without what."""
+
+import subprocess
+import sys
+
+import gradflow
+
+BLOCK_TORCH = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "torch":
+            raise ImportError("torch is blocked")
+sys.meta_path.insert(0, Block())
+"""
+
+
+def python(code, *arguments):
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_reports_are_made_without_torch(tmp_path):
+    from gradflow.experiments import Run, train
+
+    for family in ("plain", "residual"):
+        gradflow.save(train(Run(family, 8, 0, steps=2, widths=(4, 4, 4))), tmp_path / "runs" / family)
+    code = BLOCK_TORCH + "from gradflow.cli import main; main(sys.argv[1:])"
+    done = python(code, "report", str(tmp_path / "runs"), "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
+
+
+def test_help_imports_nothing_heavy():
+    code = """
+import sys
+from gradflow.cli import main
+try:
+    main(["--help"])
+except SystemExit as end:
+    assert end.code == 0
+heavy = {"torch", "numpy", "pandas", "matplotlib", "scipy", "rich"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    assert "compare" in done.stdout
+
+
+def test_the_shelf_is_what_it_says():
+    for name in gradflow.__all__:
+        assert getattr(gradflow, name) is not None
+    assert set(dir(gradflow)) == set(gradflow.__all__)

@@ -1,0 +1,47 @@
+import pandas as pd
+import pytest
+
+from gradflow.recording import LAYER_COLUMNS, TABLES, Recording, RecordingError
+
+
+def test_every_table_has_its_columns_in_order_and_type():
+    recording = Recording(layers=pd.DataFrame({"extra": [1.5], "layer": ["a"], "step": [0]}))
+    assert recording.layers.columns.tolist() == [*LAYER_COLUMNS, "extra"]
+    for table, columns in TABLES.items():
+        frame = getattr(recording, table)
+        assert {name: str(frame[name].dtype) for name in columns} == {n: c.dtype for n, c in columns.items()}
+
+
+def test_absent_measures_are_missing_not_zero():
+    row = Recording(layers=pd.DataFrame({"step": [0], "layer": ["a"]})).layers.iloc[0]
+    assert row[["grad_norm", "out_grad_norm", "weight_norm"]].isna().all()
+    assert (row.layer_depth, row.stage, row.n_nonfinite) == (-1, -1, -1)
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"layers": pd.DataFrame({"layer": ["a"]})}, "layers lacks the column 'step'; it has layer"),
+        ({"steps": pd.DataFrame({"step": ["x"]})}, "steps.step must hold int64 values"),
+        ({"steps": [1, 2]}, "steps must be a pandas DataFrame; got list"),
+    ],
+)
+def test_bad_tables(tables, message):
+    with pytest.raises(RecordingError, match=message):
+        Recording(**tables)
+
+
+def test_shows_itself_in_a_notebook_with_hostile_names_as_text():
+    layers = pd.DataFrame({"step": [0, 3], "layer": ["old", "<img src=x onerror=alert(1)>"], "grad_norm": [1.0, 0.25]})
+    html = Recording(layers=layers, meta={"run": "</p><script>"})._repr_html_()
+    assert "0.25" in html
+    assert "old" not in html
+    assert "<img" not in html
+    assert "<script>" not in html
+
+
+def test_the_frames_passed_in_are_not_changed():
+    frame = pd.DataFrame({"step": [1], "layer": ["a"]}, index=[5])
+    Recording(layers=frame)
+    assert frame.columns.tolist() == ["step", "layer"]
+    assert frame.index.tolist() == [5]

@@ -1,0 +1,153 @@
+import json
+import math
+import os
+import pickle
+
+import pandas as pd
+import pytest
+
+import gradflow
+from gradflow.recording import Recording
+from gradflow.storage import MANIFEST, DamagedError, StorageError, Writer, find
+
+
+def recording(**meta):
+    steps = pd.DataFrame({"step": [0, 1], "loss": [2.5, math.inf], "temperature": [1.0, math.nan]})
+    layers = pd.DataFrame(
+        {"step": [0, 0], "layer": ["a", "</script><b>"], "grad_norm": [0.0, math.nan], "status": ["measured", "lost"]}
+    )
+    return Recording(steps=steps, layers=layers, meta={"run": "r", "nested": {"widths": [1, 2]}, **meta})
+
+
+def same(a, b):
+    return a.layers.equals(b.layers) and a.steps.equals(b.steps) and a.meta == b.meta
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    original = recording()
+    assert gradflow.save(original, tmp_path / "r") == tmp_path / "r"
+    loaded = gradflow.load(tmp_path / "r")
+    assert same(loaded, original)
+    assert loaded.skips.empty
+    assert loaded.steps.temperature.iloc[0] == 1.0
+
+
+def test_the_files_are_plain_parquet_and_json(tmp_path):
+    gradflow.save(recording(), tmp_path / "r")
+    assert sorted(path.name for path in (tmp_path / "r").iterdir()) == [
+        "layers-00000.parquet", "recording.json", "steps-00000.parquet",
+    ]  # fmt: skip
+    assert pd.read_parquet(tmp_path / "r" / "layers-00000.parquet").layer.tolist() == ["a", "</script><b>"]
+    assert json.loads((tmp_path / "r" / MANIFEST).read_text())["version"] == 1
+
+
+def test_saving_again_replaces(tmp_path):
+    gradflow.save(recording(), tmp_path / "r")
+    gradflow.save(recording(seed=7), tmp_path / "r")
+    assert gradflow.load(tmp_path / "r").meta["seed"] == 7
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
+
+
+def test_parts_are_appended(tmp_path):
+    writer = Writer(tmp_path / "r")
+    for step in range(3):
+        writer.append("steps", pd.DataFrame({"step": [step], "loss": [float(step)]}))
+        writer.commit({"run": "streamed"})
+    assert gradflow.load(tmp_path / "r").steps.loss.tolist() == [0.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda part: part.write_bytes(part.read_bytes()[:-1]), "cut short or changed"),
+        (lambda part: part.write_bytes(b"x" * part.stat().st_size), "changed, its checksum differs"),
+        (lambda part: part.unlink(), "missing"),
+    ],
+)
+def test_damage_is_named_and_set_aside_on_request(tmp_path, damage, reason):
+    gradflow.save(recording(), tmp_path / "r")
+    part = tmp_path / "r" / "layers-00000.parquet"
+    damage(part)
+    with pytest.raises(DamagedError, match=f"layers-00000.parquet: {reason}") as caught:
+        gradflow.load(tmp_path / "r")
+    assert list(caught.value.files) == ["layers-00000.parquet"]
+    left = gradflow.load(tmp_path / "r", set_aside=True)
+    assert left.layers.empty
+    assert left.steps.loss.iloc[0] == 2.5
+    assert left.meta["set_aside"] == ["layers-00000.parquet"]
+    assert same(gradflow.load(tmp_path / "r"), left)
+    assert (tmp_path / "r" / "layers-00000.parquet.damaged").exists() == (reason != "missing")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "message"),
+    [
+        (None, "it has no recording.json"),
+        ("{", "cannot be read"),
+        ("[]", "not a gradflow recording"),
+        ('{"format": "gradflow-recording", "version": 99, "meta": {}, "parts": []}', "format version 99"),
+        ('{"format": "gradflow-recording", "version": 1, "meta": {}}', "meta or parts is missing"),
+        ('{"format": "gradflow-recording", "version": 1, "meta": {}, "parts": [{}]}', "a part lacks its table"),
+    ],
+)
+def test_no_recording_is_one_clear_line(tmp_path, manifest, message):
+    if manifest is not None:
+        (tmp_path / MANIFEST).write_text(manifest)
+    with pytest.raises(StorageError, match=message) as caught:
+        gradflow.load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../outside.parquet", "/etc/passwd", "a/b.parquet", "layers.pkl"])
+def test_a_part_cannot_lead_out_of_the_folder(tmp_path, name):
+    gradflow.save(recording(), tmp_path / "r")
+    manifest = json.loads((tmp_path / "r" / MANIFEST).read_text())
+    manifest["parts"][0]["file"] = name
+    (tmp_path / "r" / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(StorageError, match="is damaged: a part is named"):
+        gradflow.load(tmp_path / "r")
+
+
+def test_a_symbolic_link_is_no_part(tmp_path):
+    gradflow.save(recording(), tmp_path / "r")
+    part = tmp_path / "r" / "layers-00000.parquet"
+    os.replace(part, tmp_path / "elsewhere.parquet")
+    part.symlink_to(tmp_path / "elsewhere.parquet")
+    with pytest.raises(DamagedError, match="missing"):
+        gradflow.load(tmp_path / "r")
+
+
+def test_a_pickle_is_never_read(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (os.system, (f"touch {tmp_path}/pwned",))
+
+    gradflow.save(recording(), tmp_path / "r")
+    part = tmp_path / "r" / "layers-00000.parquet"
+    part.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(DamagedError):
+        gradflow.load(tmp_path / "r")
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_folders_that_are_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(StorageError, match=r"already holds files \(thesis.txt\)"):
+        gradflow.save(recording(), tmp_path)
+    with pytest.raises(StorageError, match="cannot write to /proc/nowhere"):
+        gradflow.save(recording(), "/proc/nowhere")
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        gradflow.save(recording(bad=object()), tmp_path / "r")
+    assert not (tmp_path / "r").exists()
+
+
+def test_find_skips_what_was_set_aside(tmp_path):
+    for name in ("b", "a", "c.damaged-1", ".part-1-d"):
+        gradflow.save(recording(), tmp_path / name)
+    assert find([tmp_path]) == [tmp_path / "a", tmp_path / "b"]
+    assert find([tmp_path / "a", tmp_path]) == [tmp_path / "a", tmp_path / "b"]
+    with pytest.raises(StorageError, match="is no folder"):
+        find([tmp_path / "none"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StorageError, match="holds no recording"):
+        find([tmp_path / "empty"])
