@@ -22,6 +22,7 @@ WEIGHT_GRADIENT = "grad_norm"
 # variance still away from its fixed point. Last: the gradient there comes from the few units of the classifier.
 TRANSIENT = (2, 1)
 REQUIRED = ("setting", "activation", "init", "depth")  # of meta
+HIDDEN_STAGE = 0  # the first stage: all hidden layers are of one width, the classifier is not
 FLAT_FACTOR = 1.05  # within 1/1.05 ... 1.05 a layer: less than a factor of e over 20 layers
 
 VANISHES, EXPLODES, FLAT, POWER_LAW, UNDECIDED = "vanishes", "explodes", "flat", "power law", "undecided"
@@ -51,7 +52,7 @@ def vanishing_table(recordings: Recording | Iterable[Recording]) -> pd.DataFrame
     Raises
     ------
     ValueError
-        A recording's meta lacks setting, activation, init or depth.
+        A recording's meta lacks setting, activation, init or depth, or depths differ.
 
     Notes
     -----
@@ -60,8 +61,10 @@ def vanishing_table(recordings: Recording | Iterable[Recording]) -> pd.DataFrame
     ln(depth) than in depth: the interval, over seeds, of the logarithm of the residual sums' ratio is
     positive. "undecided": anything else, one seed included.
     """
-    groups = _by_setting(as_list(recordings))
-    return pd.DataFrame([_row(setting, group) for setting, group in groups.items()])
+    found = as_list(recordings)
+    groups = _by_setting(found)
+    of_outputs, of_weights = _factors(found, ACTIVATION_GRADIENT), _factors(found, WEIGHT_GRADIENT)
+    return pd.DataFrame([_row(group, of_outputs[name], of_weights[name]) for name, group in groups.items()])
 
 
 def vanishing_profile(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
@@ -83,7 +86,7 @@ def vanishing_profile(recordings: Recording | Iterable[Recording]) -> pd.DataFra
     Raises
     ------
     ValueError
-        A recording's meta lacks setting, activation, init or depth.
+        A recording's meta lacks setting, activation, init or depth, or depths differ.
     """
     tables = [
         _relative(setting, group, measure)
@@ -120,15 +123,17 @@ def _by_setting(recordings: list[Recording]) -> dict[str, list[Recording]]:
             named = ", ".join(REQUIRED)
             raise ValueError(f"recordings must name their {named} in meta; {recording.name!r} lacks {missing[0]}.")
         groups.setdefault(str(recording.meta["setting"]), []).append(recording)
+    depths = sorted({int(recording.meta["depth"]) for recording in recordings})
+    if len(depths) > 1:
+        raise ValueError(f"recordings must share one depth; got {', '.join(map(str, depths))}.")
     return groups
 
 
-def _row(setting: str, group: list[Recording]) -> dict[str, Any]:
-    of_outputs, of_weights = (_factor(group, measure) for measure in (ACTIVATION_GRADIENT, WEIGHT_GRADIENT))
+def _row(group: list[Recording], of_outputs: Mapping[str, Any], of_weights: Mapping[str, Any]) -> dict[str, Any]:
     predicted = _predicted_factor(group[0].meta)
     factor = Interval(of_outputs["factor"], of_outputs["low"], of_outputs["high"], int(of_outputs["n"]))
     return {
-        "setting": setting,
+        "setting": group[0].meta["setting"],
         "label": _label(group),
         "n": factor.n,
         "factor": factor.mean,
@@ -143,10 +148,12 @@ def _row(setting: str, group: list[Recording]) -> dict[str, Any]:
     }
 
 
-def _factor(group: list[Recording], measure: str) -> Mapping[str, Any]:
-    """Return the row of `decay_over_seeds` for the hidden layers of one setting."""
-    frame = decay(group, measure=measure, leave_out=TRANSIENT)
-    return {str(name): value for name, value in decay_over_seeds(frame[frame["stage"] == 0]).iloc[0].items()}
+def _factors(recordings: list[Recording], measure: str) -> dict[str, Mapping[str, Any]]:
+    """Return, by setting, the row of `decay_over_seeds` for the hidden layers."""
+    frame = decay(recordings, measure=measure, leave_out=TRANSIENT)
+    over_seeds_frame = decay_over_seeds(frame[frame["stage"] == HIDDEN_STAGE])
+    rows = over_seeds_frame.set_index("setting").to_dict("index")
+    return {str(setting): {str(name): value for name, value in row.items()} for setting, row in rows.items()}
 
 
 def _predicted_factor(meta: Mapping[str, Any]) -> float:
@@ -189,7 +196,7 @@ def _residual(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> float:
 def _hidden(recording: Recording) -> pd.DataFrame:
     """Return the hidden layers' rows at step 0 in order of depth: the first stage, all of one width."""
     path = main_path(one_row_per_layer(recording.layers[recording.layers["step"] == 0]))
-    return path[path["stage"] == 0].sort_values("layer_depth")
+    return path[path["stage"] == HIDDEN_STAGE].sort_values("layer_depth")
 
 
 def _relative(setting: str, group: list[Recording], measure: str) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 
 import torch
@@ -112,18 +113,24 @@ def mlp(
     theory.check(activation=activation, init=init, norm=norm)
     variance = theory.weight_variance(init, activation)
     hidden = []
-    for index in range(depth - 1):
-        bias = init == "default" and norm is None
-        linear = _linear(in_features if index == 0 else width, width, init, variance, bias, generator)
-        hidden.append(Hidden(linear, activation, norm, skip=skip and index > 0))
-    return Mlp(hidden, _linear(width, num_classes, init, variance, init == "default", generator))
+    with _own_draws_undone(generator):
+        for index in range(depth - 1):
+            bias = init == "default" and norm is None
+            linear = _linear(in_features if index == 0 else width, width, init, variance, bias, generator)
+            hidden.append(Hidden(linear, activation, norm, skip=skip and index > 0))
+        return Mlp(hidden, _linear(width, num_classes, init, variance, init == "default", generator))
+
+
+def _own_draws_undone(generator: torch.Generator | None) -> AbstractContextManager[None]:
+    """Keep the global generator as it was, if there is another: nn.Linear draws from it what is then replaced."""
+    return nullcontext() if generator is None else torch.random.fork_rng(devices=[])
 
 
 def _linear(
     fan_in: int, fan_out: int, init: Init, variance: float, bias: bool, generator: torch.Generator | None
 ) -> nn.Linear:
-    """Return a layer drawn from the generator alone, which nn.Linear's own initialisation does not know."""
-    linear: nn.Linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out, bias=bias)
+    """Return a layer drawn from the generator."""
+    linear = nn.Linear(fan_in, fan_out, bias=bias)
     if init == "default":
         bound = 1 / math.sqrt(fan_in)  # what nn.Linear.reset_parameters comes to
         for parameter in linear.parameters():

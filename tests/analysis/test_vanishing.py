@@ -104,6 +104,11 @@ def test_foreign_recordings_are_refused_by_name():
         vanishing_table(Recording(meta={"run": "mine"}))
 
 
+def test_depths_are_not_mixed():
+    with pytest.raises(ValueError, match="must share one depth; got 20, 32"):
+        vanishing_profile([made(HIDDEN), made(HIDDEN, depth=32)])
+
+
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
     [
