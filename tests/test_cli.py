@@ -1,0 +1,174 @@
+"""The command line as a user sees it: what it prints, and how it exits."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from gradflow.cli import main
+from gradflow.storage import find
+
+QUICK = ["--depths", "8", "--seeds", "2", "--steps", "6", "--widths", "4,4,4", "--device", "cpu", "--no-demo"]
+
+
+def run(*arguments):
+    """Exit code of the command line, in this process."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    return ended.value.code or 0
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    out = tmp_path_factory.mktemp("cli") / "out"
+    assert run("compare", *QUICK, "--out", str(out)) == 0
+    return out
+
+
+def test_compare_writes_a_report_and_prints_a_table(sweep, capsys):
+    assert run("compare", *QUICK, "--out", str(sweep)) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("(made earlier)") == 4
+    for word in ("family", "training error", "test error", "ratio, step 0", "seconds", "plain", "residual"):
+        assert word in shown
+    assert str(sweep / "report.html") in shown
+    assert "\x1b" not in shown
+    assert max(map(len, shown.splitlines())) <= max(80, len(str(sweep)) + 30)
+    assert (sweep / "report.html").is_file()
+    assert list((sweep / "figures").glob("*.png"))
+    assert len(find([sweep / "runs"])) == 4
+
+
+def test_report_of_any_mix(sweep, tmp_path):
+    one = find([sweep])[0]
+    assert run("report", str(one), str(sweep), "--out", str(tmp_path / "r"), "--title", "Mixed") == 0
+    assert "Mixed" in (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
+
+
+def test_vanishing_prints_arithmetic_and_measurement(tmp_path, capsys):
+    arguments = ["--depth", "8", "--width", "32", "--seeds", "2", "--settings", "relu-default,relu-batch-norm"]
+    assert run("vanishing", *arguments, "--out", str(tmp_path / "v")) == 0
+    shown = capsys.readouterr().out
+    for value in ("0.327680", "0.107374", "0.035184", "0.011529"):
+        assert value in shown
+    assert "ReLU, PyTorch's default" in shown
+    assert (tmp_path / "v" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compare", "--depths", "20,55"], "depth must be 6n + 2 (8, 14, 20, ...); got 55. Nearest: 50, 56."),
+        (["compare", "--depths", "deep"], "'deep' is no list of whole numbers"),
+        (["compare", "--depths", "8", "--families", "dense"], "family must be one of plain, residual; got 'dense'"),
+        (["compare", "--depths", "8", "--data", "svhn"], "data must be one of digits, mnist5k, cifar10"),
+        (["compare", "--depths", "8", "--device", "tpu"], "device must be auto or one of"),
+        (["compare", "--depths", "8", "--seeds", "0"], "seeds must be at least 1; got 0"),
+        (["compare", "--depths", "8", "--out", "/proc/nowhere"], "cannot write to out folder /proc/nowhere"),
+        (["compare", "--depths", "8", "--out", __file__], "is a file"),
+        (["compare", "--depths", "8", "--out", os.path.dirname(__file__)], "holds other files than gradflow's"),
+        (["compare", "--depths", "8", "--colour"], "No such option"),
+        (["compare"], "Missing option '--depths'"),
+        (["report", "/no/such/folder"], "/no/such/folder is no folder"),
+        (["report", os.path.dirname(__file__)], "holds no recording"),
+        (["vanishing", "--settings", "relu-magic"], "settings must be of"),
+        (["vanishing", "--seeds", "0"], "seeds must be at least 1"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments) == 2
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert "Traceback" not in shown.err
+    assert shown.err.strip().splitlines()[-1].count(message)
+
+
+def test_a_damaged_recording_is_named(sweep, tmp_path, capsys):
+    folder = find([sweep])[0]
+    part = folder / "steps-00000.parquet"
+    whole = part.read_bytes()
+    part.write_bytes(whole[:-5])
+    try:
+        assert run("report", str(sweep), "--out", str(tmp_path / "r")) == 2
+        assert "steps-00000.parquet: cut short" in capsys.readouterr().err
+        assert not (tmp_path / "r").exists()
+    finally:
+        part.write_bytes(whole)
+
+
+def start(*arguments, cwd):
+    command = [sys.executable, "-m", "gradflow.cli", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd)
+
+
+def wait_for_line(process, word):
+    for line in process.stdout:
+        if word in line:
+            return
+    raise AssertionError(process.stderr.read())
+
+
+LONG = ["--seeds", "1", "--steps", "40", "--widths", "4,4,4", "--workers", "1", "--device", "cpu", "--no-demo"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_an_interrupted_comparison_goes_on(tmp_path, number, code):
+    arguments = ["compare", "--depths", "8,110", "--families", "plain", *LONG, "--out", "out"]
+    process = start(*arguments, cwd=tmp_path)
+    wait_for_line(process, "[1/2] plain-110")
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    if number == signal.SIGINT:
+        assert "interrupted" in errors
+        assert "Traceback" not in errors
+    assert len(find([tmp_path / "out"])) >= 1
+    again = start(*arguments, cwd=tmp_path)
+    output, errors = again.communicate(timeout=120)
+    assert again.returncode == 0, errors
+    assert "plain-110 seed 0" in output
+    assert "(made earlier)" in output
+
+
+def test_workers_end_with_a_killed_parent(tmp_path):
+    process = start("compare", "--depths", "110", "--families", "plain", *LONG, "--out", "out", cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not (workers := _workers_of(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.kill()
+    process.communicate()
+    while _workers_of(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert workers
+    assert not _workers_of(tmp_path)
+
+
+def _workers_of(folder):
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/cmdline", "rb") as stream:
+                    line = stream.read().decode()
+            except OSError:
+                continue
+            if "gradflow.experiments.worker" in line and str(folder) in line:
+                found.append(int(entry))
+    return found
+
+
+def test_some_failed_runs_exit_with_3(tmp_path, capsys):
+    arguments = ["compare", "--depths", "8", "--families", "plain", "--seeds", "1", "--steps", "2", "--no-demo"]
+    assert run(*arguments, "--batch-size", "5000", "--out", str(tmp_path / "out")) == 3
+    assert "batch size must be at most the 1437 training images; got 5000" in capsys.readouterr().err
+
+
+def test_diverged_runs_exit_with_0(tmp_path, capsys):
+    assert run("compare", *QUICK, "--lr", "1e30", "--out", str(tmp_path / "out")) == 0
+    shown = capsys.readouterr().out
+    assert "diverged at step" in shown
+    assert "2 diverged" in shown

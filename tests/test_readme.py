@@ -1,0 +1,62 @@
+"""The README is true: its code runs, and what it promises of the loop holds."""
+
+import re
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import gradflow
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+CODE = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def surroundings():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+    inputs, targets = torch.randn(4, 6), torch.randint(0, 3, (4,))
+    return {
+        "model": model,
+        "loader": [(inputs, targets)] * 3,
+        "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
+        "loss_function": nn.functional.cross_entropy,
+        "inputs": inputs,
+        "targets": targets,
+    }
+
+
+def test_the_example_on_the_readers_own_loop(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = surroundings()
+    exec(CODE[0], names)
+    recording = names["recorder"].recording
+    assert recording.steps.loss.notna().tolist() == [True] * 3
+    assert sorted(recording.layers.layer.unique()) == ["0", "1", "2"]
+    assert (tmp_path / "out" / "report.html").exists()
+    assert list((tmp_path / "out" / "figures").glob("*.png"))
+    assert list((tmp_path / "out" / "tables").glob("*.csv"))
+    assert "grad_norm" in capsys.readouterr().out
+    bare = surroundings()
+    exec("\n".join(line for line in CODE[0].splitlines() if "recorder" not in line and "gradflow" not in line), bare)
+    for a, b in zip(names["model"].parameters(), bare["model"].parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_the_example_with_a_callback(capsys):
+    exec(CODE[1], surroundings())
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["2", "1", "0"]
+
+
+def test_the_example_is_short():
+    assert len([line for line in CODE[0].splitlines() if line.strip()]) <= 12
+
+
+def test_every_command_and_option_exists():
+    from gradflow.cli.commands import cli
+
+    for line in re.findall(r"^\$ gradflow (\w+)(.*)$", README, flags=re.MULTILINE):
+        options = {name for parameter in cli.commands[line[0]].params for name in parameter.opts}
+        for option in re.findall(r"(--[\w-]+)", line[1]):
+            assert option in options
+    assert gradflow.report is not None
