@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from gradflow.diagnosis.cases import Case, cases
 from gradflow.diagnosis.finding import SEVERITIES, Finding
@@ -16,6 +17,7 @@ from gradflow.diagnosis.rules import (
     stalled,
     vanishing,
 )
+from gradflow.diagnosis.rules.degraded import RESIDUAL
 from gradflow.recording import Recording
 
 Rule = Callable[[list[Case]], list[Finding]]
@@ -55,7 +57,14 @@ def diagnose(recordings: Recording | Iterable[Recording]) -> list[Finding]:
     mine: the loss left the finite numbers in 1 of 1 run, first at step 1.
     """
     grouped = cases(recordings)
-    found = [finding for rule in RULES for finding in rule(grouped)]
+    found = [_fitting(finding) for rule in RULES for finding in rule(grouped)]
     named = {finding.subject for finding in found if finding.severity in ("problem", "notice")}
     found += healthy.find([case for case in grouped if case.subject not in named])
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def _fitting(finding: Finding) -> Finding:
+    """Return the finding without remedies that its network has taken already."""
+    if finding.subject.family != RESIDUAL:
+        return finding
+    return replace(finding, remedies=tuple(remedy for remedy in finding.remedies if remedy != "remedy.skip"))

@@ -16,7 +16,7 @@ from gradflow.analysis.summary import summary
 from gradflow.analysis.training import training, window_means
 from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
 from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, weights
-from gradflow.diagnosis import Finding
+from gradflow.diagnosis import Finding, diagnose
 from gradflow.recording import Recording
 from gradflow.reporting.method import coverage
 
@@ -31,7 +31,6 @@ class Contents:
     """The recordings of one report and the frames that its sections share."""
 
     recordings: list[Recording]
-    findings: list[Finding]
     folder: Path
     command: str | None = None
 
@@ -44,6 +43,11 @@ class Contents:
     def demonstration(self) -> list[Recording]:
         """The recordings of the vanishing-gradient demonstration."""
         return [run for run in self.recordings if run.meta.get("experiment") == DEMONSTRATION]
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """What the trained networks show; the demonstration's table holds its own verdicts unless it is alone."""
+        return diagnose(self.runs or self.demonstration)
 
     @cached_property
     def with_layers(self) -> list[Recording]:
@@ -122,6 +126,21 @@ class Contents:
         """One row per run, step and weighted layer, at all recorded steps."""
         return profile(self.with_layers, steps="recorded")
 
+    @cached_property
+    def vanishing(self) -> pd.DataFrame:
+        """One row per setting of the demonstration: measured beside predicted."""
+        return vanishing_table(self.demonstration)
+
+    @cached_property
+    def vanishing_profile(self) -> pd.DataFrame:
+        """One row per setting, measure and layer of the demonstration."""
+        return vanishing_profile(self.demonstration)
+
+    @cached_property
+    def coverage(self) -> pd.DataFrame:
+        """One row per run and layer whose output gradient was never measured."""
+        return coverage(self.recordings)
+
     def tables(self) -> Iterator[tuple[str, pd.DataFrame]]:
         """Yield every frame with the name of its file."""
         if self.runs:
@@ -138,9 +157,9 @@ class Contents:
             yield "decay_over_seeds", self.factors
             yield "weight_growth", self.growth
         if self.demonstration:
-            yield "vanishing", vanishing_table(self.demonstration)
-            yield "vanishing_profile", vanishing_profile(self.demonstration)
-        yield "coverage", coverage(self.recordings)
+            yield "vanishing", self.vanishing
+            yield "vanishing_profile", self.vanishing_profile
+        yield "coverage", self.coverage
         yield "findings", findings_table(self.findings)
 
     def finding_for(self, figure: str) -> str:

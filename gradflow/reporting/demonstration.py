@@ -9,15 +9,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradflow import theory
-from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
 from gradflow.plots.vanishing import GradientMeasure, vanishing_figure
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
 from gradflow.reporting.method import seeds
-from gradflow.reporting.tables import Cell, Table, bounded
+from gradflow.reporting.tables import Cell, Table, bounded, table
 from gradflow.text import text
-from gradflow.text.numbers import count, decades, factor, number, percent
+from gradflow.text.numbers import count, factor, number, percent, signed
 
 MEASURES: tuple[GradientMeasure, ...] = ("out_grad_norm", "grad_norm")
 TOY_LAYERS = (5, 10, 15, 20)
@@ -28,18 +27,17 @@ def vanishing(contents: Contents) -> Section | None:
     if not contents.demonstration:
         return None
     left = theory.toy(layers=TOY_LAYERS[-1])
-    frame = vanishing_profile(contents.demonstration)
-    table = vanishing_table(contents.demonstration)
+    frame = contents.vanishing_profile
     blocks: list[Block] = [_toy_table(left)]
     for measure in MEASURES:
         if not (frame.loc[frame["measure"] == measure, "mean"] > 0).any():
             continue
         make = partial(vanishing_figure, frame, measure=measure)
-        alt = text(f"vanishing.alt.{measure}", finding=_in_words(table)).strip()
+        alt = text(f"vanishing.alt.{measure}", finding=_in_words(contents.vanishing)).strip()
         caption = text(f"vanishing.caption.{measure}")
         name = f"vanishing-{measure.replace('_', '-')}"
         blocks.append(draw(name, make, contents.folder, alt=alt, caption=caption))
-    blocks.append(_measured_table(table))
+    blocks.append(_measured_table(contents.vanishing))
     lead = text(
         "vanishing.lead",
         seeds=seeds(contents.demonstration),
@@ -50,11 +48,11 @@ def vanishing(contents: Contents) -> Section | None:
     return section("vanishing", lead, text("vanishing.homogeneous"), blocks=blocks)
 
 
-def _in_words(table: pd.DataFrame) -> str:
+def _in_words(frame: pd.DataFrame) -> str:
     """Return each setting's measured factor and verdict in one line, for those who cannot see the figure."""
     lines = [
         text("vanishing.line", label=row["label"], factor=factor(row["factor"]), verdict=row["verdict"])
-        for row in table.to_dict("records")
+        for row in frame.to_dict("records")
     ]
     return " ".join(lines)
 
@@ -63,13 +61,13 @@ def _toy_table(left: NDArray[np.float64]) -> Table:
     """Return what a factor of 0.8 a layer leaves after 5, 10, 15 and 20 layers."""
     rows = [[Cell(str(layers)), Cell(f"{left[layers]:.6f}")] for layers in TOY_LAYERS]
     caption = text("table.toy", factor=factor(theory.TOY_FACTOR))
-    return Table("toy", caption, ("layers_passed", "gradient_left"), rows)
+    return table("toy", caption, ("layers_passed", "gradient_left"), rows)
 
 
-def _measured_table(table: pd.DataFrame) -> Table:
+def _measured_table(frame: pd.DataFrame) -> Table:
     """Return one row per setting: measured beside predicted."""
     rows = []
-    for row in table.to_dict("records"):
+    for row in frame.to_dict("records"):
         n = int(row["n"])
         off = "–" if pd.isna(row["difference"]) else percent(row["difference"])
         predicted = "–" if pd.isna(row["predicted"]) else factor(row["predicted"])
@@ -78,10 +76,10 @@ def _measured_table(table: pd.DataFrame) -> Table:
                 Cell(row["label"]),
                 bounded(row["factor"], row["low"], row["high"], n, factor),
                 Cell(predicted, off),
-                bounded(row["decades"], row["decades_low"], row["decades_high"], n, decades),
+                bounded(row["decades"], row["decades_low"], row["decades_high"], n, signed),
                 bounded(row["weight_factor"], row["weight_low"], row["weight_high"], n, factor),
                 Cell(row["verdict"]),
             ]
         )
     columns = ("setting", "factor", "predicted", "decades", "weight_factor", "verdict")
-    return Table("vanishing", text("table.vanishing"), columns, rows, "tables/vanishing.csv")
+    return table("vanishing", text("table.vanishing"), columns, rows, "tables/vanishing.csv")

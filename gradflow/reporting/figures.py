@@ -76,5 +76,5 @@ def _rendered(figure: Figure, dpi: float) -> Image.Image:
 
 def _data_uri(image: Image.Image) -> str:
     stream = io.BytesIO()
-    image.quantize(COLOURS, dither=Image.Dither.NONE).save(stream, "png", compress_level=9)
+    image.quantize(COLOURS, dither=Image.Dither.NONE).save(stream, "png", compress_level=6)
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

@@ -60,9 +60,8 @@ def _contrast(finding: Finding) -> str:
     )
     return text(
         "headline.contrast",
-        plain=finding.subject.label,
+        depth=finding.subject.depth,
         plain_error=percent(plain.mean),
-        residual=finding.values["residual"],
         residual_error=percent(residual.mean),
         difference=with_interval(difference, points),
     )

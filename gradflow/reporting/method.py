@@ -14,7 +14,7 @@ from gradflow.recording import Recording
 from gradflow.text import text
 from gradflow.text.numbers import count, percent, seconds
 
-# The meta keys worth showing, in order; each has the text method.<key>.
+# The meta keys worth showing, in order; each has the text fact.<key>.
 SHOWN = (
     "model",
     "data",
@@ -50,7 +50,7 @@ def facts(recordings: list[Recording], command: str | None) -> list[tuple[str, s
     rows.append(("started", _span(recordings)))
     wall = [run.meta["wall_seconds"] for run in recordings if _is_number(run.meta.get("wall_seconds"))]
     rows.append(("wall_seconds", seconds(sum(wall)) if wall else ""))
-    return [(text(f"method.{key}"), value) for key, value in rows if value]
+    return [(text(f"fact.{key}"), value) for key, value in rows if value]
 
 
 def overhead(recordings: list[Recording]) -> str:
@@ -83,8 +83,11 @@ def coverage(recordings: list[Recording]) -> pd.DataFrame:
 def unmeasured(recording: Recording) -> pd.DataFrame:
     """Return the first row of each layer at whose output no gradient was ever measured."""
     layers = recording.layers
-    measured = layers.loc[layers["out_grad_norm"].notna() | (layers["status"] == MEASURED[0]), "layer"]
-    return layers[~layers["layer"].isin(set(measured))].drop_duplicates("layer")
+    absent = layers[layers["out_grad_norm"].isna() & (layers["status"] != MEASURED[0])]
+    if absent.empty:
+        return absent
+    measured = set(layers.loc[layers["out_grad_norm"].notna() | (layers["status"] == MEASURED[0]), "layer"])
+    return absent[~absent["layer"].isin(measured)].drop_duplicates("layer")
 
 
 def n_layers(recordings: Iterable[Recording]) -> int:

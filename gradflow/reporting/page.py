@@ -12,12 +12,11 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from gradflow.analysis.runs import as_list
-from gradflow.diagnosis import diagnose
 from gradflow.recording import Recording
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.head import head
 from gradflow.reporting.sections import lead_picture, sections
-from gradflow.reporting.tables import WORDS, write
+from gradflow.reporting.tables import write
 from gradflow.text import text
 
 PAGE = "report.html"
@@ -66,7 +65,7 @@ def report(
     folder = Path(out)
     for name in ("figures", "tables"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    contents = Contents(found, diagnose(found), folder, command)
+    contents = Contents(found, folder, command)
     write(contents.tables(), folder / "tables")
     page = folder / PAGE
     page.write_text(_render(contents, title), encoding="utf-8")
@@ -76,7 +75,7 @@ def report(
 def _render(contents: Contents, title: str | None) -> str:
     every = sections(contents)
     first = head(contents, title, lead_picture(every))
-    return _template().render(head=first, sections=every, words=WORDS, style=Markup(_read(STYLESHEET)))
+    return _template().render(head=first, sections=every, style=Markup(_read(STYLESHEET)))
 
 
 @cache

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from gradflow.reporting.contents import Contents
-from gradflow.reporting.tables import Cell, Table, bounded, network_name
+from gradflow.reporting.tables import Cell, Column, Table, bounded, network_name, table
 from gradflow.text import text
-from gradflow.text.numbers import factor, number, percent, points, seconds
+from gradflow.text.numbers import factor, number, percent, seconds, signed, signed_points
 
 MAX_ROWS = 30  # of the coverage table on the page; the file holds all
 
@@ -23,11 +23,11 @@ def summary_table(frame: pd.DataFrame) -> Table:
         n = int(row["n"])
         cells = [Cell(network_name(row)), Cell(str(max(n, int(row["n_test"]))))]
         cells += [_spread(row, "train_error", n, percent), _spread(row, "test_error", int(row["n_test"]), percent)]
-        cells += [_spread(row, name, n, number) for name in ("grad_ratio", "out_grad_ratio")]
+        cells += [_spread(row, name, n, _as_decades) for name in ("grad_ratio", "out_grad_ratio")]
         cells.append(Cell(seconds(row["seconds"]) if row["seconds"] > 0 else "–"))
         rows.append(cells)
     columns = ("network", "n", "train_error", "test_error", "grad_ratio", "out_grad_ratio", "seconds")
-    return Table("summary", text("table.summary"), columns, rows, "tables/summary.csv")
+    return table("summary", text("table.summary"), columns, rows, "tables/summary.csv")
 
 
 def differences_table(frame: pd.DataFrame) -> Table:
@@ -36,29 +36,39 @@ def differences_table(frame: pd.DataFrame) -> Table:
         [
             Cell(str(row["depth"])),
             Cell(str(row["n"])),
-            bounded(row["mean"], row["low"], row["high"], int(row["n"]), points),
+            bounded(row["mean"], row["low"], row["high"], int(row["n"]), signed_points),
         ]
         for row in frame.to_dict("records")
     ]
     caption = text("table.paired_difference")
-    return Table("paired-difference", caption, ("depth", "pairs", "difference"), rows, "tables/paired_difference.csv")
+    return table("paired-difference", caption, ("depth", "pairs", "difference"), rows, "tables/paired_difference.csv")
 
 
 def factors_table(contents: Contents, closed: float | None) -> Table:
-    """Return one row per network and stage: the measured factor beside its closed form."""
-    longest = contents.decay.groupby(["family", "depth", "stage"], dropna=False)["n_layers"].max()
+    """Return one row per network, one column per stage: the measured factor, with the closed form beside them."""
+    factors = contents.factors.dropna(subset="factor")
+    stages = sorted(factors["stage"].unique())
     rows = []
-    for row in contents.factors.to_dict("records"):
-        if math.isnan(row["factor"]):
-            continue
-        law = "–"
-        if closed and row["family"] in ("plain", "residual"):
-            law = factor(closed) if row["family"] == "plain" else text("cell.power_law")
-        layers = longest.loc[(row["family"], row["depth"], row["stage"])]
-        measured = bounded(row["factor"], row["low"], row["high"], int(row["n"]), factor)
-        rows.append([Cell(network_name(row)), Cell(str(row["stage"] + 1)), Cell(str(int(layers))), measured, Cell(law)])
-    columns = ("network", "stage", "n_layers", "factor", "closed_form")
-    return Table("factor", text("table.factor"), columns, rows, "tables/decay_over_seeds.csv")
+    for _, network in factors.groupby(["family", "depth"], dropna=False):
+        by_stage = {row["stage"]: row for row in network.to_dict("records")}
+        cells = [_factor_cell(by_stage.get(stage)) for stage in stages]
+        rows.append([Cell(network_name(network.iloc[0])), *cells, Cell(_law(str(network["family"].iloc[0]), closed))])
+    found = table("factor", text("table.factor"), ("network", *["factor"] * len(stages), "closed_form"), rows)
+    heads = [Column(text("column.stage", number=stage + 1)) for stage in stages]
+    return found._replace(columns=(found.columns[0], *heads, found.columns[-1]), file="tables/decay_over_seeds.csv")
+
+
+def _factor_cell(row: Mapping[Hashable, Any] | None) -> Cell:
+    if row is None:
+        return Cell("–")
+    return bounded(row["factor"], row["low"], row["high"], int(row["n"]), factor)
+
+
+def _law(family: str, closed: float | None) -> str:
+    """Return what theory says of a family with batch norm before ReLU, where that is what was run."""
+    if closed is None or family not in ("plain", "residual"):
+        return "–"
+    return factor(closed) if family == "plain" else text("cell.power_law")
 
 
 def coverage_table(frame: pd.DataFrame) -> Table:
@@ -71,7 +81,11 @@ def coverage_table(frame: pd.DataFrame) -> Table:
     caption = text("table.coverage")
     if len(counted) > MAX_ROWS:
         caption = text("page.table_rows", caption=caption, n=len(counted), shown=MAX_ROWS)
-    return Table("coverage", caption, ("layer", "layer_kind", "status", "runs"), rows, "tables/coverage.csv")
+    return table("coverage", caption, ("layer", "layer_kind", "status", "runs"), rows, "tables/coverage.csv")
+
+
+def _as_decades(ratio: float) -> str:
+    return signed(math.log10(ratio)) if ratio > 0 else number(ratio)
 
 
 def _spread(row: Mapping[Hashable, Any], name: str, n: int, form: Callable[[float], str]) -> Cell:

@@ -10,9 +10,9 @@ from gradflow.analysis.profile import profile_over_seeds
 from gradflow.diagnosis import SEVERITIES
 from gradflow.reporting import demonstration
 from gradflow.reporting.blocks import Block, Facts, Section, section, statements
-from gradflow.reporting.contents import Contents
+from gradflow.reporting.contents import WINDOW, Contents
 from gradflow.reporting.figures import Picture, draw
-from gradflow.reporting.method import coverage, facts, n_layers, overhead
+from gradflow.reporting.method import facts, n_layers, overhead
 from gradflow.reporting.page_tables import coverage_table, differences_table, factors_table, summary_table
 from gradflow.text import keys, text
 from gradflow.text.numbers import count, factor
@@ -79,7 +79,7 @@ def _training(contents: Contents) -> Section | None:
         return None
     alt = text("training.alt", finding=contents.finding_for("training")).strip()
     picture = draw("training", partial(plots.training_curves, curves, contents.windows), contents.folder, alt=alt)
-    return section("training", text("training.lead"), blocks=[picture])
+    return section("training", text("training.lead", window=WINDOW), blocks=[picture])
 
 
 def _profile(contents: Contents) -> Section | None:
@@ -98,7 +98,10 @@ def _profile(contents: Contents) -> Section | None:
                 caption=text(f"profile.caption.{measure}"),
             )
         )
-    return section("profile", text("profile.lead"), blocks=blocks) if blocks else None
+    if not blocks:
+        return None
+    steps = ", ".join(str(step) for step in sorted(contents.profile["step"].unique()))
+    return section("profile", text("profile.lead", steps=steps), blocks=blocks)
 
 
 def _factor(contents: Contents) -> Section | None:
@@ -138,7 +141,7 @@ def _coverage(contents: Contents) -> Section | None:
     total = n_layers(contents.recordings)
     if not total:
         return None
-    missing = coverage(contents.recordings)
+    missing = contents.coverage
     layers = count(total, "layers")
     if missing.empty:
         return section("coverage", text("coverage.full", layers=layers), blocks=[])

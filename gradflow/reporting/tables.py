@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,19 +19,48 @@ class Cell(NamedTuple):
     sub: str = ""
 
 
+class Column(NamedTuple):
+    """One column: its head, and whether it holds numbers, which stand flush right."""
+
+    head: str
+    is_number: bool = True
+
+
 class Table(NamedTuple):
     """One table of the page."""
 
     name: str
     caption: str
-    columns: tuple[str, ...]  # keys of the catalogue: column.<name>
+    columns: tuple[Column, ...]
     rows: list[list[Cell]]
     file: str = ""
     kind: str = "table"
 
 
-# Columns whose cells are words; all others are numbers and stand flush right.
-WORDS = frozenset({"network", "setting", "layer", "layer_kind", "status", "run", "verdict", "closed_form"})
+# Columns whose cells are words.
+WORDS = frozenset(
+    {"network", "setting", "depth", "layer", "layer_kind", "status", "verdict", "closed_form", "layers_passed"}
+)
+
+
+def table(name: str, caption: str, columns: Sequence[str], rows: list[list[Cell]], file: str = "") -> Table:
+    """Return a table; what stands beneath every cell alike is said once, in the caption.
+
+    Parameters
+    ----------
+    name, caption, file : str
+        Anchor, text above, and the file that holds all of it.
+    columns : sequence of str
+        Keys of the catalogue, `column.<key>`.
+    rows : list of lists of Cell
+        One list a row.
+    """
+    notes = {cell.sub for row in rows for cell in row if cell.sub}
+    if notes == {text("cell.one_seed")}:
+        caption = text("table.one_seed", caption=caption)
+        rows = [[Cell(cell.main) for cell in row] for row in rows]
+    heads = tuple(Column(text(f"column.{key}"), key not in WORDS) for key in columns)
+    return Table(name, caption, heads, rows, file)
 
 
 def write(frames: Iterable[tuple[str, pd.DataFrame]], folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from gradflow.text import DEFAULT_LANGUAGE, text
@@ -53,7 +53,7 @@ def points(fraction: float, digits: int = 1) -> str:
     >>> points(-0.021)
     '−2.1 points'
     """
-    return _or_word(fraction, lambda value: f"{_minus(f'{100 * value:+.{digits}f}')} points")
+    return _or_word(fraction, lambda value: f"{_signed(100 * value, digits)} points")
 
 
 def decades(value: float, digits: int = 1) -> str:
@@ -64,7 +64,29 @@ def decades(value: float, digits: int = 1) -> str:
     >>> decades(4.52)
     '+4.5 decades'
     """
-    return _or_word(value, lambda number: f"{_minus(f'{number:+.{digits}f}')} decades")
+    return _or_word(value, lambda number: f"{_signed(number, digits)} decades")
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """Return a number with its sign, for columns whose head names the unit.
+
+    Examples
+    --------
+    >>> signed(-16.13), signed(-0.01)
+    ('−16.1', '0.0')
+    """
+    return _or_word(value, lambda number: _signed(number, digits))
+
+
+def signed_points(fraction: float, digits: int = 1) -> str:
+    """Return the difference of two fractions in percentage points, for columns whose head names the unit.
+
+    Examples
+    --------
+    >>> signed_points(0.889)
+    '+88.9'
+    """
+    return signed(100 * fraction, digits)
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -141,7 +163,12 @@ def with_interval(value: Bounded, form: Callable[[float], str], lang: str = DEFA
         return text("interval.one", lang, mean=mean)
     if value.low == value.high:
         return text("interval.same", lang, mean=mean, n=value.n)
-    return text("interval.many", lang, mean=mean, low=form(value.low), high=form(value.high), n=value.n)
+    bound = _WITHOUT_UNIT.get(form, form)
+    return text("interval.many", lang, mean=mean, low=bound(value.low), high=bound(value.high), n=value.n)
+
+
+# How the bounds of an interval are written beside a mean that carries the unit.
+_WITHOUT_UNIT: Mapping[Callable[[float], str], Callable[[float], str]] = {points: signed_points, decades: signed}
 
 
 def _finite(value: float, digits: int) -> str:
@@ -161,6 +188,12 @@ def _or_word(value: float, form: Callable[[float], str]) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     return form(value)
+
+
+def _signed(value: float, digits: int) -> str:
+    """Return a number with its sign; one that rounds to zero has none."""
+    written = f"{value:+.{digits}f}"
+    return _minus(written) if float(written) else written[1:]
 
 
 def _minus(digits: str) -> str:

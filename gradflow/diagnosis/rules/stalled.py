@@ -38,7 +38,9 @@ def find(cases: list[Case]) -> list[Finding]:
 
 def first_growth(recording: Recording) -> float:
     """Return the first layer's last recorded weight norm over that at step 0; NaN without batch norm."""
-    if not recording.layers["kind"].str.contains("BatchNorm").any():
+    layers = recording.layers
+    if not layers["kind"].str.contains("BatchNorm").any():
         return math.nan
-    growth = weight_growth(weights([recording]))["first_growth"]
+    ends = Recording(layers=layers[layers["step"].isin([0, layers["step"].max()])], steps=recording.steps)
+    growth = weight_growth(weights([ends]))["first_growth"]
     return float(growth.iloc[-1]) if len(growth) else math.nan

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from gradflow.text.english.cli import CLI
 from gradflow.text.english.findings import FINDINGS
 from gradflow.text.english.numbers import NUMBERS
-from gradflow.text.english.report import COLUMNS, DEFINITIONS, HEAD, METHOD, SECTIONS, TABLES
+from gradflow.text.english.report import COLUMNS, DEFINITIONS, FACTS, HEAD, SECTIONS, TABLES
 
 ENGLISH: Mapping[str, str] = MappingProxyType(
-    {**CLI, **NUMBERS, **FINDINGS, **HEAD, **SECTIONS, **TABLES, **COLUMNS, **METHOD, **DEFINITIONS}
+    {**CLI, **NUMBERS, **FINDINGS, **HEAD, **SECTIONS, **TABLES, **COLUMNS, **FACTS, **DEFINITIONS}
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 CLI: Mapping[str, str] = {
-    "cli.summary.title": "After training",
+    "cli.summary.title": "After training, errors in percent",
     "cli.summary.diverged": "{n} diverged",
     "cli.summary.caption": (
         "Errors: whole sets, eval mode, mean over seeds ± half the 95 % interval. Ratio: first over last layer's "
@@ -20,8 +20,8 @@ CLI: Mapping[str, str] = {
     "cli.column.family": "family",
     "cli.column.depth": "depth",
     "cli.column.seeds": "seeds",
-    "cli.column.train_error": "training error, %",
-    "cli.column.test_error": "test error, %",
+    "cli.column.train_error": "training error",
+    "cli.column.test_error": "test error",
     "cli.column.ratio": "ratio, step 0",
     "cli.column.seconds": "seconds",
     "cli.column.layers": "layers",

@@ -24,52 +24,48 @@ FINDINGS: Mapping[str, str] = {
         "{difference}, and its interval holds 0."
     ),
     "finding.skip_helps": (
-        "{subject} trains worse than {residual}, which has the same layers and residual connections: "
-        "training error {train_error} against {residual_error}. Paired by seed, the difference is "
-        "{difference}."
+        "{subject} trains worse than {residual}, which has the same layers and residual connections: training "
+        "error {train_error} against {residual_error}. Paired by seed, the difference is {difference}."
     ),
     "finding.exploding": (
-        "{when} (step {step}) the {measure} of {subject} grows toward the input: its norm at the first "
-        "layer over that at the last is {decades}. In the longest stage ({layers}) it changes by {factor} a "
-        "layer."
+        "{when} (step {step}) the {measure} of {subject} grows toward the input: its norm at the first layer over "
+        "that at the last is {decades}. In the longest stage ({layers}) it changes by {factor} a layer."
     ),
     "finding.vanishing": (
-        "{when} (step {step}) the {measure} of {subject} shrinks toward the input: its norm at the first "
-        "layer over that at the last is {decades}. In the longest stage ({layers}) it changes by {factor} a "
-        "layer."
+        "{when} (step {step}) the {measure} of {subject} shrinks toward the input: its norm at the first layer "
+        "over that at the last is {decades}. In the longest stage ({layers}) it changes by {factor} a layer."
     ),
     "finding.stalled": (
-        "{subject}: the weights of the first layer grew {growth}. Batch norm makes their scale irrelevant, "
-        "so at an equal learning rate a step turns them {slowdown} times less than at the start."
+        "{subject}: the weights of the first layer grew {growth}. Batch norm makes their scale irrelevant, so at "
+        "an equal learning rate a step turns them {slowdown} times less than at the start."
     ),
     "finding.zero_gradient": (
         "{subject}: the parameter gradient of {layers} was exactly zero at all of {steps}; first in order: {example}."
     ),
     "finding.zero_gradient_once": (
-        "{subject}: the parameter gradient of {layers} was exactly zero at the only recorded step; first in "
-        "order: {example}. Zero-initialised layers start so by design."
+        "{subject}: the parameter gradient of {layers} was exactly zero at the only recorded step; first in order: "
+        "{example}. Zero-initialised layers start so by design."
     ),
-    "finding.no_gradient": ("{subject}: no gradient arrived at {layers} with parameters; first in order: {example}."),
+    "finding.no_gradient": "{subject}: no gradient arrived at {layers} with parameters; first in order: {example}.",
     "finding.shattering_not_measured": (
         "Shattering of the gradient was not measured in these runs, so nothing is said about it."
     ),
     "finding.healthy": (
-        "{subject}: no rule found a fault. {when} (step {step}) the norm of the {measure} at the first "
-        "layer over that at the last is {decades}, within {threshold} decades."
+        "{subject}: no rule found a fault. {when} (step {step}) the norm of the {measure} at the first layer over "
+        "that at the last is {decades}, within {threshold} decades."
     ),
     "finding.healthy_trained": (
-        "{subject}: no rule found a fault. {when} (step {step}) the norm of the {measure} at the first "
-        "layer over that at the last is {decades}; the training error ends at {train_error}."
+        "{subject}: no rule found a fault. {when} (step {step}) the norm of the {measure} at the first layer over "
+        "that at the last is {decades}; the training error ends at {train_error}."
     ),
-    "cause.factor_below_one": ("Each layer passes on less gradient than it receives; the losses multiply over depth."),
+    "cause.factor_below_one": "Each layer passes on less gradient than it receives; the losses multiply over depth.",
     "cause.factor_above_one": (
-        "Each layer passes on more gradient than it receives; the gains multiply over depth. For batch norm "
-        "before ReLU in a stack without shortcuts the closed form is √(π/(π − 1)) = 1.211 a layer (Yang et "
-        "al. 2019)."
+        "Each layer passes on more gradient than it receives; the gains multiply over depth. For batch norm before "
+        "ReLU in a stack without shortcuts the closed form is √(π/(π − 1)) = 1.211 a layer (Yang et al. 2019)."
     ),
     "cause.scale_invariance": (
-        "A large first gradient inflates weights that batch norm rescales; the turn a step makes falls with "
-        "the square of their norm (van Laarhoven 2017)."
+        "A large first gradient inflates weights that batch norm rescales; the turn a step makes falls with the "
+        "square of their norm (van Laarhoven 2017)."
     ),
     "cause.skip": (
         "The two networks differ in the residual connections alone: data, seeds, steps and recipe are the same."
@@ -77,7 +73,7 @@ FINDINGS: Mapping[str, str] = {
     "remedy.skip": "Add residual connections.",
     "remedy.shallower": "Use fewer layers.",
     "remedy.budget": "Train longer: part of the gap is a matter of budget.",
-    "remedy.init": ("Match the initialisation's variance to the activation (Kaiming for ReLU, gain 1 for tanh)."),
+    "remedy.init": "Match the initialisation's variance to the activation (Kaiming for ReLU, gain 1 for tanh).",
     "remedy.norm": "Normalise inside residual branches.",
     "remedy.warmup": "Start with a smaller learning rate (warm-up).",
     "remedy.lower_lr": "Lower the learning rate.",

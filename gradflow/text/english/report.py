@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 HEAD: Mapping[str, str] = {
     "page.title": "Gradient flow: {subject}",
-    "page.question.compare": ("Do deeper networks train worse, and what do their gradients have to do with it?"),
+    "page.question.compare": "Do deeper networks train worse, and what do their gradients have to do with it?",
     "page.question.vanishing": "How fast does a gradient vanish or explode with depth?",
     "page.question.own": "How does the gradient flow through this network?",
     "value.unknown": "not noted",
@@ -19,8 +19,8 @@ HEAD: Mapping[str, str] = {
     "page.table_rows": "{caption}. The first {shown} of {n} rows; the file holds all.",
     "page.footer": "Made by gradflow {version} from {runs}, {when}.",
     "headline.contrast": (
-        "After the same training {plain} misclassifies {plain_error} of its training set and {residual} "
-        "{residual_error}. Paired by seed, the difference is {difference}."
+        "At {depth} layers the plain network misclassifies {plain_error} of its training set, the residual one "
+        "{residual_error}: {difference}."
     ),
     "headline.none": "No rule found a fault in these runs.",
     "ran.compare": (
@@ -49,15 +49,14 @@ SECTIONS: Mapping[str, str] = {
     ),
     "training.title": "Training curves",
     "training.lead": (
-        "Minibatch error at every step, and the error on the whole training set where it was measured. A "
-        "network that learns and then overfits looks different from one whose training error never falls."
+        "The minibatch error, averaged over windows of {window} steps, and the error on the whole training set "
+        "where it was measured. A network that overfits learns its training set; one that degrades does not."
     ),
     "training.alt": "Error against training step for each network. {finding}",
     "profile.title": "Gradient norm against depth",
     "profile.lead": (
-        "The norm of the loss gradient at each weighted layer, on a logarithmic axis, at the start, after "
-        "1, 10 and 100 steps and at the end. A straight slope is a constant factor a layer; a flat line is "
-        "a healthy flow."
+        "The norm of the loss gradient at each weighted layer, on a logarithmic axis, after {steps} updates. A "
+        "straight slope is a constant factor a layer; a flat line is an even flow."
     ),
     "profile.caption.out_grad_norm": "With respect to each layer's output. This is the signal that travels backward.",
     "profile.caption.grad_norm": "With respect to each layer's parameters. This is what the optimizer receives.",
@@ -65,41 +64,39 @@ SECTIONS: Mapping[str, str] = {
     "profile.alt.grad_norm": "Parameter gradient norm against layer depth at several steps. {finding}",
     "factor.title": "Factor a layer",
     "factor.lead": (
-        "Walking backward, the activation gradient's norm changes by about the same factor at each layer of "
-        "a stage. Below 1 it vanishes, above 1 it explodes. Measured at step 0 by a straight-line fit to "
-        "the logarithm of the norm, with Student's 95 % interval over seeds."
+        "Walking backward, the activation gradient's norm changes by about the same factor at each layer of a "
+        "stage. Below 1 it vanishes, above 1 it explodes. Measured at step 0 by a straight-line fit to the "
+        "logarithm of the norm, with Student's 95 % interval over seeds."
     ),
     "factor.closed_form": (
         "For batch norm before ReLU without shortcuts the closed form is {factor} a layer (wide layers, at "
-        "initialisation; Yang et al. 2019). Residual networks with batch norm in the branch follow a power "
-        "law and have no constant factor."
+        "initialisation; Yang et al. 2019). Residual networks with batch norm in the branch follow a power law and "
+        "have no constant factor."
     ),
     "heatmaps.title": "Every layer at every recorded step",
     "heatmaps.lead": (
         "One row a layer, from the input at the top; one column a recorded step; colour is the norm of the "
         "activation gradient, on a logarithmic scale that all networks share."
     ),
-    "heatmaps.alt": ("Activation gradient norm of every layer at every recorded step, one panel a network. {finding}"),
+    "heatmaps.alt": "Activation gradient norm of every layer at every recorded step, one panel a network. {finding}",
     "weights.title": "Weight growth and effective learning rate",
     "weights.lead": (
-        "Batch norm makes a weight's scale irrelevant; a step turns it by about the learning rate over its "
-        "squared norm, the effective learning rate. A network whose first steps inflate its weights then "
-        "hardly moves."
+        "Batch norm makes a weight's scale irrelevant; a step turns it by about the learning rate over its squared "
+        "norm, the effective learning rate. A network whose first steps inflate its weights then hardly moves."
     ),
-    "weights.alt": ("Weight norm relative to step 0, and effective learning rate, against training step. {finding}"),
+    "weights.alt": "Weight norm relative to step 0, and effective learning rate, against training step. {finding}",
     "vanishing.title": "The vanishing gradient, measured",
     "vanishing.lead": (
-        "Deep fully connected networks at initialisation, {seeds} each. A constant factor a layer "
-        "multiplies: at 0.8, {after} of the gradient is left after {layers}."
+        "Deep fully connected networks at initialisation, {seeds} each. A constant factor a layer multiplies: at "
+        "{factor}, {after} of the gradient is left after {layers}."
     ),
     "vanishing.homogeneous": (
-        "Both gradients are shown because they differ: in a ReLU network without bias and norm ⟨W, ∂L/∂W⟩ "
-        "is the same number in every layer, so its weight-gradient profile is flat while its level "
-        "vanishes."
+        "Both gradients are shown because they differ: in a ReLU network without bias and norm ⟨W, ∂L/∂W⟩ is the "
+        "same number in every layer, so its weight-gradient profile is flat while its level vanishes."
     ),
     "vanishing.alt.out_grad_norm": (
-        "Activation gradient norm relative to the last layer against layer depth, a line for each setting, "
-        "closed forms dashed. {finding}"
+        "Activation gradient norm relative to the last layer against layer depth, a line for each setting, closed "
+        "forms dashed. {finding}"
     ),
     "vanishing.alt.grad_norm": (
         "Weight gradient norm relative to the last layer against layer depth, a line for each setting. {finding}"
@@ -109,26 +106,26 @@ SECTIONS: Mapping[str, str] = {
     "vanishing.caption.grad_norm": "Weight gradients: what the optimizer receives.",
     "findings.title": "Findings in words",
     "findings.lead": (
-        "Each statement comes from its own measurement; vanishing, exploding, shattered and degraded are "
-        "four different things, and none is inferred from another. An interval is Student's 95 % over "
-        "seeds; with one seed there is none."
+        "Each statement comes from its own measurement; vanishing, exploding, shattered and degraded are four "
+        "different things, and none is inferred from another. An interval is Student's 95 % over seeds; with one "
+        "seed there is none."
     ),
     "coverage.title": "Coverage",
     "coverage.lead": "{measured} of {layers} had a gradient measured at their output. The others, and why:",
     "coverage.full": "All of {layers} had a gradient measured at their output.",
     "method.title": "Method and reproduction",
     "method.lead": (
-        "Gradients were recorded with hooks that leave training bit-identical. Norms are L2. Every number "
-        "on this page comes from the recordings named here; nothing is smoothed unless the label says over "
-        "how many steps."
+        "Gradients were recorded with hooks that leave training bit-identical. Norms are L2. Every number on this "
+        "page comes from the recordings named here; nothing is smoothed unless the label says over how many steps."
     ),
     "method.overhead": "Recording took {recorder} of {recorded} of training: {share}.",
 }
 
 TABLES: Mapping[str, str] = {
-    "table.summary": "Results after training, one row a network",
+    "table.summary": "After training; and the gradient's norm before training, first layer over last",
     "table.paired_difference": "Plain minus residual training error, paired by seed",
-    "table.factor": "Factor a layer at step 0, one row a network and stage",
+    "table.factor": "Factor a layer at step 0, one row a network",
+    "table.one_seed": "{caption}. 1 seed each, no interval",
     "table.toy": "A factor of {factor} a layer: what is left of the gradient. Arithmetic, not a measurement",
     "table.vanishing": "Measured beside the closed form, one row a setting",
     "table.coverage": "Layers without a measured output gradient",
@@ -140,28 +137,28 @@ DEFINITIONS: Mapping[str, str] = {
     "definition.train_error": (
         "Training error: share of the whole training set classified wrongly, in evaluation mode, after training."
     ),
-    "definition.batch_error": ("Minibatch error: share of one step's batch classified wrongly, in training mode."),
-    "definition.out_grad_norm": ("Activation gradient: L2 norm of the loss gradient with respect to a layer's output."),
+    "definition.batch_error": "Minibatch error: share of one step's batch classified wrongly, in training mode.",
+    "definition.out_grad_norm": "Activation gradient: L2 norm of the loss gradient with respect to a layer's output.",
     "definition.grad_norm": (
         "Parameter gradient: L2 norm of the loss gradient with respect to all of a layer's own parameters."
     ),
     "definition.layer_depth": (
-        "Layer depth: weighted layers (convolutions, fully connected) on the longest way from the input; "
-        "norms and activations share the depth of the layer they follow."
+        "Layer depth: weighted layers (convolutions, fully connected) on the longest way from the input; norms and "
+        "activations share the depth of the layer they follow."
     ),
     "definition.decades": (
-        "First over last, in decades: base-ten logarithm of the norm at the first weighted layer over that "
-        "at the last. −2 decades is a hundredth."
+        "First over last, in decades: base-ten logarithm of the norm at the first weighted layer over that at the "
+        "last. −2 decades is a hundredth."
     ),
     "definition.factor": (
-        "Factor a layer: e to minus the slope of ln(norm) on layer depth within a stage; above 1 the norm "
-        "grows on its way back to the input."
+        "Factor a layer: e to minus the slope of ln(norm) on layer depth within a stage; above 1 the norm grows on "
+        "its way back to the input."
     ),
     "definition.stage": "Stage: a run of layers with one size of feature map.",
     "definition.effective_lr": (
         "Effective learning rate: learning rate over squared weight norm (van Laarhoven 2017)."
     ),
-    "definition.interval": ("Interval: Student's t, 95 %, over seeds; for norms and factors over their logarithms."),
+    "definition.interval": "Interval: Student's t, 95 %, over seeds; for norms and factors over their logarithms.",
 }
 
 COLUMNS: Mapping[str, str] = {
@@ -169,14 +166,13 @@ COLUMNS: Mapping[str, str] = {
     "column.n": "Seeds",
     "column.train_error": "Training error",
     "column.test_error": "Test error",
-    "column.grad_ratio": "Parameter gradient, first over last layer, step 0",
-    "column.out_grad_ratio": "Activation gradient, first over last layer, step 0",
+    "column.grad_ratio": "Parameter gradient, decades",
+    "column.out_grad_ratio": "Activation gradient, decades",
     "column.seconds": "Time a run",
     "column.depth": "Depth",
     "column.pairs": "Pairs",
-    "column.difference": "Plain minus residual",
-    "column.stage": "Stage",
-    "column.n_layers": "Layers fitted",
+    "column.difference": "Plain minus residual, points",
+    "column.stage": "Stage {number}",
     "column.factor": "Factor a layer, measured",
     "column.closed_form": "Closed form",
     "column.layer": "Layer",
@@ -187,7 +183,7 @@ COLUMNS: Mapping[str, str] = {
     "column.gradient_left": "Gradient left",
     "column.setting": "Setting",
     "column.predicted": "Closed form (difference)",
-    "column.decades": "First over last layer",
+    "column.decades": "First over last layer, decades",
     "column.weight_factor": "Weight gradient, factor a layer",
     "column.verdict": "Verdict",
     "cell.one_seed": "1 seed, no interval",
@@ -196,32 +192,32 @@ COLUMNS: Mapping[str, str] = {
     "cell.power_law": "power law",
 }
 
-METHOD: Mapping[str, str] = {
-    "method.command": "Command",
-    "method.model": "Model",
-    "method.data": "Data",
-    "method.n_train": "Training images",
-    "method.n_test": "Test images",
-    "method.widths": "Channels of the stages",
-    "method.width": "Width",
-    "method.shortcut": "Shortcut option",
-    "method.steps": "Steps",
-    "method.batch_size": "Batch size",
-    "method.lr": "Learning rate",
-    "method.schedule": "Schedule",
-    "method.warmup": "Warm-up steps",
-    "method.momentum": "Momentum",
-    "method.weight_decay": "Weight decay",
-    "method.record_every": "Gradients recorded every",
-    "method.eval_every": "Errors measured every",
-    "method.seed": "Seeds",
-    "method.device": "Device",
-    "method.device_name": "Processor",
-    "method.threads": "Threads a run",
-    "method.dtype": "Numbers",
-    "method.gradients": "Gradients",
-    "method.versions": "Versions",
-    "method.started": "Started",
-    "method.wall_seconds": "Time, all runs together",
+FACTS: Mapping[str, str] = {
+    "fact.command": "Command",
+    "fact.model": "Model",
+    "fact.data": "Data",
+    "fact.n_train": "Training images",
+    "fact.n_test": "Test images",
+    "fact.widths": "Channels of the stages",
+    "fact.width": "Width",
+    "fact.shortcut": "Shortcut option",
+    "fact.steps": "Steps",
+    "fact.batch_size": "Batch size",
+    "fact.lr": "Learning rate",
+    "fact.schedule": "Schedule",
+    "fact.warmup": "Warm-up steps",
+    "fact.momentum": "Momentum",
+    "fact.weight_decay": "Weight decay",
+    "fact.record_every": "Gradients recorded every",
+    "fact.eval_every": "Errors measured every",
+    "fact.seed": "Seeds",
+    "fact.device": "Device",
+    "fact.device_name": "Processor",
+    "fact.threads": "Threads a run",
+    "fact.dtype": "Numbers",
+    "fact.gradients": "Gradients",
+    "fact.versions": "Versions",
+    "fact.started": "Started",
+    "fact.wall_seconds": "Time, all runs together",
     "method.span": "{first} to {last}",
 }

@@ -1,0 +1,106 @@
+"""The catalogue: every key used exists, every placeholder is filled, numbers are written as a reader expects."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import gradflow
+from gradflow.analysis import Interval
+from gradflow.text import LANGUAGES, keys, placeholders, text
+from gradflow.text.numbers import decades, number, percent, points, with_interval
+
+PACKAGE = Path(gradflow.__file__).parent
+PYTHON = sorted(PACKAGE.rglob("*.py"))
+TEMPLATE = (PACKAGE / "reporting" / "report.html").read_text(encoding="utf-8")
+
+
+def calls_of_text():
+    """Yield (file, key or the prefix of a computed key, names of the values passed, whether ** is used)."""
+    for path in PYTHON:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "text"):
+                continue
+            key = node.args[0]
+            passed = {keyword.arg for keyword in node.keywords if keyword.arg}
+            is_open = any(keyword.arg is None for keyword in node.keywords)
+            if isinstance(key, ast.Constant):
+                yield path.name, str(key.value), passed, is_open
+            elif isinstance(key, ast.JoinedStr) and isinstance(key.values[0], ast.Constant):
+                yield path.name, f"{key.values[0].value}*", passed, is_open
+
+
+def test_every_key_in_the_code_exists_and_gets_its_values():
+    found = list(calls_of_text())
+    assert len(found) > 30
+    for file, key, passed, is_open in found:
+        matching = [known for known in keys() if known.startswith(key[:-1])] if key.endswith("*") else [key]
+        assert matching, f"{file} uses {key}, which no text begins with"
+        for one in matching:
+            assert one in keys(), f"{file} uses {one}"
+            if not is_open:
+                assert placeholders(one) - {"subject"} <= passed | {"subject"}, f"{file}: {one}"
+
+
+def test_no_text_lies_unused():
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in PYTHON if path.parent.name != "english")
+    literal = set(re.findall(r'"([a-z_]+\.[a-z_.]+)"', sources + TEMPLATE))
+    prefixes = {*re.findall(r'f"([a-z_.]+\.)\{', sources), *(key for key in literal if key.endswith("."))}
+    nouns = {f"{noun}.{number}" for noun in re.findall(r'"([a-z]+)"', sources) for number in ("one", "many")}
+    # section() asks for its title by its key, table() for its columns by theirs.
+    titles = {key for key in keys() if key.endswith(".title") or key.startswith("column.")}
+    unused = set(keys()) - literal - nouns - titles
+    assert not {key for key in unused if not key.startswith(tuple(prefixes))}
+
+
+def test_every_key_in_the_template_exists():
+    used = re.findall(r'text\("([a-z_.]+)"', TEMPLATE)
+    assert len(used) >= 5
+    prefixes = [key for key in used if key.endswith(".")]
+    assert set(used) - set(prefixes) <= set(keys())
+    assert all(any(known.startswith(prefix) for known in keys()) for prefix in prefixes)
+
+
+def test_languages_have_the_same_keys_and_placeholders():
+    for lang in LANGUAGES:
+        assert keys(lang) == keys("en")
+        assert all(placeholders(key, lang) == placeholders(key) for key in keys())
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda: text("no.such.key"), "no.such.key"),
+        (lambda: text("seeds.many"), "a value for n"),
+        (lambda: text("seeds.one", lang="tlh"), "tlh"),
+    ],
+)
+def test_a_missing_text_language_or_value_is_named(call, named):
+    with pytest.raises(KeyError, match=named):
+        call()
+
+
+def test_an_interval_says_its_n_or_why_there_is_none():
+    assert (
+        with_interval(Interval(0.889, 0.885, 0.893, 3), percent) == "88.9 % (95 % interval 88.5 % to 89.3 %, 3 seeds)"
+    gap = Interval(0.81, 0.8, 0.82, 3)
+    assert with_interval(gap, points) == "+81.0 points (95 % interval +80.0 to +82.0, 3 seeds)"
+    )
+    nan = float("nan")
+    assert with_interval(Interval(0.889, nan, nan, 1), percent) == "88.9 % (1 seed, no interval)"
+    assert with_interval(Interval(0.0, 0.0, 0.0, 3), percent) == "0.0 % (the same in all 3 seeds)"
+    assert with_interval(Interval(nan, nan, nan, 0), percent) == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(0.0, "0"), (0.00123, "0.00123"), (-3.5e-9, "−3.50 × 10⁻⁹"), (4.4e6, "4.40 × 10⁶"), (98.31, "98.3"), (float("inf"), "∞")],
+)
+def test_numbers_are_written_out_or_as_powers_of_ten(value, written):
+    assert number(value) == written
+
+
+def test_decades_carry_their_sign():
+    assert decades(4.52) == "+4.5 decades"
+    assert decades(-16.13) == "−16.1 decades"
