@@ -1,14 +1,18 @@
 """Recordings in, small tidy frames out: one question, one module."""
 
+from gradflow.analysis.decay import decay, decay_over_seeds
 from gradflow.analysis.degradation import degradation, degradation_over_seeds, paired_difference
 from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.profile import first_to_last, main_path, profile, profile_over_seeds
 from gradflow.analysis.summary import summary
 from gradflow.analysis.training import training, window_means
+from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
 from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, weights
 
 __all__ = [
     "Interval",
+    "decay",
+    "decay_over_seeds",
     "degradation",
     "degradation_over_seeds",
     "first_to_last",
@@ -19,6 +23,8 @@ __all__ = [
     "profile_over_seeds",
     "summary",
     "training",
+    "vanishing_profile",
+    "vanishing_table",
     "weight_growth",
     "weight_growth_over_seeds",
     "weights",

@@ -5,6 +5,7 @@ from gradflow.plots.heatmap import heatmap, heatmaps
 from gradflow.plots.profile import profile, profiles
 from gradflow.plots.style import DOUBLE, SINGLE, context, save
 from gradflow.plots.training import training_curve, training_curves
+from gradflow.plots.vanishing import vanishing, vanishing_figure
 from gradflow.plots.weights import weight_figure, weight_growth
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "save",
     "training_curve",
     "training_curves",
+    "vanishing",
+    "vanishing_figure",
     "weight_figure",
     "weight_growth",
 ]
