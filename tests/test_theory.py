@@ -49,9 +49,9 @@ def slope(activation, x):
     ],
 )
 def test_factor_is_the_published_one(activation, init, norm, expected):
-    began = time.perf_counter()
+    began = time.process_time()
     factor = theory.factor_per_layer(activation=activation, init=init, norm=norm)
-    assert time.perf_counter() - began < 0.05
+    assert time.process_time() - began < 0.05
     assert factor == pytest.approx(expected, abs=5e-4)
 
 
