@@ -54,7 +54,7 @@ def factors_table(contents: Contents, closed: float | None) -> Table:
         cells = [_factor_cell(by_stage.get(stage)) for stage in stages]
         rows.append([Cell(network_name(network.iloc[0])), *cells, Cell(_law(str(network["family"].iloc[0]), closed))])
     found = table("factor", text("table.factor"), ("network", *["factor"] * len(stages), "closed_form"), rows)
-    heads = [Column(text("column.stage", number=stage + 1)) for stage in stages]
+    heads = [Column(text("cell.stage", number=stage + 1)) for stage in stages]
     return found._replace(columns=(found.columns[0], *heads, found.columns[-1]), file="tables/decay_over_seeds.csv")
 
 

@@ -19,7 +19,7 @@ CLI: Mapping[str, str] = {
     ),
     "cli.column.family": "family",
     "cli.column.depth": "depth",
-    "cli.column.seeds": "seeds",
+    "cli.column.seeds": "n",
     "cli.column.train_error": "training error",
     "cli.column.test_error": "test error",
     "cli.column.ratio": "ratio, step 0",

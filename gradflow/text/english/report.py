@@ -172,7 +172,7 @@ COLUMNS: Mapping[str, str] = {
     "column.depth": "Depth",
     "column.pairs": "Pairs",
     "column.difference": "Plain minus residual, points",
-    "column.stage": "Stage {number}",
+    "cell.stage": "Stage {number}",
     "column.factor": "Factor a layer, measured",
     "column.closed_form": "Closed form",
     "column.layer": "Layer",

@@ -1,0 +1,163 @@
+"""Findings on networks whose numbers are laid out by hand, so that what must be found is known beforehand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from gradflow import Recording
+from gradflow.diagnosis import diagnose
+
+N_LAYERS = 20
+
+
+def recording(
+    *, family="plain", depth=N_LAYERS, seed=0, factor=1.0, train_error=0.0, growth=1.0, loss=None, grad_norm=None
+):
+    """Return a net whose activation gradient changes by `factor` a layer toward the input, at steps 0 and 100."""
+    depths = np.arange(1, N_LAYERS + 1)
+    rows = []
+    for step, scale in ((0, 1.0), (100, growth)):
+        norms = factor ** (N_LAYERS - depths).astype(float)
+        rows.append(
+            pd.DataFrame(
+                {
+                    "step": step,
+                    "layer": [f"conv{one}" for one in depths],
+                    "order": depths - 1,
+                    "layer_depth": depths,
+                    "stage": 0,
+                    "kind": ["BatchNorm2d" if one == N_LAYERS else "Conv2d" for one in depths],
+                    "weighted": True,
+                    "n_params": 10,
+                    "out_grad_norm": norms,
+                    "grad_norm": norms if grad_norm is None else grad_norm,
+                    "weight_norm": 2.0 * scale,
+                }
+            )
+        )
+    steps = pd.DataFrame(
+        {"step": [0, 100], "loss": loss or [2.3, 1.0], "lr": 0.1, "train_error": [np.nan, train_error]}
+    )
+    names = {"family": family, "depth": depth} if family else {}
+    run = f"{family or 'mine'}-{depth}-seed{seed}"
+    return Recording(layers=pd.concat(rows), steps=steps, meta={"run": run, "seed": seed, **names})
+
+
+def keys(findings):
+    return {(finding.key, finding.subject.label) for finding in findings}
+
+
+def of(findings, key):
+    (found,) = [finding for finding in findings if finding.key == key]
+    return found
+
+
+def test_degraded_is_paired_over_seeds():
+    shallow, deep = [0.01, 0.03, 0.02], [0.40, 0.46, 0.43]
+    runs = [recording(depth=20, seed=seed, train_error=error) for seed, error in enumerate(shallow)]
+    runs += [recording(depth=56, seed=seed, train_error=error) for seed, error in enumerate(deep)]
+    found = of(diagnose(runs), "degraded")
+    differences = np.subtract(deep, shallow)
+    interval = stats.t.interval(0.95, 2, differences.mean(), stats.sem(differences))
+    assert found.severity == "problem"
+    assert found.subject.label == "plain-56"
+    assert found.values["difference"][:3] == pytest.approx((differences.mean(), *interval))
+    assert found.values["difference"].n == 3
+
+
+def test_an_interval_that_holds_zero_is_no_degradation():
+    runs = [recording(depth=20, seed=seed, train_error=error) for seed, error in enumerate([0.0, 0.5, 0.1])]
+    runs += [recording(depth=56, seed=seed, train_error=error) for seed, error in enumerate([0.9, 0.0, 0.2])]
+    found = diagnose(runs)
+    assert ("degraded", "plain-56") not in keys(found)
+    assert of(found, "degradation_unclear").severity == "notice"
+
+
+def test_one_seed_is_a_notice_that_says_so():
+    found = of(diagnose([recording(depth=20), recording(depth=56, train_error=0.4)]), "degraded")
+    assert found.severity == "notice"
+    assert "+40.0 points (1 seed, no interval)" in str(found)
+
+
+def test_plain_is_compared_with_the_residual_net_of_its_depth():
+    runs = [recording(seed=seed, train_error=0.5 + 0.01 * seed) for seed in range(3)]
+    runs += [recording(family="residual", seed=seed, train_error=0.0) for seed in range(3)]
+    found = of(diagnose(runs), "skip_helps")
+    assert found.values["difference"].mean == pytest.approx(0.51)
+    assert found.values["residual"] == "residual-20"
+
+
+@pytest.mark.parametrize(("factor", "key", "other"), [(0.7, "vanishing", "exploding"), (1.4, "exploding", "vanishing")])
+def test_the_gradient_s_slope_is_found_with_its_decades(factor, key, other):
+    runs = [recording(seed=seed, factor=factor * (1 + 0.001 * seed)) for seed in range(3)]
+    found = [finding for finding in diagnose(runs) if finding.key == key]
+    assert {finding.values["when"] for finding in found} == {"start", "end"}
+    assert all(finding.severity == "problem" for finding in found)
+    assert found[0].values["decades"].mean == pytest.approx((N_LAYERS - 1) * np.log10(factor * 1.001), rel=1e-3)
+    assert found[0].values["factor"].mean == pytest.approx(factor * 1.001, rel=1e-5)
+    assert other not in {finding.key for finding in diagnose(runs)}
+
+
+def test_findings_are_not_inferred_from_one_another():
+    exploding = {finding.key for finding in diagnose([recording(factor=1.4, train_error=0.0)])}
+    assert exploding & {"exploding", "degraded", "stalled", "vanishing"} == {"exploding"}
+    degraded = diagnose([recording(depth=20), recording(depth=56, train_error=0.9)])
+    assert {finding.key for finding in degraded} & {"exploding", "vanishing", "stalled"} == set()
+    assert of(degraded, "shattering_not_measured").severity == "unmeasured"
+
+
+def test_a_ratio_below_two_decades_is_healthy_and_says_its_numbers():
+    found = diagnose([recording(factor=1.2, seed=seed) for seed in range(2)])
+    assert {finding.key for finding in found} == {"healthy_trained", "shattering_not_measured"}
+    assert "+1.5 decades" in str(of(found, "healthy_trained"))
+
+
+@pytest.mark.parametrize(("growth", "is_stalled"), [(9.0, False), (50.0, True)])
+def test_weight_growth_under_batch_norm_stalls_the_first_layer(growth, is_stalled):
+    found = diagnose([recording(growth=growth)])
+    assert ("stalled" in {finding.key for finding in found}) == is_stalled
+    if is_stalled:
+        assert of(found, "stalled").values["slowdown"] == pytest.approx(2500.0)
+
+
+def test_divergence_names_its_step_and_the_layer_that_backward_reached_first():
+    broken = recording(loss=[2.3, np.inf])
+    layers = broken.layers.copy()
+    last = layers.step == 100
+    layers.loc[last & (layers.layer_depth <= 7), "n_nonfinite"] = 3
+    layers.loc[last & (layers.layer_depth > 7), "n_nonfinite"] = 0
+    layers.loc[layers.step == 0, "n_nonfinite"] = 0
+    found = diagnose(Recording(layers=layers, steps=broken.steps, meta=broken.meta))
+    assert of(found, "diverged").values["step"] == 100
+    assert of(found, "nonfinite_gradient").values["layer"] == "conv7"
+
+
+def test_a_loss_that_was_never_passed_in_is_no_divergence():
+    silent = recording(loss=[np.nan, np.nan])
+    assert "diverged" not in {finding.key for finding in diagnose(silent)}
+
+
+def test_exactly_zero_gradients_and_missing_ones_are_named():
+    gradients = np.ones(N_LAYERS)
+    gradients[4] = 0.0
+    net = recording(grad_norm=gradients)
+    layers = net.layers.assign(status=np.where(net.layers.layer == "conv9", "not in the graph", "measured"))
+    found = diagnose(Recording(layers=layers, steps=net.steps, meta=net.meta))
+    assert of(found, "zero_gradient").values["example"] == "conv5"
+    assert of(found, "no_gradient").values["example"] == "conv9"
+
+
+def test_a_users_run_needs_no_family_depth_or_seed():
+    own = Recording(layers=recording(factor=0.5).layers, meta={"run": "mine"})
+    assert ("vanishing", "mine") in keys(diagnose(own))
+
+
+def test_residual_nets_are_not_told_to_add_residual_connections():
+    (found, *_) = [one for one in diagnose(recording(family="residual", factor=1.5)) if one.key == "exploding"]
+    assert "remedy.skip" not in found.remedies
+
+
+def test_nothing_recorded_gives_no_error():
+    assert {finding.key for finding in diagnose(Recording(meta={"run": "empty"}))} == {"shattering_not_measured"}
+    assert diagnose([]) == []

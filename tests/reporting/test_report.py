@@ -1,0 +1,202 @@
+"""The page: complete, self-contained, readable without torch, and safe with names it did not choose."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from gradflow import Recording, save
+from gradflow.reporting import report
+
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+NETS = (("plain", 20, 0.0), ("plain", 56, 0.5), ("residual", 20, 0.0), ("residual", 56, 0.01))
+VOID = {"meta", "img", "source", "br", "hr", "link", "input"}
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags with their attributes, the text, and whether every element is closed."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.open, self.words = [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def net(family, depth, seed, *, train_error=0.0, layer="conv", **meta):
+    depths = np.arange(1, 9)
+    rows = [
+        pd.DataFrame(
+            {
+                "step": step,
+                "layer": [f"{layer}{one}" for one in depths],
+                "order": depths,
+                "layer_depth": depths,
+                "stage": depths // 5,
+                "kind": "Conv2d",
+                "weighted": True,
+                "n_params": 10,
+                "grad_norm": 1.1**depths * (1 + seed),
+                "out_grad_norm": 1.2 ** (8.0 - depths) * (1 + seed),
+                "weight_norm": 1.0 + step,
+            }
+        )
+        for step in (0, 10)
+    ]
+    steps = pd.DataFrame(
+        {"step": [0, 5, 10], "loss": [2.0, 1.0, 0.5], "batch_error": [0.9, 0.5, 0.2], "lr": 0.1}
+    ).assign(train_error=[np.nan, np.nan, train_error], test_error=[np.nan, np.nan, 0.3])
+    known = {"family": family, "depth": depth, "seed": seed, "experiment": "compare", "steps": 10, "batch_size": 64}
+    times = {"recorder_seconds": 1.0, "recorded_seconds": 50.0, "wall_seconds": 60.0, "data": "digits", "n_train": 1437}
+    run = f"{family}-{depth}-seed{seed}"
+    return Recording(layers=pd.concat(rows), steps=steps, meta={"run": run, **known, **times, **meta})
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return [
+        net(family, depth, seed, train_error=error + 0.01 * seed)
+        for family, depth, error in (
+            ("plain", 20, 0.0),
+            ("plain", 56, 0.5),
+            ("residual", 20, 0.0),
+            ("residual", 56, 0.01),
+        )
+        for seed in (0, 1)
+    ]
+
+
+@pytest.fixture(scope="module")
+def folder(runs, tmp_path_factory):
+    out = tmp_path_factory.mktemp("report")
+    assert report(runs, out, command="gradflow compare --depths 20,56") == out / "report.html"
+    return out
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def test_the_page_asks_for_nothing_outside(folder, page):
+    html = (folder / "report.html").read_text(encoding="utf-8")
+    assert not page.all("script")
+    assert not page.all("link")
+    assert not page.open
+    sources = [attributes["src"] for attributes in page.all("img")]
+    sources += [attributes["srcset"] for attributes in page.all("source")]
+    assert sources
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert "@import" not in html
+    assert not re.search(r"url\(|https?://", re.sub(r"base64,[A-Za-z0-9+/=]+", "", html))
+
+
+def test_links_lead_somewhere(folder, page):
+    anchors = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+    for attributes in page.all("a"):
+        target = attributes["href"]
+        assert target[1:] in anchors if target.startswith("#") else (folder / target).is_file(), target
+
+
+def test_every_picture_has_both_widths_and_says_what_it_shows(page):
+    pictures, images = page.all("picture"), page.all("img")
+    assert len(pictures) == len(images) == len(page.all("source")) >= 5
+    assert all(len(image["alt"]) > 40 for image in images)
+    assert all(source["media"] == "(max-width: 600px)" for source in page.all("source"))
+
+
+def test_the_first_screen_holds_the_finding_with_its_numbers(page):
+    words = " ".join("".join(page.words).split())
+    head = words[: words.index("Contents") if "Contents" in words else 3000]
+    assert "At 56 layers the plain network misclassifies 50.5 % of its training set" in head
+    assert "the residual one 1.5 %: +49.0 points (the same in all 2 seeds)" in words
+    assert "2 seeds: 8 runs" in words
+
+
+def test_what_was_run_and_what_recording_cost_is_said(page):
+    words = " ".join("".join(page.words).split())
+    assert "gradflow compare --depths 20,56" in words
+    assert "Recording took 8.0 s of 6.7 min of training: 2.0 %." in words
+    assert "It is a fixed-budget effect: every network got the same 10 steps." in words
+
+
+def test_files_for_print_and_programs_lie_beside_the_page(folder, runs):
+    for image in (folder / "figures").iterdir():
+        with Image.open(image) as opened:
+            assert opened.size[0] == 2100
+            assert opened.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+    table = pd.read_parquet(folder / "tables" / "degradation.parquet")
+    assert sorted(table.train_error) == sorted(run.steps.train_error.iloc[-1] for run in runs)
+    assert len(pd.read_csv(folder / "tables" / "degradation.csv")) == len(runs)
+    findings = pd.read_csv(folder / "tables" / "findings.csv")
+    assert {"degraded", "skip_helps"} <= set(findings.key)
+
+
+def test_hostile_names_show_as_text(tmp_path):
+    hostile = net("plain", 20, 0, layer=HOSTILE, run=HOSTILE, model=HOSTILE, data=HOSTILE)
+    layers = hostile.layers.assign(status=HOSTILE, out_grad_norm=np.nan, kind=HOSTILE)
+    meta = {key: value for key, value in hostile.meta.items() if key not in ("family", "depth")}
+    own = Recording(layers=layers, steps=hostile.steps, meta=meta)
+    html = report(own, tmp_path, title=HOSTILE, command=HOSTILE).read_text(encoding="utf-8")
+    found = Page(html)
+    assert HOSTILE in "".join(found.words)
+    assert not found.all("script")
+    assert all(image["src"].startswith("data:") for image in found.all("img"))
+    assert not any(name.startswith("on") for _, attributes in found.tags for name in attributes)
+
+
+def test_one_seed_has_no_interval(tmp_path):
+    words = Page(report([net("plain", 20, 0), net("plain", 56, 0)], tmp_path).read_text(encoding="utf-8")).words
+    assert "1 seed each, no interval" in "".join(words)
+
+
+def test_sections_that_do_not_apply_are_absent(tmp_path):
+    bare = Recording(steps=pd.DataFrame({"step": [0, 1], "loss": [2.0, 1.0]}), meta={"run": "mine"})
+    found = Page(report(bare, tmp_path).read_text(encoding="utf-8"))
+    shown = {attributes["id"] for attributes in found.all("section")}
+    assert shown == {"training", "findings", "method"}
+
+
+def test_no_recording_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="at least one"):
+        report([], tmp_path)
+
+
+def test_a_report_needs_no_torch(tmp_path):
+    save(net("plain", 20, 0), tmp_path / "run")
+    code = (
+        "import sys; sys.modules['torch'] = None; import gradflow; "
+        f"print(gradflow.report(gradflow.load({str(tmp_path / 'run')!r}), {str(tmp_path / 'out')!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_embedded_copies_are_the_figures(folder, page):
+    import base64
+
+    first = page.all("img")[0]
+    embedded = Image.open(BytesIO(base64.b64decode(first["src"].split(",")[1])))
+    assert embedded.size[0] == 1050
+    ratio = embedded.size[0] / embedded.size[1]
+    assert ratio == pytest.approx(int(first["width"]) / int(first["height"]), rel=0.02)
