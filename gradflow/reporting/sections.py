@@ -75,7 +75,7 @@ def _degradation(contents: Contents) -> Section | None:
 
 def _training(contents: Contents) -> Section | None:
     curves = contents.training
-    if not contents.runs or curves[["loss", "batch_error", "train_error"]].isna().all(axis=None):
+    if not contents.runs or curves[["batch_error", "train_error"]].isna().all(axis=None):
         return None
     alt = text("training.alt", finding=contents.finding_for("training")).strip()
     picture = draw("training", partial(plots.training_curves, curves, contents.windows), contents.folder, alt=alt)

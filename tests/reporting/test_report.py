@@ -36,7 +36,8 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.words.append(data)
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
 
     def all(self, tag):
         return [attributes for name, attributes in self.tags if name == tag]
@@ -126,8 +127,7 @@ def test_every_picture_has_both_widths_and_says_what_it_shows(page):
 
 def test_the_first_screen_holds_the_finding_with_its_numbers(page):
     words = " ".join("".join(page.words).split())
-    head = words[: words.index("Contents") if "Contents" in words else 3000]
-    assert "At 56 layers the plain network misclassifies 50.5 % of its training set" in head
+    assert "At 56 layers the plain network misclassifies 50.5 % of its training set" in words[:400]
     assert "the residual one 1.5 %: +49.0 points (the same in all 2 seeds)" in words
     assert "2 seeds: 8 runs" in words
 
@@ -173,7 +173,7 @@ def test_sections_that_do_not_apply_are_absent(tmp_path):
     bare = Recording(steps=pd.DataFrame({"step": [0, 1], "loss": [2.0, 1.0]}), meta={"run": "mine"})
     found = Page(report(bare, tmp_path).read_text(encoding="utf-8"))
     shown = {attributes["id"] for attributes in found.all("section")}
-    assert shown == {"training", "findings", "method"}
+    assert shown == {"findings", "method"}
 
 
 def test_no_recording_is_an_error(tmp_path):
@@ -183,10 +183,16 @@ def test_no_recording_is_an_error(tmp_path):
 
 def test_a_report_needs_no_torch(tmp_path):
     save(net("plain", 20, 0), tmp_path / "run")
-    code = (
-        "import sys; sys.modules['torch'] = None; import gradflow; "
-        f"print(gradflow.report(gradflow.load({str(tmp_path / 'run')!r}), {str(tmp_path / 'out')!r}))"
-    )
+    code = f"""
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Block())
+import gradflow
+gradflow.report(gradflow.load({str(tmp_path / "run")!r}), {str(tmp_path / "out")!r})
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "report.html").is_file()
