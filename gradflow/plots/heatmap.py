@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from gradflow.plots import panels, style
 from gradflow.plots.profile import LABELS
@@ -65,8 +66,8 @@ def heatmap(
     ax.pcolormesh(*extent, np.ma.masked_invalid(positive), norm=norm, cmap=_colors(), rasterized=True)
     _overlay(ax, extent, values == 0, ZERO_COLOR)
     _overlay(ax, extent, np.isinf(values), NONFINITE_COLOR)
-    shown = np.unique(np.linspace(0, len(steps) - 1, min(4, len(steps))).round().astype(int))
-    ax.set_xticks(shown, [str(steps[index]) for index in shown])
+    shown = _round_steps(steps)
+    ax.set_xticks([steps.index(step) for step in shown], [str(step) for step in shown])
     ax.set_ylim(depths[-1] + 0.5, depths[0] - 0.5)
     ax.set_xlabel("recorded step")
     ax.set_ylabel("layer depth")
@@ -101,7 +102,7 @@ def heatmaps(frame: pd.DataFrame, *, measure: str = "grad_norm", width: float = 
         colors = mpl.cm.ScalarMappable(norm, _colors())
         bar = figure.colorbar(colors, ax=used, location="right", aspect=15 * rows, pad=0.02)
         bar.ax.tick_params(labelsize=style.TICK_SIZE)
-        subtitle = f"{LABELS.get(measure, measure)} (colour, log)"
+        subtitle = f"{LABELS.get(measure, measure)} (log)"
         handles = _special(runs, measure)
         panels.finish(
             figure, width, title="Which layers, and when?", subtitle=subtitle, handles=handles, note=_note(runs)
@@ -146,6 +147,12 @@ def _grid(frame: pd.DataFrame, measure: str) -> tuple[Grid, list[int], list[int]
     table = frame.assign(_value=np.where(broken, np.inf, values))
     grid = table.pivot_table(index="layer_depth", columns="step", values="_value", aggfunc="first", dropna=False)
     return grid.to_numpy(dtype=np.float64), grid.columns.astype(int).tolist(), grid.index.astype(int).tolist()
+
+
+def _round_steps(steps: list[int]) -> list[int]:
+    """Return recorded steps for the ticks: round numbers, or the ends where too few round ones were recorded."""
+    chosen = [int(value) for value in MaxNLocator(4).tick_values(steps[0], steps[-1]) if value in steps]
+    return chosen if len(chosen) > 1 else sorted({steps[0], steps[-1]})
 
 
 def _borders(depths: list[int]) -> Grid:

@@ -7,10 +7,12 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 
 from gradflow.plots.style import TICK_SIZE
 
 FRAME_HEIGHT = 0.95  # inches for a title of two lines, a label and a legend of two lines
+LABEL_HEIGHT = 0.55  # inches for tick labels and an x label of two lines
 WIDE = 4.5  # inches: from here on panels stand three in a row
 
 
@@ -54,11 +56,12 @@ def label_outer(axes: Sequence[Axes], xlabel: str, ylabel: str) -> None:
 
 def axes_legend(ax: Axes, handles: Sequence[Any], *, columns: int = 2) -> None:
     """Put the axes' legend under an x label of two lines, where it covers no data."""
-    height = ax.get_window_extent().height / ax.figure.dpi
+    below = ax.transAxes + ScaledTranslation(0, -LABEL_HEIGHT, ax.figure.dpi_scale_trans)
     ax.legend(
         handles=list(handles),
         loc="upper left",
-        bbox_to_anchor=(0, -0.52 / max(height, 0.5)),
+        bbox_to_anchor=(0, 0),
+        bbox_transform=below,
         ncols=columns,
         borderaxespad=0,
         handlelength=2.6,

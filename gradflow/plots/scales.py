@@ -43,15 +43,14 @@ def log_axis(ax: Axes, values: Iterable[float], *, zeros: bool = False, nonfinit
     """
     found = np.asarray(list(values), dtype=np.float64)
     found = found[np.isfinite(found) & (found > 0)]
-    low, high = (float(found.min()), float(found.max())) if len(found) else (0.1, 10.0)
-    margin = max((high / low) ** 0.05, 1.2, (NARROWEST * low / high) ** 0.5)
-    edges = LogScale(zero=low / margin**3, nonfinite=high * margin**3)
+    low, high = np.log10([found.min(), found.max()]) if len(found) else (-1.0, 1.0)
+    margin = max(0.05 * (high - low), np.log10(1.2), (np.log10(NARROWEST) - (high - low)) / 2)
+    edges = LogScale(zero=_power(low - 3 * margin), nonfinite=_power(high + 3 * margin))
     ax.set_yscale("log")
-    ax.set_ylim(
-        edges.zero / margin if zeros else low / margin,
-        edges.nonfinite * margin if nonfinite else high * margin,
-    )
-    if high / low > SHORT:
+    bottom = low - 3 * margin if zeros else low
+    top = high + 3 * margin if nonfinite else high
+    ax.set_ylim(_power(bottom - margin), _power(top + margin))
+    if high - low > np.log10(SHORT):
         ax.yaxis.set_major_locator(LogLocator(numticks=6))
         ax.yaxis.set_minor_locator(NullLocator())
     else:
@@ -61,6 +60,11 @@ def log_axis(ax: Axes, values: Iterable[float], *, zeros: bool = False, nonfinit
     ax.grid(axis="y", color=GRID, linewidth=0.5)
     ax.set_axisbelow(True)
     return edges
+
+
+def _power(exponent: float) -> float:
+    """Return 10 to the exponent, held within what a float can hold."""
+    return float(10 ** np.clip(exponent, -307, 308))
 
 
 def edge_handles(*, zeros: bool, nonfinite: bool) -> list[Line2D]:

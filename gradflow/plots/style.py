@@ -36,7 +36,7 @@ _RC: dict[Any, Any] = {
     "font.size": _FONT_SIZE,
     "axes.titlesize": _FONT_SIZE,
     "axes.labelsize": _FONT_SIZE,
-    "figure.titlesize": _FONT_SIZE + 1,
+    "figure.titlesize": _FONT_SIZE + 0.5,
     "xtick.labelsize": TICK_SIZE,
     "ytick.labelsize": TICK_SIZE,
     "legend.fontsize": TICK_SIZE,

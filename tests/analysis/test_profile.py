@@ -118,3 +118,9 @@ def test_first_to_last_takes_the_ends_by_depth_and_keeps_missing_values():
 
 def test_a_recording_without_layers_gives_no_rows():
     assert len(profile(Recording(meta={"run": "mine"}))) == 0
+
+
+def test_layers_without_weights_are_no_part_of_the_main_path():
+    layers = rows(0, ["conv", "pool", "fc"]).assign(weighted=[True, False, True])
+    assert list(profile(made(layers)).layer) == ["conv", "fc"]
+    assert list(profile(made(layers), layers="all").layer) == ["conv", "pool", "fc"]

@@ -1,0 +1,75 @@
+import math
+
+import numpy as np
+import pytest
+
+from gradflow import analysis, plots
+from gradflow.recording import Recording
+
+
+def frame_of(runs, measure="grad_norm"):
+    return analysis.profile_over_seeds(analysis.profile(runs), measure)
+
+
+def test_lines_are_geometric_means_against_layer_depth(runs, ax):
+    frame = frame_of(runs)
+    plots.profile(frame[frame.step == 10], ax)
+    line = ax.lines[0]
+    depths = np.arange(1, 5)
+    np.testing.assert_array_equal(line.get_xdata(), depths)
+    np.testing.assert_allclose(line.get_ydata(), 11 * depths**2 * math.sqrt(1 * 10))
+    assert len(ax.lines) == 4
+    assert len(ax.collections) == 4
+
+
+def test_colour_is_depth_and_line_style_is_family(runs, ax):
+    frame = frame_of(runs)
+    plots.profile(frame[frame.step == 0], ax)
+    plain4, residual4, plain6, _ = ax.lines
+    assert plain4.get_color() == residual4.get_color() != plain6.get_color()
+    assert residual4.get_linestyle() == "-" != plain4.get_linestyle()
+
+
+def test_zeros_and_nan_gradients_are_drawn_on_the_edges_and_named(make, ax):
+    run = make("plain", 4, 0)
+    layers = run.layers.copy()
+    layers.loc[layers.layer == "layer1", "grad_norm"] = 0.0
+    layers.loc[layers.layer == "layer2", ["grad_norm", "n_nonfinite"]] = [math.nan, 1]
+    frame = frame_of([Recording(layers=layers, meta=run.meta)])
+    figure = plots.profiles(frame)
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert {"zero, at the foot", "NaN or inf, on top"} <= set(labels)
+    edges = {line.get_marker(): line for line in figure.axes[0].lines if line.get_linestyle() == "None"}
+    assert list(edges["v"].get_xdata()) == [1]
+    assert list(edges["x"].get_xdata()) == [2]
+    low, high = figure.axes[0].get_ylim()
+    assert low < edges["v"].get_ydata()[0] < 9
+    assert 16 * 21 < edges["x"].get_ydata()[0] < high
+
+
+def test_one_panel_a_step_on_shared_axes(runs):
+    figure = plots.profiles(frame_of(runs))
+    assert [ax.get_title(loc="left") for ax in figure.axes] == [
+        "before training",
+        "after 1 update",
+        "after 10 updates",
+        "after 20 updates",
+    ]
+    assert len({ax.get_ylim() for ax in figure.axes}) == 1
+
+
+def test_bands_are_left_out_where_they_would_hide_each_other(many):
+    figure = plots.profiles(frame_of(many))
+    assert not figure.axes[0].collections
+    assert "intervals not drawn" in figure.legends[0].get_title().get_text()
+
+
+def test_several_steps_in_one_panel_are_refused(runs, ax):
+    with pytest.raises(ValueError, match="must hold one step; got 0, 1, 10, 20"):
+        plots.profile(frame_of(runs), ax)
+
+
+@pytest.mark.parametrize(("which", "width"), [("many", plots.SINGLE), ("runs", plots.DOUBLE), ("own", plots.SINGLE)])
+def test_no_text_overlaps_or_leaves_the_figure(which, width, request, overlaps):
+    figure = plots.profiles(frame_of(request.getfixturevalue(which)), width=width)
+    assert overlaps(figure) == ([], [])

@@ -1,0 +1,93 @@
+import matplotlib as mpl
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from gradflow.plots import style
+
+
+def luminance(color):
+    """WCAG 2 relative luminance."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("count", range(1, 13))
+def test_deeper_is_darker_and_every_depth_stands_out_on_white(count):
+    depths = [8 + 6 * index for index in range(count)]
+    lights = [luminance(style.depth_color(depth, depths)) for depth in depths]
+    assert all(1.05 / (light + 0.05) >= 3 for light in lights)
+    assert lights == sorted(lights, reverse=True)
+    assert len(set(lights)) == count
+
+
+def test_families_have_styles_of_their_own():
+    families = ["plain", "residual", "dense", "highway", "mlp", "vit"]
+    found = [style.family_style(family, families) for family in families]
+    assert len({str(line.linestyle) for line in found}) == 6
+    assert len({line.marker for line in found}) == 6
+    assert style.family_style("residual", families).linestyle == "-"
+
+
+def test_looks_share_colour_by_depth_and_line_by_family():
+    frame = pd.DataFrame({"family": ["plain", "residual", "plain"], "depth": pd.array([20, 20, 56], dtype="Int64")})
+    found = style.looks(frame)
+    assert found["plain", 20].color == found["residual", 20].color != found["plain", 56].color
+    assert found["plain", 20].linestyle == found["plain", 56].linestyle != found["residual", 20].linestyle
+
+
+def test_runs_without_depth_differ_by_colour_and_line():
+    frame = pd.DataFrame({"family": ["a", "b"], "depth": pd.array([None, None], dtype="Int64")})
+    first, second = style.looks(frame).values()
+    assert first.color != second.color
+    assert first.linestyle != second.linestyle
+
+
+def test_legend_has_one_entry_a_depth_and_one_a_family():
+    frame = pd.DataFrame([(f, d) for f in ("plain", "residual") for d in range(12)], columns=["family", "depth"])
+    assert len(style.legend_handles(frame)) == 14
+
+
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [
+        ([1, 1], "1 seed, no interval"),
+        ([3, 3], "95 % interval, n = 3 seeds"),
+        ([0, 2, 5], "95 % interval, n = 2 to 5 seeds"),
+    ],
+)
+def test_the_number_of_seeds_is_said(n, text):
+    assert style.seeds_text(n) == text
+
+
+def test_intervals_that_are_not_drawn_are_said():
+    frame = pd.DataFrame([("plain", d, 3) for d in range(9)], columns=["family", "depth", "n"])
+    assert style.bands_text(frame) == "n = 3 seeds, intervals not drawn"
+    assert style.bands_text(frame[:8]) == "95 % interval, n = 3 seeds"
+
+
+def test_context_leaves_the_settings_as_they_were():
+    before = dict(mpl.rcParams)
+    with style.context():
+        assert mpl.rcParams["font.size"] == 8
+    assert dict(mpl.rcParams) == before
+
+
+def test_the_same_figure_gives_the_same_file(tmp_path):
+    paths = [style.save(Figure(figsize=(1, 1)), tmp_path / name) for name in ("a.png", "b.png")]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert b"Software" not in paths[0].read_bytes()
+
+
+def test_names_are_cut_and_no_mathematics():
+    assert style.shorten("a" * 100).count("a") < 30
+    assert style.shorten("$x$") == r"\$x\$"
+    assert not style.shorten("_hidden").startswith("_")
+
+
+def test_a_missing_column_and_an_empty_frame_are_named():
+    with pytest.raises(ValueError, match="lacks the column 'n'; pass what source returns"):
+        style.require(pd.DataFrame({"mean": [1.0]}), ("mean", "n"), "source")
+    with pytest.raises(ValueError, match="no rows"):
+        style.require(pd.DataFrame({"mean": []}), ("mean",), "source")
