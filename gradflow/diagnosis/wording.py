@@ -25,10 +25,7 @@ _FORMS: Mapping[str, Callable[[float], str]] = {
     "growth": times,
 }
 _NOUNS = frozenset({"seeds", "runs", "layers", "steps"})  # integers of these names read as "3 seeds"
-_TEXT_VALUES: Mapping[str, str] = {
-    "measure": "measure",
-    "when": "when",
-}  # strings that are keys of the catalogue
+_TEXT_VALUES: Mapping[str, str] = {"measure": "measure.", "when": "when."}  # strings that are keys of the catalogue
 
 
 def sentence(key: str, label: str, values: Mapping[str, Value], lang: str = DEFAULT_LANGUAGE) -> str:
@@ -63,7 +60,7 @@ def _written(name: str, value: Value, lang: str) -> str:
     if isinstance(value, Interval):
         return with_interval(value, form, lang)
     if isinstance(value, str):
-        return text(f"{_TEXT_VALUES[name]}.{value}", lang) if name in _TEXT_VALUES else value
+        return text(f"{_TEXT_VALUES[name]}{value}", lang) if name in _TEXT_VALUES else value
     if name in _NOUNS:
         return count(int(value), name, lang)
     return form(value) if isinstance(value, float) else str(value)

@@ -80,9 +80,16 @@ def _render(contents: Contents, title: str | None) -> str:
 
 @cache
 def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, finalize=_unbroken, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.globals["text"] = text
     return environment.from_string(_read(TEMPLATE))
+
+
+def _unbroken(value: object) -> object:
+    """Return text whose percent signs stay on the line of their number."""
+    return value.replace(" %", "\u00a0%") if isinstance(value, str) else value
 
 
 def _read(name: str) -> str:

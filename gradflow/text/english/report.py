@@ -44,9 +44,6 @@ SECTIONS: Mapping[str, str] = {
         "middling depths shrinks."
     ),
     "degradation.alt": "Training error after training against depth, a line for each family. {finding}",
-    "paired.alt": (
-        "Training error of the plain network minus that of the residual one at each depth, paired by seed. {finding}"
-    ),
     "training.title": "Training curves",
     "training.lead": (
         "The minibatch error, averaged over windows of {window} steps, and the error on the whole training set "
@@ -129,8 +126,6 @@ TABLES: Mapping[str, str] = {
     "table.toy": "A factor of {factor} a layer: what is left of the gradient. Arithmetic, not a measurement",
     "table.vanishing": "Measured beside the closed form, one row a setting",
     "table.coverage": "Layers without a measured output gradient",
-    "table.runs": "Runs",
-    "table.method": "What was run",
 }
 
 DEFINITIONS: Mapping[str, str] = {
