@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -188,15 +189,26 @@ def _validated(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with the table's columns first, in order and typed; extra columns follow untouched."""
     if not isinstance(frame, pd.DataFrame):
         raise RecordingError(f"{table} must be a pandas DataFrame; got {type(frame).__name__}.")
-    if len(frame):
-        missing = [name for name in REQUIRED[table] if name not in frame.columns]
-        if missing:
-            raise RecordingError(
-                f"{table} lacks the column {missing[0]!r}; it has {', '.join(map(str, frame.columns))}."
-            )
-    known = {name: _typed(table, name, column, frame) for name, column in TABLES[table].items()}
+    if not len(frame.columns):
+        return _no_rows(table).copy()
+    columns = TABLES[table]
+    if list(frame.columns[: len(columns)]) == list(columns) and _is_typed(frame, columns):
+        return frame.reset_index(drop=True)
+    missing = [name for name in REQUIRED[table] if name not in frame.columns]
+    if len(frame) and missing:
+        raise RecordingError(f"{table} lacks the column {missing[0]!r}; it has {', '.join(map(str, frame.columns))}.")
+    known = {name: _typed(table, name, column, frame) for name, column in columns.items()}
     extra = {str(name): frame[name] for name in frame.columns if name not in known}
     return pd.DataFrame({**known, **extra}, index=frame.index).reset_index(drop=True)
+
+
+@cache
+def _no_rows(table: str) -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series([], dtype=column.dtype) for name, column in TABLES[table].items()})
+
+
+def _is_typed(frame: pd.DataFrame, columns: Mapping[str, Column]) -> bool:
+    return all(frame.dtypes.iloc[place] == column.dtype for place, column in enumerate(columns.values()))
 
 
 def _typed(table: str, name: str, column: Column, frame: pd.DataFrame) -> pd.Series[Any]:
@@ -205,6 +217,7 @@ def _typed(table: str, name: str, column: Column, frame: pd.DataFrame) -> pd.Ser
         missing = _MISSING_BY_NAME.get(name, _MISSING[column.dtype])
         return pd.Series([missing] * len(frame), index=frame.index, name=name, dtype=column.dtype)
     try:
-        return frame[name].astype(column.dtype)
+        typed: pd.Series[Any] = frame[name].astype(column.dtype)  # type: ignore[call-overload]  # dtype from the table
     except (TypeError, ValueError) as error:
         raise RecordingError(f"{table}.{name} must hold {column.dtype} values; {error}.") from error
+    return typed

@@ -19,31 +19,17 @@ BAD_INPUT, RUNS_FAILED, INTERRUPTED = 2, 3, 130
 REPORTS = Path("reports")
 
 
-class Numbers(click.ParamType):
-    """Integers separated by commas."""
-
-    name = "n,n,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """Return the integers, or fail with the part that is none."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(int(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r} is no list of whole numbers such as 20,56,110.", param, ctx)
+def _words(context: click.Context, option: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Return the words of a comma-separated option."""
+    return None if value is None else tuple(part.strip() for part in value.split(",") if part.strip())
 
 
-class Names(click.ParamType):
-    """Words separated by commas."""
-
-    name = "name,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """Return the words."""
-        if isinstance(value, tuple):
-            return value
-        return tuple(part.strip() for part in value.split(",") if part.strip())
+def _whole_numbers(context: click.Context, option: click.Parameter, value: str) -> tuple[int, ...]:
+    """Return the integers of a comma-separated option, or fail with what was given."""
+    try:
+        return tuple(int(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no list of whole numbers such as 20,56,110.") from None
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -53,8 +39,8 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--depths", type=Numbers(), required=True, help="Weighted layers, each 6n + 2: 20,56,110.")
-@click.option("--families", type=Names(), default="plain,residual", show_default=True)
+@click.option("--depths", callback=_whole_numbers, required=True, help="Weighted layers, each 6n + 2: 20,56,110.")
+@click.option("--families", callback=_words, default="plain,residual", show_default=True)
 @click.option("--shortcut", default="A", show_default=True, help="A: zero-padded identity, B: projection.")
 @click.option("--seeds", type=int, default=3, show_default=True, help="Networks of each kind.")
 @click.option("--steps", type=int, default=300, show_default=True, help="Optimizer updates.")
@@ -63,7 +49,9 @@ def cli() -> None:
 @click.option("--schedule", default="cosine", show_default=True, help="cosine or step.")
 @click.option("--warmup", type=int, default=0, show_default=True, help="First steps with a rising learning rate.")
 @click.option("--batch-size", type=int, default=64, show_default=True)
-@click.option("--widths", type=Numbers(), default="16,32,64", show_default=True, help="Channels of the stages.")
+@click.option(
+    "--widths", callback=_whole_numbers, default="16,32,64", show_default=True, help="Channels of the stages."
+)
 @click.option("--record-every", type=int, default=10, show_default=True, help="Steps between recorded gradients.")
 @click.option("--eval-every", type=int, default=150, show_default=True, help="Steps between errors on whole sets.")
 @click.option("--workers", type=int, help="Processes of one thread each.  [default: one per core]")
@@ -108,7 +96,7 @@ def compare(depths: tuple[int, ...], out: Path | None, name: str | None, demo: b
 @click.option("--depth", type=int, default=20, show_default=True, help="Weighted layers.")
 @click.option("--width", type=int, default=256, show_default=True, help="Units of a hidden layer.")
 @click.option("--seeds", type=int, default=10, show_default=True, help="Networks of each setting.")
-@click.option("--settings", type=Names(), help="Which settings.  [default: all]")
+@click.option("--settings", callback=_words, help="Which settings.  [default: all]")
 @click.option("--data", default="digits", show_default=True, help="digits, mnist5k, cifar10 or cifar10:FOLDER.")
 @click.option("--batch-size", type=int, default=128, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: reports/vanishing]")
@@ -142,8 +130,11 @@ def report(runs: tuple[Path, ...], out: Path | None, title: str | None) -> None:
 
 def _demo(folder: Path, **settings: Any) -> list[Recording]:
     """Measure the vanishing-gradient demo and keep its recordings in the folder."""
+    import torch
+
     from gradflow import experiments
 
+    torch.set_num_threads(1)  # the networks are small: a second thread costs more than it brings
     recordings = experiments.vanishing(**settings)
     experiments.keep_all(recordings, folder, group="vanishing", command=_command())
     return recordings

@@ -33,17 +33,17 @@ def summary_table(recordings: Sequence[Recording]) -> Table:
     """Return what a comparison found: a row per family and depth."""
     frame = analysis.summary(recordings)
     table = _table("cli.summary.title", ("family", "depth", "seeds", "train_error", "test_error", "ratio", "seconds"))
-    for row in frame.itertuples():
-        ratio = form.number(row.grad_ratio)
-        diverged = f" ({text('cli.summary.diverged', n=row.n_diverged)})" if row.n_diverged else ""
+    for row in frame.to_dict("records"):
+        ratio = form.number(row["grad_ratio"])
+        diverged = f" ({text('cli.summary.diverged', n=row['n_diverged'])})" if row["n_diverged"] else ""
         table.add_row(
-            f"{row.family}{diverged}",
-            str(row.depth),
-            str(row.n),
-            _percent_interval(row.train_error, row.train_error_high),
-            _percent_interval(row.test_error, row.test_error_high),
+            f"{row['family']}{diverged}",
+            str(row["depth"]),
+            str(row["n"]),
+            _percent_interval(row["train_error"], row["train_error_high"]),
+            _percent_interval(row["test_error"], row["test_error_high"]),
             ratio,
-            form.number(row.seconds),
+            form.number(row["seconds"]),
         )
     table.caption = text("cli.summary.caption")
     return table
@@ -60,18 +60,17 @@ def toy_table(shares: Sequence[float]) -> Table:
 def vanishing_table(recordings: Iterable[Recording]) -> Table:
     """Return what real networks measure: a row per setting."""
     frame = analysis.vanishing_table(recordings)
-    columns = ("setting", "seeds", "factor", "predicted", "difference", "decades", "weight_decades", "verdict")
+    columns = ("setting", "seeds", "factor", "predicted", "decades", "weight_decades", "verdict")
     table = _table("cli.vanishing.title", columns)
-    for row in frame.itertuples():
+    for row in frame.to_dict("records"):
         table.add_row(
-            row.label,
-            str(row.n),
-            f"{form.factor(row.factor)} [{form.factor(row.low)}, {form.factor(row.high)}]",
-            form.factor(row.predicted),
-            form.percent(row.difference),
-            f"{row.decades:+.1f}",
-            f"{row.weight_decades:+.1f}",
-            row.verdict,
+            row["label"],
+            str(row["n"]),
+            _factor_interval(row["factor"], row["low"], row["high"]),
+            form.factor(row["predicted"]),
+            f"{row['decades']:.1f}",
+            f"{row['weight_decades']:.1f}",
+            row["verdict"],
         )
     table.caption = text("cli.vanishing.caption")
     return table
@@ -82,7 +81,7 @@ def _table(title: str, columns: Iterable[str]) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(title=text(title), box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
+    table = Table(title=text(title), box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left", pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(text(f"cli.column.{column}"), justify="right" if number else "left")
     return table
@@ -92,3 +91,9 @@ def _percent_interval(mean: float, high: float) -> str:
     """Return percent, with half the interval's width if there is an interval."""
     half = "" if math.isnan(high) else f" ± {100 * (high - mean):.1f}"
     return f"{100 * mean:.1f}{half}"
+
+
+def _factor_interval(factor: float, low: float, high: float) -> str:
+    """Return a factor, with half the interval's width if there is an interval."""
+    half = "" if math.isnan(high) else f" ± {(high - low) / 2:.3f}"
+    return f"{form.factor(factor)}{half}"

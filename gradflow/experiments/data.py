@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,8 +64,8 @@ class Dataset:
 
     def to(self, device: torch.device) -> Dataset:
         """Return the same data on a device."""
-        tensors = (self.train_images, self.train_labels, self.test_images, self.test_labels)
-        return Dataset(self.name, *[t.to(device) for t in tensors], self.num_classes, self.mean, self.std)
+        names = ("train_images", "train_labels", "test_images", "test_labels")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
 def check_data(spec: str) -> None:

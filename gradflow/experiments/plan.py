@@ -155,7 +155,7 @@ def plan(
     if not 0 <= warmup <= steps:
         raise PlanError(f"warmup must lie between 0 and the {steps} steps; got {warmup}.")
     check_data(data)
-    shared = {
+    shared: dict[str, Any] = {
         "data": data,
         "shortcut": shortcut,
         "widths": tuple(widths),

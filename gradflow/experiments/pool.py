@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import gradflow
 from gradflow import storage
 from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.plan import Run
@@ -28,8 +27,8 @@ EventKind = Literal["skipped", "set aside", "started", "step", "finished", "fail
 class Event:
     """Something that happened to one run of a sweep.
 
-    `step` updates are made of the run's, by process `pid`; `recording` comes with "finished" and "skipped" (done earlier); `detail`
-    says why a run failed or what was set aside.
+    `step` updates are made of the run's, by process `pid`; `recording` comes with "finished" and "skipped" (made
+    earlier); `detail` says why a run failed or what was set aside.
     """
 
     kind: EventKind
@@ -46,7 +45,7 @@ class _Worker:
     def __init__(
         self, folder: SweepFolder, command: str, inbox: queue.SimpleQueue[tuple[_Worker, dict[str, Any]]]
     ) -> None:
-        package = str(Path(gradflow.__file__).parent.parent)
+        package = str(Path(__file__).parents[2])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         self.run: Run | None = None

@@ -128,7 +128,7 @@ def _layer_rows(step: int, layer: Layer, norms: ParameterNorms, entries: list[En
     """Return one row per measured output of a layer, or one row that says why there is none."""
     gradients = [norms.gradients[parameter] for parameter in layer.parameters if parameter in norms.gradients]
     weights = [norms.weights[parameter] for parameter in layer.parameters if parameter in norms.weights]
-    own = {
+    own: dict[str, Any] = {
         "grad_norm": [norm for norm, _ in gradients] or math.nan,
         "weight_norm": weights or math.nan,
         "n_nonfinite": _count(count for _, count in gradients),

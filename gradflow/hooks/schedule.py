@@ -36,7 +36,7 @@ class Every:
 
     def __call__(self, step: int) -> bool:
         """Whether this step is recorded."""
-        return step % self.k == 0 or step in self.also  # type: ignore[operator]  # a frozenset since __post_init__
+        return step % self.k == 0 or step in self.also
 
 
 def as_schedule(schedule: int | Schedule) -> Schedule:

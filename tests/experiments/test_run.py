@@ -30,14 +30,14 @@ def test_every_run_is_recorded_and_on_disk(sweep):
 
 
 def test_processes_give_the_numbers_of_this_one(sweep):
-    out, recordings, _ = sweep
+    _, recordings, _ = sweep
     here = gradflow.experiments.train(plan([8, 14], **SMALL)[0])
     assert here.steps.equals(recordings[0].steps)
     assert here.layers.equals(recordings[0].layers)
 
 
 def test_the_same_call_again_makes_nothing_anew(sweep):
-    out, recordings, _ = sweep
+    _, recordings, _ = sweep
     events = []
     again = compare([8, 14], out=out, on_event=events.append, **SMALL)
     assert {event.kind for event in events} == {"skipped"}
@@ -113,7 +113,7 @@ def test_folders_that_are_refused(tmp_path):
 @pytest.mark.slow
 def test_the_measured_shape_of_degradation(tmp_path):
     """Deep plain networks are chaotic, so the orderings are asserted, at the default settings with one seed."""
-    recordings = compare([20, 56, 110], seeds=1, out=tmp_path / "out")
+    recordings = compare([20, 56, 110], seeds=[1], out=tmp_path / "out")
     error = {(r.meta["family"], r.meta["depth"]): r.steps.train_error.iloc[-1] for r in recordings}
     assert all(error["residual", depth] < 0.02 for depth in (20, 56, 110))
     assert error["plain", 20] < 0.02

@@ -14,8 +14,8 @@ CLI: Mapping[str, str] = {
     "cli.toy.title": "The arithmetic: 0.8 per layer",
     "cli.vanishing.title": "What real networks measure, before training",
     "cli.vanishing.caption": (
-        "Factor: |gradient of layer l - 1's output| over |gradient of layer l's|, geometric mean over seeds [95 % "
-        "interval]. Decades: log10 of the first over the last layer's gradient norm."
+        "Factor per layer: |gradient of layer l - 1's output| over that of layer l, geometric mean over seeds ± half the "
+        "95 % interval. Outputs, weights: decades from the last to the first layer's gradient norm."
     ),
     "cli.column.family": "family",
     "cli.column.depth": "depth",
@@ -29,8 +29,7 @@ CLI: Mapping[str, str] = {
     "cli.column.setting": "setting",
     "cli.column.factor": "factor per layer",
     "cli.column.predicted": "closed form",
-    "cli.column.difference": "difference",
-    "cli.column.decades": "decades, outputs",
-    "cli.column.weight_decades": "decades, weights",
+    "cli.column.decades": "outputs",
+    "cli.column.weight_decades": "weights",
     "cli.column.verdict": "verdict",
 }
