@@ -26,6 +26,9 @@ def test_a_learning_rate_of_zero_is_on_the_lower_edge(runs):
     figure = plots.weight_figure(frames_of(runs))
     marks = [line for line in figure.axes[1].lines if line.get_marker() == "v" and len(line.get_xdata())]
     assert {tuple(line.get_xdata()) for line in marks} == {(20,)}
+    bottom = figure.axes[1].get_ylim()[0]
+    smallest = min(np.nanmin(line.get_ydata()) for line in figure.axes[1].lines if line.get_marker() == "None")
+    assert all(bottom < line.get_ydata()[0] < smallest for line in marks)
     assert "zero, at the foot" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
