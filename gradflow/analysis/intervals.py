@@ -37,8 +37,8 @@ def mean_interval(values: Iterable[float], confidence: float = CONFIDENCE) -> In
 
     Examples
     --------
-    >>> mean_interval([1.0, 2.0, 3.0])
-    Interval(mean=2.0, low=-0.48413771175033027, high=4.4841377117503305, n=3)
+    >>> mean_interval([4.0, 4.0, 4.0])
+    Interval(mean=4.0, low=4.0, high=4.0, n=3)
     """
     kept = np.asarray([value for value in values if not math.isnan(value)], dtype=np.float64)
     n = len(kept)

@@ -81,7 +81,14 @@ def _table(title: str, columns: Iterable[str]) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(title=text(title), box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left", pad_edge=False)
+    table = Table(
+        title=text(title),
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        caption_justify="left",
+        pad_edge=False,
+        collapse_padding=True,
+    )
     for number, column in enumerate(columns):
         table.add_column(text(f"cli.column.{column}"), justify="right" if number else "left")
     return table

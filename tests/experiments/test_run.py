@@ -37,7 +37,7 @@ def test_processes_give_the_numbers_of_this_one(sweep):
 
 
 def test_the_same_call_again_makes_nothing_anew(sweep):
-    _, recordings, _ = sweep
+    out, recordings, _ = sweep
     events = []
     again = compare([8, 14], out=out, on_event=events.append, **SMALL)
     assert {event.kind for event in events} == {"skipped"}

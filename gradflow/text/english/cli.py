@@ -14,8 +14,8 @@ CLI: Mapping[str, str] = {
     "cli.toy.title": "The arithmetic: 0.8 per layer",
     "cli.vanishing.title": "What real networks measure, before training",
     "cli.vanishing.caption": (
-        "Factor per layer: |gradient of layer l - 1's output| over that of layer l, geometric mean over seeds ± half the "
-        "95 % interval. Outputs, weights: decades from the last to the first layer's gradient norm."
+        "Factor per layer: |gradient of layer l - 1's output| over that of layer l, geometric mean over seeds ± half "
+        "the 95 % interval. Outputs, weights: decades from the last to the first layer's gradient norm."
     ),
     "cli.column.family": "family",
     "cli.column.depth": "depth",
