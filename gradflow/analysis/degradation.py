@@ -64,9 +64,7 @@ def degradation_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     count = (diverged["mean"] * diverged["n"]).round().astype("int64")
     names = {"mean": "{}", "low": "{}_low", "high": "{}_high"}
     train = train.rename(columns={old: new.format("train_error") for old, new in names.items()})
-    test = test.rename(
-        columns={old: new.format("test_error") for old, new in names.items()} | {"n": "n_test"}
-    )
+    test = test.rename(columns={old: new.format("test_error") for old, new in names.items()} | {"n": "n_test"})
     joined = pd.concat([train, test.drop(columns=list(NETWORK)), count.rename("n_diverged")], axis=1)
     bounds = [f"{error}{bound}" for error in ERRORS for bound in ("", "_low", "_high")]
     return joined[[*NETWORK, "n", *bounds[:3], "n_test", *bounds[3:], "n_diverged"]]

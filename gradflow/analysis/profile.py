@@ -67,9 +67,7 @@ def profile(
         raise ValueError(f"layers must be 'weighted' or 'all'; got {layers!r}.")
     found = as_list(recordings)
     wanted = None if steps is None or isinstance(steps, str) else _checked_steps(found, steps)
-    tables = [
-        _one_profile(recording, steps if isinstance(steps, str) else wanted, layers) for recording in found
-    ]
+    tables = [_one_profile(recording, steps if isinstance(steps, str) else wanted, layers) for recording in found]
     return stacked(found, tables)
 
 

@@ -62,9 +62,7 @@ def stacked(recordings: Sequence[Recording], tables: Sequence[pd.DataFrame]) -> 
     return pd.concat([left, right], axis=1)
 
 
-def over_seeds(
-    frame: pd.DataFrame, by: Sequence[str], measure: str, *, geometric: bool = False
-) -> pd.DataFrame:
+def over_seeds(frame: pd.DataFrame, by: Sequence[str], measure: str, *, geometric: bool = False) -> pd.DataFrame:
     """Return mean, 95 % interval and number of seeds of one column, per group.
 
     Parameters

@@ -38,9 +38,7 @@ def summary(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     for name, measure in RATIOS.items():
         ratios = over_seeds(_ratio_at_start(found, measure), NETWORK, "ratio", geometric=True)
         named = ratios.rename(columns={"mean": name, "low": f"{name}_low", "high": f"{name}_high"})
-        table = table.merge(
-            named[[*NETWORK, name, f"{name}_low", f"{name}_high"]], on=list(NETWORK), how="left"
-        )
+        table = table.merge(named[[*NETWORK, name, f"{name}_low", f"{name}_high"]], on=list(NETWORK), how="left")
     seconds = pd.DataFrame({"wall_seconds": [_seconds(recording) for recording in found]})
     times = stacked(found, [seconds.iloc[[index]] for index in range(len(found))])
     table["seconds"] = over_seeds(times, NETWORK, "wall_seconds")["mean"]
@@ -51,9 +49,9 @@ def _ratio_at_start(recordings: list[Recording], measure: str) -> pd.DataFrame:
     """Return first_to_last at step 0, of the runs that recorded it."""
     started = [recording for recording in recordings if (recording.layers.step == 0).any()]
     if not started:
-        return pd.DataFrame(
-            {**dict.fromkeys(IDENTITY, pd.array([], dtype="Int64")), "ratio": np.zeros(0)}
-        ).astype({"run": "str", "family": "str"})
+        return pd.DataFrame({**dict.fromkeys(IDENTITY, pd.array([], dtype="Int64")), "ratio": np.zeros(0)}).astype(
+            {"run": "str", "family": "str"}
+        )
     return first_to_last(profile(started, steps=[0]), measure)
 
 

@@ -61,8 +61,6 @@ def window_means(frame: pd.DataFrame, *, window: int, measure: str = "batch_erro
     if isinstance(window, bool) or not isinstance(window, int) or window < 1:
         raise ValueError(f"window must be a whole number of steps, at least 1; got {window!r}.")
     measured = frame[frame[measure].notna()]
-    grouped = measured.assign(_window=measured.step // window).groupby(
-        [*IDENTITY, "_window"], dropna=False, sort=False
-    )
+    grouped = measured.assign(_window=measured.step // window).groupby([*IDENTITY, "_window"], dropna=False, sort=False)
     means = grouped.agg(step=("step", "mean"), mean=(measure, "mean"), n=(measure, "size")).reset_index()
     return means.drop(columns="_window").assign(window=window)
