@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from gradflow.analysis.intervals import CONFIDENCE
-from gradflow.analysis.profile import MEASURES, main_path, one_row_per_layer
+from gradflow.analysis.intervals import student
+from gradflow.analysis.profile import MEASURES, weighted_layers
 from gradflow.analysis.runs import as_list, identities, over_seeds
 from gradflow.recording import Recording
 
@@ -87,12 +86,17 @@ def decay(
     if min(leave_out) < 0:
         raise ValueError(f"leave_out must be two counts of layers, at least 0; got {leave_out}.")
     found = as_list(recordings)
+    at_step = [recording.layers[recording.layers["step"] == step] for recording in found]
+    by_run = weighted_layers(found, at_step).groupby("run", sort=False)
+    paths = {str(run): path for run, path in by_run}
     rows: list[dict[str, Any]] = []
-    for recording, who in zip(found, identities(found).itertuples(index=False), strict=True):
+    for recording, layers, who in zip(found, at_step, identities(found).itertuples(index=False), strict=True):
         setting = str(recording.meta.get("setting") or "")
         family = str(recording.meta.get("family") or setting or who.run)
         network = {"run": who.run, "setting": setting, "family": family, "depth": who.depth, "seed": who.seed}
-        rows.extend(network | {"step": step} | stage for stage in _stages(recording.layers, step, measure, leave_out))
+        why_none = NO_LAYERS if len(layers) else NO_STEP
+        stages = _stages(paths.get(str(who.run), layers.iloc[:0]), measure, leave_out, why_none)
+        rows.extend(network | {"step": step} | stage for stage in stages)
     return pd.DataFrame(rows, columns=list(_DTYPES)).astype(_DTYPES)
 
 
@@ -127,12 +131,11 @@ def decay_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     return factor.assign(**{f"decades_{name}": decades[name] for name in ("low", "high", "n")})
 
 
-def _stages(layers: pd.DataFrame, step: int, measure: str, leave_out: tuple[int, int]) -> list[dict[str, Any]]:
-    """Return one row per stage of one recording at one step, or one that says why there is none."""
-    now = layers[layers["step"] == step]
-    path = main_path(one_row_per_layer(now)).sort_values("layer_depth") if len(now) else now
+def _stages(path: pd.DataFrame, measure: str, leave_out: tuple[int, int], why_none: str) -> list[dict[str, Any]]:
+    """Return one row per stage of one recording's main path, or one that says why there is none."""
     if not len(path):
-        return [_fit(path, measure, (0, 0)) | {"stage": -1, "status": NO_LAYERS if len(now) else NO_STEP}]
+        return [_fit(path.assign(**{measure: np.nan}), measure, (0, 0)) | {"stage": -1, "status": why_none}]
+    path = path.sort_values("layer_depth", kind="stable")
     norms = path[measure].to_numpy()
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = norms[0] / norms[-1]
@@ -178,7 +181,7 @@ def _slope(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> tuple[float, flo
         return slope, math.nan
     residual = y - y.mean() - slope * centred
     error = math.sqrt(float(residual @ residual) / (len(x) - 2) / square)
-    return slope, float(stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 2)) * error
+    return slope, student(len(x) - 2) * error
 
 
 def _exp(logarithm: float) -> float:

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.runs import IDENTITY, NETWORK, as_list, check_seeds, over_seeds, stacked
-from gradflow.recording import Recording
+from gradflow.recording import LAYER_KEYS, Recording
 
 MOMENTS = (0, 1, 10, 100)  # updates after which a profile is looked at, besides the last recorded ones
 MEASURES = ("grad_norm", "out_grad_norm", "weight_norm", "grad_times_weight")
 _PLACE = ("kind", "order", "layer_depth", "stage", "weighted")
+_RECORDED = [*LAYER_KEYS, *_PLACE, "grad_norm", "out_grad_norm", "weight_norm", "n_nonfinite", "status"]
 
 
 def profile(
@@ -67,8 +68,8 @@ def profile(
         raise ValueError(f"layers must be 'weighted' or 'all'; got {layers!r}.")
     found = as_list(recordings)
     wanted = None if steps is None or isinstance(steps, str) else _checked_steps(found, steps)
-    tables = [_one_profile(recording, steps if isinstance(steps, str) else wanted, layers) for recording in found]
-    return stacked(found, tables)
+    tables = [_at_steps(recording.layers, steps if isinstance(steps, str) else wanted) for recording in found]
+    return weighted_layers(found, tables) if layers == "weighted" else _layers(found, tables)
 
 
 def profile_over_seeds(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
@@ -104,10 +105,12 @@ def main_path(frame: pd.DataFrame) -> pd.DataFrame:
 
     Of several weighted layers with one layer_depth the first to run is kept.
     """
-    run = ["run"] if "run" in frame.columns else []
-    weighted = frame[frame.weighted & (frame.layer_depth >= 0)]
-    ordered = weighted.sort_values(["step", "layer_depth", "order"], kind="stable")
-    return ordered.drop_duplicates([*run, "step", "layer_depth"]).sort_index()
+    weighted = frame[frame["weighted"] & (frame["layer_depth"] >= 0)]
+    place = [*_run(frame), "step", "layer_depth"]
+    if not weighted.duplicated(place).any():
+        return weighted
+    ordered = weighted.sort_values("order", kind="stable")
+    return ordered.drop_duplicates(place).sort_index()
 
 
 def first_to_last(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
@@ -140,35 +143,55 @@ def _checked_steps(recordings: list[Recording], steps: Iterable[int]) -> frozens
     return wanted
 
 
-def _one_profile(
-    recording: Recording, steps: frozenset[int] | str | None, layers: Literal["weighted", "all"]
-) -> pd.DataFrame:
-    rows = recording.layers
-    if steps is None:
-        rows = rows[rows.step.isin([*MOMENTS, rows.step.max()])]
-    elif not isinstance(steps, str):
-        rows = rows[rows.step.isin(steps)]
-    table = one_row_per_layer(rows)
-    if layers == "weighted":
-        table = main_path(table)
-    return table.reset_index(drop=True)
+def _at_steps(rows: pd.DataFrame, steps: frozenset[int] | str | None) -> pd.DataFrame:
+    if isinstance(steps, str):
+        return rows
+    return rows[rows["step"].isin([*MOMENTS, rows["step"].max()] if steps is None else steps)]
+
+
+def weighted_layers(recordings: list[Recording], tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return the main path's weighted layers of several recordings, one row per (run, step, layer), as `profile` does.
+
+    Parameters
+    ----------
+    recordings : list of Recording
+        Whose layers.
+    tables : list of DataFrame
+        The rows to take of each one's `layers`.
+    """
+    # Left out early, because most layers are norms and activations.
+    return main_path(_layers(recordings, [table[table["weighted"]] for table in tables])).reset_index(drop=True)
+
+
+def _layers(recordings: list[Recording], tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return `one_row_per_layer` of several recordings, led by run, family, depth and seed."""
+    rows = stacked(recordings, [table[_RECORDED] for table in tables] or [pd.DataFrame(columns=_RECORDED)])
+    return one_row_per_layer(rows)
 
 
 def one_row_per_layer(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return layer rows with calls, outputs and backward passes joined, sorted by step and order.
+    """Return layer rows with calls, outputs and backward passes joined, sorted by run, step and order.
 
     The layer's own parameters are described on its first row; its output gradients are one vector in several
     pieces.
     """
-    keys = ["step", "layer"]
-    rows = rows.sort_values([*keys, "backward", "call", "output"], kind="stable")
-    table = rows.drop_duplicates(keys).copy()
-    if len(table) < len(rows):
+    keys = [*_run(rows), "step", "layer"]
+    table = rows
+    if rows.duplicated(keys).any():
+        rows = rows.sort_values(["backward", "call", "output"], kind="stable")
         joined = rows.groupby(keys, sort=False)["out_grad_norm"].agg(_joint_norm)
-        table["out_grad_norm"] = joined.reindex(pd.MultiIndex.from_frame(table[keys])).to_numpy()
-    table["grad_times_weight"] = table.grad_norm * table.weight_norm
-    columns = [*keys, *_PLACE, *MEASURES, "n_nonfinite", "status"]
-    return table.sort_values(["step", "order", "layer_depth"], kind="stable")[columns].reset_index(drop=True)
+        table = rows.drop_duplicates(keys)
+        table = table.assign(out_grad_norm=joined.reindex(pd.MultiIndex.from_frame(table[keys])).to_numpy())
+    table = table.assign(grad_times_weight=table["grad_norm"] * table["weight_norm"])
+    runs = [pd.factorize(table["run"])[0]] if "run" in table.columns else []  # in the order given, not by name
+    places = [table[name].to_numpy() for name in ("layer_depth", "order", "step")]
+    columns = [*(name for name in IDENTITY if name in table.columns), "step", "layer", *_PLACE]
+    columns += [*MEASURES, "n_nonfinite", "status"]
+    return table[columns].iloc[np.lexsort([*places, *runs])].reset_index(drop=True)
+
+
+def _run(frame: pd.DataFrame) -> list[str]:
+    return ["run"] if "run" in frame.columns else []
 
 
 def _joint_norm(norms: pd.Series[Any]) -> float:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gradflow.analysis.intervals import mean_interval
+from gradflow.analysis.intervals import Floats, Ints, mean_intervals
 from gradflow.recording import Recording
 
 IDENTITY = ("run", "family", "depth", "seed")
 NETWORK = ("family", "depth")
-
-Floats = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
 def as_list(recordings: Recording | Iterable[Recording]) -> list[Recording]:
@@ -87,29 +84,29 @@ def over_seeds(frame: pd.DataFrame, by: Sequence[str], measure: str, *, geometri
     -----
     Student's t interval over seeds, in log space if geometric; NaN for one seed.
     """
-    grouped = frame.groupby(list(by), dropna=False, sort=True)[measure]
-    summarise = _geometric if geometric else _arithmetic
-    rows = [(*key, *summarise(values.to_numpy(dtype=np.float64))) for key, values in grouped]
-    names = ["mean", "low", "high", "n", *(("n_zero", "n_nonfinite") if geometric else ())]
-    result = pd.DataFrame(rows, columns=[*by, *names])
-    dtypes = {name: frame[name].dtype for name in by} | dict.fromkeys(names[:3], "float64")
-    return result.astype(dtypes | dict.fromkeys(names[3:], "int64"))
+    groups = frame.groupby(list(by), dropna=False, sort=True).ngroup().to_numpy(dtype=np.int64)
+    _, first = np.unique(groups, return_index=True)
+    keys = frame[list(by)].iloc[first].reset_index(drop=True)
+    values = frame[measure].to_numpy(dtype=np.float64)
+    found = _geometric(values, groups, len(keys)) if geometric else _arithmetic(values, groups, len(keys))
+    return keys.assign(**found)
 
 
-def _arithmetic(values: Floats) -> tuple[float, float, float, int]:
-    mean, low, high, n = mean_interval(values)
-    return mean, low, high, n
+def _arithmetic(values: Floats, groups: Ints, n_groups: int) -> dict[str, Floats | Ints]:
+    mean, low, high, n = mean_intervals(values, groups, n_groups)
+    return {"mean": mean, "low": low, "high": high, "n": n}
 
 
-def _geometric(values: Floats) -> tuple[float, float, float, int, int, int]:
-    """Return geometric mean, bounds, and the numbers of positive finite, zero and infinite values."""
-    n_zero, n_nonfinite = int((values == 0).sum()), int(np.isinf(values).sum())
-    mean, low, high, n = mean_interval(np.log(values[(values > 0) & np.isfinite(values)]))
-    if n == 0 and n_zero:
-        return 0.0, math.nan, math.nan, 0, n_zero, n_nonfinite
+def _geometric(values: Floats, groups: Ints, n_groups: int) -> dict[str, Floats | Ints]:
+    """Return geometric means, bounds, and the numbers of positive finite, zero and infinite values."""
+    n_zero = np.bincount(groups[values == 0], minlength=n_groups)
+    n_nonfinite = np.bincount(groups[np.isinf(values)], minlength=n_groups)
+    logs = np.log(np.where((values > 0) & np.isfinite(values), values, np.nan))
+    mean, low, high, n = mean_intervals(logs, groups, n_groups)
     with np.errstate(over="ignore"):
-        centre, lower, upper = np.exp([mean, low, high])
-    return float(centre), float(lower), float(upper), n, n_zero, n_nonfinite
+        centre, lower, upper = np.exp(mean), np.exp(low), np.exp(high)
+    centre = np.where((n == 0) & (n_zero > 0), 0.0, centre)
+    return {"mean": centre, "low": lower, "high": upper, "n": n, "n_zero": n_zero, "n_nonfinite": n_nonfinite}
 
 
 def check_seeds(frame: pd.DataFrame) -> None:

@@ -12,8 +12,8 @@ import pandas as pd
 from gradflow import theory
 from gradflow.analysis.decay import decay, decay_over_seeds
 from gradflow.analysis.intervals import Interval, mean_interval
-from gradflow.analysis.profile import main_path, one_row_per_layer
-from gradflow.analysis.runs import as_list, over_seeds
+from gradflow.analysis.profile import weighted_layers
+from gradflow.analysis.runs import as_list, identities, over_seeds
 from gradflow.recording import Recording
 
 ACTIVATION_GRADIENT = "out_grad_norm"
@@ -64,7 +64,12 @@ def vanishing_table(recordings: Recording | Iterable[Recording]) -> pd.DataFrame
     found = as_list(recordings)
     groups = _by_setting(found)
     of_outputs, of_weights = _factors(found, ACTIVATION_GRADIENT), _factors(found, WEIGHT_GRADIENT)
-    return pd.DataFrame([_row(group, of_outputs[name], of_weights[name]) for name, group in groups.items()])
+    hidden = _hidden(found)
+    rows = [
+        _row(group[0].meta, of_outputs[name], of_weights[name], _evidence(hidden[hidden["setting"] == name]))
+        for name, group in groups.items()
+    ]
+    return pd.DataFrame(rows)
 
 
 def vanishing_profile(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
@@ -88,9 +93,12 @@ def vanishing_profile(recordings: Recording | Iterable[Recording]) -> pd.DataFra
     ValueError
         A recording's meta lacks setting, activation, init or depth, or depths differ.
     """
+    found = as_list(recordings)
+    groups = _by_setting(found)
+    hidden = _hidden(found)
     tables = [
-        _relative(setting, group, measure)
-        for setting, group in _by_setting(as_list(recordings)).items()
+        _relative(group[0].meta, hidden[hidden["setting"] == setting], measure)
+        for setting, group in groups.items()
         for measure in (ACTIVATION_GRADIENT, WEIGHT_GRADIENT)
     ]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
@@ -129,12 +137,14 @@ def _by_setting(recordings: list[Recording]) -> dict[str, list[Recording]]:
     return groups
 
 
-def _row(group: list[Recording], of_outputs: Mapping[str, Any], of_weights: Mapping[str, Any]) -> dict[str, Any]:
-    predicted = _predicted_factor(group[0].meta)
+def _row(
+    meta: Mapping[str, Any], of_outputs: Mapping[str, Any], of_weights: Mapping[str, Any], evidence: Interval
+) -> dict[str, Any]:
+    predicted = _predicted_factor(meta)
     factor = Interval(of_outputs["factor"], of_outputs["low"], of_outputs["high"], int(of_outputs["n"]))
     return {
-        "setting": group[0].meta["setting"],
-        "label": _label(group),
+        "setting": meta["setting"],
+        "label": _label(meta),
         "n": factor.n,
         "factor": factor.mean,
         "low": factor.low,
@@ -144,7 +154,7 @@ def _row(group: list[Recording], of_outputs: Mapping[str, Any], of_weights: Mapp
         **{name: of_outputs[name] for name in ("decades", "decades_low", "decades_high")},
         **{f"weight_{name}": of_weights[name] for name in ("factor", "low", "high")},
         **{f"weight_{name}": of_weights[name] for name in ("decades", "decades_low", "decades_high")},
-        "verdict": verdict(factor, _evidence(group)),
+        "verdict": verdict(factor, evidence),
     }
 
 
@@ -174,15 +184,15 @@ def _predicted(meta: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]
     )
 
 
-def _evidence(group: list[Recording]) -> Interval:
+def _evidence(hidden: pd.DataFrame) -> Interval:
     """Return ln(RSS in depth / RSS in ln(depth)) over seeds: positive where a power law fits better."""
     ratios = []
-    for recording in group:
-        hidden = _hidden(recording).iloc[TRANSIENT[0] : -TRANSIENT[1]]
-        norms = hidden[ACTIVATION_GRADIENT].to_numpy()
+    for _, layers in hidden.groupby("run", sort=False):
+        fitted = layers.iloc[TRANSIENT[0] : -TRANSIENT[1]]
+        norms = fitted[ACTIVATION_GRADIENT].to_numpy()
         if not (np.isfinite(norms) & (norms > 0)).all():
             continue
-        depth = hidden["layer_depth"].to_numpy(dtype=np.float64)
+        depth = fitted["layer_depth"].to_numpy(dtype=np.float64)
         exponential, power = (_residual(x, np.log(norms)) for x in (depth, np.log(depth)))
         ratios.append(math.log(exponential / power) if min(exponential, power) > 0 else math.nan)
     return mean_interval(ratios)
@@ -193,28 +203,29 @@ def _residual(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> float:
     return float(((y - np.polyval(np.polyfit(x, y, 1), x)) ** 2).sum())
 
 
-def _hidden(recording: Recording) -> pd.DataFrame:
-    """Return the hidden layers' rows at step 0 in order of depth: the first stage, all of one width."""
-    path = main_path(one_row_per_layer(recording.layers[recording.layers["step"] == 0]))
-    return path[path["stage"] == HIDDEN_STAGE].sort_values("layer_depth")
+def _hidden(recordings: list[Recording]) -> pd.DataFrame:
+    """Return the hidden layers' norms at step 0: one row per (setting, run, layer), in order of depth."""
+    at_start = [recording.layers[recording.layers["step"] == 0] for recording in recordings]
+    path = weighted_layers(recordings, at_start)
+    settings = [str(recording.meta["setting"]) for recording in recordings]
+    path = path.assign(setting=path["run"].map(dict(zip(identities(recordings)["run"], settings, strict=True))))
+    columns = ["setting", "run", "layer_depth", ACTIVATION_GRADIENT, WEIGHT_GRADIENT]
+    return path.loc[path["stage"] == HIDDEN_STAGE, columns].sort_values(["run", "layer_depth"], kind="stable")
 
 
-def _relative(setting: str, group: list[Recording], measure: str) -> pd.DataFrame:
+def _relative(meta: Mapping[str, Any], hidden: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Return one setting's profile of one measure."""
-    parts = []
-    for recording in group:
-        hidden = _hidden(recording)
-        norms = hidden[measure].to_numpy()
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            relative = norms / norms[-1]
-        parts.append(pd.DataFrame({"layer_depth": hidden["layer_depth"], "relative": relative}))
-    table = over_seeds(pd.concat(parts, ignore_index=True), ["layer_depth"], "relative", geometric=True)
-    predicted = _predicted(group[0].meta) if measure == ACTIVATION_GRADIENT else math.nan
+    # Positions, not GroupBy.last: that one passes over NaN to the layer before.
+    last = hidden.drop_duplicates("run", keep="last").set_index("run")[measure]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        relative = hidden[measure] / hidden["run"].map(last)
+    table = over_seeds(hidden.assign(relative=relative), ["layer_depth"], "relative", geometric=True)
+    predicted = _predicted(meta) if measure == ACTIVATION_GRADIENT else math.nan
     table = table.assign(predicted=predicted)
-    for column, value in (("measure", measure), ("label", _label(group)), ("setting", setting)):
+    for column, value in (("measure", measure), ("label", _label(meta)), ("setting", meta["setting"])):
         table.insert(0, column, value)
     return table
 
 
-def _label(group: list[Recording]) -> str:
-    return str(group[0].meta.get("label") or group[0].meta["setting"])
+def _label(meta: Mapping[str, Any]) -> str:
+    return str(meta.get("label") or meta["setting"])

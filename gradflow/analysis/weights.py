@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from gradflow.analysis.profile import main_path, one_row_per_layer
+from gradflow.analysis.profile import weighted_layers
 from gradflow.analysis.runs import IDENTITY, NETWORK, as_list, check_seeds, over_seeds, stacked
 from gradflow.recording import Recording
 
@@ -41,7 +41,15 @@ def weights(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     1     1          4.0     2.0         0.025
     """
     found = as_list(recordings)
-    return stacked(found, [_one_run(recording) for recording in found])
+    table = weighted_layers(found, [recording.layers for recording in found])
+    table = table[[*IDENTITY, "step", "layer", "layer_depth", "weight_norm"]]
+    start = table.loc[table["step"] == 0, ["run", "layer", "weight_norm"]]
+    table = table.merge(start.rename(columns={"weight_norm": "_start"}), on=["run", "layer"], how="left")
+    table = table.merge(_rates(found), on=["run", "step"], how="left")
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        growth = table["weight_norm"] / table.pop("_start")
+        effective = table["lr"] / table["weight_norm"] / table["weight_norm"]
+    return table.drop(columns="lr").assign(growth=growth, lr=table["lr"], effective_lr=effective)
 
 
 def weight_growth(frame: pd.DataFrame) -> pd.DataFrame:
@@ -83,13 +91,7 @@ def weight_growth_over_seeds(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
     return over_seeds(frame, (*NETWORK, "step"), measure, geometric=True)
 
 
-def _one_run(recording: Recording) -> pd.DataFrame:
-    table = main_path(one_row_per_layer(recording.layers))
-    table = table[["step", "layer", "layer_depth", "weight_norm"]].reset_index(drop=True)
-    start = table[table.step == 0].set_index("layer")["weight_norm"]
-    rates = recording.steps.drop_duplicates("step").set_index("step")["lr"]
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        table["growth"] = table.weight_norm / table.layer.map(start).astype("float64")
-        table["lr"] = table.step.map(rates).astype("float64")
-        table["effective_lr"] = table.lr / table.weight_norm / table.weight_norm
-    return table
+def _rates(recordings: list[Recording]) -> pd.DataFrame:
+    """Return one row per (run, step): run, step, lr."""
+    tables = [recording.steps[["step", "lr"]].drop_duplicates("step") for recording in recordings]
+    return stacked(recordings, tables or [pd.DataFrame(columns=["step", "lr"])])[["run", "step", "lr"]]

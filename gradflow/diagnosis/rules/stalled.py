@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 
 from gradflow.analysis.weights import weight_growth, weights
 from gradflow.diagnosis.cases import Case
@@ -25,7 +25,7 @@ def find(cases: list[Case]) -> list[Finding]:
     """
     findings = []
     for case in cases:
-        growth = geometric([first_growth(recording) for recording in case.recordings])
+        growth = geometric(first_growth(case.recordings))
         if not (growth.mean > GROWTH if growth.n == 1 else growth.low > GROWTH):
             continue
         severity = "problem" if growth.n > 1 else "notice"
@@ -36,11 +36,15 @@ def find(cases: list[Case]) -> list[Finding]:
     return findings
 
 
-def first_growth(recording: Recording) -> float:
-    """Return the first layer's last recorded weight norm over that at step 0; NaN without batch norm."""
+def first_growth(recordings: Iterable[Recording]) -> list[float]:
+    """Return the first layer's last recorded weight norm over that at step 0, of each run with batch norm."""
+    ends = [_ends(one) for one in recordings if one.layers["kind"].str.contains("BatchNorm").any()]
+    growth = weight_growth(weights(ends)).drop_duplicates("run", keep="last")
+    return [float(value) for value in growth["first_growth"]]
+
+
+def _ends(recording: Recording) -> Recording:
+    """Return step 0 and the last recorded step of a recording."""
     layers = recording.layers
-    if not layers["kind"].str.contains("BatchNorm").any():
-        return math.nan
-    ends = Recording(layers=layers[layers["step"].isin([0, layers["step"].max()])], steps=recording.steps)
-    growth = weight_growth(weights([ends]))["first_growth"]
-    return float(growth.iloc[-1]) if len(growth) else math.nan
+    ends = layers["step"].isin([0, layers["step"].max()])
+    return Recording(layers=layers[ends], steps=recording.steps, meta=recording.meta)
