@@ -58,6 +58,11 @@ LAYER_COLUMNS: Mapping[str, Column] = MappingProxyType(
         ),
         "out_grad_norm": Column("float64", "", "L2 norm of the loss gradient w.r.t. the layer's output"),
         "weight_norm": Column("float64", "", "L2 norm of the layer's own parameters (call 0 only)"),
+        "update_norm": Column("float64", "", "L2 norm of the optimizer's change of the parameters (call 0 only)"),
+        "act_rms": Column("float64", "", "root mean square of the layer's output"),
+        "act_mean": Column("float64", "", "mean of the layer's output"),
+        "act_zero_fraction": Column("float64", "fraction", "exact zeros in the output of ReLU and its kin"),
+        "act_saturation": Column("float64", "fraction", "output of sigmoid, tanh and kin within 1 % of either end"),
         "n_nonfinite": Column("int64", "entries", "non-finite entries of both gradients; -1 not counted"),
         "status": Column("str", "", "measured, or why a gradient is missing"),
     }

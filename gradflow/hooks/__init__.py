@@ -1,13 +1,15 @@
 """From a live model to a Recording: utilities for research code, and the recorder built on them."""
 
+from gradflow.hooks.attach import record
 from gradflow.hooks.gradients import on_output_gradients, on_parameter_gradients
 from gradflow.hooks.layers import select_layers
 from gradflow.hooks.norms import l2_norm
-from gradflow.hooks.recorder import Recorder, record
+from gradflow.hooks.recorder import GradflowWarning, Recorder
 from gradflow.hooks.schedule import Every
 
 __all__ = [
     "Every",
+    "GradflowWarning",
     "Recorder",
     "l2_norm",
     "on_output_gradients",

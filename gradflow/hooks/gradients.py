@@ -57,7 +57,7 @@ def on_output_gradients(
     """
     chosen = select_layers(model, layers)
 
-    def on_output(layer: str, args: tuple[Any, ...], output: Any) -> None:
+    def on_output(layer: str, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         for tensor in tensors_in(output):
             if tensor.requires_grad:
                 tensor.register_hook(_Forward(callback, layer))
@@ -137,7 +137,7 @@ def remove(handles: Iterable[RemovableHandle]) -> None:
 
 
 class OutputHook:
-    """Forward hook of one layer: `receive(key, args, output)` on calls made with grad enabled.
+    """Forward hook of one layer: `receive(key, module, args, output)` on calls made with grad enabled.
 
     A copy of the model must not write into the original's recorder, and a closure could not be pickled: a copied or
     unpickled hook does nothing.
@@ -149,9 +149,11 @@ class OutputHook:
         self.owner = owner
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        """Pass the output on; inside functorch transforms tensors must not escape, so there nothing is passed."""
+        """Pass the output on; not inside functorch transforms, whose tensors must not escape, nor while compiling."""
+        if torch.compiler.is_compiling():
+            return
         if self.receive is not None and torch.is_grad_enabled() and not _in_functorch():
-            self.receive(self.key, args, output)
+            self.receive(self.key, module, args, output)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (OutputHook, (None, None))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -11,9 +12,44 @@ from torch import Tensor, nn
 
 ROOT = "(root)"
 
+Selector = str | type[nn.Module] | Callable[[str, nn.Module], bool]
+
+
+@dataclass(eq=False)
+class Layer:
+    """One recorded layer: who it is, and its place once it has run.
+
+    `parameters` are its own; one that several layers share belongs to the first.
+    """
+
+    number: int
+    name: str
+    module: nn.Module
+    is_weighted: bool
+    parameters: list[nn.Parameter]
+    order: int | None = None
+    depth: int | None = None
+    stage_key: tuple[int, ...] | None = None
+
+    @property
+    def kind(self) -> str:
+        """Module class."""
+        return type(self.module).__name__
+
+
+def layers_of(chosen: Mapping[str, nn.Module]) -> list[Layer]:
+    """Return the chosen modules as layers, in the model's order."""
+    owned: set[Tensor] = set()
+    layers = []
+    for number, (name, module) in enumerate(chosen.items()):
+        parameters = [parameter for parameter in module.parameters(recurse=False) if parameter not in owned]
+        owned.update(parameters)
+        layers.append(Layer(number, name, module, is_weighted(module), parameters))
+    return layers
+
 
 def select_layers(
-    model: nn.Module, layers: str | Iterable[str] = "*", exclude: str | Iterable[str] = ()
+    model: nn.Module, layers: Selector | Iterable[Selector] = "*", exclude: Selector | Iterable[Selector] = ()
 ) -> dict[str, nn.Module]:
     """Return the layers to record, by PyTorch's dotted name, in the model's own order.
 
@@ -24,13 +60,14 @@ def select_layers(
     ----------
     model : nn.Module
         Not changed. A model that is a single layer is named "(root)".
-    layers, exclude : str or iterable of str
-        Shell patterns (`fc`, `layer1.*`, `*.conv[12]`), matched against dotted names, case-sensitive.
+    layers, exclude : str, module class, callable, or iterable of these
+        A shell pattern (`fc`, `layer1.*`, `*.conv[12]`) is matched against dotted names, case-sensitive. A class
+        stands for its instances; a callable takes name and module and returns whether the layer is meant.
 
     Raises
     ------
     ValueError
-        A pattern of `layers` matches nothing; the message gives the nearest names.
+        One of `layers` or `exclude` matches nothing; for a pattern the message gives the nearest names.
 
     Examples
     --------
@@ -38,25 +75,35 @@ def select_layers(
     >>> list(select_layers(model, exclude="1"))
     ['0', '2']
     """
-    patterns = [layers] if isinstance(layers, str) else list(layers)
-    excluded = [exclude] if isinstance(exclude, str) else list(exclude)
     modules = {name or ROOT: module for name, module in model.named_modules()}
-    chosen: dict[str, nn.Module] = {}
-    for pattern in patterns:
-        matching = {name for name, module in modules.items() if _is_match(name, module, pattern)}
-        if not matching:
-            nearest = difflib.get_close_matches(pattern, modules, n=3, cutoff=0.3) or list(modules)[:3]
-            raise ValueError(f"layers={pattern!r} matches no layer. Nearest names: {', '.join(nearest)}.")
-        chosen.update({name: modules[name] for name in matching})
-    return {
-        name: module
-        for name, module in modules.items()
-        if name in chosen and not any(fnmatchcase(name, pattern) for pattern in excluded)
-    }
+    chosen = {name for selector in _as_list(layers) for name in _matching(modules, "layers", selector)}
+    excluded = {name for selector in _as_list(exclude) for name in _matching(modules, "exclude", selector)}
+    return {name: module for name, module in modules.items() if name in chosen - excluded}
 
 
-def _is_match(name: str, module: nn.Module, pattern: str) -> bool:
-    return name == pattern or (is_layer(module) and fnmatchcase(name, pattern))
+def _as_list(selectors: Selector | Iterable[Selector]) -> list[Selector]:
+    return [selectors] if isinstance(selectors, str) or callable(selectors) else list(selectors)
+
+
+def _matching(modules: Mapping[str, nn.Module], argument: str, selector: Selector) -> set[str]:
+    """Return the names that a selector means; a container is meant only by its exact name."""
+    if isinstance(selector, str):
+        found = {
+            name
+            for name, module in modules.items()
+            if name == selector or (is_layer(module) and fnmatchcase(name, selector))
+        }
+    elif isinstance(selector, type):
+        found = {name for name, module in modules.items() if isinstance(module, selector)}
+    else:
+        found = {name for name, module in modules.items() if is_layer(module) and selector(name, module)}
+    if found:
+        return found
+    if isinstance(selector, str):
+        nearest = difflib.get_close_matches(selector, modules, n=3, cutoff=0.3) or list(modules)[:3]
+        raise ValueError(f"{argument}={selector!r} matches no layer. Nearest names: {', '.join(nearest)}.")
+    kinds = sorted({type(module).__name__ for module in modules.values()})
+    raise ValueError(f"{argument}={selector!r} matches no layer. The model's classes: {', '.join(kinds)}.")
 
 
 def is_layer(module: nn.Module) -> bool:

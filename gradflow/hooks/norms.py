@@ -63,6 +63,11 @@ def count_nonfinite(tensor: Tensor, norm: Scalar) -> int:
     return int(values.numel() - torch.isfinite(values).sum().item())
 
 
+def unscaled(norm: Scalar, scale: Scalar) -> Scalar:
+    """Return the norm divided by the loss scale, without looking at a value that is on an accelerator."""
+    return norm if isinstance(scale, float) and scale == 1.0 else norm / scale
+
+
 def _dense_real(tensor: Tensor) -> Tensor:
     """Return the entries that make up the norm, as a dense real tensor."""
     if tensor.layout is torch.sparse_coo:

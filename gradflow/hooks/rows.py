@@ -4,53 +4,44 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from gradflow.hooks.norms import Scalar
+from gradflow.hooks.layers import Layer
+from gradflow.hooks.norms import Scalar, unscaled
+from gradflow.hooks.passes import Output
 
-if TYPE_CHECKING:
-    from gradflow.hooks.recorder import Entry
-
-MEASURED = "measured"
-IS_INPUT = "output is the input"
 PARAMETERS_ONLY = "parameters only"
 NOT_IN_GRAPH = "not in the graph"
 FROZEN = "frozen"
 NO_GRADIENT = "no gradient"
+LOST = "lost"
+COMPILED = "compiled"
+SCRIPTED = "scripted"
+FAILED = "failed"
+
+Norms = list[Scalar]
 
 
-@dataclass(eq=False)
-class Layer:
-    """One recorded layer: who it is, and its place once it has run."""
+@dataclass
+class StepNorms:
+    """What was read at one step, by parameter: gradient norms with non-finite entries, weights, updates.
 
-    name: str
-    module: nn.Module
-    is_weighted: bool
-    parameters: list[nn.Parameter]
-    order: int | None = None
-    depth: int | None = None
-    stage_key: tuple[int, ...] | None = None
+    `scale` divides the gradients at outputs: the loss scale of mixed-precision training.
+    """
 
-    @property
-    def kind(self) -> str:
-        """Module class."""
-        return type(self.module).__name__
-
-
-@dataclass(frozen=True)
-class ParameterNorms:
-    """Norms of one step: of each parameter's gradient, with its non-finite entries, and of each parameter."""
-
-    gradients: Mapping[nn.Parameter, tuple[Scalar, int]]
-    weights: Mapping[nn.Parameter, Scalar]
+    gradients: dict[nn.Parameter, tuple[Scalar, int]] = field(default_factory=dict)
+    weights: dict[nn.Parameter, Scalar] = field(default_factory=dict)
+    updates: dict[nn.Parameter, Scalar] = field(default_factory=dict)
+    scale: Scalar = 1.0
+    is_compiled: bool = False
 
 
 @dataclass
@@ -58,16 +49,15 @@ class Buffer:
     """Scalars waiting on their device, and the tables they become."""
 
     layers: list[Layer]
-    _pending: list[Any] = field(default_factory=list)
     _steps: list[dict[str, Any]] = field(default_factory=list)
-    _rows: list[dict[str, Any]] = field(default_factory=list)
+    _rows: list[tuple[Any, ...]] = field(default_factory=list)
     _chunks: dict[str, list[pd.DataFrame]] = field(default_factory=lambda: {"steps": [], "layers": []})
     _n_placed: int = 0
 
     @property
-    def n_rows(self) -> int:
-        """Layer rows that are not yet a table."""
-        return len(self._rows)
+    def n_waiting(self) -> int:
+        """Rows that are not yet a table."""
+        return len(self._rows) + len(self._steps)
 
     def next_order(self) -> int:
         """Return the place in execution order of a layer that runs for the first time."""
@@ -75,36 +65,32 @@ class Buffer:
         return self._n_placed - 1
 
     def add_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
-        """Keep one step's scalars."""
+        """Keep one step's scalars; lists of norms become the norm of them all."""
         self._steps.append({"step": step, **scalars})
 
-    def add_gradients(self, step: int, norms: ParameterNorms, entries: Iterable[Entry]) -> None:
-        """Keep one recorded step: its total norm, and one row per layer, call and output."""
-        self._steps[-1]["total_grad_norm"] = [norm for norm, _ in norms.gradients.values()]
-        by_layer: dict[int, list[Entry]] = {}
-        for entry in entries:
-            by_layer.setdefault(id(entry.layer), []).append(entry)
+    def add_layers(self, step: int, norms: StepNorms, outputs: Iterable[Output]) -> None:
+        """Keep one recorded step: a row per layer, backward pass, call and output."""
+        by_layer: list[list[Output]] = [[] for _ in self.layers]
+        for output in outputs:
+            by_layer[output.layer.number].append(output)
         for layer in self.layers:
-            self._rows.extend(_layer_rows(step, layer, norms, by_layer.get(id(layer), [])))
+            self._rows.extend(_layer_rows(step, layer, norms, by_layer[layer.number]))
 
     def flush(self) -> None:
         """Turn what is pending into tables, after one transfer per device."""
-        if not self._steps:
-            return
         read = _Transfer()
-        for row in [*self._steps, *self._rows]:
-            for value in row.values():
-                read.collect(value)
+        for row in self._steps:
+            read.collect(row.values())
+        for values in self._rows:
+            read.collect(values)
         read.move()
-        place = _places(self.layers)
-        steps = [{key: read.number(value) for key, value in row.items()} for row in self._steps]
-        layers = [
-            {key: value if key in _LABELS else read.number(value) for key, value in row.items()} | place[row["layer"]]
-            for row in self._rows
-        ]
-        self._chunks["steps"].append(pd.DataFrame(steps))
-        if layers:
-            self._chunks["layers"].append(pd.DataFrame(layers))
+        if self._steps:
+            frame = pd.DataFrame([{key: read.number(value) for key, value in row.items()} for row in self._steps])
+            self._chunks["steps"].append(frame)
+        if self._rows:
+            table = pd.DataFrame([tuple(map(read.number, values)) for values in self._rows], columns=list(_ROW))
+            places = pd.DataFrame(_places(self.layers)).iloc[table.pop("number")].reset_index(drop=True)
+            self._chunks["layers"].append(pd.concat([table, places], axis=1))
         self._steps, self._rows = [], []
 
     def take(self) -> dict[str, pd.DataFrame]:
@@ -121,53 +107,58 @@ class Buffer:
         }
 
 
-_LABELS = frozenset({"step", "backward", "layer", "call", "output", "status", "n_nonfinite"})
+_ROW = (
+    "step", "backward", "number", "call", "output", "grad_norm", "out_grad_norm", "weight_norm", "update_norm",
+    "n_nonfinite", "status", "act_rms", "act_mean", "act_zero_fraction", "act_saturation",
+)  # fmt: skip
+_NO_STATISTICS = (math.nan,) * 4
 
 
-def _layer_rows(step: int, layer: Layer, norms: ParameterNorms, entries: list[Entry]) -> list[dict[str, Any]]:
-    """Return one row per measured output of a layer, or one row that says why there is none."""
+def _layer_rows(step: int, layer: Layer, norms: StepNorms, outputs: list[Output]) -> Iterator[tuple[Any, ...]]:
+    """Yield one row per measured output of a layer, or one row that says why there is none."""
     gradients = [norms.gradients[parameter] for parameter in layer.parameters if parameter in norms.gradients]
-    weights = [norms.weights[parameter] for parameter in layer.parameters if parameter in norms.weights]
-    own: dict[str, Any] = {
-        "grad_norm": [norm for norm, _ in gradients] or math.nan,
-        "weight_norm": weights or math.nan,
-        "n_nonfinite": _count(count for _, count in gradients),
-    }
-    arrived = [entry for entry in entries if entry.norm is not None]
+    n_nonfinite = _count(count for _, count in gradients)
+    own = (
+        _joint([norm for norm, _ in gradients]),
+        _joint([norms.weights[parameter] for parameter in layer.parameters if parameter in norms.weights]),
+        _joint([norms.updates[parameter] for parameter in layer.parameters if parameter in norms.updates]),
+    )
+    arrived = [output for output in outputs if output.norm is not None]
     if not arrived:
-        status = PARAMETERS_ONLY if gradients else _absence(layer, entries)
-        return [_row(step, layer.name, 0, 0, 0, math.nan, status) | own]
-    table = []
-    for number, entry in enumerate(sorted(arrived, key=lambda entry: (entry.backward, entry.call, entry.output))):
-        status = IS_INPUT if entry.is_input else MEASURED
-        row = _row(step, layer.name, entry.backward, entry.call, entry.output, entry.norm, status)
-        row["n_nonfinite"] = entry.n_nonfinite
-        if number == 0:
-            row |= own | {"n_nonfinite": _count([entry.n_nonfinite, own["n_nonfinite"]])}
-        table.append(row)
-    return table
+        status = _absence(layer, outputs, norms, has_gradients=bool(gradients))
+        statistics = next((output.statistics for output in outputs if output.statistics), _NO_STATISTICS)
+        yield (step, 0, layer.number, 0, 0, own[0], math.nan, own[1], own[2], n_nonfinite, status, *statistics)
+        return
+    if len(arrived) > 1:
+        arrived.sort(key=lambda output: (output.backward, output.call, output.index))
+    for output in arrived:
+        norm = math.nan if output.norm is None else unscaled(output.norm, norms.scale)
+        count = _count((output.n_nonfinite, n_nonfinite))
+        place = (step, output.backward, layer.number, output.call, output.index)
+        yield (*place, own[0], norm, own[1], own[2], count, output.status, *(output.statistics or _NO_STATISTICS))
+        own, n_nonfinite = (math.nan, math.nan, math.nan), 0
 
 
-def _row(step: int, layer: str, backward: int | None, call: int, output: int, norm: Any, status: str) -> dict[str, Any]:
-    return {
-        "step": step,
-        "backward": backward,
-        "layer": layer,
-        "call": call,
-        "output": output,
-        "grad_norm": math.nan,
-        "out_grad_norm": norm,
-        "weight_norm": math.nan,
-        "n_nonfinite": 0,
-        "status": status,
-    }
-
-
-def _absence(layer: Layer, entries: list[Entry]) -> str:
-    """Return why no gradient arrived at a layer in this step."""
+def _absence(layer: Layer, outputs: list[Output], norms: StepNorms, *, has_gradients: bool) -> str:
+    """Return why no gradient arrived at a layer's output in this step."""
+    if isinstance(layer.module, torch.jit.ScriptModule):
+        return SCRIPTED
+    if norms.is_compiled:
+        return COMPILED
+    if any(output.failed for output in outputs):
+        return FAILED
+    if any(output.is_unreadable for output in outputs):
+        return LOST
+    if has_gradients:
+        return PARAMETERS_ONLY
     if layer.parameters and not any(parameter.requires_grad for parameter in layer.parameters):
         return FROZEN
-    return NO_GRADIENT if entries else NOT_IN_GRAPH
+    return NO_GRADIENT if outputs else NOT_IN_GRAPH
+
+
+def _joint(norms: Norms) -> Any:
+    """Return several norms as one value to combine later, one as it is, none as NaN."""
+    return math.nan if not norms else norms[0] if len(norms) == 1 else norms
 
 
 def _count(counts: Iterable[int]) -> int:
@@ -175,21 +166,26 @@ def _count(counts: Iterable[int]) -> int:
     return -1 if -1 in known else sum(known)
 
 
-def _places(layers: list[Layer]) -> dict[str, dict[str, Any]]:
+def _places(layers: list[Layer]) -> list[dict[str, Any]]:
     """Return order, depth, stage and the like of each layer; what follows a weighted layer shares its stage."""
-    places: dict[str, dict[str, Any]] = {}
-    ordered = sorted((layer for layer in layers if layer.order is not None), key=lambda layer: layer.order or 0)
+    places: list[dict[str, Any]] = [
+        {
+            "layer": layer.name,
+            "order": -1,
+            "layer_depth": -1,
+            "stage": -1,
+            "kind": layer.kind,
+            "weighted": layer.is_weighted,
+            "n_params": sum(parameter.numel() for parameter in layer.parameters),
+        }
+        for layer in layers
+    ]
     stage, depth, key = -1, 0, None
-    for layer in ordered:
+    for layer in sorted((layer for layer in layers if layer.order is not None), key=lambda layer: layer.order or 0):
         if layer.is_weighted and layer.stage_key != key:
             stage, key = stage + 1, layer.stage_key
         depth = layer.depth if layer.depth is not None else depth + int(layer.is_weighted)
-        places[layer.name] = {"order": layer.order, "layer_depth": depth, "stage": stage}
-    for layer in layers:
-        place = places.setdefault(layer.name, {"order": -1, "layer_depth": -1, "stage": -1})
-        place["kind"] = layer.kind
-        place["weighted"] = layer.is_weighted
-        place["n_params"] = sum(parameter.numel() for parameter in layer.parameters)
+        places[layer.number] |= {"order": layer.order, "layer_depth": depth, "stage": stage}
     return places
 
 
@@ -200,11 +196,13 @@ class _Transfer:
         self._waiting: dict[torch.device, list[Tensor]] = {}
         self._numbers: dict[int, float] = {}
 
-    def collect(self, value: Any) -> None:
-        """Note the tensors in a value: a scalar, or a list of norms to be combined."""
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, Tensor):
-                self._waiting.setdefault(item.device, []).append(item)
+    def collect(self, values: Iterable[Any]) -> None:
+        """Note the tensors among values: scalars, or lists of norms to be combined."""
+        for value in values:
+            if isinstance(value, Tensor):
+                self._waiting.setdefault(value.device, []).append(value)
+            elif isinstance(value, list):
+                self.collect(value)
 
     def move(self) -> None:
         """Copy what was noted."""
@@ -215,9 +213,9 @@ class _Transfer:
 
     def number(self, value: Any) -> Any:
         """Return the number for a value; a list of norms becomes the norm of them all."""
-        if isinstance(value, list):
-            return math.hypot(*[self.number(item) for item in value])
-        return self._numbers[id(value)] if isinstance(value, Tensor) else value
+        if isinstance(value, Tensor):
+            return self._numbers[id(value)]
+        return math.hypot(*map(self.number, value)) if isinstance(value, list) else value
 
 
 def describe(model: nn.Module, parameters: list[nn.Parameter]) -> dict[str, Any]:
@@ -229,13 +227,8 @@ def describe(model: nn.Module, parameters: list[nn.Parameter]) -> dict[str, Any]
         "device_name": device_name(parameters[0].device),
         "dtype": str(parameters[0].dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
-        "versions": {
-            "gradflow": _version("gradflow-torch"),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-        }
+        "versions": {"gradflow": _version("gradflow-torch"), "torch": torch.__version__, "numpy": np.__version__}
         | {"python": platform.python_version()},
-        "gradients": "as in .grad when step() was called",
     }
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 import gradflow
-from gradflow.hooks import Every
+from gradflow.hooks import Every, GradflowWarning
 from gradflow.models import cifar_net
 
 TOLERANCE = 1e-6
@@ -163,7 +163,8 @@ def test_scalars_become_columns():
         loss = loss_of(model(batch()[0]))
         loss.backward()
         recorder.step(loss=loss, batch_error=torch.tensor(0.25), lr=0.1, temperature=torch.tensor([2.0]))
-        recorder.step(loss=1)
+        with pytest.warns(GradflowWarning, match="no layer of the model was seen running since the last step"):
+            recorder.step(loss=1)
     steps = recorder.recording.steps
     assert steps.loss.tolist() == pytest.approx([loss.item(), 1.0])
     assert steps.batch_error.iloc[0] == 0.25
@@ -263,7 +264,8 @@ def test_copies_of_a_recorded_model_are_inert():
         copies = [copy.deepcopy(model), pickle.loads(pickle.dumps(model)), torch.load(stream, weights_only=False)]
         for other in copies:
             loss_of(other(batch()[0])).backward()
-        recorder.step()
+        with pytest.warns(GradflowWarning, match="no parameter has a gradient"):
+            recorder.step()
     assert (recorder.recording.layers.status != "measured").all()
 
 
@@ -304,6 +306,8 @@ def test_bad_input():
     recorder = gradflow.record(model)
     with pytest.raises(ValueError, match="is being recorded already"):
         gradflow.record(model)
+    with pytest.warns(GradflowWarning, match="no parameter has a gradient: call step\\(\\) after backward"):
+        recorder.step()
     with pytest.raises(ValueError, match=r"loss must be one value; got a tensor of shape \(2,\)"):
         recorder.step(loss=torch.ones(2))
     recorder.close()

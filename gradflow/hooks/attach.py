@@ -1,0 +1,110 @@
+"""record(): attach a recorder to a model in training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.optim import Optimizer
+
+from gradflow.hooks.layers import Selector, select_layers
+from gradflow.hooks.recorder import Recorder
+from gradflow.hooks.schedule import Schedule, as_schedule
+
+
+def record(
+    model: nn.Module,
+    *,
+    optimizer: Optimizer | Iterable[Optimizer] | None = None,
+    scaler: torch.amp.GradScaler | None = None,
+    schedule: int | Schedule = 1,
+    layers: Selector | Iterable[Selector] = "*",
+    exclude: Selector | Iterable[Selector] = (),
+    activations: bool = True,
+    statistics: bool = False,
+    weights: bool = False,
+    path: str | os.PathLike[str] | None = None,
+    strict: bool = False,
+    name: str = "model",
+    meta: Mapping[str, Any] | None = None,
+) -> Recorder:
+    """Attach a recorder to a model; call its `step` after each `backward()`, or give it the optimizer.
+
+    Losses, gradients, weights, buffers and random state stay bit-identical to a run without it.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model in training. On recorded steps it carries one forward hook a layer, otherwise none. Layers have
+        the names of the model inside `torch.compile` and `DistributedDataParallel`.
+    optimizer : Optimizer or several, optional
+        Read the gradients where the optimizer steps: accumulated, reduced, clipped, unscaled. The update's norm is
+        then recorded too, and `step` only keeps scalars and the total norm before clipping. With several, a step
+        ends when the last one named has stepped.
+    scaler : GradScaler, optional
+        Divide by its loss scale what it has not divided by yet.
+    schedule : int or callable
+        Record every k-th step, or the steps for which `schedule(step)` is true (`gradflow.hooks.Every`).
+    layers, exclude : str, module class, callable, or iterable of these
+        As in `gradflow.hooks.select_layers`.
+    activations : bool
+        Record the gradient with respect to each layer's output too; without it no hook is attached to the model.
+    statistics : bool
+        Record rms, mean, fraction of zeros and saturation of each layer's output too.
+    weights : bool
+        Record the norm of each layer's parameters too.
+    path : path, optional
+        Stream the rows into this folder, which `gradflow.load` reads. Otherwise they are kept in memory.
+    strict : bool
+        Raise if a measurement fails, instead of warning once and going on.
+    name : str
+        The run's name in figures and reports.
+    meta : mapping, optional
+        Anything worth keeping with the numbers, as JSON values: seed, depth, data, ...
+
+    Returns
+    -------
+    Recorder
+        Also a context manager, which closes it.
+
+    Raises
+    ------
+    ValueError
+        The model has nothing trainable, is being recorded already, or a selector matches no layer.
+
+    Examples
+    --------
+    >>> model = nn.Linear(3, 1)
+    >>> with record(model) as recorder:
+    ...     model(torch.ones(2, 3)).sum().backward()
+    ...     recorder.step()
+    >>> float(recorder.recording.layers.grad_norm.iloc[0])  # sqrt(2² + 2² + 2² + 2²)
+    4.0
+    """
+    root = unwrapped(model)
+    optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer or ())
+    return Recorder(
+        root,
+        optimizers=optimizers,
+        scaler=scaler,
+        schedule=as_schedule(schedule),
+        layers=select_layers(root, layers, exclude),
+        activations=activations,
+        statistics=statistics,
+        weights=weights,
+        path=path,
+        strict=strict,
+        meta={"run": name, **(meta or {})},
+    )
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Return the model inside torch.compile's and the data-parallel wrappers."""
+    if isinstance(model, (DataParallel, DistributedDataParallel)):
+        return unwrapped(model.module)
+    inner = getattr(model, "_orig_mod", None)
+    return unwrapped(inner) if isinstance(inner, nn.Module) else model

@@ -1,0 +1,42 @@
+"""What is measured of each layer, and where something is not, why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from gradflow.hooks.layers import Layer
+from gradflow.hooks.passes import BASE, IS_INPUT, MEASURED
+from gradflow.hooks.rows import COMPILED, FAILED, FROZEN, LOST, NO_GRADIENT, NOT_IN_GRAPH, PARAMETERS_ONLY, SCRIPTED
+
+REASONS: Mapping[str, str] = {
+    MEASURED: "the gradient arrived at the layer's output",
+    BASE: "the output is a view that was changed in place; its gradient was read at the tensor it is a view of",
+    IS_INPUT: "the layer returned its input: the gradient is that of the tensor, all its other uses included",
+    PARAMETERS_ONLY: "the layer was not called as a module, or its output has no gradient; its parameters have one",
+    NOT_IN_GRAPH: "the layer was not called, or called without gradients",
+    FROZEN: "its parameters require no gradient, and none passed its output",
+    NO_GRADIENT: "the layer was called, but the loss does not depend on its output",
+    LOST: "the output is a view of the input whose hook did not fire: it was changed in place, or nothing uses it",
+    COMPILED: "the layer runs inside torch.compile, where hooks would break the graph; parameters are read",
+    SCRIPTED: "TorchScript modules take no hooks; parameters are read",
+    FAILED: "measuring raised an error, which was warned of once",
+}
+
+
+def coverage(layers: Sequence[Layer], recorded: pd.DataFrame) -> pd.DataFrame:
+    """Return what is known of each layer at the last recorded step: see `Recorder.coverage`."""
+    last = recorded[recorded.step == recorded.step.max()].drop_duplicates("layer").set_index("layer")
+    statuses = [str(last.status.get(layer.name, "")) for layer in layers]
+    table = pd.DataFrame(
+        {
+            "layer": [layer.name for layer in layers],
+            "kind": [layer.kind for layer in layers],
+            "n_params": [sum(parameter.numel() for parameter in layer.parameters) for layer in layers],
+            "status": statuses,
+            "reason": [REASONS.get(status, "no step was recorded yet") for status in statuses],
+        }
+    )
+    order = [len(layers) if layer.order is None else layer.order for layer in layers]
+    return table.iloc[pd.Series(order).argsort(kind="stable")].reset_index(drop=True)

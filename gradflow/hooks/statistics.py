@@ -1,0 +1,48 @@
+"""Statistics of a layer's output, taken in the same forward hook as its gradient."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+from gradflow.hooks.norms import Scalar, l2_norm
+
+# Activations whose zeros mean that a unit is off, and those that saturate, with the bounds beyond which an output
+# lies within 1 % of its range from an end.
+ZEROS = (nn.ReLU, nn.ReLU6, nn.Threshold, nn.Hardswish, nn.Softshrink, nn.Hardshrink)
+SATURATES = {
+    nn.Sigmoid: (0.01, 0.99),
+    nn.Hardsigmoid: (0.01, 0.99),
+    nn.Tanh: (-0.98, 0.98),
+    nn.Hardtanh: (-0.98, 0.98),
+    nn.Softsign: (-0.98, 0.98),
+}
+
+Statistics = tuple[Scalar, Scalar, Scalar, Scalar]
+
+
+def statistics(module: nn.Module, output: Tensor) -> Statistics:
+    """Return act_rms, act_mean, act_zero_fraction, act_saturation of a layer's output.
+
+    The root mean square and the mean of all entries; for ReLU and its kin the fraction of entries that are exactly
+    zero; for sigmoid, tanh and their kin the fraction within 1 % of the range from either end. NaN where a number
+    means nothing for the layer.
+    """
+    values = output.detach()
+    if not values.numel() or not (values.is_floating_point() or values.is_complex()):
+        return (math.nan, math.nan, math.nan, math.nan)
+    zeros: Scalar = math.nan
+    saturation: Scalar = math.nan
+    if isinstance(module, ZEROS):
+        zeros = _scalar((values == 0).float().mean())
+    for kind, (low, high) in SATURATES.items():
+        if isinstance(module, kind):
+            saturation = _scalar(((values < low) | (values > high)).float().mean())
+    mean = math.nan if values.is_complex() else _scalar((values.float() if values.itemsize < 4 else values).mean())
+    return (l2_norm(values) / math.sqrt(values.numel()), mean, zeros, saturation)
+
+
+def _scalar(value: Tensor) -> Scalar:
+    """Return a float on the CPU; elsewhere the 0-d tensor, without waiting for it."""
+    return value.item() if value.device.type == "cpu" else value

@@ -1,0 +1,362 @@
+"""One test for each thing that makes other recorders crash, stay silent or print a wrong number."""
+
+import dataclasses
+import math
+import threading
+import warnings
+
+import pytest
+import torch
+from oracles import norm64
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+import gradflow
+from gradflow.hooks import GradflowWarning
+
+TOLERANCE = 1e-6
+
+
+def record_once(model, inputs, loss_of=lambda y: y.square().sum(), **options):
+    with gradflow.record(model, **options) as recorder:
+        loss_of(model(inputs)).backward()
+        recorder.step()
+    return recorder.recording.layers
+
+
+class Residual(nn.Module):
+    """In-place ReLU after an addition in place, as in most real ResNets."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm, self.relu, self.last = (
+            nn.Linear(4, 4),
+            nn.LayerNorm(4),
+            nn.ReLU(inplace=True),
+            nn.Linear(4, 2),
+        )
+
+    def forward(self, x):
+        y = self.norm(self.first(x))
+        y += x
+        return self.last(self.relu(y))
+
+
+def test_in_place_addition_and_relu():
+    model, x = Residual(), torch.randn(3, 4)
+    first = model.first(x)
+    normed = model.norm(first)
+    summed = normed + x
+    expected = torch.autograd.grad(model.last(summed.relu()).square().sum(), [first, normed])
+    rows = record_once(model, x).set_index("layer")
+    assert rows.out_grad_norm[["first", "norm"]].tolist() == pytest.approx([norm64(g) for g in expected], rel=TOLERANCE)
+    assert set(rows.status) == {"measured"}
+
+
+class ViewInPlace(nn.Module):
+    """A layer returns a view, which is then changed in place: the view's own hook never fires."""
+
+    class Reshape(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(4, 6))
+
+        def forward(self, x):
+            return (x @ self.weight).view(-1, 2, 3).transpose(1, 2)
+
+    def __init__(self):
+        super().__init__()
+        self.reshape = self.Reshape()
+
+    def forward(self, x):
+        y = self.reshape(x)
+        y.mul_(torch.arange(1.0, 3.0))
+        return y
+
+
+def test_a_view_changed_in_place_is_read_at_its_base():
+    model, x = ViewInPlace(), torch.randn(5, 4)
+    y = model.reshape(x)
+    (expected,) = torch.autograd.grad((y * torch.arange(1.0, 3.0)).square().sum(), [y])
+    row = record_once(model, x).iloc[0]
+    assert row.status == "measured at its base"
+    assert row.out_grad_norm == pytest.approx(norm64(expected), rel=TOLERANCE)
+
+
+def test_a_view_of_the_input_changed_in_place_is_lost_and_says_so():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear, self.flatten = nn.Linear(4, 4), nn.Flatten(0)
+
+        def forward(self, x):
+            y = self.flatten(self.linear(x))
+            y.mul_(2)
+            return y
+
+    rows = record_once(Net(), torch.randn(3, 4)).set_index("layer")
+    assert rows.status["flatten"] == "lost"
+    assert math.isnan(rows.out_grad_norm["flatten"])
+
+
+@dataclasses.dataclass
+class Answer:
+    logits: torch.Tensor
+    extra: dict
+
+
+class Nested(nn.Module):
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.inner = kind, self.Inner(kind)
+
+    class Inner(nn.Module):
+        def __init__(self, kind):
+            super().__init__()
+            self.kind, self.linear = kind, nn.Linear(3, 3)
+            self.scale = nn.Parameter(torch.ones(3))
+
+        def forward(self, x):
+            a, b = self.linear(x), x * self.scale
+            return {"tuple": (a, [b]), "dict": {"a": a, "b": {"c": b}}, "dataclass": Answer(a, {"b": b})}[self.kind]
+
+    def forward(self, x):
+        out = self.inner(x)
+        if self.kind == "tuple":
+            return out[0] * 2 + out[1][0] * 3
+        return out["a"] * 2 + out["b"]["c"] * 3 if self.kind == "dict" else out.logits * 2 + out.extra["b"] * 3
+
+
+@pytest.mark.parametrize("kind", ["tuple", "dict", "dataclass"])
+def test_nested_outputs_have_a_row_each(kind):
+    rows = record_once(Nested(kind), torch.randn(2, 3), loss_of=torch.sum)
+    inner = rows[rows.layer == "inner"]
+    assert inner.output.tolist() == [0, 1]
+    assert inner.out_grad_norm.tolist() == pytest.approx([2 * math.sqrt(6), 3 * math.sqrt(6)], rel=TOLERANCE)
+
+
+def test_lstm_outputs():
+    model = nn.LSTM(3, 4)
+    with gradflow.record(model) as recorder:
+        output, (hidden, _) = model(torch.randn(5, 2, 3))
+        (output.sum() + 2 * hidden.sum()).backward()
+        recorder.step()
+    rows = recorder.recording.layers
+    assert rows.output.tolist() == [0, 1]  # nothing depends on the cell
+    assert rows.out_grad_norm.iloc[1] == pytest.approx(2 * math.sqrt(8), rel=TOLERANCE)
+    assert rows.grad_norm.iloc[0] == pytest.approx(norm64(*[p.grad for p in model.parameters()]), rel=TOLERANCE)
+
+
+def test_sparse_embedding_and_complex_parameters():
+    embedding = nn.Embedding(10, 3, sparse=True)
+    row = record_once(embedding, torch.tensor([1, 1, 4]), loss_of=torch.sum).iloc[0]
+    assert row.grad_norm == pytest.approx(math.sqrt(3 * (2**2 + 1)), rel=TOLERANCE)
+
+    class Complex(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(3, dtype=torch.complex64))
+
+        def forward(self, x):
+            return x * self.weight
+
+    model = Complex()
+    row = record_once(model, torch.randn(3), loss_of=lambda y: y.abs().square().sum()).iloc[0]
+    assert row.grad_norm == pytest.approx(norm64(torch.view_as_real(model.weight.grad)), rel=TOLERANCE)
+
+
+def test_tied_weights_count_once():
+    model = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Tanh(), nn.Linear(3, 3, bias=False))
+    model[2].weight = model[0].weight
+    rows = record_once(model, torch.randn(2, 3)).set_index("layer")
+    assert rows.grad_norm["0"] == pytest.approx(norm64(model[0].weight.grad), rel=TOLERANCE)
+    assert math.isnan(rows.grad_norm["2"])
+    assert rows.n_params.tolist() == [9, 0, 0]
+
+
+def test_script_modules_are_read_by_their_parameters():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        scripted = torch.jit.script(nn.Linear(3, 2))
+    model = nn.Sequential(nn.Linear(3, 3), scripted)
+    rows = record_once(model, torch.randn(4, 3)).set_index("layer")
+    assert rows.status["1"] == "scripted"
+    assert rows.grad_norm["1"] == pytest.approx(norm64(scripted.weight.grad, scripted.bias.grad), rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_checkpointing(reentrant):
+    class Net(nn.Module):
+        def __init__(self, use):
+            super().__init__()
+            torch.manual_seed(2)
+            self.use = use
+            self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(4, 4), nn.Tanh()) for _ in range(3))
+
+        def forward(self, x):
+            for block in self.blocks:
+                x = checkpoint(block, x, use_reentrant=reentrant) if self.use else block(x)
+            return x
+
+    x = torch.randn(5, 4, requires_grad=True)
+    expected, found = (record_once(Net(use), x).set_index("layer") for use in (False, True))
+    assert len(found) == len(expected) == 6
+    assert (found.status == "measured").all()
+    for column in ("grad_norm", "out_grad_norm", "call", "backward"):
+        assert found[column].tolist() == pytest.approx(
+            expected[column].reindex(found.index).tolist(), rel=1e-6, nan_ok=True
+        )
+
+
+def test_gan_two_forwards_one_backward_and_two_backwards():
+    model = nn.Linear(3, 1)
+    real, fake = torch.randn(4, 3), torch.randn(4, 3)
+    with gradflow.record(model) as recorder:
+        (model(real).sum() - 3 * model(fake).sum()).backward()
+        recorder.step()
+        model.zero_grad()
+        first, second = model(real).sum(), 3 * model(fake).sum()
+        first.backward()
+        second.backward()
+        recorder.step()
+    rows = recorder.recording.layers
+    assert rows.call.tolist() == [0, 1, 0, 1]
+    assert rows.backward.tolist() == [0, 0, 0, 1]
+    assert rows.out_grad_norm.tolist() == pytest.approx([2, 6, 2, 6], rel=TOLERANCE)
+
+
+def test_double_backward_keeps_the_first_value():
+    model, x = nn.Sequential(nn.Linear(3, 3), nn.Tanh()), torch.randn(2, 3, requires_grad=True)
+    y = model(x)
+    (expected,) = torch.autograd.grad(y.sum(), [y])
+    with gradflow.record(model) as recorder:
+        (gradient,) = torch.autograd.grad(model(x).sum(), [x], create_graph=True)
+        gradient.square().sum().backward()
+        recorder.step()
+    rows = recorder.recording.layers.set_index("layer")
+    assert rows.out_grad_norm["1"] == pytest.approx(norm64(expected), rel=TOLERANCE)
+
+
+def test_retained_graph_counts_once():
+    model = nn.Linear(3, 1)
+    with gradflow.record(model) as recorder:
+        loss = model(torch.ones(2, 3)).sum()
+        loss.backward(retain_graph=True)
+        (5 * loss).backward()
+        recorder.step()
+    assert recorder.recording.layers.out_grad_norm.tolist() == pytest.approx([math.sqrt(2)])
+
+
+def test_functorch_transforms_pass_by():
+    model = nn.Linear(3, 1)
+    with gradflow.record(model) as recorder:
+        torch.func.vmap(model)(torch.randn(4, 3))
+        torch.func.grad(lambda x: model(x).sum())(torch.randn(3))
+        model(torch.ones(2, 3)).sum().backward()
+        recorder.step()
+    assert recorder.recording.layers.out_grad_norm.tolist() == pytest.approx([math.sqrt(2)])
+
+
+def test_evaluation_in_between_leaves_no_trace():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5), nn.Linear(3, 1))
+    with gradflow.record(model) as recorder:
+        for mode in (torch.no_grad, torch.inference_mode):
+            with mode():
+                model(torch.randn(2, 3))
+        model(torch.ones(2, 3)).sum().backward()
+        recorder.step()
+    assert len(recorder.recording.layers) == 3
+
+
+def test_layers_that_never_fire_fall_back_to_their_parameters():
+    model = nn.MultiheadAttention(4, 2, batch_first=True)
+    x = torch.randn(2, 3, 4)
+    with gradflow.record(model) as recorder:
+        model(x, x, x, need_weights=False)[0].square().sum().backward()
+        recorder.step()
+    rows = recorder.recording.layers.set_index("layer")
+    assert rows.status["out_proj"] == "parameters only"
+    assert rows.grad_norm["out_proj"] == pytest.approx(
+        norm64(model.out_proj.weight.grad, model.out_proj.bias.grad), rel=TOLERANCE
+    )
+    assert rows.status["(root)"] == "measured"
+
+
+@pytest.mark.parametrize("order", ["recorder first", "compile first", "recorder on the compiled model"])
+def test_compiled_models_have_parameter_norms_and_no_graph_break(order):
+    import torch._dynamo.testing
+
+    torch._dynamo.reset()
+    counter = torch._dynamo.testing.CompileCounter()
+    model, x = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), torch.randn(5, 4)
+    expected = torch.autograd.grad(model(x).sum(), list(model.parameters()))
+    if order == "recorder first":
+        recorder = gradflow.record(model)
+        compiled = torch.compile(model, backend=counter, fullgraph=True)
+    else:
+        compiled = torch.compile(model, backend=counter, fullgraph=True)
+        compiled(x)
+        recorder = gradflow.record(compiled if "on the compiled" in order else model)
+    compiled(x).sum().backward()
+    with pytest.warns(GradflowWarning, match="no layer of the model was seen running"):
+        recorder.step()
+    recorder.close()
+    rows = recorder.recording.layers.set_index("layer")
+    assert counter.frame_count == 1
+    assert rows.index.tolist() == ["0", "1", "2"]
+    assert rows.grad_norm["0"] == pytest.approx(norm64(*expected[:2]), rel=TOLERANCE)
+    assert set(rows.status) == {"compiled"}
+    torch._dynamo.utils.counters.clear()
+    torch._dynamo.reset()
+
+
+def test_a_measurement_that_fails_ends_training_only_if_asked(monkeypatch):
+    def broken(tensor):
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr("gradflow.hooks.passes.l2_norm", broken)
+    model = nn.Linear(2, 1)
+    with gradflow.record(model) as recorder:
+        with pytest.warns(GradflowWarning, match="planted"):
+            model(torch.ones(1, 2)).sum().backward()
+        model(torch.ones(1, 2)).sum().backward()  # warned of once
+        recorder.step()
+    assert recorder.recording.layers.status.tolist() == ["failed"]
+    with gradflow.record(model, strict=True), pytest.raises(RuntimeError, match="planted"):
+        model(torch.ones(1, 2)).sum().backward()
+
+
+def test_step_from_another_thread_is_refused():
+    recorder, errors = gradflow.record(nn.Linear(2, 1)), []
+
+    def call():
+        try:
+            recorder.step()
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+    recorder.close()
+    assert errors == ["step() was called from another thread than record(); use one recorder a thread."]
+
+
+def test_coverage_says_why():
+    class Parts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.unused, self.used = nn.Linear(2, 2), nn.Linear(2, 2)
+
+        def forward(self, x):
+            return self.used(x)
+
+    model = Parts()
+    with gradflow.record(model) as recorder:
+        assert set(recorder.coverage().reason) == {"no step was recorded yet"}
+        model(torch.ones(1, 2)).sum().backward()
+        recorder.step()
+    table = recorder.coverage()
+    assert table.layer.tolist() == ["used", "unused"]
+    assert table.status.tolist() == ["measured", "not in the graph"]
+    assert table.reason.iloc[1] == "the layer was not called, or called without gradients"
