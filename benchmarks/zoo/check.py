@@ -113,8 +113,9 @@ def _against_oracle(model: nn.Module, batch: Batch) -> dict[str, Any]:
 def _compare(model: nn.Module, batch: Batch, *, zeros: bool) -> dict[str, Any] | None:
     """Return the counts of rows right, wrong and missed, or None if adding zeros changes the outputs."""
     expected_model = _copy(model)
-    recorded = _recorded_step(model, batch)
+    recorded = _recorded_step(model, batch, weights=False)
     assert recorded.layers is not None
+    model.zero_grad()
     seed_all()
     with placed(expected_model, list(dict.fromkeys(recorded.layers.layer)), zeros=zeros) as places:
         outputs = list(tensors_in(expected_model(*batch.args, **batch.kwargs)))
@@ -174,20 +175,21 @@ def first_difference(a: Pass, b: Pass) -> str:
 def wrong_parameters(recorded: Pass) -> Iterator[str]:
     """Yield each layer whose `grad_norm` or `weight_norm`, and the total, that are not those of `.grad` in float64."""
     assert recorded.layers is not None
-    owned: dict[str, list[nn.Parameter]] = {}
+    owned: dict[str, list[tuple[float, float | None]]] = {}
     for name, parameter in recorded.model.named_parameters():
-        owned.setdefault(name.rpartition(".")[0] or "(root)", []).append(parameter)
+        norms = (norm64(parameter), None if parameter.grad is None else norm64(parameter.grad))
+        owned.setdefault(name.rpartition(".")[0] or "(root)", []).append(norms)
     first = recorded.layers.drop_duplicates("layer").set_index("layer")
-    for layer, parameters in owned.items():
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        for column, tensors in (("grad_norm", gradients), ("weight_norm", parameters)):
-            expected = norm64(*tensors) if tensors else math.nan
+    for layer, norms_of in owned.items():
+        gradients = [gradient for _, gradient in norms_of if gradient is not None]
+        for column, parts in (("grad_norm", gradients), ("weight_norm", [weight for weight, _ in norms_of])):
+            expected = math.hypot(*parts) if parts else math.nan
             got = first[column].get(layer, math.inf)
             if not is_close(got, expected, TOLERANCE):
                 yield f"{layer} {column} {got:.9g} for {expected:.9g}"
-    everything = [parameter.grad for parameter in recorded.model.parameters() if parameter.grad is not None]
-    if not is_close(recorded.total_grad_norm, norm64(*everything), TOLERANCE):
-        yield f"total_grad_norm {recorded.total_grad_norm:.9g} for {norm64(*everything):.9g}"
+    total = math.hypot(*(gradient for norms_of in owned.values() for _, gradient in norms_of if gradient is not None))
+    if not is_close(recorded.total_grad_norm, total, TOLERANCE):
+        yield f"total_grad_norm {recorded.total_grad_norm:.9g} for {total:.9g}"
 
 
 def is_close(got: float, expected: float, tolerance: float, noise: float = 0.0) -> bool:
@@ -223,8 +225,8 @@ def _step(model: nn.Module, batch: Batch, after_backward: Callable[[], object] =
     return Pass(model, [output.detach() for output in outputs], state)
 
 
-def _recorded_step(model: nn.Module, batch: Batch) -> Pass:
-    with gradflow.record(model, weights=True) as recorder:
+def _recorded_step(model: nn.Module, batch: Batch, *, weights: bool = True) -> Pass:
+    with gradflow.record(model, weights=weights) as recorder:
         done = _step(model, batch, after_backward=recorder.step)
     recording = recorder.recording
     done.layers = recording.layers
@@ -240,7 +242,6 @@ def _copy(model: nn.Module) -> nn.Module:
 def _everything(done: Pass) -> Iterator[tuple[str, Any]]:
     yield from ((f"output {number}", output) for number, output in enumerate(done.outputs))
     yield from ((f"gradient of {name}", parameter.grad) for name, parameter in done.model.named_parameters())
-    yield from ((f"parameter {name}", parameter) for name, parameter in done.model.named_parameters())
     yield from ((f"buffer {name}", buffer) for name, buffer in done.model.named_buffers())
     yield "torch's random state", done.random_state[0]
     yield "random state", done.random_state[1]
@@ -260,5 +261,7 @@ def _same_bits(left: Any, right: Any) -> bool:
 
 
 def _bits(tensor: Tensor) -> Tensor:
-    """Return the bytes, so that NaN equals the same NaN and 0.0 differs from -0.0."""
-    return tensor.detach().to_dense().contiguous().reshape(-1).view(torch.uint8)
+    """Return the bits as integers, so that NaN equals the same NaN and 0.0 differs from -0.0."""
+    dense = tensor.detach().to_dense().contiguous().reshape(-1)
+    dense = torch.view_as_real(dense) if dense.is_complex() else dense
+    return dense.view({1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[dense.element_size()])

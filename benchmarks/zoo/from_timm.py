@@ -25,15 +25,14 @@ HUGE = re.compile(r"giant|gigantic|huge|enormous|large|_g_|_\d+b_|xlarge|_xl|x4_
 
 
 def names() -> list[str]:
-    """Two of the smallest of each family: a file and the letters that a name starts with."""
-    chosen: list[str] = []
+    """Return the two smallest of each family (a file and the letters that a name starts with), all firsts first."""
+    members: list[list[str]] = []
     for module in sorted(list_modules()):
         families: dict[str, list[str]] = defaultdict(list)
         for name in timm.list_models(module=module):
             families[_family(name)].append(name)
-        for members in families.values():
-            chosen.extend(sorted(members, key=_rank)[:PER_FAMILY])
-    return chosen
+        members.extend(sorted(names, key=_rank) for names in families.values())
+    return [names[place] for place in range(PER_FAMILY) for names in members if place < len(names)]
 
 
 def kind_of(name: str) -> str:

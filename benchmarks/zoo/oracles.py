@@ -11,6 +11,7 @@ They differ only where a layer returns its input, and there the edge is the defi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -21,6 +22,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from .specimen import tensors_in
+
+CHUNK = 2**20  # entries turned into float64 at a time
 
 Key = tuple[str, int, int]  # layer, call, output
 
@@ -82,12 +85,14 @@ def answers(loss: Tensor, places: Mapping[Key, Place]) -> dict[Key, Answer]:
 
 def norm64(*tensors: Tensor) -> float:
     """L2 norm of all entries, in float64."""
-    parts = [torch.linalg.vector_norm(tensor.detach().to_dense(), dtype=_wide(tensor)) for tensor in tensors]
-    return float(torch.linalg.vector_norm(torch.stack([part.double() for part in parts])))
+    return math.hypot(*(_norm64(tensor.detach()) for tensor in tensors))
 
 
-def _wide(tensor: Tensor) -> torch.dtype:
-    return torch.complex128 if tensor.is_complex() else torch.float64
+def _norm64(tensor: Tensor) -> float:
+    dense = tensor.to_dense()
+    real = torch.view_as_real(dense.resolve_conj()) if dense.is_complex() else dense
+    parts = real.reshape(-1).split(CHUNK)
+    return math.sqrt(math.fsum(torch.dot(part, part).item() for part in map(Tensor.double, parts)))
 
 
 def _norm(gradient: Tensor | None) -> float | None:
