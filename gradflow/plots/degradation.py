@@ -22,6 +22,7 @@ _DODGE = 0.02
 _SEED_DODGE = 0.012
 _SEED_ALPHA = 0.6
 _BARE_SPAN = 20.0  # layers, where there is only one depth
+_BARE_BOTTOM = panels.LABEL_HEIGHT + 0.05  # inches under a panel without a legend
 _MAX_TICKS = {True: 12, False: 6}  # depths named on a wide and on a narrow axis
 
 
@@ -130,6 +131,11 @@ def degradation_figure(
     with style.context():
         rows, columns = (1, count) if wide else (count, 1)
         figure, axes = panels.subplots(width, 2.9 if wide else 2.7 * count, rows, columns)
+        legend = panels.LABEL_HEIGHT + panels.legend_height(-(-len(_handles(frame, over_seeds)) // 2))
+        margins = panels.Margins(left=0.66, right=0.15, bottom=legend if wide else _BARE_BOTTOM, columns=0.75)
+        if count == 1:
+            margins = margins._replace(bottom=legend)
+        panels.arrange(figure, margins._replace(rows=legend + margins.top))
         degradation(frame, over_seeds, axes.flat[0], measure=measure)
         if count == 2:
             paired_difference(differences, axes.flat[1])

@@ -12,16 +12,19 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from gradflow.plots import panels, style
 from gradflow.plots.profile import LABELS
+from gradflow.plots.scales import power_of_ten
 
 ZERO_COLOR = "#9a9a9a"
 NONFINITE_COLOR = "#d7301f"
 _COLUMNS = ("run", "family", "depth", "seed", "step", "layer_depth", "status", "n_nonfinite")
 _SOURCE = 'gradflow.analysis.profile(recordings, steps="recorded")'
 _PANEL_HEIGHT = 1.5  # inches
+_BAR_GAP, _BAR_WIDTH = 0.1, 0.09  # inches between panels and the scale of colours, and of its width
+_MARGINS = panels.Margins(left=0.5, right=0.6, columns=0.36, rows=0.5)
 MOST_COLUMNS = 4  # even, so that two families stand side by side
 
 Grid = np.ndarray[Any, np.dtype[np.float64]]
@@ -99,15 +102,29 @@ def heatmaps(frame: pd.DataFrame, *, measure: str = "grad_norm", width: float = 
             heatmap(run, ax, measure=measure, norm=norm)
             ax.set_title(_title(run))
         panels.label_outer(used, "recorded step", "layer depth")
-        colors = mpl.cm.ScalarMappable(norm, _colors())
-        bar = figure.colorbar(colors, ax=used, location="right", aspect=15 * rows, pad=0.02)
-        bar.ax.tick_params(labelsize=style.TICK_SIZE)
         subtitle = f"{LABELS.get(measure, measure)} (log)"
-        handles = _special(runs, measure)
-        panels.finish(
-            figure, width, title="Which layers, and when?", subtitle=subtitle, handles=handles, note=_note(runs)
+        margins = panels.finish(
+            figure,
+            title="Which layers, and when?",
+            subtitle=subtitle,
+            handles=_special(runs, measure),
+            note=_note(runs),
+            margins=_MARGINS,
         )
+        _color_bar(figure, norm, margins)
     return figure
+
+
+def _color_bar(figure: Figure, norm: LogNorm, margins: panels.Margins) -> None:
+    """Put the scale of colours into the right margin."""
+    width, height = (float(inches) for inches in figure.get_size_inches())
+    left, full = width - margins.right + _BAR_GAP, height - margins.top - margins.bottom
+    place = (left / width, margins.bottom / height, _BAR_WIDTH / width, full / height)
+    ticks = FuncFormatter(lambda value, _: power_of_ten(value))
+    colors = mpl.cm.ScalarMappable(norm, _colors())
+    bar = figure.colorbar(colors, cax=figure.add_axes(place), format=ticks)
+    bar.ax.yaxis.set_minor_locator(NullLocator())
+    bar.ax.tick_params(labelsize=style.TICK_SIZE)
 
 
 def _arranged(frame: pd.DataFrame, *, wide: bool) -> tuple[list[pd.DataFrame], int]:

@@ -1,9 +1,9 @@
-"""Figures of one or several panels: sizes, shared labels and legends that cover no data."""
+"""Figures of one or several panels: sizes, margins in inches, shared labels and legends that cover no data."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,11 +14,31 @@ from gradflow.plots.style import TICK_SIZE
 FRAME_HEIGHT = 0.95  # inches for a title of two lines, a label and a legend of two lines
 LABEL_HEIGHT = 0.55  # inches for tick labels and an x label of two lines
 WIDE = 4.5  # inches: from here on panels stand three in a row
+LINE_HEIGHT = 0.155  # inches of a legend's line
+_TITLE_LINE = 0.175  # inches of a line of the title over all panels
+_LEGEND_FRAME = 0.11  # inches around a legend
+
+
+class Margins(NamedTuple):
+    """Inches around the panels and between them.
+
+    Written down, because measuring them (matplotlib's constrained layout) takes longer than drawing.
+    """
+
+    left: float = 0.6  # tick labels such as 10⁻¹⁴ or 100 %, and a label
+    right: float = 0.12
+    top: float = 0.26  # a panel's title
+    bottom: float = 0.42  # tick labels and a label of one line
+    columns: float = 0.14  # panels that share their y axis
+    rows: float = 0.4  # a panel's title under ticks without labels
+
+
+MARGINS = Margins()
 
 
 def subplots(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
     """Return a figure that pyplot does not keep, and its axes, as an array (rows, columns)."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height))
     axes = figure.subplots(rows, columns, squeeze=False, **options)
     for ax in axes.flat:
         # Ticks are made when they are drawn, outside of context(): say their size now.
@@ -26,20 +46,64 @@ def subplots(width: float, height: float, rows: int = 1, columns: int = 1, **opt
     return figure, axes
 
 
-def finish(figure: Figure, width: float, *, title: str, subtitle: str, handles: Sequence[Any], note: str = "") -> None:
-    """Put a title over all panels, and under them one legend, in as many columns as fit, led by a note."""
-    figure.suptitle(f"{title}\n{subtitle}" if subtitle else title, x=0.01, ha="left", linespacing=1.4)
+def arrange(figure: Figure, margins: Margins) -> None:
+    """Place all panels of a figure between margins."""
+    width, height = (float(inches) for inches in figure.get_size_inches())
+    rows, columns = figure.axes[0].get_gridspec().get_geometry()  # type: ignore[union-attr]  # made by subplots
+    panel_width = (width - margins.left - margins.right - (columns - 1) * margins.columns) / columns
+    panel_height = (height - margins.top - margins.bottom - (rows - 1) * margins.rows) / rows
+    figure.subplots_adjust(
+        left=margins.left / width,
+        right=1 - margins.right / width,
+        top=1 - margins.top / height,
+        bottom=margins.bottom / height,
+        wspace=margins.columns / panel_width,
+        hspace=margins.rows / panel_height,
+    )
+
+
+def finish(
+    figure: Figure,
+    *,
+    title: str,
+    subtitle: str,
+    handles: Sequence[Any],
+    note: str,
+    margins: Margins = MARGINS,
+) -> Margins:
+    """Put a title over all panels, and under them a note and one legend, in as many columns as fit.
+
+    Returns the margins, which are those given and room for title, note and legend.
+    """
+    width = float(figure.get_size_inches()[0])
+    figure.suptitle(
+        f"{title}\n{subtitle}" if subtitle else title, x=0.01, y=0.995, ha="left", va="top", linespacing=1.4
+    )
     longest = max((len(str(handle.get_label())) for handle in handles), default=1)
     fitting = max(1, int((width - 0.2) / (0.55 + 0.058 * longest)))
+    columns = max(1, min(fitting, len(handles)))
     figure.legend(
         handles=list(handles),
-        title=note or None,
-        loc="outside lower left",
+        title=note,
+        loc="lower left",
+        bbox_to_anchor=(0, 0),
+        borderaxespad=0.2,
         alignment="left",
-        ncols=max(1, min(fitting, len(handles))),
+        ncols=columns,
         handlelength=2.6,
         columnspacing=1.2,
     )
+    placed = margins._replace(
+        top=margins.top + _TITLE_LINE * (1 + bool(subtitle)) + 0.04,
+        bottom=margins.bottom + legend_height(1 + -(-len(handles) // columns)),
+    )
+    arrange(figure, placed)
+    return placed
+
+
+def legend_height(lines: int) -> float:
+    """Return the inches that a legend of so many lines takes."""
+    return lines * LINE_HEIGHT + _LEGEND_FRAME
 
 
 def label_outer(axes: Sequence[Axes], xlabel: str, ylabel: str) -> None:

@@ -105,7 +105,6 @@ def profiles(frame: pd.DataFrame, *, measure: str = "grad_norm", width: float = 
         panels.label_outer(axes, "layer depth, 1 = input", "norm (log)")
         panels.finish(
             figure,
-            width,
             title="Do gradients vanish or explode towards the input?",
             subtitle=LABELS.get(measure, measure),
             handles=[*style.legend_handles(frame), *_edge_legend(frame)],

@@ -15,6 +15,7 @@ from gradflow.plots.style import NEUTRAL
 GRID = "#e6e6e6"
 NARROWEST = 4.0  # highest over lowest value that a log axis shows at least, so that level lines look level
 SHORT = 30.0  # up to this ratio a log axis names 1, 2 and 5 of each decade
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class LogScale(NamedTuple):
@@ -52,6 +53,7 @@ def log_axis(ax: Axes, values: Iterable[float], *, zeros: bool = False, nonfinit
     ax.set_ylim(_power(bottom - margin), _power(top + margin))
     if high - low > np.log10(SHORT):
         ax.yaxis.set_major_locator(LogLocator(numticks=6))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(value)))
         ax.yaxis.set_minor_locator(NullLocator())
     else:
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -60,6 +62,17 @@ def log_axis(ax: Axes, values: Iterable[float], *, zeros: bool = False, nonfinit
     ax.grid(axis="y", color=GRID, linewidth=0.5)
     ax.set_axisbelow(True)
     return edges
+
+
+def power_of_ten(value: float) -> str:
+    """Return a power of ten in plain characters, which are laid out ten times as fast as mathematics.
+
+    Examples
+    --------
+    >>> power_of_ten(1e-12)
+    '10⁻¹²'
+    """
+    return f"10{str(round(np.log10(value))).translate(_SUPERSCRIPTS)}"
 
 
 def _power(exponent: float) -> float:

@@ -75,9 +75,7 @@ def training_curves(frame: pd.DataFrame, windows: pd.DataFrame, *, width: float 
             ax.set_title(style.shorten(group, most) if isinstance(group, str) else f"depth {group}")
         panels.label_outer(axes, "step (updates)", "error")
         handles = [*_without_depths(style.legend_handles(frame, markers=True)), *_kinds(windows)]
-        panels.finish(
-            figure, width, title="Does training get anywhere?", subtitle="", handles=handles, note=_note(frame)
-        )
+        panels.finish(figure, title="Does training get anywhere?", subtitle="", handles=handles, note=_note(frame))
     return figure
 
 

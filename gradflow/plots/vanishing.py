@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
 from gradflow import theory
 from gradflow.plots import panels, style
@@ -33,7 +34,8 @@ _MARKS = (
     ("#2a8f86", "<"),
 )
 WIDE_HEIGHT, NARROW_HEIGHT = 3.2, 4.2  # inches; the narrow figure has its legend under the axes
-UNDER_X_LABEL = 0.52  # inches from the axes to below their x label
+UNDER_X_LABEL, UNDER_Y_LABEL = 0.45, -0.55  # inches from the axes to a legend under their labels
+BESIDE_GAP, BESIDE = 0.1, 2.15  # inches from the axes to a legend beside them, and for it
 _MARK_EVERY = 3  # layers between two markers
 _LINE_ALPHA, _BAND_ALPHA = 0.5, 0.2
 # Measured lines are broad and pale, so that the closed form is seen on top of them where the two agree; the toy, which
@@ -107,6 +109,9 @@ def vanishing_figure(
     with style.context():
         figure, axes = panels.subplots(width, WIDE_HEIGHT if width >= panels.WIDE else NARROW_HEIGHT)
         vanishing(frame, axes.flat[0], measure=measure)
+        lines = 1 + -(-len(axes.flat[0].get_legend().get_texts()) // 2)
+        under = panels.Margins(bottom=UNDER_X_LABEL + panels.legend_height(lines))
+        panels.arrange(figure, panels.Margins(right=BESIDE) if width >= panels.WIDE else under)
     return figure
 
 
@@ -156,16 +161,15 @@ def _handles(rows: pd.DataFrame, marks: dict[str, _Mark]) -> list[Line2D]:
 
 def _legend(ax: Axes, handles: list[Line2D], n: pd.Series[Any]) -> None:
     """Put the legend beside wide axes and under narrow ones."""
-    extent = ax.get_window_extent()
-    dpi = ax.figure.dpi
-    beside = extent.width / dpi >= panels.WIDE
-    under = -UNDER_X_LABEL / max(extent.height / dpi, UNDER_X_LABEL)
+    beside = ax.get_window_extent().width / ax.figure.dpi >= panels.WIDE
+    shift = (BESIDE_GAP, 0.0) if beside else (UNDER_Y_LABEL, -UNDER_X_LABEL)
     ax.legend(
         handles=handles,
         title=f"mean and {style.seeds_text(n)}",
         alignment="left",
         loc="center left" if beside else "upper left",
-        bbox_to_anchor=(1.02, 0.5) if beside else (-0.18, under),
+        bbox_to_anchor=(1, 0.5) if beside else (0, 0),
+        bbox_transform=ax.transAxes + ScaledTranslation(*shift, ax.figure.dpi_scale_trans),
         ncols=1 if beside else 2,
         borderaxespad=0,
         handlelength=2.6,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from gradflow.plots import panels, style
 from gradflow.plots.scales import edge_handles, log_axis
@@ -75,6 +76,7 @@ def weight_growth(
             ax.plot(steps, [place] * len(steps), color=look.color, marker=marker, linestyle="", markersize=3)
     ax.set_xscale("symlog", linthresh=1, linscale=0.4)
     ax.set_xlim(0, max(float(measured.step.max()), 1) * 1.1)
+    ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.set_xlabel("step (updates; log beyond 1)")
     ax.set_title(LABELS.get(measure, measure))
@@ -104,10 +106,10 @@ def weight_figure(frames: Mapping[str, pd.DataFrame], *, width: float = style.DO
         edges = edge_handles(zeros=bool(shown.n_zero.any()), nonfinite=bool(shown.n_nonfinite.any()))
         panels.finish(
             figure,
-            width,
             title="Do weights outgrow the learning rate?",
             subtitle="norms of a layer's parameters, log axes",
             handles=[*style.legend_handles(shown), *edges],
             note=f"geometric mean, {style.bands_text(shown)}",
+            margins=panels.Margins(left=0.45, columns=0.5),
         )
     return figure
