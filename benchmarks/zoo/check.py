@@ -136,7 +136,7 @@ def compare_rows(layers: pd.DataFrame, expected: Mapping[Key, Answer], dtype: to
     measured = layers[layers.status.isin(MEASURED)]
     got = {(row.layer, row.call, row.output): row.out_grad_norm for row in measured.itertuples()}
     status = dict(zip(layers.layer, layers.status, strict=True))
-    wrong, missed, errors, n_compared, n_edge = [], [], [0.0], 0, 0
+    wrong, other_uses, missed, errors, n_compared, n_edge = [], [], [], [0.0], 0, 0
     for key, answer in expected.items():
         if answer.norm is None:
             continue
@@ -145,11 +145,12 @@ def compare_rows(layers: pd.DataFrame, expected: Mapping[Key, Answer], dtype: to
             continue
         n_compared += 1
         n_edge += answer.by_zero is None or answer.is_input
-        if not is_close(got[key], answer.norm, tolerance, noise):
-            edge = answer.by_edge is not None and is_close(got[key], answer.by_edge, tolerance, noise)
-            wrong.append(f"{key} {got[key]:.9g} for {answer.norm:.9g}{' (edge agrees)' if edge else ''}")
-        elif answer.norm > noise:
-            errors.append(abs(got[key] / answer.norm - 1))
+        if is_close(got[key], answer.norm, tolerance, noise):
+            errors.append(abs(got[key] / answer.norm - 1) if answer.norm > noise else 0.0)
+        elif answer.by_edge is not None and is_close(got[key], answer.by_edge, tolerance, noise):
+            other_uses.append(f"{key} {got[key]:.9g}, by its caller alone {answer.norm:.9g}")
+        else:
+            wrong.append(f"{key} {got[key]:.9g} for {answer.norm:.9g}")
     without = sum(key not in expected or expected[key].norm is None for key in got)
     return {
         "compared": n_compared,
@@ -157,6 +158,8 @@ def compare_rows(layers: pd.DataFrame, expected: Mapping[Key, Answer], dtype: to
         "without_oracle": without,
         "outputs_wrong": len(wrong),
         "wrong_outputs": "; ".join(wrong[:NAMED]),
+        "other_uses": len(other_uses),
+        "with_other_uses": "; ".join(other_uses[:NAMED]),
         "outputs_missed": len(missed),
         "missed_outputs": "; ".join(missed[:NAMED]),
         "largest_error": max(errors),

@@ -54,7 +54,7 @@ def kind_of(name: str) -> str:
 def specimens(name: str) -> Iterator[Specimen]:
     """Yield the tiny model with eager attention and with the library's default."""
     for attention in ({"attn_implementation": "eager"}, {}):
-        yield Specimen(partial(_make, name, attention), [_tokens, _pairs, _images, _images_and_tokens, _sound])
+        yield Specimen(partial(_make, name, attention), BATCHES)
 
 
 def shrink(config: PreTrainedConfig) -> PreTrainedConfig:
@@ -90,6 +90,10 @@ def _tokens(model: nn.Module) -> Batch:
     return Batch((), {"input_ids": _ids(), "attention_mask": torch.ones(2, LENGTH, dtype=torch.long)})
 
 
+def _ids_alone(model: nn.Module) -> Batch:
+    return Batch((), {"input_ids": _ids()})
+
+
 def _pairs(model: nn.Module) -> Batch:
     """Tokens for the encoder and for the decoder."""
     return Batch((), {"input_ids": _ids(), "decoder_input_ids": _ids()})
@@ -114,3 +118,17 @@ def _images_and_tokens(model: nn.Module) -> Batch:
 
 def _sound(model: nn.Module) -> Batch:
     return Batch((), {"input_values": _random(2, 4000)})
+
+
+def _channel_of_sound(model: nn.Module) -> Batch:
+    return Batch((), {"input_values": _random(2, 1, 4000)})
+
+
+def _spectra(model: nn.Module) -> Batch:
+    config: Any = model.config
+    bands = getattr(config, "num_mel_bins", 80)
+    frames = 2 * getattr(config, "max_source_positions", 32)
+    return Batch((), {"input_features": _random(2, bands, frames), "decoder_input_ids": _ids()})
+
+
+BATCHES = (_tokens, _ids_alone, _pairs, _images, _images_and_tokens, _sound, _channel_of_sound, _spectra)

@@ -6,7 +6,8 @@ Two ways, computed together:
   output counts, other uses of a tensor that the layer changed in place do not;
 - the gradient edge: the place of the output in the graph, noted when the layer returned. All uses count.
 
-They differ only where a layer returns its input, and there the edge is the definition that gradflow documents.
+They differ where a layer returns its input, and where it uses itself what it returns (a text model that returns its
+embeddings beside the logits made of them). There the edge is the definition that gradflow documents.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -60,16 +61,20 @@ def first_that_runs(candidates: Iterable[Specimen]) -> tuple[nn.Module, Batch]:
         except Exception as error:  # any library's own error: the next candidate is tried
             cause = f"build: {one_line(error)}"
             continue
+        causes = []
         for make_batch in specimen.batches:
             try:
                 batch = make_batch(model)
+                if not _takes(model, batch):
+                    continue
                 seed_all()
                 with torch.no_grad():
                     model(*batch.args, **batch.kwargs)
             except Exception as error:  # as above
-                cause = f"forward: {one_line(error)}"
+                causes.append(f"forward: {one_line(error)}")
                 continue
             return model, batch
+        cause = causes[0] if causes else "forward: takes none of the batches tried"
     raise LeftOutError(cause)
 
 
@@ -124,6 +129,12 @@ def _build(specimen: Specimen) -> nn.Module:
     model = specimen.make().train()
     _refuse_large(model)
     return model
+
+
+def _takes(model: nn.Module, batch: Batch) -> bool:
+    """Whether the model's forward has a parameter for every keyword of the batch."""
+    parameters = inspect.signature(model.forward).parameters
+    return all(key in parameters for key in batch.kwargs)
 
 
 def _refuse_large(model: nn.Module) -> None:

@@ -13,8 +13,8 @@ def table(rows: pd.DataFrame) -> str:
     """Return one line per library: models, what held, coverage."""
     lines = [
         "| library | listed | trained here | attached | bit-identical | parameter norms right | output norms right "
-        "| layers measured | outputs compared | wrong | missed |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| layers measured | outputs compared | wrong | missed | with other uses |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for library, group in rows.groupby("library", sort=False):
         lines.append(_line(str(library), group))
@@ -37,7 +37,7 @@ def exceptions(rows: pd.DataFrame) -> str:
         causes = [str(row["note"])] if row["outcome"] != "checked" else []
         causes += [
             f"{name.replace('_', ' ')}: {row[name]}"
-            for name in ("difference", "wrong_parameters", "wrong_outputs", "missed_outputs")
+            for name in ("difference", "wrong_parameters", "wrong_outputs", "missed_outputs", "with_other_uses")
             if isinstance(row[name], str) and row[name]
         ]
         if causes:
@@ -61,6 +61,7 @@ def _line(name: str, rows: pd.DataFrame) -> str:
         f"{checked.compared.sum():.0f}",
         f"{checked.outputs_wrong.sum():.0f}",
         f"{checked.outputs_missed.sum():.0f}",
+        f"{checked.other_uses.sum():.0f}",
     ]
     return "| " + " | ".join(map(str, cells)) + " |"
 
