@@ -18,11 +18,11 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from gradflow import storage
-from gradflow.hooks import rows
+from gradflow.hooks import rows, sharded
 from gradflow.hooks.coverage import coverage
 from gradflow.hooks.gradients import OutputHook, remove, tensors_in
 from gradflow.hooks.layers import GraphDepth, Layer, layers_of, stage_key
-from gradflow.hooks.norms import count_nonfinite, l2_norm, unscaled
+from gradflow.hooks.norms import Scalar, count_nonfinite, l2_norm, unscaled
 from gradflow.hooks.optimizers import OptimizerHooks, parameters_of, scale_of_outputs, scale_of_parameters
 from gradflow.hooks.passes import Pass
 from gradflow.hooks.schedule import Schedule
@@ -68,9 +68,15 @@ class Recorder:
         self._strict = strict
         self._warned: set[str] = set()
         self._thread = threading.get_ident()
-        self._writer = storage.Writer(path) if path is not None else None
+        # Of several processes rank 0 writes; the others let go of rows that have gone to the file.
+        self._writer = storage.Writer(path) if path is not None and sharded.rank() == 0 else None
+        self._drops_rows = path is not None and self._writer is None
         read_at = "as the optimizer used them" if optimizers else "as in .grad when step() was called"
         self._meta = {**meta, **rows.describe(model, self._parameters), "gradients": read_at}
+        if sharded.is_distributed():
+            self._meta["outputs"] = "rank-local: the gradient of this process's part of the batch"
+            if any(map(sharded.is_sharded, self._parameters)):
+                sharded.check_schedules([bool(schedule(step)) for step in range(sharded.COMPARED_STEPS)])
         self._handles: list[RemovableHandle] = []
         self._graph = GraphDepth()
         self._buffer = rows.Buffer(self._layers)
@@ -148,6 +154,8 @@ class Recorder:
             for table, frame in self._buffer.take().items():
                 self._writer.append(table, frame)
             self._writer.commit(self.meta)
+        elif self._drops_rows:
+            self._buffer.take()
 
     def close(self) -> None:
         """Remove every hook and flush; twice is as good as once."""
@@ -234,10 +242,9 @@ class Recorder:
         if self._closed:
             return
         began = time.perf_counter()
-        for parameter in parameters_of(optimizer):
-            before = self._before.pop(parameter, None)
-            if before is not None:
-                self._norms.updates[parameter] = l2_norm(parameter.detach() - before)
+        own = [parameter for parameter in parameters_of(optimizer) if parameter in self._before]
+        updates = {parameter: parameter.detach() - self._before.pop(parameter) for parameter in own}
+        self._norms.updates |= {parameter: norm for parameter, (norm, _) in _norms_of(updates).items()}
         if optimizer is self._optimizers[-1]:
             self._finish()
         self._seconds += time.perf_counter() - began
@@ -247,14 +254,12 @@ class Recorder:
         scale = scale_of_parameters(self._scaler, optimizer)
         self._norms.scale = scale_of_outputs(self._scaler)
         try:
-            for parameter in parameters:
-                if parameter.grad is not None:
-                    norm = l2_norm(parameter.grad)
-                    count = count_nonfinite(parameter.grad, norm)
-                    self._norms.gradients[parameter] = (unscaled(norm, scale), count)
+            gradients = {parameter: parameter.grad for parameter in parameters if parameter.grad is not None}
+            for parameter, (norm, count) in _norms_of(gradients).items():
+                self._norms.gradients[parameter] = (unscaled(norm, scale), count)
             if self._weights:
-                for layer in self._layers:
-                    self._norms.weights |= {parameter: l2_norm(parameter) for parameter in layer.parameters}
+                owned = {parameter: parameter for layer in self._layers for parameter in layer.parameters}
+                self._norms.weights = {parameter: norm for parameter, (norm, _) in _norms_of(owned).items()}
         except Exception as error:  # a measurement that fails must not end the user's training
             self._on_failure(error)
 
@@ -295,6 +300,19 @@ class Recorder:
         if message not in self._warned:
             self._warned.add(message)
             warnings.warn(message, GradflowWarning, stacklevel=4)
+
+
+def _norms_of(tensors: Mapping[nn.Parameter, Tensor]) -> dict[nn.Parameter, tuple[Scalar, int]]:
+    """Return norm and number of non-finite entries of each tensor, whole where it is spread over processes."""
+    norms: dict[nn.Parameter, tuple[Scalar, int]] = {}
+    spread = {}
+    for parameter, tensor in tensors.items():
+        if sharded.is_sharded(tensor):
+            spread[parameter] = tensor
+        else:
+            norm = l2_norm(tensor)
+            norms[parameter] = (norm, count_nonfinite(tensor, norm))
+    return norms | sharded.global_norms(spread) if spread else norms
 
 
 def _has_compiled() -> bool:

@@ -1,0 +1,97 @@
+"""True norms of tensors that are spread over processes (FSDP2, tensor parallelism).
+
+A shard's own norm is too small by about the square root of the number of shards. The squares of all shards are added
+up in one collective per device mesh, which every process must therefore call at the same step.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, distributed
+
+from gradflow.hooks.norms import Scalar, count_nonfinite, l2_norm
+
+Key = TypeVar("Key")
+
+COMPARED_STEPS = 1000  # of the schedules, when a recorder is attached
+
+
+def rank() -> int:
+    """Return this process's rank, 0 if there are no others."""
+    return distributed.get_rank() if is_distributed() else 0
+
+
+def is_distributed() -> bool:
+    """Whether this process trains together with others."""
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+
+
+def is_sharded(tensor: Tensor) -> bool:
+    """Whether a tensor is a DTensor, of which this process may hold a part only."""
+    tensors = sys.modules.get("torch.distributed.tensor")
+    return tensors is not None and isinstance(tensor, tensors.DTensor)
+
+
+def global_norms(tensors: Mapping[Key, Any]) -> dict[Key, tuple[Scalar, int]]:
+    """Return the norm of each whole DTensor and its number of non-finite entries (-1 not counted).
+
+    Parameters
+    ----------
+    tensors : mapping
+        The same keys in the same order on every process.
+    """
+    groups: dict[tuple[Any, tuple[int, ...]], list[Key]] = {}
+    local: dict[Key, tuple[Scalar, int]] = {}
+    for key, tensor in tensors.items():
+        tensor = tensor.detach()
+        if any(placement.is_partial() for placement in tensor.placements):
+            replicated = [_whole(placement) for placement in tensor.placements]
+            tensor = tensor.redistribute(placements=replicated)
+        shards = tuple(dim for dim, placement in enumerate(tensor.placements) if placement.is_shard())
+        part = tensor.to_local()
+        norm = l2_norm(part)
+        local[key] = (norm, count_nonfinite(part, norm))
+        groups.setdefault((tensor.device_mesh, shards), []).append(key)
+    norms: dict[Key, tuple[Scalar, int]] = {}
+    for (mesh, shards), keys in groups.items():
+        norms |= _summed([local[key] for key in keys], keys, mesh, shards)
+    return norms
+
+
+def _whole(placement: Any) -> Any:
+    from torch.distributed.tensor import Replicate
+
+    return Replicate() if placement.is_partial() else placement
+
+
+def _summed(parts: list[tuple[Scalar, int]], keys: list[Key], mesh: Any, shards: tuple[int, ...]) -> dict[Key, Any]:
+    """Add up squares and counts over the processes that hold the shards: one collective per mesh dimension."""
+    device = mesh.device_type
+    squares = [torch.as_tensor(norm, dtype=torch.float64, device=device) ** 2 for norm, _ in parts]
+    counts = torch.tensor([count for _, count in parts], dtype=torch.float64, device=device)
+    both = torch.stack([torch.stack(squares), counts])
+    for dim in shards:
+        distributed.all_reduce(both, group=mesh.get_group(dim))
+    if both.device.type == "cpu":
+        found = [(square**0.5, int(max(count, -1))) for square, count in zip(*both.tolist(), strict=True)]
+        return dict(zip(keys, found, strict=True))
+    return {key: (norm, -1) for key, norm in zip(keys, both[0].sqrt().unbind(), strict=True)}
+
+
+def check_schedules(due: list[bool]) -> None:
+    """Raise ValueError on every process unless all would record the same steps."""
+    gathered: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(gathered, due)
+    different = [number for number, other in enumerate(gathered) if other != gathered[0]]
+    if different:
+        step = next(
+            i for i, pair in enumerate(zip(gathered[0], gathered[different[0]], strict=True)) if len(set(pair)) > 1
+        )
+        raise ValueError(
+            "schedule must be the same on every rank, since norms of sharded tensors are summed over them; ranks 0 "
+            f"and {different[0]} differ at step {step}."
+        )

@@ -1,0 +1,86 @@
+"""Recorded norms of distributed training equal those of one process on the same global batch."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from oracles import norm64
+from torch import nn
+
+import gradflow
+
+WORKER = Path(__file__).with_name("distributed_worker.py")
+STEPS, BATCH = 3, 8
+
+
+def launch(mode, world, folder):
+    """What every rank printed, or their errors."""
+    base = {**os.environ, "WORLD_SIZE": str(world), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    command = [sys.executable, "-W", "ignore", str(WORKER), mode, str(folder / "out")]
+    processes = [
+        subprocess.Popen(
+            command, env={**base, "RANK": str(rank)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for rank in range(world)
+    ]
+    results = [process.communicate(timeout=240) for process in processes]
+    return [(process.returncode, *result) for process, result in zip(processes, results, strict=True)]
+
+
+def alone(accumulate):
+    """Gradient, weight and update norms of each layer, by hand, in one process on the whole batch."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 10), nn.ReLU(), nn.Linear(10, 7), nn.ReLU(), nn.Linear(7, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    norms = []
+    for step in range(STEPS):
+        x = torch.randn(accumulate, BATCH, 6, generator=torch.Generator().manual_seed(step))
+        optimizer.zero_grad()
+        for micro in x:
+            model(micro).square().mean().backward()
+        before = {name: [p.detach().clone() for p in layer.parameters()] for name, layer in model.named_children()}
+        gradients = {
+            name: norm64(*[p.grad for p in layer.parameters()])
+            for name, layer in model.named_children()
+            if before[name]
+        }
+        optimizer.step()
+        norms.append(
+            {
+                name: [
+                    gradient,
+                    norm64(*before[name]),
+                    norm64(*[p - q for p, q in zip(model.get_submodule(name).parameters(), before[name], strict=True)]),
+                ]
+                for name, gradient in gradients.items()
+            }
+        )
+    return norms
+
+
+@pytest.mark.parametrize(("mode", "world"), [("ddp", 2), ("fsdp", 2), ("fsdp", 4), ("fsdp-accumulate", 2), ("tp", 2)])
+def test_norms_are_those_of_the_global_batch_on_every_rank(mode, world, tmp_path):
+    results = launch(mode, world, tmp_path)
+    assert [code for code, _, _ in results] == [0] * world, results[0][2]
+    expected = alone(2 if mode.endswith("accumulate") else 1)
+    for _, output, _ in results:
+        found = json.loads(output.splitlines()[-1])
+        assert found["meta"].startswith("rank-local")
+        for step in range(STEPS):
+            assert found["norms"][step].keys() == expected[step].keys()
+            for layer, values in expected[step].items():
+                assert found["norms"][step][layer] == pytest.approx(values, rel=1e-5), (layer, step)
+    written = gradflow.load(tmp_path / "out.run")
+    assert written.steps.step.tolist() == [0, 1, 2]
+
+
+def test_ranks_that_disagree_on_the_schedule_are_told(tmp_path):
+    results = launch("fsdp-disagree", 2, tmp_path)
+    for code, _, errors in results:
+        assert code != 0
+        assert "schedule must be the same on every rank" in errors
+        assert "ranks 0 and 1 differ at step 0" in errors
