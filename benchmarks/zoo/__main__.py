@@ -29,8 +29,8 @@ LIBRARIES = ("torchvision", "timm", "transformers")
 COLUMNS = (
     "library", "model", "kind", "outcome", "parameters", "input", "identical", "difference",
     "parameters_right", "wrong_parameters", "oracle", "oracle_causes", "compared", "compared_by_edge", "without_oracle",
-    "outputs_wrong", "wrong_outputs", "other_uses", "with_other_uses", "outputs_missed", "missed_outputs", "largest_error",
-    "layers", "layers_measured", "rows", *STATUSES, "other_status", "seconds", "note",
+    "outputs_wrong", "wrong_outputs", "other_uses", "with_other_uses", "outputs_missed", "missed_outputs",
+    "largest_error", "layers", "layers_measured", "rows", *STATUSES, "other_status", "seconds", "note",
 )  # fmt: skip
 
 
