@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradflow.analysis.intervals import student
+from gradflow.analysis.intervals import Floats, student
 from gradflow.analysis.profile import MEASURES, weighted_layers
 from gradflow.analysis.runs import as_list, identities, over_seeds
 from gradflow.recording import Recording
@@ -134,26 +134,27 @@ def decay_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
 def _stages(path: pd.DataFrame, measure: str, leave_out: tuple[int, int], why_none: str) -> list[dict[str, Any]]:
     """Return one row per stage of one recording's main path, or one that says why there is none."""
     if not len(path):
-        return [_fit(path.assign(**{measure: np.nan}), measure, (0, 0)) | {"stage": -1, "status": why_none}]
-    path = path.sort_values("layer_depth", kind="stable")
-    norms = path[measure].to_numpy()
+        return [_fit(np.zeros(0), np.zeros(0), np.zeros(0, dtype=bool)) | {"stage": -1, "status": why_none}]
+    path = path.iloc[np.argsort(path["layer_depth"].to_numpy(), kind="stable")]
+    stage, norms, depths = (path[name].to_numpy() for name in ("stage", measure, "layer_depth"))
+    # A gradient that arrived holding NaN is a non-finite norm; one that did not arrive is no norm.
+    arrived = (path["status"] == MEASURED).to_numpy() & (path["n_nonfinite"] != 0).to_numpy()
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = norms[0] / norms[-1]
         ends = {"ratio": ratio, "decades": np.log10(ratio)}
-    return [
-        _fit(stage, measure, leave_out) | ends | {"stage": number} for number, stage in path.groupby("stage", sort=True)
-    ]
+    rows = []
+    for number in np.unique(stage):
+        places = np.flatnonzero(stage == number)
+        kept = places[leave_out[0] : max(len(places) - leave_out[1], 0)]
+        rows.append(_fit(norms[kept], depths[kept], arrived[kept]) | ends | {"stage": number})
+    return rows
 
 
-def _fit(stage: pd.DataFrame, measure: str, leave_out: tuple[int, int]) -> dict[str, Any]:
+def _fit(norms: Floats, depths: Floats, arrived: np.ndarray[Any, np.dtype[np.bool_]]) -> dict[str, Any]:
     """Return factor, interval and what was fitted of one stage's layers, sorted by depth."""
-    kept = stage.iloc[leave_out[0] : max(len(stage) - leave_out[1], 0)]
-    norms = kept[measure].to_numpy(dtype=np.float64)
-    # A gradient that arrived holding NaN is a non-finite norm; one that did not arrive is no norm.
-    has_arrived = ((kept["status"] == MEASURED) & (kept["n_nonfinite"] != 0)).to_numpy()
-    is_nonfinite = np.isinf(norms) | (np.isnan(norms) & has_arrived)
+    is_nonfinite = np.isinf(norms) | (np.isnan(norms) & arrived)
     is_fit = np.isfinite(norms) & (norms > 0)
-    depths = kept["layer_depth"].to_numpy(dtype=np.float64)[is_fit]
+    depths = depths[is_fit].astype(np.float64)
     slope, half = _slope(depths, np.log(norms[is_fit]))
     return {
         "first_depth": int(depths.min()) if len(depths) else -1,
@@ -170,7 +171,7 @@ def _fit(stage: pd.DataFrame, measure: str, leave_out: tuple[int, int]) -> dict[
     }
 
 
-def _slope(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> tuple[float, float]:
+def _slope(x: Floats, y: Floats) -> tuple[float, float]:
     """Return the least-squares slope and half of its interval; NaN below two and three points."""
     if len(x) < 2:
         return math.nan, math.nan

@@ -36,24 +36,23 @@ def ends(recordings: Sequence[Recording], when: When) -> Ends | None:
 
     The activation gradients are used, or the parameters' where no activation gradient was recorded.
     """
-    rows, steps, measure = [], [], "out_grad_norm"
+    measure = "out_grad_norm"
     if not any(recording.layers["out_grad_norm"].notna().any() for recording in recordings):
         measure = "grad_norm"
+    by_step: dict[int, list[Recording]] = {}
     for recording in recordings:
         step = 0 if when == "start" else _last_step(recording)
-        if step < 0 or (when == "end" and step == 0) or not (recording.layers["step"] == step).any():
-            continue
-        frame = decay([recording], step=step, measure=measure)
-        if len(frame):
-            rows.append(frame)
-            steps.append(step)
-    if not rows:
+        if step >= (when == "end") and (recording.layers["step"] == step).any():
+            by_step.setdefault(step, []).append(recording)
+    if not by_step:
         return None
+    found = [decay(group, step=step, measure=measure) for step, group in by_step.items()]
+    rows = [run for frame in found for _, run in frame.groupby("run", sort=False)]
     stages = [_longest(frame) for frame in rows]
     apart = mean_interval(_finite(frame["decades"].iloc[0]) for frame in rows)
     if apart.n == 0:
         return None
-    return Ends(when, max(steps), measure, apart, _factor(stages), int(stages[0]["n_layers"]))
+    return Ends(when, max(by_step), measure, apart, _factor(stages), int(stages[0]["n_layers"]))
 
 
 def _longest(frame: pd.DataFrame) -> pd.Series[float]:

@@ -174,7 +174,7 @@ def _depth_axis(ax: Axes, places: dict[style.Network, float], note: str) -> None
     kept = list(_thinned(depths, _MAX_TICKS[inches > panels.WIDE / 2]))
     ax.set_xticks([*kept, *nameless.values()], [*map(str, kept), *(style.shorten(name, 14) for name in nameless)])
     span = max(places.values()) - min(places.values())
-    margin = 0.08 * span if len(depths) + len(nameless) > 1 else _BARE_SPAN / 2
+    margin = (0.3 if nameless else 0.08) * span if len(depths) + len(nameless) > 1 else _BARE_SPAN / 2
     ax.set_xlim(min(places.values()) - margin, max(places.values()) + margin)
     ax.set_xlabel("depth (weighted layers)" + f"\n{note}" if depths else f"run\n{note}")
 

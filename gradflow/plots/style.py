@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
@@ -46,6 +45,7 @@ _RC: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlelocation": "left",
+    "axes.titley": 1.0,  # said here, or each drawing measures all ticks to find it
     "axes.edgecolor": NEUTRAL,
     "axes.labelcolor": NEUTRAL,
     "xtick.color": NEUTRAL,
@@ -159,10 +159,12 @@ def each_network(
 
     Looks of a larger comparison, if given, keep the colours the same from panel to panel.
     """
-    depth = frame.depth.astype("Int64")
-    for (family, number), own in looks(frame).items():
-        same = depth.isna() if number is None else (depth == number).fillna(False)
-        yield (found or {}).get((family, number), own), frame[(frame.family == family) & same]
+    grouped = frame.groupby(["family", "depth"], dropna=False, sort=False)
+    rows = {network(str(family), depth): group for (family, depth), group in grouped}
+    known = found if found and rows.keys() <= found.keys() else looks(frame)
+    for key, look in known.items():
+        if key in rows:
+            yield look, rows[key]
 
 
 def legend_handles(frame: pd.DataFrame, *, markers: bool = False) -> list[Line2D]:
@@ -234,7 +236,11 @@ def require(frame: pd.DataFrame, columns: Sequence[str], source: str) -> None:
 
 def current_axes(ax: Axes | None) -> Axes:
     """Return the axes given, or the current ones, as seaborn does."""
-    return plt.gca() if ax is None else ax
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt  # here, because a report needs no pyplot and it takes long to import
+
+    return plt.gca()
 
 
 def save(figure: Figure, path: str | os.PathLike[str], *, dpi: float = PRINT_DPI) -> Path:

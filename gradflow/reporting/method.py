@@ -83,11 +83,13 @@ def coverage(recordings: list[Recording]) -> pd.DataFrame:
 def unmeasured(recording: Recording) -> pd.DataFrame:
     """Return the first row of each layer at whose output no gradient was ever measured."""
     layers = recording.layers
-    absent = layers[layers["out_grad_norm"].isna() & (layers["status"] != MEASURED[0])]
+    absent = layers[layers["out_grad_norm"].isna()]
+    absent = absent[absent["status"] != MEASURED[0]].drop_duplicates("layer")
     if absent.empty:
         return absent
-    measured = set(layers.loc[layers["out_grad_norm"].notna() | (layers["status"] == MEASURED[0]), "layer"])
-    return absent[~absent["layer"].isin(measured)].drop_duplicates("layer")
+    rows = layers[layers["layer"].isin(absent["layer"])]
+    measured = rows.loc[rows["out_grad_norm"].notna() | (rows["status"] == MEASURED[0]), "layer"]
+    return absent[~absent["layer"].isin(measured)]
 
 
 def n_layers(recordings: Iterable[Recording]) -> int:
