@@ -90,7 +90,7 @@ def _table(title: str, columns: Iterable[str]) -> Table:
         collapse_padding=True,
     )
     for number, column in enumerate(columns):
-        table.add_column(text(f"cli.column.{column}"), justify="right" if number else "left")
+        table.add_column(text(f"cli.column.{column}"), justify="right" if number else "left", no_wrap=number == 0)
     return table
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 Scalar = float | Tensor  # a float on the CPU; a 0-d tensor on an accelerator, so that nothing waits for it
 
 BLOCK = 1024  # equal entries: 4e-7 off at 1024 a block, 2e-6 at 4096, 1e-5 at 65536
-SMALL = 16384  # up to this NumPy's float64 is quicker than two torch calls
+SMALL = 8192  # up to this NumPy's float64 is quicker than two torch calls; OpenBLAS starts threads at 10,000
 # A square under float32's smallest normal number (1e-38) loses digits. If the mean square exceeds it by 1e8, all such
 # entries together weigh under 1e-8 of the sum.
 SAFE_RMS = 1e-15
