@@ -5,11 +5,13 @@ from gradflow.hooks.gradients import on_output_gradients, on_parameter_gradients
 from gradflow.hooks.layers import select_layers
 from gradflow.hooks.norms import l2_norm
 from gradflow.hooks.recorder import GradflowWarning, Recorder
-from gradflow.hooks.schedule import Every
+from gradflow.hooks.schedule import Every, First, LogSpaced
 
 __all__ = [
     "Every",
+    "First",
     "GradflowWarning",
+    "LogSpaced",
     "Recorder",
     "l2_norm",
     "on_output_gradients",

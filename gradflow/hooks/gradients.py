@@ -95,11 +95,10 @@ def on_parameter_gradients(
 
     Examples
     --------
-    >>> model = nn.Linear(2, 1)
+    >>> model = nn.Linear(2, 1, bias=False)
     >>> with on_parameter_gradients(model, lambda parameter, gradient: print(parameter, gradient.tolist())):
     ...     model(torch.ones(4, 2)).sum().backward()
     weight [[4.0, 4.0]]
-    bias [4.0]
     """
     modules = set(select_layers(model, layers).values())
     names = {parameter: name for name, parameter in reversed(list(model.named_parameters(remove_duplicate=False)))}

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -26,6 +26,7 @@ from gradflow.hooks.norms import Scalar, count_nonfinite, l2_norm, unscaled
 from gradflow.hooks.optimizers import OptimizerHooks, parameters_of, scale_of_outputs, scale_of_parameters
 from gradflow.hooks.passes import Pass
 from gradflow.hooks.schedule import Schedule
+from gradflow.hooks.verify import Verification, verify
 from gradflow.recording import Recording
 
 FLUSH_ROWS = 50_000  # rows kept as device scalars before they are moved and become a table
@@ -146,6 +147,31 @@ class Recorder:
             step every status is empty.
         """
         return coverage(self._layers, self.recording.layers)
+
+    def verify(self, closure: Callable[[], Tensor]) -> Verification:
+        """Compute one step twice, by this recorder's hooks and by `torch.autograd.grad` without them, and compare.
+
+        Nothing is recorded, and parameters, gradients, buffers and random state stay as they are.
+
+        Parameters
+        ----------
+        closure : callable
+            Runs the model and returns the loss; called twice with the same random state.
+
+        Returns
+        -------
+        Verification
+            The largest relative difference of a norm, where it was found, and how many norms were compared.
+
+        Examples
+        --------
+        >>> import gradflow
+        >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+        >>> with gradflow.record(model) as recorder:
+        ...     recorder.verify(lambda: model(torch.ones(2, 4)).square().sum()).largest < 1e-6
+        True
+        """
+        return verify(self._root, self._layers, closure)
 
     def flush(self) -> None:
         """Move everything kept on the device in one transfer, and write it if the recorder streams to a folder."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -37,6 +38,57 @@ class Every:
     def __call__(self, step: int) -> bool:
         """Whether this step is recorded."""
         return step % self.k == 0 or step in self.also
+
+
+@dataclass(frozen=True)
+class LogSpaced:
+    """Record steps spaced evenly in log(step), always with 0, 1, 10, 100 and the further powers of ten.
+
+    Parameters
+    ----------
+    per_decade : int
+        Steps recorded between 10^k and 10^(k+1), at least 1. Early decades hold fewer whole numbers.
+
+    Examples
+    --------
+    >>> due = LogSpaced(4)
+    >>> [step for step in range(1001) if due(step)]
+    [0, 1, 2, 3, 6, 10, 18, 32, 56, 100, 178, 316, 562, 1000]
+    """
+
+    per_decade: int = 10
+
+    def __post_init__(self) -> None:
+        if isinstance(self.per_decade, bool) or not isinstance(self.per_decade, int) or self.per_decade < 1:
+            raise ValueError(f"per_decade must be a whole number of at least 1; got {self.per_decade!r}.")
+
+    def __call__(self, step: int) -> bool:
+        """Whether this step is recorded: some 10^(i / per_decade) rounds to it."""
+        if step < 1:
+            return step == 0
+        nearest = round(math.log10(step) * self.per_decade)
+        return any(round(10 ** (place / self.per_decade)) == step for place in (nearest - 1, nearest, nearest + 1))
+
+
+@dataclass(frozen=True)
+class First:
+    """Record the first n steps.
+
+    Examples
+    --------
+    >>> [step for step in range(9) if First(3)(step)]
+    [0, 1, 2]
+    """
+
+    n: int
+
+    def __post_init__(self) -> None:
+        if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 1:
+            raise ValueError(f"n must be a whole number of at least 1; got {self.n!r}.")
+
+    def __call__(self, step: int) -> bool:
+        """Whether this step is recorded."""
+        return step < self.n
 
 
 def as_schedule(schedule: int | Schedule) -> Schedule:
