@@ -3,6 +3,7 @@
 from gradflow.analysis.decay import decay, decay_over_seeds
 from gradflow.analysis.degradation import degradation, degradation_over_seeds, paired_difference
 from gradflow.analysis.intervals import Interval, mean_interval
+from gradflow.analysis.nonfinite import first_nonfinite
 from gradflow.analysis.profile import first_to_last, main_path, profile, profile_over_seeds
 from gradflow.analysis.summary import summary
 from gradflow.analysis.training import training, window_means
@@ -15,6 +16,7 @@ __all__ = [
     "decay_over_seeds",
     "degradation",
     "degradation_over_seeds",
+    "first_nonfinite",
     "first_to_last",
     "main_path",
     "mean_interval",
