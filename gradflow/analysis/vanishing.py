@@ -23,7 +23,7 @@ WEIGHT_GRADIENT = "grad_norm"
 TRANSIENT = (2, 1)
 REQUIRED = ("setting", "activation", "init", "depth")  # of meta
 HIDDEN_STAGE = 0  # the first stage: all hidden layers are of one width, the classifier is not
-FLAT_FACTOR = 1.05  # within 1/1.05 ... 1.05 a layer: less than a factor of e over 20 layers
+FLAT_FACTOR = 1.05  # within 1/1.05 ... 1.05 per layer: less than a factor of e over 20 layers
 
 VANISHES, EXPLODES, FLAT, POWER_LAW, UNDECIDED = "vanishes", "explodes", "flat", "power law", "undecided"
 

@@ -1,4 +1,4 @@
-"""How far apart the gradient's norm is at a network's two ends, and by which factor it changes a layer."""
+"""How far apart the gradient's norm is at a network's two ends, and by which factor it changes per layer."""
 
 from __future__ import annotations
 

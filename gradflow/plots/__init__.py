@@ -4,7 +4,7 @@ from gradflow.plots.degradation import degradation, degradation_figure, paired_d
 from gradflow.plots.heatmap import heatmap, heatmaps
 from gradflow.plots.profile import profile, profiles
 from gradflow.plots.style import DOUBLE, SINGLE, context, save
-from gradflow.plots.training import training_curve, training_curves
+from gradflow.plots.training import loss_curve, loss_curves, training_curve, training_curves
 from gradflow.plots.vanishing import vanishing, vanishing_figure
 from gradflow.plots.weights import weight_figure, weight_growth
 
@@ -16,6 +16,8 @@ __all__ = [
     "degradation_figure",
     "heatmap",
     "heatmaps",
+    "loss_curve",
+    "loss_curves",
     "paired_difference",
     "profile",
     "profiles",

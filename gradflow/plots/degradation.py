@@ -33,7 +33,7 @@ def degradation(
     *,
     measure: ErrorMeasure = "train_error",
 ) -> Axes:
-    """Draw errors after training against depth, one line a family.
+    """Draw errors after training against depth, one line per family.
 
     Look here first: a plain line that rises with depth while the residual one stays low is the degradation of
     He et al. 2015 (fig. 1 and 6); a test error that rises alone would be overfitting.

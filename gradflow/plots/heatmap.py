@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,6 +24,7 @@ NONFINITE_COLOR = "#d7301f"
 _COLUMNS = ("run", "family", "depth", "seed", "step", "layer_depth", "status", "n_nonfinite")
 _SOURCE = 'gradflow.analysis.profile(recordings, steps="recorded")'
 _PANEL_HEIGHT = 1.5  # inches
+_NOTE_CHARACTERS = 17  # to an inch, at the size of ticks
 _BAR_GAP, _BAR_WIDTH = 0.1, 0.09  # inches between panels and the scale of colours, and of its width
 _MARGINS = panels.Margins(left=0.5, right=0.6, columns=0.36, rows=0.5)
 MOST_COLUMNS = 4  # even, so that two families stand side by side
@@ -77,8 +79,14 @@ def heatmap(
     return ax
 
 
-def heatmaps(frame: pd.DataFrame, *, measure: str = "grad_norm", width: float = style.DOUBLE) -> Figure:
-    """Draw `heatmap` once per network, its lowest seed, on one colour scale.
+def heatmaps(
+    frame: pd.DataFrame,
+    *,
+    measure: str = "grad_norm",
+    diverged: Iterable[str] = (),
+    width: float = style.DOUBLE,
+) -> Figure:
+    """Draw `heatmap` once per network, its lowest seed or one that diverged, on one colour scale.
 
     Parameters
     ----------
@@ -86,11 +94,14 @@ def heatmaps(frame: pd.DataFrame, *, measure: str = "grad_norm", width: float = 
         From `gradflow.analysis.profile(recordings, steps="recorded")`.
     measure : str
         Column to draw.
+    diverged : iterable of str
+        Runs that diverged: of a network that has some, the one of lowest seed is drawn, and the note says so.
     width : float
         Inches.
     """
     style.require(frame, (*_COLUMNS, measure), _SOURCE)
-    runs, columns = _arranged(frame, wide=width >= panels.WIDE)
+    gone = frozenset(diverged)
+    runs, columns = _arranged(frame, gone, wide=width >= panels.WIDE)
     norm = _norm([rows[measure] for rows in runs])
     rows = -(-len(runs) // columns)
     with style.context():
@@ -108,7 +119,7 @@ def heatmaps(frame: pd.DataFrame, *, measure: str = "grad_norm", width: float = 
             title="Which layers, and when?",
             subtitle=subtitle,
             handles=_special(runs, measure),
-            note=_note(runs),
+            note=_note(runs, gone, width),
             margins=_MARGINS,
         )
         _color_bar(figure, norm, margins)
@@ -127,21 +138,22 @@ def _color_bar(figure: Figure, norm: LogNorm, margins: panels.Margins) -> None:
     bar.ax.tick_params(labelsize=style.TICK_SIZE)
 
 
-def _arranged(frame: pd.DataFrame, *, wide: bool) -> tuple[list[pd.DataFrame], int]:
-    """Return one run a network, and columns: a row a family where the depths fit, else families side by side."""
+def _arranged(frame: pd.DataFrame, diverged: frozenset[str], *, wide: bool) -> tuple[list[pd.DataFrame], int]:
+    """Return one run per network, and columns: a row per family where the depths fit, else families side by side."""
     pairs = frame[["family", "depth"]].drop_duplicates()
     n_depths = pairs.depth.nunique(dropna=False)
     most = MOST_COLUMNS if wide else 2
     by_family = n_depths <= most and len(pairs) == n_depths * pairs.family.nunique()
-    runs = _one_run_each(frame, ["family", "depth"] if by_family else ["depth", "family"])
+    runs = _one_run_each(frame, ["family", "depth"] if by_family else ["depth", "family"], diverged)
     return runs, min(len(runs), n_depths if by_family else most)
 
 
-def _one_run_each(frame: pd.DataFrame, order: list[str]) -> list[pd.DataFrame]:
-    """Return each network's rows of its lowest seed, in the order of the columns named."""
+def _one_run_each(frame: pd.DataFrame, order: list[str], diverged: frozenset[str]) -> list[pd.DataFrame]:
+    """Return each network's rows of one seed, a diverged one before a lower one, in the order of the columns named."""
     runs = []
     for _, rows in frame.groupby(order, dropna=False, sort=True):
-        first = rows.sort_values("seed", kind="stable").run.iloc[0]
+        by_seed = rows.drop_duplicates("run").sort_values("seed", kind="stable").run
+        first = next((run for run in by_seed if run in diverged), by_seed.iloc[0])
         runs.append(rows[rows.run == first])
     return runs
 
@@ -151,10 +163,19 @@ def _title(rows: pd.DataFrame) -> str:
     return style.shorten(str(family), 14) if pd.isna(depth) else f"{style.shorten(str(family), 10)}-{depth}"
 
 
-def _note(runs: list[pd.DataFrame]) -> str:
-    seeds = {str(rows.seed.iloc[0]) for rows in runs if pd.notna(rows.seed.iloc[0])}
-    which = {0: "one run of each network", 1: f"seed {min(seeds, default='')} of each network"}
-    return f"{which.get(len(seeds), 'lowest seed of each network')}; layer depth 1 = input"
+def _note(runs: list[pd.DataFrame], diverged: frozenset[str], width: float) -> str:
+    """Return which seeds are drawn: the diverged ones by name, the lowest of all others."""
+    parts = [f"{_title(rows)}: {_seed(rows)}diverged" for rows in runs if rows.run.iloc[0] in diverged]
+    others = [rows for rows in runs if rows.run.iloc[0] not in diverged]
+    seeds = {str(rows.seed.iloc[0]) for rows in others if pd.notna(rows.seed.iloc[0])}
+    which = {0: "one run of each", 1: f"seed {min(seeds, default='')} of each"}.get(len(seeds), "lowest seed of each")
+    parts += [f"{which} {'other ' * bool(parts)}network"] if others else []
+    return textwrap.fill("; ".join([*parts, "layer depth 1 = input"]), int(width * _NOTE_CHARACTERS))
+
+
+def _seed(rows: pd.DataFrame) -> str:
+    seed = rows.seed.iloc[0]
+    return "" if pd.isna(seed) else f"seed {seed}, "
 
 
 def _grid(frame: pd.DataFrame, measure: str) -> tuple[Grid, list[int], list[int]]:

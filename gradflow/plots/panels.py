@@ -16,6 +16,7 @@ FRAME_HEIGHT = 0.95  # inches for a title of two lines, a label and a legend of 
 LABEL_HEIGHT = 0.55  # inches for tick labels and an x label of two lines
 WIDE = 4.5  # inches: from here on panels stand three in a row
 X_TICKS, Y_TICKS = 4, 5  # intervals between ticks, at most
+_STEPS = (1, 2, 5, 10)
 LINE_HEIGHT = 0.155  # inches of a legend's line
 _TITLE_LINE = 0.175  # inches of a line of the title over all panels
 _LEGEND_FRAME = 0.11  # inches around a legend
@@ -46,8 +47,8 @@ def subplots(width: float, height: float, rows: int = 1, columns: int = 1, **opt
         # Ticks are made when they are drawn, outside of context(): say their size now.
         ax.tick_params(which="both", labelsize=TICK_SIZE, width=0.6)
         # Ticks are what drawing spends most of its time on.
-        ax.xaxis.set_major_locator(MaxNLocator(X_TICKS))
-        ax.yaxis.set_major_locator(MaxNLocator(Y_TICKS))
+        ax.xaxis.set_major_locator(MaxNLocator(X_TICKS, steps=_STEPS))
+        ax.yaxis.set_major_locator(MaxNLocator(Y_TICKS, steps=_STEPS))
     return figure, axes
 
 
@@ -100,7 +101,7 @@ def finish(
     )
     placed = margins._replace(
         top=margins.top + _TITLE_LINE * (1 + bool(subtitle)) + 0.04,
-        bottom=margins.bottom + legend_height(1 + -(-len(handles) // columns)),
+        bottom=margins.bottom + legend_height(1 + note.count("\n") + -(-len(handles) // columns)),
     )
     arrange(figure, placed)
     return placed

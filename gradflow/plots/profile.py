@@ -32,7 +32,7 @@ def profile(
     looks: Mapping[style.Network, style.Look] | None = None,
     scale: LogScale | None = None,
 ) -> Axes:
-    """Draw one step's norms against layer depth, one line a network, on a log axis.
+    """Draw one step's norms against layer depth, one line per network, on a log axis.
 
     A line that falls towards the input (left) is a vanishing gradient, one that rises towards it an exploding
     one.

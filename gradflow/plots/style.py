@@ -168,7 +168,7 @@ def each_network(
 
 
 def legend_handles(frame: pd.DataFrame, *, markers: bool = False) -> list[Line2D]:
-    """Return legend entries: one a depth (colour), one a family (line style), one a run without a depth.
+    """Return legend entries: one per depth (colour), one per family (line style), one per run without a depth.
 
     With 12 depths and 2 families that is 14 entries instead of 24.
     """

@@ -1,19 +1,23 @@
-"""Does training get anywhere? Errors against the step."""
+"""Does training get anywhere? Errors, or losses where there are none, against the step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gradflow.plots import panels, style
-from gradflow.plots.scales import percent_axis
+from gradflow.plots.scales import LogScale, edge_handles, log_axis, percent_axis
 
 _PANEL_HEIGHT = 1.55  # inches
 _THIN = 0.7
+_LOSS_COLUMNS = ("run", "family", "depth", "step", "mean", "window")
+_LOSS_SOURCE = 'gradflow.analysis.window_means(frame, window=..., measure="loss")'
 _TITLE_LENGTH = 26  # characters of a run's name over its panel
 
 
@@ -65,18 +69,110 @@ def training_curves(frame: pd.DataFrame, windows: pd.DataFrame, *, width: float 
     """Draw `training_curve` once per depth, and once per run that has no depth."""
     _require_errors(frame, windows)
     looks = style.looks(frame)
-    groups = [*frame[frame.depth.notna()].groupby("depth")]
-    groups += [*frame[frame.depth.isna()].groupby("family")]
-    most = _TITLE_LENGTH if width >= panels.WIDE else _TITLE_LENGTH // 2
+    groups = _groups(frame)
     with style.context():
         figure, axes = panels.panel_grid(len(groups), width, _PANEL_HEIGHT)
         for ax, (group, rows) in zip(axes, groups, strict=True):
             training_curve(rows, windows, ax, looks=looks)
-            ax.set_title(style.shorten(group, most) if isinstance(group, str) else f"depth {group}")
+            ax.set_title(_title(group, width))
         panels.label_outer(axes, "step (updates)", "error")
         handles = [*_without_depths(style.legend_handles(frame, markers=True)), *_kinds(windows)]
         panels.finish(figure, title="Does training get anywhere?", subtitle="", handles=handles, note=_note(frame))
     return figure
+
+
+def loss_curve(
+    windows: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    looks: Mapping[style.Network, style.Look] | None = None,
+    scale: LogScale | None = None,
+) -> Axes:
+    """Draw each run's loss, for runs that recorded no error.
+
+    A loss that falls shows a network that learns; one that leaves the finite numbers, a training that diverged.
+
+    Parameters
+    ----------
+    windows : DataFrame
+        From `gradflow.analysis.window_means(..., measure="loss")`.
+    ax : Axes, optional
+        The current axes by default.
+    looks : mapping, optional
+        From `gradflow.plots.style.looks` of a larger comparison, so that colours agree with it.
+    scale : LogScale, optional
+        Of axes that are shared and scaled already.
+
+    Raises
+    ------
+    ValueError
+        The frame lacks a column, or holds no loss.
+
+    Notes
+    -----
+    The axis is logarithmic where every loss is positive, else linear. An infinite loss is a cross on top of a
+    logarithmic axis.
+    """
+    style.require(windows, _LOSS_COLUMNS, _LOSS_SOURCE)
+    ax = style.current_axes(ax)
+    edges = scale or _loss_axis(ax, windows)
+    for look, rows in style.each_network(windows, looks):
+        for _, run in rows.groupby("run"):
+            marker = look.marker if len(run) == 1 else ""
+            finite = run["mean"].where(np.isfinite(run["mean"]))
+            ax.plot(run.step, finite, color=look.color, linestyle=look.linestyle, marker=marker, linewidth=_THIN)
+            gone = run.step[np.isinf(run["mean"])]
+            if edges is not None and len(gone):
+                ax.plot(gone, [edges.nonfinite] * len(gone), color=look.color, marker="x", linestyle="")
+    ax.set_xlabel("step (updates)")
+    ax.set_ylabel(_loss_label(windows))
+    return ax
+
+
+def loss_curves(windows: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure:
+    """Draw `loss_curve` once per depth, and once per run that has no depth."""
+    style.require(windows, _LOSS_COLUMNS, _LOSS_SOURCE)
+    looks = style.looks(windows)
+    groups = _groups(windows)
+    window = int(windows.window.iloc[0])
+    with style.context():
+        figure, axes = panels.panel_grid(len(groups), width, _PANEL_HEIGHT)
+        for ax, (group, rows) in zip(axes, groups, strict=True):
+            loss_curve(rows, ax, looks=looks, scale=_loss_axis(ax, windows))
+            ax.set_title(_title(group, width))
+        panels.label_outer(axes, "step (updates)", _loss_label(windows))
+        panels.finish(
+            figure,
+            title="Does training get anywhere?",
+            subtitle=f"loss, mean of {window} steps" if window > 1 else "loss of each step's batch",
+            handles=[
+                *_without_depths(style.legend_handles(windows)),
+                *edge_handles(zeros=False, nonfinite=bool(np.isinf(windows["mean"]).any())),
+            ],
+            note=_note(windows),
+        )
+    return figure
+
+
+def _loss_label(windows: pd.DataFrame) -> str:
+    return "loss (log)" if (windows["mean"] > 0).all() else "loss"
+
+
+def _loss_axis(ax: Axes, windows: pd.DataFrame) -> LogScale | None:
+    """Make the axis logarithmic where every loss is positive."""
+    if not (windows["mean"] > 0).all():
+        return None
+    return log_axis(ax, windows["mean"], nonfinite=bool(np.isinf(windows["mean"]).any()))
+
+
+def _groups(frame: pd.DataFrame) -> list[tuple[Any, pd.DataFrame]]:
+    """Return the rows of each depth, then those of each run without one."""
+    return [*frame[frame.depth.notna()].groupby("depth"), *frame[frame.depth.isna()].groupby("family")]
+
+
+def _title(group: Any, width: float) -> str:
+    most = _TITLE_LENGTH if width >= panels.WIDE else _TITLE_LENGTH // 2
+    return style.shorten(group, most) if isinstance(group, str) else f"depth {group}"
 
 
 def _require_errors(frame: pd.DataFrame, windows: pd.DataFrame) -> None:
@@ -88,7 +184,7 @@ _SOURCE = "gradflow.analysis.window_means (no error was recorded)"
 
 def _note(frame: pd.DataFrame) -> str:
     n = frame.groupby(["family", "depth"], dropna=False).run.nunique()
-    return "one run a network" if n.max() == 1 else f"one line a seed, up to {n.max()}"
+    return "one run per network" if n.max() == 1 else f"one line per seed, up to {n.max()}"
 
 
 def _without_depths(handles: list[Line2D]) -> list[Line2D]:

@@ -60,7 +60,7 @@ class _Mark(NamedTuple):
 
 
 def vanishing(frame: pd.DataFrame, ax: Axes | None = None, *, measure: GradientMeasure = "out_grad_norm") -> Axes:
-    """Draw gradient norms relative to the last hidden layer's against layer depth, one line a setting.
+    """Draw gradient norms relative to the last hidden layer's against layer depth, one line per setting.
 
     Lines that fall towards the input (left) vanish, lines that rise explode; straight ones do so by a
     constant factor per layer. Look at both measures: without bias and norm a ReLU network's weight gradients

@@ -30,7 +30,7 @@ def weight_growth(
     measure: str = "first_growth",
     looks: Mapping[style.Network, style.Look] | None = None,
 ) -> Axes:
-    """Draw weight growth or the effective learning rate against the step, one line a network, on log axes.
+    """Draw weight growth or the effective learning rate against the step, one line per network, on log axes.
 
     A first layer that grows by orders of magnitude in the first steps, while its effective learning rate
     falls by the square of that, is a network that stalls; two lines that stay level tell it from a learning

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gradflow.diagnosis import Finding
+from gradflow.diagnosis import Finding, sentence
 from gradflow.reporting.figures import Picture
 from gradflow.reporting.tables import Table
 from gradflow.text import text
 
+_WITHOUT_FAULT = ("healthy", "healthy_trained")  # keys of findings that say no more than their numbers
+
 
 class Facts(NamedTuple):
-    """Names and values."""
+    """Names and values; in `commands` the first value is a command line."""
 
     rows: list[tuple[str, str]]
+    commands: bool = False
     kind: str = "facts"
 
 
@@ -23,6 +26,7 @@ class Statement(NamedTuple):
     sentence: str
     notes: list[str]
     anchor: str
+    lines: tuple[str, ...] = ()
 
 
 class Statements(NamedTuple):
@@ -53,13 +57,29 @@ def section(key: str, *paragraphs: str, blocks: list[Block]) -> Section:
 
 def statements(findings: list[Finding], severity: str, anchors: dict[str, str]) -> Statements:
     """Return the findings of one severity in words; `anchors` gives the page's anchor of each section key."""
+    shown = [finding for finding in findings if finding.severity == severity]
     items = [
         Statement(
             str(finding),
             [text(key) for key in (finding.cause, *finding.remedies) if key],
             anchors.get(finding.figure, ""),
         )
-        for finding in findings
-        if finding.severity == severity
+        for finding in shown
+        if finding.key not in _WITHOUT_FAULT
     ]
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in shown:
+        if finding.key in _WITHOUT_FAULT:
+            groups.setdefault(tuple(finding.values[name] for name in ("when", "measure", "step")), []).append(finding)
+    items += [_without_fault(group, anchors) for group in groups.values()]
     return Statements(text(f"severity.{severity}"), severity, items)
+
+
+def _without_fault(group: list[Finding], anchors: dict[str, str]) -> Statement:
+    """Return one statement for all networks in which no rule found a fault: a short line of numbers for each."""
+    first = group[0]
+    if len(group) == 1:
+        return Statement(str(first), [], anchors.get(first.figure, ""))
+    lines = tuple(sentence(f"{finding.key}_line", finding.subject.label, finding.values) for finding in group)
+    lead = sentence("healthy_list", "", {name: first.values[name] for name in ("when", "measure", "step")})
+    return Statement(lead, [], anchors.get(first.figure, ""), lines)

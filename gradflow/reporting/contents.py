@@ -22,6 +22,7 @@ from gradflow.reporting.method import coverage
 
 DEMONSTRATION = "vanishing"  # meta["experiment"] of the runs measured at initialisation alone
 
+FEWEST_WINDOWS = 10  # below so many a loss is drawn step by step
 WINDOW = 10  # steps over which the minibatch error is averaged in the training curves; the figure says so
 GROWTH_SHOWN = ("first_growth", "first_effective_lr")
 
@@ -91,6 +92,12 @@ class Contents:
         return window_means(self.training, window=WINDOW)
 
     @cached_property
+    def losses(self) -> pd.DataFrame:
+        """One row per run and window: the loss's mean; each step's loss where the runs are short."""
+        is_long = self.training.groupby("run")["step"].count().max() >= FEWEST_WINDOWS * WINDOW
+        return window_means(self.training, window=WINDOW if is_long else 1, measure="loss")
+
+    @cached_property
     def profile(self) -> pd.DataFrame:
         """One row per run, step and weighted layer, at a few steps."""
         return profile(self.with_layers)
@@ -112,13 +119,13 @@ class Contents:
 
     @cached_property
     def decay(self) -> pd.DataFrame:
-        """One row per run and stage: the activation gradient's factor a layer at step 0."""
+        """One row per run and stage: the activation gradient's factor per layer at step 0."""
         started = [run for run in self.with_layers if (run.layers["step"] == 0).any()]
         return decay(started)
 
     @cached_property
     def factors(self) -> pd.DataFrame:
-        """One row per network and stage: the factor a layer with its interval over seeds."""
+        """One row per network and stage: the factor per layer with its interval over seeds."""
         return decay_over_seeds(self.decay)
 
     @cached_property

@@ -58,7 +58,7 @@ def _in_words(frame: pd.DataFrame) -> str:
 
 
 def _toy_table(left: NDArray[np.float64]) -> Table:
-    """Return what a factor of 0.8 a layer leaves after 5, 10, 15 and 20 layers."""
+    """Return what a factor of 0.8 per layer leaves after 5, 10, 15 and 20 layers."""
     rows = [[Cell(str(layers)), Cell(f"{left[layers]:.6f}")] for layers in TOY_LAYERS]
     caption = text("table.toy", factor=factor(theory.TOY_FACTOR))
     return table("toy", caption, ("layers_passed", "gradient_left"), rows)

@@ -8,8 +8,8 @@ from typing import Any, TypeGuard
 
 import pandas as pd
 
+from gradflow.analysis.decay import MEASURED
 from gradflow.analysis.runs import identities
-from gradflow.diagnosis.rules.dead import MEASURED
 from gradflow.recording import Recording
 from gradflow.text import text
 from gradflow.text.numbers import count, percent, seconds
@@ -44,7 +44,8 @@ PRODUCT_SIGNS = " × "
 
 def facts(recordings: list[Recording], command: str | None) -> list[tuple[str, str]]:
     """Return what was run as (name, value): each value once, where runs differ all of them."""
-    rows = [("command", command or _values(recordings, "command"))]
+    commands = dict.fromkeys(str(run.meta["command"]) for run in recordings if run.meta.get("command"))
+    rows = [("command", command or "\n".join(commands))]
     rows += [(key, _values(recordings, key)) for key in SHOWN]
     rows.append(("versions", _versions(recordings)))
     rows.append(("started", _span(recordings)))
@@ -64,32 +65,32 @@ def overhead(recordings: list[Recording]) -> str:
 
 
 def coverage(recordings: list[Recording]) -> pd.DataFrame:
-    """Return the layers whose output gradient was never measured.
+    """Return the layers whose output gradient was never measured as such, and why.
 
     Returns
     -------
     DataFrame
-        One row per (run, layer): run, layer, kind, status (the first recorded reason).
+        One row per (run, layer): run, layer, kind, status (the first recorded one), has_output_gradient (whether a
+        value was recorded all the same, of a tensor that the layer shares with others).
     """
     rows = []
     for run, recording in zip(identities(recordings)["run"], recordings, strict=True):
-        missing = unmeasured(recording)
-        rows.append(missing[["layer", "kind", "status"]].assign(run=run))
-    columns = ["run", "layer", "kind", "status"]
+        found = _uncommon(recording.layers)
+        rows.append(found[["layer", "kind", "status", "has_output_gradient"]].assign(run=run))
+    columns = ["run", "layer", "kind", "status", "has_output_gradient"]
     filled = [frame for frame in rows if len(frame)]
     return pd.concat(filled, ignore_index=True)[columns] if filled else pd.DataFrame(columns=columns)
 
 
-def unmeasured(recording: Recording) -> pd.DataFrame:
-    """Return the first row of each layer at whose output no gradient was ever measured."""
-    layers = recording.layers
-    absent = layers[layers["out_grad_norm"].isna()]
-    absent = absent[absent["status"] != MEASURED[0]].drop_duplicates("layer")
-    if absent.empty:
-        return absent
-    rows = layers[layers["layer"].isin(absent["layer"])]
-    measured = rows.loc[rows["out_grad_norm"].notna() | (rows["status"] == MEASURED[0]), "layer"]
-    return absent[~absent["layer"].isin(measured)]
+def _uncommon(layers: pd.DataFrame) -> pd.DataFrame:
+    """Return the first row of each layer that has no row with the status "measured"."""
+    uncommon = layers[(layers["status"] != MEASURED).to_numpy()]
+    first = uncommon.drop_duplicates("layer")
+    if len(first):
+        same = layers[layers["layer"].isin(first["layer"])]
+        first = first[~first["layer"].isin(same.loc[same["status"] == MEASURED, "layer"])]
+    with_gradient = uncommon.loc[uncommon["out_grad_norm"].notna(), "layer"]
+    return first.assign(has_output_gradient=first["layer"].isin(with_gradient))
 
 
 def n_layers(recordings: Iterable[Recording]) -> int:

@@ -13,8 +13,6 @@ from gradflow.reporting.tables import Cell, Column, Table, bounded, network_name
 from gradflow.text import text
 from gradflow.text.numbers import factor, number, percent, seconds, signed, signed_points
 
-MAX_ROWS = 30  # of the coverage table on the page; the file holds all
-
 
 def summary_table(frame: pd.DataFrame) -> Table:
     """Return one row per network: errors and gradient ratios."""
@@ -72,16 +70,13 @@ def _law(family: str, closed: float | None) -> str:
 
 
 def coverage_table(frame: pd.DataFrame) -> Table:
-    """Return one row per layer and reason, runs counted: which gradients were not measured."""
-    counted = frame.groupby(["layer", "kind", "status"], sort=False).size().reset_index(name="runs")
-    rows = [
-        [Cell(row["layer"]), Cell(row["kind"]), Cell(row["status"]), Cell(str(row["runs"]))]
-        for row in counted.head(MAX_ROWS).to_dict("records")
-    ]
-    caption = text("table.coverage")
-    if len(counted) > MAX_ROWS:
-        caption = text("page.table_rows", caption=caption, n=len(counted), shown=MAX_ROWS)
-    return table("coverage", caption, ("layer", "layer_kind", "status", "runs"), rows, "tables/coverage.csv")
+    """Return one row per reason and kind of layer: how many layers, in how many runs, and which is the first."""
+    rows = []
+    for (status, kind), found in frame.groupby(["status", "kind"], sort=False):
+        values = (status, kind, len(found), found["run"].nunique(), found["layer"].iloc[0])
+        rows.append([Cell(str(value)) for value in values])
+    columns = ("status", "layer_kind", "layers", "runs", "example")
+    return table("coverage", text("table.coverage"), columns, rows, "tables/coverage.csv")
 
 
 def _as_decades(ratio: float) -> str:

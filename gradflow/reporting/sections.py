@@ -20,6 +20,7 @@ from gradflow.theory import factor_per_layer
 
 PROFILES = ("out_grad_norm", "grad_norm")
 HEATMAP_MEASURE = "out_grad_norm"
+STATUS = "status."  # keys of the sentences on why a layer's output gradient was not measured as such
 
 
 def sections(contents: Contents) -> list[Section]:
@@ -75,11 +76,22 @@ def _degradation(contents: Contents) -> Section | None:
 
 def _training(contents: Contents) -> Section | None:
     curves = contents.training
-    if not contents.runs or curves[["batch_error", "train_error"]].isna().all(axis=None):
+    if not contents.runs or curves[["batch_error", "train_error", "loss"]].isna().all(axis=None):
         return None
+    if curves[["batch_error", "train_error"]].isna().all(axis=None):
+        return _losses(contents)
     alt = text("training.alt", finding=contents.finding_for("training")).strip()
     picture = draw("training", partial(plots.training_curves, curves, contents.windows), contents.folder, alt=alt)
     return section("training", text("training.lead", window=WINDOW), blocks=[picture])
+
+
+def _losses(contents: Contents) -> Section:
+    """Return the training curves of runs that recorded no error, which are their losses."""
+    alt = text("training.alt_loss", finding=contents.finding_for("training")).strip()
+    picture = draw("training", partial(plots.loss_curves, contents.losses), contents.folder, alt=alt)
+    window = int(contents.losses["window"].iloc[0])
+    lead = text("training.lead_loss_windows", window=window) if window > 1 else text("training.lead_loss")
+    return section("training", lead, blocks=[picture])
 
 
 def _profile(contents: Contents) -> Section | None:
@@ -118,7 +130,8 @@ def _heatmaps(contents: Contents) -> Section | None:
     if not several:
         return None
     alt = text("heatmaps.alt", finding=contents.finding_for("heatmaps")).strip()
-    make = partial(plots.heatmaps, contents.heatmap, measure=HEATMAP_MEASURE)
+    diverged = contents.errors.loc[contents.errors["diverged"], "run"]
+    make = partial(plots.heatmaps, contents.heatmap, measure=HEATMAP_MEASURE, diverged=diverged)
     return section("heatmaps", text("heatmaps.lead"), blocks=[draw("heatmaps", make, contents.folder, alt=alt)])
 
 
@@ -141,20 +154,24 @@ def _coverage(contents: Contents) -> Section | None:
     total = n_layers(contents.recordings)
     if not total:
         return None
-    missing = contents.coverage
+    listed = contents.coverage
     layers = count(total, "layers")
-    if missing.empty:
+    if listed.empty:
         return section("coverage", text("coverage.full", layers=layers), blocks=[])
-    said = text("coverage.lead", measured=total - len(missing), layers=layers)
-    return section("coverage", said, blocks=[coverage_table(missing)])
+    said = text("coverage.lead", measured=total - len(listed), layers=layers)
+    known = [status for status in dict.fromkeys(listed["status"]) if f"{STATUS}{status}" in keys()]
+    meanings: list[Block] = [Facts([(status, text(f"status.{status}")) for status in known])] if known else []
+    return section("coverage", said, blocks=[coverage_table(listed), *meanings])
 
 
 def _method(contents: Contents) -> Section:
     blocks: list[Block] = []
     if contents.runs:
-        blocks.append(Facts(facts(contents.runs, contents.command)))
+        blocks.append(Facts(facts(contents.runs, contents.command), commands=True))
     if contents.demonstration:
-        blocks.append(Facts(facts(contents.demonstration, contents.command if not contents.runs else None)))
+        blocks.append(
+            Facts(facts(contents.demonstration, contents.command if not contents.runs else None), commands=True)
+        )
     terms = [tuple(text(key).split(": ", 1)) for key in keys() if key.startswith("definition.")]
     blocks.append(Facts([(name, meaning) for name, meaning in terms]))
     return section("method", text("method.lead"), overhead(contents.recordings), blocks=blocks)

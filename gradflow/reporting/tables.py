@@ -39,7 +39,7 @@ class Table(NamedTuple):
 
 # Columns whose cells are words.
 WORDS = frozenset(
-    {"network", "setting", "depth", "layer", "layer_kind", "status", "verdict", "closed_form", "layers_passed"}
+    {"network", "setting", "depth", "example", "layer_kind", "status", "verdict", "closed_form", "layers_passed"}
 )
 
 

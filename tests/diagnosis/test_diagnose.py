@@ -148,6 +148,13 @@ def test_exactly_zero_gradients_and_missing_ones_are_named():
     assert of(found, "no_gradient").values["example"] == "conv9"
 
 
+@pytest.mark.parametrize("status", ["measured at its base", "output is the input", "lost", "frozen"])
+def test_a_gradient_that_was_not_looked_for_is_not_called_absent(status):
+    net = recording()
+    layers = net.layers.assign(n_params=9, status=status)
+    assert "no_gradient" not in {one.key for one in diagnose(Recording(layers=layers, steps=net.steps, meta=net.meta))}
+
+
 def test_a_users_run_needs_no_family_depth_or_seed():
     own = Recording(layers=recording(factor=0.5).layers, meta={"run": "mine"})
     assert ("vanishing", "mine") in keys(diagnose(own))

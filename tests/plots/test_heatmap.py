@@ -45,6 +45,18 @@ def test_one_panel_a_network_with_the_lowest_seed_on_one_scale(runs):
     assert panels[0].collections[0].norm.vmax == pytest.approx(21 * 36 / 7)
 
 
+@pytest.mark.parametrize("width", [plots.SINGLE, plots.DOUBLE])
+def test_a_diverged_seed_is_drawn_in_place_of_a_lower_one_and_named(runs, width, overlaps):
+    frame = frame_of(runs)
+    figure = plots.heatmaps(frame, width=width, diverged=["plain-6-seed1"])
+    note = " ".join(figure.legends[0].get_title().get_text().split())
+    assert note == "plain-6: seed 1, diverged; seed 0 of each other network; layer depth 1 = input"
+    (panel,) = [ax for ax in figure.axes if ax.get_title(loc="left") == "plain-6"]
+    table = frame[frame.run == "plain-6-seed1"].pivot(index="layer_depth", columns="step", values="grad_norm")
+    np.testing.assert_allclose(panel.collections[0].get_array(), table)
+    assert overlaps(figure) == ([], [])
+
+
 def test_several_runs_in_one_panel_are_refused(runs, ax):
     with pytest.raises(ValueError, match="must hold one run"):
         plots.heatmap(frame_of(runs), ax)

@@ -170,10 +170,51 @@ def test_one_seed_has_no_interval(tmp_path):
 
 
 def test_sections_that_do_not_apply_are_absent(tmp_path):
-    bare = Recording(steps=pd.DataFrame({"step": [0, 1], "loss": [2.0, 1.0]}), meta={"run": "mine"})
+    bare = Recording(steps=pd.DataFrame({"step": [0, 1]}), meta={"run": "mine"})
     found = Page(report(bare, tmp_path).read_text(encoding="utf-8"))
     shown = {attributes["id"] for attributes in found.all("section")}
     assert shown == {"findings", "method"}
+
+
+def test_a_loss_without_an_error_rate_has_its_curve(tmp_path):
+    steps = pd.DataFrame({"step": range(5), "loss": [2.0, 1.0, 0.5, 0.4, 0.3]})
+    found = Page(report(Recording(steps=steps, meta={"run": "mine"}), tmp_path).read_text(encoding="utf-8"))
+    assert {attributes["id"] for attributes in found.all("section")} == {"training", "findings", "method"}
+    assert found.all("img")[0]["alt"].startswith("Loss against training step")
+    assert "no error rate was recorded" in "".join(found.words)
+
+
+def test_layers_that_return_their_input_are_listed_with_what_their_value_is(tmp_path):
+    run = net("plain", 20, 0)
+    is_shortcut = run.layers.layer.isin(["conv2", "conv3"])
+    status = run.layers.status.mask(is_shortcut, "output is the input").mask(run.layers.layer == "conv4", "frozen")
+    layers = run.layers.assign(status=status)
+    layers.loc[layers.layer == "conv4", "out_grad_norm"] = np.nan
+    found = Page(report(Recording(layers=layers, steps=run.steps, meta=run.meta), tmp_path).read_text("utf-8"))
+    words = " ".join("".join(found.words).split())
+    assert "5 of 8 layers, counted in every run, had a gradient measured" in words
+    assert "the gradient of that tensor, all its other uses included" in words
+    table = pd.read_csv(tmp_path / "tables" / "coverage.csv")
+    assert table.layer.tolist() == ["conv2", "conv3", "conv4"]
+    assert table.has_output_gradient.tolist() == [True, True, False]
+
+
+def test_command_lines_that_differ_are_each_listed(tmp_path):
+    commands = ("gradflow compare --depths 20", "gradflow compare --depths 56")
+    pairs = zip((20, 56), commands, strict=True)
+    found = Page(report([net("plain", depth, 0, command=one) for depth, one in pairs], tmp_path).read_text("utf-8"))
+    assert "\n".join(commands) in found.words
+
+
+def test_networks_without_fault_share_one_statement(page):
+    words = " ".join("".join(page.words).split())
+    assert words.count("No rule found a fault in these networks.") == 1
+    assert re.search(r"plain-20: [^;]* decades \([^)]*\); training error at the end", words)
+
+
+def test_captions_stand_outside_what_scrolls(page):
+    captions = [attributes["id"] for name, attributes in page.tags if attributes.get("class") == "caption"]
+    assert captions == [attributes["aria-labelledby"] for attributes in page.all("table")]
 
 
 def test_no_recording_is_an_error(tmp_path):

@@ -13,7 +13,7 @@ FIGURE = "coverage"
 # A zero at one step can be meant: zero-initialised heads, ReZero, Fixup, zero-initialised last batch norms
 # start so and leave it after one update. Zero at every recorded step, of at least two, cannot.
 MIN_STEPS = 2
-MEASURED = ("measured", "parameters only", "output is the input")
+ABSENT = ("not in the graph", "no gradient")  # statuses of layers that the loss does not reach
 REMEDIES = ("remedy.check_graph", "remedy.other_activation")
 
 _IF_SEEN_AGAIN: tuple[str, Severity] = ("zero_gradient", "problem")
@@ -49,8 +49,8 @@ def zero_layers(recording: Recording) -> list[str]:
 def absent_layers(recording: Recording) -> list[str]:
     """Return the layers with parameters that received no gradient at any recorded step."""
     owners = recording.layers[recording.layers["n_params"] > 0]
-    measured = owners["status"].isin(MEASURED).groupby(owners["layer"], sort=False).any()
-    return [str(layer) for layer in measured.index[~measured]]
+    absent = owners["status"].isin(ABSENT).groupby(owners["layer"], sort=False).all()
+    return [str(layer) for layer in absent.index[absent]]
 
 
 def _first(case: Case, layers: set[str]) -> str:

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from gradflow.text.english.cli import CLI
 from gradflow.text.english.findings import FINDINGS
 from gradflow.text.english.numbers import NUMBERS
-from gradflow.text.english.report import COLUMNS, DEFINITIONS, FACTS, HEAD, SECTIONS, TABLES
+from gradflow.text.english.report import COLUMNS, DEFINITIONS, FACTS, HEAD, SECTIONS, STATUSES, TABLES
 
 ENGLISH: Mapping[str, str] = MappingProxyType(
-    {**CLI, **NUMBERS, **FINDINGS, **HEAD, **SECTIONS, **TABLES, **COLUMNS, **FACTS, **DEFINITIONS}
+    {**CLI, **NUMBERS, **FINDINGS, **HEAD, **SECTIONS, **STATUSES, **TABLES, **COLUMNS, **FACTS, **DEFINITIONS}
 )

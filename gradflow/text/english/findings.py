@@ -29,11 +29,11 @@ FINDINGS: Mapping[str, str] = {
     ),
     "finding.exploding": (
         "{when} (step {step}) the {measure} of {subject} grows toward the input: its norm at the first layer over "
-        "that at the last is {decades}. In the longest stage ({layers}) it changes by {factor} a layer."
+        "that at the last is {decades}. In the longest stage ({layers}) it changes by {factor} per layer."
     ),
     "finding.vanishing": (
         "{when} (step {step}) the {measure} of {subject} shrinks toward the input: its norm at the first layer "
-        "over that at the last is {decades}. In the longest stage ({layers}) it changes by {factor} a layer."
+        "over that at the last is {decades}. In the longest stage ({layers}) it changes by {factor} per layer."
     ),
     "finding.stalled": (
         "{subject}: the weights of the first layer grew {growth}. Batch norm makes their scale irrelevant, so at "
@@ -58,10 +58,16 @@ FINDINGS: Mapping[str, str] = {
         "{subject}: no rule found a fault. {when} (step {step}) the norm of the {measure} at the first layer over "
         "that at the last is {decades}; the training error ends at {train_error}."
     ),
+    "finding.healthy_list": (
+        "No rule found a fault in these networks. {when} (step {step}) the norm of the {measure} at the first layer "
+        "over that at the last is:"
+    ),
+    "finding.healthy_line": "{subject}: {decades}",
+    "finding.healthy_trained_line": "{subject}: {decades}; training error at the end {train_error}",
     "cause.factor_below_one": "Each layer passes on less gradient than it receives; the losses multiply over depth.",
     "cause.factor_above_one": (
         "Each layer passes on more gradient than it receives; the gains multiply over depth. For batch norm before "
-        "ReLU in a stack without shortcuts the closed form is √(π/(π − 1)) = 1.211 a layer (Yang et al. 2019)."
+        "ReLU in a stack without shortcuts the closed form is √(π/(π − 1)) = 1.211 per layer (Yang et al. 2019)."
     ),
     "cause.scale_invariance": (
         "A large first gradient inflates weights that batch norm rescales; the turn a step makes falls with the "

@@ -16,7 +16,6 @@ HEAD: Mapping[str, str] = {
     "page.evidence": "Figure",
     "page.data": "Data",
     "page.print_figure": "PNG, 300 dpi",
-    "page.table_rows": "{caption}. The first {shown} of {n} rows; the file holds all.",
     "page.footer": "Made by gradflow {version} from {runs}, {when}.",
     "headline.contrast": (
         "At {depth} layers the plain network misclassifies {plain_error} of its training set, the residual one "
@@ -49,33 +48,42 @@ SECTIONS: Mapping[str, str] = {
         "The minibatch error, averaged over windows of {window} steps, and the error on the whole training set "
         "where it was measured. A network that overfits learns its training set; one that degrades does not."
     ),
+    "training.lead_loss": (
+        "The loss of each step's batch; no error rate was recorded. A loss that stays level from the start is a "
+        "network that never learned."
+    ),
+    "training.lead_loss_windows": (
+        "The loss of each step's batch, averaged over windows of {window} steps; no error rate was recorded. A loss "
+        "that stays level from the start is a network that never learned."
+    ),
+    "training.alt_loss": "Loss against training step for each network. {finding}",
     "training.alt": "Error against training step for each network. {finding}",
     "profile.title": "Gradient norm against depth",
     "profile.lead": (
         "The norm of the loss gradient at each weighted layer, on a logarithmic axis, after {steps} updates. A "
-        "straight slope is a constant factor a layer; a flat line is an even flow."
+        "straight slope is a constant factor per layer; a flat line is an even flow."
     ),
     "profile.caption.out_grad_norm": "With respect to each layer's output. This is the signal that travels backward.",
     "profile.caption.grad_norm": "With respect to each layer's parameters. This is what the optimizer receives.",
     "profile.alt.out_grad_norm": "Activation gradient norm against layer depth at several steps. {finding}",
     "profile.alt.grad_norm": "Parameter gradient norm against layer depth at several steps. {finding}",
-    "factor.title": "Factor a layer",
+    "factor.title": "Factor per layer",
     "factor.lead": (
         "Walking backward, the activation gradient's norm changes by about the same factor at each layer of a "
         "stage. Below 1 it vanishes, above 1 it explodes. Measured at step 0 by a straight-line fit to the "
         "logarithm of the norm, with Student's 95 % interval over seeds."
     ),
     "factor.closed_form": (
-        "For batch norm before ReLU without shortcuts the closed form is {factor} a layer (wide layers, at "
+        "For batch norm before ReLU without shortcuts the closed form is {factor} per layer (wide layers, at "
         "initialisation; Yang et al. 2019). Residual networks with batch norm in the branch follow a power law and "
         "have no constant factor."
     ),
     "heatmaps.title": "Every layer at every recorded step",
     "heatmaps.lead": (
-        "One row a layer, from the input at the top; one column a recorded step; colour is the norm of the "
+        "One row per layer, from the input at the top; one column per recorded step; colour is the norm of the "
         "activation gradient, on a logarithmic scale that all networks share."
     ),
-    "heatmaps.alt": "Activation gradient norm of every layer at every recorded step, one panel a network. {finding}",
+    "heatmaps.alt": "Activation gradient norm of every layer at every recorded step, one panel per network. {finding}",
     "weights.title": "Weight growth and effective learning rate",
     "weights.lead": (
         "Batch norm makes a weight's scale irrelevant; a step turns it by about the learning rate over its squared "
@@ -84,7 +92,7 @@ SECTIONS: Mapping[str, str] = {
     "weights.alt": "Weight norm relative to step 0, and effective learning rate, against training step. {finding}",
     "vanishing.title": "The vanishing gradient, measured",
     "vanishing.lead": (
-        "Deep fully connected networks at initialisation, {seeds} each. A constant factor a layer multiplies: at "
+        "Deep fully connected networks at initialisation, {seeds} each. A constant factor per layer multiplies: at "
         "{factor}, {after} of the gradient is left after {layers}."
     ),
     "vanishing.homogeneous": (
@@ -98,7 +106,7 @@ SECTIONS: Mapping[str, str] = {
     "vanishing.alt.grad_norm": (
         "Weight gradient norm relative to the last layer against layer depth, a line for each setting. {finding}"
     ),
-    "vanishing.line": "{label}: {factor} a layer, {verdict}.",
+    "vanishing.line": "{label}: {factor} per layer, {verdict}.",
     "vanishing.caption.out_grad_norm": "Activation gradients: the signal that travels backward.",
     "vanishing.caption.grad_norm": "Weight gradients: what the optimizer receives.",
     "findings.title": "Findings in words",
@@ -108,8 +116,10 @@ SECTIONS: Mapping[str, str] = {
         "seed there is none."
     ),
     "coverage.title": "Coverage",
-    "coverage.lead": "{measured} of {layers} had a gradient measured at their output. The others, and why:",
-    "coverage.full": "All of {layers} had a gradient measured at their output.",
+    "coverage.lead": (
+        "{measured} of {layers}, counted in every run, had a gradient measured at their output. The others:"
+    ),
+    "coverage.full": "All of {layers}, counted in every run, had a gradient measured at their output.",
     "method.title": "Method and reproduction",
     "method.lead": (
         "Gradients were recorded with hooks that leave training bit-identical. Norms are L2. Every number on this "
@@ -118,14 +128,36 @@ SECTIONS: Mapping[str, str] = {
     "method.overhead": "Recording took {recorder} of {recorded} of training: {share}.",
 }
 
+STATUSES: Mapping[str, str] = {
+    "status.output is the input": (
+        "The layer returned its input unchanged, as an identity shortcut does. The value recorded is the gradient of "
+        "that tensor, all its other uses included."
+    ),
+    "status.measured at its base": (
+        "The output is a view that was changed in place. Its gradient was read at the tensor that it is a view of."
+    ),
+    "status.parameters only": (
+        "The layer was not called as a module, or its output has no gradient. Its parameters' gradient was read."
+    ),
+    "status.not in the graph": "The layer was not called, or was called without gradients.",
+    "status.frozen": "Its parameters require no gradient, and none passed its output.",
+    "status.no gradient": "The layer was called, but the loss does not depend on its output.",
+    "status.lost": (
+        "The output is a view of the input whose hook did not fire: it was changed in place, or nothing uses it."
+    ),
+    "status.compiled": "The layer runs inside torch.compile, where hooks would break the graph. Parameters were read.",
+    "status.scripted": "TorchScript modules take no hooks. Parameters were read.",
+    "status.failed": "Measuring raised an error.",
+}
+
 TABLES: Mapping[str, str] = {
     "table.summary": "After training; and the gradient's norm before training, first layer over last",
     "table.paired_difference": "Plain minus residual training error, paired by seed",
-    "table.factor": "Factor a layer at step 0, one row a network",
+    "table.factor": "Factor per layer at step 0, one row per network",
     "table.one_seed": "{caption}. 1 seed each, no interval",
-    "table.toy": "A factor of {factor} a layer: what is left of the gradient. Arithmetic, not a measurement",
-    "table.vanishing": "Measured beside the closed form, one row a setting",
-    "table.coverage": "Layers without a measured output gradient",
+    "table.toy": "A factor of {factor} per layer: what is left of the gradient. Arithmetic, not a measurement",
+    "table.vanishing": "Measured beside the closed form, one row per setting",
+    "table.coverage": "Layers whose output gradient was not measured as such, by status",
 }
 
 DEFINITIONS: Mapping[str, str] = {
@@ -146,7 +178,7 @@ DEFINITIONS: Mapping[str, str] = {
         "last. −2 decades is a hundredth."
     ),
     "definition.factor": (
-        "Factor a layer: e to minus the slope of ln(norm) on layer depth within a stage; above 1 the norm grows on "
+        "Factor per layer: e to minus the slope of ln(norm) on layer depth within a stage; above 1 the norm grows on "
         "its way back to the input."
     ),
     "definition.stage": "Stage: a run of layers with one size of feature map.",
@@ -163,23 +195,24 @@ COLUMNS: Mapping[str, str] = {
     "column.test_error": "Test error",
     "column.grad_ratio": "Parameter gradient, decades",
     "column.out_grad_ratio": "Activation gradient, decades",
-    "column.seconds": "Time a run",
+    "column.seconds": "Time per run",
     "column.depth": "Depth",
     "column.pairs": "Pairs",
     "column.difference": "Plain minus residual, points",
     "cell.stage": "Stage {number}",
-    "column.factor": "Factor a layer, measured",
+    "column.factor": "Factor per layer, measured",
     "column.closed_form": "Closed form",
-    "column.layer": "Layer",
+    "column.layers": "Layers",
+    "column.example": "The first",
     "column.layer_kind": "Kind",
-    "column.status": "Why",
+    "column.status": "Status",
     "column.runs": "Runs",
     "column.layers_passed": "Layers passed",
     "column.gradient_left": "Gradient left",
     "column.setting": "Setting",
     "column.predicted": "Closed form (difference)",
     "column.decades": "First over last layer, decades",
-    "column.weight_factor": "Weight gradient, factor a layer",
+    "column.weight_factor": "Weight gradient, factor per layer",
     "column.verdict": "Verdict",
     "cell.one_seed": "1 seed, no interval",
     "cell.same": "same in all {n}",
@@ -208,7 +241,7 @@ FACTS: Mapping[str, str] = {
     "fact.seed": "Seeds",
     "fact.device": "Device",
     "fact.device_name": "Processor",
-    "fact.threads": "Threads a run",
+    "fact.threads": "Threads per run",
     "fact.dtype": "Numbers",
     "fact.gradients": "Gradients",
     "fact.versions": "Versions",
