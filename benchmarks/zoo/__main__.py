@@ -53,7 +53,8 @@ def _run(library: str, arguments: argparse.Namespace) -> None:
     """Check the models of a library that have no row yet, one row each."""
     source = importlib.import_module(f".from_{library}", __package__)
     done = _done(arguments.out, library)
-    names = [name for name in (arguments.models or source.names())[: arguments.limit] if name not in done]
+    listed = source.names()
+    names = [name for name in (arguments.models or listed)[: arguments.limit] if name not in done]
     for number, name in enumerate(names, 1):
         row: dict[str, Any] = {"library": library, "model": name, "kind": source.kind_of(name)}
         row |= run_isolated(partial(_check, source, name), seconds=arguments.seconds)

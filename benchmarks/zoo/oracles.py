@@ -3,11 +3,11 @@
 Two ways, computed together:
 
 - the zero leaf: a zero is added to the output, and its gradient is the output's. What the layer's caller does with the
-  output counts, other uses of a tensor that the layer changed in place do not;
+  output counts. None is added where a layer returns its input, changed in place or not: its other users hold it too;
 - the gradient edge: the place of the output in the graph, noted when the layer returned. All uses count.
 
-They differ where a layer returns its input, and where it uses itself what it returns (a text model that returns its
-embeddings beside the logits made of them). There the edge is the definition that gradflow documents.
+They differ where a layer uses itself what it returns: a text model that returns its embeddings beside the logits made
+of them. There the edge is the definition that gradflow documents.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def placed(model: nn.Module, layers: list[str], *, zeros: bool) -> Iterator[dict
 
 def answers(loss: Tensor, places: Mapping[Key, Place]) -> dict[Key, Answer]:
     """Return the gradient norms of a loss at every place, from one call of `torch.autograd.grad`."""
-    zeros = [place.zero for place in places.values() if place.zero is not None]
+    zeros = [get_gradient_edge(place.zero) for place in places.values() if place.zero is not None]
     edges = [place.edge for place in places.values()]
     gradients = torch.autograd.grad(loss, [*edges, *zeros], allow_unused=True)
     by_edge = iter(gradients[: len(edges)])
@@ -92,8 +92,8 @@ def norm64(*tensors: Tensor) -> float:
 def _norm64(tensor: Tensor) -> float:
     dense = tensor.to_dense()
     real = torch.view_as_real(dense.resolve_conj()) if dense.is_complex() else dense
-    parts = real.reshape(-1).split(CHUNK)
-    return math.sqrt(math.fsum(torch.dot(part, part).item() for part in map(Tensor.double, parts)))
+    parts = map(Tensor.double, torch.split(real.reshape(-1), CHUNK))
+    return math.sqrt(math.fsum(torch.dot(part, part).item() for part in parts))
 
 
 def _norm(gradient: Tensor | None) -> float | None:
@@ -115,8 +115,8 @@ def _hook(name: str, places: dict[Key, Place], zeros: bool) -> Callable[..., Any
             index += 1
             if not tensor.requires_grad:
                 return tensor
-            zero = torch.zeros_like(tensor, requires_grad=True) if zeros else None
             is_input = any(tensor is arg for arg in tensors_in(args))
+            zero = torch.zeros_like(tensor, requires_grad=True) if zeros and not is_input else None
             places[key] = Place(get_gradient_edge(tensor), zero, is_input)
             return tensor if zero is None else tensor + zero
 
