@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ COMPILED = "compiled"
 SCRIPTED = "scripted"
 FAILED = "failed"
 
-Norms = list[Scalar]
+Value = TypeVar("Value")
 
 
 @dataclass
@@ -66,7 +66,8 @@ class Buffer:
 
     def add_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
         """Keep one step's scalars; lists of norms become the norm of them all."""
-        self._steps.append({"step": step, **scalars})
+        joint = {key: _joint(value) if isinstance(value, list) else value for key, value in scalars.items()}
+        self._steps.append({"step": step, **joint})
 
     def add_layers(self, step: int, norms: StepNorms, outputs: Iterable[Output]) -> None:
         """Keep one recorded step: a row per layer, backward pass, call and output."""
@@ -78,17 +79,19 @@ class Buffer:
 
     def flush(self) -> None:
         """Turn what is pending into tables, after one transfer per device."""
+        columns = [list(column) for column in zip(*self._rows, strict=True)]
         read = _Transfer()
         for row in self._steps:
             read.collect(row.values())
-        for values in self._rows:
-            read.collect(values)
+        for name, column in zip(_ROW, columns, strict=False):
+            if name not in _LABELS:
+                read.collect(column)
         read.move()
         if self._steps:
             frame = pd.DataFrame([{key: read.number(value) for key, value in row.items()} for row in self._steps])
             self._chunks["steps"].append(frame)
-        if self._rows:
-            table = pd.DataFrame([tuple(map(read.number, values)) for values in self._rows], columns=list(_ROW))
+        if columns:
+            table = pd.DataFrame(dict(zip(_ROW, map(read.numbers, columns), strict=True)))
             places = pd.DataFrame(_places(self.layers)).iloc[table.pop("number")].reset_index(drop=True)
             self._chunks["layers"].append(pd.concat([table, places], axis=1))
         self._steps, self._rows = [], []
@@ -111,18 +114,20 @@ _ROW = (
     "step", "backward", "number", "call", "output", "grad_norm", "out_grad_norm", "weight_norm", "update_norm",
     "n_nonfinite", "status", "act_rms", "act_mean", "act_zero_fraction", "act_saturation",
 )  # fmt: skip
+_LABELS = frozenset({"step", "backward", "number", "call", "output", "n_nonfinite", "status"})
 _NO_STATISTICS = (math.nan,) * 4
+_NO_PARAMETERS: tuple[Any, Any, Any] = (math.nan,) * 3
 
 
 def _layer_rows(step: int, layer: Layer, norms: StepNorms, outputs: list[Output]) -> Iterator[tuple[Any, ...]]:
     """Yield one row per measured output of a layer, or one row that says why there is none."""
-    gradients = [norms.gradients[parameter] for parameter in layer.parameters if parameter in norms.gradients]
-    n_nonfinite = _count(count for _, count in gradients)
-    own = (
-        _joint([norm for norm, _ in gradients]),
-        _joint([norms.weights[parameter] for parameter in layer.parameters if parameter in norms.weights]),
-        _joint([norms.updates[parameter] for parameter in layer.parameters if parameter in norms.updates]),
-    )
+    gradients: list[tuple[Scalar, int]] = []
+    own, n_nonfinite = _NO_PARAMETERS, 0
+    if layer.parameters:
+        gradients = _chosen(norms.gradients, layer)
+        n_nonfinite = _count([count for _, count in gradients])
+        joint = _joint([norm for norm, _ in gradients])
+        own = (joint, _joint(_chosen(norms.weights, layer)), _joint(_chosen(norms.updates, layer)))
     arrived = [output for output in outputs if output.norm is not None]
     if not arrived:
         status = _absence(layer, outputs, norms, has_gradients=bool(gradients))
@@ -136,7 +141,12 @@ def _layer_rows(step: int, layer: Layer, norms: StepNorms, outputs: list[Output]
         count = _count((output.n_nonfinite, n_nonfinite))
         place = (step, output.backward, layer.number, output.call, output.index)
         yield (*place, own[0], norm, own[1], own[2], count, output.status, *(output.statistics or _NO_STATISTICS))
-        own, n_nonfinite = (math.nan, math.nan, math.nan), 0
+        own, n_nonfinite = _NO_PARAMETERS, 0
+
+
+def _chosen(values: Mapping[nn.Parameter, Value], layer: Layer) -> list[Value]:
+    """Return the values of a layer's parameters, where there are any."""
+    return [values[parameter] for parameter in layer.parameters if parameter in values] if values else []
 
 
 def _absence(layer: Layer, outputs: list[Output], norms: StepNorms, *, has_gradients: bool) -> str:
@@ -156,9 +166,11 @@ def _absence(layer: Layer, outputs: list[Output], norms: StepNorms, *, has_gradi
     return NO_GRADIENT if outputs else NOT_IN_GRAPH
 
 
-def _joint(norms: Norms) -> Any:
-    """Return several norms as one value to combine later, one as it is, none as NaN."""
-    return math.nan if not norms else norms[0] if len(norms) == 1 else norms
+def _joint(norms: Sequence[Scalar]) -> Any:
+    """Return several norms as one: a float at once, scalars on a device as a list to combine later."""
+    if len(norms) < 2:
+        return norms[0] if norms else math.nan
+    return list(norms) if any(isinstance(norm, Tensor) for norm in norms) else math.hypot(*norms)
 
 
 def _count(counts: Iterable[int]) -> int:
@@ -199,6 +211,8 @@ class _Transfer:
     def collect(self, values: Iterable[Any]) -> None:
         """Note the tensors among values: scalars, or lists of norms to be combined."""
         for value in values:
+            if type(value) is float or type(value) is int:  # nearly all of them, on the CPU
+                continue
             if isinstance(value, Tensor):
                 self._waiting.setdefault(value.device, []).append(value)
             elif isinstance(value, list):
@@ -210,6 +224,10 @@ class _Transfer:
             wide = torch.float32 if device.type == "mps" else torch.float64
             moved = torch.stack([tensor.to(wide) for tensor in tensors]).cpu().tolist()
             self._numbers.update({id(tensor): number for tensor, number in zip(tensors, moved, strict=True)})
+
+    def numbers(self, column: list[Any]) -> list[Any]:
+        """Return the numbers of a column; one that was never on a device is returned as it is."""
+        return [self.number(value) for value in column] if self._numbers else column
 
     def number(self, value: Any) -> Any:
         """Return the number for a value; a list of norms becomes the norm of them all."""

@@ -9,7 +9,7 @@ from torch import distributed, nn
 
 import gradflow
 
-RANK, WORLD = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+RANK, WORLD = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 STEPS, BATCH = 3, 8
 
 
