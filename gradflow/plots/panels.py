@@ -15,7 +15,7 @@ from gradflow.plots.style import TICK_SIZE
 FRAME_HEIGHT = 0.95  # inches for a title of two lines, a label and a legend of two lines
 LABEL_HEIGHT = 0.55  # inches for tick labels and an x label of two lines
 WIDE = 4.5  # inches: from here on panels stand three in a row
-X_TICKS, Y_TICKS = 4, 5  # intervals between ticks, at most
+X_TICKS, Y_TICKS = 4, 6  # intervals between ticks, at most
 _STEPS = (1, 2, 5, 10)
 LINE_HEIGHT = 0.155  # inches of a legend's line
 _TITLE_LINE = 0.175  # inches of a line of the title over all panels

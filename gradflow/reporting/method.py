@@ -39,7 +39,6 @@ SHOWN = (
     "dtype",
     "gradients",
 )
-PRODUCT_SIGNS = " × "
 
 
 def facts(recordings: list[Recording], command: str | None) -> list[tuple[str, str]]:
@@ -112,7 +111,7 @@ def _values(recordings: list[Recording], key: str) -> str:
 
 def _written(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return PRODUCT_SIGNS.join(map(str, value))
+        return ", ".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

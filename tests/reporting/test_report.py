@@ -245,5 +245,9 @@ def test_embedded_copies_are_the_figures(folder, page):
     first = page.all("img")[0]
     embedded = Image.open(BytesIO(base64.b64decode(first["src"].split(",")[1])))
     assert embedded.size[0] == 1050
+    assert embedded.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+    with Image.open(folder / "figures" / "degradation.png") as printed:
+        distance = np.abs(np.asarray(printed.reduce(2), dtype=int) - np.asarray(embedded.convert("RGB"), dtype=int))
+    assert distance.max() < 24
     ratio = embedded.size[0] / embedded.size[1]
     assert ratio == pytest.approx(int(first["width"]) / int(first["height"]), rel=0.02)

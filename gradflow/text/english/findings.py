@@ -67,7 +67,7 @@ FINDINGS: Mapping[str, str] = {
     "cause.factor_below_one": "Each layer passes on less gradient than it receives; the losses multiply over depth.",
     "cause.factor_above_one": (
         "Each layer passes on more gradient than it receives; the gains multiply over depth. For batch norm before "
-        "ReLU in a stack without shortcuts the closed form is √(π/(π − 1)) = 1.211 per layer (Yang et al. 2019)."
+        "ReLU in a stack without shortcuts the closed form is √(π/(π−1)) = 1.211 per layer (Yang et al. 2019)."
     ),
     "cause.scale_invariance": (
         "A large first gradient inflates weights that batch norm rescales; the turn a step makes falls with the "
