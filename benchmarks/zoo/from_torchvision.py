@@ -53,9 +53,10 @@ def _maker(name: str, options: dict[str, Any]) -> Callable[[], nn.Module]:
 def _classification(name: str) -> Iterator[Specimen]:
     sizes = (64, 96, 128, 224)
     if name.startswith("vit_"):
-        yield Specimen(_maker(name, NO_WEIGHTS | {"image_size": 64}), [_images(64)])
+        size = 70 if name.endswith("_14") else 64  # a multiple of the patch
+        yield Specimen(_maker(name, NO_WEIGHTS | {"image_size": size}), [_images(size)])
     elif name in ("googlenet", "inception_v3"):
-        yield Specimen(_maker(name, NO_WEIGHTS | {"init_weights": False}), [_images(size) for size in sizes])
+        yield Specimen(_maker(name, NO_WEIGHTS | {"init_weights": False}), [_images(64), _images(299)])
     else:
         yield Specimen(_maker(name, NO_WEIGHTS), [_images(size) for size in sizes])
 

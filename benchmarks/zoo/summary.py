@@ -7,6 +7,7 @@ import pandas as pd
 from .check import STATUSES
 
 RAN = ("checked", "failed under record")
+LONGEST = 90  # characters of a cause
 
 
 def table(rows: pd.DataFrame) -> str:
@@ -31,18 +32,38 @@ def table(rows: pd.DataFrame) -> str:
 
 
 def exceptions(rows: pd.DataFrame) -> str:
-    """Return one line per model that was left out, failed, or showed a difference, with its cause."""
+    """Return every model that was left out, failed, differed, or met a weaker oracle, with the cause."""
+    checked = rows[rows.outcome == "checked"]
+    weaker = checked[~checked.oracle.isin(("zero leaf, float64", "zero leaf, float32"))]
+    parts = {
+        "Differences, failures": _findings(rows),
+        "Outputs used again by the layer that returns them": _grouped(checked[checked.other_uses > 0], "library"),
+        "No zeros could be added, so edges were compared": _grouped(weaker, "oracle_causes"),
+        "Left out": _grouped(rows[~rows.outcome.isin(RAN)], "note"),
+    }
+    return "\n\n".join(f"{title}:\n\n{lines or '- none'}" for title, lines in parts.items())
+
+
+def _findings(rows: pd.DataFrame) -> str:
+    """Return one line per model that did not hold, with what did not."""
+    columns = ("difference", "wrong_parameters", "wrong_outputs", "missed_outputs")
     lines = []
     for row in rows.to_dict("records"):
-        causes = [str(row["note"])] if row["outcome"] != "checked" else []
-        causes += [
-            f"{name.replace('_', ' ')}: {row[name]}"
-            for name in ("difference", "wrong_parameters", "wrong_outputs", "missed_outputs", "with_other_uses")
-            if isinstance(row[name], str) and row[name]
-        ]
+        causes = [str(row["note"])] if row["outcome"] == "failed under record" else []
+        causes += [f"{name.replace('_', ' ')}: {row[name]}" for name in columns if isinstance(row[name], str)]
         if causes:
-            lines.append(f"- {row['library']} {row['model']}, {row['outcome']}: {'; '.join(causes)}")
+            lines.append(f"- {row['library']} {row['model']}: {'; '.join(causes)}")
     return "\n".join(lines)
+
+
+def _grouped(rows: pd.DataFrame, by: str) -> str:
+    """Return one line per library and cause, with the models; numbers in a cause are left out to group it."""
+    causes = rows[by].fillna("").str.replace(r"\d+", "N", regex=True).str.slice(0, LONGEST)
+    groups = rows.groupby([rows.library, causes], sort=False).model
+    return "\n".join(
+        f"- {library}{'' if cause == library else f', {cause}'} ({len(names)}): {', '.join(names)}"
+        for (library, cause), names in groups
+    )
 
 
 def _line(name: str, rows: pd.DataFrame) -> str:
