@@ -39,7 +39,7 @@ def vanishing_table(recordings: Recording | Iterable[Recording]) -> pd.DataFrame
     Returns
     -------
     DataFrame
-        One row per setting, in the order given: setting, label, n (seeds); factor, low, high of the
+        One row per setting, in the demo's order: setting, label, n (seeds); factor, low, high of the
         activation gradients; predicted, difference (factor / predicted - 1); decades, decades_low,
         decades_high of the first over the last weighted layer's norm; the same of the weight gradients as
         weight_factor, weight_low, weight_high, weight_decades, weight_decades_low, weight_decades_high;
@@ -134,7 +134,8 @@ def _by_setting(recordings: list[Recording]) -> dict[str, list[Recording]]:
     depths = sorted({int(recording.meta["depth"]) for recording in recordings})
     if len(depths) > 1:
         raise ValueError(f"recordings must share one depth; got {', '.join(map(str, depths))}.")
-    return groups
+    # Read from a folder they come in alphabetical order: the demo's own order is in meta.
+    return dict(sorted(groups.items(), key=lambda item: item[1][0].meta.get("place", 0)))
 
 
 def _row(

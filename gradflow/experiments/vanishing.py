@@ -143,6 +143,7 @@ def _describe(setting: Setting, data: Dataset, *, depth: int, width: int, seed: 
     return {
         "experiment": "vanishing",
         "setting": setting.name,
+        "place": SETTINGS.index(setting),
         "label": setting.label,
         "activation": setting.activation,
         "init": setting.init,

@@ -112,3 +112,16 @@ def test_events_follow_the_recordings():
 def test_errors_name_what_is_allowed(arguments, message):
     with pytest.raises(PlanError, match=message):
         vanishing(**arguments)
+
+
+def test_settings_keep_their_order_through_a_folder(tmp_path):
+    from gradflow import analysis, storage
+
+    names = ["sigmoid-default", "relu-default", "relu-batch-norm"]
+    recordings = vanishing(depth=7, width=8, seeds=1, settings=names)
+    assert analysis.vanishing_table(recordings).setting.tolist() == names
+    for recording in recordings:
+        storage.save(recording, tmp_path / recording.name)
+    kept = [storage.load(folder) for folder in storage.find([tmp_path])]
+    assert [recording.meta["setting"] for recording in kept] == sorted(names)
+    assert analysis.vanishing_table(kept).setting.tolist() == names
