@@ -1,6 +1,6 @@
 """Memory over many recorded steps: a recorder that streams to a folder must not grow.
 
-    python benchmarks/soak.py [--steps 100000]
+python benchmarks/soak.py [--steps 100000]
 """
 
 from __future__ import annotations

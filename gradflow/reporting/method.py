@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 import pandas as pd
 
 from gradflow.analysis.decay import MEASURED
-from gradflow.analysis.runs import identities
+from gradflow.analysis.runs import stacked
 from gradflow.recording import Recording
 from gradflow.text import text
 from gradflow.text.numbers import count, percent, seconds
@@ -72,24 +72,15 @@ def coverage(recordings: list[Recording]) -> pd.DataFrame:
         One row per (run, layer): run, layer, kind, status (the first recorded one), has_output_gradient (whether a
         value was recorded all the same, of a tensor that the layer shares with others).
     """
-    rows = []
-    for run, recording in zip(identities(recordings)["run"], recordings, strict=True):
-        found = _uncommon(recording.layers)
-        rows.append(found[["layer", "kind", "status", "has_output_gradient"]].assign(run=run))
-    columns = ["run", "layer", "kind", "status", "has_output_gradient"]
-    filled = [frame for frame in rows if len(frame)]
-    return pd.concat(filled, ignore_index=True)[columns] if filled else pd.DataFrame(columns=columns)
-
-
-def _uncommon(layers: pd.DataFrame) -> pd.DataFrame:
-    """Return the first row of each layer that has no row with the status "measured"."""
-    uncommon = layers[(layers["status"] != MEASURED).to_numpy()]
-    first = uncommon.drop_duplicates("layer")
-    if len(first):
-        same = layers[layers["layer"].isin(first["layer"])]
-        first = first[~first["layer"].isin(same.loc[same["status"] == MEASURED, "layer"])]
-    with_gradient = uncommon.loc[uncommon["out_grad_norm"].notna(), "layer"]
-    return first.assign(has_output_gradient=first["layer"].isin(with_gradient))
+    columns = ["layer", "kind", "status", "out_grad_norm"]
+    layers = stacked(recordings, [recording.layers[columns] for recording in recordings])
+    place = pd.MultiIndex.from_arrays([pd.factorize(layers[name])[0] for name in ("run", "layer")])
+    is_measured = (layers["status"] == MEASURED).to_numpy()
+    uncommon = ~place.isin(place[is_measured])
+    with_gradient = place[uncommon & layers["out_grad_norm"].notna().to_numpy()]
+    first = uncommon & ~place.duplicated()
+    found = layers.loc[first, ["run", "layer", "kind", "status"]]
+    return found.assign(has_output_gradient=place[first].isin(with_gradient)).reset_index(drop=True)
 
 
 def n_layers(recordings: Iterable[Recording]) -> int:
