@@ -15,7 +15,7 @@ from benchmarks.zoo.specimen import Batch, Specimen
 pytestmark = pytest.mark.filterwarnings("ignore")  # the libraries' own
 
 SAMPLE = {
-    "torchvision": ["resnet18", "densenet121", "googlenet", "ssdlite320_mobilenet_v3_large", "raft_small"],
+    "torchvision": ["resnet18", "densenet121", "googlenet", "fasterrcnn_mobilenet_v3_large_320_fpn", "raft_small"],
     "timm": ["test_vit", "test_efficientnet", "xcit_nano_12_p8_224", "test_mambaout"],
     "transformers": ["bert", "llama", "t5", "clip", "mixtral"],
 }
