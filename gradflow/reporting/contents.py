@@ -114,8 +114,9 @@ class Contents:
 
     @cached_property
     def growth_over_seeds(self) -> dict[str, pd.DataFrame]:
-        """Measure -> one row per network and step, with intervals over seeds."""
-        return {measure: weight_growth_over_seeds(self.growth, measure) for measure in GROWTH_SHOWN}
+        """Measure -> one row per network and step, with intervals over seeds; what no run measured is left out."""
+        frames = {measure: weight_growth_over_seeds(self.growth, measure) for measure in GROWTH_SHOWN}
+        return {measure: frame for measure, frame in frames.items() if frame[["n", "n_zero"]].to_numpy().any()}
 
     @cached_property
     def decay(self) -> pd.DataFrame:
