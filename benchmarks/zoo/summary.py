@@ -58,7 +58,7 @@ def _findings(rows: pd.DataFrame) -> str:
 
 def _grouped(rows: pd.DataFrame, by: str) -> str:
     """Return one line per library and cause, with the models; numbers in a cause are left out to group it."""
-    causes = rows[by].fillna("").str.replace(r"\d+", "N", regex=True).str.slice(0, LONGEST)
+    causes = rows[by].fillna("").astype(str).str.replace(r"\d+", "N", regex=True).str.slice(0, LONGEST)
     groups = rows.groupby([rows.library, causes], sort=False).model
     return "\n".join(
         f"- {library}{'' if cause == library else f', {cause}'} ({len(names)}): {', '.join(names)}"
