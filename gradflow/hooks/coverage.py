@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -40,3 +41,9 @@ def coverage(layers: Sequence[Layer], recorded: pd.DataFrame) -> pd.DataFrame:
     )
     order = [len(layers) if layer.order is None else layer.order for layer in layers]
     return table.iloc[pd.Series(order).argsort(kind="stable")].reset_index(drop=True)
+
+
+def has_compiled() -> bool:
+    """Whether torch.compile has made anything in this process."""
+    utils = sys.modules.get("torch._dynamo.utils")
+    return bool(utils is not None and utils.counters["stats"]["unique_graphs"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 import warnings
@@ -19,10 +18,10 @@ from torch.utils.hooks import RemovableHandle
 
 from gradflow import storage
 from gradflow.hooks import rows, sharded
-from gradflow.hooks.coverage import coverage
+from gradflow.hooks.coverage import coverage, has_compiled
 from gradflow.hooks.gradients import OutputHook, remove, tensors_in
 from gradflow.hooks.layers import GraphDepth, Layer, layers_of, stage_key
-from gradflow.hooks.norms import Scalar, count_nonfinite, l2_norm, unscaled
+from gradflow.hooks.norms import unscaled
 from gradflow.hooks.optimizers import OptimizerHooks, parameters_of, scale_of_outputs, scale_of_parameters
 from gradflow.hooks.passes import Pass
 from gradflow.hooks.schedule import Schedule
@@ -114,7 +113,7 @@ class Recorder:
             raise RuntimeError("step() was called from another thread than record(); use one recorder a thread.")
         began = time.perf_counter()
         values = {"loss": loss, "batch_error": batch_error, **scalars}
-        self._scalars |= {key: _scalar(key, value) for key, value in values.items() if value is not None}
+        self._scalars |= {key: rows.scalar(key, value) for key, value in values.items() if value is not None}
         if self._is_due:
             self._read(self._parameters, None)
         if not self._optimizers:
@@ -270,7 +269,7 @@ class Recorder:
         began = time.perf_counter()
         own = [parameter for parameter in parameters_of(optimizer) if parameter in self._before]
         updates = {parameter: parameter.detach() - self._before.pop(parameter) for parameter in own}
-        self._norms.updates |= {parameter: norm for parameter, (norm, _) in _norms_of(updates).items()}
+        self._norms.updates |= {parameter: norm for parameter, (norm, _) in sharded.norms_of(updates).items()}
         if optimizer is self._optimizers[-1]:
             self._finish()
         self._seconds += time.perf_counter() - began
@@ -281,11 +280,11 @@ class Recorder:
         self._norms.scale = scale_of_outputs(self._scaler)
         try:
             gradients = {parameter: parameter.grad for parameter in parameters if parameter.grad is not None}
-            for parameter, (norm, count) in _norms_of(gradients).items():
+            for parameter, (norm, count) in sharded.norms_of(gradients).items():
                 self._norms.gradients[parameter] = (unscaled(norm, scale), count)
             if self._weights:
                 owned = {parameter: parameter for layer in self._layers for parameter in layer.parameters}
-                self._norms.weights = {parameter: norm for parameter, (norm, _) in _norms_of(owned).items()}
+                self._norms.weights = {parameter: norm for parameter, (norm, _) in sharded.norms_of(owned).items()}
         except Exception as error:  # a measurement that fails must not end the user's training
             self._on_failure(error)
 
@@ -314,7 +313,7 @@ class Recorder:
             "no layer of the model was seen running since the last step, so gradients of parameters are recorded and "
             "of outputs not. Layers that run inside torch.compile, or are not called as modules, cannot be seen."
         )
-        return _has_compiled()
+        return has_compiled()
 
     def _on_failure(self, error: Exception) -> None:
         if self._strict:
@@ -328,33 +327,5 @@ class Recorder:
             warnings.warn(message, GradflowWarning, stacklevel=4)
 
 
-def _norms_of(tensors: Mapping[nn.Parameter, Tensor]) -> dict[nn.Parameter, tuple[Scalar, int]]:
-    """Return norm and number of non-finite entries of each tensor, whole where it is spread over processes."""
-    norms: dict[nn.Parameter, tuple[Scalar, int]] = {}
-    spread = {}
-    for parameter, tensor in tensors.items():
-        if sharded.is_sharded(tensor):
-            spread[parameter] = tensor
-        else:
-            norm = l2_norm(tensor)
-            norms[parameter] = (norm, count_nonfinite(tensor, norm))
-    return norms | sharded.global_norms(spread) if spread else norms
-
-
-def _has_compiled() -> bool:
-    """Whether torch.compile has made anything in this process."""
-    utils = sys.modules.get("torch._dynamo.utils")
-    return bool(utils is not None and utils.counters["stats"]["unique_graphs"])
-
-
 def _forward_hooks(model: nn.Module) -> Iterable[Any]:
     return (hook for module in model.modules() for hook in module._forward_hooks.values())
-
-
-def _scalar(key: str, value: Any) -> Any:
-    """Return a detached 0-d tensor or a float."""
-    if isinstance(value, Tensor):
-        if value.numel() != 1:
-            raise ValueError(f"{key} must be one value; got a tensor of shape {tuple(value.shape)}. Pass its mean.")
-        return value.detach().reshape(())
-    return float(value)

@@ -236,6 +236,15 @@ class _Transfer:
         return math.hypot(*map(self.number, value)) if isinstance(value, list) else value
 
 
+def scalar(key: str, value: Any) -> Any:
+    """Return a detached 0-d tensor or a float."""
+    if isinstance(value, Tensor):
+        if value.numel() != 1:
+            raise ValueError(f"{key} must be one value; got a tensor of shape {tuple(value.shape)}. Pass its mean.")
+        return value.detach().reshape(())
+    return float(value)
+
+
 def describe(model: nn.Module, parameters: list[nn.Parameter]) -> dict[str, Any]:
     """Return what a report needs to know of the model and its surroundings."""
     return {

@@ -36,6 +36,19 @@ def is_sharded(tensor: Tensor) -> bool:
     return tensors is not None and isinstance(tensor, tensors.DTensor)
 
 
+def norms_of(tensors: Mapping[Key, Tensor]) -> dict[Key, tuple[Scalar, int]]:
+    """Return norm and number of non-finite entries of each tensor, whole where it is spread over processes."""
+    norms: dict[Key, tuple[Scalar, int]] = {}
+    spread = {}
+    for key, tensor in tensors.items():
+        if is_sharded(tensor):
+            spread[key] = tensor
+        else:
+            norm = l2_norm(tensor)
+            norms[key] = (norm, count_nonfinite(tensor, norm))
+    return norms | global_norms(spread) if spread else norms
+
+
 def global_norms(tensors: Mapping[Key, Any]) -> dict[Key, tuple[Scalar, int]]:
     """Return the norm of each whole DTensor and its number of non-finite entries (-1 not counted).
 
