@@ -74,7 +74,7 @@ def _detection(name: str) -> Iterator[Specimen]:
 
 def _video(name: str) -> Iterator[Specimen]:
     if name.startswith("mvit"):
-        yield Specimen(_maker(name, NO_WEIGHTS), [_clips(16, 224)])
+        yield Specimen(_maker(name, NO_WEIGHTS), [_clips(16, 224, batch=1)])
     else:
         yield Specimen(_maker(name, NO_WEIGHTS), [_clips(8, 64), _clips(16, 64), _clips(16, 112), _clips(16, 224)])
 
@@ -91,8 +91,8 @@ def _images(size: int) -> Callable[[nn.Module], Batch]:
     return lambda model: Batch((_noise(2, 3, size, size),))
 
 
-def _clips(frames: int, size: int) -> Callable[[nn.Module], Batch]:
-    return lambda model: Batch((_noise(2, 3, frames, size, size),))
+def _clips(frames: int, size: int, batch: int = 2) -> Callable[[nn.Module], Batch]:
+    return lambda model: Batch((_noise(batch, 3, frames, size, size),))
 
 
 def _frame_pairs(model: nn.Module) -> Batch:
