@@ -49,6 +49,7 @@ class Pass:
             output.statistics = statistics(layer.module, tensor)
         if not tensor.requires_grad:
             return
+        output.is_in_graph = True
         if self._is_input(tensor, args):
             output.status = IS_INPUT
         tensor.register_hook(output)
@@ -97,7 +98,7 @@ class Output:
     """Tensor hook of one output: keeps the first gradient's norm, and neither the gradient nor the graph."""
 
     __slots__ = (
-        "_pass", "backward", "call", "failed", "index", "is_unreadable",
+        "_pass", "backward", "call", "failed", "index", "is_in_graph", "is_unreadable",
         "layer", "n_nonfinite", "norm", "statistics", "status",
     )  # fmt: skip
 
@@ -106,6 +107,7 @@ class Output:
         self.layer = layer
         self.call = call
         self.index = index
+        self.is_in_graph = False
         self.is_unreadable = False
         self.failed = False
         self.norm: Scalar | None = None

@@ -163,7 +163,7 @@ def _absence(layer: Layer, outputs: list[Output], norms: StepNorms, *, has_gradi
         return PARAMETERS_ONLY
     if layer.parameters and not any(parameter.requires_grad for parameter in layer.parameters):
         return FROZEN
-    return NO_GRADIENT if outputs else NOT_IN_GRAPH
+    return NO_GRADIENT if any(output.is_in_graph for output in outputs) else NOT_IN_GRAPH
 
 
 def _joint(norms: Sequence[Scalar]) -> Any:

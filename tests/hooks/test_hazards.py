@@ -342,6 +342,12 @@ def test_step_from_another_thread_is_refused():
     assert errors == ["step() was called from another thread than record(); use one recorder a thread."]
 
 
+def test_a_layer_on_the_raw_input_is_not_in_the_graph():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    rows = record_once(model, torch.randn(3, 2, 2)).set_index("layer")
+    assert rows.status.to_dict() == {"0": "not in the graph", "1": "measured"}
+
+
 def test_coverage_says_why():
     class Parts(nn.Module):
         def __init__(self):
