@@ -60,7 +60,9 @@ def on_output_gradients(
     def on_output(layer: str, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         for tensor in tensors_in(output):
             if tensor.requires_grad:
-                tensor.register_hook(_Forward(callback, layer))
+                handle = tensor.register_hook(_Forward(callback, layer))
+                if tensor.is_leaf:  # a parameter that a module returns would keep the hook for ever
+                    handles.append(handle)
 
     handles = [module.register_forward_hook(OutputHook(on_output, name)) for name, module in chosen.items()]
     try:

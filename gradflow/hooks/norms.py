@@ -74,7 +74,7 @@ def _dense_real(tensor: Tensor) -> Tensor:
         tensor = tensor.coalesce().values()
     elif tensor.layout is not torch.strided:
         tensor = tensor.to_sparse_coo().coalesce().values()
-    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor.resolve_neg()
 
 
 def _on_device(values: Tensor) -> Tensor:

@@ -18,11 +18,13 @@ OnStep = Callable[[Optimizer], object]
 class OptimizerHooks:
     """Calls back before and after each step of an optimizer.
 
-    `before(optimizer)` sees the gradients that the step uses: accumulated, reduced, clipped. With a closure (LBFGS)
-    they exist only after the step, so `before` is then called right before `after`.
+    `keep(optimizer)` comes before the step changes anything. `before(optimizer)` sees the gradients that the step uses:
+    accumulated, reduced, clipped. With a closure (LBFGS) they exist only after the step, so `before` is then called
+    right before `after`.
     """
 
-    def __init__(self, optimizers: Iterable[Optimizer], before: OnStep, after: OnStep) -> None:
+    def __init__(self, optimizers: Iterable[Optimizer], keep: OnStep, before: OnStep, after: OnStep) -> None:
+        self._keep = keep
         self._before = before
         self._after = after
         self._handles: list[RemovableHandle] = []
@@ -36,6 +38,7 @@ class OptimizerHooks:
             handle.remove()
 
     def _pre(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._keep(optimizer)
         if not _has_closure(args, kwargs):
             self._before(optimizer)
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from gradflow.hooks.layers import Layer
-from gradflow.hooks.norms import Scalar, count_nonfinite, l2_norm
+from gradflow.hooks.norms import Scalar, count_nonfinite, l2_norm, unscaled
 from gradflow.hooks.statistics import Statistics, statistics
 
 MEASURED = "measured"
@@ -27,12 +28,17 @@ class Pass:
     ----------
     with_statistics : bool
         Take statistics of each output as well.
+    read_scale : callable
+        Returns the loss scale of the backward pass under way, by which gradients at outputs are divided.
     on_failure : callable
         Receives an error of a measurement; unless it raises, training goes on.
     """
 
-    def __init__(self, *, with_statistics: bool, on_failure: OnFailure) -> None:
+    def __init__(self, *, with_statistics: bool, read_scale: Callable[[], Scalar], on_failure: OnFailure) -> None:
         self.outputs: list[Output] = []
+        self.handles: list[RemovableHandle] = []  # of hooks on leaves, which outlive the graph
+        self.scales: list[Scalar] = []  # by backward pass
+        self._read_scale = read_scale
         self.seconds = 0.0
         self.on_failure = on_failure
         self._with_statistics = with_statistics
@@ -52,7 +58,9 @@ class Pass:
         output.is_in_graph = True
         if self._is_input(tensor, args):
             output.status = IS_INPUT
-        tensor.register_hook(output)
+        handle = tensor.register_hook(output)
+        if tensor.is_leaf:
+            self.handles.append(handle)
         base = tensor._base
         if base is not None and base.requires_grad:
             self._watch_base(output, tensor, base, args)
@@ -80,7 +88,10 @@ class Pass:
         """Return the index, within the step, of the backward pass under way."""
         self._has_backward = True
         task = torch._C._current_graph_task_id()
-        return self._tasks.setdefault(task, len(self._tasks))
+        index = self._tasks.setdefault(task, len(self._tasks))
+        if index == len(self.scales):
+            self.scales.append(self._read_scale())
+        return index
 
     def _is_input(self, output: Tensor, args: tuple[Any, ...]) -> bool:
         """Whether a layer returned one of its inputs as it was: its gradient is then that of all the tensor's uses.
@@ -134,7 +145,7 @@ class Output:
             return
         if self.backward < 0:
             self.backward = self._pass.backward_index()
-        self.norm, self.status = norm, status
+        self.norm, self.status = unscaled(norm, self._pass.scales[self.backward]), status
         self._pass.seconds += time.perf_counter() - began
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -29,6 +30,7 @@ from gradflow.hooks.verify import Verification, verify
 from gradflow.recording import Recording
 
 FLUSH_ROWS = 50_000  # rows kept as device scalars before they are moved and become a table
+FLUSH_SECONDS = 30  # what a crash can cost a recorder that streams to a folder
 
 
 class GradflowWarning(UserWarning):
@@ -68,6 +70,7 @@ class Recorder:
         self._strict = strict
         self._warned: set[str] = set()
         self._thread = threading.get_ident()
+        json.dumps(dict(meta))  # raises now what would lose the manifest at the end
         # Of several processes rank 0 writes; the others let go of rows that have gone to the file.
         self._writer = storage.Writer(path) if path is not None and sharded.rank() == 0 else None
         self._drops_rows = path is not None and self._writer is None
@@ -81,11 +84,11 @@ class Recorder:
         self._graph = GraphDepth()
         self._buffer = rows.Buffer(self._layers)
         self._optimizers = optimizers
-        self._optimizer_hooks = OptimizerHooks(optimizers, self._before_update, self._after_update)
+        self._optimizer_hooks = OptimizerHooks(optimizers, self._keep, self._before_update, self._after_update)
         self._step = 0
         self._closed = False
         self._seconds = 0.0
-        self._started = time.perf_counter()
+        self._started = self._flushed = time.perf_counter()
         self._arm()
 
     def step(self, *, loss: Any = None, batch_error: Any = None, **scalars: Any) -> None:
@@ -115,7 +118,9 @@ class Recorder:
         values = {"loss": loss, "batch_error": batch_error, **scalars}
         self._scalars |= {key: rows.scalar(key, value) for key, value in values.items() if value is not None}
         if self._is_due:
-            self._read(self._parameters, None)
+            self._read_gradients(self._parameters, None)
+            if not self._optimizers:
+                self._read_weights()
         if not self._optimizers:
             self._finish()
         elif self._is_due:
@@ -170,21 +175,34 @@ class Recorder:
         ...     recorder.verify(lambda: model(torch.ones(2, 4)).square().sum()).largest < 1e-6
         True
         """
-        return verify(self._root, self._layers, closure)
+        is_attached = bool(self._handles)
+        self._detach()
+        try:
+            return verify(self._root, self._layers, closure)
+        finally:
+            if is_attached:
+                self._attach()
 
     def flush(self) -> None:
         """Move everything kept on the device in one transfer, and write it if the recorder streams to a folder."""
         self._buffer.flush()
+        self._flushed = time.perf_counter()
         if self._writer is not None:
-            for table, frame in self._buffer.take().items():
-                self._writer.append(table, frame)
-            self._writer.commit(self.meta)
+            try:
+                for table, frame in self._buffer.tables().items():
+                    self._writer.append(table, frame)
+                    self._buffer.forget(table)
+                self._writer.commit(self.meta)
+            except OSError as error:  # a full disk must not end training; what is not written stays here
+                self._on_failure(error)
         elif self._drops_rows:
-            self._buffer.take()
+            for table in self._buffer.tables():
+                self._buffer.forget(table)
 
     def close(self) -> None:
         """Remove every hook and flush; twice is as good as once."""
         self._detach()
+        remove(self._pass.handles)
         self._optimizer_hooks.remove()
         if not self._closed:
             self._closed = True
@@ -200,7 +218,11 @@ class Recorder:
 
     def _arm(self) -> None:
         """Make ready for the next step: hooks are attached exactly if it is due."""
-        self._pass = Pass(with_statistics=self._statistics, on_failure=self._on_failure)
+        self._pass = Pass(
+            with_statistics=self._statistics,
+            read_scale=lambda: scale_of_outputs(self._scaler),
+            on_failure=self._on_failure,
+        )
         self._norms = rows.StepNorms()
         self._scalars: dict[str, Any] = {}
         self._before: dict[nn.Parameter, Tensor] = {}
@@ -251,15 +273,24 @@ class Recorder:
         layer.stage_key = stage_key(layer.module, output)
         layer.depth = self._graph.of(output, weighted=layer.is_weighted)
 
-    def _before_update(self, optimizer: Optimizer) -> None:
-        """Read the gradients that an optimizer is about to use, and keep its parameters as they are."""
+    def _keep(self, optimizer: Optimizer) -> None:
+        """Keep an optimizer's parameters as they are before its step."""
         if not self._is_due or self._closed:
             return
         began = time.perf_counter()
-        own = parameters_of(optimizer)
-        self._read(own, optimizer)
         owned = {parameter for layer in self._layers for parameter in layer.parameters}
-        self._before |= {parameter: parameter.detach().clone() for parameter in own if parameter in owned}
+        own = [parameter for parameter in parameters_of(optimizer) if parameter in owned]
+        self._before |= {parameter: parameter.detach().clone() for parameter in own}
+        if not self._norms.weights:
+            self._read_weights()
+        self._seconds += time.perf_counter() - began
+
+    def _before_update(self, optimizer: Optimizer) -> None:
+        """Read the gradients that an optimizer uses."""
+        if not self._is_due or self._closed:
+            return
+        began = time.perf_counter()
+        self._read_gradients(parameters_of(optimizer), optimizer)
         self._seconds += time.perf_counter() - began
 
     def _after_update(self, optimizer: Optimizer) -> None:
@@ -274,18 +305,24 @@ class Recorder:
             self._finish()
         self._seconds += time.perf_counter() - began
 
-    def _read(self, parameters: Iterable[nn.Parameter], optimizer: Optimizer | None) -> None:
-        """Read norms of gradients and weights, as device scalars; what fails is warned of once."""
+    def _read_gradients(self, parameters: Iterable[nn.Parameter], optimizer: Optimizer | None) -> None:
+        """Read norms of gradients, as device scalars; what fails is warned of once."""
         scale = scale_of_parameters(self._scaler, optimizer)
-        self._norms.scale = scale_of_outputs(self._scaler)
         try:
             gradients = {parameter: parameter.grad for parameter in parameters if parameter.grad is not None}
             for parameter, (norm, count) in sharded.norms_of(gradients).items():
                 self._norms.gradients[parameter] = (unscaled(norm, scale), count)
-            if self._weights:
-                owned = {parameter: parameter for layer in self._layers for parameter in layer.parameters}
-                self._norms.weights = {parameter: norm for parameter, (norm, _) in sharded.norms_of(owned).items()}
         except Exception as error:  # a measurement that fails must not end the user's training
+            self._on_failure(error)
+
+    def _read_weights(self) -> None:
+        """Read norms of weights, if they are wanted."""
+        if not self._weights:
+            return
+        try:
+            owned = {parameter: parameter for layer in self._layers for parameter in layer.parameters}
+            self._norms.weights = {parameter: norm for parameter, (norm, _) in sharded.norms_of(owned).items()}
+        except Exception as error:  # as above
             self._on_failure(error)
 
     def _finish(self) -> None:
@@ -296,9 +333,12 @@ class Recorder:
         if self._is_due:
             self._norms.is_compiled = self._is_compiled()
             self._buffer.add_layers(self._step, self._norms, self._pass.outputs)
-        if self._buffer.n_waiting >= FLUSH_ROWS:
+        is_late = self._writer is not None and time.perf_counter() - self._flushed > FLUSH_SECONDS
+        if self._buffer.n_waiting >= FLUSH_ROWS or is_late:
             self.flush()
         self._seconds += self._pass.seconds
+        remove(self._pass.handles)
+        self._graph.clear()
         self._step += 1
         self._arm()
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gradflow.hooks.layers import Layer
-from gradflow.hooks.norms import Scalar, unscaled
+from gradflow.hooks.norms import Scalar
 from gradflow.hooks.passes import Output
 
 PARAMETERS_ONLY = "parameters only"
@@ -32,15 +32,11 @@ Value = TypeVar("Value")
 
 @dataclass
 class StepNorms:
-    """What was read at one step, by parameter: gradient norms with non-finite entries, weights, updates.
-
-    `scale` divides the gradients at outputs: the loss scale of mixed-precision training.
-    """
+    """What was read at one step, by parameter: gradient norms with non-finite entries, weights, updates."""
 
     gradients: dict[nn.Parameter, tuple[Scalar, int]] = field(default_factory=dict)
     weights: dict[nn.Parameter, Scalar] = field(default_factory=dict)
     updates: dict[nn.Parameter, Scalar] = field(default_factory=dict)
-    scale: Scalar = 1.0
     is_compiled: bool = False
 
 
@@ -96,11 +92,9 @@ class Buffer:
             self._chunks["layers"].append(pd.concat([table, places], axis=1))
         self._steps, self._rows = [], []
 
-    def take(self) -> dict[str, pd.DataFrame]:
-        """Return the tables and forget them: they are on disk from now on."""
-        tables = self.tables()
-        self._chunks = {"steps": [], "layers": []}
-        return tables
+    def forget(self, table: str) -> None:
+        """Let go of a table's flushed rows: they are on disk from now on."""
+        self._chunks[table] = []
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return the flushed rows."""
@@ -137,10 +131,18 @@ def _layer_rows(step: int, layer: Layer, norms: StepNorms, outputs: list[Output]
     if len(arrived) > 1:
         arrived.sort(key=lambda output: (output.backward, output.call, output.index))
     for output in arrived:
-        norm = math.nan if output.norm is None else unscaled(output.norm, norms.scale)
         count = _count((output.n_nonfinite, n_nonfinite))
         place = (step, output.backward, layer.number, output.call, output.index)
-        yield (*place, own[0], norm, own[1], own[2], count, output.status, *(output.statistics or _NO_STATISTICS))
+        yield (
+            *place,
+            own[0],
+            output.norm,
+            own[1],
+            own[2],
+            count,
+            output.status,
+            *(output.statistics or _NO_STATISTICS),
+        )
         own, n_nonfinite = _NO_PARAMETERS, 0
 
 
@@ -238,10 +240,12 @@ class _Transfer:
 
 def scalar(key: str, value: Any) -> Any:
     """Return a detached 0-d tensor or a float."""
+    if key == "step":
+        raise ValueError("step counts the calls itself and cannot be passed as a scalar; give it another name.")
     if isinstance(value, Tensor):
         if value.numel() != 1:
             raise ValueError(f"{key} must be one value; got a tensor of shape {tuple(value.shape)}. Pass its mean.")
-        return value.detach().reshape(())
+        return value.detach().reshape(()).clone()  # the caller may change it in place
     return float(value)
 
 

@@ -15,7 +15,6 @@ SATURATES = {
     nn.Sigmoid: (0.01, 0.99),
     nn.Hardsigmoid: (0.01, 0.99),
     nn.Tanh: (-0.98, 0.98),
-    nn.Hardtanh: (-0.98, 0.98),
     nn.Softsign: (-0.98, 0.98),
 }
 
@@ -36,11 +35,19 @@ def statistics(module: nn.Module, output: Tensor) -> Statistics:
     saturation: Scalar = math.nan
     if isinstance(module, ZEROS):
         zeros = _scalar((values == 0).float().mean())
-    for kind, (low, high) in SATURATES.items():
-        if isinstance(module, kind):
-            saturation = _scalar(((values < low) | (values > high)).float().mean())
+    bounds = _bounds(module)
+    if bounds is not None:
+        saturation = _scalar(((values < bounds[0]) | (values > bounds[1])).float().mean())
     mean = math.nan if values.is_complex() else _scalar((values.float() if values.itemsize < 4 else values).mean())
     return (l2_norm(values) / math.sqrt(values.numel()), mean, zeros, saturation)
+
+
+def _bounds(module: nn.Module) -> tuple[float, float] | None:
+    """Return the outputs beyond which an activation is saturated, or None if it does not saturate at both ends."""
+    if isinstance(module, nn.Hardtanh) and not isinstance(module, nn.ReLU6):
+        margin = 0.01 * (module.max_val - module.min_val)
+        return module.min_val + margin, module.max_val - margin
+    return next((bounds for kind, bounds in SATURATES.items() if isinstance(module, kind)), None)
 
 
 def _scalar(value: Tensor) -> Scalar:

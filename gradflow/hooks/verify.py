@@ -46,7 +46,7 @@ def verify(model: nn.Module, layers: list[Layer], closure: Callable[[], Tensor])
 
 def _norms_by_hooks(model: nn.Module, layers: list[Layer], closure: Callable[[], Tensor]) -> dict[str, Any]:
     """Return the norms of one backward pass as a recorder takes them: outputs by hooks, parameters from `.grad`."""
-    watched = Pass(with_statistics=False, on_failure=_raise)
+    watched = Pass(with_statistics=False, read_scale=lambda: 1.0, on_failure=_raise)
 
     def on_output(layer: Layer, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         call = watched.next_call(layer)
@@ -60,7 +60,7 @@ def _norms_by_hooks(model: nn.Module, layers: list[Layer], closure: Callable[[],
         try:
             closure().backward()
         finally:
-            remove(handles)
+            remove([*handles, *watched.handles])
         norms: dict[str, Any] = {
             name: l2_norm(parameter.grad) for name, parameter in model.named_parameters() if parameter.grad is not None
         }

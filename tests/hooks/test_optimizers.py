@@ -181,3 +181,39 @@ def test_hooks_on_the_optimizer_are_removed():
         assert optimizer._optimizer_step_pre_hooks
     assert not optimizer._optimizer_step_pre_hooks
     assert not optimizer._optimizer_step_post_hooks
+
+
+def test_closures_have_updates_and_weights_from_before():
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = loss_of(model)
+        loss.backward()
+        return loss
+
+    before = [parameter.detach().clone() for parameter in model[0].parameters()]
+    with gradflow.record(model, optimizer=optimizer, weights=True) as recorder:
+        optimizer.step(closure)
+    update = [a.detach() - b for a, b in zip(model[0].parameters(), before, strict=True)]
+    row = recorder.recording.layers.query("layer == '0'").iloc[0]
+    assert row.update_norm == pytest.approx(norm64(*update), rel=1e-5)
+    assert row.weight_norm == pytest.approx(norm64(*before), rel=TOLERANCE)
+
+
+def test_outputs_are_divided_by_the_scale_of_their_own_backward():
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    with gradflow.record(model, optimizer=optimizer, scaler=scaler) as recorder:
+        for attempt in range(2):  # the first is skipped, and halves the scale
+            optimizer.zero_grad()
+            scaler.scale(loss_of(model)).backward()
+            if attempt == 0:
+                model[0].weight.grad.fill_(float("inf"))
+            scaler.step(optimizer)
+            scaler.update()
+    rows = recorder.recording.layers.query("layer == '0'")
+    assert rows.backward.tolist() == [0, 1]
+    assert rows.out_grad_norm.iloc[0] == pytest.approx(rows.out_grad_norm.iloc[1], rel=1e-5)

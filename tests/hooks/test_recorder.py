@@ -316,3 +316,78 @@ def test_bad_input():
         recorder.step()
     with pytest.raises(ValueError, match="k at least 1; got 0"):
         gradflow.record(model, schedule=0)
+
+
+def test_verifying_records_nothing():
+    model = net()
+    with gradflow.record(model) as recorder:
+        recorder.verify(lambda: 100 * loss_of(model(batch()[0])))
+        loss_of(model(batch()[0])).backward()
+        recorder.step()
+    twin = net()
+    with gradflow.record(twin) as plain:
+        loss_of(twin(batch()[0])).backward()
+        plain.step()
+    columns = ["layer", "call", "backward", "grad_norm", "out_grad_norm", "status"]
+    assert recorder.recording.layers[columns].equals(plain.recording.layers[columns])
+
+
+def test_a_module_that_returns_its_parameter_keeps_no_hook():
+    class Prompt(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(3))
+
+        def forward(self):
+            return self.weight
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.prompt, self.linear = Prompt(), nn.Linear(3, 1)
+
+        def forward(self, x):
+            return self.linear(x + self.prompt())
+
+    model, seen = Net(), []
+    with gradflow.record(model) as recorder:
+        for _ in range(3):
+            model(torch.ones(2, 3)).sum().backward()
+            recorder.step()
+    assert not model.prompt.weight._backward_hooks
+    with gradflow.hooks.on_output_gradients(model, lambda layer, _: seen.append(layer)):
+        model(torch.ones(2, 3)).sum().backward()
+    model(torch.ones(2, 3)).sum().backward()
+    assert sorted(seen) == ["linear", "prompt"]
+
+
+def test_scalars_are_kept_as_they_were():
+    model, running = nn.Linear(2, 1), torch.zeros(())
+    with gradflow.record(model) as recorder:
+        for _ in range(3):
+            model(torch.ones(1, 2)).sum().backward()
+            running += 1
+            recorder.step(loss=running)
+        with pytest.raises(ValueError, match="step counts the calls itself"):
+            recorder.step(step=7)
+    assert recorder.recording.steps.loss.tolist() == [1, 2, 3]
+
+
+def test_a_recorder_that_streams_keeps_what_a_full_disk_refused(tmp_path, monkeypatch):
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        gradflow.record(nn.Linear(2, 1), path=tmp_path / "bad", meta={"seed": object()})
+    assert not (tmp_path / "bad").exists()
+    model = nn.Linear(2, 1)
+    recorder = gradflow.record(model, path=tmp_path / "run")
+    model(torch.ones(1, 2)).sum().backward()
+    recorder.step(loss=1.0)
+
+    def full(table, frame):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder._writer, "append", full)
+        with pytest.warns(GradflowWarning, match="No space left on device"):
+            recorder.flush()
+    recorder.close()
+    assert gradflow.load(tmp_path / "run").steps.loss.tolist() == [1.0]

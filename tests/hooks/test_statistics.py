@@ -45,3 +45,13 @@ def test_training_is_bit_identical():
 
     bare, recorded = train(), train(statistics=True, weights=True)
     assert all(torch.equal(bare[name], recorded[name]) for name in bare)
+
+
+def test_bounds_are_the_modules_own():
+    model, x = nn.Sequential(nn.Linear(3, 3), nn.Hardtanh(-5, 5), nn.ReLU6()), torch.tensor([[2.0, 3.0, 4.99]])
+    with torch.no_grad():
+        model[0].weight.copy_(torch.eye(3))
+        model[0].bias.zero_()
+    rows = rows_of(model, x)
+    assert rows.act_saturation["1"] == pytest.approx(1 / 3)
+    assert rows.act_saturation[["2"]].isna().all()
