@@ -21,7 +21,9 @@ SIZES = (
     "tiny|mini|micro|xs|_t_|_t$|_ti|050|_s0|_b0|_m0|_l1|small_?0|18|14d|pit_ti",
     "small|_s_|_s$|_24|26|34|b1|12|lite",
 )
-HUGE = re.compile(r"giant|gigantic|huge|enormous|large|_g_|_\d+b_|xlarge|_xl|x4_|412m|570m|300m|_d5|nasnetalarge|pnasnet5large")
+HUGE = re.compile(
+    r"giant|gigantic|huge|enormous|large|_g_|_\d+b_|xlarge|_xl|x4_|412m|570m|300m|_d5|nasnetalarge|pnasnet5large"
+)
 
 
 def names() -> list[str]:
