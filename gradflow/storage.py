@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -108,13 +109,22 @@ def save(recording: Recording, path: str | os.PathLike[str]) -> Path:
     if not is_recording(folder):
         _write(recording, folder)
         return folder
-    fresh = folder.with_name(f".{folder.name}.new-{os.getpid()}")
-    _write(recording, fresh)
-    stale = folder.with_name(f".{folder.name}.old-{os.getpid()}")
-    os.replace(folder, stale)
-    os.replace(fresh, folder)
-    _remove_recording(stale)
+    foreign = _foreign_files(folder)
+    if foreign:
+        raise StorageError(f"{folder} holds more than a recording ({foreign[0]}); give a new or an empty folder.")
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+        _write(recording, Path(scratch) / "fresh")
+        os.replace(folder, Path(scratch) / "stale")
+        os.replace(Path(scratch) / "fresh", folder)
     return folder
+
+
+def _foreign_files(folder: Path) -> list[str]:
+    """Return the names in a recording's folder that are not its own."""
+    own = {MANIFEST, *(part["file"] for part in read_manifest(folder)["parts"])}
+    return sorted(
+        file.name for file in folder.iterdir() if file.name not in own and file.suffix not in (DAMAGED_SUFFIX, ".tmp")
+    )
 
 
 def _write(recording: Recording, folder: Path) -> None:
@@ -126,14 +136,6 @@ def _write(recording: Recording, folder: Path) -> None:
         writer.commit(recording.meta)
     except OSError as error:
         raise StorageError(f"cannot write to {folder}: {error.strerror or error}.") from error
-
-
-def _remove_recording(folder: Path) -> None:
-    """Delete a folder's manifest and parts, then the folder if nothing else is in it."""
-    for file in [folder / MANIFEST, *folder.glob(f"*{PART_SUFFIX}"), *folder.glob(f"*{DAMAGED_SUFFIX}")]:
-        file.unlink(missing_ok=True)
-    if not any(folder.iterdir()):
-        folder.rmdir()
 
 
 def load(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording:

@@ -74,6 +74,7 @@ def test_vanishing_prints_arithmetic_and_measurement(tmp_path, capsys):
         (["compare"], "Missing option '--depths'"),
         (["report", "/no/such/folder"], "/no/such/folder is no folder"),
         (["report", os.path.dirname(__file__)], "holds no recording"),
+        (["compare", "--depths", "8", "--batch-size", "5000"], "at most the 1437 training images of digits; got 5000"),
         (["vanishing", "--settings", "relu-magic"], "settings must be of"),
         (["vanishing", "--seeds", "0"], "seeds must be at least 1"),
     ],
@@ -85,6 +86,11 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys, tmp_p
     assert message in shown.err
     assert "Traceback" not in shown.err
     assert shown.err.strip().splitlines()[-1].count(message)
+
+
+def test_a_report_that_cannot_be_written_is_one_line(sweep, capsys):
+    assert run("report", str(sweep), "--out", "/proc/nowhere") == 2
+    assert "cannot write a report to /proc/nowhere" in capsys.readouterr().err
 
 
 def test_a_damaged_recording_is_named(sweep, tmp_path, capsys):
@@ -169,10 +175,16 @@ def _workers_of(folder):
     return found
 
 
-def test_some_failed_runs_exit_with_3(tmp_path, capsys):
-    arguments = ["compare", "--depths", "8", "--families", "plain", "--seeds", "1", "--steps", "2", "--no-demo"]
-    assert run(*arguments, "--batch-size", "5000", "--out", str(tmp_path / "out")) == 3
-    assert "batch size must be at most the 1437 training images; got 5000" in capsys.readouterr().err
+def test_some_failed_runs_exit_with_3(tmp_path, capsys, monkeypatch):
+    from gradflow import experiments
+
+    runs = [experiments.Run(family, 8, 0, steps=2, widths=(4, 4, 4)) for family in ("dense", "plain")]
+    monkeypatch.setattr(experiments, "plan", lambda *_, **__: runs)
+    assert run("compare", *QUICK, "--out", str(tmp_path / "out")) == 3
+    shown = capsys.readouterr()
+    assert "family must be one of plain, residual; got 'dense'" in shown.err
+    assert "plain-8 seed 0: training error" in shown.out
+    assert (tmp_path / "out" / "report.html").is_file()
 
 
 def test_diverged_runs_exit_with_0(tmp_path, capsys):

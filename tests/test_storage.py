@@ -48,6 +48,15 @@ def test_saving_again_replaces(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["r"]
 
 
+def test_saving_again_never_touches_other_files(tmp_path):
+    gradflow.save(recording(), tmp_path / "r")
+    (tmp_path / "r" / "report.html").write_text("mine")
+    with pytest.raises(StorageError, match=r"holds more than a recording \(report.html\)"):
+        gradflow.save(recording(seed=7), tmp_path / "r")
+    assert (tmp_path / "r" / "report.html").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
+
+
 def test_parts_are_appended(tmp_path):
     writer = Writer(tmp_path / "r")
     for step in range(3):

@@ -142,8 +142,12 @@ def _demo(folder: Path, **settings: Any) -> list[Recording]:
 
 def _report(recordings: list[Recording], folder: Path, title: str | None) -> None:
     from gradflow.reporting import report as write
+    from gradflow.storage import StorageError
 
-    page = write(recordings, folder, title=title, command=_command())
+    try:
+        page = write(recordings, folder, title=title, command=_command())
+    except OSError as error:
+        raise StorageError(f"cannot write a report to {folder}: {error.strerror or error}.") from None
     click.echo(f"report      {page}")
     click.echo(f"figures     {page.parent / 'figures'}")
     click.echo(f"tables      {page.parent / 'tables'}")

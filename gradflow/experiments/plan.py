@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -123,11 +124,10 @@ def plan(
     PlanError, DataError
         An argument is out of range.
     """
-    depth_list, family_list, seed_list = (
-        _unique("depths", depths),
-        _unique("families", families),
-        _seeds(seeds),
-    )
+    # operator.index turns NumPy's integers into Python's, which JSON knows
+    depth_list = _unique("depths", map(operator.index, depths))
+    family_list, seed_list = _unique("families", families), _seeds(seeds)
+    widths = [operator.index(width) for width in widths]
     try:
         for depth in depth_list:
             check_depth(depth)
@@ -196,7 +196,7 @@ def _seeds(seeds: int | Iterable[int]) -> list[int]:
         if seeds < 1:
             raise PlanError(f"seeds must be at least 1; got {seeds}.")
         return list(range(seeds))
-    return _unique("seeds", seeds)
+    return _unique("seeds", map(operator.index, seeds))
 
 
 def _unique(name: str, values: Iterable[Any]) -> list[Any]:

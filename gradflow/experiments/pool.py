@@ -50,7 +50,7 @@ class _Worker:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         self.run: Run | None = None
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gradflow.experiments.worker", str(folder.path.resolve()), command],
+            [sys.executable, "-P", "-m", "gradflow.experiments.worker", str(folder.path.resolve()), command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -65,7 +65,9 @@ class _Worker:
         """Pass every event on, and at last the process's end."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            inbox.put((self, json.loads(line)))
+            # Whatever was printed before the worker took hold of its output is no event.
+            with contextlib.suppress(ValueError):
+                inbox.put((self, json.loads(line)))
         inbox.put((self, {"kind": "ended", "code": self.process.wait()}))
 
     def give(self, run: Run) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from gradflow import storage
+from gradflow.experiments.data import load_data
 from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.plan import PlanError, Run, plan
 from gradflow.experiments.pool import Event, Pool
@@ -92,6 +93,7 @@ def execute(
             recordings[run] = found
             tell(Event("skipped", run, step=run.steps, recording=found))
     waiting = [run for run in runs if run not in recordings]
+    _check_data_of(waiting)
     failures: dict[Run, str] = {}
     if waiting:
         count = min(workers or default_workers(waiting[0].device), len(waiting))
@@ -101,6 +103,14 @@ def execute(
     if failures:
         raise RunsFailedError({run.id: reason for run, reason in failures.items()}, ordered)
     return ordered
+
+
+def _check_data_of(runs: Sequence[Run]) -> None:
+    """Load each data set once before any worker does: what is missing is said, or fetched, here and once."""
+    for run in runs:
+        n = len(load_data(run.data).train_labels)
+        if run.batch_size > n:
+            raise PlanError(f"batch size must be at most the {n} training images of {run.data}; got {run.batch_size}.")
 
 
 def default_workers(device: str) -> int:

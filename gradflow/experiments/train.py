@@ -43,7 +43,7 @@ def train(run: Run, *, on_step: Progress | None = None, recorded: bool = True) -
     on_step : callable, optional
         Called with the number of updates made, every few steps.
     recorded : bool
-        False trains the same network without a recorder; the recording then holds no rows.
+        False trains the same network with no gradient recorded: only losses and errors.
 
     Returns
     -------

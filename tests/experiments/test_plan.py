@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
 from gradflow.experiments import DataError, PlanError, Run, plan
@@ -23,6 +24,11 @@ def test_ids_differ_with_anything_that_shapes_the_result():
     ids = {run.id} | {dataclasses.replace(run, **{name: value}).id for name, value in changes.items()}
     assert len(ids) == len(changes) + 1
     assert run.id == Run("plain", 8, 0).id
+
+
+def test_numpy_integers_are_taken():
+    runs = plan(np.array([8]), seeds=np.array([3]), widths=np.array([4, 4, 4]), device="cpu")
+    assert runs[0].id == plan([8], seeds=[3], widths=(4, 4, 4), device="cpu")[0].id
 
 
 def test_runs_survive_json():

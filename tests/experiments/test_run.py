@@ -58,8 +58,8 @@ def test_a_damaged_run_is_set_aside_and_made_again(tmp_path):
 
 def test_one_failing_run_does_not_stop_the_others(tmp_path):
     runs = plan([8], families=["plain"], **SMALL)
-    broken = Run("plain", 8, seed=9, batch_size=5000)  # larger than the data set: found out in the worker
-    with pytest.raises(RunsFailedError, match="batch size must be at most the 1437 training images") as caught:
+    broken = Run("dense", 8, seed=9)  # no such family, which plan() would have said: found out in the worker
+    with pytest.raises(RunsFailedError, match="family must be one of plain, residual; got 'dense'") as caught:
         execute([broken, *runs], out=tmp_path / "out", workers=1)
     assert list(caught.value.failures) == [broken.id]
     assert [recording.name for recording in caught.value.recordings] == [runs[0].id]
@@ -108,6 +108,21 @@ def test_folders_that_are_refused(tmp_path):
     assert (foreign / "thesis.txt").read_text() == "mine"
     with pytest.raises(PlanError, match="workers must be at least 1; got 0"):
         compare([8], out=tmp_path / "w", workers=0, **SMALL)
+
+
+def test_what_only_the_data_can_tell_is_told_before_training(tmp_path):
+    with pytest.raises(PlanError, match="at most the 1437 training images of digits; got 5000"):
+        compare([8], out=tmp_path / "out", batch_size=5000, **SMALL)
+
+
+def test_workers_stand_what_an_interpreter_prints_and_files_beside_them(tmp_path, monkeypatch):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text("print('hello')")
+    (tmp_path / "select.py").write_text("raise RuntimeError('not the library')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    monkeypatch.chdir(tmp_path)
+    runs = plan([8], families=["plain"], **SMALL)
+    assert len(execute(runs, out=tmp_path / "out", workers=1)) == 1
 
 
 @pytest.mark.slow
