@@ -56,7 +56,9 @@ LAYER_COLUMNS: Mapping[str, Column] = MappingProxyType(
         "grad_norm": Column(
             "float64", "", "L2 norm of the loss gradient w.r.t. the layer's own parameters (call 0 only)"
         ),
-        "out_grad_norm": Column("float64", "", "L2 norm of the loss gradient w.r.t. the layer's output"),
+        "out_grad_norm": Column(
+            "float64", "", "L2 norm of the loss gradient w.r.t. the layer's output, all uses of that tensor counted"
+        ),
         "weight_norm": Column("float64", "", "L2 norm of the layer's own parameters (call 0 only)"),
         "update_norm": Column("float64", "", "L2 norm of the optimizer's change of the parameters (call 0 only)"),
         "act_rms": Column("float64", "", "root mean square of the layer's output"),
