@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.ends import DECADES, Ends
-from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.finding import Finding, finding_at_ends
 
-FIGURE = "profile"
 REMEDIES = ("remedy.skip", "remedy.init", "remedy.warmup")
 
 
@@ -17,7 +16,11 @@ def find(cases: list[Case]) -> list[Finding]:
     has no interval over seeds: then the ratio alone is compared, and the finding is a notice.
     """
     measured = [(case, found) for case in cases for found in (case.start, case.end) if found]
-    return [_finding(case, found) for case, found in measured if explodes(found)]
+    return [
+        finding_at_ends("exploding", case, found, cause="cause.factor_above_one", remedies=REMEDIES)
+        for case, found in measured
+        if explodes(found)
+    ]
 
 
 def explodes(found: Ends) -> bool:
@@ -25,17 +28,3 @@ def explodes(found: Ends) -> bool:
     bound = found.decades.mean if found.decades.n == 1 else found.decades.low
     factor = found.factor.mean if found.factor.n == 1 else found.factor.low
     return bound > DECADES and factor > 1
-
-
-def _finding(case: Case, found: Ends) -> Finding:
-    values = {
-        "when": found.when,
-        "step": found.step,
-        "measure": found.measure,
-        "decades": found.decades,
-        "factor": found.factor,
-        "layers": found.layers,
-        "threshold": DECADES,
-    }
-    severity = "problem" if found.decades.n > 1 else "notice"
-    return Finding("exploding", severity, case.subject, values, FIGURE, "cause.factor_above_one", REMEDIES)  # type: ignore[arg-type]  # literal
