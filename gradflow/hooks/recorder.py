@@ -22,9 +22,9 @@ from gradflow.hooks import rows, sharded
 from gradflow.hooks.coverage import coverage, has_compiled
 from gradflow.hooks.gradients import OutputHook, remove, tensors_in
 from gradflow.hooks.layers import GraphDepth, Layer, layers_of, stage_key
-from gradflow.hooks.norms import unscaled
-from gradflow.hooks.optimizers import OptimizerHooks, parameters_of, scale_of_outputs, scale_of_parameters
+from gradflow.hooks.optimizers import OptimizerHooks, parameters_of, scale_of_outputs
 from gradflow.hooks.passes import Pass
+from gradflow.hooks.readings import Readings
 from gradflow.hooks.schedule import Schedule
 from gradflow.hooks.verify import Verification, verify
 from gradflow.recording import Recording
@@ -84,7 +84,7 @@ class Recorder:
         self._graph = GraphDepth()
         self._buffer = rows.Buffer(self._layers)
         self._optimizers = optimizers
-        self._optimizer_hooks = OptimizerHooks(optimizers, self._keep, self._before_update, self._after_update)
+        self._optimizer_hooks = OptimizerHooks(optimizers, self._before_step, self._before_update, self._after_update)
         self._step = 0
         self._closed = False
         self._seconds = 0.0
@@ -118,13 +118,13 @@ class Recorder:
         values = {"loss": loss, "batch_error": batch_error, **scalars}
         self._scalars |= {key: rows.scalar(key, value) for key, value in values.items() if value is not None}
         if self._is_due:
-            self._read_gradients(self._parameters, None)
+            self._readings.read_gradients(self._parameters, None)
             if not self._optimizers:
-                self._read_weights()
+                self._readings.read_weights()
         if not self._optimizers:
             self._finish()
         elif self._is_due:
-            self._scalars["unclipped_grad_norm"] = [norm for norm, _ in self._norms.gradients.values()]
+            self._scalars["unclipped_grad_norm"] = self._readings.gradients
         self._seconds += time.perf_counter() - began
 
     @property
@@ -223,9 +223,10 @@ class Recorder:
             read_scale=lambda: scale_of_outputs(self._scaler),
             on_failure=self._on_failure,
         )
-        self._norms = rows.StepNorms()
+        self._readings = Readings(
+            self._layers, scaler=self._scaler, with_weights=self._weights, on_failure=self._on_failure
+        )
         self._scalars: dict[str, Any] = {}
-        self._before: dict[nn.Parameter, Tensor] = {}
         self._is_due = bool(self._schedule(self._step))
         if self._is_due and (self._activations or self._statistics) and not self._closed:
             self._attach()
@@ -273,66 +274,39 @@ class Recorder:
         layer.stage_key = stage_key(layer.module, output)
         layer.depth = self._graph.of(output, weighted=layer.is_weighted)
 
-    def _keep(self, optimizer: Optimizer) -> None:
-        """Keep an optimizer's parameters as they are before its step."""
-        if not self._is_due or self._closed:
-            return
-        began = time.perf_counter()
-        owned = {parameter for layer in self._layers for parameter in layer.parameters}
-        own = [parameter for parameter in parameters_of(optimizer) if parameter in owned]
-        self._before |= {parameter: parameter.detach().clone() for parameter in own}
-        if not self._norms.weights:
-            self._read_weights()
-        self._seconds += time.perf_counter() - began
+    def _before_step(self, optimizer: Optimizer) -> None:
+        """Keep weights and parameters as they are before an optimizer's step."""
+        if self._is_due and not self._closed:
+            began = time.perf_counter()
+            self._readings.keep(optimizer)
+            self._readings.read_weights()
+            self._seconds += time.perf_counter() - began
 
     def _before_update(self, optimizer: Optimizer) -> None:
         """Read the gradients that an optimizer uses."""
-        if not self._is_due or self._closed:
-            return
-        began = time.perf_counter()
-        self._read_gradients(parameters_of(optimizer), optimizer)
-        self._seconds += time.perf_counter() - began
+        if self._is_due and not self._closed:
+            began = time.perf_counter()
+            self._readings.read_gradients(parameters_of(optimizer), optimizer)
+            self._seconds += time.perf_counter() - began
 
     def _after_update(self, optimizer: Optimizer) -> None:
         """Read an optimizer's update; the last optimizer's ends the step."""
         if self._closed:
             return
         began = time.perf_counter()
-        own = [parameter for parameter in parameters_of(optimizer) if parameter in self._before]
-        updates = {parameter: parameter.detach() - self._before.pop(parameter) for parameter in own}
-        self._norms.updates |= {parameter: norm for parameter, (norm, _) in sharded.norms_of(updates).items()}
+        self._readings.read_updates(optimizer)
         if optimizer is self._optimizers[-1]:
             self._finish()
         self._seconds += time.perf_counter() - began
 
-    def _read_gradients(self, parameters: Iterable[nn.Parameter], optimizer: Optimizer | None) -> None:
-        """Read norms of gradients, as device scalars; what fails is warned of once."""
-        scale = scale_of_parameters(self._scaler, optimizer)
-        try:
-            gradients = {parameter: parameter.grad for parameter in parameters if parameter.grad is not None}
-            for parameter, (norm, count) in sharded.norms_of(gradients).items():
-                self._norms.gradients[parameter] = (unscaled(norm, scale), count)
-        except Exception as error:  # a measurement that fails must not end the user's training
-            self._on_failure(error)
-
-    def _read_weights(self) -> None:
-        """Read norms of weights, if they are wanted."""
-        if not self._weights:
-            return
-        try:
-            owned = {parameter: parameter for layer in self._layers for parameter in layer.parameters}
-            self._norms.weights = {parameter: norm for parameter, (norm, _) in sharded.norms_of(owned).items()}
-        except Exception as error:  # as above
-            self._on_failure(error)
-
     def _finish(self) -> None:
         """End the step: what was read becomes rows."""
         if self._is_due:
-            self._scalars["total_grad_norm"] = [norm for norm, _ in self._norms.gradients.values()]
+            self._scalars["total_grad_norm"] = self._readings.gradients
         self._buffer.add_scalars(self._step, self._scalars)
         if self._is_due:
-            self._norms.is_compiled = self._is_compiled()
-            self._buffer.add_layers(self._step, self._norms, self._pass.outputs)
+            self._readings.norms.is_compiled = self._is_compiled()
+            self._buffer.add_layers(self._step, self._readings.norms, self._pass.outputs)
         is_late = self._writer is not None and time.perf_counter() - self._flushed > FLUSH_SECONDS
         if self._buffer.n_waiting >= FLUSH_ROWS or is_late:
             self.flush()
@@ -344,7 +318,7 @@ class Recorder:
 
     def _is_compiled(self) -> bool:
         """Whether gradients arrived although no layer was seen running: hooks do not fire in compiled code."""
-        if not self._norms.gradients:
+        if not self._readings.norms.gradients:
             self._warn("no parameter has a gradient: call step() after backward() and before zero_grad().")
             return False
         if self._pass.outputs or not self._handles:
