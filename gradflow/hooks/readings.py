@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradflow.hooks import sharded
-from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import Scalar, unscaled
 from gradflow.hooks.optimizers import parameters_of, scale_of_parameters
 from gradflow.hooks.rows import StepNorms
@@ -20,8 +19,8 @@ class Readings:
 
     Parameters
     ----------
-    layers : sequence of Layer
-        Whose weights and updates are read.
+    owned : mapping
+        The parameters, each by itself, whose weights and updates are read.
     scaler : GradScaler, optional
         Its scale is divided out of gradients that still carry it.
     with_weights : bool
@@ -32,14 +31,14 @@ class Readings:
 
     def __init__(
         self,
-        layers: Sequence[Layer],
+        owned: Mapping[nn.Parameter, nn.Parameter],
         *,
         scaler: torch.amp.GradScaler | None,
         with_weights: bool,
         on_failure: Callable[[Exception], object],
     ) -> None:
         self.norms = StepNorms()
-        self._owned = {parameter: parameter for layer in layers for parameter in layer.parameters}
+        self._owned = owned
         self._scaler = scaler
         self._with_weights = with_weights
         self._on_failure = on_failure

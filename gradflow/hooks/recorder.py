@@ -62,6 +62,7 @@ class Recorder:
             raise ValueError(f"{type(model).__name__} is being recorded already; close that recorder first.")
         self._root = model
         self._layers = layers_of(layers)
+        self._owned = {parameter: parameter for layer in self._layers for parameter in layer.parameters}
         self._schedule = schedule
         self._scaler = scaler
         self._activations = activations
@@ -224,7 +225,7 @@ class Recorder:
             on_failure=self._on_failure,
         )
         self._readings = Readings(
-            self._layers, scaler=self._scaler, with_weights=self._weights, on_failure=self._on_failure
+            self._owned, scaler=self._scaler, with_weights=self._weights, on_failure=self._on_failure
         )
         self._scalars: dict[str, Any] = {}
         self._is_due = bool(self._schedule(self._step))
