@@ -1,0 +1,1 @@
+"""One model, one batch or none: what its gradients do, the model left exactly as it was found."""
