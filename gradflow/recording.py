@@ -90,6 +90,38 @@ PROBE_COLUMNS: Mapping[str, Column] = MappingProxyType(
     }
 )
 
+
+class Probe(NamedTuple):
+    """What a probe's two numbers are."""
+
+    x: Column
+    value: Column
+
+
+SHATTERING, AUTOCORRELATION = "shattering", "autocorrelation"
+PATH_COUNTS, PATH_GRADIENTS, PATH_SHARES = "path counts", "path gradients", "path shares"
+_PATH_LENGTH = Column("float64", "modules", "residual branches on the path from the output to the input")
+
+PROBES: Mapping[str, Probe] = MappingProxyType(
+    {
+        SHATTERING: Probe(
+            Column("float64", "weighted layers", "between the layer's output and the model's"),
+            Column("float64", "correlation", "mean cosine between the gradients of different inputs"),
+        ),
+        AUTOCORRELATION: Probe(
+            Column("float64", "inputs", "lag along a line of inputs"),
+            Column("float64", "correlation", "sample autocorrelation of the gradients along the line"),
+        ),
+        PATH_COUNTS: Probe(_PATH_LENGTH, Column("float64", "paths", "how many paths have the length")),
+        PATH_GRADIENTS: Probe(
+            _PATH_LENGTH, Column("float64", "", "mean L2 norm at the input of the gradient through one such path")
+        ),
+        PATH_SHARES: Probe(
+            _PATH_LENGTH, Column("float64", "fraction", "paths times gradient per path, as a share of all lengths'")
+        ),
+    }
+)
+
 TABLES: Mapping[str, Mapping[str, Column]] = MappingProxyType(
     {"steps": STEP_COLUMNS, "layers": LAYER_COLUMNS, "skips": SKIP_COLUMNS, "probes": PROBE_COLUMNS}
 )
