@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from gradflow.text.english.analyze import ANALYZE
 from gradflow.text.english.cli import CLI
 from gradflow.text.english.findings import FINDINGS
 from gradflow.text.english.numbers import NUMBERS
 from gradflow.text.english.report import COLUMNS, DEFINITIONS, FACTS, HEAD, SECTIONS, STATUSES, TABLES
 
 ENGLISH: Mapping[str, str] = MappingProxyType(
-    {**CLI, **NUMBERS, **FINDINGS, **HEAD, **SECTIONS, **STATUSES, **TABLES, **COLUMNS, **FACTS, **DEFINITIONS}
+    {
+        **ANALYZE,
+        **CLI,
+        **NUMBERS,
+        **FINDINGS,
+        **HEAD,
+        **SECTIONS,
+        **STATUSES,
+        **TABLES,
+        **COLUMNS,
+        **FACTS,
+        **DEFINITIONS,
+    }
 )

@@ -1,0 +1,56 @@
+"""The analysis of one batch, in English."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ANALYZE: Mapping[str, str] = {
+    "analyze.loss.own": "{name}, given by whoever called",
+    "analyze.loss.model": "the model's own loss",
+    "analyze.loss.projection": (
+        "a fixed random projection of the outputs, mean over the batch of <r, output>, r standard normal of seed "
+        "{seed}: no targets were given"
+    ),
+    "analyze.loss.mse": "mean squared error",
+    "analyze.loss.cross_entropy": "cross-entropy",
+    "analyze.title": "Gradient flow of {name}, one batch",
+    "analyze.fact.model": "model",
+    "analyze.fact.inputs": "inputs",
+    "analyze.fact.mode": "mode",
+    "analyze.fact.loss": "loss",
+    "analyze.fact.input_grad_norm": "gradient norm at the inputs",
+    "analyze.degree.title": "Does it vanish or explode?",
+    "analyze.degree.caption": (
+        "Decades: log10 of the first weighted layer's norm over the last one's. Factor: per layer, walking backward\n"
+        "through the longest stage; below 1 vanishes, above explodes; 95 % interval of the fit over layers."
+    ),
+    "analyze.measure.out_grad_norm": "activation gradient",
+    "analyze.measure.grad_norm": "parameter gradient",
+    "analyze.measure.grad_times_weight": "|gradient| × |weights|",
+    "analyze.layers.title": "Weighted layers, from the input",
+    "analyze.layers.caption": "Bar: gradient norm at the output, on a log scale from the smallest to the largest.",
+    "analyze.worst.title": "Layers that stand out",
+    "analyze.worst.caption": (
+        "By |gradient| / |weights| of their parameters, off the median of weighted layers (of the others for norms)."
+    ),
+    "analyze.reason.no gradient": "no gradient",
+    "analyze.reason.not finite": "not finite",
+    "analyze.reason.exactly zero": "exactly zero",
+    "analyze.findings.title": "Findings",
+    "analyze.coverage.title": "Layers whose output gradient was not measured as such",
+    "analyze.left_out": "{n} layers between",
+    "analyze.column.measure": "measure",
+    "analyze.column.decades": "first/last, decades",
+    "analyze.column.factor": "factor",
+    "analyze.column.interval": "interval",
+    "analyze.column.stage_layers": "layers",
+    "analyze.column.depth": "depth",
+    "analyze.column.layer": "layer",
+    "analyze.column.kind": "kind",
+    "analyze.column.out_grad_norm": "output grad",
+    "analyze.column.bar": "",
+    "analyze.column.grad_norm": "param grad",
+    "analyze.column.act_rms": "output rms",
+    "analyze.column.grad_per_weight": "grad/weight",
+    "analyze.column.off": "off the median",
+}
