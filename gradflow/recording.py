@@ -100,6 +100,7 @@ class Probe(NamedTuple):
 
 SHATTERING, AUTOCORRELATION = "shattering", "autocorrelation"
 PATH_COUNTS, PATH_GRADIENTS, PATH_SHARES = "path counts", "path gradients", "path shares"
+INPUT = "(input)"  # the layer of a probe that belongs to the model's input
 _PATH_LENGTH = Column("float64", "modules", "residual branches on the path from the output to the input")
 
 PROBES: Mapping[str, Probe] = MappingProxyType(

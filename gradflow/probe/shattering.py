@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from gradflow.hooks.gradients import OutputHook, remove, tensors_in
 from gradflow.hooks.layers import ROOT, GraphDepth, is_weighted
 from gradflow.probe.preserved import left_as_found
-from gradflow.recording import AUTOCORRELATION, SHATTERING, GradflowError
+from gradflow.recording import AUTOCORRELATION, INPUT, SHATTERING, GradflowError
 
-INPUT = "(input)"
 LAGS = 15
 INDEPENDENT = "the model's output does not depend on its inputs by a differentiable path."
 
@@ -39,7 +38,7 @@ def shattering(model: nn.Module, inputs: Tensor, *, seed: int = 0) -> pd.DataFra
         on counts as shattering. A `Recorder` that is attached sees this pass, too.
     inputs : Tensor
         (n, ...), floating point, n at least 2. Nearby or unrelated ones: the closed forms in
-        `gradflow.analysis.shattering` hold for unrelated inputs of one distribution.
+        `gradflow.theory.shattering` hold for unrelated inputs of one distribution.
     seed : int
         Draws the direction r in which outputs are read.
 
@@ -86,7 +85,7 @@ def shattering(model: nn.Module, inputs: Tensor, *, seed: int = 0) -> pd.DataFra
 def autocorrelation(model: nn.Module, line: Tensor, *, lags: int = LAGS, seed: int = 0) -> pd.DataFrame:
     """Return the autocorrelation of gradients along a line of inputs, lag by lag.
 
-    White noise falls to 0 at once, brown noise slowly (`gradflow.analysis.shattering.brown_noise`).
+    White noise falls to 0 at once, brown noise slowly (`gradflow.theory.shattering.brown_noise`).
     The model is left exactly as it was found.
 
     Parameters

@@ -177,7 +177,7 @@ def test_no_grad_around_it_changes_nothing():
         (small_net(), torch.zeros(4, 6, dtype=torch.long), "floating-point tensor.*torch.int64"),
         (small_net(), [1.0], "floating-point tensor.*list"),
         (small_net(), torch.zeros(1, 6), r"n at least 2; got shape \(1, 6\)"),
-        (torch.compile(nn.Linear(6, 6)), torch.zeros(4, 6), "neither compiled nor scripted"),
+        (torch.compile(nn.Linear(6, 6), backend="eager"), torch.zeros(4, 6), "neither compiled nor scripted"),
         (nn.Flatten(0), torch.zeros(4, 6), r"must start with the 4 inputs; got shape \(24,\)"),
     ],
 )
