@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from gradflow.diagnosis import diagnose
     from gradflow.experiments import compare
     from gradflow.hooks import Recorder, record
+    from gradflow.probe import Analysis, analyze_gradients
     from gradflow.recording import Recording
     from gradflow.reporting import report
     from gradflow.storage import load, save
 
 _HOME = {
+    "Analysis": "gradflow.probe",
     "Recorder": "gradflow.hooks",
     "Recording": "gradflow.recording",
+    "analyze_gradients": "gradflow.probe",
     "compare": "gradflow.experiments",
     "diagnose": "gradflow.diagnosis",
     "load": "gradflow.storage",
@@ -31,9 +34,11 @@ _HOME = {
 _ROOMS = ("analysis", "experiments", "hooks", "models", "plots", "theory")
 
 __all__ = [
+    "Analysis",
     "Recorder",
     "Recording",
     "analysis",
+    "analyze_gradients",
     "compare",
     "diagnose",
     "experiments",

@@ -1,1 +1,7 @@
 """One model, one batch or none: what its gradients do, the model left exactly as it was found."""
+
+from gradflow.probe.analysis_value import Analysis
+from gradflow.probe.analyze import analyze_gradients
+from gradflow.probe.loss import AnalysisError
+
+__all__ = ["Analysis", "AnalysisError", "analyze_gradients"]

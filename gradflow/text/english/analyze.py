@@ -21,7 +21,7 @@ ANALYZE: Mapping[str, str] = {
     "analyze.fact.input_grad_norm": "gradient norm at the inputs",
     "analyze.degree.title": "Does it vanish or explode?",
     "analyze.degree.caption": (
-        "Decades: log10 of the first weighted layer's norm over the last one's. Factor: per layer, walking backward\n"
+        "Decades: log10 of the first weighted layer's norm over the last one's. Factor: per layer, walking backward "
         "through the longest stage; below 1 vanishes, above explodes; 95 % interval of the fit over layers."
     ),
     "analyze.measure.out_grad_norm": "activation gradient",

@@ -1,0 +1,95 @@
+"""Analysis: what one batch's gradient did in a model, as tables to read."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from gradflow.analysis.decay import decay
+from gradflow.analysis.profile import profile
+from gradflow.analysis.ranking import ranking
+from gradflow.diagnosis import Finding, diagnose
+from gradflow.probe.shown import Shown, as_html, as_text
+from gradflow.probe.shown import shown as shown_of
+from gradflow.recording import Recording
+from gradflow.storage import save
+
+MEASURES = ("out_grad_norm", "grad_norm", "grad_times_weight")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Analysis:
+    """What `analyze_gradients` measured; `print` shows it as tables, a notebook as HTML.
+
+    Parameters
+    ----------
+    recording : Recording
+        One step: `layers` with statistics and weights, `skips`, `probes`, and `meta`. A saved analysis is
+        `Analysis(gradflow.load(path))`.
+
+    Examples
+    --------
+    >>> layers = pd.DataFrame({"step": 0, "layer": ["a", "b"], "out_grad_norm": [1.0, 2.0], "stage": 0})
+    >>> layers = layers.assign(weighted=True, order=[0, 1], layer_depth=[1, 2])
+    >>> Analysis(Recording(layers=layers)).degree[["measure", "factor"]].head(1)
+             measure  factor
+    0  out_grad_norm     0.5
+    """
+
+    recording: Recording
+
+    @cached_property
+    def layers(self) -> pd.DataFrame:
+        """The weighted layers on the main path, in order of depth: see `gradflow.analysis.profile`."""
+        return profile(self.recording, steps="recorded")
+
+    @cached_property
+    def ranking(self) -> pd.DataFrame:
+        """The layers with parameters, the most unusual gradient first: see `gradflow.analysis.ranking`."""
+        return ranking(self.recording)
+
+    @cached_property
+    def degree(self) -> pd.DataFrame:
+        """How far the gradient vanishes or explodes: one row per measure and stage, as of `gradflow.analysis.decay`."""
+        frames = [decay(self.recording, measure=measure).assign(measure=measure) for measure in MEASURES]
+        found = pd.concat(frames, ignore_index=True)
+        return found[["measure", *(name for name in found.columns if name != "measure")]]
+
+    @property
+    def skips(self) -> pd.DataFrame:
+        """The residual connections: one row per join, columns as in `gradflow.recording.SKIP_COLUMNS`."""
+        return self.recording.skips
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """What `gradflow.diagnose` finds, without the rules that nothing was measured for."""
+        return [finding for finding in diagnose(self.recording) if finding.severity != "unmeasured"]
+
+    @cached_property
+    def shown(self) -> list[Shown]:
+        """What is printed."""
+        return shown_of(self.recording, self.layers, self.ranking, self.degree, [str(one) for one in self.findings])
+
+    def worst(self, n: int = 5) -> pd.DataFrame:
+        """Return the first n rows of `ranking`."""
+        return self.ranking.head(n)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the recording to a new or empty folder, which `gradflow.load` reads, and return the folder."""
+        return save(self.recording, path)
+
+    def __repr__(self) -> str:
+        """Return what `print` shows."""
+        return str(self)
+
+    def __str__(self) -> str:
+        """Return all tables as text, 80 columns wide."""
+        return as_text(self.shown)
+
+    def _repr_html_(self) -> str:
+        """Return all tables as HTML, for notebooks."""
+        return as_html(self.shown)

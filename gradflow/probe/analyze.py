@@ -1,0 +1,202 @@
+"""analyze_gradients(): what one batch's gradient does in a model, which is left exactly as it was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradflow.hooks.attach import record, unwrapped
+from gradflow.hooks.recorder import Recorder
+from gradflow.probe.analysis_value import Analysis
+from gradflow.probe.batch import Batch
+from gradflow.probe.loss import AnalysisError, LossFunction, error_share, loss_of
+from gradflow.probe.preserved import left_as_found
+from gradflow.recording import Recording
+
+FREED = "second time"  # in torch's message for a graph whose tensors were let go
+REENTRANT = "Checkpointing is not compatible"  # in torch's message for torch.autograd.grad
+
+
+def analyze_gradients(
+    model: nn.Module,
+    inputs: Any,
+    targets: Any = None,
+    *,
+    loss_fn: LossFunction | None = None,
+    skips: bool = True,
+) -> Analysis:
+    """Run one batch forward and backward, and return what was measured of its gradient.
+
+    The model is left exactly as found, also after an exception: parameters, gradients, buffers, mode, hooks, random
+    states. So are inputs and targets. The pass is made in the mode that the model is in (`model.train()` or
+    `model.eval()`), with gradients enabled even under `torch.no_grad()`, and by the model itself where it is wrapped
+    by `torch.compile` or `DistributedDataParallel`.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Any model that runs on the batch.
+    inputs : tensor, tuple, dict or any object
+        What the model is called with: a tuple gives positional arguments, a dict keyword arguments.
+    targets : optional
+        Class indices, (batch, ...) for outputs (batch, classes, ...) or (batch, ..., classes): the loss is their
+        cross-entropy. Floating-point numbers of the output's shape: mean squared error. Whatever `loss_fn` takes.
+        None: the model's own loss where it returns one as `.loss`, or the mean over the batch of <r, output> with r
+        standard normal and fixed. `meta["loss"]` says which.
+    loss_fn : callable, optional
+        Called as `loss_fn(outputs, targets)`, without targets as `loss_fn(outputs)`; returns one number.
+    skips : bool
+        Measure the residual connections too: see `Analysis.skips` and `Analysis.without_skips`.
+
+    Returns
+    -------
+    Analysis
+        Prints as tables; its `recording` is what every other part of gradflow takes.
+
+    Raises
+    ------
+    AnalysisError
+        Model, batch or loss cannot be analyzed. The message is one line and says what to do.
+
+    Notes
+    -----
+    Takes memory for one more copy of parameters and buffers, and for their gradients.
+
+    Examples
+    --------
+    >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    >>> found = analyze_gradients(model, torch.ones(2, 4), torch.tensor([0, 2]))
+    >>> found.recording.layers.layer.tolist()
+    ['0', '1', '2']
+    >>> model[0].weight.grad is None
+    True
+    """
+    if not isinstance(model, nn.Module):
+        raise AnalysisError(f"model must be a torch.nn.Module; got {type(model).__name__}.")
+    root = unwrapped(model)
+    _check(root)
+    began, started = time.perf_counter(), datetime.now(UTC)
+    with left_as_found(root), torch.enable_grad(), _eager(root):
+        recording = _analyzed(root, Batch(inputs), targets, loss_fn, skips=skips)
+    notes = {"started": started.isoformat(timespec="seconds"), "wall_seconds": time.perf_counter() - began}
+    return Analysis(Recording(**_tables(recording), meta={**recording.meta, **notes}))
+
+
+def _tables(recording: Recording) -> dict[str, Any]:
+    return {name: getattr(recording, name) for name in ("layers", "steps", "skips", "probes")}
+
+
+def _analyzed(root: nn.Module, batch: Batch, targets: Any, loss_fn: LossFunction | None, *, skips: bool) -> Recording:
+    """Return one recorded step: forward, loss, backward."""
+    name = type(root).__name__
+    meta: dict[str, Any] = {"experiment": "analyze", "inputs": batch.shapes, "mode": _mode(root)}
+    with _recorder(root, name=name, meta=meta) as recorder:
+        outputs = _forward(root, batch)
+        loss, meta["loss"] = _loss(outputs, targets, loss_fn)
+        parameters = [parameter for parameter in root.parameters() if parameter.requires_grad]
+        gradients = _gradients(loss, [*parameters, *batch.leaves])
+        if not any(gradient is not None for gradient in gradients[: len(parameters)]):
+            raise AnalysisError("the loss depends on no parameter of the model: does loss_fn use the outputs?")
+        for parameter, gradient in zip(parameters, gradients, strict=False):
+            parameter.grad = gradient
+        wrong = None if loss_fn is not None else error_share(outputs, targets)
+        recorder.step(loss=loss, batch_error=wrong)
+    norm = batch.gradient_norm(gradients[len(parameters) :])
+    meta["input_grad_norm"] = None if norm != norm else norm
+    recording = recorder.recording
+    return Recording(**_tables(recording), meta={**recording.meta, **meta})
+
+
+def _recorder(root: nn.Module, *, name: str, meta: dict[str, Any]) -> Recorder:
+    try:
+        return record(root, statistics=True, weights=True, name=name, meta=meta)
+    except ValueError as error:  # another recorder is attached
+        raise AnalysisError(str(error)) from error
+
+
+def _check(model: nn.Module) -> None:
+    """Raise for a model, or a surrounding, in which no gradient can be computed."""
+    name = type(model).__name__
+    if torch.is_inference_mode_enabled():
+        raise AnalysisError("gradients cannot be computed in torch.inference_mode(); call this outside of it.")
+    tensors = [*model.parameters(), *model.buffers()]
+    if any(nn.parameter.is_lazy(tensor) for tensor in tensors):
+        raise AnalysisError(f"{name} has parameters without a shape yet; run one batch through it first.")
+    if any(tensor.is_inference() for tensor in tensors):
+        raise AnalysisError(f"{name} was made in torch.inference_mode(), so it can have no gradient; make it outside.")
+    if any(tensor.is_meta for tensor in tensors):
+        raise AnalysisError(f"{name} has parameters on the device 'meta', which hold no numbers; load them first.")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise AnalysisError(f"{name} has no parameter that requires a gradient; nothing to analyze.")
+
+
+def _mode(model: nn.Module) -> str:
+    modes = {module.training for module in model.modules()}
+    return "mixed" if len(modes) > 1 else "train" if modes == {True} else "eval"
+
+
+@contextmanager
+def _eager(model: nn.Module) -> Iterator[None]:
+    """Run compiled parts of a model uncompiled inside the block: hooks do not fire in compiled code."""
+    parts = [module for module in model.modules() if hasattr(module, "_orig_mod") or module._compiled_call_impl]
+    set_stance = getattr(torch.compiler, "set_stance", None)
+    if parts and set_stance is None:
+        raise AnalysisError("parts of the model are compiled, which PyTorch below 2.6 cannot undo; compile later.")
+    with ExitStack() as stack:
+        if parts and set_stance is not None:
+            stack.enter_context(set_stance("force_eager"))
+        yield
+
+
+def _forward(model: nn.Module, batch: Batch) -> Any:
+    try:
+        return model(*batch.args, **batch.kwargs)
+    except Exception as error:
+        given = ", ".join(batch.shapes) or "no tensor"
+        if batch.is_of_integers and not any(isinstance(one, nn.Embedding | nn.EmbeddingBag) for one in model.modules()):
+            raise AnalysisError(
+                f"inputs are integers ({given}) and {type(model).__name__} has no embedding to look them up in; pass "
+                "inputs.float()."
+            ) from error
+        raise AnalysisError(f"{type(model).__name__} failed on inputs {given}: {_in_a_line(error)}") from error
+
+
+def _loss(outputs: Any, targets: Any, loss_fn: LossFunction | None) -> tuple[Tensor, str]:
+    try:
+        loss, words = loss_of(outputs, targets, loss_fn)
+    except AnalysisError:
+        raise
+    except Exception as error:
+        raise AnalysisError(f"the loss failed: {_in_a_line(error)}") from error
+    if not loss.requires_grad:
+        raise AnalysisError("the loss depends on no parameter of the model: were its outputs detached?")
+    return loss, words
+
+
+def _gradients(loss: Tensor, wanted: list[Tensor]) -> list[Tensor | None]:
+    """Return the gradients, through autograd.grad: hooks that steps an optimizer in the backward pass do not run."""
+    try:
+        return list(torch.autograd.grad(loss, wanted, allow_unused=True))
+    except RuntimeError as error:
+        if FREED in str(error):
+            raise AnalysisError(
+                "the backward pass ran into a graph that was freed before: detach what the model, the targets or the "
+                "loss keep from an earlier pass, such as a hidden state."
+            ) from error
+        if REENTRANT in str(error):
+            raise AnalysisError(
+                "the model checkpoints with use_reentrant=True, which hides its inside; use use_reentrant=False."
+            ) from error
+        raise AnalysisError(f"the backward pass failed: {_in_a_line(error)}") from error
+
+
+def _in_a_line(error: Exception) -> str:
+    """Return an error's kind and the first line of its message."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

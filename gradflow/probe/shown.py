@@ -1,0 +1,225 @@
+"""An analysis as tables to read: rows of words, and the two ways to write them that need no terminal library."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from html import escape
+from textwrap import wrap
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from gradflow.analysis.ranking import OFF
+from gradflow.recording import Recording
+from gradflow.text import text
+from gradflow.text.numbers import decades, factor, number, signed
+
+ENDS_SHOWN = 12  # rows shown at either end of a table along depth; those between are in the frames
+WORST_SHOWN = 5
+NAME_LENGTH = 24
+BAR_LENGTH = 10
+WIDTH = 80
+WORDS = frozenset({"measure", "layer", "kind", "bar", "join"})  # columns that stand flush left
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_GAP = "  "
+
+Row = tuple[str, ...]
+
+
+class Shown(NamedTuple):
+    """One table: title, keys of its columns, rows and what they mean; without columns a list of facts or sentences."""
+
+    title: str
+    columns: Row
+    rows: list[Row]
+    caption: str = ""
+
+    @property
+    def heads(self) -> Row:
+        """The columns' names to read."""
+        return tuple(text(f"analyze.column.{key}") for key in self.columns)
+
+
+def shown(
+    recording: Recording, layers: pd.DataFrame, ranking: pd.DataFrame, degree: pd.DataFrame, findings: list[str]
+) -> list[Shown]:
+    """Return the tables of an analysis, in the order of reading; one that has no row is absent."""
+    every = [
+        _facts(recording),
+        _degree(degree),
+        _layers(layers, recording),
+        _worst(ranking),
+        _skips(recording.skips),
+        Shown(text("analyze.findings.title"), (), [(sentence,) for sentence in findings]),
+        _coverage(recording),
+    ]
+    return [one for one in every if one.rows]
+
+
+def as_text(tables: Iterable[Shown]) -> str:
+    """Return tables as text: columns padded, numbers flush right."""
+    return "\n\n".join(_text(table) for table in tables)
+
+
+def as_html(tables: Iterable[Shown]) -> str:
+    """Return tables as HTML without styles, as a notebook shows it."""
+    return "".join(_html(table) for table in tables)
+
+
+def _text(table: Shown) -> str:
+    if not table.columns:
+        return "\n".join([table.title, *_listed(table.rows)])
+    heads = [table.heads, *table.rows]
+    widths = [max(map(len, cells)) for cells in zip(*heads, strict=True)]
+    ruled = [table.heads, tuple("-" * width for width in widths), *table.rows]
+    lines = [_GAP.join(map(_padded, row, widths, table.columns)).rstrip() for row in ruled]
+    return "\n".join([table.title, *lines, *wrap(table.caption, WIDTH)])
+
+
+def _padded(cell: str, width: int, column: str) -> str:
+    return cell.ljust(width) if column in WORDS else cell.rjust(width)
+
+
+def _listed(rows: list[Row]) -> list[str]:
+    """Return rows without heads as lines, the last cell wrapped beside the others."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)][:-1]
+    lines = []
+    for row in rows:
+        lead = "".join(f"{cell:<{width}}{_GAP}" for cell, width in zip(row, widths, strict=False))
+        indent = " " * len(lead) if lead else _GAP
+        lines += wrap(row[-1], WIDTH, initial_indent=lead, subsequent_indent=indent, break_long_words=False)
+    return lines
+
+
+def _html(table: Shown) -> str:
+    if len(table.columns) == 0 and table.rows and len(table.rows[0]) == 1:
+        body = "".join(f"<li>{escape(row[0])}</li>" for row in table.rows)
+        return f"<p><strong>{escape(table.title)}</strong></p><ul>{body}</ul>"
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in table.heads)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table.rows)
+    caption = f"<p>{escape(table.caption)}</p>" if table.caption else ""
+    return f"<p><strong>{escape(table.title)}</strong></p><table><tr>{head}</tr>{body}</table>{caption}"
+
+
+def _facts(recording: Recording) -> Shown:
+    meta = recording.meta
+    loss = float(recording.steps["loss"].iloc[0]) if len(recording.steps) else math.nan
+    norm = meta.get("input_grad_norm")
+    values = {
+        "model": f"{meta.get('model', '')}, {meta.get('parameters', 0):,} parameters",
+        "inputs": ", ".join(meta.get("inputs", ())),
+        "mode": str(meta.get("mode", "")),
+        "loss": f"{number(loss)}: {meta.get('loss', '')}",
+        "input_grad_norm": number(math.nan if norm is None else norm),
+    }
+    rows: list[Row] = [(text(f"analyze.fact.{key}"), value) for key, value in values.items() if value]
+    return Shown(text("analyze.title", name=recording.name), (), rows)
+
+
+def _degree(degree: pd.DataFrame) -> Shown:
+    """Return one row per measure: both ends of the network, and the factor per layer of its longest stage."""
+    rows: list[Row] = []
+    for measure, stages in degree.groupby("measure", sort=False):
+        longest = stages.iloc[int(stages["n_layers"].to_numpy().argmax())]
+        if longest["n_layers"] == 0 and math.isnan(longest["decades"]):
+            continue
+        interval = "" if math.isnan(longest["low"]) else f"{factor(longest['low'])} to {factor(longest['high'])}"
+        rows.append(
+            (
+                text(f"analyze.measure.{measure}"),
+                signed(longest["decades"]),
+                "–" if math.isnan(longest["factor"]) else factor(longest["factor"]),
+                interval or "–",
+                f"{longest['first_depth']}–{longest['last_depth']}" if longest["n_layers"] else "–",
+            )
+        )
+    columns = ("measure", "decades", "factor", "interval", "stage_layers")
+    return Shown(text("analyze.degree.title"), columns, rows, text("analyze.degree.caption"))
+
+
+def _layers(layers: pd.DataFrame, recording: Recording) -> Shown:
+    """Return one row per weighted layer, with a bar that shows the profile."""
+    bars = _bars(layers["out_grad_norm"].to_numpy(dtype=np.float64))
+    rms = recording.layers.drop_duplicates("layer").set_index("layer")["act_rms"]
+    rows: list[Row] = [
+        (
+            str(row["layer_depth"]),
+            _shortened(str(row["layer"])),
+            _or_dash(row["out_grad_norm"]),
+            bar if row["out_grad_norm"] > 0 else "" if row["status"] == "measured" else str(row["status"]),
+            _or_dash(row["grad_norm"]),
+            _or_dash(float(rms.get(row["layer"], math.nan))),
+        )
+        for row, bar in zip(layers.to_dict("records"), bars, strict=True)
+    ]
+    columns = ("depth", "layer", "out_grad_norm", "bar", "grad_norm", "act_rms")
+    return Shown(text("analyze.layers.title"), columns, _ends(rows), text("analyze.layers.caption"))
+
+
+def _worst(ranking: pd.DataFrame) -> Shown:
+    """Return the layers that stand out most."""
+    rows: list[Row] = [
+        (
+            _shortened(str(row["layer"])),
+            str(row["kind"]),
+            _or_dash(row["grad_norm"]),
+            _or_dash(row["grad_per_weight"]),
+            decades(row["decades_off"]) if row["reason"] == OFF else text(f"analyze.reason.{row['reason']}"),
+        )
+        for row in ranking.head(WORST_SHOWN).to_dict("records")
+    ]
+    columns = ("layer", "kind", "grad_norm", "grad_per_weight", "off")
+    return Shown(text("analyze.worst.title"), columns, rows, text("analyze.worst.caption"))
+
+
+def _skips(skips: pd.DataFrame) -> Shown:
+    """Return one row per join."""
+    return Shown("", (), [])
+
+
+def _coverage(recording: Recording) -> Shown:
+    """Return one row per status other than measured."""
+    rows = recording.layers.drop_duplicates("layer")
+    others = rows[rows["status"] != "measured"]
+    counted: list[Row] = [
+        (f"{len(group)}", str(status), text(f"status.{status}")) for status, group in others.groupby("status")
+    ]
+    return Shown(text("analyze.coverage.title"), (), counted)
+
+
+def _ends(rows: list[Row]) -> list[Row]:
+    """Return the first and the last rows, and between them how many there are."""
+    if len(rows) <= 2 * ENDS_SHOWN:
+        return rows
+    left_out = text("analyze.left_out", n=len(rows) - 2 * ENDS_SHOWN)
+    between = ("⋮", left_out, *[""] * (len(rows[0]) - 2))
+    return [*rows[:ENDS_SHOWN], between, *rows[-ENDS_SHOWN:]]
+
+
+def _bars(norms: np.ndarray[Any, np.dtype[np.float64]]) -> list[str]:
+    """Return a bar for each norm: from an eighth of a character for the smallest to the full length, in logarithms."""
+    usable = np.isfinite(norms) & (norms > 0)
+    if not usable.any():
+        return [""] * len(norms)
+    logs = np.log10(np.where(usable, norms, 1.0))
+    low, high = logs[usable].min(), logs[usable].max()
+    lengths = np.round(1 + (logs - low) / max(high - low, 1e-9) * (8 * BAR_LENGTH - 1)).astype(int)
+    return [_bar(int(length)) if known else "" for length, known in zip(lengths, usable, strict=True)]
+
+
+def _bar(eighths: int) -> str:
+    whole, rest = divmod(eighths, 8)
+    return ("█" * whole + _EIGHTHS[rest]).rstrip()
+
+
+def _or_dash(value: float) -> str:
+    return "–" if math.isnan(value) else number(value, 2)
+
+
+def _shortened(name: str) -> str:
+    """Return a name cut in the middle where it is long: its ends tell most."""
+    if len(name) <= NAME_LENGTH:
+        return name
+    return f"{name[:7]}…{name[-(NAME_LENGTH - 8) :]}"

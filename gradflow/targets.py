@@ -1,0 +1,271 @@
+"""From a target such as "torchvision:resnet50" or "nets.py:make" to a model and a batch that fits it.
+
+torchvision and timm are optional and imported here alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gradflow.recording import GradflowError
+
+BATCH = 8
+TOKENS = 16  # length of a guessed sequence
+# Sizes that pictures have, tried in order; networks whose first convolution neither strides nor spans more than 3
+# pixels are made for small ones (He et al. 2015, section 4.2 against table 1).
+LARGE_FIRST = (224, 299, 256, 384, 128, 96, 64, 32, 28, 8)
+SMALL_FIRST = (32, 28, 64, 224, 8, 96, 128, 256, 299, 384)
+NO_LAYER = "it has no convolution, linear, recurrent or embedding layer to tell by"
+LENGTHS = (1024, 256, 64, 16)  # of a one-dimensional signal
+VOLUMES = ((16, 112, 112), (8, 64, 64), (32, 32, 32), (16, 16, 16))
+
+FORMS = "torchvision:NAME, timm:NAME, package.module:FACTORY, path/to/file.py:FACTORY"
+
+Shape = tuple[int, ...]
+
+
+class TargetError(GradflowError):
+    """A target that names no model, or a model that no input could be guessed for. The message is one line."""
+
+
+class Target(NamedTuple):
+    """A model, what it is called with, and the targets of a loss; `origin` tells where the input comes from."""
+
+    name: str
+    model: nn.Module
+    inputs: Any
+    targets: Any = None
+    origin: str = "given"
+
+
+def load_target(name: str, *, shape: Sequence[int] | None = None, seed: int = 0) -> Target:
+    """Return the model that a target names, freshly initialised, and a batch of random numbers that fits it.
+
+    Parameters
+    ----------
+    name : str
+        `torchvision:NAME` or `timm:NAME` (never with downloaded weights), `package.module:FACTORY` or
+        `path/to/file.py:FACTORY`. A factory takes no arguments and returns a model, or a tuple (model, inputs) or
+        (model, inputs, targets); a module class will do, and a model itself.
+    shape : sequence of int, optional
+        Of the input, batch first: `(8, 3, 224, 224)`. By default what the library says or what the first layer takes.
+    seed : int
+        Of weights and inputs. The global random state is left as it was.
+
+    Raises
+    ------
+    TargetError
+        There is no such file, module, factory or model; a library is missing; the factory fails; or no input could
+        be guessed.
+
+    Examples
+    --------
+    >>> def make():
+    ...     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU())
+    >>> sys.modules["nets"] = ModuleType("nets")
+    >>> sys.modules["nets"].make = make
+    >>> load_target("nets:make").inputs.shape
+    torch.Size([8, 1, 32, 32])
+    """
+    source, colon, attribute = name.rpartition(":")
+    if not colon or not source or not attribute:
+        raise TargetError(f"target must be one of {FORMS}; got {name!r}.")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        made, hints = _LIBRARIES[source](attribute) if source in _LIBRARIES else (_made(name, source, attribute), ())
+    model, *given = made if isinstance(made, tuple) else (made,)
+    if not isinstance(model, nn.Module) or len(given) > 2:
+        raise TargetError(
+            f"{name} must give a torch.nn.Module, or (model, inputs) or (model, inputs, targets); got "
+            f"{type(made).__name__}."
+        )
+    if shape is not None:
+        return Target(name, model, random_input(model, tuple(shape), seed=seed))
+    if given:
+        return Target(name, model, given[0], given[1] if len(given) > 1 else None, origin="factory")
+    return Target(name, model, _guessed(name, model, hints, seed), origin="guessed")
+
+
+def random_input(model: nn.Module, shape: Shape, *, seed: int = 0) -> Tensor:
+    """Return random numbers of a shape: standard normal, or token numbers where the first layer is an embedding.
+
+    Type and device are those of the model's first parameter.
+
+    Examples
+    --------
+    >>> random_input(nn.Embedding(10, 4), (2, 3)).dtype
+    torch.int64
+    """
+    generator = torch.Generator().manual_seed(seed)
+    first = _first_layer(model)[1]
+    parameter = next(model.parameters(), torch.empty(0))
+    if isinstance(first, nn.Embedding | nn.EmbeddingBag):
+        return torch.randint(0, first.num_embeddings, shape, generator=generator).to(parameter.device)
+    drawn = torch.randn(shape, generator=generator)
+    return drawn.to(parameter.device, parameter.dtype if parameter.is_floating_point() else drawn.dtype)
+
+
+def _guessed(name: str, model: nn.Module, hints: Sequence[Shape], seed: int) -> Any:
+    """Return the first input that runs through a copy of the model, in eval mode and with a batch of two."""
+    layer, first = _first_layer(model)
+    shapes = list(dict.fromkeys([*hints, *_shapes(first)]))
+    trial = copy.deepcopy(model).eval()
+    failure = ""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        for shape in shapes:
+            try:
+                trial(random_input(trial, (2, *shape), seed=seed))
+            except Exception as error:  # this shape does not fit; the next may
+                failure = failure or _in_a_line(error)
+                continue
+            return random_input(model, (BATCH, *shape), seed=seed)
+        dummy = getattr(model, "dummy_inputs", None)  # of a transformers model that takes more than one input
+        if isinstance(dummy, dict) and _runs(trial, dummy):
+            return dummy
+    kind = f"{layer} ({type(first).__name__})"
+    tried = f"the {len(shapes)} shapes that its first layer, {kind}, suggests all fail" if shapes else NO_LAYER
+    raise TargetError(
+        f"no input could be guessed for {name}: {tried}{f', the first with {failure}' if failure else ''}. Give its "
+        "shape (--input 8,3,224,224) or a factory that returns (model, inputs)."
+    )
+
+
+def _runs(model: nn.Module, inputs: dict[str, Any]) -> bool:
+    try:
+        model(**inputs)
+    except Exception:  # whatever it is, this input does not fit
+        return False
+    return True
+
+
+def _first_layer(model: nn.Module) -> tuple[str, nn.Module | None]:
+    """Return the first layer that tells what a model takes, in the order of its making, and its name."""
+    telling = (nn.modules.conv._ConvNd, nn.Linear, nn.Embedding, nn.EmbeddingBag, nn.RNNBase, nn.MultiheadAttention)
+    found = ((name or "(root)", module) for name, module in model.named_modules() if isinstance(module, telling))
+    return next(found, ("", None))
+
+
+def _shapes(first: nn.Module | None) -> list[Shape]:
+    """Return the shapes, without the batch, that a first layer suggests, the likeliest first."""
+    if isinstance(first, nn.modules.conv._ConvNd):
+        return [(first.in_channels, *size) for size in _sizes(first)]
+    if isinstance(first, nn.Linear):
+        return [(first.in_features,), (TOKENS, first.in_features)]
+    if isinstance(first, nn.RNNBase):
+        return [(TOKENS, first.input_size)]
+    if isinstance(first, nn.MultiheadAttention):
+        return [(TOKENS, first.embed_dim)]
+    return [] if first is None else [(TOKENS,)]
+
+
+def _sizes(first: nn.modules.conv._ConvNd) -> list[Shape]:
+    """Return the sizes of signals, pictures or volumes that a first convolution may be made for."""
+    dimensions = len(first.kernel_size)
+    if dimensions != 2:
+        return [(length,) for length in LENGTHS] if dimensions == 1 else list(VOLUMES)
+    is_small = max(first.stride) == 1 and max(first.kernel_size) <= 5
+    return [(size, size) for size in (SMALL_FIRST if is_small else LARGE_FIRST)]
+
+
+def _torchvision(name: str) -> tuple[nn.Module, list[Shape]]:
+    models = _library("torchvision.models")
+    _check_known(name, models.list_models(), "torchvision")
+    options = dict.fromkeys(
+        {"weights", "weights_backbone"} & signature(models.get_model_builder(name)).parameters.keys()
+    )
+    preset = models.get_model_weights(name).DEFAULT.transforms()  # says the size; loads nothing
+    size = getattr(preset, "crop_size", None)
+    model = models.get_model(name, **options)
+    first = _first_layer(model)[1]
+    if size is None or not isinstance(first, nn.Conv2d):
+        return model, []
+    return model, [(first.in_channels, size[0], size[-1])]
+
+
+def _timm(name: str) -> tuple[nn.Module, list[Shape]]:
+    timm = _library("timm")
+    _check_known(name, timm.list_models(), "timm")
+    model = timm.create_model(name, pretrained=False)
+    size = getattr(model, "pretrained_cfg", {}).get("input_size")
+    return model, [tuple(size)] if size else []
+
+
+# Each gives a model without trained weights, and the shapes of input that the library itself names.
+_LIBRARIES: Mapping[str, Callable[[str], tuple[nn.Module, list[Shape]]]] = {"torchvision": _torchvision, "timm": _timm}
+
+
+def _library(module: str) -> Any:
+    name = module.partition(".")[0]
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        if error.name and error.name.partition(".")[0] != name:
+            raise TargetError(f"{name} cannot be imported: {_in_a_line(error)}.") from error
+        raise TargetError(f"{name} is not installed; pip install {name}.") from None
+
+
+def _check_known(name: str, known: Sequence[str], library: str) -> None:
+    if name not in known:
+        nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+        said = f" Nearest: {', '.join(nearest)}." if nearest else ""
+        raise TargetError(f"{library} has no model {name!r}.{said}")
+
+
+def _made(name: str, source: str, attribute: str) -> Any:
+    """Return what a factory in a module or a file makes; a model itself is returned as it is."""
+    folder = str(Path(source).resolve().parent) if _is_file(source) else str(Path.cwd())
+    sys.path.insert(0, folder)  # where the file's own imports are found
+    try:
+        module = _from_file(source) if _is_file(source) else importlib.import_module(source)
+        found = _attribute(name, module, attribute)
+        return found if isinstance(found, nn.Module) else found()
+    except TargetError:
+        raise
+    except Exception as error:
+        raise TargetError(f"{name} failed: {_in_a_line(error)}. It must import, and run without arguments.") from error
+    finally:
+        sys.path.remove(folder)
+
+
+def _is_file(source: str) -> bool:
+    return source.endswith(".py")
+
+
+def _from_file(source: str) -> ModuleType:
+    path = Path(source)
+    if not path.is_file():
+        raise TargetError(f"there is no file {source}.")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise TargetError(f"{source} cannot be imported as Python.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)  # dataclasses and pickle look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def _attribute(name: str, module: ModuleType, attribute: str) -> Any:
+    if not callable(getattr(module, attribute, None)):
+        known = [one for one in vars(module) if callable(getattr(module, one)) and not one.startswith("_")]
+        nearest = difflib.get_close_matches(attribute, known, n=3, cutoff=0.4)
+        said = f" Nearest: {', '.join(nearest)}." if nearest else ""
+        raise TargetError(f"{name}: {module.__name__} has no factory {attribute!r}.{said}")
+    return getattr(module, attribute)
+
+
+def _in_a_line(error: Exception) -> str:
+    """Return an error's kind and the first line of its message."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0].rstrip('.')}" if lines else type(error).__name__
