@@ -7,11 +7,14 @@ from typing import Any
 
 import click
 
+from gradflow.cli.analyze_command import analyze
 from gradflow.cli.commands import BAD_INPUT, INTERRUPTED, cli
 
 __all__ = ["main"]
 
 DONE = 0
+
+cli.add_command(analyze)
 
 
 def main(arguments: list[str] | None = None) -> None:

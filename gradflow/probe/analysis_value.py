@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -73,6 +75,10 @@ class Analysis:
     def shown(self) -> list[Shown]:
         """What is printed."""
         return shown_of(self.recording, self.layers, self.ranking, self.degree, [str(one) for one in self.findings])
+
+    def with_meta(self, meta: Mapping[str, Any]) -> Analysis:
+        """Return the same analysis with more, or other, metadata."""
+        return Analysis(replace(self.recording, meta={**self.recording.meta, **meta}))
 
     def worst(self, n: int = 5) -> pd.DataFrame:
         """Return the first n rows of `ranking`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -85,11 +86,7 @@ def analyze_gradients(
     with left_as_found(root), torch.enable_grad(), _eager(root):
         recording = _analyzed(root, Batch(inputs), targets, loss_fn, skips=skips)
     notes = {"started": started.isoformat(timespec="seconds"), "wall_seconds": time.perf_counter() - began}
-    return Analysis(Recording(**_tables(recording), meta={**recording.meta, **notes}))
-
-
-def _tables(recording: Recording) -> dict[str, Any]:
-    return {name: getattr(recording, name) for name in ("layers", "steps", "skips", "probes")}
+    return Analysis(recording).with_meta(notes)
 
 
 def _analyzed(root: nn.Module, batch: Batch, targets: Any, loss_fn: LossFunction | None, *, skips: bool) -> Recording:
@@ -110,7 +107,7 @@ def _analyzed(root: nn.Module, batch: Batch, targets: Any, loss_fn: LossFunction
     norm = batch.gradient_norm(gradients[len(parameters) :])
     meta["input_grad_norm"] = None if norm != norm else norm
     recording = recorder.recording
-    return Recording(**_tables(recording), meta={**recording.meta, **meta})
+    return replace(recording, meta={**recording.meta, **meta})
 
 
 def _recorder(root: nn.Module, *, name: str, meta: dict[str, Any]) -> Recorder:

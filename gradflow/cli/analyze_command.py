@@ -1,0 +1,153 @@
+"""`gradflow analyze`: what one batch's gradient does in a model that a target names."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+    from gradflow.probe import Analysis
+    from gradflow.probe.shown import Shown
+    from gradflow.recording import Recording
+    from gradflow.targets import Target
+
+# Torch, pandas and rich are imported inside, so that --help answers at once.
+
+RECORDING = "recording"  # folder below --out
+
+
+def _shape(context: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    """Return the sizes of a shape, or fail with what was given."""
+    if value is None:
+        return None
+    try:
+        sizes = tuple(int(part) for part in value.split(","))
+    except ValueError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise click.BadParameter(f"{value!r} is no shape such as 8,3,224,224.")
+    return sizes
+
+
+@click.command()
+@click.argument("target")
+@click.option("--input", "shape", callback=_shape, help="Shape, batch first: 8,3,224,224.  [default: guessed]")
+@click.option("--with-skips/--without-skips", "skips", default=True, show_default=True, help="Residual connections.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of weights and inputs.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for a report, its figures and the recording.")
+@click.option("--json", "form", flag_value="json", help="Print all numbers as JSON.")
+@click.option("--csv", "form", flag_value="csv", help="Print the layers as CSV.")
+def analyze(
+    target: str, shape: tuple[int, ...] | None, skips: bool, seed: int, out: Path | None, form: str | None
+) -> None:
+    """Analyze one batch's gradient in a model.
+
+    TARGET is torchvision:resnet50, timm:convnext_tiny, package.module:factory or path/to/file.py:factory. Weights are
+    fresh, inputs random. A factory takes no arguments and returns a model, (model, inputs) or (model, inputs, targets).
+    """
+    import torch
+
+    from gradflow.probe import analyze_gradients
+    from gradflow.targets import load_target
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        loaded = load_target(target, shape=shape, seed=seed)
+        found = _described(analyze_gradients(loaded.model, loaded.inputs, loaded.targets, skips=skips), loaded, seed)
+    _PRINT[form](found)
+    if out is not None:
+        _write(found.recording, out, to_stderr=form is not None)
+
+
+def _described(found: Analysis, target: Target, seed: int) -> Analysis:
+    """Return the analysis with the target as its name, and with what it was made from."""
+    from gradflow.cli.commands import _command
+
+    meta = {"run": target.name, "inputs_from": target.origin, "seed": seed, "command": _command()}
+    return found.with_meta(meta)
+
+
+def _print_tables(found: Analysis) -> None:
+    from gradflow.cli.tables import show
+
+    for one in found.shown:
+        show(_table(one))
+        click.echo()
+
+
+def _print_json(found: Analysis) -> None:
+    recording = found.recording
+    tables = {"degree": found.degree, "layers": recording.layers, "skips": recording.skips, "probes": recording.probes}
+    document = {
+        "meta": recording.meta,
+        **{name: _records(frame) for name, frame in tables.items()},
+        "findings": [str(finding) for finding in found.findings],
+    }
+    click.echo(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def _print_csv(found: Analysis) -> None:
+    click.echo(found.recording.layers.to_csv(index=False), nl=False)
+
+
+_PRINT = {None: _print_tables, "json": _print_json, "csv": _print_csv}
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a frame as JSON values: NaN and missing values are null, infinities words."""
+    return [{str(name): _json_value(value) for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _json_value(value: Any) -> Any:
+    import pandas as pd
+
+    if value is None or value is pd.NA:
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
+
+
+def _table(shown: Shown) -> Table:
+    """Return a table for the terminal."""
+    from rich import box
+    from rich.table import Table
+
+    from gradflow.probe.shown import WORDS
+
+    table = Table(
+        title=shown.title,
+        caption=shown.caption or None,
+        box=box.SIMPLE_HEAD if shown.columns else None,
+        title_justify="left",
+        caption_justify="left",
+        pad_edge=False,
+        collapse_padding=True,
+        show_header=bool(shown.columns),
+    )
+    for key, head in zip(shown.columns, shown.heads, strict=True):
+        table.add_column(head, justify="left" if key in WORDS else "right", no_wrap=True)
+    for row in shown.rows:
+        table.add_row(*row)
+    return table
+
+
+def _write(recording: Recording, out: Path, *, to_stderr: bool) -> None:
+    """Write report and recording."""
+    from gradflow.reporting import report
+    from gradflow.storage import StorageError, save
+
+    try:
+        page = report(recording, out, command=str(recording.meta["command"]))
+        kept = save(recording, out / RECORDING)
+    except OSError as error:
+        raise StorageError(f"cannot write to {out}: {error.strerror or error}.") from None
+    for name, path in (("report", page), ("figures", page.parent / "figures"), ("recording", kept)):
+        click.echo(f"{name:<11} {path}", err=to_stderr)
