@@ -8,6 +8,7 @@ from gradflow.analysis.profile import first_to_last, main_path, profile, profile
 from gradflow.analysis.summary import summary
 from gradflow.analysis.training import training, window_means
 from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
+from gradflow.analysis.vanishing_degree import degree, degree_over_seeds
 from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, weights
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "decay_over_seeds",
     "degradation",
     "degradation_over_seeds",
+    "degree",
+    "degree_over_seeds",
     "first_nonfinite",
     "first_to_last",
     "main_path",

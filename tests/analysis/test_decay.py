@@ -48,13 +48,33 @@ def test_exact_exponential_has_its_factor_and_no_width():
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.floats(1e-9, 1e9), min_size=3, max_size=30))
-def test_factor_and_interval_are_those_of_scipy(norms):
-    assume(np.ptp(np.log(norms)) > 1e-3)  # scipy has no standard error for a constant
+def test_factor_is_that_of_scipys_regression(norms):
+    assume(np.ptp(np.log(norms)) > 1e-3)  # scipy has no slope for a constant
     fit = stats.linregress(np.arange(1, len(norms) + 1), np.log(norms))
-    half = stats.t.ppf(0.975, len(norms) - 2) * fit.stderr
     row = only(decay(recording(norms)))
-    expected = np.exp([-fit.slope, -fit.slope - half, -fit.slope + half])
-    np.testing.assert_allclose([row.factor, row.low, row.high], expected, rtol=1e-6)
+    assert row.factor == pytest.approx(np.exp(-fit.slope), rel=1e-6)
+    assert row.low < row.factor < row.high
+
+
+def test_roles_of_a_block_stand_on_levels_of_their_own():
+    """A zigzag of conv1 and conv2 is no change over depth."""
+    norms = 0.9 ** np.arange(20, 0, -1) * np.tile([1.0, 30.0], 10)
+    names = [f"stage1.{block}.{role}" for block in range(10) for role in ("conv1", "conv2")]
+    row = only(decay(recording(norms, layer=names)))
+    assert row.factor == pytest.approx(0.9, rel=1e-12)
+    assert row.high - row.low < 1e-6
+    assert only(decay(recording(norms))).factor != pytest.approx(0.9, abs=0.005)
+
+
+def test_evidence_for_a_law_is_positive_for_a_power_law():
+    depth = np.arange(1, 17)
+    wiggle = np.exp(0.01 * np.sin(7.0 * depth))
+    power, exponential = (only(decay(recording(norms * wiggle))) for norms in (depth**-0.5, 0.8**-depth))
+    assert power.exponent == pytest.approx(-0.5, abs=0.02)
+    assert power.delta_aicc > 10
+    assert exponential.delta_aicc < -10
+    assert power.exponent_low < power.exponent < power.exponent_high
+    assert math.isnan(only(decay(recording(depth[:8] ** -0.5))).delta_aicc)
 
 
 def test_each_stage_is_fitted_apart_and_the_ratio_is_the_networks():
