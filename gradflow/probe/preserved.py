@@ -56,7 +56,9 @@ class _Module:
     def __init__(self, module: nn.Module) -> None:
         self._module = module
         self._attributes = dict(vars(module))
-        self._members = [(members, dict(members)) for members in (module._parameters, module._buffers)]
+        dictionaries = (module._parameters, module._buffers)
+        # A ScriptModule holds its members in C++, where they cannot be replaced.
+        self._members = [(members, dict(members)) for members in dictionaries if isinstance(members, dict)]
 
     def put_back(self) -> None:
         """Restore what the module held, by identity."""
