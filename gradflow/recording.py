@@ -73,10 +73,19 @@ LAYER_COLUMNS: Mapping[str, Column] = MappingProxyType(
 SKIP_COLUMNS: Mapping[str, Column] = MappingProxyType(
     {
         "step": Column("int64", "updates", "as in steps"),
-        "join": Column("str", "", "module that adds the two paths"),
-        "fork": Column("str", "", "where the two paths part"),
+        "join": Column("str", "", "module that adds the paths, and with several joins in it the branch's"),
+        "order": Column("int64", "", "place among the joins, in forward order"),
+        "fork": Column("str", "", "where the paths part"),
         "kind": Column("str", "", "identity, projection or concatenation"),
-        "grad_norm": Column("float64", "", "L2 norm of the gradient at the fork"),
+        "n_branches": Column("int64", "", "paths that meet, the skip included"),
+        "skip_sq": Column("float64", "fraction", "|s|² / |g|²: s came back through the skip, g = s + b in all"),
+        "branch_sq": Column("float64", "fraction", "|b|² / |g|²: b came back through the branches"),
+        "cross": Column("float64", "fraction", "2 <s, b> / |g|²; skip_sq + branch_sq + cross = 1"),
+        "skip_share": Column("float64", "fraction", "<s, g> / |g|², the additive share of the skip"),
+        "angle": Column("float64", "degrees", "angle between s and b"),
+        "grad_norm": Column("float64", "", "|g|, L2 norm of the gradient at the fork that this join sends back"),
+        "branch_ratio": Column("float64", "", "|F(x)| / |x| in the forward pass; 0 is the identity mapping"),
+        "n_other_uses": Column("int64", "", "uses of the fork beside this join, whose gradients g does not hold"),
         "status": Column("str", "", "measured, or why it is missing"),
     }
 )
