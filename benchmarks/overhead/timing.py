@@ -1,77 +1,84 @@
-"""Interleaved timing of a workload's variants, kept in a file so that a run can go on where it stopped."""
+"""Interleaved timing of a workload's variants."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import torch
+from torch import nn
 
-from .variants import BARE, Variant
+from .variants import BARE, Loop, Variant
 from .workloads import Workload
 
-BOOTSTRAPS = 4000
+Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Failed:
-    """A variant that did not run on a workload."""
-
-    variant: str
-    reason: str
-
-
-def rounds(
-    work: Workload, variants: Sequence[Variant], numbers: Sequence[int]
-) -> Iterator[list[dict[str, Any]] | Failed]:
+def measure(work: Workload, variants: Sequence[Variant], numbers: Sequence[int]) -> Iterator[list[Row]]:
     """Time one block of every variant per round, each round in a new random order.
 
-    Yields what failed at the start, then a round's rows: round, variant, due (of an alternating variant: whether its
-    observer was due), seconds a step.
+    A variant with `one_round_in` = k takes part in every k-th round alone. Yields rows (variant, what, round, due,
+    seconds, note) as they come. `what` is step: seconds a step in a round, and of an observer that is due every second
+    step whether it was; flush: seconds that reading out what was kept took at the end; failed: the variant did not run,
+    `note` says why; differs: its weights differ from the bare loop's by `note`.
     """
-    steps = {}
-    for variant in variants:
-        try:
-            step = variant.start(work)
-            for _ in range(max(2, work.block)):  # warm-up: as many steps for all
-                step()
-        except Exception as error:  # a peer may raise anything; the table names it
-            yield Failed(variant.name, " ".join(f"{type(error).__name__}: {error}".split())[:160])
-        else:
-            steps[variant.name] = (variant, step)
+    loops, rows = _start(work, variants)
+    yield rows
+    by_name = {variant.name: variant for variant in variants}
     for turn, number in enumerate(numbers):
         rows = []
-        for name in np.random.default_rng(number).permutation(list(steps)):
-            variant, step = steps[name]
+        timed = [name for name in loops if number % by_name[name].one_round_in == 0]
+        for name in np.random.default_rng(number).permutation(timed):
             began = time.perf_counter()
             for _ in range(work.block):
-                step()
+                loops[name].step()
             seconds = (time.perf_counter() - began) / work.block
-            is_due = turn % 2 == 0 if variant.alternates(work) else None  # two steps of warm-up: the first is due
-            rows.append({"round": number, "variant": str(name), "due": is_due, "seconds": seconds})
+            is_due = turn % 2 == 0 if by_name[name].alternates(work) else None
+            rows.append({"variant": str(name), "what": "step", "round": number, "due": is_due, "seconds": seconds})
         yield rows
+    taken = _warm_up(work) + work.block * len(numbers)
+    yield [
+        {"variant": name, "what": "flush", "seconds": _seconds_to_flush(loop), "note": f"after {taken} steps"}
+        for name, loop in loops.items()
+        if hasattr(loop.observer, "flush")
+    ]
 
 
-def ratio_with_interval(rows: pd.DataFrame, variant: str, every: int) -> tuple[float, float, float]:
-    """Return the median of the rounds' ratios to the bare step, and its 95 % bootstrap interval.
+def _start(work: Workload, variants: Sequence[Variant]) -> tuple[dict[str, Loop], list[Row]]:
+    """Begin every variant's loop, warm it up and compare its weights with the bare loop's, which comes first."""
+    loops: dict[str, Loop] = {}
+    rows: list[Row] = []
+    for variant in variants:
+        try:
+            loop = variant.start(work)
+            for _ in range(_warm_up(work)):
+                loop.step()
+        except Exception as error:  # a peer may raise anything; the table names it
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            rows.append({"variant": variant.name, "what": "failed", "note": reason})
+            continue
+        loops[variant.name] = loop
+        difference = _difference(loop.model, loops[BARE].model)
+        if difference:
+            rows.append({"variant": variant.name, "what": "differs", "note": f"{difference:.1e}"})
+    return loops, rows
 
-    Of an observer that alternates, 1 / every of the median of its due steps and the rest of the median of the others.
-    """
-    bare = rows[rows["variant"] == BARE].set_index("round")["seconds"]
-    own = rows[rows["variant"] == variant].set_index("round")
-    ratios = own["seconds"] / bare
-    due = own["due"]
-    if due.isna().all():
-        parts = [(1.0, ratios.to_numpy())]
-    else:
-        is_due = due.astype(bool)
-        parts = [(1 / every, ratios[is_due].to_numpy()), (1 - 1 / every, ratios[~is_due].to_numpy())]
-    rng = np.random.default_rng(1)
-    middle = sum(weight * np.median(values) for weight, values in parts)
-    drawn = sum(
-        weight * np.median(rng.choice(values, size=(BOOTSTRAPS, len(values))), axis=1) for weight, values in parts
-    )
-    return (float(middle), *map(float, np.quantile(drawn, [0.025, 0.975])))
+
+def _warm_up(work: Workload) -> int:
+    """Return the steps before the first round; an even number: observers due every second step are due in it."""
+    return max(2, work.block)
+
+
+def _difference(model: nn.Module, other: nn.Module) -> float:
+    """Return the largest absolute difference between the weights of two models."""
+    with torch.no_grad():
+        pairs = zip(model.parameters(), other.parameters(), strict=True)
+        return max(float((mine - theirs).abs().max()) for mine, theirs in pairs)
+
+
+def _seconds_to_flush(loop: Loop) -> float:
+    began = time.perf_counter()
+    loop.observer.flush()
+    return time.perf_counter() - began

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -24,30 +24,15 @@ class Observer(Protocol):
         """Read the gradients of this step."""
 
 
-@dataclass(frozen=True)
-class Variant:
-    """One way to run a training loop.
+class Loop(NamedTuple):
+    """A training loop that has begun: its step, its network, and what observes it."""
 
-    `attach` makes the observer of a new model. With `every` = k the observer is due once in k steps; `alternating`
-    says that it was told to be due every second step, for workloads whose timed blocks are shorter than k steps.
-    """
-
-    name: str
-    attach: Callable[[nn.Module, int], Observer | None]
-    every: int = 1
-    loop: Callable[[Workload, Callable[[nn.Module], Any]], Callable[[], None]] | None = field(default=None)
-
-    def alternates(self, work: Workload) -> bool:
-        """Tell whether the timed blocks are shorter than the schedule."""
-        return work.block % self.every != 0
-
-    def start(self, work: Workload) -> Callable[[], None]:
-        """Return one training step, on a model of its own."""
-        schedule = 2 if self.alternates(work) else self.every
-        return (self.loop or plain_loop)(work, lambda model: self.attach(model, schedule))
+    step: Callable[[], None]
+    model: nn.Module
+    observer: Any
 
 
-def plain_loop(work: Workload, attach: Callable[[nn.Module], Observer | None]) -> Callable[[], None]:
+def plain_loop(work: Workload, attach: Callable[[nn.Module], Observer | None]) -> Loop:
     torch.manual_seed(0)
     model = work.make()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
@@ -61,7 +46,31 @@ def plain_loop(work: Workload, attach: Callable[[nn.Module], Observer | None]) -
             observer.step(loss=loss)
         optimizer.step()
 
-    return step
+    return Loop(step, model, observer)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run a training loop.
+
+    `attach` makes the observer of a new model, given how often it is due. With `every` = k it is due once in k steps,
+    or every second step on workloads whose timed blocks are single steps.
+    """
+
+    name: str
+    attach: Callable[[nn.Module, int], Any]
+    every: int = 1
+    one_round_in: int = 1  # rounds; more for a peer that would take most of the run's time
+    loop: Callable[[Workload, Callable[[nn.Module], Any]], Loop] = plain_loop
+
+    def alternates(self, work: Workload) -> bool:
+        """Tell whether the observer is due every second step."""
+        return self.every > 1 and work.block == 1
+
+    def start(self, work: Workload) -> Loop:
+        """Return a training loop on a model of its own."""
+        schedule = 2 if self.alternates(work) else self.every
+        return self.loop(work, lambda model: self.attach(model, schedule))
 
 
 def _recorded(name: str, every: int, **options: Any) -> Variant:
@@ -83,9 +92,9 @@ class Folk:
 OWN = (
     Variant(BARE, lambda model, schedule: None),
     Variant(CONTROL, lambda model, schedule: None),
-    _recorded("parameters, every step", 1, activations=False),
-    _recorded("parameters, every 10", 10, activations=False),
-    _recorded("parameters and activations, every step", 1),
-    _recorded("parameters and activations, every 10", 10),
+    _recorded("gradflow: parameters, every step", 1, activations=False),
+    _recorded("gradflow: parameters, every 10", 10, activations=False),
+    _recorded("gradflow: parameters and activations, every step", 1),
+    _recorded("gradflow: parameters and activations, every 10", 10),
     Variant("folk loop: p.grad.norm().item()", lambda model, schedule: Folk(model)),
 )

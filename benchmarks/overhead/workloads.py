@@ -18,7 +18,7 @@ VOCABULARY = 512
 
 @dataclass(frozen=True)
 class Workload:
-    """A network, a batch, and how many steps make one timed block."""
+    """A network, a batch, and how many steps make one timed block: 1, or a multiple of every schedule."""
 
     make: Callable[[], nn.Module]
     inputs: Tensor
