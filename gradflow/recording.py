@@ -109,11 +109,24 @@ class Probe(NamedTuple):
 
 SHATTERING, AUTOCORRELATION = "shattering", "autocorrelation"
 PATH_COUNTS, PATH_GRADIENTS, PATH_SHARES = "path counts", "path gradients", "path shares"
+WITHOUT_SKIPS, WITHOUT_BRANCHES = "without skips", "without branches"
 INPUT = "(input)"  # the layer of a probe that belongs to the model's input
 _PATH_LENGTH = Column("float64", "modules", "residual branches on the path from the output to the input")
 
+_LAYER_DEPTH = Column("float64", "weighted layers", "longest chain of weighted layers from the input to the layer")
+
 PROBES: Mapping[str, Probe] = MappingProxyType(
     {
+        WITHOUT_SKIPS: Probe(
+            _LAYER_DEPTH,
+            Column("float64", "", "out_grad_norm with the skips' share removed from the backward pass, and it alone"),
+        ),
+        WITHOUT_BRANCHES: Probe(
+            _LAYER_DEPTH,
+            Column(
+                "float64", "", "out_grad_norm with the branches' share removed from the backward pass, and it alone"
+            ),
+        ),
         SHATTERING: Probe(
             Column("float64", "weighted layers", "between the layer's output and the model's"),
             Column("float64", "correlation", "mean cosine between the gradients of different inputs"),
