@@ -5,6 +5,7 @@ from gradflow.analysis.degradation import degradation, degradation_over_seeds, p
 from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.nonfinite import first_nonfinite
 from gradflow.analysis.profile import first_to_last, main_path, profile, profile_over_seeds
+from gradflow.analysis.stall import stall, stall_over_seeds
 from gradflow.analysis.summary import summary
 from gradflow.analysis.training import training, window_means
 from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
@@ -26,6 +27,8 @@ __all__ = [
     "paired_difference",
     "profile",
     "profile_over_seeds",
+    "stall",
+    "stall_over_seeds",
     "summary",
     "training",
     "vanishing_profile",
