@@ -18,6 +18,7 @@ from gradflow.probe.analysis_value import Analysis
 from gradflow.probe.batch import Batch
 from gradflow.probe.loss import AnalysisError, LossFunction, error_share, loss_of
 from gradflow.probe.preserved import left_as_found
+from gradflow.probe.residual import residual as _residual
 from gradflow.recording import Recording
 
 FREED = "second time"  # in torch's message for a graph whose tensors were let go
@@ -93,21 +94,25 @@ def _analyzed(root: nn.Module, batch: Batch, targets: Any, loss_fn: LossFunction
     """Return one recorded step: forward, loss, backward."""
     name = type(root).__name__
     meta: dict[str, Any] = {"experiment": "analyze", "inputs": batch.shapes, "mode": _mode(root)}
-    with _recorder(root, name=name, meta=meta) as recorder:
+    parameters = [parameter for parameter in root.parameters() if parameter.requires_grad]
+    with _recorder(root, name=name, meta=meta) as recorder, _residual(root, is_wanted=skips) as residual:
         outputs = _forward(root, batch)
+        residual.find(outputs, batch)
         loss, meta["loss"] = _loss(outputs, targets, loss_fn)
-        parameters = [parameter for parameter in root.parameters() if parameter.requires_grad]
-        gradients = _gradients(loss, [*parameters, *batch.leaves])
+        with residual.shares_measured():
+            gradients = _gradients(loss, [*parameters, *batch.leaves], keep_graph=bool(residual.joins))
         if not any(gradient is not None for gradient in gradients[: len(parameters)]):
             raise AnalysisError("the loss depends on no parameter of the model: does loss_fn use the outputs?")
         for parameter, gradient in zip(parameters, gradients, strict=False):
             parameter.grad = gradient
         wrong = None if loss_fn is not None else error_share(outputs, targets)
         recorder.step(loss=loss, batch_error=wrong)
+        residual.remove_shares(loss, batch.leaves or parameters)
     norm = batch.gradient_norm(gradients[len(parameters) :])
-    meta["input_grad_norm"] = None if norm != norm else norm
+    meta |= {"input_grad_norm": None if norm != norm else norm, "skips": skips}
     recording = recorder.recording
-    return replace(recording, meta={**recording.meta, **meta})
+    tables = residual.tables(recording.layers)
+    return replace(recording, **tables, meta={**recording.meta, **meta})
 
 
 def _recorder(root: nn.Module, *, name: str, meta: dict[str, Any]) -> Recorder:
@@ -176,10 +181,10 @@ def _loss(outputs: Any, targets: Any, loss_fn: LossFunction | None) -> tuple[Ten
     return loss, words
 
 
-def _gradients(loss: Tensor, wanted: list[Tensor]) -> list[Tensor | None]:
-    """Return the gradients, through autograd.grad: hooks that steps an optimizer in the backward pass do not run."""
+def _gradients(loss: Tensor, wanted: list[Tensor], *, keep_graph: bool) -> list[Tensor | None]:
+    """Return the gradients, through autograd.grad: hooks that step an optimizer in the backward pass do not run."""
     try:
-        return list(torch.autograd.grad(loss, wanted, allow_unused=True))
+        return list(torch.autograd.grad(loss, wanted, allow_unused=True, retain_graph=keep_graph))
     except RuntimeError as error:
         if FREED in str(error):
             raise AnalysisError(
