@@ -135,7 +135,7 @@ def find_joins(outputs: Any, inputs: Any, calls: ModuleCalls | None = None) -> l
     graph = Graph(outputs, inputs)
     found = [meeting for terms in sums(graph) for meeting in _additions(graph, terms)]
     found += [meeting for node in range(len(graph.nodes)) for meeting in _concatenation(graph, node)]
-    found.sort(key=lambda meeting: (meeting.node, -meeting.skip.fork.node))
+    found.sort(key=lambda meeting: (graph.nodes[meeting.node]._sequence_nr(), -meeting.skip.fork.node))
     names = name_joins(graph, [_place(meeting) for meeting in found], calls)
     return [_join(graph, meeting, *name) for meeting, name in zip(found, names, strict=True)]
 
