@@ -1,10 +1,12 @@
 """Recordings in, small tidy frames out: one question, one module."""
 
+from gradflow.analysis.contribution import contribution, counterfactual
 from gradflow.analysis.decay import decay, decay_over_seeds
 from gradflow.analysis.degradation import degradation, degradation_over_seeds, paired_difference
 from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.nonfinite import first_nonfinite
 from gradflow.analysis.profile import first_to_last, main_path, profile, profile_over_seeds
+from gradflow.analysis.ranking import ranking
 from gradflow.analysis.stall import stall, stall_over_seeds
 from gradflow.analysis.summary import summary
 from gradflow.analysis.training import training, window_means
@@ -14,6 +16,8 @@ from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, w
 
 __all__ = [
     "Interval",
+    "contribution",
+    "counterfactual",
     "decay",
     "decay_over_seeds",
     "degradation",
@@ -27,6 +31,7 @@ __all__ = [
     "paired_difference",
     "profile",
     "profile_over_seeds",
+    "ranking",
     "stall",
     "stall_over_seeds",
     "summary",

@@ -11,16 +11,15 @@ from typing import Any
 
 import pandas as pd
 
-from gradflow.analysis.decay import decay
+from gradflow.analysis.contribution import counterfactual, removed
 from gradflow.analysis.profile import profile
 from gradflow.analysis.ranking import ranking
+from gradflow.analysis.vanishing_degree import degree
 from gradflow.diagnosis import Finding, diagnose
 from gradflow.probe.shown import Shown, as_html, as_text
 from gradflow.probe.shown import shown as shown_of
 from gradflow.recording import Recording
 from gradflow.storage import save
-
-MEASURES = ("out_grad_norm", "grad_norm", "grad_times_weight")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,10 +55,22 @@ class Analysis:
 
     @cached_property
     def degree(self) -> pd.DataFrame:
-        """How far the gradient vanishes or explodes: one row per measure and stage, as of `gradflow.analysis.decay`."""
-        frames = [decay(self.recording, measure=measure).assign(measure=measure) for measure in MEASURES]
+        """How far the gradient vanishes or explodes: one row per measure and stage, as of `gradflow.analysis.degree`.
+
+        Where residual connections were measured there are also the measures "without skips" and "without branches",
+        the activation gradient with their share removed from the backward pass.
+        """
+        frames = [degree(self.recording, asked=(0,))]
+        for variant in self.counterfactuals["variant"].unique()[1:]:
+            found = degree(removed(self.recording, variant), measures=("out_grad_norm",), asked=(0,))
+            frames.append(found.assign(measure=variant))
         found = pd.concat(frames, ignore_index=True)
         return found[["measure", *(name for name in found.columns if name != "measure")]]
+
+    @cached_property
+    def counterfactuals(self) -> pd.DataFrame:
+        """The activation gradient with and without the skips: see `gradflow.analysis.counterfactual`."""
+        return counterfactual(self.recording)
 
     @property
     def skips(self) -> pd.DataFrame:

@@ -54,7 +54,7 @@ def analyze_gradients(
     loss_fn : callable, optional
         Called as `loss_fn(outputs, targets)`, without targets as `loss_fn(outputs)`; returns one number.
     skips : bool
-        Measure the residual connections too: see `Analysis.skips` and `Analysis.without_skips`.
+        Measure the residual connections too: see `Analysis.skips` and `Analysis.counterfactuals`.
 
     Returns
     -------

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.ranking import OFF
-from gradflow.recording import Recording
+from gradflow.recording import WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
 from gradflow.text import text
 from gradflow.text.numbers import decades, factor, number, signed
 
@@ -21,7 +21,10 @@ WORST_SHOWN = 5
 NAME_LENGTH = 24
 BAR_LENGTH = 10
 WIDTH = 80
-WORDS = frozenset({"measure", "layer", "kind", "bar", "join"})  # columns that stand flush left
+OPTIONAL = frozenset({"branch_ratio", "status"})  # columns shown where there is something in them
+WORDS = frozenset(
+    {"measure", "layer", "kind", "bar", "join", "join_kind", "law", "status"}
+)  # columns that stand flush left
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _GAP = "  "
 
@@ -132,11 +135,15 @@ def _degree(degree: pd.DataFrame) -> Shown:
                 signed(longest["decades"]),
                 "–" if math.isnan(longest["factor"]) else factor(longest["factor"]),
                 interval or "–",
+                str(longest["law"]),
                 f"{longest['first_depth']}–{longest['last_depth']}" if longest["n_layers"] else "–",
             )
         )
-    columns = ("measure", "decades", "factor", "interval", "stage_layers")
-    return Shown(text("analyze.degree.title"), columns, rows, text("analyze.degree.caption"))
+    columns = ("measure", "decades", "factor", "interval", "law", "stage_layers")
+    caption = text("analyze.degree.caption")
+    if degree["measure"].isin([WITHOUT_SKIPS, WITHOUT_BRANCHES]).any():
+        caption = f"{caption} {text('analyze.degree.without')}"
+    return Shown(text("analyze.degree.title"), columns, rows, caption)
 
 
 def _layers(layers: pd.DataFrame, recording: Recording) -> Shown:
@@ -155,7 +162,7 @@ def _layers(layers: pd.DataFrame, recording: Recording) -> Shown:
         for row, bar in zip(layers.to_dict("records"), bars, strict=True)
     ]
     columns = ("depth", "layer", "out_grad_norm", "bar", "grad_norm", "act_rms")
-    return Shown(text("analyze.layers.title"), columns, _ends(rows), text("analyze.layers.caption"))
+    return Shown(text("analyze.layers.title"), columns, _ends(rows, name=1), text("analyze.layers.caption"))
 
 
 def _worst(ranking: pd.DataFrame) -> Shown:
@@ -176,7 +183,32 @@ def _worst(ranking: pd.DataFrame) -> Shown:
 
 def _skips(skips: pd.DataFrame) -> Shown:
     """Return one row per join."""
-    return Shown("", (), [])
+    rows: list[Row] = [
+        (
+            _shortened(str(row["join"])),
+            str(row["kind"]),
+            *(_fraction(row[name]) for name in ("skip_share", "skip_sq", "branch_sq", "cross")),
+            "–" if math.isnan(row["angle"]) else f"{row['angle']:.0f}°",
+            _or_dash(row["branch_ratio"]),
+            "" if row["status"] == "measured" else str(row["status"]),
+        )
+        for row in skips.to_dict("records")
+    ]
+    columns = ("join", "join_kind", "skip_share", "skip_sq", "branch_sq", "cross", "angle", "branch_ratio", "status")
+    kept = [
+        place
+        for place, key in enumerate(columns)
+        if key not in OPTIONAL or any(row[place] not in ("", "–") for row in rows)
+    ]
+    rows = [tuple(row[place] for place in kept) for row in rows]
+    shown_columns = tuple(columns[place] for place in kept)
+    return Shown(
+        text("analyze.skips.title", n=len(rows)), shown_columns, _ends(rows, name=0), text("analyze.skips.caption")
+    )
+
+
+def _fraction(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.2f}".replace("-", "−")
 
 
 def _coverage(recording: Recording) -> Shown:
@@ -189,12 +221,12 @@ def _coverage(recording: Recording) -> Shown:
     return Shown(text("analyze.coverage.title"), (), counted)
 
 
-def _ends(rows: list[Row]) -> list[Row]:
-    """Return the first and the last rows, and between them how many there are."""
+def _ends(rows: list[Row], *, name: int) -> list[Row]:
+    """Return the first and the last rows, and between them, in the column of names, how many there are."""
     if len(rows) <= 2 * ENDS_SHOWN:
         return rows
     left_out = text("analyze.left_out", n=len(rows) - 2 * ENDS_SHOWN)
-    between = ("⋮", left_out, *[""] * (len(rows[0]) - 2))
+    between = tuple(left_out if place == name else "⋮" if place == 0 else "" for place in range(len(rows[0])))
     return [*rows[:ENDS_SHOWN], between, *rows[-ENDS_SHOWN:]]
 
 

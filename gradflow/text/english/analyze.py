@@ -26,6 +26,8 @@ ANALYZE: Mapping[str, str] = {
     ),
     "analyze.measure.out_grad_norm": "activation gradient",
     "analyze.measure.grad_norm": "parameter gradient",
+    "analyze.measure.without skips": "  without skips",
+    "analyze.measure.without branches": "  without branches",
     "analyze.measure.grad_times_weight": "|gradient| × |weights|",
     "analyze.layers.title": "Weighted layers, from the input",
     "analyze.layers.caption": "Bar: gradient norm at the output, on a log scale from the smallest to the largest.",
@@ -38,12 +40,32 @@ ANALYZE: Mapping[str, str] = {
     "analyze.reason.exactly zero": "exactly zero",
     "analyze.findings.title": "Findings",
     "analyze.coverage.title": "Layers whose output gradient was not measured as such",
-    "analyze.left_out": "{n} layers between",
+    "analyze.left_out": "{n} more between",
+    "analyze.degree.without": (
+        "Without skips, without branches: the activation gradient with what they send back removed, on the same weights "
+        "and activations."
+    ),
+    "analyze.skips.title": "Residual connections: {n}, from the input",
+    "analyze.skips.caption": (
+        "At the fork g = s + b: s came back through the skip, b through the branch. Share: <s, g>/|g|². |s|², |b|² and "
+        "2<s, b> are fractions of |g|² and sum to 1. Angle: between s and b. |F|/|x|: forward, the branch over its "
+        "input."
+    ),
     "analyze.column.measure": "measure",
-    "analyze.column.decades": "first/last, decades",
+    "analyze.column.decades": "decades",
     "analyze.column.factor": "factor",
     "analyze.column.interval": "interval",
     "analyze.column.stage_layers": "layers",
+    "analyze.column.law": "law",
+    "analyze.column.join": "joins at",
+    "analyze.column.join_kind": "kind",
+    "analyze.column.skip_share": "share",
+    "analyze.column.skip_sq": "|s|²",
+    "analyze.column.branch_sq": "|b|²",
+    "analyze.column.cross": "2<s,b>",
+    "analyze.column.angle": "angle",
+    "analyze.column.branch_ratio": "|F|/|x|",
+    "analyze.column.status": "status",
     "analyze.column.depth": "depth",
     "analyze.column.layer": "layer",
     "analyze.column.kind": "kind",

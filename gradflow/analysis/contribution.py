@@ -1,0 +1,78 @@
+"""What the skip connections contribute to the gradient, and what is left of it without them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from gradflow.analysis.decay import MEASURED
+from gradflow.analysis.profile import profile
+from gradflow.analysis.runs import as_list, stacked
+from gradflow.recording import WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
+
+AS_IT_IS = "as it is"
+VARIANTS = (AS_IT_IS, WITHOUT_SKIPS, WITHOUT_BRANCHES)
+
+
+def contribution(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
+    """Return what comes back through the skip at every residual join.
+
+    Returns
+    -------
+    DataFrame
+        One row per (run, step, join), in forward order: run, family, depth, seed, and the columns of
+        `gradflow.recording.SKIP_COLUMNS`. Recordings without joins have none.
+
+    Examples
+    --------
+    >>> skips = pd.DataFrame({"step": 0, "join": ["a", "b"], "order": [0, 1], "skip_share": [0.5, 0.9]})
+    >>> contribution(Recording(skips=skips, meta={"run": "mine"}))[["run", "join", "skip_share"]]
+        run join  skip_share
+    0  mine    a         0.5
+    1  mine    b         0.9
+    """
+    found = as_list(recordings)
+    return stacked(found, [one.skips.sort_values(["step", "order"], kind="stable") for one in found])
+
+
+def counterfactual(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
+    """Return the gradient at every weighted layer as it is, without the skips' share and without the branches'.
+
+    Returns
+    -------
+    DataFrame
+        One row per (run, variant, layer): the columns of `gradflow.analysis.profile` and `variant` ("as it is",
+        "without skips", "without branches"). Only out_grad_norm differs between variants: the share of the skips, or of
+        the branches, is removed from the backward pass at all joins; activations keep their skips, and weights and
+        loss are the same. Recordings that hold no such measurement have no rows.
+    """
+    found = [one for one in as_list(recordings) if one.probes["probe"].isin([WITHOUT_SKIPS, WITHOUT_BRANCHES]).any()]
+    frames = [
+        profile([removed(one, variant) for one in found], steps="recorded").assign(variant=variant)
+        for variant in VARIANTS
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def removed(recording: Recording, variant: str) -> Recording:
+    """Return the recording with the gradients of a variant at the outputs of its layers, to be analyzed as any other.
+
+    Layers at which the variant was not measured have no gradient in it; gradients of parameters are left out.
+
+    Raises
+    ------
+    ValueError
+        `variant` is none of `VARIANTS`.
+    """
+    if variant not in VARIANTS:
+        raise ValueError(f"variant must be one of {', '.join(VARIANTS)}; got {variant!r}.")
+    if variant == AS_IT_IS:
+        return recording
+    probes = recording.probes[recording.probes["probe"] == variant]
+    norms = probes.drop_duplicates("layer").set_index("layer")["value"]
+    layers = recording.layers.drop_duplicates("layer")
+    found = layers.assign(out_grad_norm=layers["layer"].map(norms), grad_norm=np.nan, status=MEASURED)
+    return replace(recording, layers=found)
