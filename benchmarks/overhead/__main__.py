@@ -6,7 +6,9 @@
 
 Every round times one block of steps of each variant, in a new random order, on models of their own with the same start.
 A ratio is the variant's time over the bare loop's in the same round; the table gives the median of the rounds' ratios
-with its 95 % bootstrap interval. "bare again" is a second bare loop: what it differs from 1 is the noise.
+with its 95 % bootstrap interval, of wall time and of this process's processor time, which other programs disturb less
+(and which leaves out a peer's own process, such as wandb's). "bare again" is a second bare loop: what it differs from 1
+is the noise.
 "Every 10", where one step makes a block, is a recorder due every second step: a tenth of the median ratio of its due
 steps and nine tenths of the others', which attach hooks for the step after them, as only one in ten would.
 With --out the rows are kept: the same command goes on where an earlier one stopped, with the same code.
@@ -32,7 +34,7 @@ from .workloads import workloads
 
 DEFAULT = "mlp,gpt,resnet20,resnet50"
 QUICK = "mlp,gpt"
-COLUMNS = ["workload", "variant", "what", "round", "due", "seconds", "note", "code"]
+COLUMNS = ["workload", "variant", "what", "round", "due", "seconds", "cpu", "note", "code"]
 
 
 def main() -> None:

@@ -17,7 +17,10 @@ Parts = list[tuple[float, np.ndarray]]  # the weight of each kind of step and it
 
 def table(rows: pd.DataFrame, every: dict[str, int]) -> str:
     """Return the Markdown table of all workloads in `rows`; `every` is the schedule of each variant."""
-    lines = ["| workload | variant | rounds | ms a step | ratio, median [95 %] |", "|---|---|---|---|---|"]
+    lines = [
+        "| workload | variant | rounds | ms a step | ratio, median [95 %] | ratio of processor time |",
+        "|---|---|---|---|---|---|",
+    ]
     steps = rows[rows["what"] == "step"]
     groups = dict(list(steps.groupby(["workload", "variant"])))
     for workload, variant in itertools.product(steps["workload"].unique(), every):
@@ -25,13 +28,15 @@ def table(rows: pd.DataFrame, every: dict[str, int]) -> str:
             continue
         times = groups[workload, variant]
         is_bare = (steps["workload"] == workload) & (steps["variant"] == BARE)
-        bare = steps[is_bare].set_index("round")["seconds"]
+        bare = steps[is_bare].set_index("round")
         own = times.set_index("round")
-        ratio, low, high = _interval(_parts(own["seconds"] / bare, own["due"], every[variant]))
         milliseconds = 1e3 * _middle(_parts(own["seconds"], own["due"], every[variant]))
-        lines.append(
-            f"| {workload} | {variant} | {len(own)} | {milliseconds:.3f} | {ratio:.3f} [{low:.3f}, {high:.3f}] |"
-        )
+        ratios = [
+            _interval(_parts((own[clock] / bare[clock]).loc[own.index], own["due"], every[variant]))
+            for clock in ("seconds", "cpu")
+        ]
+        columns = " | ".join(f"{ratio:.3f} [{low:.3f}, {high:.3f}]" for ratio, low, high in ratios)
+        lines.append(f"| {workload} | {variant} | {len(own)} | {milliseconds:.3f} | {columns} |")
     return "\n".join(lines)
 
 

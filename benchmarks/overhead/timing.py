@@ -20,9 +20,9 @@ def measure(work: Workload, variants: Sequence[Variant], numbers: Sequence[int])
     """Time one block of every variant per round, each round in a new random order.
 
     A variant with `one_round_in` = k takes part in every k-th round alone. Yields rows (variant, what, round, due,
-    seconds, note) as they come. `what` is step: seconds a step in a round, and of an observer that is due every second
-    step whether it was; flush: seconds that reading out what was kept took at the end; failed: the variant did not run,
-    `note` says why; differs: its weights differ from the bare loop's by `note`.
+    seconds, cpu, note) as they come. `what` is step: wall and processor seconds a step in a round, and of an observer
+    that is due every second step whether it was; flush: seconds that reading out what was kept took at the end; failed:
+    the variant did not run, `note` says why; differs: its weights differ from the bare loop's by `note`.
     """
     loops, rows = _start(work, variants)
     yield rows
@@ -31,12 +31,9 @@ def measure(work: Workload, variants: Sequence[Variant], numbers: Sequence[int])
         rows = []
         timed = [name for name in loops if number % by_name[name].one_round_in == 0]
         for name in np.random.default_rng(number).permutation(timed):
-            began = time.perf_counter()
-            for _ in range(work.block):
-                loops[name].step()
-            seconds = (time.perf_counter() - began) / work.block
             is_due = turn % 2 == 0 if by_name[name].alternates(work) else None
-            rows.append({"variant": str(name), "what": "step", "round": number, "due": is_due, "seconds": seconds})
+            row = {"variant": str(name), "what": "step", "round": number, "due": is_due}
+            rows.append(row | _time_block(loops[name], work.block))
         yield rows
     taken = _warm_up(work) + work.block * len(numbers)
     yield [
@@ -44,6 +41,14 @@ def measure(work: Workload, variants: Sequence[Variant], numbers: Sequence[int])
         for name, loop in loops.items()
         if hasattr(loop.observer, "flush")
     ]
+
+
+def _time_block(loop: Loop, steps: int) -> Row:
+    """Return wall and processor time a step; the latter is of this process, in all its threads."""
+    began, cpu_began = time.perf_counter(), time.process_time()
+    for _ in range(steps):
+        loop.step()
+    return {"seconds": (time.perf_counter() - began) / steps, "cpu": (time.process_time() - cpu_began) / steps}
 
 
 def _start(work: Workload, variants: Sequence[Variant]) -> tuple[dict[str, Loop], list[Row]]:
