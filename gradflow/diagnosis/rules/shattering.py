@@ -1,17 +1,48 @@
-"""Shattered gradients: only a probe with nearby inputs tells (Balduzzi et al. 2017, arXiv 1702.08591)."""
+"""Shattered gradients: only a probe with several inputs tells (Balduzzi et al. 2017, arXiv 1702.08591)."""
 
 from __future__ import annotations
 
+from gradflow.analysis.intervals import mean_interval
 from gradflow.diagnosis.cases import Case, Subject
-from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.finding import Finding, Severity
+from gradflow.diagnosis.wording import Value
+from gradflow.recording import INPUT, SHATTERING, Recording
 
-PROBE = "shattering"
+FIGURE = "method"
+# By the closed forms (gradflow.theory.shattering) a plain stack with batch norm falls below it behind 7 layers, a
+# residual one behind 1100 blocks: beneath it a hundred inputs are needed to see that their gradients agree at all.
+CORRELATION = 0.01
+REMEDIES = ("remedy.skip", "remedy.shallower")
 
 
 def find(cases: list[Case]) -> list[Finding]:
-    """Return that shattering was not measured, where no run holds the probe; nothing else implies it."""
-    probed = any((recording.probes["probe"] == PROBE).any() for case in cases for recording in case.recordings)
-    if probed or not cases:
-        return []
+    """Return what the probe says of each case that holds it, and one finding if no run does; nothing else implies it.
+
+    The correlation's interval over seeds must lie below the threshold. One run has no interval over seeds: then its
+    correlation is compared, and the finding is a notice.
+    """
+    findings = [finding for case in cases if (finding := _finding(case)) is not None]
+    if findings or not cases:
+        return findings
     runs = tuple(run for case in cases for run in case.subject.runs)
     return [Finding("shattering_not_measured", "unmeasured", Subject("", runs=runs), {}, "method")]
+
+
+def _finding(case: Case) -> Finding | None:
+    rows = [row for recording in case.recordings if (row := _at_input(recording)) is not None]
+    correlation = mean_interval(value for _, value in rows)
+    if correlation.n == 0:
+        return None
+    layers = max(layers for layers, _ in rows)
+    values: dict[str, Value] = {"correlation": correlation, "layers": layers, "threshold": CORRELATION}
+    if not (correlation.mean if correlation.n == 1 else correlation.high) < CORRELATION:
+        return Finding("gradients_agree", "healthy", case.subject, values, FIGURE)
+    severity: Severity = "problem" if correlation.n > 1 else "notice"
+    return Finding("shattered", severity, case.subject, values, FIGURE, "cause.shattering", REMEDIES)
+
+
+def _at_input(recording: Recording) -> tuple[int, float] | None:
+    """Return the layers behind the input and the correlation there; None if it was not measured."""
+    probes = recording.probes
+    rows = probes[(probes["probe"] == SHATTERING) & (probes["layer"] == INPUT)]
+    return (int(rows["x"].iloc[-1]), float(rows["value"].iloc[-1])) if len(rows) else None

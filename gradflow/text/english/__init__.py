@@ -9,6 +9,7 @@ from gradflow.text.english.analyze import ANALYZE
 from gradflow.text.english.cli import CLI
 from gradflow.text.english.findings import FINDINGS
 from gradflow.text.english.numbers import NUMBERS
+from gradflow.text.english.probes import PROBES
 from gradflow.text.english.report import COLUMNS, DEFINITIONS, FACTS, HEAD, SECTIONS, STATUSES, TABLES
 
 ENGLISH: Mapping[str, str] = MappingProxyType(
@@ -17,6 +18,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         **CLI,
         **NUMBERS,
         **FINDINGS,
+        **PROBES,
         **HEAD,
         **SECTIONS,
         **STATUSES,

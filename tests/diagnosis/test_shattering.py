@@ -1,0 +1,51 @@
+"""What the shattering rule makes of correlations laid out by hand."""
+
+import pandas as pd
+import pytest
+
+from gradflow import Recording
+from gradflow.diagnosis import diagnose
+
+
+def recording(value, *, seed=0, layers=20, probe="shattering", place="(input)"):
+    probes = pd.DataFrame({"probe": [probe, probe], "layer": [place, "fc"], "x": [layers, 0.0], "value": [value, 1.0]})
+    return Recording(probes=probes, meta={"run": f"plain-20-seed{seed}", "family": "plain", "depth": 20, "seed": seed})
+
+
+def runs(*values):
+    return [recording(value, seed=seed) for seed, value in enumerate(values)]
+
+
+def test_correlations_below_the_threshold_are_a_problem_with_interval_and_remedy():
+    (found,) = diagnose(runs(0.001, 0.002, 0.0))
+    assert (found.key, found.severity) == ("shattered", "problem")
+    assert found.values["correlation"].n == 3
+    assert found.values["correlation"].mean == pytest.approx(0.001)
+    assert found.remedies[0] == "remedy.skip"
+    assert str(found).startswith("plain-20: behind 20 layers the gradients of different inputs")
+
+
+def test_interval_that_reaches_beyond_the_threshold_is_no_problem():
+    (found,) = diagnose(runs(0.0, 0.001, 0.02))
+    assert (found.key, found.severity) == ("gradients_agree", "healthy")
+
+
+def test_one_run_is_a_notice():
+    (found,) = diagnose(runs(0.001))
+    assert (found.key, found.severity) == ("shattered", "notice")
+
+
+def test_agreeing_gradients_are_said_with_their_correlation():
+    (found,) = diagnose(runs(0.3, 0.32))
+    assert found.key == "gradients_agree"
+    assert "0.31" in str(found)
+
+
+def test_nan_is_not_measured():
+    assert diagnose(runs(float("nan"), 0.001))[0].values["correlation"].n == 1
+
+
+@pytest.mark.parametrize("other", [{"probe": "autocorrelation"}, {"place": "conv1"}])
+def test_other_probes_and_places_say_nothing_about_the_input(other):
+    (found,) = diagnose([recording(0.001, **other)])
+    assert found.key == "shattering_not_measured"
