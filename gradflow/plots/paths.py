@@ -1,0 +1,127 @@
+"""How long are the paths that the gradient takes? Paths, gradient per path and their product, by length."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from gradflow.analysis.paths import path_lengths
+from gradflow.plots import panels, style
+from gradflow.plots.scales import edge_handles, log_axis, percent_axis
+
+Quantity = Literal["paths", "gradient", "share"]
+
+COLUMNS = ("length", "paths", "gradient", "low", "high", "n", "share")
+_SOURCE = "gradflow.probe.paths.effective_paths"
+LABELS = {
+    "paths": "how many paths",
+    "gradient": "gradient norm per path",
+    "share": "share of the gradient",
+}
+_COLOR = style.depth_color(1, [1])
+_HEIGHT = 1.9  # inches of a panel
+_MIDDLE_ALPHA = 0.18
+_MARGINS = panels.MARGINS._replace(columns=0.62)
+_LINE: dict[str, Any] = {"color": _COLOR, "marker": "o", "markersize": 2.5}
+
+
+def paths(frame: pd.DataFrame, ax: Axes | None = None, *, quantity: Quantity = "share") -> Axes:
+    """Draw one quantity by path length; for the share, mark its middle half and its mean.
+
+    A share whose bulk lies far left of half the number of blocks says that short paths carry the gradient: that
+    is why a deep residual network trains like a collection of shallow ones.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.probe.paths.effective_paths`.
+    ax : Axes, optional
+        The current axes by default.
+    quantity : "paths", "gradient" or "share"
+        The first two on a log axis.
+
+    Raises
+    ------
+    ValueError
+        The frame lacks a column or has no rows, or the quantity is unknown.
+    """
+    style.require(frame, COLUMNS, _SOURCE)
+    if quantity not in LABELS:
+        raise ValueError(f"quantity must be one of {', '.join(LABELS)}; got {quantity!r}.")
+    ax = style.current_axes(ax)
+    rows = frame.sort_values("length")
+    if quantity == "share":
+        _draw_share(ax, rows)
+    else:
+        _draw_log(ax, rows, quantity)
+    ax.xaxis.set_major_locator(MaxNLocator(panels.X_TICKS, integer=True))
+    ax.set_xlabel("path length (blocks)")
+    ax.set_ylabel(LABELS[quantity])
+    return ax
+
+
+def paths_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
+    """Draw paths, gradient per path and share beside each other, or below each other if the figure is narrow."""
+    style.require(frame, COLUMNS, _SOURCE)
+    found = path_lengths(frame)
+    is_wide = width >= panels.WIDE
+    shape = (1, 3) if is_wide else (3, 1)
+    with style.context():
+        figure, axes = panels.subplots(width, shape[0] * _HEIGHT + panels.FRAME_HEIGHT, *shape, sharex=True)
+        for ax, quantity in zip(axes.flat, LABELS, strict=True):
+            paths(frame, ax, quantity=quantity)  # type: ignore[arg-type]  # the keys are the quantities
+            ax.set_ylabel("")
+            ax.set_title(LABELS[quantity])
+            ax.set_xlabel(ax.get_xlabel() if is_wide or quantity == "share" else "")
+        margins = (_MARGINS if is_wide else panels.MARGINS)._replace(left=0.5)
+        panels.finish(
+            figure,
+            title="How long are the paths that the gradient takes?",
+            subtitle=f"{found.n_blocks} blocks, mean length {found.mean:.1f}",
+            handles=_handles(frame, found.quarter, found.three_quarters),
+            note=_note(frame),
+            margins=margins,
+        )
+    return figure
+
+
+def _draw_log(ax: Axes, rows: pd.DataFrame, quantity: str) -> None:
+    values = rows[quantity]
+    zeros, nonfinite = bool((values == 0).any()), bool(np.isinf(values).any())
+    bounds = [*rows["low"], *rows["high"]] if quantity == "gradient" else []
+    scale = log_axis(ax, [*values, *[bound for bound in bounds if bound > 0]], zeros=zeros, nonfinite=nonfinite)
+    if quantity == "gradient":
+        low, high = rows["low"].clip(lower=ax.get_ylim()[0]), rows["high"]
+        ax.fill_between(rows["length"], low, high, color=_COLOR, alpha=_MIDDLE_ALPHA, linewidth=0)
+    ax.plot(rows["length"], scale.place(values), **_LINE)
+
+
+def _draw_share(ax: Axes, rows: pd.DataFrame) -> None:
+    percent_axis(ax)
+    ax.plot(rows["length"], rows["share"], **_LINE)
+    if rows["share"].isna().any():
+        return
+    found = path_lengths(rows)
+    ax.axvspan(found.quarter, found.three_quarters, color=_COLOR, alpha=_MIDDLE_ALPHA, linewidth=0)
+    ax.axvline(found.mean, color=style.NEUTRAL, linestyle=(0, (1, 1.2)), linewidth=1.0)
+    ax.set_ylim(bottom=0)
+
+
+def _handles(frame: pd.DataFrame, quarter: int, three_quarters: int) -> list[Any]:
+    middle = Line2D([], [], color=_COLOR, alpha=_MIDDLE_ALPHA, linewidth=6)
+    middle.set_label(f"middle half of the share: {quarter} to {three_quarters}")
+    mean = Line2D([], [], color=style.NEUTRAL, linestyle=(0, (1, 1.2)), linewidth=1.0, label="mean length")
+    return [middle, mean, *edge_handles(zeros=bool((frame["gradient"] == 0).any()), nonfinite=False)]
+
+
+def _note(frame: pd.DataFrame) -> str:
+    drawn = frame.loc[frame["n"] < frame["paths"], "n"]
+    if drawn.empty:
+        return "mean of all paths of each length"
+    return f"mean and 95 % interval over {int(drawn.max())} paths drawn of each length"
