@@ -21,6 +21,7 @@ WORST_SHOWN = 5
 NAME_LENGTH = 24
 BAR_LENGTH = 10
 WIDTH = 80
+MEASURES = ("out_grad_norm", WITHOUT_SKIPS, WITHOUT_BRANCHES, "grad_norm", "grad_times_weight")
 OPTIONAL = frozenset({"branch_ratio", "status"})  # columns shown where there is something in them
 WORDS = frozenset(
     {"measure", "layer", "kind", "bar", "join", "join_kind", "law", "status"}
@@ -124,7 +125,8 @@ def _facts(recording: Recording) -> Shown:
 def _degree(degree: pd.DataFrame) -> Shown:
     """Return one row per measure: both ends of the network, and the factor per layer of its longest stage."""
     rows: list[Row] = []
-    for measure, stages in degree.groupby("measure", sort=False):
+    by_measure = dict(iter(degree.groupby("measure", sort=False)))
+    for measure, stages in ((name, by_measure[name]) for name in MEASURES if name in by_measure):
         longest = stages.iloc[int(stages["n_layers"].to_numpy().argmax())]
         if longest["n_layers"] == 0 and math.isnan(longest["decades"]):
             continue

@@ -42,8 +42,8 @@ ANALYZE: Mapping[str, str] = {
     "analyze.coverage.title": "Layers whose output gradient was not measured as such",
     "analyze.left_out": "{n} more between",
     "analyze.degree.without": (
-        "Without skips, without branches: the activation gradient with what they send back removed, on the same weights "
-        "and activations."
+        "Without skips, without branches: the activation gradient with what they send back removed, on the same "
+        "weights and activations."
     ),
     "analyze.skips.title": "Residual connections: {n}, from the input",
     "analyze.skips.caption": (
