@@ -96,7 +96,8 @@ def _analyzed(root: nn.Module, batch: Batch, targets: Any, loss_fn: LossFunction
     meta: dict[str, Any] = {"experiment": "analyze", "inputs": batch.shapes, "mode": _mode(root)}
     parameters = [parameter for parameter in root.parameters() if parameter.requires_grad]
     with _recorder(root, name=name, meta=meta) as recorder, _residual(root, is_wanted=skips) as residual:
-        outputs = _forward(root, batch)
+        with residual.forward_watched():
+            outputs = _forward(root, batch)
         residual.find(outputs, batch)
         loss, meta["loss"] = _loss(outputs, targets, loss_fn)
         with residual.shares_measured():

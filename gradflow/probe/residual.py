@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import pandas as pd
 from torch import Tensor, nn
 
+from gradflow.hooks.additions import Additions
 from gradflow.hooks.calls import ModuleCalls
 from gradflow.hooks.joins import Join, find_joins
 from gradflow.hooks.shares import Shares, measure_shares
@@ -20,11 +21,18 @@ from gradflow.probe.without import Counterfactuals, counterfactuals
 class Residual:
     """What is known of the joins, step by step: `find`, `shares_measured`, `remove_shares`, `tables`."""
 
-    def __init__(self, calls: ModuleCalls | None, removed: Counterfactuals) -> None:
+    def __init__(self, calls: ModuleCalls | None, additions: Additions, removed: Counterfactuals) -> None:
         self.joins: list[Join] = []
+        self._additions = additions
         self._calls = calls
         self._removed = removed
         self._shares: Shares | None = None
+
+    @contextmanager
+    def forward_watched(self) -> Iterator[None]:
+        """Measure the operands of additions in the forward pass inside."""
+        with self._additions if self._calls is not None else nullcontext():
+            yield
 
     def find(self, outputs: Any, batch: Batch) -> None:
         """Find the joins, between the forward and the backward pass."""
@@ -56,7 +64,7 @@ class Residual:
         """Return the tables skips and probes of a recording."""
         if self._shares is None:
             return {}
-        skips = self._shares.frame()
+        skips = self._shares.frame(self._additions.ratios(self.joins))
         skips = skips.assign(step=0, order=range(len(skips)))
         return {"skips": skips, "probes": self._removed.frame(layers)}
 
@@ -65,8 +73,8 @@ class Residual:
 def residual(model: nn.Module, *, is_wanted: bool) -> Iterator[Residual]:
     """Make ready to measure the residual connections in the forward and backward pass inside, or to measure none."""
     if not is_wanted:
-        yield Residual(None, Counterfactuals())
+        yield Residual(None, Additions(), Counterfactuals())
         return
     with ExitStack() as stack:
         calls = stack.enter_context(ModuleCalls(model))
-        yield Residual(calls, stack.enter_context(counterfactuals(model)))
+        yield Residual(calls, Additions(), stack.enter_context(counterfactuals(model)))

@@ -372,7 +372,7 @@ def test_what_is_printed_holds_the_numbers():
 
 def test_a_long_network_is_shown_by_its_ends():
     found = analyze_gradients(nn.Sequential(*(nn.Linear(4, 4) for _ in range(40))), INPUTS)
-    assert "16 layers between" in str(found)
+    assert "16 more between" in str(found)
     assert len(found.layers) == 40
 
 
