@@ -93,6 +93,11 @@ def path_lengths(frame: pd.DataFrame) -> PathLengths:
     frame : DataFrame
         From `gradflow.probe.paths.effective_paths`.
 
+    Raises
+    ------
+    ValueError
+        The shares are NaN: no gradient arrived, or one that is not finite.
+
     Examples
     --------
     >>> frame = pd.DataFrame({"length": range(5), "share": [1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16]})
@@ -101,6 +106,8 @@ def path_lengths(frame: pd.DataFrame) -> PathLengths:
     """
     rows = frame.sort_values("length")
     length, share = rows["length"].to_numpy(dtype=np.int64), rows["share"].to_numpy(dtype=np.float64)
+    if np.isnan(share).any():
+        raise ValueError("frame must hold finite shares; they are NaN, so no finite gradient arrived at the input.")
     reached = np.cumsum(share) + 1e-12  # rounding of a sum of shares
     quarter, median, three_quarters = (int(length[np.argmax(reached >= part)]) for part in (0.25, 0.5, 0.75))
     return PathLengths(

@@ -105,7 +105,7 @@ def _draw_log(ax: Axes, rows: pd.DataFrame, quantity: str) -> None:
 def _draw_share(ax: Axes, rows: pd.DataFrame) -> None:
     percent_axis(ax)
     ax.plot(rows["length"], rows["share"], **_LINE)
-    if rows["share"].isna().any():
+    if rows["share"].isna().any():  # no gradient arrived
         return
     found = path_lengths(rows)
     ax.axvspan(found.quarter, found.three_quarters, color=_COLOR, alpha=_MIDDLE_ALPHA, linewidth=0)

@@ -47,3 +47,8 @@ def test_quartiles_and_narrowest_run_are_those_of_brute_force():
 def test_bad_arguments_are_named(n_blocks, scale):
     with pytest.raises(ValueError, match=r"n_blocks must be|scale must be"):
         binomial_shares(n_blocks, scale)
+
+
+def test_lengths_of_no_gradient_are_refused():
+    with pytest.raises(ValueError, match="no finite gradient arrived"):
+        path_lengths(pd.DataFrame({"length": [0, 1], "share": path_shares([0.0, 0.0])}))
