@@ -1,6 +1,11 @@
 """Recordings in, small tidy frames out: one question, one module."""
 
-from gradflow.analysis.contribution import contribution, counterfactual
+from gradflow.analysis.contribution import (
+    contribution,
+    contribution_over_seeds,
+    counterfactual,
+    counterfactual_over_seeds,
+)
 from gradflow.analysis.decay import decay, decay_over_seeds
 from gradflow.analysis.degradation import degradation, degradation_over_seeds, paired_difference
 from gradflow.analysis.intervals import Interval, mean_interval
@@ -17,7 +22,9 @@ from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, w
 __all__ = [
     "Interval",
     "contribution",
+    "contribution_over_seeds",
     "counterfactual",
+    "counterfactual_over_seeds",
     "decay",
     "decay_over_seeds",
     "degradation",

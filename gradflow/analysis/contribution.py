@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.decay import MEASURED
-from gradflow.analysis.profile import profile
-from gradflow.analysis.runs import as_list, stacked
+from gradflow.analysis.profile import profile, profile_over_seeds
+from gradflow.analysis.runs import NETWORK, as_list, over_seeds, stacked
 from gradflow.recording import WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
 
 AS_IT_IS = "as it is"
+CONTRIBUTIONS = ("skip_share", "skip_sq", "branch_sq", "cross", "angle", "grad_norm", "branch_ratio")
 VARIANTS = (AS_IT_IS, WITHOUT_SKIPS, WITHOUT_BRANCHES)
 
 
@@ -76,3 +77,53 @@ def removed(recording: Recording, variant: str) -> Recording:
     layers = recording.layers.drop_duplicates("layer")
     found = layers.assign(out_grad_norm=layers["layer"].map(norms), grad_norm=np.nan, status=MEASURED)
     return replace(recording, layers=found)
+
+
+def contribution_over_seeds(frame: pd.DataFrame, measure: str = "skip_share") -> pd.DataFrame:
+    """Return one measure of every join of each network, over its seeds.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `contribution`.
+    measure : str
+        skip_share, skip_sq, branch_sq, cross, angle, grad_norm or branch_ratio. The last two are averaged as geometric
+        means.
+
+    Returns
+    -------
+    DataFrame
+        One row per (family, depth, step, order, join, kind), in forward order: mean, low, high, n; low and high are
+        Student's 95 % interval, NaN for one seed.
+
+    Raises
+    ------
+    ValueError
+        `measure` is none of these.
+    """
+    if measure not in CONTRIBUTIONS:
+        raise ValueError(f"measure must be one of {', '.join(CONTRIBUTIONS)}; got {measure!r}.")
+    by = (*NETWORK, "step", "order", "join", "kind")
+    return over_seeds(frame, by, measure, geometric=measure in ("grad_norm", "branch_ratio"))
+
+
+def counterfactual_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return one profile per network and variant: geometric means over seeds.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `counterfactual`.
+
+    Returns
+    -------
+    DataFrame
+        One row per (variant, family, depth, step, layer_depth), the columns of `gradflow.analysis.profile_over_seeds`
+        of out_grad_norm, and `variant`.
+    """
+    parts = [
+        profile_over_seeds(rows, "out_grad_norm").assign(variant=variant)
+        for variant, rows in frame.groupby("variant", sort=False)
+    ]
+    empty = profile_over_seeds(frame, "out_grad_norm").assign(variant="")
+    return pd.concat(parts, ignore_index=True) if parts else empty
