@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gradflow import Recording
+from gradflow import Recording, theory
 from gradflow.analysis.intervals import Interval
 from gradflow.analysis.vanishing import vanishing_profile, vanishing_table, verdict
 
@@ -73,10 +73,12 @@ def test_transients_stay_out():
     assert found.decades == pytest.approx(math.log10(profile[0]))
 
 
-def test_no_closed_form_is_nan():
-    found = row(HIDDEN / 19.0, activation="tanh", init="critical", skip=True)
-    assert math.isnan(found.predicted)
-    assert math.isnan(found.difference)
+def test_where_the_factor_changes_with_depth_its_regression_is_predicted():
+    law = theory.profile(DEPTH, activation="tanh", init="critical", skip=True)
+    found = row(law, noise=0, activation="tanh", init="critical", skip=True)
+    slope = np.polyfit(HIDDEN[2:-1], np.log(law[2:-1]), 1)[0]
+    assert found.predicted == pytest.approx(math.exp(-slope))
+    assert found.difference == pytest.approx(0, abs=1e-9)
 
 
 def test_vanished_to_zero_is_no_error():
