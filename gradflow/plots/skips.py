@@ -16,7 +16,7 @@ from gradflow.plots import panels, style
 from gradflow.plots.scales import LogScale, edge_handles, log_axis, percent_axis
 
 SHARE, RATIO = "skip_share", "branch_ratio"
-LABELS = {SHARE: "skip's share of the gradient", RATIO: "|F(x)| / |x|, forward"}
+LABELS = {SHARE: "skip's share, ⟨s, g⟩ / |g|²", RATIO: "branch over skip, |F(x)| / |x|"}
 _COLUMNS = ("family", "depth", "step", "order", "kind", "mean", "low", "high", "n")
 _SOURCE = "gradflow.analysis.contribution_over_seeds"
 # Colour is free: a panel holds one network. As it is is drawn last, on top.
@@ -82,6 +82,7 @@ def contribution(
         low, high = ax.get_ylim()
         ax.set_ylim(min(low, -0.02), max(high, 1.02))
     ax.xaxis.set_major_locator(MaxNLocator(panels.X_TICKS, integer=True, min_n_ticks=1))
+    ax.set_xlim(0.5, float(frame["order"].max()) + 1.5)
     ax.set_xlabel("residual join, counted from the input")
     ax.set_ylabel(LABELS.get(measure, measure))
     return ax
@@ -101,17 +102,18 @@ def contribution_figure(frames: Mapping[str, pd.DataFrame], *, width: float = st
     columns = count if width >= panels.WIDE else 1
     first = next(iter(frames.values()))
     looks = style.looks(first)
-    gap = panels.MARGINS._replace(columns=0.75, rows=0.55)
+    gap = panels.MARGINS._replace(columns=0.75)
     with style.context():
         rows = -(-count // columns)
         figure, axes = panels.subplots(width, rows * _HEIGHT + panels.FRAME_HEIGHT, rows, columns)
         for ax, (measure, frame) in zip(axes.flat, frames.items(), strict=True):
             contribution(frame, ax, measure=measure, looks=looks)
             ax.set_title("backward" if measure == SHARE else "forward")
+            ax.set_xlabel("" if columns < count and ax is not axes.flat[count - 1] else ax.get_xlabel())
         panels.finish(
             figure,
-            title="How much of the gradient comes back through the skips?",
-            subtitle="at the fork of every residual join: ⟨s, g⟩ / |g|², s what the skip sends back",
+            title="How much of the gradient do the skips carry?",
+            subtitle="at every residual join; g = s + b, s through the skip",
             handles=[*style.legend_handles(first), *_kind_handles(first)],
             note=style.bands_text(first),
             margins=gap,
@@ -177,7 +179,7 @@ def counterfactuals(frame: pd.DataFrame, *, width: float = style.DOUBLE) -> Figu
             ax.set_title(style.shorten(look.label))
         panels.label_outer(axes, "layer depth, 1 = input", "gradient norm (log)")
         zeros, nonfinite = _edges(frame)
-        handles = [Line2D([], [], label=variant, **look) for variant, look in reversed(VARIANTS.items())]
+        handles = [Line2D([], [], label=variant, **look) for variant, look in list(VARIANTS.items())[::-1]]
         panels.finish(
             figure,
             title="What would reach each layer without the skips?",

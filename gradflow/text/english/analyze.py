@@ -75,4 +75,34 @@ ANALYZE: Mapping[str, str] = {
     "analyze.column.act_rms": "output rms",
     "analyze.column.grad_per_weight": "grad/weight",
     "analyze.column.off": "off the median",
+    "joins.one": "1 residual connection",
+    "joins.many": "{n} residual connections",
+    "skips.title": "What the residual connections carry",
+    "skips.lead": "The residual connections were found in the autograd graph of a pass; nothing was annotated.",
+    "skips.lead_one": "{joins}, found in the autograd graph of the pass; nothing was annotated.",
+    "skips.definition": (
+        "Where the paths part, the gradient is g = s + b: s came back through the skip, b through the branch. The "
+        "skip's share is ⟨s, g⟩ / |g|²; |s|², |b|² and 2⟨s, b⟩ are fractions of |g|² and add up to 1. Forward, "
+        "|F(x)| / |x| tells how near a block is to the identity."
+    ),
+    "skips.without": (
+        "{run}: from the last to the first layer the activation gradient changes by {as_it_is}; with what the skips "
+        "send back removed by {without_skips}, with what the branches send back removed by {without_branches}."
+    ),
+    "skips.caption.without": (
+        "Backward only; the activations keep their skips. Weights, activations and loss are the same in all three; "
+        "what the skips, or the branches, send back is removed at every join. It is not a network built without skips: "
+        "that is the plain twin."
+    ),
+    "skips.alt.share": "The skip's share of the gradient along depth: {low} to {high} over {joins}.",
+    "skips.alt.none": "The skip's share of the gradient along depth: no join passed a gradient back.",
+    "table.skips": "At every join, from the input; fractions of |g|²",
+    "column.join": "Joins at",
+    "column.join_kind": "Kind",
+    "column.skip_share": "Skip's share",
+    "column.skip_sq": "|s|²",
+    "column.branch_sq": "|b|²",
+    "column.cross": "2⟨s, b⟩",
+    "column.angle": "Angle of s and b",
+    "column.branch_ratio": "|F(x)| / |x|",
 }
