@@ -17,7 +17,8 @@ from gradflow.recording import Recording
 # rate that fits one end is a hundredfold wrong at the other. AUTOTRAINER (Zhang et al. 2021) draws its lines
 # at 1.8 and 3.
 DECADES = 2.0
-When = Literal["start", "end"]
+When = Literal["start", "end", "batch"]
+ONE_BATCH = "analyze"  # meta["experiment"] of recordings that know nothing of any training
 
 
 class Ends(NamedTuple):
@@ -52,7 +53,9 @@ def ends(recordings: Sequence[Recording], when: When) -> Ends | None:
     apart = mean_interval(_finite(frame["decades"].iloc[0]) for frame in rows)
     if apart.n == 0:
         return None
-    return Ends(when, max(by_step), measure, apart, _factor(stages), int(stages[0]["n_layers"]))
+    is_batch = all(recording.meta.get("experiment") == ONE_BATCH for recording in recordings)
+    moment: When = "batch" if is_batch else when
+    return Ends(moment, max(by_step), measure, apart, _factor(stages), int(stages[0]["n_layers"]))
 
 
 def _longest(frame: pd.DataFrame) -> pd.Series[float]:

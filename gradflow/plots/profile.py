@@ -80,7 +80,9 @@ def profile(
     return ax
 
 
-def profiles(frame: pd.DataFrame, *, measure: str = "grad_norm", width: float = style.DOUBLE) -> Figure:
+def profiles(
+    frame: pd.DataFrame, *, measure: str = "grad_norm", moment: str | None = None, width: float = style.DOUBLE
+) -> Figure:
     """Draw `profile` once per step, on shared axes.
 
     Parameters
@@ -89,6 +91,8 @@ def profiles(frame: pd.DataFrame, *, measure: str = "grad_norm", width: float = 
         From `gradflow.analysis.profile_over_seeds`.
     measure : str
         What the frame holds, for the labels.
+    moment : str, optional
+        What every step is called; by default the number of updates before it.
     width : float
         Inches.
     """
@@ -101,7 +105,7 @@ def profiles(frame: pd.DataFrame, *, measure: str = "grad_norm", width: float = 
         for ax, step in zip(axes, steps, strict=True):
             _scaled(ax, frame)
             profile(frame[frame.step == step], ax, measure=measure, looks=looks, scale=scale)
-            ax.set_title(_moment(int(step)))
+            ax.set_title(moment or _moment(int(step)))
         panels.label_outer(axes, "layer depth, 1 = input", "norm (log)")
         panels.finish(
             figure,

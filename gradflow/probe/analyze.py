@@ -110,10 +110,14 @@ def _analyzed(root: nn.Module, batch: Batch, targets: Any, loss_fn: LossFunction
         recorder.step(loss=loss, batch_error=wrong)
         residual.remove_shares(loss, batch.leaves or parameters)
     norm = batch.gradient_norm(gradients[len(parameters) :])
-    meta |= {"input_grad_norm": None if norm != norm else norm, "skips": skips}
+    meta |= {"input_grad_norm": None if norm != norm else norm, "skips": skips, "gradients": "of the loss of one batch"}
     recording = recorder.recording
+    # A recorder's own time says nothing here: the rest of the analysis is no training.
+    kept = {
+        name: value for name, value in recording.meta.items() if name not in ("recorder_seconds", "recorded_seconds")
+    }
     tables = residual.tables(recording.layers)
-    return replace(recording, **tables, meta={**recording.meta, **meta})
+    return replace(recording, **tables, meta={**kept, **meta})
 
 
 def _recorder(root: nn.Module, *, name: str, meta: dict[str, Any]) -> Recorder:

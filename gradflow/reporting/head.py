@@ -78,6 +78,8 @@ def _ran(contents: Contents) -> list[str]:
     sentences = []
     if contents.is_comparison:
         sentences.append(_ran_comparison(contents.runs))
+    elif contents.is_analysis:
+        sentences.extend(_ran_analysis(run) for run in contents.runs)
     elif contents.runs:
         steps = sum(recording.layers["step"].nunique() for recording in contents.runs)
         models = ", ".join(dict.fromkeys(str(run.meta.get("model") or run.name) for run in contents.runs))
@@ -97,6 +99,19 @@ def _ran(contents: Contents) -> list[str]:
             )
         )
     return sentences
+
+
+def _ran_analysis(run: Recording) -> str:
+    """Return what one batch was, and the loss whose gradient was taken."""
+    meta = run.meta
+    return text(
+        "ran.analyze",
+        model=meta.get("model") or run.name,
+        parameters=f"{meta.get('parameters', 0):,}",
+        inputs=", ".join(meta.get("inputs", ())) or text("value.unknown"),
+        mode=meta.get("mode") or text("value.unknown"),
+        loss=meta.get("loss") or text("value.unknown"),
+    )
 
 
 def _ran_comparison(runs: list[Recording]) -> str:

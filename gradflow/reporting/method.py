@@ -17,6 +17,9 @@ from gradflow.text.numbers import count, percent, seconds
 # The meta keys worth showing, in order; each has the text fact.<key>.
 SHOWN = (
     "model",
+    "inputs",
+    "mode",
+    "loss",
     "data",
     "n_train",
     "n_test",

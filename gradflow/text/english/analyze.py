@@ -75,6 +75,14 @@ ANALYZE: Mapping[str, str] = {
     "analyze.column.act_rms": "output rms",
     "analyze.column.grad_per_weight": "grad/weight",
     "analyze.column.off": "off the median",
+    "ran.analyze": ("One batch, {inputs}, through {model} with {parameters} parameters in {mode} mode. Loss: {loss}."),
+    "profile.lead_batch": (
+        "The norm of the loss gradient at each weighted layer, on a logarithmic axis. A straight slope is a constant "
+        "factor per layer; a flat line is an even flow."
+    ),
+    "fact.inputs": "Inputs",
+    "fact.mode": "Mode",
+    "fact.loss": "Loss",
     "joins.one": "1 residual connection",
     "joins.many": "{n} residual connections",
     "skips.title": "What the residual connections carry",

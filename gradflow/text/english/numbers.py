@@ -20,5 +20,6 @@ NUMBERS: Mapping[str, str] = {
     "measure.out_grad_norm": "activation gradient",
     "measure.grad_norm": "parameter gradient",
     "when.start": "Before training",
+    "when.batch": "On this batch",
     "when.end": "At the last recorded step",
 }
