@@ -1,0 +1,178 @@
+"""Do gradients of different inputs agree? Their correlation by depth, and along a line of inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from gradflow.plots import panels, style
+from gradflow.plots.scales import GRID
+from gradflow.theory import shattering as theory
+
+COLUMNS = ("family", "norm", "depth", "mean", "low", "high", "n", "predicted")
+LAG_COLUMNS = ("family", "norm", "depth", "lag", "mean", "low", "high", "n", "points")
+_SOURCE = "gradflow.analysis.shattering.shattering_by_depth"
+_LAG_SOURCE = "gradflow.analysis.shattering.autocorrelation_by_lag"
+NORMS: Mapping[str, str] = {"": "no norm", "batch": "batch norm"}
+# Depth is the abscissa, so colour is free: it tells the norm, in two of Okabe and Ito's colours above 3 : 1 on white.
+NORM_COLORS: Mapping[str, str] = {"": "#D55E00", "batch": "#0072B2"}
+MOST_TICKS = 8
+HEIGHT, PANEL_HEIGHT = 2.5, 1.9  # inches
+_MARGINS = panels.MARGINS._replace(top=0.08)  # no panel titles
+_FORM: dict[str, Any] = {"color": "#101010", "linestyle": (0, (1, 1.5)), "linewidth": 1.1}
+_NOISE: Mapping[str, dict[str, Any]] = {
+    "brown noise": {"color": style.FAINT, "linestyle": (0, (5, 1, 1, 1)), "linewidth": 1.0},
+    "white noise": {"color": style.FAINT, "linestyle": (0, (1, 1)), "linewidth": 1.0},
+}
+
+
+def shattering(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the correlation between the gradients of different inputs against the depth of the network.
+
+    Look at it to tell a network whose gradients hold (a line that falls slowly, a power law) from one whose
+    gradients shatter (at 0 after a few layers: what one example teaches says nothing about the next).
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.analysis.shattering.shattering_by_depth`.
+    ax : Axes, optional
+        The current axes by default.
+
+    Raises
+    ------
+    ValueError
+        The frame lacks a column or has no rows.
+    """
+    style.require(frame, COLUMNS, _SOURCE)
+    ax = style.current_axes(ax)
+    depths = sorted(int(depth) for depth in frame["depth"].unique())
+    for (family, norm), rows in frame.groupby(["family", "norm"], sort=False):
+        _draw(ax, rows.sort_values("depth"), str(family), str(norm))
+    ax.set_xscale("log", base=2)
+    powers = 2.0 ** np.arange(np.floor(np.log2(depths[0])), np.ceil(np.log2(depths[-1])) + 1)
+    ax.set_xticks(powers[:: -(-len(powers) // MOST_TICKS)])
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_ylim(-0.05, 1.0)
+    _grid(ax)
+    ax.set_xlabel("depth (layers between input and output)")
+    ax.set_ylabel("correlation of input gradients")
+    ax.set_title("Do the gradients of different inputs agree?")
+    return ax
+
+
+def autocorrelation(
+    frame: pd.DataFrame, ax: Axes | None = None, *, looks: Mapping[style.Network, style.Look] | None = None
+) -> Axes:
+    """Draw the autocorrelation of the input gradient along a line of inputs, beside that of brown and white noise.
+
+    A gradient that is like brown noise can be followed from one input to the next; one that is like white noise
+    cannot.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of one norm from `gradflow.analysis.shattering.autocorrelation_by_lag`.
+    ax : Axes, optional
+        The current axes by default.
+    looks : mapping, optional
+        From `gradflow.plots.style.looks` of a larger comparison, so that colours agree with it.
+
+    Raises
+    ------
+    ValueError
+        The frame lacks a column, has no rows, or several norms.
+    """
+    style.require(frame, LAG_COLUMNS, _LAG_SOURCE)
+    if frame["norm"].nunique() > 1:
+        raise ValueError(f"frame must hold one norm; got {', '.join(map(repr, sorted(frame['norm'].unique())))}.")
+    ax = style.current_axes(ax)
+    points, lags = int(frame["points"].max()), int(frame["lag"].max())
+    bands = style.draws_bands(looks or frame)
+    for look, rows in style.each_network(frame, looks):
+        rows = rows.sort_values("lag")
+        ax.plot(rows["lag"], rows["mean"], color=look.color, linestyle=look.linestyle, label=look.label)
+        if bands:
+            ax.fill_between(rows["lag"], rows["low"], rows["high"], color=look.color, alpha=0.13, linewidth=0)
+    lag = np.arange(lags + 1)
+    ax.plot(lag, theory.brown_noise(points, lags), label="brown noise", zorder=1, **_NOISE["brown noise"])
+    ax.plot(lag, theory.white_noise(points, lags), label="white noise", zorder=1, **_NOISE["white noise"])
+    ax.set_ylim(-0.2, 1.05)
+    _grid(ax)
+    ax.set_xlabel("lag (points of the line)")
+    ax.set_ylabel("autocorrelation")
+    return ax
+
+
+def shattering_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
+    """Draw `shattering` as a figure of the given width in inches."""
+    style.require(frame, COLUMNS, _SOURCE)
+    with style.context():
+        figure, axes = panels.subplots(width, HEIGHT + panels.FRAME_HEIGHT)
+        ax = shattering(frame, axes.flat[0])
+        title = ax.get_title(loc="left")
+        ax.set_title("")
+        note = f"mean, {style.seeds_text(frame['n'])}"
+        panels.finish(figure, title=title, subtitle="", handles=_handles(frame), note=note, margins=_MARGINS)
+    return figure
+
+
+def autocorrelation_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
+    """Draw `autocorrelation` once per norm, on shared axes."""
+    style.require(frame, LAG_COLUMNS, _LAG_SOURCE)
+    looks = style.looks(frame)
+    norms = sorted(frame["norm"].unique())
+    with style.context():
+        figure, axes = panels.panel_grid(len(norms), width, PANEL_HEIGHT)
+        for ax, norm in zip(axes, norms, strict=True):
+            autocorrelation(frame[frame["norm"] == norm], ax, looks=looks)
+            ax.set_title(NORMS.get(norm, norm))
+        panels.label_outer(axes, "lag (points of the line)", "autocorrelation")
+        noise = [Line2D([], [], label=name, **look) for name, look in _NOISE.items()]
+        panels.finish(
+            figure,
+            title="Are gradients along a line of inputs noise?",
+            subtitle="autocorrelation of the gradient at the input",
+            handles=[*style.legend_handles(frame), *noise],
+            note=f"mean, {style.bands_text(frame)}",
+        )
+    return figure
+
+
+def _draw(ax: Axes, rows: pd.DataFrame, family: str, norm: str) -> None:
+    """Draw one kind of network: its mean, its interval and its closed form."""
+    color, line = NORM_COLORS.get(norm, style.NEUTRAL), style.family_style(family)
+    depth = rows["depth"].astype("float64")
+    ax.fill_between(depth, rows["low"], rows["high"], color=color, alpha=0.2, linewidth=0)
+    ax.plot(depth, rows["mean"], color=color, linestyle=line.linestyle, marker=line.marker, label=_label(family, norm))
+    if rows["predicted"].notna().any():
+        ax.plot(depth, rows["predicted"], zorder=4, **_FORM)
+
+
+def _label(family: str, norm: str) -> str:
+    return f"{style.shorten(family)}, {NORMS.get(norm, norm)}"
+
+
+def _handles(frame: pd.DataFrame) -> list[Line2D]:
+    handles = []
+    for family, norm in frame[["family", "norm"]].drop_duplicates().itertuples(index=False):
+        line = style.family_style(str(family))
+        color = NORM_COLORS.get(str(norm), style.NEUTRAL)
+        label = _label(str(family), str(norm))
+        handles.append(Line2D([], [], color=color, linestyle=line.linestyle, marker=line.marker, label=label))
+    if frame["predicted"].notna().any():
+        handles.append(Line2D([], [], label="closed form", **_FORM))
+    return handles
+
+
+def _grid(ax: Axes) -> None:
+    ax.grid(axis="y", color=GRID, linewidth=0.5)
+    ax.set_axisbelow(True)

@@ -1,0 +1,83 @@
+"""Lines read back from the axes against the frame."""
+
+import math
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from gradflow.analysis.paths import path_lengths, path_shares
+from gradflow.plots.paths import paths, paths_figure
+
+N_BLOCKS = 20
+
+
+def frame(scale=0.3, n=10):
+    length = np.arange(N_BLOCKS + 1)
+    gradient = 0.1 * scale**length
+    counts = [float(math.comb(N_BLOCKS, k)) for k in length]
+    found = pd.DataFrame({"length": length, "paths": counts, "gradient": gradient, "share": path_shares(gradient)})
+    return found.assign(low=0.8 * gradient, high=1.2 * gradient, n=np.minimum(n, counts))
+
+
+def axes():
+    return Figure(figsize=(7, 3)).subplots()
+
+
+@pytest.mark.parametrize("quantity", ["paths", "gradient", "share"])
+def test_lines_are_the_frame_s(quantity):
+    data = frame()
+    ax = paths(data, axes(), quantity=quantity)
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), data["length"])
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), data[quantity])
+    assert ax.get_yscale() == ("linear" if quantity == "share" else "log")
+
+
+def test_mean_and_middle_half_of_the_share_are_marked_and_named():
+    data = frame()
+    found = path_lengths(data)
+    ax = paths(data, axes())
+    assert ax.lines[1].get_xdata()[0] == pytest.approx(found.mean)
+    box = ax.patches[0].get_extents().transformed(ax.transData.inverted())
+    assert (box.x0, box.x1) == pytest.approx((found.quarter, found.three_quarters))
+    texts = [text.get_text() for text in paths_figure(data).legends[0].get_texts()]
+    assert texts == [f"middle half of the share: {found.quarter} to {found.three_quarters}", "mean length"]
+
+
+def test_note_tells_drawn_paths_from_all_of_them():
+    title = paths_figure(frame()).legends[0].get_title().get_text()
+    assert title == "mean and 95 % interval over 10 paths drawn of each length"
+    every = frame(n=10**9)
+    assert paths_figure(every).legends[0].get_title().get_text() == "mean of all paths of each length"
+
+
+def test_zero_gradients_stand_at_the_foot():
+    data = frame()
+    data.loc[data["length"] > 3, ["gradient", "low", "high"]] = 0.0
+    data["share"] = path_shares(data["gradient"])
+    figure = paths_figure(data)
+    drawn = figure.axes[1].lines[0].get_ydata()
+    assert 0 < drawn[-1] < drawn[:4].min()
+    assert "zero, at the foot" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_input_and_settings_stay_as_they_are():
+    data, settings = frame(), dict(mpl.rcParams)
+    before = data.copy()
+    paths_figure(data)
+    pd.testing.assert_frame_equal(data, before)
+    assert dict(mpl.rcParams) == settings
+
+
+@pytest.mark.parametrize("width", [3.4, 7.0])
+def test_texts_neither_overlap_nor_leave_the_figure(width, overlaps):
+    assert overlaps(paths_figure(frame(), width)) == ([], [])
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(ValueError, match="lacks the column 'share'"):
+        paths(frame().drop(columns="share"), axes())
+    with pytest.raises(ValueError, match="quantity must be one of paths, gradient, share; got 'norm'"):
+        paths(frame(), axes(), quantity="norm")
