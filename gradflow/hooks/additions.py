@@ -66,7 +66,8 @@ class Additions(TorchFunctionMode):
         norms = _norms(function, args, kwargs) if torch.is_grad_enabled() else ()  # before it works in place
         result = function(*args, **kwargs)
         if norms and result.grad_fn is not None:
-            self._seen[result.grad_fn] = _Addition(number, norms)
+            is_written = _name(function) in _IN_PLACE and result._base is not None  # a view: its base has the node
+            self._seen[result._base.grad_fn if is_written else result.grad_fn] = _Addition(number, norms)
         return result
 
     def ratios(self, joins: Iterable[Join]) -> dict[Join, float]:

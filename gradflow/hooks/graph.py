@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from gradflow.hooks import operations
 from gradflow.hooks.gradients import tensors_in
@@ -148,7 +149,14 @@ class Graph:
         """Whether data without a gradient meets parameters there."""
         name = self.operations[node]
         data = operations.data_slot(name)
-        return operations.looks_up(name) or (data is not None and data not in self.reads[node])
+        if data is None or data not in self.reads[node]:
+            return data is not None or operations.looks_up(name)
+        return self._is_plain_leaf(self.reads[node][data].node)
+
+    def _is_plain_leaf(self, node: int) -> bool:
+        """Whether the node stands for a leaf that is no parameter: some models have their input require grad."""
+        leaf = getattr(self.nodes[node], "variable", None)
+        return leaf is not None and not isinstance(leaf, nn.Parameter)
 
 
 def _operands(node: Node) -> Iterator[tuple[int, tuple[Node, int]]]:

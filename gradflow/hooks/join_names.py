@@ -26,7 +26,7 @@ def name_joins(graph: Graph, places: Sequence[Place], calls: ModuleCalls | None)
     """Return a name for each join and for its fork; the joins' names are distinct.
 
     A join is named after the innermost module whose call made it. Where that call made several, the name is that of
-    the child that most of the branch's weighted layers are in: `h.7.attn`, `h.7.mlp`. A name that comes again gets
+    the child that the branch's last weighted layer is in: `h.7.attn`, `h.7.mlp`. A name that comes again gets
     the number of its occurrence: `layer#2`.
     """
     owners = [None if calls is None else calls.innermost(graph.nodes[place.node]) for place in places]
@@ -45,12 +45,12 @@ def _own_name(graph: Graph, place: Place, owner: Call | None, calls: ModuleCalls
         return "join"
     if is_alone:
         return owner.name
-    weights: Counter[str] = Counter()
-    for node in place.branch:
-        child = _child(owner, calls.innermost(graph.nodes[node]))
-        if child is not None:
-            weights[child.name] += 1 + 1000 * (graph.weight(node) >= Weight.LINEAR)  # nodes decide between equals
-    return max(weights, key=lambda name: (weights[name], name)) if weights else owner.name
+    children = {node: _child(owner, calls.innermost(graph.nodes[node])) for node in sorted(place.branch)}
+    named = {node: child.name for node, child in children.items() if child is not None}
+    weighted = [name for node, name in named.items() if graph.weight(node) >= Weight.LINEAR]
+    if weighted:
+        return weighted[-1]
+    return Counter(named.values()).most_common(1)[0][0] if named else owner.name
 
 
 def _child(owner: Call, call: Call | None) -> Call | None:

@@ -7,14 +7,16 @@ which holds no parameters or is a mere projection, to the first tensor that the 
 What counts, where the literature leaves it open:
 
 - A skip may reshape, cut, pad, pool or scale (kind "identity"; the parameter-free shortcuts of He et al. 2015 are
-  such), or hold norms, scales and up to two linear maps without an activation ("projection"). It has to hold less than
-  the branch: nothing < elementwise parameters < a linear map < a map and a non-linearity. So RepVGG's batch-normalised
-  identity beside its convolutions is a skip, its 1x1 beside its 3x3 convolution is none.
+  such), or hold norms, scales and up to two linear maps of all its data, without an activation ("projection"). It has
+  to hold less than the branch: nothing < elementwise parameters < a linear map < a map and a non-linearity. So
+  RepVGG's batch-normalised identity beside its convolutions is a skip, its 1x1 beside its 3x3 convolution is none.
 - A sublayer without parameters is no branch (the Fourier mixing of FNet, pool(x) - x inside PoolFormer's mixer,
   rotary embeddings), nor is a gated carry (highway, GRU): its skip is multiplied by a function of the batch.
 - x + a(x) + m(x) is one join of three branches. A block whose own residual sum is the operand of an outer one makes
   two joins: one for each fork.
-- The depthwise convolution of a position encoding, x + conv(x), is a join; so is the D-skip of a state-space model.
+- The depthwise convolution of a position encoding, x + conv(x), is a join, and so is the residual inside a gated
+  normalisation (GRN of ConvNeXt V2: x + gamma (x n) + beta). The D-skip of a state-space model is none: it holds a
+  parameter, the scan beside it reads the same tensor with none.
 - Where the fork is no function of the batch (a class token as it enters its first class attention, a decoder's
   constant queries) there is no join: what would return through the skip goes to a parameter.
 - A tensor that enters the other terms only by being added to something else (a position bias shared by all layers) is

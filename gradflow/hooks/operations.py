@@ -13,7 +13,9 @@ from collections.abc import Mapping
 _TWO = ((0,), (1,))
 _WITH_PRODUCT = ((0,), (1, 2))
 ADDITIONS: Mapping[str, tuple[tuple[int, ...], ...]] = {
-    **dict.fromkeys(("Add", "Sub", "Rsub", "Lerp"), _TWO),
+    # CopySlices is a view changed in place, x[...] += y for one. As an addition that broadcasts is no join, what is
+    # written into a part of its base is none either.
+    **dict.fromkeys(("Add", "Sub", "Rsub", "Lerp", "CopySlices"), _TWO),
     **dict.fromkeys(("Addcmul", "Addcdiv", "Addmm", "Baddbmm", "Addbmm", "Addmv", "Addr"), _WITH_PRODUCT),
 }
 CONCATENATION = "Cat"
@@ -28,7 +30,7 @@ _NORM = re.compile(r"Norm")
 _POOL = re.compile(r"Pool|^Upsample|^GridSampler|^Fft|^Mean$|^Sum$|Pad")
 _SCALE = frozenset(
     {"Mul", "Div", "Neg", "ToCopy", "Clone", "Copy", "CopyBackwards", "NativeDropout", "FusedDropout", "FeatureDropout"}
-    | {"Add", "Sub", "Rsub", "MaskedFill", "Tril", "Triu", "Where", "Alias", "Real", "Conj", "ViewAsReal"}
+    | {"Add", "Sub", "Rsub", "CopySlices", "MaskedFill", "Tril", "Triu", "Where", "Alias", "Real", "Conj", "ViewAsReal"}
 )
 _RESHAPE = frozenset(
     {"View", "UnsafeView", "ReshapeAlias", "Reshape", "Transpose", "T", "Permute", "Unsqueeze", "Squeeze", "Expand"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gradflow.hooks import operations
 from gradflow.hooks.graph import Graph, Use, Value, Weight
 
 MOST_MAPS = 2  # linear maps in a projection: a depthwise and a pointwise convolution
@@ -34,20 +35,20 @@ class Branch:
 def skip_of(graph: Graph, term: Sequence[Use], others: Sequence[Use]) -> Skip | None:
     """Walk back from a term until the first tensor that the other terms come from as well.
 
-    None if the walk meets a non-linear operation, one of several operands, too many maps, or a node that the other
-    terms come from by another of its outputs (they read other parts of the same tensor).
+    None if the walk meets a non-linear operation, one of several operands, too many maps, a linear map of a part of
+    its data, or a node that the other terms come from by another of its outputs (they read other parts of a tensor).
     """
     if len(term) != 1:
         return None
     use = term[0]
-    weight, n_maps = Weight.NONE, 0
+    weight, n_maps, is_cut = Weight.NONE, 0, False
     while True:
         value = graph.source(use)
         if graph.n_uses[value.node] > 1:
             region = graph.behind(others, oldest=value.node)
             readers = {other for other in graph.uses[value] if other.node in region}
             if readers:
-                return Skip(value, use, weight)
+                return None if is_cut and weight is Weight.LINEAR else Skip(value, use, weight)
             if _is_reached(graph, value.node, region, others):
                 return None
         carried = graph.carried(value.node)
@@ -55,6 +56,7 @@ def skip_of(graph: Graph, term: Sequence[Use], others: Sequence[Use]) -> Skip | 
             return None
         weight = max(weight, graph.weight(value.node))
         n_maps += graph.weight(value.node) is Weight.LINEAR
+        is_cut = is_cut or operations.cuts(graph.operations[value.node])
         if weight > Weight.LINEAR or n_maps > MOST_MAPS:
             return None
         use = carried[0]

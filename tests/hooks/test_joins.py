@@ -252,3 +252,15 @@ def test_joins_without_module_calls_have_numbers():
     outputs = nn.Sequential(*(Residual(lambda m, x: x + m.f(x), f=network()) for _ in range(2)))(x)
     assert [join.name for join in find_joins(outputs, x)] == ["join", "join#2"]
     assert find_joins(torch.zeros(2), x) == []
+
+
+def test_an_addition_into_a_view_is_seen():
+    (join,) = joins_in(lambda m, x: m.f(x)[:, :WIDTH].add_(x), f=network())
+    assert (join.name, join.kind) == ("1", IDENTITY)
+
+    def add_to_a_part(m, x):
+        y = m.f(x)
+        y[:, :2] += x[:, :2]
+        return y
+
+    assert joins_in(add_to_a_part, f=network()) == []
