@@ -9,12 +9,14 @@ import click
 
 from gradflow.cli.analyze_command import analyze
 from gradflow.cli.commands import BAD_INPUT, INTERRUPTED, cli
+from gradflow.cli.theory_command import theory
 
 __all__ = ["main"]
 
 DONE = 0
 
 cli.add_command(analyze)
+cli.add_command(theory)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -8,7 +8,7 @@ activation, and chi = E|delta_(l-1)|^2 / E|delta_l|^2: the factor per layer is i
 from gradflow.theory.activations import CURVES, Curve, Moments, leaky_relu, moments
 from gradflow.theory.criticality import Critical, critical
 from gradflow.theory.initialisations import INITS, WEIGHT_VARIANCE, Activation, Init, Norm, check, weight_variance
-from gradflow.theory.law import BOUND, NORMS, Law, law
+from gradflow.theory.law import NORMS, Law, law
 from gradflow.theory.predictions import (
     chi_batch_norm,
     chi_layer_norm,
@@ -24,7 +24,7 @@ ACTIVATIONS: tuple[str, ...] = tuple(CURVES)
 
 __all__ = [
     "ACTIVATIONS",
-    "BOUND",
+    "CURVES",
     "INITS",
     "NORMS",
     "TOY_FACTOR",

@@ -142,13 +142,18 @@ def _sigmoid(x: Floats) -> Floats:
     return (1 + np.tanh(x / 2)) / 2
 
 
+def _sigmoid_slope(x: Floats) -> Floats:
+    share = _sigmoid(x)
+    return share * (1 - share)
+
+
 def _gelu_slope(x: Floats) -> Floats:
     return _cumulative(x) + x * _density(x)
 
 
 def _silu_slope(x: Floats) -> Floats:
     share = _sigmoid(x)
-    return share * (1 + x * _sigmoid(-x))
+    return share * (1 + x * (1 - share))
 
 
 def _elu(x: Floats) -> Floats:
@@ -175,7 +180,7 @@ CURVES: Mapping[str, Curve] = MappingProxyType(
             leaky_relu(),
             Curve("identity", lambda x: x, np.ones_like),
             Curve("tanh", np.tanh, lambda x: 1.0 - np.tanh(x) ** 2),
-            Curve("sigmoid", _sigmoid, lambda x: _sigmoid(x) * _sigmoid(-x)),
+            Curve("sigmoid", _sigmoid, _sigmoid_slope),
             Curve("gelu", lambda x: x * _cumulative(x), _gelu_slope),
             Curve("silu", lambda x: x * _sigmoid(x), _silu_slope),
             Curve("elu", _elu, _elu_slope),

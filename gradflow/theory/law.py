@@ -23,7 +23,6 @@ NORMS: tuple[str | None, ...] = (None, "batch", "layer")
 NORMED = 4096  # layers that are summed with norm and skip; beyond, the power is the law's to 1 in 4096
 HALF_ATTRACTS = 1e-4  # a variance's rate this near to 1: deviations from the fixed point die out as a power of depth
 LARGEST_LOG = 709.0
-BOUND = 1e-3  # below which a gradient counts as lost, and its inverse above which it counts as blown up
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from gradflow.theory.gaussian import NODES, WEIGHTS
 SMALLEST_Q = 1e-12  # a variance below it counts as 0
 LARGEST_Q = 1e6  # a variance above it counts as growing without bound
 STRIDE = 1.25  # between two variances at which the sign of growth is looked at
-HALVINGS = 60
+HALVINGS = 48
 SAME = 1e-9  # relative: a rate this near to 1 is 1
 
 

@@ -11,6 +11,7 @@ from gradflow.text.english.findings import FINDINGS
 from gradflow.text.english.numbers import NUMBERS
 from gradflow.text.english.probes import PROBES
 from gradflow.text.english.report import COLUMNS, DEFINITIONS, FACTS, HEAD, SECTIONS, STATUSES, TABLES
+from gradflow.text.english.theory import THEORY
 
 ENGLISH: Mapping[str, str] = MappingProxyType(
     {
@@ -26,5 +27,6 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         **COLUMNS,
         **FACTS,
         **DEFINITIONS,
+        **THEORY,
     }
 )

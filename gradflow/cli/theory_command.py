@@ -1,0 +1,293 @@
+"""`gradflow theory`: what closed forms say of a setting, before any network is built."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gradflow.theory import Curve, Law
+
+# numpy is imported inside, so that --help answers at once; rich and pandas are not, so that this does.
+
+WIDTH = 80  # columns
+GAP = 2  # between two columns
+EVERY = "all"
+BOUND = 1e-3  # the default: a thousandth of the gradient
+EXACT = 10_000  # layers up to which all digits are shown
+CRITICAL = ("critical_weight_variance", "critical_bias_variance")
+
+
+@click.command()
+@click.option("--activation", default="relu", show_default=True, help="A name, several with commas, or all.")
+@click.option("--init", default="default", show_default=True, help="default, xavier, kaiming, critical, ... or all.")
+@click.option("--norm", default="none", show_default=True, help="none, batch, layer, or all.")
+@click.option("--skip/--no-skip", default=False, show_default=True, help="x + phi(norm(Wx)) in place of phi(norm(Wx)).")
+@click.option("--slope", type=float, help="Of leaky-relu below 0.  [default: 0.01]")
+@click.option("--depth", type=int, default=50, show_default=True, help="Layers that the gradient passes.")
+@click.option("--bound", type=float, default=BOUND, show_default=True, help="Below it (above its inverse) is too far.")
+@click.option("--json", "form", flag_value="json", help="Print all numbers as JSON, a list of settings.")
+@click.option("--csv", "form", flag_value="csv", help="Print all numbers as CSV, a row per setting.")
+def theory(
+    activation: str,
+    init: str,
+    norm: str,
+    skip: bool,
+    slope: float | None,
+    depth: int,
+    bound: float,
+    form: str | None,
+) -> None:
+    """Predict how gradients change with depth: fixed point, factor per layer, depth at which they are lost.
+
+    Several settings make a table.
+    """
+    try:
+        _check(depth, bound)
+        laws = _laws(activation, init, norm, skip=skip, slope=slope)
+        rows = [_row(law, depth, bound) for law in laws]
+    except ValueError as error:
+        click.echo(f"gradflow: {error}", err=True)
+        click.get_current_context().exit(2)
+    if form == "json":
+        click.echo(json.dumps([{name: _plain(value) for name, value in row.items()} for row in rows], indent=2))
+    elif form == "csv":
+        writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: "" if _is_nan(value) else value for name, value in row.items()} for row in rows)
+    elif len(rows) == 1:
+        click.echo(_card(laws[0], rows[0]))
+    else:
+        click.echo(_table(rows, depth, bound))
+
+
+def _check(depth: int, bound: float) -> None:
+    if depth < 1:
+        raise ValueError(f"depth must be at least 1; got {depth}.")
+    if not 0 < bound < 1:
+        raise ValueError(f"bound must lie between 0 and 1; got {bound:g}. Growth is held against its inverse.")
+
+
+def _laws(activation: str, init: str, norm: str, *, skip: bool, slope: float | None) -> list[Law]:
+    """Return the law of each combination of the names; those that do not exist are left out of `all`."""
+    from gradflow import theory
+
+    norms = ["none" if one is None else one for one in theory.NORMS]
+    laws = []
+    for name in _names(activation, theory.ACTIVATIONS):
+        for start in _names(init, theory.INITS):
+            for one in _names(norm, norms):
+                if one not in norms:
+                    raise ValueError(f"norm must be one of {', '.join(norms)}; got {one!r}.")
+                if EVERY in (activation, init) and start == "critical" and _critical(theory.CURVES.get(name)) is None:
+                    continue
+                normed = None if one == "none" else one
+                laws.append(theory.law(activation=_curve(name, slope), init=start, norm=normed, skip=skip))
+    return laws
+
+
+def _names(given: str, known: Sequence[str]) -> list[str]:
+    return list(known) if given == EVERY else [part.strip() for part in given.split(",")]
+
+
+def _curve(name: str, slope: float | None) -> str | Curve:
+    from gradflow import theory
+
+    if slope is None:
+        return name
+    if name != "leaky-relu":
+        raise ValueError(f"slope is for activation leaky-relu; got {name!r}.")
+    return theory.leaky_relu(slope)
+
+
+def _critical(curve: Curve | None) -> tuple[float, float] | None:
+    """Return the critical variances of weights and biases, None if there are none."""
+    from gradflow import theory
+
+    try:
+        return None if curve is None else theory.critical(curve)[:2]
+    except ValueError:
+        return None
+
+
+def _row(law: Law, depth: int, bound: float) -> dict[str, Any]:
+    """Return all that is said of one setting, by name."""
+    from gradflow.text import text
+
+    beyond = 1 / bound if law.trend == "explodes" else bound
+    point = _critical(law.activation) if law.norm is None and not law.skip else None
+    return {
+        "activation": law.activation.name,
+        "init": law.init,
+        "norm": law.norm or "none",
+        "skip": law.skip,
+        "weight_variance": law.weight_variance,
+        "bias_variance": law.bias_variance,
+        "q": law.q,
+        "rate": _rate(law),
+        "chi": law.chi,
+        "factor": law.factor,
+        "is_constant": law.is_constant,
+        "depth": depth,
+        "left": law.left(depth),
+        "bound": beyond,
+        "depth_beyond": law.depth_beyond(beyond),
+        **dict(zip(CRITICAL, point or (math.nan, math.nan), strict=True)),
+        "shape": law.shape,
+        "trend": law.trend,
+        "source": text(f"theory.source.{law.source}"),
+    }
+
+
+def _card(law: Law, row: dict[str, Any]) -> str:
+    """Return one setting as names and values, folded at 80 columns."""
+    from gradflow.text import text
+    from gradflow.text.numbers import count, number
+
+    title = text(
+        "theory.setting",
+        activation=row["activation"],
+        init=text(f"theory.init.{law.init}"),
+        norm=text(f"theory.norm.{row['norm']}"),
+        skip=text("theory.skip.yes" if law.skip else "theory.skip.no"),
+    )
+    chi, factor = (_limit(row[name], law) for name in ("chi", "factor"))
+    side = "above" if row["bound"] > 1 else "below"
+    weights, biases = (_rounded(row[f"{name}_variance"]) for name in ("weight", "bias"))
+    lines = [
+        (text("theory.row.variances"), text("theory.variances", weights=weights, biases=biases)),
+        (text("theory.row.q"), number(row["q"])),
+        (text("theory.row.chi"), chi),
+        (text("theory.row.factor"), factor),
+        (text("theory.row.left", layers=count(row["depth"], "layers")), number(row["left"])),
+        (text(f"theory.bound.{side}", bound=f"{row['bound']:g}"), _layers(row["depth_beyond"])),
+        (text("theory.row.critical"), _critical_words(law, row)),
+        (text("theory.row.verdict"), _verdict(law)),
+        (text("theory.row.source"), row["source"]),
+        (text("theory.row.holds"), _holds(law, row["rate"])),
+    ]
+    return "\n".join([title, "", *_aligned(lines)])
+
+
+def _table(rows: list[dict[str, Any]], depth: int, bound: float) -> str:
+    """Return several settings, a line each, as wide as they need to be."""
+    from gradflow.text import text
+    from gradflow.text.numbers import count, factor, number
+
+    heads = [text(f"theory.head.{name}") for name in ("setting", "factor", "left", "layers", "verdict")]
+    cells = [
+        [
+            " ".join([row["activation"], row["init"], *([row["norm"]] if row["norm"] != "none" else [])]),
+            factor(row["factor"]) if row["is_constant"] else f"→ {factor(row['factor'])}",
+            number(row["left"], 2),
+            text("theory.never") if math.isinf(row["depth_beyond"]) else _whole(row["depth_beyond"]),
+            text(f"theory.short.{row['shape'].replace(' ', '_')}.{row['trend']}"),
+        ]
+        for row in rows
+    ]
+    widths = [max(len(line[index]) for line in [heads, *cells]) for index in range(len(heads))]
+    is_number = [False, True, True, True, False]
+    lines = [
+        (" " * GAP)
+        .join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(line, widths, is_number, strict=True)
+        )
+        .rstrip()
+        for line in [heads, ["─" * width for width in widths], *cells]
+    ]
+    caption = text("theory.caption", layers=count(depth, "layers"), bound=f"{bound:g}", inverse=f"{1 / bound:g}")
+    return "\n".join([*lines, "", *textwrap.wrap(caption, WIDTH)])
+
+
+def _aligned(lines: list[tuple[str, str]]) -> list[str]:
+    """Return names and values in two columns, the second folded."""
+    indent = max(len(name) for name, _ in lines) + GAP
+    return [
+        textwrap.fill(f"{name:<{indent}}{value}", WIDTH, subsequent_indent=" " * indent, break_on_hyphens=False)
+        for name, value in lines
+    ]
+
+
+def _limit(value: float, law: Law) -> str:
+    from gradflow.text import text
+    from gradflow.text.numbers import factor
+
+    written = factor(value)
+    return written if law.is_constant else text("theory.limit", value=written)
+
+
+def _layers(layers: float) -> str:
+    from gradflow.text import text
+
+    if math.isinf(layers):
+        return text("theory.never")
+    named = text("layers.one") if layers == 1 else text("layers.many", n=_whole(layers))
+    return text("theory.after", layers=named)
+
+
+def _whole(layers: float) -> str:
+    from gradflow.text.numbers import number
+
+    return str(int(layers)) if layers < EXACT else number(layers, 2)
+
+
+def _rate(law: Law) -> float:
+    """Return what deviations from the fixed point are multiplied by per layer, NaN where there is none to settle at."""
+    from gradflow import theory
+
+    settles = law.norm is None and not law.skip and 0 < law.q < math.inf and not law.activation.is_linear_by_halves
+    return theory.variance_rate(law.activation, law.weight_variance, law.q) if settles else math.nan
+
+
+def _holds(law: Law, rate: float) -> str:
+    from gradflow.text import text
+    from gradflow.text.numbers import factor
+
+    if math.isnan(rate):
+        return text("theory.holds")
+    return text("theory.holds_settled", rate=factor(rate))
+
+
+def _critical_words(law: Law, row: dict[str, Any]) -> str:
+    from gradflow.text import text
+
+    if law.norm is not None:
+        return text("theory.any_scale")
+    if law.skip:
+        return text("theory.no_scale")
+    weights, biases = (row[name] for name in CRITICAL)
+    if math.isnan(weights):
+        return text("theory.no_critical")
+    return text("theory.gain", weights=_rounded(weights), biases=_rounded(biases), gain=_rounded(math.sqrt(weights)))
+
+
+def _verdict(law: Law) -> str:
+    from gradflow.text import text
+    from gradflow.text.numbers import factor
+
+    return text(f"theory.verdict.{law.shape.replace(' ', '_')}.{law.trend}", factor=factor(law.factor))
+
+
+def _rounded(value: float) -> str:
+    """Return a variance to four digits, without zeros at its end; what rounding left of 0 is 0."""
+    return f"{value:.4g}" if abs(value) > 1e-9 else "0"
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON holds: NaN as null, inf as a string that any language reads."""
+    if _is_nan(value):
+        return None
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
