@@ -1,4 +1,4 @@
-"""Published figures as data, each with its source, for tests and for drawing beside measured values."""
+"""Figures as data, each with its source: published ones to compare with, and what studies of this project measured."""
 
 from __future__ import annotations
 
@@ -21,3 +21,20 @@ def he2015() -> dict[str, Any]:
     """
     figures: dict[str, Any] = json.loads(files(__name__).joinpath("he2015.json").read_text(encoding="utf-8"))
     return figures
+
+
+@cache
+def forecast_study() -> dict[str, Any]:
+    """Return the rules of `gradflow.probe.forecast` and how often its verdicts came true, as measured.
+
+    Keys: `command`, `date`, `n` networks, `budgets` and `failure` in words; `rules` by verdict; `measured` by split of
+    the study, with `n` and how many `failed`, of all and of each verdict; `targets` and the verdicts that miss theirs,
+    `experimental`. Limits were chosen on the split "choose".
+
+    Examples
+    --------
+    >>> sorted(forecast_study()["rules"])
+    ['doomed', 'will train']
+    """
+    study: dict[str, Any] = json.loads(files(__name__).joinpath("forecast.json").read_text(encoding="utf-8"))
+    return study

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from gradflow.text.english.analyze import ANALYZE
 from gradflow.text.english.cli import CLI
 from gradflow.text.english.findings import FINDINGS
+from gradflow.text.english.forecast import FORECAST
 from gradflow.text.english.numbers import NUMBERS
 from gradflow.text.english.probes import PROBES
 from gradflow.text.english.report import COLUMNS, DEFINITIONS, FACTS, HEAD, SECTIONS, STATUSES, TABLES
@@ -26,6 +27,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         **TABLES,
         **COLUMNS,
         **FACTS,
+        **FORECAST,
         **DEFINITIONS,
         **THEORY,
     }

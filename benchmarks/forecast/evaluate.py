@@ -1,0 +1,148 @@
+"""How often the verdicts came true: rules from one split, counts on every split, as tables and as data to ship."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from gradflow.probe.verdict import DOOMED, OPEN, VERDICTS, WILL_TRAIN, Share, wilson
+
+from .choose import choose
+from .designs import BUDGETS, CONV_BUDGET, SPLITS
+from .outcomes import BOUND, OTHER_BOUNDS, UPDATES, failed, load, verdicts
+
+COMMAND = "python -m benchmarks.forecast evaluate --study benchmarks/forecast/study.csv"
+TARGETS = {DOOMED: 0.97, WILL_TRAIN: 0.95}  # a verdict right less often than this is shipped as experimental
+UNSEEN = "new data and factors"
+
+
+def evaluate(path: Path, write: Path | None) -> None:
+    """Print the tables; write rules and counts to a file, if there is one."""
+    frame = load(path)
+    rules = choose(frame[frame.split == "choose"])
+    frame = frame.assign(verdict=verdicts(frame, rules))
+    print(f"{len(frame)} networks, {int(frame.failed.sum())} failed.\n")
+    for verdict, kind in rules.items():
+        for rule in kind:
+            print(f"- {verdict}: {rule['sign']} after {rule['updates']} updates {rule['side']} {rule['limit']}")
+    print("\n" + _by_group(frame, frame.split, list(SPLITS)))
+    unseen = frame[frame.split == UNSEEN]
+    print("\n" + _by_group(unseen, unseen.data))
+    print("\n" + _by_bound(unseen))
+    print("\n" + _by_reason(unseen, rules))
+    print("\n" + _plain_curve(unseen))
+    if write is not None:
+        write.write_text(json.dumps(_study(frame, rules), indent=1) + "\n", encoding="utf-8")
+
+
+def counts(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return n and failed, of all and of each verdict."""
+    by_verdict = {
+        verdict: {
+            "n": int((frame.verdict == verdict).sum()),
+            "failed": int(frame.failed[frame.verdict == verdict].sum()),
+        }
+        for verdict in VERDICTS
+    }
+    return {"n": len(frame), "failed": int(frame.failed.sum()), **by_verdict}
+
+
+def _study(frame: pd.DataFrame, rules: dict[str, list[dict]]) -> dict[str, Any]:
+    measured = {split: counts(frame[frame.split == split]) for split in SPLITS}
+    return {
+        "command": COMMAND,
+        "date": datetime.now(UTC).date().isoformat(),
+        "n": len(frame),
+        "budgets": f"{min(BUDGETS)} to {max(BUDGETS)}",
+        "failure": (
+            f"training error after the budget above {BOUND} of the way from the best network's on the same data to "
+            "that of naming the most frequent class, or a loss that is not finite"
+        ),
+        "conv_budget": CONV_BUDGET,
+        "updates": UPDATES,
+        "targets": TARGETS,
+        "experimental": [verdict for verdict in TARGETS if _precision(measured[UNSEEN], verdict) < TARGETS[verdict]],
+        "rules": rules,
+        "measured": measured,
+    }
+
+
+def _precision(count: dict[str, Any], verdict: str) -> float:
+    share = _right(count, verdict)
+    return share.hits / share.n if share.n else 0.0
+
+
+def _right(count: dict[str, Any], verdict: str) -> Share:
+    one = count[verdict]
+    return wilson(one["failed"] if verdict == DOOMED else one["n"] - one["failed"], one["n"])
+
+
+def _by_group(frame: pd.DataFrame, group: pd.Series, order: list[str] | None = None) -> str:
+    lines = [
+        f"| {group.name} | n | failed | doomed, right | failures caught | will train, right | trained caught "
+        "| open, failed |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in order or sorted(group.unique()):
+        count = counts(frame[group == name])
+        doomed, hope = _right(count, DOOMED), _right(count, WILL_TRAIN)
+        caught = wilson(doomed.hits, count["failed"]), wilson(hope.hits, count["n"] - count["failed"])
+        cells = (doomed, caught[0], hope, caught[1], wilson(count[OPEN]["failed"], count[OPEN]["n"]))
+        lines.append(f"| {name} | {count['n']} | {count['failed']} | " + " | ".join(map(_cell, cells)) + " |")
+    return "\n".join(lines)
+
+
+def _by_bound(frame: pd.DataFrame) -> str:
+    """Return the counts on unseen networks, had a failure been defined by another bound; limits stay."""
+    lines = ["| failed above | failed | doomed, right | failures caught | will train, right |", "|---|---|---|---|---|"]
+    for bound in sorted((BOUND, *OTHER_BOUNDS)):
+        count = counts(frame.assign(failed=failed(frame.diverged_step, frame.excess, bound)))
+        doomed = _right(count, DOOMED)
+        cells = (doomed, wilson(doomed.hits, count["failed"]), _right(count, WILL_TRAIN))
+        lines.append(f"| {bound} | {count['failed']} | " + " | ".join(map(_cell, cells)) + " |")
+    return "\n".join(lines)
+
+
+def _by_reason(frame: pd.DataFrame, rules: dict[str, list[dict]]) -> str:
+    """Return how often each rule of doomed is met and right, alone."""
+    lines = ["| rule of doomed | met, failed |", "|---|---|"]
+    for rule in rules[DOOMED]:
+        met = frame.failed[verdicts(frame, {DOOMED: [rule], WILL_TRAIN: []}) == DOOMED]
+        cell = _cell(wilson(int(met.sum()), len(met)))
+        lines.append(f"| {rule['sign']} {rule['side']} {rule['limit']} | {cell} |")
+    return "\n".join(lines)
+
+
+def _plain_curve(frame: pd.DataFrame) -> str:
+    """Return what is known without gradflow: the error after 50 plain updates, as a score of failure."""
+    known = frame.early_error.notna()
+    score = (frame.early_error / frame.chance)[known]
+    auc = roc_auc_score(frame.failed[known], score)
+    return f"Plain training, error after 50 updates as a score of failure: AUC {auc:.3f}, n = {int(known.sum())}."
+
+
+def _cell(share: Share) -> str:
+    if not share.n:
+        return "none"
+    return (
+        f"{share.hits} of {share.n}: {100 * share.hits / share.n:.1f} % [{100 * share.low:.0f}, {100 * share.high:.0f}]"
+    )
+
+
+def thin(path: Path, out: Path) -> None:
+    """Write the columns that evaluation needs, numbers to six digits."""
+    frame = pd.read_csv(path)
+    kept = [name for name in frame.columns if "@" not in name or name in SIGN_COLUMNS]
+    frame[kept].to_csv(out, index=False, float_format="%.6g")
+
+
+SIGN_COLUMNS = [
+    f"{sign}@{moment}"
+    for sign in ("loss", "probe_loss", "probe_error", "gradient_decades", "unlikeness", "update_ratio_max", "growth")
+    for moment in (0, UPDATES)
+]

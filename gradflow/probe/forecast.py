@@ -1,0 +1,233 @@
+"""forecast(): whether a network will train, from a few updates of a copy, with the verdict's own track record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from textwrap import wrap
+from typing import Any
+
+import pandas as pd
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gradflow.probe.loss import LossFunction
+from gradflow.probe.signs import signs
+from gradflow.probe.trial import try_training
+from gradflow.probe.verdict import DOOMED, OPEN, WILL_TRAIN, Reason, Share, Verdict, decide, wilson
+from gradflow.recording import Recording
+from gradflow.reference import forecast_study
+from gradflow.text import text
+from gradflow.text.numbers import number, percent
+
+WIDTH = 80
+NO_BREAK = "\u00a0"
+UNSEEN = "new data and factors"  # the split of the study that no limit was chosen on
+SHOWN = ("loss", "relative_loss", "relative_error", "gradient_decades", "unlikeness", "update_ratio_max", "growth")
+
+
+def forecast(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    *,
+    optimizer: Optimizer | None = None,
+    lr: float | None = None,
+    loss_fn: LossFunction | None = None,
+    batch_size: int = 64,
+) -> Forecast:
+    """Train a copy of the model for a few updates and say whether it is doomed, will train, or is open.
+
+    The model, its optimizer, inputs, targets and random states are left exactly as found.
+
+    Parameters
+    ----------
+    model : nn.Module
+        In train mode, as it would start training.
+    inputs, targets : Tensor
+        A few batches, (n, ...) each; the study behind the verdicts used four. They are used again from the start when
+        they run out.
+    optimizer : Optimizer, optional
+        The model's optimizer; a copy of it is used, at its present learning rate.
+    lr : float, optional
+        In place of an optimizer: SGD with momentum 0.9 at this learning rate.
+    loss_fn : callable, optional
+        (outputs, targets) -> loss. Otherwise cross-entropy for class indices, mean squared error for real numbers.
+    batch_size : int
+        Examples an update.
+
+    Returns
+    -------
+    Forecast
+        Prints as a text. "doomed": training fails within some hundred updates. "will train": it does not, and reaches
+        a low training error on this task; possible only where targets are class indices. "open": neither is known.
+
+    Raises
+    ------
+    ForecastError, AnalysisError
+        Model, batches, optimizer or loss do not fit; the message is one line and says what to do.
+
+    Notes
+    -----
+    Rules, limits and track record are those of `gradflow.reference.forecast_study()`: small fully connected and
+    convolutional networks, small data, 100 to 300 updates. A failure is a training error above 40 % of the way from
+    the best network's on the same data to chance, or a loss that stops being finite.
+
+    Blind spot: failures of learning rate and budget with healthy gradients. Too few updates, or a step size that ruins
+    training only later, show nothing in ten updates, and end as "open".
+
+    Examples
+    --------
+    >>> import torch
+    >>> layers = [layer for _ in range(20) for layer in (nn.Linear(16, 16), nn.Sigmoid())]
+    >>> inputs = torch.randn(64, 16, generator=torch.Generator().manual_seed(0))
+    >>> forecast(nn.Sequential(*layers, nn.Linear(16, 2)), inputs, (inputs[:, 0] > 0).long(), lr=0.1).verdict
+    'doomed'
+    """
+    rules = forecast_study()["rules"]
+    moments = {rule["updates"] for kind in rules.values() for rule in kind}
+    return Forecast(
+        try_training(
+            model,
+            inputs,
+            targets,
+            optimizer=optimizer,
+            lr=lr,
+            loss_fn=loss_fn,
+            batch_size=batch_size,
+            moments=moments,
+        )
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Forecast:
+    """What a trial says of a network's training; `print` shows it with the track record of each verdict.
+
+    Parameters
+    ----------
+    recording : Recording
+        Of `gradflow.probe.trial.try_training`. A saved forecast is `Forecast(gradflow.load(path))`.
+    """
+
+    recording: Recording
+
+    @cached_property
+    def signs(self) -> pd.DataFrame:
+        """The measured numbers, one row per moment: see `gradflow.probe.signs.signs`."""
+        return signs(self.recording)
+
+    @cached_property
+    def _decision(self) -> tuple[Verdict, list[Reason]]:
+        return decide(self.signs, forecast_study()["rules"])
+
+    @property
+    def verdict(self) -> Verdict:
+        """One of "doomed", "will train" and "open"."""
+        return self._decision[0]
+
+    @property
+    def reasons(self) -> list[Reason]:
+        """The rules that made the verdict, each with the measured value and its limit."""
+        return self._decision[1]
+
+    @property
+    def is_experimental(self) -> bool:
+        """Whether the study does not bear this verdict out: see `experimental` in the study."""
+        return self.verdict in forecast_study()["experimental"]
+
+    def __repr__(self) -> str:
+        """Return what `print` shows."""
+        return str(self)
+
+    def __str__(self) -> str:
+        """Return the verdict, its reasons, the numbers, and how often each verdict was right."""
+        lines = [*self._head(), *_track_record(), text("forecast.blind")]
+        return "\n".join(part for line in lines for part in _wrapped(line))
+
+    def _repr_html_(self) -> str:
+        """Return the same text for a notebook."""
+        return f"<pre>{escape(str(self))}</pre>"
+
+    def _head(self) -> list[str]:
+        meta = self.recording.meta
+        named = text(f"forecast.verdict.{self.verdict}")
+        verdict = text("forecast.experimental", verdict=named) if self.is_experimental else named
+        facts = {name: meta[name] for name in ("optimizer", "batch_size", "n_examples")}
+        return [
+            text("forecast.head", name=self.recording.name, verdict=verdict),
+            text("forecast.trial", updates=int(self.recording.steps.step.max()), lr=number(meta["lr"]), **facts),
+            text(f"forecast.because.{self.verdict}"),
+            *map(_sentence, self.reasons),
+            *_table(self.signs),
+        ]
+
+
+def track_record() -> dict[str, Share]:
+    """Return how the verdicts did on the study's networks of new data and new factors.
+
+    Returns
+    -------
+    dict
+        "doomed", "will train": how often the verdict was right. "doomed caught", "will train caught": how many of those
+        that failed, and that trained, it was given to. "open failed": how many of the open ones failed.
+    """
+    counts = forecast_study()["measured"][UNSEEN]
+    doomed, hopeful, left = (counts[verdict] for verdict in (DOOMED, WILL_TRAIN, OPEN))
+    trained = counts["n"] - counts["failed"]
+    return {
+        DOOMED: wilson(doomed["failed"], doomed["n"]),
+        f"{DOOMED} caught": wilson(doomed["failed"], counts["failed"]),
+        WILL_TRAIN: wilson(hopeful["n"] - hopeful["failed"], hopeful["n"]),
+        f"{WILL_TRAIN} caught": wilson(hopeful["n"] - hopeful["failed"], trained),
+        f"{OPEN} failed": wilson(left["failed"], left["n"]),
+    }
+
+
+def _sentence(reason: Reason) -> str:
+    if reason.rule.sign == "diverged":
+        return text("forecast.reason.diverged")
+    return text(
+        f"forecast.reason.{reason.rule.side}",
+        what=text(f"forecast.sign.{reason.rule.sign}"),
+        value=number(reason.value),
+        updates=reason.rule.updates,
+        limit=number(reason.rule.limit),
+    )
+
+
+def _table(frame: pd.DataFrame) -> list[str]:
+    """Return the measured numbers, one column per moment."""
+    head = [text("forecast.table.sign"), *(text("forecast.table.updates", updates=moment) for moment in frame.index)]
+    rows = [[name, *(number(value) for value in frame[name])] for name in SHOWN]
+    widths = [max(map(len, cells)) for cells in zip(head, *rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in [head, *rows]]
+
+
+def _track_record() -> list[str]:
+    study: Mapping[str, Any] = forecast_study()
+    counts = study["measured"][UNSEEN]
+    found = {name: _share(share) for name, share in track_record().items()}
+    return [
+        text("forecast.record.head", n=counts["n"], failed=counts["failed"], budgets=study["budgets"]),
+        text("forecast.record.doomed", right=found[DOOMED], caught=found[f"{DOOMED} caught"]),
+        text("forecast.record.will train", right=found[WILL_TRAIN], caught=found[f"{WILL_TRAIN} caught"]),
+        text("forecast.record.open", failed=found[f"{OPEN} failed"]),
+        text("forecast.record.source", command=study["command"], date=study["date"], n=study["n"]),
+    ]
+
+
+def _wrapped(line: str) -> list[str]:
+    """Return a line in parts that fit; a table's row is short enough and keeps its columns."""
+    return wrap(line, WIDTH, subsequent_indent="  ") if len(line) > WIDTH else [line]
+
+
+def _share(share: Share) -> str:
+    if not share.n:
+        return text("forecast.record.none")
+    fractions = {"share": (share.hits / share.n, 1), "low": (share.low, 0), "high": (share.high, 0)}
+    # A line is broken at blanks only, so a percentage stays whole.
+    parts = {name: percent(*fraction).replace(" ", NO_BREAK) for name, fraction in fractions.items()}
+    return text("forecast.record.share", hits=share.hits, n=share.n, **parts)
