@@ -4,8 +4,8 @@
 
 Every round times each variant once, in a new random order. A ratio is the variant's time over the plain pass's in the
 same round; the table gives the median of the rounds' ratios with its 95 % bootstrap interval. "plain again" is a
-second plain pass: what it differs from 1 is the noise. Times are the process's own (`time.process_time`), so that a busy
-machine disturbs them little. Finding the joins is timed inside the analyses with skips.
+second plain pass: what it differs from 1 is the noise. Times are the process's own (`time.process_time`), so
+that a busy machine disturbs them little. Finding the joins is timed inside the analyses with skips.
 """
 
 from __future__ import annotations
