@@ -10,8 +10,10 @@ from gradflow.analysis.decay import decay, decay_over_seeds
 from gradflow.analysis.degradation import degradation, degradation_over_seeds, paired_difference
 from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.nonfinite import first_nonfinite
+from gradflow.analysis.paths import binomial_shares, path_lengths, path_probes
 from gradflow.analysis.profile import first_to_last, main_path, profile, profile_over_seeds
 from gradflow.analysis.ranking import ranking
+from gradflow.analysis.shattering import autocorrelation_by_lag, shattering_by_depth
 from gradflow.analysis.stall import stall, stall_over_seeds
 from gradflow.analysis.summary import summary
 from gradflow.analysis.training import training, window_means
@@ -21,6 +23,8 @@ from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, w
 
 __all__ = [
     "Interval",
+    "autocorrelation_by_lag",
+    "binomial_shares",
     "contribution",
     "contribution_over_seeds",
     "counterfactual",
@@ -36,9 +40,12 @@ __all__ = [
     "main_path",
     "mean_interval",
     "paired_difference",
+    "path_lengths",
+    "path_probes",
     "profile",
     "profile_over_seeds",
     "ranking",
+    "shattering_by_depth",
     "stall",
     "stall_over_seeds",
     "summary",

@@ -5,6 +5,7 @@ from gradflow.experiments.folder import keep_all
 from gradflow.experiments.plan import PlanError, Run, plan
 from gradflow.experiments.pool import Event
 from gradflow.experiments.run import RunsFailedError, compare, execute
+from gradflow.experiments.shattering import shattering_by_depth
 from gradflow.experiments.train import train
 from gradflow.experiments.vanishing import vanishing
 
@@ -20,6 +21,7 @@ __all__ = [
     "keep_all",
     "load_data",
     "plan",
+    "shattering_by_depth",
     "train",
     "vanishing",
 ]

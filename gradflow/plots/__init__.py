@@ -2,7 +2,9 @@
 
 from gradflow.plots.degradation import degradation, degradation_figure, paired_difference
 from gradflow.plots.heatmap import heatmap, heatmaps
+from gradflow.plots.paths import paths, paths_figure
 from gradflow.plots.profile import profile, profiles
+from gradflow.plots.shattering import autocorrelation, autocorrelation_figure, shattering, shattering_figure
 from gradflow.plots.style import DOUBLE, SINGLE, context, save
 from gradflow.plots.training import loss_curve, loss_curves, training_curve, training_curves
 from gradflow.plots.vanishing import vanishing, vanishing_figure
@@ -11,6 +13,8 @@ from gradflow.plots.weights import weight_figure, weight_growth
 __all__ = [
     "DOUBLE",
     "SINGLE",
+    "autocorrelation",
+    "autocorrelation_figure",
     "context",
     "degradation",
     "degradation_figure",
@@ -19,9 +23,13 @@ __all__ = [
     "loss_curve",
     "loss_curves",
     "paired_difference",
+    "paths",
+    "paths_figure",
     "profile",
     "profiles",
     "save",
+    "shattering",
+    "shattering_figure",
     "training_curve",
     "training_curves",
     "vanishing",

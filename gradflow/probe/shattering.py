@@ -38,7 +38,8 @@ def shattering(model: nn.Module, inputs: Tensor, *, seed: int = 0) -> pd.DataFra
         on counts as shattering. A `Recorder` that is attached sees this pass, too.
     inputs : Tensor
         (n, ...), floating point, n at least 2. Nearby or unrelated ones: the closed forms in
-        `gradflow.theory.shattering` hold for unrelated inputs of one distribution.
+        `gradflow.theory.shattering` hold for unrelated inputs of one distribution. Batch norm in training mode
+        stretches a batch of nearby inputs to unit variance, so that they are no longer near.
     seed : int
         Draws the direction r in which outputs are read.
 

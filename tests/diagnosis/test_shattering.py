@@ -16,23 +16,31 @@ def runs(*values):
     return [recording(value, seed=seed) for seed, value in enumerate(values)]
 
 
-def test_correlations_below_the_threshold_are_a_problem_with_interval_and_remedy():
+def test_correlations_below_the_threshold_are_a_notice_with_interval_and_remedy():
     (found,) = diagnose(runs(0.001, 0.002, 0.0))
-    assert (found.key, found.severity) == ("shattered", "problem")
+    assert (found.key, found.severity) == ("shattered", "notice")
     assert found.values["correlation"].n == 3
     assert found.values["correlation"].mean == pytest.approx(0.001)
     assert found.remedies[0] == "remedy.skip"
     assert str(found).startswith("plain-20: behind 20 layers the gradients of different inputs")
 
 
-def test_interval_that_reaches_beyond_the_threshold_is_no_problem():
+def test_interval_that_reaches_beyond_the_threshold_is_not_shattered():
     (found,) = diagnose(runs(0.0, 0.001, 0.02))
     assert (found.key, found.severity) == ("gradients_agree", "healthy")
 
 
-def test_one_run_is_a_notice():
+def test_one_run_is_compared_without_interval():
     (found,) = diagnose(runs(0.001))
-    assert (found.key, found.severity) == ("shattered", "notice")
+    assert found.key == "shattered"
+    assert found.values["correlation"].n == 1
+
+
+def test_missing_shortcuts_are_no_cause_where_there_are_some():
+    residual = recording(0.001)
+    residual.meta["family"] = "residual"
+    assert [(one.cause, one.remedies) for one in diagnose(residual)] == [("", ("remedy.shallower",))]
+    assert diagnose(recording(0.001))[0].cause == "cause.shattering"
 
 
 def test_agreeing_gradients_are_said_with_their_correlation():

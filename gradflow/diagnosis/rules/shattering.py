@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from gradflow.analysis.intervals import mean_interval
 from gradflow.diagnosis.cases import Case, Subject
-from gradflow.diagnosis.finding import Finding, Severity
+from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import INPUT, SHATTERING, Recording
 
 FIGURE = "method"
+RESIDUAL = "residual"
 # By the closed forms (gradflow.theory.shattering) a plain stack with batch norm falls below it behind 7 layers, a
 # residual one behind 1100 blocks: beneath it a hundred inputs are needed to see that their gradients agree at all.
+# It is a notice and no problem, because it does not foretell failure by itself: the residual CIFAR network of 56
+# layers, whose ReLUs stand on the trunk, measures 0.002 on 64 digits before training (-0.001 to 0.005, 5 seeds), and
+# trains.
 CORRELATION = 0.01
 REMEDIES = ("remedy.skip", "remedy.shallower")
 
@@ -18,8 +22,8 @@ REMEDIES = ("remedy.skip", "remedy.shallower")
 def find(cases: list[Case]) -> list[Finding]:
     """Return what the probe says of each case that holds it, and one finding if no run does; nothing else implies it.
 
-    The correlation's interval over seeds must lie below the threshold. One run has no interval over seeds: then its
-    correlation is compared, and the finding is a notice.
+    Shattered is a case whose correlation's interval over seeds lies below the threshold; of one run, which has no
+    interval, the correlation itself.
     """
     findings = [finding for case in cases if (finding := _finding(case)) is not None]
     if findings or not cases:
@@ -37,8 +41,8 @@ def _finding(case: Case) -> Finding | None:
     values: dict[str, Value] = {"correlation": correlation, "layers": layers, "threshold": CORRELATION}
     if not (correlation.mean if correlation.n == 1 else correlation.high) < CORRELATION:
         return Finding("gradients_agree", "healthy", case.subject, values, FIGURE)
-    severity: Severity = "problem" if correlation.n > 1 else "notice"
-    return Finding("shattered", severity, case.subject, values, FIGURE, "cause.shattering", REMEDIES)
+    cause = "" if case.subject.family == RESIDUAL else "cause.shattering"
+    return Finding("shattered", "notice", case.subject, values, FIGURE, cause, REMEDIES)
 
 
 def _at_input(recording: Recording) -> tuple[int, float] | None:
