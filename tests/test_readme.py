@@ -49,6 +49,17 @@ def test_the_example_with_a_callback(capsys):
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["2", "1", "0"]
 
 
+def test_the_example_on_one_batch(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = surroundings()
+    before = {name: value.clone() for name, value in names["model"].state_dict().items()}
+    exec(CODE[2], {"gradflow": gradflow, **names})
+    assert "Gradient flow of Sequential, one batch" in capsys.readouterr().out
+    assert (tmp_path / "one-batch" / "report.html").exists()
+    assert all(parameter.grad is None for parameter in names["model"].parameters())
+    assert all(torch.equal(value, before[name]) for name, value in names["model"].state_dict().items())
+
+
 def test_the_example_is_short():
     assert len([line for line in CODE[0].splitlines() if line.strip()]) <= 13
 
