@@ -15,17 +15,20 @@ if TYPE_CHECKING:
     from gradflow.experiments import compare
     from gradflow.hooks import Recorder, record
     from gradflow.probe import Analysis, analyze_gradients
+    from gradflow.probe.forecast import Forecast, forecast
     from gradflow.recording import Recording
     from gradflow.reporting import report
     from gradflow.storage import load, save
 
 _HOME = {
     "Analysis": "gradflow.probe",
+    "Forecast": "gradflow.probe.forecast",
     "Recorder": "gradflow.hooks",
     "Recording": "gradflow.recording",
     "analyze_gradients": "gradflow.probe",
     "compare": "gradflow.experiments",
     "diagnose": "gradflow.diagnosis",
+    "forecast": "gradflow.probe.forecast",
     "load": "gradflow.storage",
     "record": "gradflow.hooks",
     "report": "gradflow.reporting",
@@ -35,6 +38,7 @@ _ROOMS = ("analysis", "experiments", "hooks", "models", "plots", "theory")
 
 __all__ = [
     "Analysis",
+    "Forecast",
     "Recorder",
     "Recording",
     "analysis",
@@ -42,6 +46,7 @@ __all__ = [
     "compare",
     "diagnose",
     "experiments",
+    "forecast",
     "hooks",
     "load",
     "models",

@@ -1,20 +1,10 @@
-import copy
-import math
-
-import numpy as np
-import pandas as pd
 import pytest
 import torch
-from scipy.stats import binomtest
 from torch import nn
 
 import gradflow
 from gradflow.models import mlp
 from gradflow.probe.forecast import UNSEEN, Forecast, forecast, track_record
-from gradflow.probe.loss import AnalysisError
-from gradflow.probe.signs import signs
-from gradflow.probe.trial import ForecastError, chance_error, try_training, unlikeness
-from gradflow.probe.verdict import Rule, decide, wilson
 from gradflow.recording import Recording
 from gradflow.reference import forecast_study
 
@@ -32,16 +22,6 @@ def examples(n=96, features=12):
 def net(depth=3, seed=0, **options):
     generator = torch.Generator().manual_seed(seed)
     return mlp(depth, width=32, in_features=12, num_classes=CLASSES, generator=generator, **options)
-
-
-def state(model):
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
-
-
-def assert_same_state(before, model):
-    after = model.state_dict()
-    assert before.keys() == after.keys()
-    assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -92,165 +72,6 @@ def test_regression_is_never_said_to_train():
     assert found.signs.relative_error.isna().all()
 
 
-def test_everything_is_left_as_found():
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.inner = net(norm="batch")
-            self.dropout = nn.Dropout(0.5)
-
-        def forward(self, x):
-            return self.inner(self.dropout(x))
-
-    model, (x, y) = Net(), examples()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    nn.functional.cross_entropy(model(x), y).backward()
-    optimizer.step()
-    before, gradients = state(model), [parameter.grad.clone() for parameter in model.parameters()]
-    settings, inputs = copy.deepcopy(optimizer.state_dict()), x.clone()
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    torch.manual_seed(5)
-    forecast(model, x, y, optimizer=optimizer, batch_size=32)
-    assert torch.equal(torch.rand(3), expected)
-    assert_same_state(before, model)
-    assert all(torch.equal(old, p.grad) for old, p in zip(gradients, model.parameters(), strict=True))
-    assert str(settings) == str(optimizer.state_dict())
-    assert torch.equal(inputs, x)
-    assert model.training
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
-
-
-def test_the_model_is_left_as_found_if_the_loss_raises():
-    def broken(outputs, targets):
-        raise KeyError("mine")
-
-    model = net(norm="batch")
-    before = state(model)
-    with pytest.raises(KeyError, match="mine"):
-        forecast(model, *examples(), lr=0.1, loss_fn=broken)
-    assert_same_state(before, model)
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda parameters: torch.optim.SGD(parameters, lr=0.05, momentum=0.9),
-        lambda parameters: torch.optim.AdamW(parameters, lr=0.01),
-    ],
-)
-def test_the_trial_is_plain_training(make):
-    """Independent oracle: the same ten updates by hand, on the model itself."""
-    model, (x, y) = net(init="kaiming"), examples()
-    recording = try_training(model, x, y, optimizer=make(model.parameters()), batch_size=32, moments=(0, 10))
-    first = {name: p.detach().clone() for name, p in model.named_parameters()}
-    optimizer, losses = make(model.parameters()), []
-    for step in range(11):
-        part = slice(32 * (step % 3), 32 * (step % 3) + 32)
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(x[part]), y[part])
-        loss.backward()
-        losses.append(loss.item())
-        if step == 10:
-            with torch.no_grad():
-                logits = [model(batch) for batch in x.split(32)]
-            error = (torch.cat(logits).argmax(1) != y).double().mean().item()
-            mean_loss = np.mean(
-                [nn.functional.cross_entropy(one, t).item() for one, t in zip(logits, y.split(32), strict=True)]
-            )
-            growth = max(
-                _size(model, name) / _size_of(first, name)
-                for name in ("hidden.layer1.linear", "hidden.layer2.linear", "classifier")
-            )
-        optimizer.step()
-    found = signs(recording)
-    assert recording.steps.loss.tolist() == pytest.approx(losses, rel=1e-6)
-    assert found.probe_error[10] == pytest.approx(error)
-    assert found.relative_error[10] == pytest.approx(error / (2 / 3))
-    assert found.probe_loss[10] == pytest.approx(mean_loss, rel=1e-6)
-    assert found.growth[10] == pytest.approx(growth, rel=1e-6)
-
-
-def _size(model, layer):
-    return _size_of({name: p.detach() for name, p in model.named_parameters()}, layer)
-
-
-def _size_of(parameters, layer):
-    own = [value.double().flatten() for name, value in parameters.items() if name.startswith(layer + ".")]
-    return torch.cat(own).norm().item()
-
-
-def test_gradient_decades_equal_autograd():
-    model, (x, y) = net(depth=6, activation="tanh"), examples(n=32)
-    seen = []
-    hooks = [
-        layer.linear.register_forward_hook(lambda module, args, output: seen.append(output)) for layer in model.hidden
-    ]
-    loss = nn.functional.cross_entropy(model(x), y)
-    gradients = torch.autograd.grad(loss, seen)
-    for hook in hooks:
-        hook.remove()
-    expected = math.log10(gradients[0].double().norm() / gradients[-1].double().norm())
-    found = signs(try_training(model, x, y, lr=0.1, batch_size=32, moments=(0, 1)))
-    assert found.gradient_decades[0] == pytest.approx(expected, abs=1e-6)
-
-
-def test_unlikeness_equals_the_mean_over_pairs():
-    features = torch.randn(7, 2, 3, generator=torch.Generator().manual_seed(0))
-    flat = features.double().flatten(1)
-    cosines = [
-        nn.functional.cosine_similarity(flat[i], flat[j], dim=0).item() for i in range(7) for j in range(7) if i != j
-    ]
-    assert unlikeness(features) == pytest.approx(1 - np.mean(cosines))
-    assert unlikeness(torch.ones(4, 3)) == pytest.approx(0.0, abs=1e-12)
-    assert unlikeness(torch.zeros(4, 3)) == 0.0
-    assert math.isnan(unlikeness(torch.ones(1, 3)))
-    assert math.isnan(unlikeness(torch.full((4, 3), math.nan)))
-
-
-def test_chance_is_the_most_frequent_class():
-    assert chance_error(torch.tensor([0, 0, 2, 1])) == 0.5
-    assert chance_error(torch.tensor([0.5, 0.5])) is None
-
-
-@pytest.mark.parametrize(
-    ("signs_", "verdict", "n_reasons"),
-    [
-        ({"a": [9.0, 9.0], "b": [0.0, 0.1]}, "will train", 1),
-        ({"a": [9.0, 0.9], "b": [0.0, 0.1]}, "doomed", 1),
-        ({"a": [0.9, 9.0], "b": [0.0, 0.1]}, "will train", 1),  # the wrong moment
-        ({"a": [9.0, 9.0], "b": [0.0, 0.6]}, "open", 1),
-        ({"a": [9.0, math.nan], "b": [0.0, math.nan]}, "open", 1),  # NaN is on no side
-        ({"a": [9.0, -math.inf], "b": [0.0, 0.1]}, "doomed", 1),
-    ],
-)
-def test_decide(signs_, verdict, n_reasons):
-    rules = {
-        "doomed": [{"sign": "a", "updates": 10, "side": "below", "limit": 1.0}],
-        "will train": [{"sign": "b", "updates": 10, "side": "below", "limit": 0.5}],
-    }
-    found, reasons = decide(pd.DataFrame(signs_, index=[0, 10]), rules)
-    assert found == verdict
-    assert len(reasons) == n_reasons
-
-
-def test_above_is_the_other_side():
-    rule = Rule("a", 0, "above", 1.0)
-    assert [rule.is_met(value) for value in (0.9, 1.0, 1.1, math.nan, math.inf)] == [False, False, True, False, True]
-
-
-@pytest.mark.parametrize(("hits", "n"), [(85, 89), (0, 5), (5, 5), (1, 1), (300, 1000)])
-def test_wilson_equals_scipy(hits, n):
-    interval = binomtest(hits, n).proportion_ci(0.95, method="wilson")
-    found = wilson(hits, n)
-    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
-
-
-def test_no_network_has_no_interval():
-    assert math.isnan(wilson(0, 0).low)
-
-
 def test_the_study_adds_up():
     study = forecast_study()
     assert sum(counts["n"] for counts in study["measured"].values()) == study["n"] >= 500
@@ -294,53 +115,6 @@ def test_a_saved_forecast_says_the_same(tmp_path):
     again = Forecast(gradflow.load(tmp_path / "run"))
     assert isinstance(again.recording, Recording)
     assert str(again) == str(found)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"lr": None}, "pass either optimizer"),
-        ({"lr": 0.0}, "lr must be a positive number; got 0.0"),
-        ({"batch_size": 1}, "batch_size must be at least 2; got 1"),
-        ({"inputs": [1, 2]}, "inputs must be a tensor"),
-        ({"targets": torch.zeros(5, dtype=torch.long)}, "one length"),
-    ],
-)
-def test_bad_arguments_are_one_line(change, message):
-    x, y = examples()
-    arguments = {"inputs": x, "targets": y, "lr": 0.1, **change}
-    with pytest.raises(ForecastError, match=message) as raised:
-        forecast(net(), arguments.pop("inputs"), arguments.pop("targets"), **arguments)
-    assert "\n" not in str(raised.value)
-
-
-def test_the_optimizer_must_be_the_models():
-    other = torch.optim.SGD(net(seed=1).parameters(), lr=0.1)
-    with pytest.raises(ForecastError, match="none of this model's parameters"):
-        forecast(net(), *examples(), optimizer=other)
-
-
-def test_eval_mode_is_refused():
-    with pytest.raises(ForecastError, match=r"model\.train\(\)"):
-        forecast(net().eval(), *examples(), lr=0.1)
-
-
-def test_a_loss_without_parameters_is_refused():
-    with pytest.raises(ForecastError, match="nothing to train"):
-        forecast(net(), *examples(), lr=0.1, loss_fn=lambda outputs, targets: outputs.detach().sum())
-
-
-def test_outputs_that_are_no_tensor_name_loss_fn():
-    class Pair(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.inner = net()
-
-        def forward(self, x):
-            return {"a": self.inner(x), "b": x}
-
-    with pytest.raises(AnalysisError, match="loss_fn"):
-        forecast(Pair(), *examples(), lr=0.1)
 
 
 def test_it_works_under_no_grad_and_on_inference_tensors():
