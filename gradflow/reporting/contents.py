@@ -12,9 +12,11 @@ import pandas as pd
 from gradflow.analysis.decay import decay, decay_over_seeds
 from gradflow.analysis.degradation import degradation, degradation_over_seeds, paired_difference
 from gradflow.analysis.profile import profile, profile_over_seeds
+from gradflow.analysis.stall import stall, stall_over_seeds
 from gradflow.analysis.summary import summary
 from gradflow.analysis.training import training, window_means
 from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
+from gradflow.analysis.vanishing_degree import degree, degree_over_seeds
 from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, weights
 from gradflow.diagnosis import Finding, diagnose
 from gradflow.recording import Recording
@@ -130,6 +132,26 @@ class Contents:
         return decay_over_seeds(self.decay)
 
     @cached_property
+    def degree(self) -> pd.DataFrame:
+        """One row per run, moment, gradient and stage: factor, law, decades."""
+        return degree(self.with_layers)
+
+    @cached_property
+    def degree_over_seeds(self) -> pd.DataFrame:
+        """One row per network, gradient, moment and stage: factor, law and decades with intervals."""
+        return degree_over_seeds(self.degree)
+
+    @cached_property
+    def stall(self) -> pd.DataFrame:
+        """One row per run: the links from the gradient before training to the one after it."""
+        return stall(self.with_layers)
+
+    @cached_property
+    def stall_over_seeds(self) -> pd.DataFrame:
+        """One row per network: the links with their intervals."""
+        return stall_over_seeds(self.stall)
+
+    @cached_property
     def heatmap(self) -> pd.DataFrame:
         """One row per run, step and weighted layer, at all recorded steps."""
         return profile(self.with_layers, steps="recorded")
@@ -164,6 +186,10 @@ class Contents:
             yield "decay", self.decay
             yield "decay_over_seeds", self.factors
             yield "weight_growth", self.growth
+            yield "degree", self.degree
+            yield "degree_over_seeds", self.degree_over_seeds
+            yield "stall", self.stall
+            yield "stall_over_seeds", self.stall_over_seeds
         if self.demonstration:
             yield "vanishing", self.vanishing
             yield "vanishing_profile", self.vanishing_profile

@@ -8,7 +8,7 @@ from functools import partial
 from gradflow import plots
 from gradflow.analysis.profile import profile_over_seeds
 from gradflow.diagnosis import SEVERITIES
-from gradflow.reporting import demonstration
+from gradflow.reporting import degree, demonstration, why
 from gradflow.reporting.blocks import Block, Facts, Section, section, statements
 from gradflow.reporting.contents import WINDOW, Contents
 from gradflow.reporting.figures import Picture, draw
@@ -30,8 +30,10 @@ def sections(contents: Contents) -> list[Section]:
         _training,
         _profile,
         _factor,
+        degree.degree,
         _heatmaps,
         _weights,
+        why.why,
         demonstration.vanishing,
     )
     shown = [found for make in makers if (found := make(contents)) is not None]

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from gradflow.text.english.analyze import ANALYZE
 from gradflow.text.english.cli import CLI
+from gradflow.text.english.degree import DEGREE
 from gradflow.text.english.findings import FINDINGS
 from gradflow.text.english.forecast import FORECAST
 from gradflow.text.english.numbers import NUMBERS
@@ -30,5 +31,6 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         **FORECAST,
         **DEFINITIONS,
         **THEORY,
+        **DEGREE,
     }
 )

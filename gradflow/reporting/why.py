@@ -1,0 +1,155 @@
+"""The section on why networks stall: the chain from the first gradient to the last, in the run's own numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from gradflow.analysis.intervals import Interval
+from gradflow.analysis.stall import stall_over_seeds
+from gradflow.diagnosis.ends import DECADES
+from gradflow.plots.stall import ordered, stall_figure
+from gradflow.reporting.blocks import Block, Section, Statement, Statements, section
+from gradflow.reporting.contents import Contents
+from gradflow.reporting.figures import draw
+from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
+from gradflow.text import text
+from gradflow.text.numbers import decades, number, percent, signed, times, with_interval
+
+Row = Mapping[Hashable, Any]
+
+STALLED, WORSE = "stalled", ("degraded", "skip_helps")  # keys of findings
+FIRST_UPDATE = 2.0  # a growth below it is not what the first update did
+AGREES = 0.1  # relative difference up to which a growth is the predicted one, in every run
+
+COLUMNS = (
+    "network",
+    "start_decades",
+    "first_growth",
+    "weight_growth",
+    "effective_lr",
+    "end_decades",
+    "train_error",
+)
+
+
+def why(contents: Contents) -> Section | None:
+    """Return the section, or None if no network with batch norm was compared or no weight norm recorded."""
+    if not contents.is_comparison or not contents.with_layers:
+        return None
+    runs = contents.stall[contents.stall["batch_norm"] & (contents.stall["growth"] > 0)]
+    if runs.empty:
+        return None
+    frame = ordered(stall_over_seeds(runs))
+    stalled = _stalled(contents)
+    rows: list[Row] = [*frame.to_dict("records")]
+    items = _statements([row for row in rows if network_name(row) in stalled], rows, runs)
+    said = f"{items[0].sentence.rstrip(':')}." if items else text("why.none")
+    make = partial(stall_figure, frame)
+    blocks: list[Block] = [Statements(text("why.stalled"), "notice", items)] if items else []
+    blocks += [draw("stall", make, contents.folder, alt=text("why.alt", finding=said)), _table(frame)]
+    ending = text("why.caveat") if items else text("why.none")
+    return section("why", text("why.lead"), ending, blocks=blocks)
+
+
+def _stalled(contents: Contents) -> set[str]:
+    """Return the networks that both train worse than another and outgrew their learning rate, each by its own rule."""
+    outgrown = {one.subject.label for one in contents.findings if one.key == STALLED}
+    return outgrown & {one.subject.label for one in contents.findings if one.key in WORSE}
+
+
+def _statements(stalled: list[Row], rows: list[Row], runs: pd.DataFrame) -> list[Statement]:
+    """Return the chain of the deepest network that stalled, and in one line each the others and those as deep."""
+    if not stalled:
+        return []
+    deepest = max(stalled, key=lambda row: int(row["depth"]))
+    own = runs[(runs["family"] == deepest["family"]) & (runs["depth"] == deepest["depth"])]
+    chain = Statement(text("why.network", network=network_name(deepest)), [], "", tuple(_links(deepest, own)))
+    others = [row for row in rows if row is not deepest and (row in stalled or row["depth"] == deepest["depth"])]
+    if not others:
+        return [chain]
+    return [chain, Statement(text("why.others"), [], "", tuple(map(_beside, others)))]
+
+
+def _links(row: Row, runs: pd.DataFrame) -> list[str]:
+    """Return a sentence for each of one network's links that holds."""
+    growth = _of(row, "growth")
+    lines = []
+    if _bound(row, "start_decades") > 0:
+        lines.append(text("why.start", decades=_written(row, "start_decades", decades)))
+    if _is_first_updates_doing(row, runs):
+        first, predicted = _written(row, "first_growth", number), number(row["predicted_growth"])
+        lines.append(text("why.first", growth=first, predicted=predicted))
+    values = {"growth": with_interval(growth, times), "slowdown": number(growth.mean**2)}
+    lines.append(text("why.growth", step=row["last_step"], **values))
+    if _bound(row, "end_decades") < 0:
+        key = "why.vanished" if _bound(row, "end_decades") < -DECADES else "why.end"
+        lines.append(text(key, decades=_written(row, "end_decades", decades)))
+        lines.append(text("why.scaled", decades=_written(row, "end_decades_scaled", decades)))
+    return [*lines, text("why.error", error=_written(row, "train_error", percent))]
+
+
+def _is_first_updates_doing(row: Row, runs: pd.DataFrame) -> bool:
+    """Whether the first update lengthened the weights, in every run as far as its gradient predicts."""
+    off = (runs["first_growth"] / runs["predicted_growth"] - 1).abs()
+    return bool((off <= AGREES).all()) and _bound(row, "first_growth", neutral=FIRST_UPDATE) > FIRST_UPDATE
+
+
+def _beside(row: Row) -> str:
+    return text(
+        "why.beside",
+        network=network_name(row),
+        start=decades(row["start_decades"]),
+        growth=times(row["growth"]),
+        step=row["last_step"],
+        end=decades(row["end_decades"]),
+        error=percent(row["train_error"]),
+    )
+
+
+def _bound(row: Row, link: str, neutral: float = 0.0) -> float:
+    """Return the bound of a link's interval that is nearer to where nothing happens; one seed's value as it is."""
+    mean, low, high = (float(row[f"{link}{end}"]) for end in ("", "_low", "_high"))
+    if math.isnan(low):
+        return mean
+    return low if mean > neutral else high
+
+
+def _of(row: Row, link: str) -> Interval:
+    return Interval(row[link], row[f"{link}_low"], row[f"{link}_high"], int(row["n"]))
+
+
+def _written(row: Row, link: str, form: Any) -> str:
+    return with_interval(_of(row, link), form)
+
+
+def _left(row: Row) -> Cell:
+    """Return what is left of the effective learning rate at the end, in decades: it falls by the growth squared."""
+    mean, high, low = (-2 * math.log10(row[f"growth{end}"]) for end in ("", "_low", "_high"))
+    return bounded(mean, low, high, int(row["n"]), signed)
+
+
+def _short(value: float) -> str:
+    return number(value, digits=2)
+
+
+def _table(frame: pd.DataFrame) -> Table:
+    """Return one row per network: each link with its interval."""
+    rows = []
+    for row in frame.to_dict("records"):
+        n = int(row["n"])
+
+        def cell(link: str, form: Any, row: Row = row, n: int = n) -> Cell:
+            return bounded(row[link], row[f"{link}_low"], row[f"{link}_high"], n, form)
+
+        first = cell("first_growth", number)
+        if not math.isnan(row["predicted_growth"]):
+            first = Cell(first.main, text("cell.predicted", value=number(row["predicted_growth"])))
+        cells = [Cell(network_name(row)), cell("start_decades", signed), first, cell("growth", _short)]
+        cells += [_left(row), cell("end_decades", signed)]
+        rows.append([*cells, cell("train_error", percent)])
+    return table("stall", text("table.stall"), COLUMNS, rows, "tables/stall_over_seeds.csv")
