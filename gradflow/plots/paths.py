@@ -97,9 +97,12 @@ def _draw_log(ax: Axes, rows: pd.DataFrame, quantity: str) -> None:
     bounds = [*rows["low"], *rows["high"]] if quantity == "gradient" else []
     scale = log_axis(ax, [*values, *[bound for bound in bounds if bound > 0]], zeros=zeros, nonfinite=nonfinite)
     if quantity == "gradient":
-        low, high = rows["low"].clip(lower=ax.get_ylim()[0]), rows["high"]
-        ax.fill_between(rows["length"], low, high, color=_COLOR, alpha=_MIDDLE_ALPHA, linewidth=0)
-    ax.plot(rows["length"], scale.place(values), **_LINE)
+        low, high = rows["low"], rows["high"]
+        ax.fill_between(rows["length"], low, high, where=low > 0, color=_COLOR, alpha=_MIDDLE_ALPHA, linewidth=0)
+    ax.plot(rows["length"], scale.place(values.where(values > 0)), **_LINE)
+    if zeros:
+        absent = rows["length"][values == 0]
+        ax.plot(absent, np.full(len(absent), scale.zero), color=_COLOR, marker="v", linestyle="", markersize=3)
 
 
 def _draw_share(ax: Axes, rows: pd.DataFrame) -> None:
@@ -121,7 +124,11 @@ def _handles(frame: pd.DataFrame, quarter: int, three_quarters: int) -> list[Any
 
 
 def _note(frame: pd.DataFrame) -> str:
-    drawn = frame.loc[frame["n"] < frame["paths"], "n"]
+    drawn = frame.loc[frame["low"] != frame["high"]]
     if drawn.empty:
         return "mean of all paths of each length"
-    return f"mean and 95 % interval over {int(drawn.max())} paths drawn of each length"
+    fewest, most = int(drawn["n"].min()), int(drawn["n"].max())
+    note = (
+        f"mean and 95 % interval over {fewest if fewest == most else f'{fewest} to {most}'} paths drawn of each length"
+    )
+    return f"{note},\nleft out where it reaches 0" if (drawn["low"] <= 0).any() else note

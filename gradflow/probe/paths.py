@@ -54,7 +54,8 @@ def effective_paths(
     inputs, targets, loss_fn
         As in `gradflow.analyze_gradients`. Where no input is floating-point, the gradient is that at the first fork.
     samples : int
-        Paths drawn of each length. Where there are no more, each is taken once, and the mean is exact.
+        Paths drawn of each length, at least 2; as many again are spent on the lengths whose mean matters most to the
+        shares. Where a length has no more paths, each is taken once, and the mean is exact.
     seed : int
         Draws the paths.
 
@@ -75,14 +76,15 @@ def effective_paths(
     -----
     The norms are the paper's section 5: forward through the whole network, and backward through the branch alone in
     k blocks drawn at random and through the skip alone in the others. `share` is its count times its expected
-    norm; norms do not add up, so it says how much flows and not how much arrives.
+    norm; norms do not add up, so it says how much flows and not how much arrives. In float32 a norm under 1e-45, as
+    of very long paths, comes out as 0.
 
     What arrives does add up: G_k, the sum over all paths of length k, follows from one block to the one before by
     G_k <- G_k through the skip + G_(k-1) through the branch (dynamic programming, about half as many backward
     passes as there are blocks); the sum of all G_k is the gradient g, and signed_share is <G_k, g> / |g|².
     """
-    if samples < 1:
-        raise PathsError(f"samples must be at least 1; got {samples}.")
+    if samples < 2:
+        raise PathsError(f"samples must be at least 2; got {samples}.")
     with torch.inference_mode(False), torch.enable_grad(), left_as_found(model):
         batch = Batch(inputs)
         with ModuleCalls(model) as calls:
@@ -92,8 +94,9 @@ def effective_paths(
         loss, _ = loss_of(outputs, targets, loss_fn)
         with _Switches(joins) as switches:
             routes = _Routes(loss, joins, _places(batch.leaves, joins[0]), switches)
-            rows = [_row(routes, length, samples, seed) for length in range(len(joins) + 1)]
+            norms = _norms(routes, samples, seed)
             signed = _signed_shares(routes.sums_by_length())
+    rows = [_row(length, math.comb(len(joins), length), found, samples) for length, found in enumerate(norms)]
     frame = pd.DataFrame(rows)
     shares = path_shares(frame["gradient"])
     return frame.assign(share=shares, signed_share=signed)
@@ -104,16 +107,43 @@ def _places(leaves: Sequence[Tensor], first: Join) -> list[Tensor | GradientEdge
     return list(leaves) or [GradientEdge(first.fork_node, first.fork_output)]
 
 
-def _row(routes: _Routes, length: int, samples: int, seed: int) -> dict[str, float]:
-    """Return the mean norm of the gradient through paths of a length, all of them or some drawn."""
-    n_blocks = routes.n_blocks
-    n_paths = math.comb(n_blocks, length)
-    if n_paths <= samples:
-        chosen = [frozenset(branches) for branches in combinations(range(n_blocks), length)]
-    else:
-        draw = np.random.default_rng((seed, length))
-        chosen = [frozenset(draw.choice(n_blocks, length, replace=False).tolist()) for _ in range(samples)]
-    found = mean_interval([_norm(routes.along(branches)) for branches in chosen])
+def _norms(routes: _Routes, samples: int, seed: int) -> list[list[float]]:
+    """Return the norms of the gradients through paths of each length: all of them, or some drawn.
+
+    First `samples` of each length; then as many again in all, where they narrow the shares most: in proportion to
+    the number of paths times the deviation of their norms (Neyman 1934).
+    """
+    lengths = range(routes.n_blocks + 1)
+    draws = [_Draws(routes.n_blocks, length, samples, seed) for length in lengths]
+    norms = [[_norm(routes.along(next(one))) for _ in range(one.at_first)] for one in draws]
+    spread = [0.0 if one.is_all else float(np.std(found, ddof=1)) for one, found in zip(draws, norms, strict=True)]
+    weights = np.nan_to_num(path_shares(spread))
+    more = np.round(samples * len(draws) * weights).astype(int)
+    for one, found, count in zip(draws, norms, more, strict=True):
+        found += [_norm(routes.along(next(one))) for _ in range(count)]
+    return norms
+
+
+class _Draws:
+    """Paths of one length: each once if there are no more than wanted, otherwise at random for ever."""
+
+    def __init__(self, n_blocks: int, length: int, samples: int, seed: int) -> None:
+        self.n_paths = math.comb(n_blocks, length)
+        self.is_all = self.n_paths <= samples
+        self.at_first = min(self.n_paths, samples)
+        self._every = combinations(range(n_blocks), length)
+        self._random = np.random.default_rng((seed, length))
+        self._shape = (n_blocks, length)
+
+    def __next__(self) -> frozenset[int]:
+        """Return the blocks in which the next path takes the branch."""
+        return frozenset(
+            next(self._every) if self.is_all else self._random.choice(*self._shape, replace=False).tolist()
+        )
+
+
+def _row(length: int, n_paths: int, norms: list[float], samples: int) -> dict[str, float]:
+    found = mean_interval(norms)
     low, high = (found.mean, found.mean) if n_paths <= samples else (found.low, found.high)
     return {
         "length": length,

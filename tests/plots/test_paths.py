@@ -14,12 +14,14 @@ from gradflow.plots.paths import paths, paths_figure
 N_BLOCKS = 20
 
 
-def frame(scale=0.3, n=10):
+def frame(scale=0.3):
     length = np.arange(N_BLOCKS + 1)
     gradient = 0.1 * scale**length
     counts = [float(math.comb(N_BLOCKS, k)) for k in length]
     found = pd.DataFrame({"length": length, "paths": counts, "gradient": gradient, "share": path_shares(gradient)})
-    return found.assign(low=0.8 * gradient, high=1.2 * gradient, n=np.minimum(n, counts))
+    is_drawn = found["paths"] > 10
+    half = np.where(is_drawn, 0.2, 0.0) * gradient
+    return found.assign(low=gradient - half, high=gradient + half, n=np.minimum(10, counts))
 
 
 def axes():
@@ -49,8 +51,16 @@ def test_mean_and_middle_half_of_the_share_are_marked_and_named():
 def test_note_tells_drawn_paths_from_all_of_them():
     title = paths_figure(frame()).legends[0].get_title().get_text()
     assert title == "mean and 95 % interval over 10 paths drawn of each length"
-    every = frame(n=10**9)
+    every = frame().assign(low=frame()["gradient"], high=frame()["gradient"])
     assert paths_figure(every).legends[0].get_title().get_text() == "mean of all paths of each length"
+
+
+def test_interval_that_reaches_zero_is_left_out_and_said():
+    data = frame()
+    data.loc[data["length"] == 5, "low"] = -1.0
+    data.loc[data["length"] == 6, "n"] = 25
+    note = paths_figure(data).legends[0].get_title().get_text()
+    assert note == "mean and 95 % interval over 10 to 25 paths drawn of each length,\nleft out where it reaches 0"
 
 
 def test_zero_gradients_stand_at_the_foot():
@@ -58,8 +68,10 @@ def test_zero_gradients_stand_at_the_foot():
     data.loc[data["length"] > 3, ["gradient", "low", "high"]] = 0.0
     data["share"] = path_shares(data["gradient"])
     figure = paths_figure(data)
-    drawn = figure.axes[1].lines[0].get_ydata()
-    assert 0 < drawn[-1] < drawn[:4].min()
+    line, foot = figure.axes[1].lines
+    assert np.isnan(line.get_ydata()[4:]).all()
+    assert foot.get_xdata().tolist() == list(range(4, N_BLOCKS + 1))
+    assert 0 < foot.get_ydata()[0] < np.nanmin(line.get_ydata())
     assert "zero, at the foot" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
