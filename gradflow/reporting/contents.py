@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from gradflow.analysis.contribution import contribution, counterfactual
 from gradflow.analysis.decay import decay, decay_over_seeds
 from gradflow.analysis.degradation import degradation, degradation_over_seeds, paired_difference
 from gradflow.analysis.profile import profile, profile_over_seeds
@@ -19,6 +20,7 @@ from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
 from gradflow.analysis.vanishing_degree import degree, degree_over_seeds
 from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, weights
 from gradflow.diagnosis import Finding, diagnose
+from gradflow.diagnosis.ends import ONE_BATCH
 from gradflow.recording import Recording
 from gradflow.reporting.method import coverage
 
@@ -62,6 +64,11 @@ class Contents:
         """Whether the runs are of several families or depths, as `gradflow compare` makes them."""
         nets = {(run.meta.get("family"), run.meta.get("depth")) for run in self.runs}
         return len(nets) > 1 and all(family and depth is not None for family, depth in nets)
+
+    @cached_property
+    def is_analysis(self) -> bool:
+        """Whether every run is the analysis of one batch, which knows nothing of any training."""
+        return bool(self.runs) and all(run.meta.get("experiment") == ONE_BATCH for run in self.runs)
 
     @cached_property
     def errors(self) -> pd.DataFrame:
@@ -190,6 +197,8 @@ class Contents:
             yield "degree_over_seeds", self.degree_over_seeds
             yield "stall", self.stall
             yield "stall_over_seeds", self.stall_over_seeds
+            yield "skips", contribution(self.runs)
+            yield "skips_without", counterfactual(self.runs)
         if self.demonstration:
             yield "vanishing", self.vanishing
             yield "vanishing_profile", self.vanishing_profile

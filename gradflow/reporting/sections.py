@@ -8,7 +8,7 @@ from functools import partial
 from gradflow import plots
 from gradflow.analysis.profile import profile_over_seeds
 from gradflow.diagnosis import SEVERITIES
-from gradflow.reporting import degree, demonstration, why
+from gradflow.reporting import degree, demonstration, skips_section, why
 from gradflow.reporting.blocks import Block, Facts, Section, section, statements
 from gradflow.reporting.contents import WINDOW, Contents
 from gradflow.reporting.figures import Picture, draw
@@ -31,6 +31,7 @@ def sections(contents: Contents) -> list[Section]:
         _profile,
         _factor,
         degree.degree,
+        skips_section.skips,
         _heatmaps,
         _weights,
         why.why,
@@ -78,7 +79,8 @@ def _degradation(contents: Contents) -> Section | None:
 
 def _training(contents: Contents) -> Section | None:
     curves = contents.training
-    if not contents.runs or curves[["batch_error", "train_error", "loss"]].isna().all(axis=None):
+    is_curve = curves["step"].nunique() > 1
+    if not contents.runs or not is_curve or curves[["batch_error", "train_error", "loss"]].isna().all(axis=None):
         return None
     if curves[["batch_error", "train_error"]].isna().all(axis=None):
         return _losses(contents)
@@ -98,6 +100,7 @@ def _losses(contents: Contents) -> Section:
 
 def _profile(contents: Contents) -> Section | None:
     blocks: list[Block] = []
+    moment = text("when.batch") if contents.is_analysis else None
     for measure in PROFILES:
         if not contents.with_layers or not (contents.profile[measure] > 0).any():
             continue
@@ -106,7 +109,7 @@ def _profile(contents: Contents) -> Section | None:
         blocks.append(
             draw(
                 f"profile-{measure.replace('_', '-')}",
-                partial(plots.profiles, frame, measure=measure),
+                partial(plots.profiles, frame, measure=measure, moment=moment),
                 contents.folder,
                 alt=alt,
                 caption=text(f"profile.caption.{measure}"),
@@ -115,7 +118,8 @@ def _profile(contents: Contents) -> Section | None:
     if not blocks:
         return None
     steps = ", ".join(str(step) for step in sorted(contents.profile["step"].unique()))
-    return section("profile", text("profile.lead", steps=steps), blocks=blocks)
+    lead = text("profile.lead_batch") if contents.is_analysis else text("profile.lead", steps=steps)
+    return section("profile", lead, blocks=blocks)
 
 
 def _factor(contents: Contents) -> Section | None:
