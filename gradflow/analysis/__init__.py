@@ -11,6 +11,7 @@ from gradflow.analysis.degradation import degradation, degradation_over_seeds, p
 from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.nonfinite import first_nonfinite
 from gradflow.analysis.paths import binomial_shares, path_lengths, path_probes
+from gradflow.analysis.predicted import predicted
 from gradflow.analysis.profile import first_to_last, main_path, profile, profile_over_seeds
 from gradflow.analysis.ranking import ranking
 from gradflow.analysis.shattering import autocorrelation_by_lag, shattering_by_depth
@@ -42,6 +43,7 @@ __all__ = [
     "paired_difference",
     "path_lengths",
     "path_probes",
+    "predicted",
     "profile",
     "profile_over_seeds",
     "ranking",

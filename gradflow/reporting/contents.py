@@ -12,6 +12,7 @@ import pandas as pd
 from gradflow.analysis.contribution import contribution, counterfactual
 from gradflow.analysis.decay import decay, decay_over_seeds
 from gradflow.analysis.degradation import degradation, degradation_over_seeds, paired_difference
+from gradflow.analysis.predicted import predicted
 from gradflow.analysis.profile import profile, profile_over_seeds
 from gradflow.analysis.stall import stall, stall_over_seeds
 from gradflow.analysis.summary import summary
@@ -174,6 +175,12 @@ class Contents:
         return vanishing_profile(self.demonstration)
 
     @cached_property
+    def predicted(self) -> pd.DataFrame:
+        """One row per setting, or network and stage: the factor per layer beside its closed form."""
+        measured = self.vanishing if self.demonstration else None
+        return predicted(self.recordings, measured=measured)
+
+    @cached_property
     def coverage(self) -> pd.DataFrame:
         """One row per run and layer whose output gradient was never measured."""
         return coverage(self.recordings)
@@ -202,6 +209,7 @@ class Contents:
         if self.demonstration:
             yield "vanishing", self.vanishing
             yield "vanishing_profile", self.vanishing_profile
+        yield "predicted", self.predicted
         yield "coverage", self.coverage
         yield "findings", findings_table(self.findings)
 

@@ -8,7 +8,7 @@ from functools import partial
 from gradflow import plots
 from gradflow.analysis.profile import profile_over_seeds
 from gradflow.diagnosis import SEVERITIES
-from gradflow.reporting import degree, demonstration, skips_section, why
+from gradflow.reporting import degree, demonstration, skips_section, theory_section, why
 from gradflow.reporting.blocks import Block, Facts, Section, section, statements
 from gradflow.reporting.contents import WINDOW, Contents
 from gradflow.reporting.figures import Picture, draw
@@ -36,6 +36,7 @@ def sections(contents: Contents) -> list[Section]:
         _weights,
         why.why,
         demonstration.vanishing,
+        theory_section.theory,
     )
     shown = [found for make in makers if (found := make(contents)) is not None]
     anchors = {found.key: _anchor(found) for found in shown} | {"coverage": "coverage", "method": "method"}

@@ -71,4 +71,23 @@ THEORY: Mapping[str, str] = {
     "theory.caption": (
         "Left: of the gradient after {layers}. Layers: until it is below {bound}, or above {inverse} where it grows."
     ),
+    "beside.title": "Theory beside measurement",
+    "beside.lead": (
+        "Factors per layer before training, walking backward, measured within a stage and predicted for layers of "
+        "unlimited width. The first two layers and the last stay out, except for residual networks, whose two layers "
+        "of a block differ. A difference is no fault: closed forms leave out finite widths, small batches and the "
+        "borders of images."
+    ),
+    "beside.off": (
+        "Over {n} predictions the measured factor is off by {median} in the median and by {largest} at most ({where})."
+    ),
+    "beside.held": "The 95 % interval holds the prediction in {held} of {tested}.",
+    "beside.tends": (
+        "A residual network's law is a power of depth: its factor has no fixed value and tends to 1. Measured in "
+        "stage {stage}: {factors} at {depths} layers."
+    ),
+    "beside.alt": "Relative difference of measured and predicted factors per layer, a line for each. {finding}",
+    "table.beside": "Measured beside predicted factor per layer, before training",
+    "column.beside_predicted": "Predicted",
+    "column.beside_difference": "Difference",
 }

@@ -1,0 +1,90 @@
+"""The section on theory: measured factors per layer beside their closed forms, with the relative difference."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from gradflow.plots.predicted import predicted_figure, row_name
+from gradflow.reporting.blocks import Block, Section, section
+from gradflow.reporting.contents import Contents
+from gradflow.reporting.figures import draw
+from gradflow.reporting.tables import Cell, Table, bounded, table
+from gradflow.text import text
+from gradflow.text.numbers import factor, percent
+
+FILE = "tables/predicted.csv"
+
+
+def theory(contents: Contents) -> Section | None:
+    """Return the section, or None if no recording has a closed form."""
+    frame = contents.predicted
+    if frame.empty:
+        return None
+    known = frame[frame["predicted"].notna()]
+    blocks: list[Block] = [_table(frame)]
+    if len(known):
+        alt = text("beside.alt", finding=_in_words(known))
+        blocks.insert(0, draw("predicted", partial(predicted_figure, frame), contents.folder, alt=alt))
+    return section("beside", text("beside.lead"), _in_words(known), _tends(frame), blocks=blocks)
+
+
+def _in_words(known: pd.DataFrame) -> str:
+    """Return how far measured and predicted factors are apart, and how many intervals hold the prediction."""
+    if known.empty:
+        return ""
+    off = known["difference"].abs()
+    furthest = known.iloc[int(off.to_numpy().argmax())]
+    tested = known["inside"].dropna()
+    held = text("beside.held", held=int(tested.sum()), tested=len(tested)) if len(tested) else ""
+    median, largest = percent(off.median()), percent(off.max())
+    said = text("beside.off", n=len(known), median=median, largest=largest, where=_name(furthest.to_dict()))
+    return f"{said} {held}".strip()
+
+
+def _tends(frame: pd.DataFrame) -> str:
+    """Return that residual factors come nearer to 1 with depth, if they do so in each stage."""
+    residual = frame[(frame["family"] == "residual") & (frame["n"] > 0)]
+    stages = [rows.sort_values("depth") for _, rows in residual.groupby("stage")]
+    if not stages or any(len(rows) < 2 for rows in stages):
+        return ""
+    if not all(rows["factor"].is_monotonic_decreasing and rows["factor"].min() > 1 for rows in stages):
+        return ""
+    last = stages[-1]  # furthest from the first layer, which sees data and not a block's output
+    return text(
+        "beside.tends",
+        factors=", ".join(factor(value) for value in last["factor"]),
+        depths=", ".join(str(depth) for depth in last["depth"]),
+        stage=int(last["stage"].iloc[0]) + 1,
+    )
+
+
+def _table(frame: pd.DataFrame) -> Table:
+    """Return one row per setting, or network and stage."""
+    rows = []
+    for row in frame.to_dict("records"):
+        n, closed = int(row["n"]), float(row["predicted"])
+        off = (row["difference"], row["difference_low"], row["difference_high"])
+        no_law = Cell("–")
+        rows.append(
+            [
+                Cell(_name(row)),
+                bounded(row["factor"], row["low"], row["high"], n, factor),
+                no_law if math.isnan(closed) else Cell(factor(closed)),
+                no_law if math.isnan(closed) else bounded(*off, n, percent),
+                Cell(_law(row), text(f"theory.source.{row['source']}")),
+            ]
+        )
+    columns = ("setting", "factor", "beside_predicted", "beside_difference", "closed_form")
+    return table("predicted", text("table.beside"), columns, rows, FILE)
+
+
+def _name(row: dict[Any, Any]) -> str:
+    return str(row["label"]) or row_name(row)
+
+
+def _law(row: dict[Any, Any]) -> str:
+    return text(f"theory.short.{str(row['shape']).replace(' ', '_')}.{row['trend']}")
