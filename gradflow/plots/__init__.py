@@ -1,10 +1,12 @@
 """Small frames in, figures out: colour is depth, line style is family, in every one of them."""
 
 from gradflow.plots.degradation import degradation, degradation_figure, paired_difference
+from gradflow.plots.degree import degree, degree_figure
 from gradflow.plots.heatmap import heatmap, heatmaps
 from gradflow.plots.paths import paths, paths_figure
 from gradflow.plots.profile import profile, profiles
 from gradflow.plots.shattering import autocorrelation, autocorrelation_figure, shattering, shattering_figure
+from gradflow.plots.stall import stall_figure, stall_link
 from gradflow.plots.style import DOUBLE, SINGLE, context, save
 from gradflow.plots.training import loss_curve, loss_curves, training_curve, training_curves
 from gradflow.plots.vanishing import vanishing, vanishing_figure
@@ -18,6 +20,8 @@ __all__ = [
     "context",
     "degradation",
     "degradation_figure",
+    "degree",
+    "degree_figure",
     "heatmap",
     "heatmaps",
     "loss_curve",
@@ -30,6 +34,8 @@ __all__ = [
     "save",
     "shattering",
     "shattering_figure",
+    "stall_figure",
+    "stall_link",
     "training_curve",
     "training_curves",
     "vanishing",

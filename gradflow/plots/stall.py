@@ -18,7 +18,9 @@ from gradflow.plots.scales import GRID, power_of_ten
 
 _SOURCE = "gradflow.analysis.stall_over_seeds"
 _ROW = 0.19  # inches a network
-_NAMES = 0.82  # inches for the networks' names
+_PANEL, _GAP, _RIGHT = 1.0, 0.22, 0.17  # inches: the least that a panel's title needs, between panels, beside them
+_LETTER = 0.062  # inches of a network's name
+_LONGEST = 16  # letters of it
 _ERROR_SPAN = 0.05  # of training error that the axis shows at least
 
 
@@ -104,23 +106,27 @@ def stall_figure(frame: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure:
     """
     found = ordered(frame)
     links = [link for link in LINKS if found[link.filled].notna().any()]
-    columns = len(links) if width >= panels.WIDE else min(2, len(links))
+    names = [style.shorten(look.label, _LONGEST) for look, _ in style.each_network(found)]
+    left = 0.1 + _LETTER * max(map(len, names))
+    columns = min(len(links), max(1, int((width - left - _RIGHT + _GAP) / (_PANEL + _GAP))))
     rows = -(-len(links) // columns)
     height = rows * (_ROW * len(found) + 0.85) + 0.85
     with style.context():
         figure, axes = panels.subplots(width, height, rows, columns, sharey=True)
+        for ax in axes[:, 0]:
+            ax.yaxis.set_major_locator(FixedLocator(range(len(names))))
+            ax.set_yticklabels(names)
         for ax, link in zip(axes.flat, links, strict=False):
             stall_link(found, ax, link=link)
         for ax in axes.flat[len(links) :]:
             ax.remove()
-        _name(axes, found)
         panels.finish(
             figure,
             title="Where does training stop?",
             subtitle="the first layer, from before training to its end",
             handles=_handles(found),
-            note=f"mean, {style.seeds_text(found['n'])}",
-            margins=panels.Margins(left=_NAMES, right=0.17, top=0.4, columns=0.22, rows=0.85),
+            note=f"mean, geometric for weights and rates\n{style.seeds_text(found['n'])}",
+            margins=panels.Margins(left=left, right=_RIGHT, top=0.4, columns=_GAP, rows=0.85),
         )
     return figure
 
@@ -180,14 +186,6 @@ def _decades(ax: Axes, values: Any) -> None:
     ax.set_xlim(low - margin, high + margin)
     ax.xaxis.set_major_locator(MaxNLocator(3, integer=True, steps=[1, 2, 5, 10]))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(10.0**value)))
-
-
-def _name(axes: Any, frame: pd.DataFrame) -> None:
-    """Write the networks' names beside the first panel of each row."""
-    names = [style.shorten(look.label, 16) for look, _ in style.each_network(frame)]
-    for ax in axes[:, 0]:
-        ax.yaxis.set_major_locator(FixedLocator(range(len(names))))
-        ax.set_yticklabels(names)
 
 
 def _handles(frame: pd.DataFrame) -> list[Line2D]:
