@@ -18,14 +18,12 @@ from gradflow.text.numbers import decades, factor, number, signed
 
 ENDS_SHOWN = 12  # rows shown at either end of a table along depth; those between are in the frames
 WORST_SHOWN = 5
-NAME_LENGTH = 24
+NAME_LENGTH = 22
+KIND_LENGTH = 14
 BAR_LENGTH = 10
 WIDTH = 80
 MEASURES = ("out_grad_norm", WITHOUT_SKIPS, WITHOUT_BRANCHES, "grad_norm", "grad_times_weight")
-OPTIONAL = frozenset({"branch_ratio", "status"})  # columns shown where there is something in them
-WORDS = frozenset(
-    {"measure", "layer", "kind", "bar", "join", "join_kind", "law", "status"}
-)  # columns that stand flush left
+WORDS = frozenset({"measure", "layer", "kind", "bar", "join", "join_kind", "law"})  # columns that stand flush left
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _GAP = "  "
 
@@ -157,7 +155,7 @@ def _layers(layers: pd.DataFrame, recording: Recording) -> Shown:
             str(row["layer_depth"]),
             _shortened(str(row["layer"])),
             _or_dash(row["out_grad_norm"]),
-            bar if row["out_grad_norm"] > 0 else "" if row["status"] == "measured" else str(row["status"]),
+            bar,
             _or_dash(row["grad_norm"]),
             _or_dash(float(rms.get(row["layer"], math.nan))),
         )
@@ -172,7 +170,7 @@ def _worst(ranking: pd.DataFrame) -> Shown:
     rows: list[Row] = [
         (
             _shortened(str(row["layer"])),
-            str(row["kind"]),
+            _shortened(str(row["kind"]), KIND_LENGTH),
             _or_dash(row["grad_norm"]),
             _or_dash(row["grad_per_weight"]),
             decades(row["decades_off"]) if row["reason"] == OFF else text(f"analyze.reason.{row['reason']}"),
@@ -184,29 +182,20 @@ def _worst(ranking: pd.DataFrame) -> Shown:
 
 
 def _skips(skips: pd.DataFrame) -> Shown:
-    """Return one row per join."""
+    """Return one row per join; why there is no angle stands in its place."""
     rows: list[Row] = [
         (
             _shortened(str(row["join"])),
             str(row["kind"]),
-            *(_fraction(row[name]) for name in ("skip_share", "skip_sq", "branch_sq", "cross")),
-            "–" if math.isnan(row["angle"]) else f"{row['angle']:.0f}°",
+            *(_fraction(row[name]) for name in ("skip_share", "skip_sq", "branch_sq")),
+            str(row["status"]) if math.isnan(row["angle"]) else f"{row['angle']:.0f}°",
             _or_dash(row["branch_ratio"]),
-            "" if row["status"] == "measured" else str(row["status"]),
         )
         for row in skips.to_dict("records")
     ]
-    columns = ("join", "join_kind", "skip_share", "skip_sq", "branch_sq", "cross", "angle", "branch_ratio", "status")
-    kept = [
-        place
-        for place, key in enumerate(columns)
-        if key not in OPTIONAL or any(row[place] not in ("", "–") for row in rows)
-    ]
-    rows = [tuple(row[place] for place in kept) for row in rows]
-    shown_columns = tuple(columns[place] for place in kept)
-    return Shown(
-        text("analyze.skips.title", n=len(rows)), shown_columns, _ends(rows, name=0), text("analyze.skips.caption")
-    )
+    columns = ("join", "join_kind", "skip_share", "skip_sq", "branch_sq", "angle", "branch_ratio")
+    title = text("analyze.skips.title", n=len(rows))
+    return Shown(title, columns, _ends(rows, name=0), text("analyze.skips.caption"))
 
 
 def _fraction(value: float) -> str:
@@ -252,8 +241,9 @@ def _or_dash(value: float) -> str:
     return "–" if math.isnan(value) else number(value, 2)
 
 
-def _shortened(name: str) -> str:
+def _shortened(name: str, length: int = NAME_LENGTH) -> str:
     """Return a name cut in the middle where it is long: its ends tell most."""
-    if len(name) <= NAME_LENGTH:
+    if len(name) <= length:
         return name
-    return f"{name[:7]}…{name[-(NAME_LENGTH - 8) :]}"
+    ahead = length // 3
+    return f"{name[:ahead]}…{name[ahead + 1 - length :]}"

@@ -47,9 +47,8 @@ ANALYZE: Mapping[str, str] = {
     ),
     "analyze.skips.title": "Residual connections: {n}, from the input",
     "analyze.skips.caption": (
-        "At the fork g = s + b: s came back through the skip, b through the branch. Share: <s, g>/|g|². |s|², |b|² and "
-        "2<s, b> are fractions of |g|² and sum to 1. Angle: between s and b. |F|/|x|: forward, the branch over its "
-        "input."
+        "At the fork g = s + b: s came back through the skip, b through the branch. Share: <s, g>/|g|². |s|² and "
+        "|b|² are fractions of |g|². Angle: between s and b. |F|/|x|: forward, the branch over the skip."
     ),
     "analyze.column.measure": "measure",
     "analyze.column.decades": "decades",
@@ -62,10 +61,8 @@ ANALYZE: Mapping[str, str] = {
     "analyze.column.skip_share": "share",
     "analyze.column.skip_sq": "|s|²",
     "analyze.column.branch_sq": "|b|²",
-    "analyze.column.cross": "2<s,b>",
     "analyze.column.angle": "angle",
     "analyze.column.branch_ratio": "|F|/|x|",
-    "analyze.column.status": "status",
     "analyze.column.depth": "depth",
     "analyze.column.layer": "layer",
     "analyze.column.kind": "kind",
