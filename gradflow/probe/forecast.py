@@ -213,7 +213,7 @@ def _track_record() -> list[str]:
     return [
         text("forecast.record.head", n=counts["n"], failed=counts["failed"], budgets=study["budgets"]),
         text("forecast.record.doomed", right=found[DOOMED], caught=found[f"{DOOMED} caught"]),
-        text("forecast.record.will train", right=found[WILL_TRAIN], caught=found[f"{WILL_TRAIN} caught"]),
+        text("forecast.record.will_train", right=found[WILL_TRAIN], caught=found[f"{WILL_TRAIN} caught"]),
         text("forecast.record.open", failed=found[f"{OPEN} failed"]),
         text("forecast.record.source", command=study["command"], date=study["date"], n=study["n"]),
     ]

@@ -31,7 +31,7 @@ FORECAST: Mapping[str, str] = {
         "failed within {budgets} updates (95 % Wilson intervals):"
     ),
     "forecast.record.doomed": "- doomed: right {right}; given to {caught} of the failures",
-    "forecast.record.will train": "- will train: right {right}; given to {caught} of those that trained",
+    "forecast.record.will_train": "- will train: right {right}; given to {caught} of those that trained",
     "forecast.record.open": "- open: {failed} failed",
     "forecast.record.share": "{hits} of {n} ({share}, {low} to {high})",
     "forecast.record.none": "0 of 0",
