@@ -91,7 +91,7 @@ def test_the_chain_is_told_with_the_runs_numbers(told):
     assert "The first update multiplies the norm of the first layer's weights by 2.50" in words
     assert re.search(r"computed from the gradient before it, is 2\.50\.", words)
     growth = frame.growth["plain", 56]
-    assert f"By step 100 the norm has grown by ×{growth:.1f}" in words
+    assert f"By step 100 the norm has grown ×{growth:.1f}" in words
     assert f"turns these weights {growth**2:.0f} times less" in words
     assert "is then −0.6 decades" in words
     assert "it has vanished" not in words

@@ -73,7 +73,7 @@ DEGREE: Mapping[str, str] = {
         "computed from the gradient before it, is {predicted}."
     ),
     "why.growth": (
-        "By step {step} the norm has grown by {growth}. At one learning rate a step then turns these weights "
+        "By step {step} the norm has grown {growth}. At one learning rate a step then turns these weights "
         "{slowdown} times less."
     ),
     "why.end": "The activation gradient at the first layer over that at the last is then {decades}.",
