@@ -59,6 +59,8 @@ def test_interval_that_reaches_zero_is_left_out_and_said():
     data = frame()
     data.loc[data["length"] == 5, "low"] = -1.0
     data.loc[data["length"] == 6, "n"] = 25
+    (band,) = paths(data, axes(), quantity="gradient").collections
+    assert min(path.vertices[:, 1].min() for path in band.get_paths()) > 0
     note = paths_figure(data).legends[0].get_title().get_text()
     assert note == "mean and 95 % interval over 10 to 25 paths drawn of each length,\nleft out where it reaches 0"
 
