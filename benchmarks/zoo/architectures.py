@@ -73,6 +73,8 @@ CONCATENATIONS: Mapping[str, int] = {
     "inception_v3": 2,  # the two reductions put a pooled copy of their input beside the convolutions
     "inception_resnet_v2": 2,  # likewise
     "cait_xxs24_224": 2,  # class token and patches, after the first and the second class attention
+    "xcit_nano_12_p8_224": 2,  # each class attention puts the new class token beside the patches
+    "efficientvit_b0": 2 * 2,  # each attention puts queries, keys and values beside their aggregates
     "ese_vovnet19b_dw": sum([1, 1, 1, 1]),  # each aggregates its input and all its layers once
     "rdnet_tiny": 3 * 7,  # seven dense stages of three blocks
     "ghostnet_100": 2 * 16,  # a ghost module puts what it made beside what it made it from

@@ -1,10 +1,15 @@
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
 from gradflow.hooks.calls import ModuleCalls
+from gradflow.hooks.edges import without_shares
 from gradflow.hooks.joins import CONCATENATION, IDENTITY, PROJECTION, find_joins
+from gradflow.hooks.shares import measure_shares
 from gradflow.models import cifar_net
 
 WIDTH = 4
@@ -264,3 +269,16 @@ def test_an_addition_into_a_view_is_seen():
         return y
 
     assert joins_in(add_to_a_part, f=network()) == []
+
+
+def test_the_graph_goes_with_its_last_join():
+    kept = []
+    block = Residual(lambda m, x: x + m.f(x), f=network())
+    block.f[1].register_forward_hook(lambda module, args, output: kept.append(weakref.ref(output)))
+    joins = joins_of(nn.Sequential(linear(), block), torch.randn(2, WIDTH))
+    with measure_shares(joins), without_shares(skips=joins):
+        pass
+    assert kept[0]() is not None
+    del joins
+    gc.collect()
+    assert kept[0]() is None
