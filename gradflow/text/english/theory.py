@@ -49,9 +49,9 @@ THEORY: Mapping[str, str] = {
     "theory.source.he": "He et al. 2015 (arXiv 1502.01852)",
     "theory.source.schoenholz": "Schoenholz et al. 2017 (arXiv 1611.01232)",
     "theory.source.batch": "Yang et al. 2019 (arXiv 1902.08129)",
-    "theory.source.layer": "derived as Yang et al. 2019 do for batch norm",
+    "theory.source.layer": "after Yang et al. 2019 (arXiv 1902.08129)",
     "theory.source.skip": "Yang & Schoenholz 2017 (arXiv 1712.08969)",
-    "theory.source.normed_skip": "derived as in Yang & Schoenholz 2017 (arXiv 1712.08969)",
+    "theory.source.normed_skip": "after Yang & Schoenholz 2017 (arXiv 1712.08969)",
     "theory.holds": "wide layers before training, large batches, inputs of mean square 1",
     "theory.holds_settled": (
         "wide layers before training, once variances are at q: deviations shrink by {rate} per layer"
