@@ -129,6 +129,7 @@ def _table(shown: Shown) -> Table:
         title_justify="left",
         caption_justify="left",
         pad_edge=False,
+        show_edge=False,
         collapse_padding=True,
         show_header=bool(shown.columns),
     )

@@ -142,7 +142,7 @@ def _degree(degree: pd.DataFrame) -> Shown:
     columns = ("measure", "decades", "factor", "interval", "law", "stage_layers")
     caption = text("analyze.degree.caption")
     if degree["measure"].isin([WITHOUT_SKIPS, WITHOUT_BRANCHES]).any():
-        caption = f"{caption} {text('analyze.degree.without')}"
+        caption = " ".join([caption, text("analyze.degree.without")])
     return Shown(text("analyze.degree.title"), columns, rows, caption)
 
 
