@@ -96,7 +96,6 @@ class _Gathering:
     def __init__(self, join: Join, callback: SharesCallback) -> None:
         self.join = join
         self._callback = callback
-        self._like = join.fork_node._input_metadata[join.fork_output]
         self._n_arrived = 0
         self._has_reported = False
         self._shares: dict[bool, Tensor] = {}  # the skip's under True
@@ -105,8 +104,7 @@ class _Gathering:
         """Add one edge's gradient to its path's share."""
         self._n_arrived += 1
         if gradient is not None:
-            # autograd sums what was broadcast, and casts, only after the node's hooks
-            share = gradient.detach().sum_to_size(self._like.shape).to(self._like.dtype)
+            share = gradient.detach()  # of the fork's shape and type: autograd sums and casts before the node's hooks
             self._shares[is_skip] = self._shares[is_skip] + share if is_skip in self._shares else share
         if self._n_arrived == 1 + len(self.join.branch_edges):
             self._report()

@@ -131,6 +131,15 @@ def test_shared_modules_get_numbers():
     assert [join.name for join in joins] == ["1", "1#2"]
 
 
+def test_parts_of_a_split_that_are_added_up_are_no_skip():
+    def hierarchical(m, x):
+        first, second = x.view(3, 2, 2).unbind(1)
+        return x + functional.pad(second + m.halved(first).relu(), (1, 1))
+
+    (join,) = joins_in(hierarchical, halved=nn.Linear(2, 2))
+    assert (join.name, join.fork, join.n_branches) == ("1", "0", 2)
+
+
 def test_joins_within_a_branch_belong_to_their_own_fork():
     def outer(m, x):
         y = m.f(x)

@@ -213,6 +213,15 @@ def test_shares_have_the_fork_s_type_and_shape():
     assert torch.equal(skip + branch, x.grad)
 
 
+def test_shares_of_broadcast_and_cast_forks():
+    x = torch.randn(4, WIDTH, dtype=torch.bfloat16, requires_grad=True)
+    weight = torch.randn(3, 1, WIDTH, requires_grad=True)
+    y = x + (x * weight).mean(0)
+    ((skip, branch),) = tensors(find_joins(y, x), y.square().sum()).values()
+    assert (skip.dtype, branch.dtype, branch.shape) == (torch.bfloat16, torch.bfloat16, x.shape)
+    assert torch.equal(skip + branch, x.grad)
+
+
 def test_branch_ratios_are_those_of_the_values():
     model, inputs = stack(), torch.randn(8, WIDTH)
     _, joins, additions = forward(model, inputs)
