@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gradflow.probe.verdict import WILL_TRAIN, decide
+from gradflow.probe.verdict import Rules, decide
 
 # Fixed before the networks were trained: a network failed if its loss stopped being finite, or if its training error
 # after the budget is above BOUND of the way from the lowest error of any network on the same data to that of naming the
@@ -27,6 +27,7 @@ def load(path: Path) -> pd.DataFrame:
 
 
 def failed(diverged_step: pd.Series, excess: pd.Series, bound: float) -> pd.Series:
+    """Return whether each network failed."""
     return diverged_step.notna() | (excess > bound)
 
 
@@ -39,19 +40,13 @@ def signs_of(frame: pd.DataFrame, updates: int = UPDATES) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def verdicts(frame: pd.DataFrame, rules: dict) -> pd.Series:
+def verdicts(frame: pd.DataFrame, rules: Rules) -> pd.Series:
     """Return each network's verdict, by the same function that the product uses."""
-    moments = sorted({rule["updates"] for kind in rules.values() for rule in kind} | {0})
+    moments = sorted({condition["updates"] for kind in rules.values() for rule in kind for condition in rule} | {0})
     tables = {moment: signs_of(frame, moment) for moment in moments}
-    # A trial that ended early diverged at every moment's row: the product has it in each.
-    last = tables[moments[-1]].diverged
+    diverged = signs_of(frame).diverged  # anywhere in the trial: the product has it at every moment
     found = []
     for place in frame.index:
         signs = pd.DataFrame({moment: table.loc[place] for moment, table in tables.items()}).T
-        found.append(decide(signs.assign(diverged=last[place]), rules)[0])
+        found.append(decide(signs.assign(diverged=diverged[place]), rules)[0])
     return pd.Series(found, index=frame.index)
-
-
-def is_right(verdict: pd.Series, has_failed: pd.Series) -> pd.Series:
-    """Whether each verdict of doomed or will train came true."""
-    return np.where(verdict == WILL_TRAIN, ~has_failed, has_failed)

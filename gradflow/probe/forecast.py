@@ -25,7 +25,7 @@ from gradflow.text.numbers import number, percent
 WIDTH = 80
 NO_BREAK = "\u00a0"
 UNSEEN = "new data and factors"  # the split of the study that no limit was chosen on
-SHOWN = ("loss", "relative_loss", "relative_error", "gradient_decades", "unlikeness", "update_ratio_max", "growth")
+SHOWN = ("loss", "relative_loss", "relative_error", "gradient_decades", "unlikeness", "update_ratio_min", "growth")
 
 
 def forecast(
@@ -87,7 +87,7 @@ def forecast(
     'doomed'
     """
     rules = forecast_study()["rules"]
-    moments = {rule["updates"] for kind in rules.values() for rule in kind}
+    moments = {condition["updates"] for kind in rules.values() for rule in kind for condition in rule}
     return Forecast(
         try_training(
             model,
@@ -130,12 +130,12 @@ class Forecast:
 
     @property
     def reasons(self) -> list[Reason]:
-        """The rules that made the verdict, each with the measured value and its limit."""
+        """The conditions that made the verdict, each with the measured value and its limit."""
         return self._decision[1]
 
     @property
     def is_experimental(self) -> bool:
-        """Whether the study does not bear this verdict out: see `experimental` in the study."""
+        """Whether the interval of how often this verdict was right reaches below its target in the study."""
         return self.verdict in forecast_study()["experimental"]
 
     def __repr__(self) -> str:
@@ -154,10 +154,12 @@ class Forecast:
     def _head(self) -> list[str]:
         meta = self.recording.meta
         named = text(f"forecast.verdict.{self.verdict}")
-        verdict = text("forecast.experimental", verdict=named) if self.is_experimental else named
+        if self.is_experimental:
+            target = percent(forecast_study()["targets"][self.verdict], digits=0)
+            named = text("forecast.experimental", verdict=named, target=target)
         facts = {name: meta[name] for name in ("optimizer", "batch_size", "n_examples")}
         return [
-            text("forecast.head", name=self.recording.name, verdict=verdict),
+            text("forecast.head", name=self.recording.name, verdict=named),
             text("forecast.trial", updates=int(self.recording.steps.step.max()), lr=number(meta["lr"]), **facts),
             text(f"forecast.because.{self.verdict}"),
             *map(_sentence, self.reasons),
@@ -187,14 +189,14 @@ def track_record() -> dict[str, Share]:
 
 
 def _sentence(reason: Reason) -> str:
-    if reason.rule.sign == "diverged":
+    if reason.condition.sign == "diverged":
         return text("forecast.reason.diverged")
     return text(
-        f"forecast.reason.{reason.rule.side}",
-        what=text(f"forecast.sign.{reason.rule.sign}"),
+        f"forecast.reason.{reason.condition.side}",
+        what=text(f"forecast.sign.{reason.condition.sign}"),
         value=number(reason.value),
-        updates=reason.rule.updates,
-        limit=number(reason.rule.limit),
+        updates=reason.condition.updates,
+        limit=number(reason.condition.limit),
     )
 
 

@@ -15,10 +15,11 @@ Verdict = Literal["doomed", "will train", "open"]
 DOOMED: Verdict = "doomed"
 WILL_TRAIN: Verdict = "will train"
 OPEN: Verdict = "open"
+Rules = dict[str, list[list[dict[str, Any]]]]  # by verdict: rules, each a list of the conditions that must all be met
 VERDICTS = (DOOMED, WILL_TRAIN, OPEN)
 
 
-class Rule(NamedTuple):
+class Condition(NamedTuple):
     """A limit on one sign after so many updates; "below" is met by a smaller value, "above" by a larger one."""
 
     sign: str
@@ -27,20 +28,20 @@ class Rule(NamedTuple):
     limit: float
 
     def is_met(self, value: float) -> bool:
-        """Whether a value is on the rule's side of the limit; NaN is on neither."""
+        """Whether a value is on this side of the limit; NaN is on neither."""
         return value < self.limit if self.side == "below" else value > self.limit
 
 
 class Reason(NamedTuple):
-    """A rule and the number that was measured for it."""
+    """A condition and the number that was measured for it."""
 
-    rule: Rule
+    condition: Condition
     value: float
 
     @property
     def is_met(self) -> bool:
-        """Whether the rule's limit is met."""
-        return self.rule.is_met(self.value)
+        """Whether the condition is met."""
+        return self.condition.is_met(self.value)
 
 
 class Share(NamedTuple):
@@ -52,38 +53,38 @@ class Share(NamedTuple):
     high: float
 
 
-def decide(signs: pd.DataFrame, rules: dict[str, list[dict[str, Any]]]) -> tuple[Verdict, list[Reason]]:
+def decide(signs: pd.DataFrame, rules: Rules) -> tuple[Verdict, list[Reason]]:
     """Return the verdict and the reasons for it.
 
-    Doomed, if one rule of "doomed" is met; will train, if none is and all of "will train" are; otherwise open.
+    Doomed, if one rule of "doomed" is met; will train, if none is but one of "will train"; otherwise open. A rule is
+    met if all its conditions are.
 
     Parameters
     ----------
     signs : DataFrame
         As of `gradflow.probe.signs.signs`.
     rules : dict
-        The fields of the rules by verdict, as in `gradflow.reference.forecast_study()["rules"]`.
+        By verdict the rules, as in `gradflow.reference.forecast_study()["rules"]`.
 
     Returns
     -------
     tuple of str, list of Reason
-        For doomed the rules that are met, for will train all of its rules, for open those of its rules that are not.
+        The conditions of the rules that are met; for open those conditions of "will train" that are not.
 
     Examples
     --------
     >>> rules = {
-    ...     "doomed": [{"sign": "unlikeness", "updates": 0, "side": "below", "limit": 1e-5}],
-    ...     "will train": [{"sign": "relative_error", "updates": 10, "side": "below", "limit": 0.5}],
+    ...     "doomed": [[{"sign": "unlikeness", "updates": 0, "side": "below", "limit": 1e-5}]],
+    ...     "will train": [[{"sign": "relative_error", "updates": 10, "side": "below", "limit": 0.5}]],
     ... }
     >>> decide(pd.DataFrame({"unlikeness": [0.3, 0.4], "relative_error": [1.0, 0.2]}, index=[0, 10]), rules)[0]
     'will train'
     """
-    doomed = [reason for reason in _reasons(signs, rules[DOOMED]) if reason.is_met]
-    if doomed:
-        return DOOMED, doomed
-    hopeful = _reasons(signs, rules[WILL_TRAIN])
-    missing = [reason for reason in hopeful if not reason.is_met]
-    return (OPEN, missing) if missing or not hopeful else (WILL_TRAIN, hopeful)
+    for verdict in (DOOMED, WILL_TRAIN):
+        met = [rule for rule in _measured(signs, rules[verdict]) if all(reason.is_met for reason in rule)]
+        if met:
+            return verdict, _once(met)
+    return OPEN, [reason for reason in _once(_measured(signs, rules[WILL_TRAIN])) if not reason.is_met]
 
 
 def wilson(hits: int, n: int) -> Share:
@@ -103,9 +104,22 @@ def wilson(hits: int, n: int) -> Share:
     return Share(hits, n, centre - half, centre + half)
 
 
-def _reasons(signs: pd.DataFrame, rules: Iterable[dict[str, Any]]) -> list[Reason]:
-    return [Reason(rule, _value(signs, rule)) for rule in (Rule(**fields) for fields in rules)]
+def _measured(signs: pd.DataFrame, rules: list[list[dict[str, Any]]]) -> list[list[Reason]]:
+    """Return the rules with the values that their conditions are about."""
+    return [[_reason(signs, Condition(**fields)) for fields in rule] for rule in rules]
 
 
-def _value(signs: pd.DataFrame, rule: Rule) -> float:
-    return float(signs[rule.sign].get(rule.updates, math.nan))
+def _reason(signs: pd.DataFrame, condition: Condition) -> Reason:
+    return Reason(condition, float(signs[condition.sign].get(condition.updates, math.nan)))
+
+
+def _once(rules: Iterable[list[Reason]]) -> list[Reason]:
+    """Return the reasons of several rules, each sign once: of two limits on one side the stricter one."""
+    kept: dict[tuple[str, int, str], Reason] = {}
+    for reason in (reason for rule in rules for reason in rule):
+        condition = reason.condition
+        key = (condition.sign, condition.updates, condition.side)
+        other = kept.setdefault(key, reason).condition.limit
+        if (condition.limit < other) == (condition.side == "below") and condition.limit != other:
+            kept[key] = reason
+    return list(kept.values())

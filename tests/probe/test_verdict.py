@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from gradflow.probe.verdict import Rule, decide, wilson
+from gradflow.probe.verdict import Condition, decide, wilson
 
 
 @pytest.mark.parametrize(
@@ -20,17 +20,45 @@ from gradflow.probe.verdict import Rule, decide, wilson
 )
 def test_decide(signs_, verdict, n_reasons):
     rules = {
-        "doomed": [{"sign": "a", "updates": 10, "side": "below", "limit": 1.0}],
-        "will train": [{"sign": "b", "updates": 10, "side": "below", "limit": 0.5}],
+        "doomed": [[{"sign": "a", "updates": 10, "side": "below", "limit": 1.0}]],
+        "will train": [[{"sign": "b", "updates": 10, "side": "below", "limit": 0.5}]],
     }
     found, reasons = decide(pd.DataFrame(signs_, index=[0, 10]), rules)
     assert found == verdict
     assert len(reasons) == n_reasons
 
 
+def both(limit_alone):
+    """One rule of two conditions, and one with a limit of its own on the first sign."""
+    a = {"sign": "a", "updates": 0, "side": "below", "limit": 1.0}
+    b = {"sign": "b", "updates": 0, "side": "below", "limit": 1.0}
+    return {"doomed": [[a, b], [{**a, "limit": limit_alone}]], "will train": []}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "verdict", "limits"),
+    [
+        (0.5, 0.5, "doomed", {"a": 1.0, "b": 1.0}),
+        (0.5, 2.0, "open", {}),  # only one of the two
+        (0.05, 2.0, "doomed", {"a": 0.1}),
+        (0.05, 0.5, "doomed", {"a": 0.1, "b": 1.0}),  # both rules: the stricter limit is told
+    ],
+)
+def test_all_conditions_of_a_rule_must_be_met(a, b, verdict, limits):
+    found, reasons = decide(pd.DataFrame({"a": [a], "b": [b]}, index=[0]), both(0.1))
+    assert found == verdict
+    assert {reason.condition.sign: reason.condition.limit for reason in reasons} == limits
+
+
 def test_above_is_the_other_side():
-    rule = Rule("a", 0, "above", 1.0)
-    assert [rule.is_met(value) for value in (0.9, 1.0, 1.1, math.nan, math.inf)] == [False, False, True, False, True]
+    condition = Condition("a", 0, "above", 1.0)
+    assert [condition.is_met(value) for value in (0.9, 1.0, 1.1, math.nan, math.inf)] == [
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(("hits", "n"), [(85, 89), (0, 5), (5, 5), (1, 1), (300, 1000)])
