@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from gradflow.hooks.forms import COMPILED, FROZEN, PARAMETERS_ONLY, SCRIPTED
 from gradflow.hooks.layers import Layer
-from gradflow.hooks.passes import BASE, IS_INPUT, MEASURED
-from gradflow.hooks.rows import COMPILED, FAILED, FROZEN, LOST, NO_GRADIENT, NOT_IN_GRAPH, PARAMETERS_ONLY, SCRIPTED
+from gradflow.hooks.passes import BASE, FAILED, IS_INPUT, LOST, MEASURED, NO_GRADIENT, NOT_IN_GRAPH
 
 REASONS: Mapping[str, str] = {
     MEASURED: "the gradient arrived at the layer's output",

@@ -6,6 +6,7 @@ added up. A forward hook that puts a hook on the output tensor does neither (pyt
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -60,8 +61,10 @@ def on_output_gradients(
     def on_output(layer: str, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         for tensor in tensors_in(output):
             if tensor.requires_grad:
-                handle = tensor.register_hook(_Forward(callback, layer))
-                if tensor.is_leaf:  # a parameter that a module returns would keep the hook for ever
+                handle = add_hook(tensor, _Forward(callback, layer))
+                if (
+                    handle is not None and tensor.is_leaf
+                ):  # a parameter that a module returns would keep the hook for ever
                     handles.append(handle)
 
     handles = [module.register_forward_hook(OutputHook(on_output, name)) for name, module in chosen.items()]
@@ -129,6 +132,24 @@ def tensors_in(output: Any) -> Iterator[Tensor]:
     elif is_dataclass(output) and not isinstance(output, type):
         for field in fields(output):
             yield from tensors_in(getattr(output, field.name, None))
+
+
+def add_hook(tensor: Tensor, hook: Callable[[Tensor], None]) -> RemovableHandle | None:
+    """Put a hook on a tensor: `tensor.register_hook` at half its price where nobody needs a handle.
+
+    Returns None where the tensor is no leaf and had no hook: the hook goes when the graph does. Half of
+    `register_hook` is the making of the handle; the two calls below are the other half.
+    """
+    node = tensor.grad_fn
+    if node is None or tensor._backward_hooks is not None or type(tensor) is not Tensor:
+        handle: RemovableHandle = tensor.register_hook(hook)
+        return handle
+    tensor._backward_hooks = OrderedDict(((_NO_HANDLE, hook),))
+    node._register_hook_dict(tensor)
+    return None
+
+
+_NO_HANDLE = -1  # key among the hooks of a tensor; those of handles count from 0
 
 
 def remove(handles: Iterable[RemovableHandle]) -> None:

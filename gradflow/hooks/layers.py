@@ -151,6 +151,10 @@ class GraphDepth:
         self._depths[node] = max(depth, self._depths.get(node, 0))
         return depth
 
+    def mark(self, output: Tensor, depth: int) -> None:
+        """Note the depth of a layer's output where it is known already."""
+        self._depths[output.grad_fn] = depth
+
     def clear(self) -> None:
         """Forget every node seen."""
         self._depths.clear()

@@ -9,15 +9,17 @@ synchronise, the sum runs in float64.
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Scalar = float | Tensor  # a float on the CPU; a 0-d tensor on an accelerator, so that nothing waits for it
 
 BLOCK = 1024  # equal entries: 4e-7 off at 1024 a block, 2e-6 at 4096, 1e-5 at 65536
 SMALL = 8192  # up to this NumPy's float64 is quicker than two torch calls; OpenBLAS starts threads at 10,000
+TOGETHER = 1 << 17  # entries of small tensors joined at a time: 1 MiB in float64
 # A square under float32's smallest normal number (1e-38) loses digits. If the mean square exceeds it by 1e8, all such
 # entries together weigh under 1e-8 of the sum.
 SAFE_RMS = 1e-15
@@ -51,6 +53,49 @@ def l2_norm(tensor: Tensor) -> Scalar:
     if values.dtype != torch.float32:
         return _in_float64(values)
     return _by_numpy(values) if values.numel() <= SMALL else _in_blocks(values.reshape(-1))
+
+
+def l2_norms(tensors: list[Tensor]) -> list[Scalar]:
+    """Return the L2 norm of each tensor, as `l2_norm` does, at a fraction of its price where many are small.
+
+    Examples
+    --------
+    >>> l2_norms([torch.ones(4), torch.full((9,), 2.0)])
+    [2.0, 6.0]
+    """
+    small = [number for number, tensor in enumerate(tensors) if is_small(tensor)]
+    if len(small) == len(tensors):
+        return small_norms(tensors)
+    found = dict(zip(small, small_norms([tensors[number] for number in small]), strict=True))
+    return [found[number] if number in found else l2_norm(tensor) for number, tensor in enumerate(tensors)]
+
+
+def is_small(tensor: Tensor) -> bool:
+    """Whether a tensor is an ordinary one of few float32 entries on the CPU, fit for `small_norms`."""
+    return (
+        tensor.dtype is torch.float32
+        and tensor.is_cpu
+        and 0 < tensor.numel() <= SMALL
+        and tensor.layout is torch.strided
+        and type(tensor) in _ORDINARY
+    )
+
+
+_ORDINARY = frozenset({Tensor, nn.Parameter})
+
+
+def small_norms(tensors: list[Tensor]) -> list[Scalar]:
+    """Return the norms of tensors that `is_small`: joined, squared in float64, which no square leaves, and added up."""
+    if len(tensors) < 2:
+        return [l2_norm(tensor) for tensor in tensors]
+    sizes = [tensor.numel() for tensor in tensors]
+    if sum(sizes) > TOGETHER:
+        half = len(tensors) // 2
+        return small_norms(tensors[:half]) + small_norms(tensors[half:])
+    entries = torch._C._nn.flatten_dense_tensors(tensors).detach().numpy().astype(np.float64)
+    np.multiply(entries, entries, out=entries)
+    norms: list[Scalar] = np.sqrt(np.add.reduceat(entries, [0, *accumulate(sizes[:-1])])).tolist()
+    return norms
 
 
 def count_nonfinite(tensor: Tensor, norm: Scalar) -> int:

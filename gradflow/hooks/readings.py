@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,74 +12,126 @@ from torch.optim import Optimizer
 from gradflow.hooks import sharded
 from gradflow.hooks.norms import Scalar, unscaled
 from gradflow.hooks.optimizers import parameters_of, scale_of_parameters
-from gradflow.hooks.rows import StepNorms
+
+OnFailure = Callable[[Exception], object]
 
 
 class Readings:
-    """Reads one step's norms into `norms`, as device scalars; an error goes to `on_failure`.
+    """Reads one step's norms, as floats or device scalars; an error goes to `on_failure`.
 
     Parameters
     ----------
-    owned : mapping
-        The parameters, each by itself, whose weights and updates are read.
+    parameters : Parameters
+        The parameters that are read.
     scaler : GradScaler, optional
         Its scale is divided out of gradients that still carry it.
     with_weights : bool
         Read the norms of weights at all.
     on_failure : callable
         Receives an error of a measurement; unless it raises, training goes on.
+
+    Attributes
+    ----------
+    gradients, weights, updates : list of float or Tensor
+        Norms by the parameters' numbers, NaN where there is none; `weights` and `updates` are empty if not read.
+    arrived, updated : set of int
+        The parameters that had a gradient, and those that an optimizer moved.
+    n_nonfinite : dict
+        Number of NaN and inf entries of a gradient, where there are any; -1 where they were not counted.
     """
 
     def __init__(
         self,
-        owned: Mapping[nn.Parameter, nn.Parameter],
+        parameters: Parameters,
         *,
         scaler: torch.amp.GradScaler | None,
         with_weights: bool,
-        on_failure: Callable[[Exception], object],
+        on_failure: OnFailure,
     ) -> None:
-        self.norms = StepNorms()
-        self._owned = owned
+        self.gradients: list[Scalar] = [math.nan] * len(parameters.every)
+        self.weights: list[Scalar] = []
+        self.updates: list[Scalar] = []
+        self.n_nonfinite: dict[int, int] = {}
+        self.arrived: set[int] = set()
+        self.updated: set[int] = set()
+        self._parameters = parameters
         self._scaler = scaler
         self._with_weights = with_weights
         self._on_failure = on_failure
-        self._before: dict[nn.Parameter, Tensor] = {}
+        self._before: dict[int, Tensor] = {}
 
     @property
-    def gradients(self) -> list[Scalar]:
+    def arrived_gradients(self) -> list[Scalar]:
         """Norm of each parameter's gradient, of those that have one."""
-        return [norm for norm, _ in self.norms.gradients.values()]
+        return [self.gradients[number] for number in sorted(self.arrived)]
 
-    def read_gradients(self, parameters: Iterable[nn.Parameter], optimizer: Optimizer | None) -> None:
+    def read_gradients(self, numbers: Sequence[int], optimizer: Optimizer | None) -> None:
         """Read the gradients in `.grad`, just now or where an optimizer uses them."""
         scale = scale_of_parameters(self._scaler, optimizer)
+        every = self._parameters.every
         try:
-            gradients = {parameter: parameter.grad for parameter in parameters if parameter.grad is not None}
-            for parameter, (norm, count) in sharded.norms_of(gradients).items():
-                self.norms.gradients[parameter] = (unscaled(norm, scale), count)
+            gradients = [every[number].grad for number in numbers]
+            present = [gradient for gradient in gradients if gradient is not None]
+            if len(present) < len(gradients):
+                numbers = [number for number, gradient in zip(numbers, gradients, strict=True) if gradient is not None]
+            norms, counts = sharded.norms_of(present)
         except Exception as error:  # a measurement that fails must not end the user's training
             self._on_failure(error)
+            return
+        self.arrived.update(numbers)
+        for number, norm in zip(numbers, norms, strict=True):
+            self.gradients[number] = unscaled(norm, scale)
+            self.n_nonfinite.pop(number, None)
+        self.n_nonfinite.update({numbers[place]: count for place, count in counts.items()})
 
     def read_weights(self) -> None:
         """Read the weights, if they are wanted and were not read yet."""
-        if not self._with_weights or self.norms.weights:
+        if not self._with_weights or self.weights:
             return
         try:
-            norms = sharded.norms_of(self._owned)
-            self.norms.weights = {parameter: norm for parameter, (norm, _) in norms.items()}
+            self.weights, _ = sharded.norms_of([parameter.detach() for parameter in self._parameters.every])
         except Exception as error:  # as above
             self._on_failure(error)
 
     def keep(self, optimizer: Optimizer) -> None:
         """Keep an optimizer's parameters as they are before its step."""
-        own = [parameter for parameter in parameters_of(optimizer) if parameter in self._owned]
-        self._before |= {parameter: parameter.detach().clone() for parameter in own}
+        every = self._parameters.every
+        self._before |= {number: every[number].detach().clone() for number in self._parameters.of(optimizer)}
 
     def read_updates(self, optimizer: Optimizer) -> None:
         """Read how far an optimizer moved the parameters that were kept."""
-        own = [parameter for parameter in parameters_of(optimizer) if parameter in self._before]
-        updates = {parameter: parameter.detach() - self._before.pop(parameter) for parameter in own}
+        every = self._parameters.every
+        numbers = [number for number in self._parameters.of(optimizer) if number in self._before]
+        updates = [every[number].detach() - self._before.pop(number) for number in numbers]
         try:
-            self.norms.updates |= {parameter: norm for parameter, (norm, _) in sharded.norms_of(updates).items()}
+            norms, _ = sharded.norms_of(updates)
         except Exception as error:  # as above
             self._on_failure(error)
+            return
+        self.updates = self.updates or [math.nan] * len(every)
+        self.updated.update(numbers)
+        for number, norm in zip(numbers, norms, strict=True):
+            self.updates[number] = norm
+
+
+class Parameters:
+    """The parameters that are read, by number.
+
+    `every` holds those of the whole model that can be trained and those that the recorded layers own; `trainable`
+    are the numbers of the former.
+    """
+
+    def __init__(self, trainable: Iterable[nn.Parameter], owned: Iterable[nn.Parameter]) -> None:
+        first = list(dict.fromkeys(trainable))
+        self.every = list(dict.fromkeys([*first, *owned]))
+        self.trainable = range(len(first))
+        self._numbers = {id(parameter): number for number, parameter in enumerate(self.every)}
+
+    def number(self, parameter: nn.Parameter) -> int:
+        """Return a parameter's number."""
+        return self._numbers[id(parameter)]
+
+    def of(self, optimizer: Optimizer) -> list[int]:
+        """Return the numbers of an optimizer's parameters, of those that are read."""
+        found = (self._numbers.get(id(parameter)) for parameter in parameters_of(optimizer))
+        return [number for number in found if number is not None]

@@ -15,17 +15,18 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils.hooks import RemovableHandle
 
 from gradflow import storage
 from gradflow.hooks import rows, sharded
+from gradflow.hooks.attachment import Attachment
 from gradflow.hooks.coverage import coverage, has_compiled
-from gradflow.hooks.gradients import OutputHook, remove, tensors_in
-from gradflow.hooks.layers import GraphDepth, Layer, layers_of, stage_key
-from gradflow.hooks.optimizers import OptimizerHooks, parameters_of, scale_of_outputs
+from gradflow.hooks.gradients import OutputHook, remove
+from gradflow.hooks.layers import Layer, layers_of
+from gradflow.hooks.optimizers import OptimizerHooks, scale_of_outputs
 from gradflow.hooks.passes import Pass
-from gradflow.hooks.readings import Readings
+from gradflow.hooks.readings import Parameters, Readings
 from gradflow.hooks.schedule import Schedule
+from gradflow.hooks.surroundings import describe
 from gradflow.hooks.verify import Verification, verify
 from gradflow.recording import Recording
 
@@ -55,17 +56,17 @@ class Recorder:
         strict: bool,
         meta: Mapping[str, Any],
     ) -> None:
-        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        if not self._parameters:
+        trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        if not trainable:
             raise ValueError(f"{type(model).__name__} has no parameter that requires a gradient; nothing to record.")
         if any(isinstance(hook, OutputHook) and hook.owner for hook in _forward_hooks(model)):
             raise ValueError(f"{type(model).__name__} is being recorded already; close that recorder first.")
         self._root = model
         self._layers = layers_of(layers)
-        self._owned = {parameter: parameter for layer in self._layers for parameter in layer.parameters}
+        self._parameters = Parameters(trainable, (owned for layer in self._layers for owned in layer.parameters))
         self._schedule = schedule
         self._scaler = scaler
-        self._activations = activations
+        self._watches = activations or statistics
         self._statistics = statistics
         self._weights = weights
         self._strict = strict
@@ -76,17 +77,17 @@ class Recorder:
         self._writer = storage.Writer(path) if path is not None and sharded.rank() == 0 else None
         self._drops_rows = path is not None and self._writer is None
         read_at = "as the optimizer used them" if optimizers else "as in .grad when step() was called"
-        self._meta = {**meta, **rows.describe(model, self._parameters), "gradients": read_at}
+        self._meta = {**meta, **describe(model, trainable), "gradients": read_at}
         if sharded.is_distributed():
             self._meta["outputs"] = "rank-local: the gradient of this process's part of the batch"
-            if any(map(sharded.is_sharded, self._parameters)):
+            if any(map(sharded.is_sharded, trainable)):
                 sharded.check_schedules([bool(schedule(step)) for step in range(sharded.COMPARED_STEPS)])
-        self._handles: list[RemovableHandle] = []
-        self._graph = GraphDepth()
-        self._buffer = rows.Buffer(self._layers)
+        self._attachment = Attachment(model, self._layers, self._on_output, owner=self)
+        self._buffer = rows.Buffer(self._layers, self._parameters)
         self._optimizers = optimizers
         self._optimizer_hooks = OptimizerHooks(optimizers, self._before_step, self._before_update, self._after_update)
         self._step = 0
+        self._n_recorded = 0
         self._closed = False
         self._seconds = 0.0
         self._started = self._flushed = time.perf_counter()
@@ -119,13 +120,13 @@ class Recorder:
         values = {"loss": loss, "batch_error": batch_error, **scalars}
         self._scalars |= {key: rows.scalar(key, value) for key, value in values.items() if value is not None}
         if self._is_due:
-            self._readings.read_gradients(self._parameters, None)
+            self._readings.read_gradients(self._parameters.trainable, None)
             if not self._optimizers:
                 self._readings.read_weights()
         if not self._optimizers:
             self._finish()
         elif self._is_due:
-            self._scalars["unclipped_grad_norm"] = self._readings.gradients
+            self._scalars["unclipped_grad_norm"] = rows.combined(self._readings.arrived_gradients)
         self._seconds += time.perf_counter() - began
 
     @property
@@ -176,13 +177,13 @@ class Recorder:
         ...     recorder.verify(lambda: model(torch.ones(2, 4)).square().sum()).largest < 1e-6
         True
         """
-        is_attached = bool(self._handles)
-        self._detach()
+        is_attached = self._attachment.is_attached
+        self._attachment.detach()
         try:
             return verify(self._root, self._layers, closure)
         finally:
             if is_attached:
-                self._attach()
+                self._attachment.attach()
 
     def flush(self) -> None:
         """Move everything kept on the device in one transfer, and write it if the recorder streams to a folder."""
@@ -202,7 +203,7 @@ class Recorder:
 
     def close(self) -> None:
         """Remove every hook and flush; twice is as good as once."""
-        self._detach()
+        self._attachment.detach()
         remove(self._pass.handles)
         self._optimizer_hooks.remove()
         if not self._closed:
@@ -219,40 +220,22 @@ class Recorder:
 
     def _arm(self) -> None:
         """Make ready for the next step: hooks are attached exactly if it is due."""
-        self._pass = Pass(
-            with_statistics=self._statistics,
-            read_scale=lambda: scale_of_outputs(self._scaler),
-            on_failure=self._on_failure,
-        )
-        self._readings = Readings(
-            self._owned, scaler=self._scaler, with_weights=self._weights, on_failure=self._on_failure
-        )
         self._scalars: dict[str, Any] = {}
         self._is_due = bool(self._schedule(self._step))
-        if self._is_due and (self._activations or self._statistics) and not self._closed:
-            self._attach()
-        else:
-            self._detach()
-
-    def _attach(self) -> None:
-        if self._handles:
+        if not self._is_due or self._closed:
+            self._attachment.detach()
             return
-        for layer in self._layers:
-            if not isinstance(layer.module, torch.jit.ScriptModule):
-                hook = OutputHook(self._on_output, layer, owner=self)
-                self._handles.append(layer.module.register_forward_hook(hook))
-        if any(layer.depth is None for layer in self._layers) and not isinstance(self._root, torch.jit.ScriptModule):
-            forget = OutputHook(self._forget_graph, None, owner=self)
-            self._handles.append(self._root.register_forward_hook(forget))
+        self._pass = Pass(with_statistics=self._statistics, read_scale=self._scale, on_failure=self._on_failure)
+        self._readings = Readings(
+            self._parameters, scaler=self._scaler, with_weights=self._weights, on_failure=self._on_failure
+        )
+        if self._watches or not self._n_recorded:  # the first time, to see the layers' places in the network
+            self._attachment.attach()
+        else:
+            self._attachment.detach()
 
-    def _detach(self) -> None:
-        remove(self._handles)
-        self._handles = []
-        self._graph.clear()
-
-    def _forget_graph(self, key: None, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        """Let go of the autograd graph when the whole forward pass is done: depths are known by then."""
-        self._graph.clear()
+    def _scale(self) -> Any:
+        return scale_of_outputs(self._scaler)
 
     def _on_output(self, layer: Layer, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Watch each tensor that a layer returned. A replica's output (DataParallel) is not the layer's."""
@@ -260,20 +243,13 @@ class Recorder:
             return
         began = time.perf_counter()
         try:
-            call = self._pass.next_call(layer)
-            for index, tensor in enumerate(tensors_in(output)):
-                if layer.order is None:
-                    self._place(layer, tensor)
-                self._pass.watch(layer, index, call, tensor, args)
+            if self._attachment.n_unplaced:
+                self._attachment.place(layer, output)
+            if self._watches:
+                self._pass.watch(layer, output, args)
         except Exception as error:  # a measurement that fails must not end the user's forward pass
             self._on_failure(error)
         self._seconds += time.perf_counter() - began
-
-    def _place(self, layer: Layer, output: Tensor) -> None:
-        """Note a layer's place in the network at its first call."""
-        layer.order = self._buffer.next_order()
-        layer.stage_key = stage_key(layer.module, output)
-        layer.depth = self._graph.of(output, weighted=layer.is_weighted)
 
     def _before_step(self, optimizer: Optimizer) -> None:
         """Keep weights and parameters as they are before an optimizer's step."""
@@ -287,7 +263,7 @@ class Recorder:
         """Read the gradients that an optimizer uses."""
         if self._is_due and not self._closed:
             began = time.perf_counter()
-            self._readings.read_gradients(parameters_of(optimizer), optimizer)
+            self._readings.read_gradients(self._parameters.of(optimizer), optimizer)
             self._seconds += time.perf_counter() - began
 
     def _after_update(self, optimizer: Optimizer) -> None:
@@ -295,7 +271,8 @@ class Recorder:
         if self._closed:
             return
         began = time.perf_counter()
-        self._readings.read_updates(optimizer)
+        if self._is_due:
+            self._readings.read_updates(optimizer)
         if optimizer is self._optimizers[-1]:
             self._finish()
         self._seconds += time.perf_counter() - began
@@ -303,26 +280,27 @@ class Recorder:
     def _finish(self) -> None:
         """End the step: what was read becomes rows."""
         if self._is_due:
-            self._scalars["total_grad_norm"] = self._readings.gradients
+            self._pass.settle()
+            readings = self._readings
+            self._scalars["total_grad_norm"] = rows.combined(readings.arrived_gradients)
+            self._buffer.add_layers(self._step, readings, self._pass.outputs, is_compiled=self._is_compiled())
+            self._n_recorded += 1
+            self._seconds += self._pass.seconds
+            remove(self._pass.handles)
+            self._attachment.clear()
         self._buffer.add_scalars(self._step, self._scalars)
-        if self._is_due:
-            self._readings.norms.is_compiled = self._is_compiled()
-            self._buffer.add_layers(self._step, self._readings.norms, self._pass.outputs)
         is_late = self._writer is not None and time.perf_counter() - self._flushed > FLUSH_SECONDS
         if self._buffer.n_waiting >= FLUSH_ROWS or is_late:
             self.flush()
-        self._seconds += self._pass.seconds
-        remove(self._pass.handles)
-        self._graph.clear()
         self._step += 1
         self._arm()
 
     def _is_compiled(self) -> bool:
         """Whether gradients arrived although no layer was seen running: hooks do not fire in compiled code."""
-        if not self._readings.norms.gradients:
+        if not self._readings.arrived:
             self._warn("no parameter has a gradient: call step() after backward() and before zero_grad().")
             return False
-        if self._pass.outputs or not self._handles:
+        if self._pass.outputs or not (self._watches and self._attachment.is_attached):
             return False
         self._warn(
             "no layer of the model was seen running since the last step, so gradients of parameters are recorded and "

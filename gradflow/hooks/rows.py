@@ -3,94 +3,97 @@
 from __future__ import annotations
 
 import math
-import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
+from gradflow.hooks.forms import Form, OutputKey, Signature, form_of, joint
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import Scalar
 from gradflow.hooks.passes import Output
+from gradflow.hooks.readings import Parameters, Readings
 
-PARAMETERS_ONLY = "parameters only"
-NOT_IN_GRAPH = "not in the graph"
-FROZEN = "frozen"
-NO_GRADIENT = "no gradient"
-LOST = "lost"
-COMPILED = "compiled"
-SCRIPTED = "scripted"
-FAILED = "failed"
-
-Value = TypeVar("Value")
+STATISTICS = ("act_rms", "act_mean", "act_zero_fraction", "act_saturation")
 
 
-@dataclass
-class StepNorms:
-    """What was read at one step, by parameter: gradient norms with non-finite entries, weights, updates."""
+class _Kept(NamedTuple):
+    """One recorded step: numbers and device scalars, by parameter and by output."""
 
-    gradients: dict[nn.Parameter, tuple[Scalar, int]] = field(default_factory=dict)
-    weights: dict[nn.Parameter, Scalar] = field(default_factory=dict)
-    updates: dict[nn.Parameter, Scalar] = field(default_factory=dict)
-    is_compiled: bool = False
+    step: int
+    gradients: list[Scalar]
+    weights: list[Scalar]
+    updates: list[Scalar]
+    outputs: list[Scalar]
+    statistics: list[Scalar]  # four an output, if there are any
+    n_nonfinite: dict[int, int]  # of parameters' gradients; see Readings
+    n_nonfinite_outputs: dict[int, int]
 
 
-@dataclass
 class Buffer:
     """Scalars waiting on their device, and the tables they become."""
 
-    layers: list[Layer]
-    _steps: list[dict[str, Any]] = field(default_factory=list)
-    _rows: list[tuple[Any, ...]] = field(default_factory=list)
-    _chunks: dict[str, list[pd.DataFrame]] = field(default_factory=lambda: {"steps": [], "layers": []})
-    _n_placed: int = 0
+    def __init__(self, layers: list[Layer], parameters: Parameters) -> None:
+        self._layers = layers
+        self._parameters = parameters
+        self._steps: list[dict[str, Any]] = []
+        self._forms: dict[Signature, Form] = {}
+        self._kept: dict[Signature, list[_Kept]] = {}
+        self._chunks: dict[str, list[pd.DataFrame]] = {"steps": [], "layers": []}
+        self._n_rows = 0
 
     @property
     def n_waiting(self) -> int:
         """Rows that are not yet a table."""
-        return len(self._rows) + len(self._steps)
+        return self._n_rows + len(self._steps)
 
-    def next_order(self) -> int:
-        """Return the place in execution order of a layer that runs for the first time."""
-        self._n_placed += 1
-        return self._n_placed - 1
+    def add_scalars(self, step: int, scalars: dict[str, Any]) -> None:
+        """Keep one step's scalars; a list of norms becomes the norm of them all."""
+        self._steps.append({"step": step, **scalars})
 
-    def add_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
-        """Keep one step's scalars; lists of norms become the norm of them all."""
-        joint = {key: _joint(value) if isinstance(value, list) else value for key, value in scalars.items()}
-        self._steps.append({"step": step, **joint})
-
-    def add_layers(self, step: int, norms: StepNorms, outputs: Iterable[Output]) -> None:
+    def add_layers(self, step: int, readings: Readings, outputs: list[Output], *, is_compiled: bool) -> None:
         """Keep one recorded step: a row per layer, backward pass, call and output."""
-        by_layer: list[list[Output]] = [[] for _ in self.layers]
-        for output in outputs:
-            by_layer[output.layer.number].append(output)
-        for layer in self.layers:
-            self._rows.extend(_layer_rows(step, layer, norms, by_layer[layer.number]))
+        keys = tuple([OutputKey(o.layer.number, o.backward, o.call, o.index, o.status) for o in outputs])
+        updated = frozenset(readings.updated)
+        signature = Signature(keys, frozenset(readings.arrived), updated, is_compiled)
+        form = self._forms.get(signature)
+        if form is None:
+            form = self._forms[signature] = form_of(signature, self._layers, self._parameters)
+            self._kept[signature] = []
+        norms = [output.norm for output in outputs]
+        counts = {place: output.n_nonfinite for place, output in enumerate(outputs) if output.n_nonfinite}
+        statistics = [value for output in outputs for value in output.statistics or ()]
+        self._kept[signature].append(
+            _Kept(
+                step, readings.gradients, readings.weights, readings.updates, norms, statistics,
+                readings.n_nonfinite, counts,
+            )
+        )  # fmt: skip
+        self._n_rows += len(form.number)
 
     def flush(self) -> None:
         """Turn what is pending into tables, after one transfer per device."""
-        columns = [list(column) for column in zip(*self._rows, strict=True)]
         read = _Transfer()
         for row in self._steps:
             read.collect(row.values())
-        for name, column in zip(_ROW, columns, strict=False):
-            if name not in _LABELS:
-                read.collect(column)
+        for kept in self._kept.values():
+            for one in kept:
+                for values in (one.gradients, one.weights, one.updates, one.outputs, one.statistics):
+                    read.collect(values)
         read.move()
         if self._steps:
             frame = pd.DataFrame([{key: read.number(value) for key, value in row.items()} for row in self._steps])
             self._chunks["steps"].append(frame)
-        if columns:
-            table = pd.DataFrame(dict(zip(_ROW, map(read.numbers, columns), strict=True)))
-            places = pd.DataFrame(_places(self.layers)).iloc[table.pop("number")].reset_index(drop=True)
+        tables = [_table(self._forms[signature], kept, read) for signature, kept in self._kept.items() if kept]
+        if tables:
+            table = pd.concat(tables, ignore_index=True).sort_values("step", kind="stable", ignore_index=True)
+            places = pd.DataFrame(_places(self._layers)).iloc[table.pop("number")].reset_index(drop=True)
             self._chunks["layers"].append(pd.concat([table, places], axis=1))
-        self._steps, self._rows = [], []
+        self._steps, self._kept, self._forms, self._n_rows = [], {}, {}, 0
 
     def forget(self, table: str) -> None:
         """Let go of a table's flushed rows: they are on disk from now on."""
@@ -104,80 +107,43 @@ class Buffer:
         }
 
 
-_ROW = (
-    "step", "backward", "number", "call", "output", "grad_norm", "out_grad_norm", "weight_norm", "update_norm",
-    "n_nonfinite", "status", "act_rms", "act_mean", "act_zero_fraction", "act_saturation",
-)  # fmt: skip
-_LABELS = frozenset({"step", "backward", "number", "call", "output", "n_nonfinite", "status"})
-_NO_STATISTICS = (math.nan,) * 4
-_NO_PARAMETERS: tuple[Any, Any, Any] = (math.nan,) * 3
+def _table(form: Form, kept: list[_Kept], read: _Transfer) -> pd.DataFrame:
+    """Return the rows of all steps that share a form."""
+    n_steps, n_rows = len(kept), len(form.number)
+    n_parameters, n_outputs = len(kept[0].gradients), len(kept[0].outputs)
+
+    def owned(norms: list[list[Scalar]], numbers: dict[int, list[int]]) -> NDArray[np.float64]:
+        return joint(read.matrix(norms, n_parameters), numbers, n_rows).ravel()
+
+    # One more output, which is NaN, is what a row without an output (-1) takes its numbers from.
+    outputs = np.pad(read.matrix([one.outputs for one in kept], n_outputs), ((0, 0), (0, 1)), constant_values=np.nan)
+    described = read.matrix([one.statistics for one in kept], 4 * n_outputs).reshape(n_steps, n_outputs, 4)
+    described = np.pad(described, ((0, 0), (0, 1), (0, 0)), constant_values=np.nan)
+    columns: dict[str, Any] = {
+        "step": np.repeat([one.step for one in kept], n_rows),
+        **{name: np.tile(getattr(form, name), n_steps) for name in ("backward", "number", "call", "output")},
+        "grad_norm": owned([one.gradients for one in kept], form.gradients),
+        "out_grad_norm": outputs[:, form.source].ravel(),
+        "weight_norm": owned([one.weights for one in kept], form.weights),
+        "update_norm": owned([one.updates for one in kept], form.updates),
+        "n_nonfinite": np.concatenate([_counts(form, one) for one in kept]),
+        "status": form.status * n_steps,
+    }
+    for place, name in enumerate(STATISTICS):
+        columns[name] = described[:, form.described, place].ravel()
+    return pd.DataFrame(columns)
 
 
-def _layer_rows(step: int, layer: Layer, norms: StepNorms, outputs: list[Output]) -> Iterator[tuple[Any, ...]]:
-    """Yield one row per measured output of a layer, or one row that says why there is none."""
-    gradients: list[tuple[Scalar, int]] = []
-    own, n_nonfinite = _NO_PARAMETERS, 0
-    if layer.parameters:
-        gradients = _chosen(norms.gradients, layer)
-        n_nonfinite = _count([count for _, count in gradients])
-        joint = _joint([norm for norm, _ in gradients])
-        own = (joint, _joint(_chosen(norms.weights, layer)), _joint(_chosen(norms.updates, layer)))
-    arrived = [output for output in outputs if output.norm is not None]
-    if not arrived:
-        status = _absence(layer, outputs, norms, has_gradients=bool(gradients))
-        statistics = next((output.statistics for output in outputs if output.statistics), _NO_STATISTICS)
-        yield (step, 0, layer.number, 0, 0, own[0], math.nan, own[1], own[2], n_nonfinite, status, *statistics)
-        return
-    if len(arrived) > 1:
-        arrived.sort(key=lambda output: (output.backward, output.call, output.index))
-    for output in arrived:
-        count = _count((output.n_nonfinite, n_nonfinite))
-        place = (step, output.backward, layer.number, output.call, output.index)
-        yield (
-            *place,
-            own[0],
-            output.norm,
-            own[1],
-            own[2],
-            count,
-            output.status,
-            *(output.statistics or _NO_STATISTICS),
-        )
-        own, n_nonfinite = _NO_PARAMETERS, 0
-
-
-def _chosen(values: Mapping[nn.Parameter, Value], layer: Layer) -> list[Value]:
-    """Return the values of a layer's parameters, where there are any."""
-    return [values[parameter] for parameter in layer.parameters if parameter in values] if values else []
-
-
-def _absence(layer: Layer, outputs: list[Output], norms: StepNorms, *, has_gradients: bool) -> str:
-    """Return why no gradient arrived at a layer's output in this step."""
-    if isinstance(layer.module, torch.jit.ScriptModule):
-        return SCRIPTED
-    if norms.is_compiled:
-        return COMPILED
-    if any(output.failed for output in outputs):
-        return FAILED
-    if any(output.is_unreadable for output in outputs):
-        return LOST
-    if has_gradients:
-        return PARAMETERS_ONLY
-    if layer.parameters and not any(parameter.requires_grad for parameter in layer.parameters):
-        return FROZEN
-    return NO_GRADIENT if any(output.is_in_graph for output in outputs) else NOT_IN_GRAPH
-
-
-def _joint(norms: Sequence[Scalar]) -> Any:
-    """Return several norms as one: a float at once, scalars on a device as a list to combine later."""
-    if len(norms) < 2:
-        return norms[0] if norms else math.nan
-    return list(norms) if any(isinstance(norm, Tensor) for norm in norms) else math.hypot(*norms)
-
-
-def _count(counts: Iterable[int]) -> int:
-    known = list(counts)
-    return -1 if -1 in known else sum(known)
+def _counts(form: Form, one: _Kept) -> NDArray[np.int64]:
+    """Return the non-finite entries by row: the output gradient's and, on a layer's first row, its parameters'."""
+    counts = np.zeros(len(form.number), dtype=np.int64)
+    if one.n_nonfinite or one.n_nonfinite_outputs:
+        for row, source in enumerate(form.source):
+            numbers = form.gradients.get(row, [])
+            found = [one.n_nonfinite.get(number, 0) for number in numbers]
+            found.append(one.n_nonfinite_outputs.get(source, 0))
+            counts[row] = -1 if -1 in found else sum(found)
+    return counts
 
 
 def _places(layers: list[Layer]) -> list[dict[str, Any]]:
@@ -227,9 +193,11 @@ class _Transfer:
             moved = torch.stack([tensor.to(wide) for tensor in tensors]).cpu().tolist()
             self._numbers.update({id(tensor): number for tensor, number in zip(tensors, moved, strict=True)})
 
-    def numbers(self, column: list[Any]) -> list[Any]:
-        """Return the numbers of a column; one that was never on a device is returned as it is."""
-        return [self.number(value) for value in column] if self._numbers else column
+    def matrix(self, rows: list[list[Scalar]], width: int) -> NDArray[np.float64]:
+        """Return numbers of shape (rows, width); NaN throughout in a row that was not read."""
+        full = [row or [math.nan] * width for row in rows]
+        numbers = [[self.number(value) for value in row] for row in full] if self._numbers else full
+        return np.array(numbers, dtype=np.float64).reshape(len(rows), width)
 
     def number(self, value: Any) -> Any:
         """Return the number for a value; a list of norms becomes the norm of them all."""
@@ -238,40 +206,18 @@ class _Transfer:
         return math.hypot(*map(self.number, value)) if isinstance(value, list) else value
 
 
-def scalar(key: str, value: Any) -> Any:
-    """Return a detached 0-d tensor or a float."""
+def scalar(key: str, value: Any) -> Scalar:
+    """Return a float, or a 0-d tensor of its own where reading the value would wait for the device."""
     if key == "step":
         raise ValueError("step counts the calls itself and cannot be passed as a scalar; give it another name.")
-    if isinstance(value, Tensor):
-        if value.numel() != 1:
-            raise ValueError(f"{key} must be one value; got a tensor of shape {tuple(value.shape)}. Pass its mean.")
-        return value.detach().reshape(()).clone()  # the caller may change it in place
-    return float(value)
+    if not isinstance(value, Tensor):
+        return float(value)
+    if value.numel() != 1:
+        raise ValueError(f"{key} must be one value; got a tensor of shape {tuple(value.shape)}. Pass its mean.")
+    # Elsewhere a copy: the caller may change it in place.
+    return float(value.item()) if value.is_cpu else value.detach().reshape(()).clone()
 
 
-def describe(model: nn.Module, parameters: list[nn.Parameter]) -> dict[str, Any]:
-    """Return what a report needs to know of the model and its surroundings."""
-    return {
-        "model": type(model).__name__,
-        "parameters": sum(parameter.numel() for parameter in parameters),
-        "device": str(parameters[0].device),
-        "device_name": device_name(parameters[0].device),
-        "dtype": str(parameters[0].dtype).removeprefix("torch."),
-        "threads": torch.get_num_threads(),
-        "versions": {"gradflow": _version("gradflow-torch"), "torch": torch.__version__, "numpy": np.__version__}
-        | {"python": platform.python_version()},
-    }
-
-
-def device_name(device: torch.device) -> str:
-    """Return the processor's name, for the record."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return platform.processor() or platform.machine()
-
-
-def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return "not installed"
+def combined(norms: Sequence[Scalar]) -> Any:
+    """Return several norms as one: a float at once; with scalars on a device, the list, to be combined when moved."""
+    return list(norms) if any(isinstance(norm, Tensor) for norm in norms) else math.hypot(*norms) if norms else math.nan

@@ -6,14 +6,15 @@ up in one collective per device mesh, which every process must therefore call at
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 
-from gradflow.hooks.norms import Scalar, count_nonfinite, l2_norm
+from gradflow.hooks.norms import Scalar, count_nonfinite, l2_norm, l2_norms
 
 Key = TypeVar("Key")
 
@@ -32,21 +33,36 @@ def is_distributed() -> bool:
 
 def is_sharded(tensor: Tensor) -> bool:
     """Whether a tensor is a DTensor, of which this process may hold a part only."""
+    if type(tensor) is Tensor or type(tensor) is nn.Parameter:
+        return False
     tensors = sys.modules.get("torch.distributed.tensor")
     return tensors is not None and isinstance(tensor, tensors.DTensor)
 
 
-def norms_of(tensors: Mapping[Key, Tensor]) -> dict[Key, tuple[Scalar, int]]:
-    """Return norm and number of non-finite entries of each tensor, whole where it is spread over processes."""
-    norms: dict[Key, tuple[Scalar, int]] = {}
-    spread = {}
-    for key, tensor in tensors.items():
-        if is_sharded(tensor):
-            spread[key] = tensor
-        else:
-            norm = l2_norm(tensor)
-            norms[key] = (norm, count_nonfinite(tensor, norm))
-    return norms | global_norms(spread) if spread else norms
+def norms_of(tensors: list[Tensor]) -> tuple[list[Scalar], dict[int, int]]:
+    """Return each tensor's norm, of the whole where it is spread over processes, and its non-finite entries.
+
+    The latter by place, where there are any; -1 where they were not counted.
+    """
+    spread = {place: tensor for place, tensor in enumerate(tensors) if is_sharded(tensor)}
+    if spread:
+        return _norms_of_mixed(tensors, spread)
+    norms = l2_norms(tensors)
+    odd = [place for place, norm in enumerate(norms) if isinstance(norm, Tensor) or not math.isfinite(norm)]
+    return norms, {place: count_nonfinite(tensors[place], norms[place]) for place in odd}
+
+
+def _norms_of_mixed(tensors: list[Tensor], spread: Mapping[int, Tensor]) -> tuple[list[Scalar], dict[int, int]]:
+    """As `norms_of`, where some tensors are DTensors."""
+    places = [place for place in range(len(tensors)) if place not in spread]
+    norms, counts = norms_of([tensors[place] for place in places])
+    found = dict(zip(places, norms, strict=True))
+    n_nonfinite = {places[number]: count for number, count in counts.items()}
+    for place, (norm, count) in global_norms(spread).items():
+        found[place] = norm
+        if count:
+            n_nonfinite[place] = count
+    return [found[place] for place in range(len(tensors))], n_nonfinite
 
 
 def global_norms(tensors: Mapping[Key, Any]) -> dict[Key, tuple[Scalar, int]]:

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gradflow.hooks.gradients import OutputHook, remove, tensors_in
+from gradflow.hooks.gradients import OutputHook, remove
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import l2_norm
-from gradflow.hooks.passes import Pass
+from gradflow.hooks.passes import ARRIVED, Pass
 
 
 class Verification(NamedTuple):
@@ -49,9 +49,7 @@ def _norms_by_hooks(model: nn.Module, layers: list[Layer], closure: Callable[[],
     watched = Pass(with_statistics=False, read_scale=lambda: 1.0, on_failure=_raise)
 
     def on_output(layer: Layer, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        call = watched.next_call(layer)
-        for index, tensor in enumerate(tensors_in(output)):
-            watched.watch(layer, index, call, tensor, args)
+        watched.watch(layer, output, args)
 
     with state_kept(model):
         model.zero_grad(set_to_none=True)
@@ -59,13 +57,14 @@ def _norms_by_hooks(model: nn.Module, layers: list[Layer], closure: Callable[[],
         handles = [module.register_forward_hook(hook) for module, hook in hooks]
         try:
             closure().backward()
+            watched.settle()
         finally:
             remove([*handles, *watched.handles])
         norms: dict[str, Any] = {
             name: l2_norm(parameter.grad) for name, parameter in model.named_parameters() if parameter.grad is not None
         }
     for output in watched.outputs:
-        if output.norm is not None:
+        if output.status in ARRIVED:
             norms.setdefault(f"output of {output.layer.name}", output.norm)
     return norms
 

@@ -310,20 +310,36 @@ def test_compiled_models_have_parameter_norms_and_no_graph_break(order):
     torch._dynamo.reset()
 
 
-def test_a_measurement_that_fails_ends_training_only_if_asked(monkeypatch):
-    def broken(tensor):
+@pytest.mark.parametrize(("broken", "dtype"), [("l2_norm", torch.float64), ("small_norms", torch.float32)])
+def test_a_measurement_that_fails_ends_training_only_if_asked(monkeypatch, broken, dtype):
+    def fail(tensors):
         raise RuntimeError("planted")
 
-    monkeypatch.setattr("gradflow.hooks.passes.l2_norm", broken)
-    model = nn.Linear(2, 1)
+    def train(recorder):
+        model(torch.ones(1, 2, dtype=dtype)).sum().backward()
+        recorder.step()
+
+    monkeypatch.setattr(f"gradflow.hooks.passes.{broken}", fail)
+    model = nn.Linear(2, 1, dtype=dtype)
     with gradflow.record(model) as recorder:
         with pytest.warns(GradflowWarning, match="planted"):
-            model(torch.ones(1, 2)).sum().backward()
-        model(torch.ones(1, 2)).sum().backward()  # warned of once
-        recorder.step()
-    assert recorder.recording.layers.status.tolist() == ["failed"]
-    with gradflow.record(model, strict=True), pytest.raises(RuntimeError, match="planted"):
-        model(torch.ones(1, 2)).sum().backward()
+            train(recorder)
+        train(recorder)  # warned of once
+    assert recorder.recording.layers.status.tolist() == ["failed", "failed"]
+    assert recorder.recording.layers.out_grad_norm.isna().all()
+    with gradflow.record(model, strict=True) as recorder, pytest.raises(RuntimeError, match="planted"):
+        train(recorder)
+
+
+def test_a_gradient_changed_in_place_after_it_arrived_is_not_measured():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 1))
+    with gradflow.record(model) as recorder:
+        hidden = model[0](torch.ones(1, 2))
+        hidden.register_hook(lambda gradient: gradient.mul_(2.0))  # after the recorder's own
+        model[2](model[1](hidden)).sum().backward()
+        with pytest.warns(GradflowWarning, match="another hook changed the gradient at 0 in place"):
+            recorder.step()
+    assert recorder.recording.layers.status.tolist() == ["failed", "measured", "measured"]
 
 
 def test_step_from_another_thread_is_refused():

@@ -1,0 +1,122 @@
+"""The form of a recorded step: which rows it has and where each row's numbers come from.
+
+Training repeats itself, so that nearly all steps of a run share one form. A step is then kept as bare numbers, and the
+rows of all steps of a form are made at once, column by column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gradflow.hooks.layers import Layer
+from gradflow.hooks.passes import ARRIVED, FAILED, LOST, NO_GRADIENT, NOT_IN_GRAPH
+from gradflow.hooks.readings import Parameters
+
+PARAMETERS_ONLY = "parameters only"
+FROZEN = "frozen"
+COMPILED = "compiled"
+SCRIPTED = "scripted"
+
+
+class OutputKey(NamedTuple):
+    """Where one watched output belongs, and what became of it."""
+
+    number: int  # the layer's
+    backward: int
+    call: int
+    output: int
+    status: str
+
+
+class Signature(NamedTuple):
+    """All that the form of a step depends on."""
+
+    outputs: tuple[OutputKey, ...]
+    arrived: frozenset[int]  # parameters with a gradient
+    updated: frozenset[int]
+    is_compiled: bool
+
+
+class Form(NamedTuple):
+    """The rows of a step. Sources of a row are numbers of parameters, or the place of an output among the outputs."""
+
+    number: list[int]  # the layer's
+    backward: list[int]
+    call: list[int]
+    output: list[int]
+    status: list[str]
+    source: list[int]  # the output that gives out_grad_norm, -1 none
+    described: list[int]  # the output that gives the statistics, -1 none
+    gradients: dict[int, list[int]]  # parameters by row
+    weights: dict[int, list[int]]
+    updates: dict[int, list[int]]
+
+
+def form_of(signature: Signature, layers: Sequence[Layer], parameters: Parameters) -> Form:
+    """Return the rows of a step: one per output whose gradient arrived, or one that says why there is none."""
+    by_layer: list[list[tuple[int, OutputKey]]] = [[] for _ in layers]
+    for place, key in enumerate(signature.outputs):
+        by_layer[key.number].append((place, key))
+    form = Form([], [], [], [], [], [], [], {}, {}, {})
+    for layer in layers:
+        own = [parameters.number(parameter) for parameter in layer.parameters]
+        row = len(form.number)
+        if own:
+            form.gradients[row] = [number for number in own if number in signature.arrived]
+            form.weights[row] = own
+            form.updates[row] = [number for number in own if number in signature.updated]
+        status = _absence(layer, by_layer[layer.number], signature, has_gradients=bool(own and form.gradients[row]))
+        for source, described, key in _rows(layer.number, by_layer[layer.number], status):
+            form.number.append(layer.number)
+            form.backward.append(key.backward)
+            form.call.append(key.call)
+            form.output.append(key.output)
+            form.status.append(key.status)
+            form.source.append(source)
+            form.described.append(described)
+    return form
+
+
+def joint(norms: NDArray[np.float64], rows: dict[int, list[int]], n_rows: int) -> NDArray[np.float64]:
+    """Return the norms of parameters taken together by row, shape (steps, rows); NaN where a row has none.
+
+    `norms` has shape (steps, parameters).
+    """
+    found = np.full((len(norms), n_rows), np.nan)
+    for row, numbers in rows.items():
+        if len(numbers) == 1:
+            found[:, row] = norms[:, numbers[0]]
+        elif numbers:
+            found[:, row] = np.hypot.reduce(norms[:, numbers], axis=1)
+    return found
+
+
+def _rows(number: int, outputs: list[tuple[int, OutputKey]], absence: str) -> Iterator[tuple[int, int, OutputKey]]:
+    """Yield source, described output and labels of each row of a layer."""
+    arrived = [(place, key) for place, key in outputs if key.status in ARRIVED]
+    if not arrived:
+        yield -1, outputs[0][0] if outputs else -1, OutputKey(number, 0, 0, 0, absence)
+    for place, key in sorted(arrived, key=lambda found: found[1]):
+        yield place, place, key
+
+
+def _absence(layer: Layer, outputs: list[tuple[int, OutputKey]], signature: Signature, *, has_gradients: bool) -> str:
+    """Return why no gradient arrived at a layer's output in this step."""
+    statuses = {key.status for _, key in outputs}
+    if isinstance(layer.module, torch.jit.ScriptModule):
+        return SCRIPTED
+    if signature.is_compiled:
+        return COMPILED
+    for status in (FAILED, LOST):
+        if status in statuses:
+            return status
+    if has_gradients:
+        return PARAMETERS_ONLY
+    if layer.parameters and not any(parameter.requires_grad for parameter in layer.parameters):
+        return FROZEN
+    return NO_GRADIENT if NO_GRADIENT in statuses else NOT_IN_GRAPH
