@@ -27,6 +27,7 @@ def record(
     activations: bool = True,
     statistics: bool = False,
     weights: bool = False,
+    compiled: bool = False,
     path: str | os.PathLike[str] | None = None,
     strict: bool = False,
     name: str = "model",
@@ -57,6 +58,9 @@ def record(
         Record rms, mean, fraction of zeros and saturation of each layer's output too.
     weights : bool
         Record the norm of each layer's parameters too.
+    compiled : bool
+        Record the gradients at outputs inside `torch.compile` too. Each recorded layer then breaks the graph, which
+        costs speed, and `fullgraph=True` raises. Without it compiled code is left whole and parameters are recorded.
     path : path, optional
         Stream the rows into this folder, which `gradflow.load` reads. Otherwise they are kept in memory.
     strict : bool
@@ -96,6 +100,7 @@ def record(
         activations=activations,
         statistics=statistics,
         weights=weights,
+        compiled=compiled,
         path=path,
         strict=strict,
         meta={"run": name, **(meta or {})},

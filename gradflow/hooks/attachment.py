@@ -27,16 +27,21 @@ class Attachment:
         Receives layer, module, arguments and output of each call made with grad enabled.
     owner : object
         What the hooks are known by.
+    compiled : bool
+        Use hooks that fire inside torch.compile, where each breaks the graph.
     """
 
-    def __init__(self, model: nn.Module, layers: list[Layer], on_output: OnOutput, owner: object) -> None:
+    def __init__(
+        self, model: nn.Module, layers: list[Layer], on_output: OnOutput, owner: object, *, compiled: bool
+    ) -> None:
         self._graph = GraphDepth()
         self._marked: set[Layer] = set()
         self._n_placed = 0
         self.n_unplaced = len(layers)
         self.is_attached = False
         hooked = [layer for layer in layers if not isinstance(layer.module, torch.jit.ScriptModule)]
-        self._hooks = [(layer.module, OutputHook(on_output, layer, owner=owner)) for layer in hooked]
+        kind = _breaking_hook() if compiled else OutputHook
+        self._hooks = [(layer.module, kind(on_output, layer, owner=owner)) for layer in hooked]
         if not isinstance(model, torch.jit.ScriptModule):
             self._hooks.append((model, OutputHook(self._forget_graph, None, owner=owner)))
         self._handles: list[RemovableHandle] = []
@@ -89,3 +94,9 @@ class Attachment:
         if not self.n_unplaced:  # this hook is no longer needed
             model, _ = self._hooks.pop()
             model._forward_hooks.pop(self._handles.pop().id, None)
+
+
+def _breaking_hook() -> type[OutputHook]:
+    from gradflow.hooks.compiled import BreakingHook  # brings torch's compiler, which takes a second to import
+
+    return BreakingHook

@@ -52,6 +52,7 @@ class Recorder:
         activations: bool,
         statistics: bool,
         weights: bool,
+        compiled: bool,
         path: str | os.PathLike[str] | None,
         strict: bool,
         meta: Mapping[str, Any],
@@ -82,7 +83,7 @@ class Recorder:
             self._meta["outputs"] = "rank-local: the gradient of this process's part of the batch"
             if any(map(sharded.is_sharded, trainable)):
                 sharded.check_schedules([bool(schedule(step)) for step in range(sharded.COMPARED_STEPS)])
-        self._attachment = Attachment(model, self._layers, self._on_output, owner=self)
+        self._attachment = Attachment(model, self._layers, self._on_output, owner=self, compiled=compiled)
         self._buffer = rows.Buffer(self._layers, self._parameters)
         self._optimizers = optimizers
         self._optimizer_hooks = OptimizerHooks(optimizers, self._before_step, self._before_update, self._after_update)
@@ -304,7 +305,8 @@ class Recorder:
             return False
         self._warn(
             "no layer of the model was seen running since the last step, so gradients of parameters are recorded and "
-            "of outputs not. Layers that run inside torch.compile, or are not called as modules, cannot be seen."
+            "of outputs not. Layers that run inside torch.compile are seen only with record(..., compiled=True) before "
+            "the first call; layers that are not called as modules cannot be seen."
         )
         return has_compiled()
 

@@ -1,5 +1,6 @@
 """One test for each thing that makes other recorders crash, stay silent or print a wrong number."""
 
+import copy
 import dataclasses
 import math
 import threading
@@ -306,6 +307,55 @@ def test_compiled_models_have_parameter_norms_and_no_graph_break(order):
     assert rows.index.tolist() == ["0", "1", "2"]
     assert rows.grad_norm["0"] == pytest.approx(norm64(*expected[:2]), rel=TOLERANCE)
     assert set(rows.status) == {"compiled"}
+    torch._dynamo.utils.counters.clear()
+    torch._dynamo.reset()
+
+
+# torch 2.13 warns so by itself where a graph is broken at a tensor with a history.
+BROKEN_GRAPH = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+
+
+@BROKEN_GRAPH
+@pytest.mark.parametrize("compiled", [False, True])
+def test_hooks_come_and_go_without_compiling_again(compiled):
+    import torch._dynamo.testing
+
+    torch._dynamo.reset()
+    counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
+    model, x = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), torch.randn(5, 4)
+    recorder = gradflow.record(model, schedule=2, compiled=compiled)
+    fast = torch.compile(model, backend=counter)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GradflowWarning)
+        for step in range(8):
+            fast(x).sum().backward()
+            recorder.step()
+            if step == 1:
+                n_compiled = counter.frame_count
+    recorder.close()
+    assert counter.frame_count == n_compiled <= (4 if compiled else 2)  # one graph bare; with hooks one, or one a layer
+    torch._dynamo.utils.counters.clear()
+    torch._dynamo.reset()
+
+
+@BROKEN_GRAPH
+def test_outputs_inside_compiled_code_are_recorded_if_asked():
+    torch._dynamo.reset()
+    model, x = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2)), torch.randn(5, 4)
+    hidden = model[0](x)
+    active = model[1](hidden)
+    last = model[2](active)
+    expected = [norm64(gradient) for gradient in torch.autograd.grad(last.square().sum(), [hidden, active, last])]
+    bare = copy.deepcopy(model)
+    torch.compile(bare, backend="aot_eager")(x).square().sum().backward()
+    torch._dynamo.reset()  # the code of the same class without hooks would be used again
+    with gradflow.record(model, compiled=True) as recorder:
+        torch.compile(model, backend="aot_eager")(x).square().sum().backward()
+        recorder.step()
+    rows = recorder.recording.layers
+    assert rows.status.tolist() == ["measured"] * 3
+    assert rows.out_grad_norm.tolist() == pytest.approx(expected, rel=TOLERANCE)
+    assert all(torch.equal(a.grad, b.grad) for a, b in zip(bare.parameters(), model.parameters(), strict=True))
     torch._dynamo.utils.counters.clear()
     torch._dynamo.reset()
 
