@@ -1,5 +1,6 @@
 """Recordings in, small tidy frames out: one question, one module."""
 
+from gradflow.analysis.clipping import clipping
 from gradflow.analysis.contribution import (
     contribution,
     contribution_over_seeds,
@@ -26,6 +27,7 @@ __all__ = [
     "Interval",
     "autocorrelation_by_lag",
     "binomial_shares",
+    "clipping",
     "contribution",
     "contribution_over_seeds",
     "counterfactual",

@@ -81,6 +81,32 @@ def mean_intervals(values: Floats, groups: Ints, n_groups: int) -> tuple[Floats,
     return mean, mean - half, mean + half, n
 
 
+class Share(NamedTuple):
+    """How many of n had a property, and the bounds of the share's interval; NaN for n = 0."""
+
+    hits: int
+    n: int
+    low: float
+    high: float
+
+
+def wilson(hits: int, n: int) -> Share:
+    """Return a share with its 95 % interval (Wilson 1927).
+
+    Examples
+    --------
+    >>> wilson(85, 89)
+    Share(hits=85, n=89, low=0.8900695404028713, high=0.982385513932674)
+    """
+    if n == 0:
+        return Share(hits, n, math.nan, math.nan)
+    z = float(special.ndtri((1 + CONFIDENCE) / 2))
+    share = hits / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Share(hits, n, centre - half, centre + half)
+
+
 @overload
 def student(freedom: int, confidence: float = ...) -> float: ...
 @overload

@@ -18,6 +18,6 @@ class BreakingHook(OutputHook):
         _outside(self, module, args, output)
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _outside(hook: OutputHook, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
     OutputHook.__call__(hook, module, args, output)

@@ -64,8 +64,6 @@ def l2_norms(tensors: list[Tensor]) -> list[Scalar]:
     [2.0, 6.0]
     """
     small = [number for number, tensor in enumerate(tensors) if is_small(tensor)]
-    if len(small) == len(tensors):
-        return small_norms(tensors)
     found = dict(zip(small, small_norms([tensors[number] for number in small]), strict=True))
     return [found[number] if number in found else l2_norm(tensor) for number, tensor in enumerate(tensors)]
 

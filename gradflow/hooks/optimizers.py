@@ -66,19 +66,26 @@ def scale_of_outputs(scaler: torch.amp.GradScaler | None) -> Scalar:
     return 1.0 if scale is None else _scalar(scale)
 
 
-def scale_of_parameters(scaler: torch.amp.GradScaler | None, optimizer: Optimizer | None) -> Scalar:
-    """Return the factor by which the gradients in `.grad` are too large just now.
+def scale_where_used(optimizer: Optimizer) -> Scalar:
+    """Return the factor by which the gradients in `.grad` are too large where an optimizer uses them.
 
-    A scaler has unscaled them by the time an optimizer steps, except for a fused one, which divides inside its kernel
-    and carries the factor as `grad_scale`. Right after `backward()` they are scaled unless `unscale_` was called.
+    A scaler has unscaled them by then, except for a fused optimizer, which divides inside its kernel and carries the
+    factor as `grad_scale`.
     """
     carried = getattr(optimizer, "grad_scale", None)
-    if isinstance(carried, Tensor):
-        return _scalar(carried)
-    if optimizer is not None or scaler is None:
+    return _scalar(carried) if isinstance(carried, Tensor) else 1.0
+
+
+def scale_after_backward(scaler: torch.amp.GradScaler | None, optimizer: Optimizer | None) -> Scalar:
+    """Return the factor by which an optimizer's gradients are too large before it steps.
+
+    The scaler's, unless `unscale_` was called for the optimizer; for any optimizer, where it is not known which.
+    """
+    if scaler is None:
         return 1.0
-    states = scaler._per_optimizer_states.values()
-    if any(getattr(state.get("stage"), "name", "") == "UNSCALED" for state in states):
+    states = scaler._per_optimizer_states
+    of_interest = states.values() if optimizer is None else [states.get(id(optimizer), {})]
+    if any(getattr(state.get("stage"), "name", "") == "UNSCALED" for state in of_interest):
         return 1.0
     return scale_of_outputs(scaler)
 

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from gradflow.hooks import sharded
 from gradflow.hooks.norms import Scalar, unscaled
-from gradflow.hooks.optimizers import parameters_of, scale_of_parameters
+from gradflow.hooks.optimizers import parameters_of, scale_after_backward, scale_where_used
 
 OnFailure = Callable[[Exception], object]
 
@@ -65,9 +65,24 @@ class Readings:
         """Norm of each parameter's gradient, of those that have one."""
         return [self.gradients[number] for number in sorted(self.arrived)]
 
-    def read_gradients(self, numbers: Sequence[int], optimizer: Optimizer | None) -> None:
-        """Read the gradients in `.grad`, just now or where an optimizer uses them."""
-        scale = scale_of_parameters(self._scaler, optimizer)
+    def read_after_backward(self, optimizers: Sequence[Optimizer]) -> None:
+        """Read all gradients as they are in `.grad` just now; what a scaler is still to divide by is divided out."""
+        if len(optimizers) < 2 or self._scaler is None:
+            optimizer = optimizers[0] if optimizers else None
+            self._read(self._parameters.trainable, scale_after_backward(self._scaler, optimizer))
+            return
+        rest = set(self._parameters.trainable)
+        for optimizer in optimizers:
+            numbers = self._parameters.of(optimizer)
+            rest.difference_update(numbers)
+            self._read(numbers, scale_after_backward(self._scaler, optimizer))
+        self._read(sorted(rest), scale_after_backward(self._scaler, None))
+
+    def read_where_used(self, optimizer: Optimizer) -> None:
+        """Read the gradients that an optimizer uses, where it uses them."""
+        self._read(self._parameters.of(optimizer), scale_where_used(optimizer))
+
+    def _read(self, numbers: Sequence[int], scale: Scalar) -> None:
         every = self._parameters.every
         try:
             gradients = [every[number].grad for number in numbers]
@@ -81,7 +96,8 @@ class Readings:
         self.arrived.update(numbers)
         for number, norm in zip(numbers, norms, strict=True):
             self.gradients[number] = unscaled(norm, scale)
-            self.n_nonfinite.pop(number, None)
+        if self.n_nonfinite:  # of an earlier reading in the same step
+            self.n_nonfinite = {number: n for number, n in self.n_nonfinite.items() if number not in set(numbers)}
         self.n_nonfinite.update({numbers[place]: count for place, count in counts.items()})
 
     def read_weights(self) -> None:

@@ -92,6 +92,7 @@ class Recorder:
         self._closed = False
         self._seconds = 0.0
         self._started = self._flushed = time.perf_counter()
+        self._pass = self._new_pass()
         self._arm()
 
     def step(self, *, loss: Any = None, batch_error: Any = None, **scalars: Any) -> None:
@@ -121,7 +122,7 @@ class Recorder:
         values = {"loss": loss, "batch_error": batch_error, **scalars}
         self._scalars |= {key: rows.scalar(key, value) for key, value in values.items() if value is not None}
         if self._is_due:
-            self._readings.read_gradients(self._parameters.trainable, None)
+            self._readings.read_after_backward(self._optimizers)
             if not self._optimizers:
                 self._readings.read_weights()
         if not self._optimizers:
@@ -226,7 +227,7 @@ class Recorder:
         if not self._is_due or self._closed:
             self._attachment.detach()
             return
-        self._pass = Pass(with_statistics=self._statistics, read_scale=self._scale, on_failure=self._on_failure)
+        self._pass = self._new_pass()
         self._readings = Readings(
             self._parameters, scaler=self._scaler, with_weights=self._weights, on_failure=self._on_failure
         )
@@ -235,8 +236,13 @@ class Recorder:
         else:
             self._attachment.detach()
 
-    def _scale(self) -> Any:
-        return scale_of_outputs(self._scaler)
+    def _new_pass(self) -> Pass:
+        scaler = self._scaler
+        return Pass(
+            with_statistics=self._statistics,
+            read_scale=lambda: scale_of_outputs(scaler),
+            on_failure=self._on_failure,
+        )
 
     def _on_output(self, layer: Layer, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Watch each tensor that a layer returned. A replica's output (DataParallel) is not the layer's."""
@@ -264,7 +270,7 @@ class Recorder:
         """Read the gradients that an optimizer uses."""
         if self._is_due and not self._closed:
             began = time.perf_counter()
-            self._readings.read_gradients(self._parameters.of(optimizer), optimizer)
+            self._readings.read_where_used(optimizer)
             self._seconds += time.perf_counter() - began
 
     def _after_update(self, optimizer: Optimizer) -> None:

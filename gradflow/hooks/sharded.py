@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, distributed, nn
 
-from gradflow.hooks.norms import Scalar, count_nonfinite, l2_norm, l2_norms
+from gradflow.hooks.norms import Scalar, count_nonfinite, is_small, l2_norm, l2_norms, small_norms
 
 Key = TypeVar("Key")
 
@@ -44,10 +44,15 @@ def norms_of(tensors: list[Tensor]) -> tuple[list[Scalar], dict[int, int]]:
 
     The latter by place, where there are any; -1 where they were not counted.
     """
-    spread = {place: tensor for place, tensor in enumerate(tensors) if is_sharded(tensor)}
-    if spread:
-        return _norms_of_mixed(tensors, spread)
-    norms = l2_norms(tensors)
+    if all(map(is_small, tensors)):  # so none is sharded
+        norms = small_norms(tensors)
+        if math.isfinite(sum(norms)):
+            return norms, {}
+    else:
+        spread = {place: tensor for place, tensor in enumerate(tensors) if is_sharded(tensor)}
+        if spread:
+            return _norms_of_mixed(tensors, spread)
+        norms = l2_norms(tensors)
     odd = [place for place, norm in enumerate(norms) if isinstance(norm, Tensor) or not math.isfinite(norm)]
     return norms, {place: count_nonfinite(tensors[place], norms[place]) for place in odd}
 

@@ -8,7 +8,7 @@ from functools import partial
 from gradflow import plots
 from gradflow.analysis.profile import profile_over_seeds
 from gradflow.diagnosis import SEVERITIES
-from gradflow.reporting import degree, demonstration, skips_section, theory_section, why
+from gradflow.reporting import clipping_section, degree, demonstration, skips_section, theory_section, why
 from gradflow.reporting.blocks import Block, Facts, Section, section, statements
 from gradflow.reporting.contents import WINDOW, Contents
 from gradflow.reporting.figures import Picture, draw
@@ -34,6 +34,7 @@ def sections(contents: Contents) -> list[Section]:
         skips_section.skips,
         _heatmaps,
         _weights,
+        clipping_section.clipping,
         why.why,
         demonstration.vanishing,
         theory_section.theory,

@@ -217,3 +217,22 @@ def test_outputs_are_divided_by_the_scale_of_their_own_backward():
     rows = recorder.recording.layers.query("layer == '0'")
     assert rows.backward.tolist() == [0, 1]
     assert rows.out_grad_norm.iloc[0] == pytest.approx(rows.out_grad_norm.iloc[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("unscaled", [0, 1])
+def test_of_two_scaled_optimizers_one_may_be_unscaled_already(unscaled):
+    model = net()
+    optimizers = [torch.optim.SGD(model[index].parameters(), lr=0.01) for index in (0, 2)]
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    reference = net()
+    loss_of(reference).backward()
+    with gradflow.record(model, optimizer=optimizers, scaler=scaler) as recorder:
+        scaler.scale(loss_of(model)).backward()
+        scaler.unscale_(optimizers[unscaled])
+        recorder.step()
+        for optimizer in optimizers:
+            scaler.step(optimizer)
+        scaler.update()
+    expected = norm64(*[parameter.grad for parameter in reference.parameters()])
+    assert recorder.recording.steps.unclipped_grad_norm.tolist() == pytest.approx([expected], rel=1e-5)
+    assert recorder.recording.steps.total_grad_norm.tolist() == pytest.approx([expected], rel=1e-5)

@@ -391,3 +391,12 @@ def test_a_recorder_that_streams_keeps_what_a_full_disk_refused(tmp_path, monkey
             recorder.flush()
     recorder.close()
     assert gradflow.load(tmp_path / "run").steps.loss.tolist() == [1.0]
+
+
+def test_a_recorder_whose_steps_are_never_due_closes():
+    model = nn.Linear(2, 1)
+    with gradflow.record(model, schedule=lambda step: False) as recorder:
+        model(torch.ones(1, 2)).sum().backward()
+        recorder.step(loss=1.0)
+    assert len(recorder.recording.steps) == 1
+    assert recorder.recording.layers.empty

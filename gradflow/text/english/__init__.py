@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from gradflow.text.english.analyze import ANALYZE
 from gradflow.text.english.cli import CLI
+from gradflow.text.english.clipping import CLIPPING
 from gradflow.text.english.degree import DEGREE
 from gradflow.text.english.findings import FINDINGS
 from gradflow.text.english.forecast import FORECAST
@@ -19,6 +20,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
     {
         **ANALYZE,
         **CLI,
+        **CLIPPING,
         **NUMBERS,
         **FINDINGS,
         **PROBES,
