@@ -40,6 +40,7 @@ class Attachment:
         self.n_unplaced = len(layers)
         self.is_attached = False
         hooked = [layer for layer in layers if not isinstance(layer.module, torch.jit.ScriptModule)]
+        self.n_hooked = len(hooked)
         kind = _breaking_hook() if compiled else OutputHook
         self._hooks = [(layer.module, kind(on_output, layer, owner=owner)) for layer in hooked]
         if not isinstance(model, torch.jit.ScriptModule):

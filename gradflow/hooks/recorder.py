@@ -307,7 +307,7 @@ class Recorder:
         if not self._readings.arrived:
             self._warn("no parameter has a gradient: call step() after backward() and before zero_grad().")
             return False
-        if self._pass.outputs or not (self._watches and self._attachment.is_attached):
+        if self._pass.outputs or not (self._watches and self._attachment.is_attached and self._attachment.n_hooked):
             return False
         self._warn(
             "no layer of the model was seen running since the last step, so gradients of parameters are recorded and "
