@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from gradflow.hooks.forms import COMPILED, FROZEN, PARAMETERS_ONLY, SCRIPTED
+from gradflow.hooks.forms import COMPILED, FROZEN, PARAMETERS_ONLY, SCRIPTED, Form
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.passes import BASE, FAILED, IS_INPUT, LOST, MEASURED, NO_GRADIENT, NOT_IN_GRAPH
+
+NAMED = 5  # layers in one warning
 
 REASONS: Mapping[str, str] = {
     MEASURED: "the gradient arrived at the layer's output",
@@ -47,3 +49,16 @@ def has_compiled() -> bool:
     """Whether torch.compile has made anything in this process."""
     utils = sys.modules.get("torch._dynamo.utils")
     return bool(utils is not None and utils.counters["stats"]["unique_graphs"])
+
+
+def unmeasurable(layers: Sequence[Layer], form: Form) -> str:
+    """Return the sentence that names the layers whose output no hook can read, or "" if there is none."""
+    found: dict[str, list[str]] = {}
+    for number, status in zip(form.number, form.status, strict=True):
+        if status in (LOST, SCRIPTED):
+            found.setdefault(status, []).append(layers[number].name)
+    parts = []
+    for status, names in found.items():
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        parts.append(f"{', '.join(names[:NAMED])}{more} ({status}: {REASONS[status]})")
+    return f"no gradient at the output of {'; of '.join(parts)}. coverage() lists all layers." if parts else ""

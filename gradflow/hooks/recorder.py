@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from gradflow import storage
 from gradflow.hooks import rows, sharded
 from gradflow.hooks.attachment import Attachment
-from gradflow.hooks.coverage import coverage, has_compiled
+from gradflow.hooks.coverage import coverage, has_compiled, unmeasurable
 from gradflow.hooks.gradients import OutputHook, remove
 from gradflow.hooks.layers import Layer, layers_of
 from gradflow.hooks.optimizers import OptimizerHooks, scale_of_outputs
@@ -290,7 +290,9 @@ class Recorder:
             self._pass.settle()
             readings = self._readings
             self._scalars["total_grad_norm"] = rows.combined(readings.arrived_gradients)
-            self._buffer.add_layers(self._step, readings, self._pass.outputs, is_compiled=self._is_compiled())
+            form = self._buffer.add_layers(self._step, readings, self._pass.outputs, is_compiled=self._is_compiled())
+            if not self._n_recorded and self._watches and (missing := unmeasurable(self._layers, form)):
+                self._warn(missing)
             self._n_recorded += 1
             self._seconds += self._pass.seconds
             remove(self._pass.handles)

@@ -55,8 +55,8 @@ class Buffer:
         """Keep one step's scalars; a list of norms becomes the norm of them all."""
         self._steps.append({"step": step, **scalars})
 
-    def add_layers(self, step: int, readings: Readings, outputs: list[Output], *, is_compiled: bool) -> None:
-        """Keep one recorded step: a row per layer, backward pass, call and output."""
+    def add_layers(self, step: int, readings: Readings, outputs: list[Output], *, is_compiled: bool) -> Form:
+        """Keep one recorded step: a row per layer, backward pass, call and output. Returns the rows' form."""
         keys = tuple([OutputKey(o.layer.number, o.backward, o.call, o.index, o.status) for o in outputs])
         updated = frozenset(readings.updated)
         signature = Signature(keys, frozenset(readings.arrived), updated, is_compiled)
@@ -74,6 +74,7 @@ class Buffer:
             )
         )  # fmt: skip
         self._n_rows += len(form.number)
+        return form
 
     def flush(self) -> None:
         """Turn what is pending into tables, after one transfer per device."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gradflow.hooks.attach import record, unwrapped
-from gradflow.hooks.recorder import Recorder
+from gradflow.hooks.recorder import GradflowWarning, Recorder
 from gradflow.probe.analysis_value import Analysis
 from gradflow.probe.batch import Batch
 from gradflow.probe.loss import AnalysisError, LossFunction, error_share, loss_of
@@ -107,7 +108,9 @@ def _analyzed(root: nn.Module, batch: Batch, targets: Any, loss_fn: LossFunction
         for parameter, gradient in zip(parameters, gradients, strict=False):
             parameter.grad = gradient
         wrong = None if loss_fn is not None else error_share(outputs, targets)
-        recorder.step(loss=loss, batch_error=wrong)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", GradflowWarning)  # an Analysis names what was not measured
+            recorder.step(loss=loss, batch_error=wrong)
         residual.remove_shares(loss, batch.leaves or parameters)
     norm = batch.gradient_norm(gradients[len(parameters) :])
     meta |= {"input_grad_norm": None if norm != norm else norm, "skips": skips, "gradients": "of the loss of one batch"}

@@ -95,7 +95,8 @@ def test_a_view_of_the_input_changed_in_place_is_lost_and_says_so():
             y.mul_(2)
             return y
 
-    rows = record_once(Net(), torch.randn(3, 4)).set_index("layer")
+    with pytest.warns(GradflowWarning, match=r"no gradient at the output of flatten \(lost: .*changed in place"):
+        rows = record_once(Net(), torch.randn(3, 4)).set_index("layer")
     assert rows.status["flatten"] == "lost"
     assert math.isnan(rows.out_grad_norm["flatten"])
 
@@ -180,7 +181,8 @@ def test_script_modules_are_read_by_their_parameters():
         warnings.simplefilter("ignore", DeprecationWarning)
         scripted = torch.jit.script(nn.Linear(3, 2))
     model = nn.Sequential(nn.Linear(3, 3), scripted)
-    rows = record_once(model, torch.randn(4, 3)).set_index("layer")
+    with pytest.warns(GradflowWarning, match=r"no gradient at the output of 1 \(scripted"):
+        rows = record_once(model, torch.randn(4, 3)).set_index("layer")
     assert rows.status["1"] == "scripted"
     assert rows.grad_norm["1"] == pytest.approx(norm64(scripted.weight.grad, scripted.bias.grad), rel=TOLERANCE)
 
@@ -432,3 +434,87 @@ def test_coverage_says_why():
     assert table.layer.tolist() == ["used", "unused"]
     assert table.status.tolist() == ["measured", "not in the graph"]
     assert table.reason.iloc[1] == "the layer was not called, or called without gradients"
+
+
+def test_a_replica_of_data_parallel_is_not_taken_for_the_layer():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Tanh())
+    replica = model._replicate_for_data_parallel()  # what DataParallel runs on each device but the first
+    for name, child in model.named_children():
+        twin = child._replicate_for_data_parallel()
+        for key, parameter in child.named_parameters():
+            setattr(twin, key, parameter.clone())
+        replica._modules[name] = twin
+    x = torch.randn(4, 3)
+    with gradflow.record(model) as recorder:
+        (model(x[:2]).square().sum() + replica(x[2:]).square().sum()).backward()
+        recorder.step()
+    whole = nn.Sequential(copy.deepcopy(model[0]), nn.Tanh())
+    whole[0].zero_grad()
+    whole(x).square().sum().backward()
+    rows = recorder.recording.layers
+    assert rows.call.tolist() == [0, 0]  # the replica's calls are none of the layer's
+    assert rows.grad_norm[0] == pytest.approx(norm64(whole[0].weight.grad, whole[0].bias.grad), rel=TOLERANCE)
+
+
+def test_data_parallel_without_a_device_to_spread_over_is_the_model_itself():
+    model = nn.DataParallel(nn.Sequential(nn.Linear(3, 3), nn.Tanh()))
+    rows = record_once(model, torch.randn(4, 3))
+    assert rows.layer.tolist() == ["0", "1"]
+    assert rows.status.tolist() == ["measured"] * 2
+
+
+def test_channels_last_has_the_norms_of_ordinary_layout():
+    model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.Conv2d(5, 2, 3)).double()
+    x = torch.randn(2, 3, 9, 9, dtype=torch.float64)
+    ordinary = record_once(model, x)
+    model.zero_grad()
+    last = record_once(model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last))
+    assert last.out_grad_norm.tolist() == pytest.approx(ordinary.out_grad_norm.tolist(), rel=1e-12)
+    assert last.grad_norm.tolist() == pytest.approx(ordinary.grad_norm.tolist(), rel=1e-12, nan_ok=True)
+
+
+def test_parameters_alone_still_give_layers_their_place():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 1))
+    with gradflow.record(model, activations=False) as recorder:
+        for _ in range(2):
+            model(torch.randn(2, 3)).sum().backward()
+            recorder.step()
+            assert not any(layer._forward_hooks for layer in model)  # after the first step, none
+    rows = recorder.recording.layers.query("step == 1")
+    assert rows.layer_depth.tolist() == [1, 1, 2]
+    assert rows.order.tolist() == [0, 1, 2]
+    assert rows.out_grad_norm.isna().all()
+
+
+def test_a_layer_that_first_runs_later_knows_what_lies_before_it():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.late = nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3)
+            self.uses_late = False
+
+        def forward(self, x):
+            y = self.second(self.first(x).tanh())
+            return self.late(y.tanh()) if self.uses_late else y
+
+    model = Net()
+    with gradflow.record(model) as recorder:
+        for model.uses_late in (False, True):
+            model(torch.randn(2, 3)).sum().backward()
+            recorder.step()
+    depths = recorder.recording.layers.query("step == 1").set_index("layer").layer_depth
+    assert depths.to_dict() == {"first": 1, "second": 2, "late": 3}
+
+
+def test_a_list_may_hold_the_input_that_a_layer_returns():
+    class Pick(nn.Module):
+        def forward(self, tensors):
+            return tensors[0]
+
+    model = nn.Sequential(nn.Linear(3, 3))
+    pick = Pick()
+    both = nn.ModuleDict({"net": model, "pick": pick})
+    with gradflow.record(both) as recorder:
+        pick([model(torch.randn(2, 3))]).sum().backward()
+        recorder.step()
+    assert recorder.recording.layers.set_index("layer").status["pick"] == "output is the input"
