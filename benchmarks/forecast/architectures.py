@@ -23,7 +23,7 @@ CONVOLUTIONAL = (
     "resnet18", "resnet50", "regnet_y_400mf", "mnasnet0_5", "mobilenet_v2", "shufflenet_v2_x1_0", "squeezenet1_1",
     "efficientnet_b0",
 )  # fmt: skip
-ATTENTION = ("vit_tiny_patch16_224", "deit_tiny_patch16_224", "xcit_nano_12_p16_224", "mixer_s32_224")
+ATTENTION = ("vit_tiny_patch16_224", "xcit_nano_12_p16_224", "mixer_s32_224")
 LANGUAGE = ("gpt2", "llama", "bert")
 
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from gradflow.probe.verdict import DOOMED, OPEN, VERDICTS, WILL_TRAIN, Rules, Share, wilson
 
 from .choose import choose
 from .designs import BUDGETS, CONV_BUDGET, SPLITS
-from .outcomes import BOUND, OTHER_BOUNDS, UPDATES, failed, load, verdicts
+from .outcomes import BOUND, OTHER_BOUNDS, UPDATES, failed, load, signs_of, verdicts
 
 COMMAND = "python -m benchmarks.forecast evaluate --study benchmarks/forecast/study.csv"
 # A verdict is experimental if the 95 % interval of how often it was right, on all networks that no limit was chosen on,
@@ -45,7 +44,7 @@ def evaluate(path: Path, write: Path | None) -> None:
     print("\n" + _by_group(unseen, unseen.norm))
     print("\n" + _by_bound(unseen))
     print("\n" + _by_reason(unseen, rules))
-    print("\n" + _plain_curve(unseen))
+    print("\n" + _plain_curve(frame))
     if write is not None:
         write.write_text(json.dumps(_study(frame, rules), indent=1) + "\n", encoding="utf-8")
 
@@ -128,11 +127,21 @@ def _by_reason(frame: pd.DataFrame, rules: Rules) -> str:
 
 
 def _plain_curve(frame: pd.DataFrame) -> str:
-    """Return what is known without gradflow: the error after 50 plain updates, as a score of failure."""
-    known = frame.early_error.notna()
-    score = (frame.early_error / frame.chance)[known]
-    auc = roc_auc_score(frame.failed[known], score)
-    return f"Plain training, error after 50 updates as a score of failure: AUC {auc:.3f}, n = {int(known.sum())}."
+    """Return what is known without gradflow: errors and losses alone, limits at the last 3 % of those that trained."""
+    signs = signs_of(frame)
+    scores = {
+        "error after 50 plain updates over chance": frame.early_error / frame.chance,
+        f"error after {UPDATES} updates over chance": signs.relative_error,
+        f"loss after {UPDATES} updates over that before": signs.relative_loss,
+    }
+    lines = ["| doomed by one number alone, or a loss that is not finite | right | failures caught |", "|---|---|---|"]
+    unseen = frame.split == UNSEEN
+    for name, score in scores.items():
+        limit = float(score[(frame.split == CHOSEN_ON) & ~frame.failed].quantile(TARGETS[DOOMED]))
+        met = frame.failed[unseen & ((score > limit) | (signs.diverged > 0))]
+        cells = wilson(int(met.sum()), len(met)), wilson(int(met.sum()), int(frame.failed[unseen].sum()))
+        lines.append(f"| {name} above {limit:.3g} | " + " | ".join(map(_cell, cells)) + " |")
+    return "\n".join(lines)
 
 
 def _words(rule: list[dict[str, Any]]) -> str:

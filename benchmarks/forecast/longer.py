@@ -13,7 +13,7 @@ from gradflow.reference import forecast_study
 
 from .designs import draw
 from .networks import OPTIMIZERS, build
-from .outcomes import BOUND, UPDATES, load, verdicts
+from .outcomes import BOUND, load, verdicts
 from .tasks import load_task
 from .train import train
 
@@ -24,13 +24,16 @@ COLUMNS = ("number", "budget", "diverged_step", "train_error", "excess", "failed
 def longer(study: Path, out: Path, runs: int) -> None:
     """Append a row a network to the file and print the count.
 
-    Chosen are the doomed whose loss stays finite, those first whose gradient falls least: if any train, these do.
+    Chosen are the doomed whose loss stays finite, those first with the fewest layers times updates: they are cheap, and
+    of the doomed those whose signal has the fewest layers to cross.
     """
     frame = load(study)
     frame = frame.assign(verdict=verdicts(frame, forecast_study()["rules"]))
     best = frame.groupby("data").train_error.min()
     doomed = frame[(frame.verdict == DOOMED) & frame.diverged_step.isna()]
-    chosen = doomed.sort_values(f"gradient_decades@{UPDATES}", ascending=False).head(runs)
+    is_conv = doomed.kind == "conv"  # many times the work of a fully connected layer
+    cost = doomed.depth * doomed.budget
+    chosen = doomed.assign(is_conv=is_conv, cost=cost).sort_values(["is_conv", "cost", "number"]).head(runs)
     done = set(pd.read_csv(out).number) if out.exists() else set()
     with out.open("a", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS)
@@ -42,7 +45,7 @@ def longer(study: Path, out: Path, runs: int) -> None:
                 stream.flush()
     rows = pd.read_csv(out)
     share = wilson(int(rows.failed.sum()), len(rows))
-    print(f"{share.hits} of {share.n} failed after {TIMES} times the budget too, [{share.low:.3f}, {share.high:.3f}].")
+    print(f"{share.hits} of {share.n} failed after {TIMES} times the budget too, [{share.low:.2f}, {share.high:.2f}].")
 
 
 def _row(number: int, best: pd.Series) -> dict[str, float]:
