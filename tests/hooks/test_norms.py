@@ -1,11 +1,13 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradflow.hooks import l2_norm
+from gradflow.hooks.norms import l2_norms
 
 TOLERANCE = 1e-6  # relative: what the tables promise
 
@@ -94,3 +96,26 @@ def test_zeros():
 def test_mixed_magnitudes(exponents, repeat):
     values = torch.tensor([10.0**exponent for exponent in exponents] * repeat)
     assert l2_norm(values) == pytest.approx(exact(values.tolist()), rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("value", [1e-25, 3e-23, 1e-12, 1.0, 1e30])
+def test_small_tensors_taken_together_have_the_norms_of_each(value):
+    tensors = [torch.full((size,), value) for size in (1, 100, 4096, 8192)] * 10  # over TOGETHER entries in all
+    expected = [np.linalg.norm(tensor.double().numpy()) for tensor in tensors]
+    assert l2_norms(tensors) == pytest.approx(expected, rel=1e-6)
+
+
+def test_tensors_of_every_kind_may_be_taken_together():
+    tensors = [
+        torch.ones(4),
+        torch.full((2,), 6e4, dtype=torch.float16),
+        torch.ones(0),
+        torch.full((9,), math.inf),
+        torch.ones(3, 3, dtype=torch.complex64),
+        torch.eye(5).to_sparse(),
+        torch.arange(6.0).view(2, 3).t(),
+        torch.ones(2, dtype=torch.complex64).conj().imag,  # carries the negative bit
+        torch.full((2,), math.nan),
+    ]
+    expected = [2.0, 6e4 * 2**0.5, 0.0, math.inf, 3.0, 5**0.5, 55**0.5, 0.0, math.nan]
+    assert l2_norms(tensors) == pytest.approx(expected, rel=1e-6, nan_ok=True)

@@ -400,3 +400,20 @@ def test_a_recorder_whose_steps_are_never_due_closes():
         recorder.step(loss=1.0)
     assert len(recorder.recording.steps) == 1
     assert recorder.recording.layers.empty
+
+
+def test_gradients_held_are_few_and_have_no_graph(monkeypatch):
+    monkeypatch.setattr("gradflow.hooks.passes.HELD", 100)
+    model, x = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1)), torch.ones(2, 4)
+    with gradflow.record(model) as recorder:
+        for _ in range(50):  # micro-batches of one step
+            model(x).sum().backward()
+        held = [
+            gradient for gradient in gc.get_objects() if type(gradient) is torch.Tensor and gradient.shape == (2, 8)
+        ]
+        assert len(held) < 30
+        recorder.step()
+        torch.autograd.grad(model(x).square().sum(), list(model.parameters()), create_graph=True)
+        assert not any(
+            type(one) is torch.Tensor and one.requires_grad and one.shape == (2, 8) for one in gc.get_objects()
+        )
