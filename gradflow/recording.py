@@ -87,6 +87,8 @@ SKIP_COLUMNS: Mapping[str, Column] = MappingProxyType(
         "branch_ratio": Column("float64", "", "|F(x)| / |x| in the forward pass; 0 is the identity mapping"),
         "n_other_uses": Column("int64", "", "uses of the fork beside this join, whose gradients g does not hold"),
         "status": Column("str", "", "measured, or why it is missing"),
+        "lesion": Column("float64", "", "change of the loss with this join's branches removed in the forward pass"),
+        "lesion_status": Column("str", "", "measured, or why there is no lesion; empty where none was asked for"),
     }
 )
 
@@ -110,6 +112,7 @@ class Probe(NamedTuple):
 SHATTERING, AUTOCORRELATION = "shattering", "autocorrelation"
 PATH_COUNTS, PATH_GRADIENTS, PATH_SHARES = "path counts", "path gradients", "path shares"
 WITHOUT_SKIPS, WITHOUT_BRANCHES = "without skips", "without branches"
+EVERY_JOIN = "*"  # meta["joins"] where the counterfactuals are of all joins
 INPUT = "(input)"  # the layer of a probe that belongs to the model's input
 _PATH_LENGTH = Column("float64", "modules", "residual branches on the path from the output to the input")
 

@@ -98,6 +98,35 @@ def load_target(name: str, *, shape: Sequence[int] | None = None, seed: int = 0)
     return Target(name, model, _guessed(name, model, hints, seed), origin="guessed")
 
 
+def moved(target: Target, device: str) -> Target:
+    """Return the target with its model, which is moved itself, and copies of its tensors on a device.
+
+    Raises TargetError if torch knows no such device, or this machine has none.
+
+    Examples
+    --------
+    >>> moved(Target("net", nn.Linear(2, 1), (torch.ones(3, 2),)), "meta").inputs[0].device
+    device(type='meta')
+    """
+    try:
+        return target._replace(
+            model=target.model.to(device), inputs=_on(device, target.inputs), targets=_on(device, target.targets)
+        )
+    except (RuntimeError, AssertionError) as error:  # a torch built without CUDA asserts
+        raise TargetError(
+            f"device must be one that this machine has, such as cpu; got {device!r}: {_in_a_line(error)}."
+        ) from error
+
+
+def _on(device: str, value: Any) -> Any:
+    """Return a nest of tensors on a device."""
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, Mapping):
+        return {name: _on(device, item) for name, item in value.items()}
+    return type(value)(_on(device, item) for item in value) if type(value) in (list, tuple) else value
+
+
 def random_input(model: nn.Module, shape: Shape, *, seed: int = 0) -> Tensor:
     """Return random numbers of a shape: standard normal, or token numbers where the first layer is an embedding.
 

@@ -7,9 +7,12 @@ import math
 import sys
 
 import pytest
+import torch
 
 import gradflow
 from gradflow.cli import main
+from gradflow.targets import load_target
+from gradflow.targets import moved as move
 
 FILE = """
 import torch
@@ -34,6 +37,9 @@ def several():
         def forward(self, x):
             return super().forward(x), x
     return Two(4, 3)
+
+def evaluating():
+    return residual().eval()
 
 def tokens():
     return nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 9))
@@ -108,6 +114,50 @@ def test_a_factorys_batch_and_targets_are_used(capsys):
     assert (meta["inputs_from"], meta["loss"]) == ("factory", "cross-entropy")
 
 
+def test_lesions_at_chosen_joins(capsys):
+    assert run("analyze", "mine.py:residual", "--json", "--joins", "2*", "--lesions") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["lesion_status"] for row in found["skips"]] == ["", "measured"]
+    assert found["skips"][0]["lesion"] is None
+    assert found["skips"][1]["lesion"] != 0
+    assert (found["meta"]["joins"], found["meta"]["lesions"]) == ("2*", True)
+    without = {(row["probe"], row["layer"]): row["value"] for row in found["probes"]}
+    assert run("analyze", "mine.py:residual", "--json") == 0
+    every = {(row["probe"], row["layer"]): row["value"] for row in json.loads(capsys.readouterr().out)["probes"]}
+    assert without["without branches", "1.inner.2"] == every["without branches", "1.inner.2"]  # behind join 2 alone
+    assert without["without branches", "0"] != every["without branches", "0"]
+
+
+def test_lesions_are_printed_and_in_the_report(tmp_path, capsys):
+    assert run("analyze", "mine.py:residual", "--lesions", "--joins", "1", "--out", "out") == 0
+    shown = capsys.readouterr().out
+    assert "The loss without one branch" in shown
+    assert max(map(len, shown.splitlines())) <= 82
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Loss without the branch, change" in page
+    assert "send back is removed at the joins 1." in page
+
+
+@pytest.mark.parametrize(("flags", "mode"), [([], "train"), (["--eval"], "eval"), (["--train"], "train")])
+def test_the_mode_is_the_models_unless_chosen(flags, mode, capsys):
+    assert run("analyze", "mine.py:residual", "--json", *flags) == 0
+    assert json.loads(capsys.readouterr().out)["meta"]["mode"] == mode
+
+
+def test_as_made_is_not_training_mode(capsys):
+    assert run("analyze", "mine.py:evaluating", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["meta"]["mode"] == "eval"
+
+
+def test_the_device_is_where_model_and_batch_go(capsys):
+    assert run("analyze", "mine.py:plain", "--json", "--device", "cpu") == 0
+    assert json.loads(capsys.readouterr().out)["meta"]["device"] == "cpu"
+    moved = load_target("mine.py:plain")._replace(inputs={"x": [torch.ones(2, 4)], "n": 3})
+    moved = move(moved, "meta")
+    assert {one.device.type for one in (moved.inputs["x"][0], moved.targets, *moved.model.parameters())} == {"meta"}
+    assert moved.inputs["n"] == 3
+
+
 def test_tokens(capsys):
     assert run("analyze", "mine:tokens", "--json", "--input", "2,7") == 0
     assert json.loads(capsys.readouterr().out)["meta"]["inputs"] == ["int64 (2, 7)"]
@@ -138,6 +188,11 @@ def test_out_holds_report_figures_and_recording(tmp_path, capsys):
         (["mine.py:residual", "--input", "8,5"], "failed on inputs float32 (8, 5)"),
         (["mine.py:several"], "a tuple of 2, of which no loss follows"),
         (["mine.py:residual", "--out", "/proc/nowhere"], "cannot write to /proc/nowhere"),
+        (["mine.py:residual", "--joins", "3"], "matches a residual connection, of 2; got '3'. Nearest: "),
+        (
+            ["mine.py:residual", "--device", "nowhere"],
+            "device must be one that this machine has, such as cpu; got 'now",
+        ),
         (["nowhere.py:net"], "there is no file nowhere.py"),
         ([], "Missing argument 'TARGET'"),
     ],

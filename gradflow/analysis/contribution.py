@@ -47,8 +47,9 @@ def counterfactual(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     DataFrame
         One row per (run, variant, layer): the columns of `gradflow.analysis.profile` and `variant` ("as it is",
         "without skips", "without branches"). Only out_grad_norm differs between variants: the share of the skips, or of
-        the branches, is removed from the backward pass at all joins; activations keep their skips, and weights and
-        loss are the same. Recordings that hold no such measurement have no rows.
+        the branches, is removed from the backward pass at all joins, or at those that meta["joins"] names;
+        activations keep their skips, and weights and loss are the same. Recordings that hold no such measurement have
+        no rows.
     """
     found = [one for one in as_list(recordings) if one.probes["probe"].isin([WITHOUT_SKIPS, WITHOUT_BRANCHES]).any()]
     frames = [

@@ -40,12 +40,27 @@ def _shape(context: click.Context, option: click.Parameter, value: str | None) -
 @click.argument("target")
 @click.option("--input", "shape", callback=_shape, help="Shape, batch first: 8,3,224,224.  [default: guessed]")
 @click.option("--with-skips/--without-skips", "skips", default=True, show_default=True, help="Residual connections.")
+@click.option(
+    "--joins", default="*", show_default=True, help="Counterfactuals at joins of these names (shell pattern)."
+)
+@click.option("--lesions", is_flag=True, help="Change of the loss without each block's branch.")
+@click.option("--eval/--train", "evaluates", default=None, help="Mode of the model.  [default: as it was made]")
+@click.option("--device", help="Where to run: cpu, cuda, cuda:1, mps.  [default: where the model was made]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of weights and inputs.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for a report, its figures and the recording.")
 @click.option("--json", "form", flag_value="json", help="Print all numbers as JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print the layers as CSV.")
 def analyze(
-    target: str, shape: tuple[int, ...] | None, skips: bool, seed: int, out: Path | None, form: str | None
+    target: str,
+    shape: tuple[int, ...] | None,
+    skips: bool,
+    joins: str,
+    lesions: bool,
+    evaluates: bool | None,
+    device: str | None,
+    seed: int,
+    out: Path | None,
+    form: str | None,
 ) -> None:
     """Analyze one batch's gradient in a model.
 
@@ -55,12 +70,16 @@ def analyze(
     import torch
 
     from gradflow.probe import analyze_gradients
-    from gradflow.targets import load_target
+    from gradflow.targets import load_target, moved
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         loaded = load_target(target, shape=shape, seed=seed)
-        found = _described(analyze_gradients(loaded.model, loaded.inputs, loaded.targets, skips=skips), loaded, seed)
+        if device is not None:
+            loaded = moved(loaded, device)
+        model = loaded.model if evaluates is None else loaded.model.train(not evaluates)
+        asked: dict[str, Any] = {"skips": skips, "joins": joins, "lesions": lesions}
+        found = _described(analyze_gradients(model, loaded.inputs, loaded.targets, **asked), loaded, seed)
     _PRINT[form](found)
     if out is not None:
         _write(found.recording, out, to_stderr=form is not None)

@@ -160,13 +160,15 @@ def counterfactual(frame: pd.DataFrame, ax: Axes | None = None, *, scale: LogSca
     return ax
 
 
-def counterfactuals(frame: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure:
+def counterfactuals(frame: pd.DataFrame, *, where: str = "", width: float = style.DOUBLE) -> Figure:
     """Draw `counterfactual` once per network, on shared axes.
 
     Parameters
     ----------
     frame : DataFrame
         From `gradflow.analysis.counterfactual_over_seeds`.
+    where : str
+        Where shares were removed ("at the joins layer3.*"), if not at every join.
     width : float
         Inches.
     """
@@ -183,7 +185,7 @@ def counterfactuals(frame: pd.DataFrame, *, width: float = style.DOUBLE) -> Figu
         panels.finish(
             figure,
             title="What would reach each layer without the skips?",
-            subtitle="backward only; the activations keep their skips",
+            subtitle=f"backward only, {where or 'at every join'}; the activations keep their skips",
             handles=[*handles, *edge_handles(zeros=zeros, nonfinite=nonfinite)],
             note=f"gradient norm of the layer's output, {style.bands_text(frame)}",
         )

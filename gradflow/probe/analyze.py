@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,8 +20,9 @@ from gradflow.probe.analysis_value import Analysis
 from gradflow.probe.batch import Batch
 from gradflow.probe.loss import AnalysisError, LossFunction, error_share, loss_of
 from gradflow.probe.preserved import left_as_found
+from gradflow.probe.residual import Residual
 from gradflow.probe.residual import residual as _residual
-from gradflow.recording import Recording
+from gradflow.recording import EVERY_JOIN, Recording
 
 FREED = "second time"  # in torch's message for a graph whose tensors were let go
 REENTRANT = "Checkpointing is not compatible"  # in torch's message for torch.autograd.grad
@@ -33,6 +35,8 @@ def analyze_gradients(
     *,
     loss_fn: LossFunction | None = None,
     skips: bool = True,
+    joins: str = EVERY_JOIN,
+    lesions: bool = False,
 ) -> Analysis:
     """Run one batch forward and backward, and return what was measured of its gradient.
 
@@ -56,6 +60,13 @@ def analyze_gradients(
         Called as `loss_fn(outputs, targets)`, without targets as `loss_fn(outputs)`; returns one number.
     skips : bool
         Measure the residual connections too: see `Analysis.skips` and `Analysis.counterfactuals`.
+    joins : str
+        At which of them shares are removed for the counterfactuals, and branches for lesions: a shell pattern of
+        their names, such as `"layer3.*"`. All are measured.
+    lesions : bool
+        Measure the change of the loss with one block's branch removed (Veit et al. 2016, arXiv 1605.06431, section
+        4.1), as the column `lesion` of `Analysis.skips`: one forward pass more for each join. In training mode batch
+        norm takes the statistics of what is left; the paper uses `model.eval()`.
 
     Returns
     -------
@@ -84,19 +95,28 @@ def analyze_gradients(
         raise AnalysisError(f"model must be a torch.nn.Module; got {type(model).__name__}.")
     root = unwrapped(model)
     _check(root)
+    if not skips and (lesions or joins != EVERY_JOIN):
+        raise AnalysisError(f"joins and lesions need skips=True; got skips=False, {joins=}, {lesions=}.")
     began, started = time.perf_counter(), datetime.now(UTC)
-    with left_as_found(root), torch.enable_grad(), _eager(root):
-        recording = _analyzed(root, Batch(inputs), targets, loss_fn, skips=skips)
-    notes = {"started": started.isoformat(timespec="seconds"), "wall_seconds": time.perf_counter() - began}
+    with torch.enable_grad(), _eager(root):
+        with left_as_found(root), _residual(root, is_wanted=skips, pattern=joins) as residual:
+            recording = _analyzed(root, Batch(inputs), targets, loss_fn, residual)
+        if lesions:  # only now, as their passes start from what this one started from
+            compute_loss = partial(_loss_alone, root, inputs, targets, loss_fn)
+            recording = residual.with_lesions(recording, root, compute_loss)
+    meta = {"skips": skips, "joins": joins, "lesions": lesions}
+    notes = meta | {"started": started.isoformat(timespec="seconds"), "wall_seconds": time.perf_counter() - began}
     return Analysis(recording).with_meta(notes)
 
 
-def _analyzed(root: nn.Module, batch: Batch, targets: Any, loss_fn: LossFunction | None, *, skips: bool) -> Recording:
+def _analyzed(
+    root: nn.Module, batch: Batch, targets: Any, loss_fn: LossFunction | None, residual: Residual
+) -> Recording:
     """Return one recorded step: forward, loss, backward."""
     name = type(root).__name__
     meta: dict[str, Any] = {"experiment": "analyze", "inputs": batch.shapes, "mode": _mode(root)}
     parameters = [parameter for parameter in root.parameters() if parameter.requires_grad]
-    with _recorder(root, name=name, meta=meta) as recorder, _residual(root, is_wanted=skips) as residual:
+    with _recorder(root, name=name, meta=meta) as recorder:
         with residual.forward_watched():
             outputs = _forward(root, batch)
         residual.find(outputs, batch)
@@ -111,9 +131,12 @@ def _analyzed(root: nn.Module, batch: Batch, targets: Any, loss_fn: LossFunction
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", GradflowWarning)  # an Analysis names what was not measured
             recorder.step(loss=loss, batch_error=wrong)
-        residual.remove_shares(loss, batch.leaves or parameters)
-    norm = batch.gradient_norm(gradients[len(parameters) :])
-    meta |= {"input_grad_norm": None if norm != norm else norm, "skips": skips, "gradients": "of the loss of one batch"}
+        of_inputs = gradients[len(parameters) :]
+        is_reached = any(gradient is not None for gradient in of_inputs)
+        residual.remove_shares(loss, batch.leaves if is_reached else parameters)
+    norm = batch.gradient_norm(of_inputs)
+    meta |= {"input_grad_norm": None if norm != norm else norm, "gradients": "of the loss of one batch"}
+    meta["inputs_reached"] = is_reached if batch.leaves else None
     recording = recorder.recording
     # A recorder's own time says nothing here: the rest of the analysis is no training.
     kept = {
@@ -175,6 +198,11 @@ def _forward(model: nn.Module, batch: Batch) -> Any:
                 "inputs.float()."
             ) from error
         raise AnalysisError(f"{type(model).__name__} failed on inputs {given}: {_in_a_line(error)}") from error
+
+
+def _loss_alone(model: nn.Module, inputs: Any, targets: Any, loss_fn: LossFunction | None) -> Tensor:
+    """Return the loss of one more forward pass on the same batch."""
+    return loss_of(_forward(model, Batch(inputs)), targets, loss_fn)[0]
 
 
 def _loss(outputs: Any, targets: Any, loss_fn: LossFunction | None) -> tuple[Tensor, str]:

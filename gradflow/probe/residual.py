@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
+from difflib import SequenceMatcher
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pandas as pd
@@ -14,15 +17,31 @@ from gradflow.hooks.calls import ModuleCalls
 from gradflow.hooks.joins import Join, find_joins
 from gradflow.hooks.shares import Shares, measure_shares
 from gradflow.probe.batch import Batch
+from gradflow.probe.lesion import lesions
 from gradflow.probe.loss import AnalysisError
 from gradflow.probe.without import Counterfactuals, counterfactuals
+from gradflow.recording import EVERY_JOIN, Recording
+
+NEAREST = 3  # names that an error gives
 
 
 class Residual:
-    """What is known of the joins, step by step: `find`, `shares_measured`, `remove_shares`, `tables`."""
+    """What is known of the joins, step by step: `find`, `shares_measured`, `remove_shares`, `tables`, `with_lesions`.
 
-    def __init__(self, calls: ModuleCalls | None, additions: Additions, removed: Counterfactuals) -> None:
+    Attributes
+    ----------
+    joins : list of Join
+        All that were found.
+    chosen : list of Join
+        Those whose shares and branches are removed.
+    """
+
+    def __init__(
+        self, calls: ModuleCalls | None, additions: Additions, removed: Counterfactuals, pattern: str = EVERY_JOIN
+    ) -> None:
         self.joins: list[Join] = []
+        self.chosen: list[Join] = []
+        self._pattern = pattern
         self._additions = additions
         self._calls = calls
         self._removed = removed
@@ -45,6 +64,7 @@ class Residual:
                 f"the residual connections could not be found ({type(error).__name__}: {error}); pass skips=False to "
                 "leave them out."
             ) from error
+        self.chosen = _chosen(self.joins, self._pattern)
 
     @contextmanager
     def shares_measured(self) -> Iterator[None]:
@@ -56,9 +76,9 @@ class Residual:
             yield
 
     def remove_shares(self, loss: Tensor, wanted: Sequence[Tensor]) -> None:
-        """Walk the graph again without the skips' and without the branches' share."""
+        """Walk the graph again without the skips' and without the branches' share of the chosen joins."""
         if self.joins:
-            self._removed.measure(loss, self.joins, wanted)
+            self._removed.measure(loss, self.chosen, wanted)
 
     def tables(self, layers: pd.DataFrame) -> dict[str, pd.DataFrame]:
         """Return the tables skips and probes of a recording."""
@@ -68,13 +88,46 @@ class Residual:
         skips = skips.assign(step=0, order=range(len(skips)))
         return {"skips": skips, "probes": self._removed.frame(layers)}
 
+    def with_lesions(self, recording: Recording, model: nn.Module, compute_loss: Callable[[], Tensor]) -> Recording:
+        """Return the recording with the change of the loss where the branches of a chosen join are left out.
+
+        To be called with the model, and the random states, as they were before the forward pass.
+        """
+        if not self.chosen:
+            return recording
+        found = lesions(model, compute_loss, self.chosen, self._additions).set_index("join")
+        join = recording.skips["join"]
+        status = join.map(found["status"]).fillna("").astype("str")
+        return replace(recording, skips=recording.skips.assign(lesion=join.map(found["change"]), lesion_status=status))
+
+
+def _chosen(joins: Sequence[Join], pattern: str) -> list[Join]:
+    """Return the joins whose name a shell pattern matches."""
+    found = [join for join in joins if fnmatchcase(join.name, pattern)]
+    if found or pattern == EVERY_JOIN:
+        return found
+    if not joins:
+        raise AnalysisError(f"joins={pattern!r} matches nothing: the model has no residual connection.")
+    names = sorted((join.name for join in joins), key=lambda name: _likeness(name, pattern), reverse=True)
+    raise AnalysisError(
+        f"joins must be a shell pattern that matches a residual connection, of {len(joins)}; got {pattern!r}. Nearest: "
+        f"{', '.join(names[:NEAREST])}."
+    )
+
+
+def _likeness(name: str, pattern: str) -> float:
+    return SequenceMatcher(None, pattern, name).ratio()
+
 
 @contextmanager
-def residual(model: nn.Module, *, is_wanted: bool) -> Iterator[Residual]:
-    """Make ready to measure the residual connections in the forward and backward pass inside, or to measure none."""
+def residual(model: nn.Module, *, is_wanted: bool, pattern: str = EVERY_JOIN) -> Iterator[Residual]:
+    """Make ready to measure the residual connections in the forward and backward pass inside, or to measure none.
+
+    `pattern` chooses, by name, the joins whose shares and branches are removed.
+    """
     if not is_wanted:
         yield Residual(None, Additions(), Counterfactuals())
         return
     with ExitStack() as stack:
         calls = stack.enter_context(ModuleCalls(model))
-        yield Residual(calls, Additions(), stack.enter_context(counterfactuals(model)))
+        yield Residual(calls, Additions(), stack.enter_context(counterfactuals(model)), pattern)

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from gradflow.analysis.decay import MEASURED
 from gradflow.analysis.ranking import OFF
-from gradflow.recording import WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
+from gradflow.recording import EVERY_JOIN, WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
 from gradflow.text import text
 from gradflow.text.numbers import decades, factor, number, signed
 
@@ -23,7 +24,9 @@ KIND_LENGTH = 14
 BAR_LENGTH = 10
 WIDTH = 80
 MEASURES = ("out_grad_norm", WITHOUT_SKIPS, WITHOUT_BRANCHES, "grad_norm", "grad_times_weight")
-WORDS = frozenset({"measure", "layer", "kind", "bar", "join", "join_kind", "law"})  # columns that stand flush left
+WORDS = frozenset(
+    {"measure", "layer", "kind", "bar", "join", "join_kind", "law", "lesion_status"}
+)  # columns that stand flush left
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _GAP = "  "
 
@@ -50,10 +53,11 @@ def shown(
     """Return the tables of an analysis, in the order of reading; one that has no row is absent."""
     every = [
         _facts(recording),
-        _degree(degree),
+        _degree(degree, str(recording.meta.get("joins") or EVERY_JOIN)),
         _layers(layers, recording),
         _worst(ranking),
         _skips(recording.skips),
+        _lesions(recording),
         Shown(text("analyze.findings.title"), (), [(sentence,) for sentence in findings]),
         _coverage(recording),
     ]
@@ -107,20 +111,24 @@ def _html(table: Shown) -> str:
 
 def _facts(recording: Recording) -> Shown:
     meta = recording.meta
-    loss = float(recording.steps["loss"].iloc[0]) if len(recording.steps) else math.nan
     norm = meta.get("input_grad_norm")
+    at_inputs = number(math.nan if norm is None else norm)
     values = {
         "model": f"{meta.get('model', '')}, {meta.get('parameters', 0):,} parameters",
         "inputs": ", ".join(meta.get("inputs", ())),
         "mode": str(meta.get("mode", "")),
-        "loss": f"{number(loss)}: {meta.get('loss', '')}",
-        "input_grad_norm": number(math.nan if norm is None else norm),
+        "loss": f"{number(_loss(recording))}: {meta.get('loss', '')}",
+        "input_grad_norm": text("analyze.inputs_unreached") if meta.get("inputs_reached") is False else at_inputs,
     }
     rows: list[Row] = [(text(f"analyze.fact.{key}"), value) for key, value in values.items() if value]
     return Shown(text("analyze.title", name=recording.name), (), rows)
 
 
-def _degree(degree: pd.DataFrame) -> Shown:
+def _loss(recording: Recording) -> float:
+    return float(recording.steps["loss"].iloc[0]) if len(recording.steps) else math.nan
+
+
+def _degree(degree: pd.DataFrame, joins: str) -> Shown:
     """Return one row per measure: both ends of the network, and the factor per layer of its longest stage."""
     rows: list[Row] = []
     by_measure = dict(iter(degree.groupby("measure", sort=False)))
@@ -142,7 +150,8 @@ def _degree(degree: pd.DataFrame) -> Shown:
     columns = ("measure", "decades", "factor", "interval", "law", "stage_layers")
     caption = text("analyze.degree.caption")
     if degree["measure"].isin([WITHOUT_SKIPS, WITHOUT_BRANCHES]).any():
-        caption = " ".join([caption, text("analyze.degree.without")])
+        where = "" if joins == EVERY_JOIN else text("analyze.at_joins", joins=joins)
+        caption = " ".join([caption, text("analyze.degree.without", where=where)])
     return Shown(text("analyze.degree.title"), columns, rows, caption)
 
 
@@ -198,6 +207,30 @@ def _skips(skips: pd.DataFrame) -> Shown:
     return Shown(title, columns, _ends(rows, name=0), text("analyze.skips.caption"))
 
 
+def _lesions(recording: Recording) -> Shown:
+    """Return one row per join that a lesion was asked of; why there is none stands in the last column."""
+    asked = recording.skips[recording.skips["lesion_status"] != ""]
+    loss = _loss(recording)
+    rows: list[Row] = [
+        (
+            _shortened(str(row["join"])),
+            str(row["kind"]),
+            _or_dash(row["branch_ratio"]),
+            _or_dash(loss + row["lesion"], 3),
+            _change(row["lesion"]),
+            "" if row["lesion_status"] == MEASURED else str(row["lesion_status"]),
+        )
+        for row in asked.to_dict("records")
+    ]
+    columns = ("join", "join_kind", "branch_ratio", "lesion_loss", "lesion", "lesion_status")
+    caption = text("analyze.lesions.caption", loss=number(loss))
+    return Shown(text("analyze.lesions.title"), columns, _ends(rows, name=0), caption)
+
+
+def _change(value: float) -> str:
+    return f"+{number(value)}" if value > 0 else _or_dash(value, 3)
+
+
 def _fraction(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.2f}".replace("-", "−")
 
@@ -237,8 +270,8 @@ def _bar(eighths: int) -> str:
     return ("█" * whole + _EIGHTHS[rest]).rstrip()
 
 
-def _or_dash(value: float) -> str:
-    return "–" if math.isnan(value) else number(value, 2)
+def _or_dash(value: float, digits: int = 2) -> str:
+    return "–" if math.isnan(value) else number(value, digits)
 
 
 def _shortened(name: str, length: int = NAME_LENGTH) -> str:

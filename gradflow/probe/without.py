@@ -36,7 +36,7 @@ class Counterfactuals:
         loss : Tensor
             Whose graph is kept from its first backward pass.
         joins : sequence of Join
-            All of them lose a share.
+            Those that lose a share.
         wanted : sequence of Tensor
             How far back to go: leaves of the graph.
         """

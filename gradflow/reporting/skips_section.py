@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
+from typing import Any
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ from gradflow.analysis.contribution import (
 )
 from gradflow.analysis.decay import MEASURED
 from gradflow.plots import skips as plots
+from gradflow.recording import EVERY_JOIN
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
@@ -40,17 +42,23 @@ def skips(contents: Contents) -> Section | None:
         blocks.append(draw("skips-share", make, contents.folder, alt=_share_in_words(last)))
     if last["run"].nunique() == 1:
         blocks.append(_table(last))
-    without = counterfactual(contents.runs)
+    without, where = counterfactual(contents.runs), _where(contents)
     if len(without):
         networks = counterfactual_over_seeds(without)
-        make = partial(plots.counterfactuals, networks)
-        caption = text("skips.caption.without")
+        make = partial(plots.counterfactuals, networks, where=where)
+        caption = text("skips.caption.without", where=where or text("skips.every_join"))
         blocks.append(
-            draw("skips-without", make, contents.folder, alt=_without_in_words(without), caption=caption),
+            draw("skips-without", make, contents.folder, alt=_without_in_words(without, where), caption=caption),
         )
     joins = count(last.groupby("run").size().iloc[0], "joins") if last["run"].nunique() == 1 else ""
     lead = text("skips.lead_one", joins=joins) if joins else text("skips.lead")
-    return section("skips", lead, text("skips.definition"), _without_in_words(without), blocks=blocks)
+    return section("skips", lead, text("skips.definition"), _without_in_words(without, where), blocks=blocks)
+
+
+def _where(contents: Contents) -> str:
+    """Return at which joins shares were removed, an empty string where it is all of them."""
+    patterns = dict.fromkeys(str(run.meta.get("joins") or EVERY_JOIN) for run in contents.runs)
+    return "" if list(patterns) == [EVERY_JOIN] else text("skips.chosen_joins", joins=", ".join(patterns))
 
 
 def _share_in_words(frame: pd.DataFrame) -> str:
@@ -62,13 +70,13 @@ def _share_in_words(frame: pd.DataFrame) -> str:
     return text("skips.alt.share", low=percent(low), high=percent(high), joins=count(len(shares), "joins"))
 
 
-def _without_in_words(frame: pd.DataFrame) -> str:
+def _without_in_words(frame: pd.DataFrame, where: str) -> str:
     """Return each network's ends with and without the skips, an empty string where that was not measured."""
     sentences = []
     for run, rows in frame.groupby("run", sort=False):
         ends = {str(variant): _apart(one) for variant, one in rows.groupby("variant", sort=False)}
         written = {name.replace(" ", "_"): decades(value) for name, value in ends.items()}
-        sentences.append(text("skips.without", run=run, **written))
+        sentences.append(text("skips.without", run=run, where=where or text("skips.every_join"), **written))
     return " ".join(sentences)
 
 
@@ -92,8 +100,19 @@ def _table(frame: pd.DataFrame) -> Table:
         ]
         for row in frame.to_dict("records")
     ]
-    columns = ("join", "join_kind", "skip_share", "skip_sq", "branch_sq", "cross", "angle", "branch_ratio")
+    columns = ["join", "join_kind", "skip_share", "skip_sq", "branch_sq", "cross", "angle", "branch_ratio"]
+    if (frame["lesion_status"] != "").any():
+        columns.append("lesion")
+        for cells, row in zip(rows, frame.to_dict("records"), strict=True):
+            cells.append(_lesion(row))
     return table("skips", text("table.skips"), columns, rows, "tables/skips.csv")
+
+
+def _lesion(row: Mapping[Hashable, Any]) -> Cell:
+    """Return the change of the loss, or why there is none."""
+    written = _or_dash(row["lesion"], number)
+    why = str(row["lesion_status"])
+    return Cell(f"+{written}" if row["lesion"] > 0 else written, "" if why == MEASURED else why)
 
 
 def _or_dash(value: float, form: Callable[[float], str]) -> str:

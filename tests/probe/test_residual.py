@@ -1,5 +1,6 @@
 """Residual connections in one batch, against networks written out by hand."""
 
+import copy
 import math
 
 import pytest
@@ -8,7 +9,7 @@ from oracles import hook_counts, norm64, output_gradients
 from torch import nn
 from torch.nn import functional
 
-from gradflow.probe import analyze_gradients
+from gradflow.probe import AnalysisError, analyze_gradients
 
 INPUTS = torch.linspace(-1, 1, 20).reshape(5, 4)
 CLASSES = torch.tensor([0, 2, 1, 0, 2])
@@ -149,3 +150,95 @@ def test_degree_and_counterfactuals_agree_with_the_probes():
     assert degree.decades.iloc[0] == pytest.approx(math.log10(ratio))
     as_it_is = found.counterfactuals[found.counterfactuals.variant == "as it is"]
     assert as_it_is.out_grad_norm.tolist() == found.layers.out_grad_norm.tolist()
+
+
+def test_shares_are_removed_at_the_chosen_joins_alone():
+    model = network()
+    found = analyze_gradients(model, INPUTS, CLASSES, joins="[13]")
+    assert found.skips["join"].tolist() == ["1", "2", "3"]
+    for cut in ("skips", "branches"):
+        by_hand = network()
+        by_hand[1].cut = by_hand[3].cut = cut
+        expected = output_gradients_or_zero(by_hand)
+        rows = found.recording.probes[found.recording.probes.probe == f"without {cut}"].set_index("layer")
+        for name in rows.index:
+            assert rows.value[name] == pytest.approx(expected.get(name, 0.0), rel=1e-6), (cut, name)
+    assert found.recording.meta["joins"] == "[13]"
+    assert "removed at the joins [13]" in " ".join(str(found).split())
+    assert "at the joins" not in str(analyze_gradients(model, INPUTS, CLASSES))
+
+
+def test_a_pattern_that_matches_nothing_names_the_nearest():
+    blocks = nn.ModuleDict({"early": Block(), "late": Block()})
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.blocks = nn.Linear(4, 6), blocks
+
+        def forward(self, x):
+            return self.blocks["late"](self.blocks["early"](self.stem(x)))
+
+    with pytest.raises(AnalysisError, match=r"of 2; got 'blocks.lat'. Nearest: blocks.late, blocks.early\.$"):
+        analyze_gradients(Model(), INPUTS, joins="blocks.lat")
+    plain = nn.Linear(4, 3)
+    with pytest.raises(AnalysisError, match=r"joins='a\*' matches nothing: the model has no residual connection"):
+        analyze_gradients(plain, INPUTS, joins="a*")
+    assert analyze_gradients(plain, INPUTS, lesions=True).skips.empty
+    with pytest.raises(AnalysisError, match=r"joins and lesions need skips=True; got skips=False, .*lesions=True"):
+        analyze_gradients(plain, INPUTS, skips=False, lesions=True)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_lesion_is_the_change_of_the_loss_without_the_branch(training):
+    model = nn.Sequential(network()[:3], nn.Dropout(0.5), nn.BatchNorm1d(6), network()[3:]).train(training)
+    joins = {"0.1": model[0][1], "0.2": model[0][2], "3.0": model[3][0]}
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+
+    def loss():
+        with torch.random.fork_rng(), torch.no_grad():
+            return loss_of(copy.deepcopy(model)(INPUTS)).item()
+
+    found = analyze_gradients(model, INPUTS, CLASSES, lesions=True)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    whole = loss()
+    assert found.recording.steps.loss[0] == pytest.approx(whole, rel=1e-6)
+    rows = found.skips.set_index("join")
+    assert set(rows.lesion_status) == {"measured"}
+    for name, block in joins.items():
+        inner, block.inner = block.inner, Zero()
+        assert rows.lesion[name] == pytest.approx(loss() - whole, rel=1e-4, abs=1e-6), name
+        block.inner = inner
+    assert "The loss without one branch" in str(found)
+
+
+class Zero(nn.Module):
+    def forward(self, x):
+        return torch.zeros_like(x)
+
+
+def test_lesions_are_of_the_chosen_joins_and_of_none_unless_asked_for():
+    chosen = analyze_gradients(network(), INPUTS, CLASSES, joins="2", lesions=True).skips
+    assert chosen.lesion.notna().tolist() == [False, True, False]
+    assert chosen.lesion_status.tolist() == ["", "measured", ""]
+    without = analyze_gradients(network(), INPUTS, CLASSES)
+    assert without.skips.lesion.isna().all()
+    assert "without one branch" not in str(without)
+
+
+def test_inputs_that_no_gradient_reaches_are_named_and_the_rest_is_measured():
+    class Detached(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = network()
+
+        def forward(self, x):
+            return self.net(x.detach())
+
+    found = analyze_gradients(Detached(), INPUTS, CLASSES)
+    assert "the loss reaches parameters, but not the inputs" in " ".join(str(found).split())
+    assert found.recording.meta["inputs_reached"] is False
+    reached = analyze_gradients(network(), INPUTS, CLASSES)
+    assert "not the inputs" not in " ".join(str(reached).split())
+    assert reached.recording.meta["inputs_reached"] is True
+    assert found.recording.probes.value.tolist() == pytest.approx(reached.recording.probes.value.tolist(), rel=1e-6)

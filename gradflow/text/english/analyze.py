@@ -42,9 +42,19 @@ ANALYZE: Mapping[str, str] = {
     "analyze.coverage.title": "Layers whose output gradient was not measured as such",
     "analyze.left_out": "{n} more between",
     "analyze.degree.without": (
-        "Without skips, without branches: the activation gradient with what they send back removed, on the same "
-        "weights and activations."
+        "Without skips, without branches: the activation gradient with what they send back removed{where}, on the "
+        "same weights and activations."
     ),
+    "analyze.at_joins": " at the joins {joins}",
+    "analyze.inputs_unreached": "none: the loss reaches parameters, but not the inputs",
+    "analyze.lesions.title": "The loss without one branch",
+    "analyze.lesions.caption": (
+        "With all branches it is {loss}. One at a time is left out of the forward pass, in the model's mode: a loss "
+        "that hardly changes says that the other blocks do without it."
+    ),
+    "analyze.column.lesion": "change",
+    "analyze.column.lesion_loss": "loss",
+    "analyze.column.lesion_status": "",
     "analyze.skips.title": "Residual connections: {n}, from the input",
     "analyze.skips.caption": (
         "At the fork g = s + b: s came back through the skip, b through the branch. Share: <s, g>/|g|². |s|² and "
@@ -92,13 +102,15 @@ ANALYZE: Mapping[str, str] = {
     ),
     "skips.without": (
         "{run}: from the last to the first layer the activation gradient changes by {as_it_is}; with what the skips "
-        "send back removed by {without_skips}, with what the branches send back removed by {without_branches}."
+        "send back removed {where} by {without_skips}, with what the branches send back removed by {without_branches}."
     ),
     "skips.caption.without": (
         "Backward only; the activations keep their skips. Weights, activations and loss are the same in all three; "
-        "what the skips, or the branches, send back is removed at every join. It is not a network built without skips: "
+        "what the skips, or the branches, send back is removed {where}. It is not a network built without skips: "
         "that is the plain twin."
     ),
+    "skips.every_join": "at every join",
+    "skips.chosen_joins": "at the joins {joins}",
     "skips.alt.share": "The skip's share of the gradient along depth: {low} to {high} over {joins}.",
     "skips.alt.none": "The skip's share of the gradient along depth: no join passed a gradient back.",
     "table.skips": "At every join, from the input; fractions of |g|²",
@@ -110,4 +122,5 @@ ANALYZE: Mapping[str, str] = {
     "column.cross": "2⟨s, b⟩",
     "column.angle": "Angle of s and b",
     "column.branch_ratio": "|F(x)| / |x|",
+    "column.lesion": "Loss without the branch, change",
 }
