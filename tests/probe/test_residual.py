@@ -192,7 +192,7 @@ def test_a_pattern_that_matches_nothing_names_the_nearest():
 @pytest.mark.parametrize("training", [True, False])
 def test_a_lesion_is_the_change_of_the_loss_without_the_branch(training):
     model = nn.Sequential(network()[:3], nn.Dropout(0.5), nn.BatchNorm1d(6), network()[3:]).train(training)
-    joins = {"0.1": model[0][1], "0.2": model[0][2], "3.0": model[3][0]}
+    joins = {"0.1": model[0][1], "0.2": model[0][2], "3.3": model[3][0]}
     before = {name: value.clone() for name, value in model.state_dict().items()}
 
     def loss():
