@@ -417,3 +417,19 @@ def test_gradients_held_are_few_and_have_no_graph(monkeypatch):
         assert not any(
             type(one) is torch.Tensor and one.requires_grad and one.shape == (2, 8) for one in gc.get_objects()
         )
+
+
+def test_rows_are_in_the_order_of_steps_where_steps_differ_in_form():
+    first, second = nn.Linear(3, 3), nn.Linear(3, 3)
+    model = nn.ModuleDict({"first": first, "second": second})
+    x = torch.ones(2, 3)
+    with gradflow.record(model) as recorder:
+        for step in range(6):
+            model.zero_grad()
+            ((step + 1) * (first if step % 2 else second)(x)).sum().backward()
+            recorder.step()
+    rows = recorder.recording.layers
+    assert rows.step.tolist() == sorted(rows.step)
+    assert rows.query("status == 'measured'").layer.tolist() == ["second", "first"] * 3
+    norms = rows.query("status == 'measured'").out_grad_norm
+    assert norms.tolist() == pytest.approx([(step + 1) * 6**0.5 for step in range(6)])
