@@ -34,11 +34,12 @@ class Analysis:
 
     Examples
     --------
-    >>> layers = pd.DataFrame({"step": 0, "layer": ["a", "b"], "out_grad_norm": [1.0, 2.0], "stage": 0})
-    >>> layers = layers.assign(weighted=True, order=[0, 1], layer_depth=[1, 2])
-    >>> Analysis(Recording(layers=layers)).degree[["measure", "factor"]].head(1)
-             measure  factor
-    0  out_grad_norm     0.5
+    >>> depth = range(1, 5)
+    >>> layers = pd.DataFrame({"step": 0, "layer": list("abcd"), "out_grad_norm": [1.0, 2.0, 4.0, 8.0], "stage": 0})
+    >>> layers = layers.assign(weighted=True, order=depth, layer_depth=depth)
+    >>> Analysis(Recording(layers=layers)).layers[["layer_depth", "out_grad_norm"]].tail(1)
+       layer_depth  out_grad_norm
+    3            4            8.0
     """
 
     recording: Recording

@@ -80,9 +80,11 @@ def _degradation(contents: Contents) -> Section | None:
 
 
 def _training(contents: Contents) -> Section | None:
+    if not contents.runs:
+        return None
     curves = contents.training
     is_curve = curves["step"].nunique() > 1
-    if not contents.runs or not is_curve or curves[["batch_error", "train_error", "loss"]].isna().all(axis=None):
+    if not is_curve or curves[["batch_error", "train_error", "loss"]].isna().all(axis=None):
         return None
     if curves[["batch_error", "train_error"]].isna().all(axis=None):
         return _losses(contents)
