@@ -13,6 +13,7 @@ from gradflow import theory
 from gradflow.analysis.decay import decay, decay_over_seeds
 from gradflow.analysis.runs import as_list
 from gradflow.analysis.vanishing import REQUIRED, TRANSIENT, vanishing_table
+from gradflow.analysis.vanishing_degree import LEAVE_OUT
 from gradflow.recording import Recording
 
 COMPARISON = "compare"  # meta["experiment"] of the CIFAR networks: batch norm before each ReLU, Kaiming weights
@@ -48,8 +49,8 @@ def predicted(recordings: Recording | Iterable[Recording], *, measured: pd.DataF
 
         Of a power law `predicted` is the regression over the layers that are fitted. For residual networks of a
         comparison it is NaN: their law has a shape, and its factor depends on more than the layer's number. The
-        first two layers of a stage and its last stay out of the fit; residual networks are fitted over all
-        layers of a stage, as the two of a block differ.
+        first two layers of a stage and its last stay out of the fit, of residual networks, as in
+        `gradflow.analysis.degree`, the first alone.
 
     Examples
     --------
@@ -88,7 +89,7 @@ def _networks(recordings: list[Recording], family: str) -> list[dict[str, Any]]:
     if not recordings:
         return []
     law = theory.law(activation="relu", init="kaiming", norm="batch", skip=FAMILIES[family])
-    leave_out = TRANSIENT if law.is_constant else (0, 0)
+    leave_out = TRANSIENT if law.is_constant else LEAVE_OUT
     frame = decay_over_seeds(decay(recordings, leave_out=leave_out)).dropna(subset="factor")
     closed = law.factor if law.is_constant else math.nan
     return [

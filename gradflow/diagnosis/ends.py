@@ -10,6 +10,7 @@ import pandas as pd
 
 from gradflow.analysis.decay import decay
 from gradflow.analysis.intervals import Interval, mean_interval
+from gradflow.analysis.vanishing_degree import LEAVE_OUT
 from gradflow.diagnosis.means import geometric
 from gradflow.recording import Recording
 
@@ -47,7 +48,7 @@ def ends(recordings: Sequence[Recording], when: When) -> Ends | None:
             by_step.setdefault(step, []).append(recording)
     if not by_step:
         return None
-    found = [decay(group, step=step, measure=measure) for step, group in by_step.items()]
+    found = [decay(group, step=step, measure=measure, leave_out=LEAVE_OUT) for step, group in by_step.items()]
     rows = [run for frame in found for _, run in frame.groupby("run", sort=False)]
     stages = [_longest(frame) for frame in rows]
     apart = mean_interval(_finite(frame["decades"].iloc[0]) for frame in rows)

@@ -18,7 +18,7 @@ from gradflow.analysis.stall import stall, stall_over_seeds
 from gradflow.analysis.summary import summary
 from gradflow.analysis.training import training, window_means
 from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
-from gradflow.analysis.vanishing_degree import degree, degree_over_seeds
+from gradflow.analysis.vanishing_degree import LEAVE_OUT, degree, degree_over_seeds
 from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, weights
 from gradflow.diagnosis import Finding, diagnose
 from gradflow.diagnosis.ends import ONE_BATCH
@@ -130,9 +130,9 @@ class Contents:
 
     @cached_property
     def decay(self) -> pd.DataFrame:
-        """One row per run and stage: the activation gradient's factor per layer at step 0."""
+        """One row per run and stage: the activation gradient's factor per layer at step 0, fitted as in `degree`."""
         started = [run for run in self.with_layers if (run.layers["step"] == 0).any()]
-        return decay(started)
+        return decay(started, leave_out=LEAVE_OUT)
 
     @cached_property
     def factors(self) -> pd.DataFrame:

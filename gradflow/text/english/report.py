@@ -72,7 +72,7 @@ SECTIONS: Mapping[str, str] = {
     "factor.lead": (
         "Walking backward, the activation gradient's norm changes by about the same factor at each layer of a "
         "stage. Below 1 it vanishes, above 1 it explodes. Measured at step 0 by a straight-line fit to the "
-        "logarithm of the norm, with Student's 95 % interval over seeds."
+        "logarithm of the norm, without the first layer of each stage, with Student's 95 % interval over seeds."
     ),
     "factor.closed_form": (
         "For batch norm before ReLU without shortcuts the closed form is {factor} per layer (wide layers, at "

@@ -74,9 +74,9 @@ THEORY: Mapping[str, str] = {
     "beside.title": "Theory beside measurement",
     "beside.lead": (
         "Factors per layer before training, walking backward, measured within a stage and predicted for layers of "
-        "unlimited width. The first two layers and the last stay out, except for residual networks, whose two layers "
-        "of a block differ. A difference is no fault: closed forms leave out finite widths, small batches and the "
-        "borders of images."
+        "unlimited width. A stage's first two layers and its last stay out, where the closed form does not hold yet, "
+        "and in residual networks the first alone. A difference is no fault: closed forms leave out finite widths, "
+        "small batches and the borders of images."
     ),
     "beside.off": (
         "Over {n} predictions the measured factor is off by {median} in the median and by {largest} at most ({where})."
