@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from gradflow.probe.verdict import DOOMED, OPEN, VERDICTS, WILL_TRAIN, Rules, Share, wilson
+from gradflow.analysis.intervals import Share, wilson
+from gradflow.probe.verdict import DOOMED, OPEN, VERDICTS, WILL_TRAIN, Rules
 
 from .choose import choose
 from .designs import BUDGETS, CONV_BUDGET, SPLITS

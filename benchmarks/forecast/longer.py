@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradflow.probe.verdict import DOOMED, wilson
+from gradflow.analysis.intervals import wilson
+from gradflow.probe.verdict import DOOMED
 from gradflow.reference import forecast_study
 
 from .designs import draw

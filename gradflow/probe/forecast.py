@@ -13,10 +13,11 @@ import pandas as pd
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from gradflow.analysis.intervals import Share, wilson
 from gradflow.probe.loss import LossFunction
 from gradflow.probe.signs import signs
 from gradflow.probe.trial import try_training
-from gradflow.probe.verdict import DOOMED, OPEN, WILL_TRAIN, Reason, Share, Verdict, decide, wilson
+from gradflow.probe.verdict import DOOMED, OPEN, WILL_TRAIN, Reason, Verdict, decide
 from gradflow.recording import Recording
 from gradflow.reference import forecast_study
 from gradflow.text import text

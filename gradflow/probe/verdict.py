@@ -7,9 +7,6 @@ from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
-from scipy import special
-
-from gradflow.analysis.intervals import CONFIDENCE
 
 Verdict = Literal["doomed", "will train", "open"]
 DOOMED: Verdict = "doomed"
@@ -44,15 +41,6 @@ class Reason(NamedTuple):
         return self.condition.is_met(self.value)
 
 
-class Share(NamedTuple):
-    """How many of n had a property, and the 95 % Wilson interval of the share."""
-
-    hits: int
-    n: int
-    low: float
-    high: float
-
-
 def decide(signs: pd.DataFrame, rules: Rules) -> tuple[Verdict, list[Reason]]:
     """Return the verdict and the reasons for it.
 
@@ -85,23 +73,6 @@ def decide(signs: pd.DataFrame, rules: Rules) -> tuple[Verdict, list[Reason]]:
         if met:
             return verdict, _once(met)
     return OPEN, [reason for reason in _once(_measured(signs, rules[WILL_TRAIN])) if not reason.is_met]
-
-
-def wilson(hits: int, n: int) -> Share:
-    """Return a share with its 95 % interval (Wilson 1927); for n = 0 the bounds are NaN.
-
-    Examples
-    --------
-    >>> wilson(85, 89)
-    Share(hits=85, n=89, low=0.8900695404028713, high=0.982385513932674)
-    """
-    if n == 0:
-        return Share(hits, n, math.nan, math.nan)
-    z = float(special.ndtri((1 + CONFIDENCE) / 2))
-    share = hits / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Share(hits, n, centre - half, centre + half)
 
 
 def _measured(signs: pd.DataFrame, rules: list[list[dict[str, Any]]]) -> list[list[Reason]]:

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from gradflow.probe.verdict import Condition, decide, wilson
+from gradflow.analysis.intervals import wilson
+from gradflow.probe.verdict import Condition, decide
 
 
 @pytest.mark.parametrize(
