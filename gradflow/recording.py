@@ -111,6 +111,7 @@ class Probe(NamedTuple):
 
 SHATTERING, AUTOCORRELATION = "shattering", "autocorrelation"
 PATH_COUNTS, PATH_GRADIENTS, PATH_SHARES = "path counts", "path gradients", "path shares"
+PATH_LOWS, PATH_HIGHS, PATH_DRAWN = "path gradients, low", "path gradients, high", "paths drawn"
 WITHOUT_SKIPS, WITHOUT_BRANCHES = "without skips", "without branches"
 EVERY_JOIN = "*"  # meta["joins"] where the counterfactuals are of all joins
 INPUT = "(input)"  # the layer of a probe that belongs to the model's input
@@ -142,6 +143,11 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         PATH_GRADIENTS: Probe(
             _PATH_LENGTH, Column("float64", "", "mean L2 norm at the input of the gradient through one such path")
         ),
+        PATH_LOWS: Probe(
+            _PATH_LENGTH, Column("float64", "", "lower end of that mean's 95 % interval over paths drawn")
+        ),
+        PATH_HIGHS: Probe(_PATH_LENGTH, Column("float64", "", "its upper end")),
+        PATH_DRAWN: Probe(_PATH_LENGTH, Column("float64", "paths", "how many paths of the length were taken")),
         PATH_SHARES: Probe(
             _PATH_LENGTH, Column("float64", "fraction", "paths times gradient per path, as a share of all lengths'")
         ),

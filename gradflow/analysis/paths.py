@@ -10,7 +10,25 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from gradflow.recording import INPUT, PATH_COUNTS, PATH_GRADIENTS, PATH_SHARES
+from gradflow.recording import (
+    INPUT,
+    PATH_COUNTS,
+    PATH_DRAWN,
+    PATH_GRADIENTS,
+    PATH_HIGHS,
+    PATH_LOWS,
+    PATH_SHARES,
+    Recording,
+)
+
+_PROBES = {
+    PATH_COUNTS: "paths",
+    PATH_GRADIENTS: "gradient",
+    PATH_LOWS: "low",
+    PATH_HIGHS: "high",
+    PATH_DRAWN: "n",
+    PATH_SHARES: "share",
+}
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -129,9 +147,31 @@ def _narrowest(length: np.ndarray[Any, np.dtype[np.int64]], reached: Floats) -> 
 
 def path_probes(frame: pd.DataFrame) -> pd.DataFrame:
     """Return `effective_paths`' frame as rows for `Recording(probes=...)`: probe, layer, x (the length), value."""
-    columns = {PATH_COUNTS: "paths", PATH_GRADIENTS: "gradient", PATH_SHARES: "share"}
     parts = [
         pd.DataFrame({"probe": probe, "layer": INPUT, "x": frame["length"].astype("float64"), "value": frame[column]})
-        for probe, column in columns.items()
+        for probe, column in _PROBES.items()
     ]
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts, ignore_index=True).astype({"value": "float64"})
+
+
+def recorded_paths(recording: Recording) -> pd.DataFrame:
+    """Return `effective_paths`' frame from the probes that hold it: the opposite of `path_probes`.
+
+    Returns
+    -------
+    DataFrame
+        One row per length: length, paths, gradient, low, high, n, share. None where a probe is missing.
+
+    Examples
+    --------
+    >>> columns = ("paths", "gradient", "low", "high", "n", "share")
+    >>> frame = pd.DataFrame({"length": [0, 1], **dict.fromkeys(columns, 0.5)})
+    >>> recorded_paths(Recording(probes=path_probes(frame)))["share"].tolist()
+    [0.5, 0.5]
+    """
+    probes = recording.probes[recording.probes["probe"].isin(_PROBES)]
+    wide = probes.pivot(index="x", columns="probe", values="value").rename(columns=_PROBES)
+    if set(wide.columns) != set(_PROBES.values()):
+        wide = wide.iloc[:0].reindex(columns=list(_PROBES.values()))
+    found = wide.rename_axis(index="length", columns=None).reset_index()[["length", *_PROBES.values()]]
+    return found.astype({"length": "int64", "n": "int64"})

@@ -174,6 +174,9 @@ def counterfactuals(frame: pd.DataFrame, *, where: str = "", width: float = styl
     """
     style.require(frame, _VARIANT_COLUMNS, _VARIANT_SOURCE)
     networks = list(style.each_network(frame))
+    note = f"gradient norm of the layer's output, {style.bands_text(frame)}"
+    if where:
+        note = f"{note},\nremoved {where}"
     with style.context():
         figure, axes = panels.panel_grid(len(networks), width, _HEIGHT)
         for ax, (look, rows) in zip(axes, networks, strict=True):
@@ -185,9 +188,9 @@ def counterfactuals(frame: pd.DataFrame, *, where: str = "", width: float = styl
         panels.finish(
             figure,
             title="What would reach each layer without the skips?",
-            subtitle=f"backward only, {where or 'at every join'}; the activations keep their skips",
+            subtitle="backward only; the activations keep their skips",
             handles=[*handles, *edge_handles(zeros=zeros, nonfinite=nonfinite)],
-            note=f"gradient norm of the layer's output, {style.bands_text(frame)}",
+            note=note,
         )
     return figure
 

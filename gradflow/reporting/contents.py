@@ -12,8 +12,11 @@ import pandas as pd
 from gradflow.analysis.contribution import contribution, counterfactual
 from gradflow.analysis.decay import decay, decay_over_seeds
 from gradflow.analysis.degradation import degradation, degradation_over_seeds, paired_difference
+from gradflow.analysis.paths import recorded_paths
 from gradflow.analysis.predicted import predicted
 from gradflow.analysis.profile import profile, profile_over_seeds
+from gradflow.analysis.runs import stacked
+from gradflow.analysis.shattering import EXPERIMENT, autocorrelation_by_lag, shattering_by_depth
 from gradflow.analysis.stall import stall, stall_over_seeds
 from gradflow.analysis.summary import summary
 from gradflow.analysis.training import training, window_means
@@ -22,7 +25,7 @@ from gradflow.analysis.vanishing_degree import LEAVE_OUT, degree, degree_over_se
 from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, weights
 from gradflow.diagnosis import Finding, diagnose
 from gradflow.diagnosis.ends import ONE_BATCH
-from gradflow.recording import Recording
+from gradflow.recording import AUTOCORRELATION, INPUT, SHATTERING, Recording
 from gradflow.reporting.method import coverage
 
 DEMONSTRATION = "vanishing"  # meta["experiment"] of the runs measured at initialisation alone
@@ -42,7 +45,12 @@ class Contents:
 
     @cached_property
     def runs(self) -> list[Recording]:
-        """The recordings of trained networks: all but the demonstration's."""
+        """The recordings of trained networks: all but the demonstration's and those made for one probe alone."""
+        return [run for run in self.recordings if run.meta.get("experiment") not in (DEMONSTRATION, EXPERIMENT)]
+
+    @cached_property
+    def probed(self) -> list[Recording]:
+        """The recordings that may hold probes: all but the demonstration's."""
         return [run for run in self.recordings if run.meta.get("experiment") != DEMONSTRATION]
 
     @cached_property
@@ -181,6 +189,21 @@ class Contents:
         return predicted(self.recordings, measured=measured)
 
     @cached_property
+    def shattering(self) -> pd.DataFrame:
+        """One row per network: the correlation of gradients at the input."""
+        return shattering_by_depth(holding(self.probed, SHATTERING))
+
+    @cached_property
+    def autocorrelation(self) -> pd.DataFrame:
+        """One row per network and lag: the autocorrelation of gradients along a line of inputs."""
+        return autocorrelation_by_lag(holding(self.probed, AUTOCORRELATION))
+
+    @cached_property
+    def paths(self) -> pd.DataFrame:
+        """One row per run and path length."""
+        return stacked(self.probed, [recorded_paths(run) for run in self.probed])
+
+    @cached_property
     def coverage(self) -> pd.DataFrame:
         """One row per run and layer whose output gradient was never measured."""
         return coverage(self.recordings)
@@ -206,6 +229,12 @@ class Contents:
             yield "stall_over_seeds", self.stall_over_seeds
             yield "skips", contribution(self.runs)
             yield "skips_without", counterfactual(self.runs)
+        if holding(self.probed, SHATTERING):
+            yield "shattering", self.shattering
+        if holding(self.probed, AUTOCORRELATION):
+            yield "autocorrelation", self.autocorrelation
+        if self.probed:
+            yield "paths", self.paths
         if self.demonstration:
             yield "vanishing", self.vanishing
             yield "vanishing_profile", self.vanishing_profile
@@ -216,6 +245,12 @@ class Contents:
     def finding_for(self, figure: str) -> str:
         """Return the sentence of the first finding that a section shows, or an empty string."""
         return next((str(finding) for finding in self.findings if finding.figure == figure), "")
+
+
+def holding(recordings: list[Recording], probe: str) -> list[Recording]:
+    """Return the recordings that hold a probe at the input."""
+    rows = [(one, one.probes[one.probes["probe"] == probe]) for one in recordings]
+    return [one for one, found in rows if (found["layer"] == INPUT).any()]
 
 
 def findings_table(findings: list[Finding]) -> pd.DataFrame:

@@ -36,7 +36,7 @@ def head(contents: Contents, title: str | None, picture: Picture | None) -> Head
     return Head(
         title=text("page.title", subject=question),
         question=question,
-        headline=headline(contents.findings),
+        headline=headline(contents.findings) if contents.findings else text("headline.probes"),
         ran=" ".join(_ran(contents)),
         picture=picture,
         footer=text("page.footer", version=_version(), runs=runs, when=now),
@@ -69,7 +69,7 @@ def _contrast(finding: Finding) -> str:
 
 def _kind(contents: Contents) -> str:
     if not contents.runs:
-        return "vanishing"
+        return "vanishing" if contents.demonstration else "shattering"
     return "compare" if contents.is_comparison else "own"
 
 

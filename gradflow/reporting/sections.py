@@ -8,7 +8,15 @@ from functools import partial
 from gradflow import plots
 from gradflow.analysis.profile import profile_over_seeds
 from gradflow.diagnosis import SEVERITIES
-from gradflow.reporting import clipping_section, degree, demonstration, skips_section, theory_section, why
+from gradflow.reporting import (
+    clipping_section,
+    degree,
+    demonstration,
+    probes_section,
+    skips_section,
+    theory_section,
+    why,
+)
 from gradflow.reporting.blocks import Block, Facts, Section, section, statements
 from gradflow.reporting.contents import WINDOW, Contents
 from gradflow.reporting.figures import Picture, draw
@@ -32,6 +40,8 @@ def sections(contents: Contents) -> list[Section]:
         _factor,
         degree.degree,
         skips_section.skips,
+        probes_section.shattering,
+        probes_section.paths,
         _heatmaps,
         _weights,
         clipping_section.clipping,
@@ -176,11 +186,11 @@ def _coverage(contents: Contents) -> Section | None:
 
 def _method(contents: Contents) -> Section:
     blocks: list[Block] = []
-    if contents.runs:
-        blocks.append(Facts(facts(contents.runs, contents.command), commands=True))
+    if contents.probed:
+        blocks.append(Facts(facts(contents.probed, contents.command), commands=True))
     if contents.demonstration:
         blocks.append(
-            Facts(facts(contents.demonstration, contents.command if not contents.runs else None), commands=True)
+            Facts(facts(contents.demonstration, contents.command if not contents.probed else None), commands=True)
         )
     terms = [tuple(text(key).split(": ", 1)) for key in keys() if key.startswith("definition.")]
     blocks.append(Facts([(name, meaning) for name, meaning in terms]))

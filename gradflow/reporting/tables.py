@@ -40,7 +40,7 @@ class Table(NamedTuple):
 # Columns whose cells are words.
 WORDS = frozenset(
     {"network", "setting", "depth", "example", "layer_kind", "status", "verdict", "closed_form", "layers_passed"}
-    | {"join", "join_kind"}
+    | {"join", "join_kind", "inputs_norm"}
 )
 
 

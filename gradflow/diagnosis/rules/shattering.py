@@ -8,7 +8,7 @@ from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import INPUT, SHATTERING, Recording
 
-FIGURE = "method"
+FIGURE = "shattering"
 RESIDUAL = "residual"
 # By the closed forms (gradflow.theory.shattering) a plain stack with batch norm falls below it behind 7 layers, a
 # residual one behind 1100 blocks: beneath it a hundred inputs are needed to see that their gradients agree at all.

@@ -5,6 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 PROBES: Mapping[str, str] = {
+    "page.question.shattering": "Do the gradients of different inputs agree?",
+    "headline.probes": "Probes alone were recorded; what they found is below.",
+    "shattering.title": "Do the gradients of different inputs agree?",
+    "shattering.lead": (
+        "The correlation between the gradients that different inputs send back, 1 where all agree and 0 where what one "
+        "example teaches says nothing about the next (Balduzzi et al. 2017)."
+    ),
+    "shattering.alt": "Correlation of the gradients at the input against depth: {low} to {high} over {networks}.",
+    "shattering.alt_lags": "Autocorrelation of the gradient along a line of inputs, beside brown and white noise.",
+    "networks.one": "1 network",
+    "networks.many": "{n} networks",
+    "table.shattering": "At the input of each network, mean over pairs of inputs",
+    "column.correlation": "Correlation",
+    "column.inputs_norm": "Norm",
+    "column.correlation_predicted": "Closed form",
+    "paths.title": "How long are the paths that the gradient takes?",
+    "paths.lead": (
+        "A path takes the skip or the branch of each residual block; its length is the number of branches. There are "
+        "most paths of middling length, but each branch scales the gradient, so that the share of a length is its "
+        "number of paths times the gradient that one of them brings (Veit et al. 2016)."
+    ),
+    "paths.said": "{run}: {blocks}; the mean length is {mean}, and half of the gradient comes by {quarter} to {most}.",
+    "paths.none": "{run}: no finite gradient arrived at the input.",
+    "paths.alt": "Paths, gradient per path and share of the gradient by length. {said}",
+    "table.paths": "Lengths of the gradient's paths, in blocks",
+    "column.blocks": "Blocks",
+    "column.path_mean": "Mean length",
+    "column.path_middle": "Middle half",
+    "column.path_nearly_all": "99 % of it",
+    "blocks.one": "1 block",
+    "blocks.many": "{n} blocks",
     "finding.shattered": (
         "{subject}: behind {layers} the gradients of different inputs have next to nothing in common: their "
         "correlation at the input is {correlation}, below {threshold}."

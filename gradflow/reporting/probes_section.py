@@ -1,0 +1,95 @@
+"""The sections on what probes found: whether gradients of different inputs agree, and how long their paths are."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import pandas as pd
+
+from gradflow.analysis.paths import PathLengths, path_lengths
+from gradflow.plots.paths import paths_figure
+from gradflow.plots.shattering import NORMS, autocorrelation_figure, shattering_figure
+from gradflow.recording import AUTOCORRELATION, SHATTERING
+from gradflow.reporting.blocks import Block, Section, section
+from gradflow.reporting.contents import Contents, holding
+from gradflow.reporting.figures import draw
+from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
+from gradflow.text import text
+from gradflow.text.numbers import count, number
+
+
+def shattering(contents: Contents) -> Section | None:
+    """Return the section, or None if no recording holds the probes of `gradflow.probe.shattering` at the input."""
+    blocks: list[Block] = []
+    if holding(contents.probed, SHATTERING):
+        frame = contents.shattering
+        drawn = frame.dropna(subset=["depth", "mean"])
+        if drawn["depth"].nunique() > 1:
+            low, high = number(drawn["mean"].min(), 2), number(drawn["mean"].max(), 2)
+            alt = text("shattering.alt", low=low, high=high, networks=count(len(drawn), "networks"))
+            blocks.append(draw("shattering", partial(shattering_figure, drawn), contents.folder, alt=alt))
+        blocks.append(_correlations(frame))
+    if holding(contents.probed, AUTOCORRELATION):
+        make = partial(autocorrelation_figure, contents.autocorrelation)
+        blocks.append(draw("autocorrelation", make, contents.folder, alt=text("shattering.alt_lags")))
+    if not blocks:
+        return None
+    return section("shattering", text("shattering.lead"), blocks=blocks)
+
+
+def paths(contents: Contents) -> Section | None:
+    """Return the section, or None if no recording holds what `gradflow.probe.effective_paths` found.
+
+    A figure is drawn of the first run of each network, the table has all.
+    """
+    if not contents.probed or contents.paths.empty:
+        return None
+    rows: list[list[Cell]] = []
+    blocks: list[Block] = []
+    said: list[str] = []
+    drawn: set[str] = set()
+    for run, frame in contents.paths.groupby("run", sort=False):
+        lengths = None if frame["share"].isna().any() else path_lengths(frame)
+        words, network = _in_words(str(run), lengths), network_name(frame.iloc[0])
+        rows.append([Cell(str(run)), *_cells(lengths, len(frame) - 1)])
+        said.append(words)
+        if lengths is not None and network not in drawn:
+            drawn.add(network)
+            name = "paths" if len(drawn) == 1 else f"paths-{len(drawn)}"
+            alt = text("paths.alt", said=words)
+            blocks.append(draw(name, partial(paths_figure, frame), contents.folder, alt=alt, caption=words))
+    columns = ("network", "blocks", "path_mean", "path_middle", "path_nearly_all")
+    blocks.append(table("paths", text("table.paths"), columns, rows, "tables/paths.csv"))
+    return section("paths", text("paths.lead"), said[0] if len(said) == 1 else "", blocks=blocks)
+
+
+def _correlations(frame: pd.DataFrame) -> Table:
+    """Return one row per network: the correlation with its interval, beside the closed form."""
+    rows = [
+        [
+            Cell(network_name(row)),
+            Cell(NORMS.get(row["norm"], str(row["norm"]))),
+            bounded(row["mean"], row["low"], row["high"], int(row["n"]), partial(number, digits=2)),
+            Cell("–" if math.isnan(row["predicted"]) else number(row["predicted"], 2)),
+        ]
+        for row in frame.to_dict("records")
+    ]
+    columns = ("network", "inputs_norm", "correlation", "correlation_predicted")
+    return table("shattering", text("table.shattering"), columns, rows, "tables/shattering.csv")
+
+
+def _in_words(run: str, found: PathLengths | None) -> str:
+    if found is None:
+        return text("paths.none", run=run)
+    quarter, most = found.quarter, count(found.three_quarters, "blocks")
+    blocks, mean = count(found.n_blocks, "blocks"), f"{found.mean:.1f}"
+    return text("paths.said", run=run, blocks=blocks, mean=mean, quarter=quarter, most=most)
+
+
+def _cells(found: PathLengths | None, n_blocks: int) -> list[Cell]:
+    if found is None:
+        return [Cell(str(n_blocks)), *[Cell("–", text("value.missing"))] * 3]
+    middle, nearly_all = (found.quarter, found.three_quarters), (found.shortest, found.longest)
+    spans = [Cell(f"{first} – {last}") for first, last in (middle, nearly_all)]
+    return [Cell(str(found.n_blocks)), Cell(f"{found.mean:.1f}"), *spans]

@@ -1,0 +1,130 @@
+"""Sections on shattering and path lengths: present where probes hold them, with the probes' numbers."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gradflow import Recording
+from gradflow.analysis.paths import path_probes, path_shares, recorded_paths
+from gradflow.reporting import report
+from gradflow.reporting.blocks import Picture, Table
+from gradflow.reporting.contents import Contents
+from gradflow.reporting.probes_section import paths, shattering
+
+N_BLOCKS = 9
+
+
+def lengths(scale):
+    length = np.arange(N_BLOCKS + 1)
+    gradient = scale**length
+    frame = pd.DataFrame({"length": length, "paths": [float(math.comb(N_BLOCKS, k)) for k in length]})
+    frame = frame.assign(gradient=gradient, low=0.9 * gradient, high=1.1 * gradient, n=10)
+    return frame.assign(share=path_shares(gradient))
+
+
+def mine(probes, **meta):
+    steps = pd.DataFrame({"step": [0, 1], "loss": [2.0, 1.0]})
+    return Recording(steps=steps, probes=probes, meta={"run": "mine", **meta})
+
+
+def correlation(family, depth, seed, value, **meta):
+    probes = pd.DataFrame({"probe": "shattering", "layer": ["(input)", "0"], "x": [3.0, 2.0], "value": [value, 0.5]})
+    kind = {"family": family, "depth": depth, "seed": seed, "norm": "batch"}
+    return Recording(probes=probes, meta={"run": f"{family}-{depth}-{seed}", **kind, **meta})
+
+
+def contents(recordings, folder):
+    (folder / "figures").mkdir()
+    (folder / "tables").mkdir()
+    return Contents(recordings, folder)
+
+
+def cells(found):
+    (table,) = (block for block in found.blocks if isinstance(block, Table))
+    return [[cell.main for cell in row] for row in table.rows]
+
+
+def pictures(found):
+    return [block.name for block in found.blocks if isinstance(block, Picture)]
+
+
+def test_paths_come_back_from_their_probes():
+    frame = lengths(0.25)
+    back = recorded_paths(mine(path_probes(frame).sample(frac=1, random_state=0)))
+    pd.testing.assert_frame_equal(back, frame[back.columns])
+    assert recorded_paths(mine(path_probes(frame).query("probe != 'paths drawn'"))).empty
+
+
+def test_lengths_are_those_of_the_binomial(tmp_path):
+    scale = 0.5
+    found = paths(contents([mine(path_probes(lengths(scale)))], tmp_path))
+    mean = N_BLOCKS * scale / (1 + scale)  # of the binomial with p = a / (1 + a)
+    assert cells(found) == [["mine", "9", f"{mean:.1f}", "2 – 4", "0 – 6"]]
+    assert f"mine: 9 blocks; the mean length is {mean:.1f}" in found.paragraphs[1]
+    assert pictures(found) == ["paths"]
+
+
+def test_a_gradient_that_did_not_arrive_has_no_length(tmp_path):
+    frame = lengths(0.5).assign(share=math.nan)
+    found = paths(contents([mine(path_probes(frame))], tmp_path))
+    assert cells(found) == [["mine", "9", "–", "–", "–"]]
+    assert pictures(found) == []
+    assert "no finite gradient arrived" in found.paragraphs[1]
+
+
+def test_one_figure_a_network_and_one_row_a_run(tmp_path):
+    kinds = [("residual", 20, 0), ("residual", 20, 1), ("residual", 56, 0)]
+    runs = [
+        mine(path_probes(lengths(0.3)), family=family, depth=depth, seed=seed).meta
+        | {"run": f"{family}-{depth}-{seed}"}
+        for family, depth, seed in kinds
+    ]
+    recordings = [Recording(probes=path_probes(lengths(0.3)), meta=meta) for meta in runs]
+    found = paths(contents(recordings, tmp_path))
+    assert pictures(found) == ["paths", "paths-2"]
+    assert [row[0] for row in cells(found)] == ["residual-20-0", "residual-20-1", "residual-56-0"]
+
+
+def test_correlations_with_their_intervals(tmp_path):
+    values = {
+        ("plain", 2): (0.3, 0.2),
+        ("plain", 8): (0.1, 0.0),
+        ("residual", 2): (0.7, 0.6),
+        ("residual", 8): (0.5, 0.4),
+    }
+    runs = [correlation(*kind, seed, value) for kind, both in values.items() for seed, value in enumerate(both)]
+    found = shattering(contents(runs, tmp_path))
+    assert pictures(found) == ["shattering"]
+    means = {"plain-2": "0.25", "plain-8": "0.050", "residual-2": "0.65", "residual-8": "0.45"}
+    assert cells(found) == [[network, "batch norm", mean, "–"] for network, mean in means.items()]
+    (table,) = (block for block in found.blocks if isinstance(block, Table))
+    assert table.rows[0][2].sub == "−0.39 to 0.89"  # 0.25 ± 12.706 * 0.05, Student's t of two seeds
+
+
+def test_a_model_of_ones_own_has_a_row_and_no_figure(tmp_path):
+    probes = pd.DataFrame({"probe": "shattering", "layer": ["(input)"], "x": [3.0], "value": [0.25]})
+    found = shattering(contents([mine(probes)], tmp_path))
+    assert cells(found) == [["mine", "no norm", "0.25", "–"]]
+    assert pictures(found) == []
+
+
+def test_without_probes_there_is_no_section(tmp_path):
+    elsewhere = pd.DataFrame({"probe": "without skips", "layer": ["0"], "x": [1.0], "value": [0.25]})
+    held = contents([mine(elsewhere)], tmp_path)
+    assert shattering(held) is None
+    assert paths(held) is None
+
+
+@pytest.mark.parametrize("experiment", ["shattering", "mine"])
+def test_the_page_holds_them(tmp_path, experiment):
+    runs = [correlation("plain", depth, 0, 1 / depth, experiment=experiment, norm="batch") for depth in (2, 8)]
+    if experiment == "shattering":  # its networks of one depth and seed differ in norm
+        runs += [correlation("plain", depth, 0, 1 / depth, experiment=experiment, norm="") for depth in (2, 8)]
+        runs = [Recording(probes=one.probes, meta={**one.meta, "run": f"{place}"}) for place, one in enumerate(runs)]
+    page = report([*runs, mine(path_probes(lengths(0.5)))], tmp_path / "out").read_text(encoding="utf-8")
+    assert "Do the gradients of different inputs agree?" in page
+    assert "How long are the paths that the gradient takes?" in page
+    assert (tmp_path / "out" / "tables" / "shattering.csv").is_file()
+    assert len(pd.read_csv(tmp_path / "out" / "tables" / "paths.csv")) == N_BLOCKS + 1
