@@ -85,7 +85,7 @@ def load_target(name: str, *, shape: Sequence[int] | None = None, seed: int = 0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         made, hints = _LIBRARIES[source](attribute) if source in _LIBRARIES else (_made(name, source, attribute), ())
-    model, *given = made if isinstance(made, tuple) else (made,)
+    model, *given = made if isinstance(made, tuple) and made else (made,)
     if not isinstance(model, nn.Module) or len(given) > 2:
         raise TargetError(
             f"{name} must give a torch.nn.Module, or (model, inputs) or (model, inputs, targets); got "

@@ -32,6 +32,9 @@ def with_targets():
 def four():
     return make(), 1, 2, 3
 
+def nothing():
+    return ()
+
 def number():
     return 3
 
@@ -163,6 +166,7 @@ def test_random_inputs_have_the_models_type():
         ("nets_of_mine.py:makes", "no factory 'makes'. Nearest: make"),
         ("nets_of_mine.py:number", "must give a torch.nn.Module.*got int"),
         ("nets_of_mine.py:four", "must give a torch.nn.Module"),
+        ("nets_of_mine.py:nothing", "must give a torch.nn.Module.*got tuple"),
         ("nets_of_mine.py:fails", "failed: KeyError"),
         ("broken.py:make", "failed: SyntaxError"),
         ("torch.nn:Linear", "must import, and run without arguments"),

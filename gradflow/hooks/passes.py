@@ -57,6 +57,7 @@ class Pass:
         self._has_backward = False
         self._held: list[Output] = []
         self._n_held = 0
+        self._settles_after = -1  # the backward pass at whose end gradients that are held are let go
 
     def watch(self, layer: Layer, returned: Any, args: tuple[Any, ...]) -> None:
         """Put a hook on each tensor that a layer returned; the hooks keep the norms of their gradients."""
@@ -83,7 +84,14 @@ class Pass:
         return index
 
     def hold(self, output: Output, gradient: Tensor) -> None:
-        """Hold a small gradient, so that the norms of many are taken at once, by `settle`."""
+        """Hold a small gradient, so that the norms of many are taken at once, when the backward pass ends.
+
+        Not later: a parameter's `.grad` may be the same memory, and what comes next clips or adds to it.
+        """
+        task = torch._C._current_graph_task_id()
+        if task not in (-1, self._settles_after):
+            self._settles_after = task
+            torch.autograd.Variable._execution_engine.queue_callback(self._settle_in_time)
         self._held.append(output)
         self._n_held += gradient.numel()
         if self._n_held > HELD:
@@ -102,6 +110,12 @@ class Pass:
             return
         for output, norm in zip(held, norms, strict=True):
             output.keep(norm)
+
+    def _settle_in_time(self) -> None:
+        """Settle at the end of a backward pass; the time that it takes is the recorder's."""
+        began = time.perf_counter()
+        self.settle()
+        self.seconds += time.perf_counter() - began
 
     def _watch_tensor(self, output: Output, tensor: Tensor, args: tuple[Any, ...]) -> None:
         self.outputs.append(output)

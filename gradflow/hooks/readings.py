@@ -69,9 +69,9 @@ class Readings:
         """Read all gradients as they are in `.grad` just now; what a scaler is still to divide by is divided out."""
         if len(optimizers) < 2 or self._scaler is None:
             optimizer = optimizers[0] if optimizers else None
-            self._read(self._parameters.trainable, scale_after_backward(self._scaler, optimizer))
+            self._read(range(len(self._parameters.every)), scale_after_backward(self._scaler, optimizer))
             return
-        rest = set(self._parameters.trainable)
+        rest = set(range(len(self._parameters.every)))
         for optimizer in optimizers:
             numbers = self._parameters.of(optimizer)
             rest.difference_update(numbers)
@@ -133,14 +133,12 @@ class Readings:
 class Parameters:
     """The parameters that are read, by number.
 
-    `every` holds those of the whole model that can be trained and those that the recorded layers own; `trainable`
-    are the numbers of the former.
+    `every` holds those of the whole model that can be trained and those that the recorded layers own: one that is
+    frozen has no gradient, until it is thawed.
     """
 
     def __init__(self, trainable: Iterable[nn.Parameter], owned: Iterable[nn.Parameter]) -> None:
-        first = list(dict.fromkeys(trainable))
-        self.every = list(dict.fromkeys([*first, *owned]))
-        self.trainable = range(len(first))
+        self.every = list(dict.fromkeys([*trainable, *owned]))
         self._numbers = {id(parameter): number for number, parameter in enumerate(self.every)}
 
     def number(self, parameter: nn.Parameter) -> int:

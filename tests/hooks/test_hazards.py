@@ -388,9 +388,9 @@ def test_a_gradient_changed_in_place_after_it_arrived_is_not_measured():
     with gradflow.record(model) as recorder:
         hidden = model[0](torch.ones(1, 2))
         hidden.register_hook(lambda gradient: gradient.mul_(2.0))  # after the recorder's own
-        model[2](model[1](hidden)).sum().backward()
         with pytest.warns(GradflowWarning, match="another hook changed the gradient at 0 in place"):
-            recorder.step()
+            model[2](model[1](hidden)).sum().backward()
+        recorder.step()
     assert recorder.recording.layers.status.tolist() == ["failed", "measured", "measured"]
 
 
@@ -518,3 +518,76 @@ def test_a_list_may_hold_the_input_that_a_layer_returns():
         pick([model(torch.randn(2, 3))]).sum().backward()
         recorder.step()
     assert recorder.recording.layers.set_index("layer").status["pick"] == "output is the input"
+
+
+class Positions(nn.Module):
+    """Returns a view of its parameter, whose gradient is then a view of the one at the output."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(4))
+
+    def forward(self):
+        return self.table.unsqueeze(0)
+
+
+class WithPositions(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.positions, self.last = Positions(), nn.Linear(4, 1)
+
+    def forward(self, x):
+        return self.last(torch.tanh(x + self.positions()))
+
+
+def test_gradients_at_outputs_are_read_before_those_of_parameters_are_clipped():
+    model, x = WithPositions(), torch.randn(3, 4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    expected = norm64(torch.autograd.grad(model(x).sum(), model.positions.table)[0])
+    with gradflow.record(model, optimizer=optimizer, strict=True) as recorder:
+        model(x).sum().backward()
+        for parameter in model.parameters():
+            parameter.grad.data.mul_(1e-3)
+        optimizer.step()
+    row = recorder.recording.layers.set_index("layer").loc["positions"]
+    assert [row.out_grad_norm, row.grad_norm] == pytest.approx([expected, 1e-3 * expected], rel=TOLERANCE)
+
+
+def test_accumulated_gradients_leave_those_at_outputs_apart():
+    model, batches = WithPositions(), torch.randn(2, 3, 4)
+    expected = [norm64(torch.autograd.grad(model(x).sum(), model.positions.table)[0]) for x in batches]
+    with gradflow.record(model, strict=True) as recorder:
+        for x in batches:
+            model(x).sum().backward()
+        recorder.step()
+    rows = recorder.recording.layers.query("layer == 'positions'")
+    assert rows.out_grad_norm.tolist() == pytest.approx(expected, rel=TOLERANCE)
+
+
+def test_a_vectorized_jacobian_spoils_no_other_backward_pass():
+    model, x = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 2)), torch.randn(4)
+    with gradflow.record(model) as recorder:
+        with pytest.warns(GradflowWarning, match="a measurement failed"):
+            torch.autograd.functional.jacobian(model, x, vectorize=True)
+        model(x).sum().backward()
+        recorder.step()
+    rows = recorder.recording.layers
+    assert set(rows.status) == {"measured"}
+    assert rows.out_grad_norm.notna().all()
+
+
+def test_parameters_thawed_during_training_are_read():
+    model, x = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 1)), torch.randn(3, 4)
+    model[0].requires_grad_(False)
+    with gradflow.record(model) as recorder:
+        for _ in range(2):
+            model.zero_grad()
+            model(x).sum().backward()
+            recorder.step()
+            model[0].requires_grad_(True)
+    thawed = recorder.recording.layers.query("step == 1 and layer == '0'")
+    assert thawed.grad_norm.item() == pytest.approx(
+        math.hypot(*(norm64(parameter.grad) for parameter in model[0].parameters())), rel=TOLERANCE
+    )
+    total = math.hypot(*(norm64(parameter.grad) for parameter in model.parameters()))
+    assert recorder.recording.steps.total_grad_norm.iloc[1] == pytest.approx(total, rel=TOLERANCE)
