@@ -48,7 +48,7 @@ def ends(recordings: Sequence[Recording], when: When) -> Ends | None:
             by_step.setdefault(step, []).append(recording)
     if not by_step:
         return None
-    found = [decay(group, step=step, measure=measure, leave_out=LEAVE_OUT) for step, group in by_step.items()]
+    found = [_decay(group, step, measure) for step, group in by_step.items()]
     rows = [run for frame in found for _, run in frame.groupby("run", sort=False)]
     stages = [_longest(frame) for frame in rows]
     apart = mean_interval(_finite(frame["decades"].iloc[0]) for frame in rows)
@@ -57,6 +57,12 @@ def ends(recordings: Sequence[Recording], when: When) -> Ends | None:
     is_batch = all(recording.meta.get("experiment") == ONE_BATCH for recording in recordings)
     moment: When = "batch" if is_batch else when
     return Ends(moment, max(by_step), measure, apart, _factor(stages), int(stages[0]["n_layers"]))
+
+
+def _decay(recordings: list[Recording], step: int, measure: str) -> pd.DataFrame:
+    """Return the factors as the report gives them; where every stage is too short for that, those of all layers."""
+    frame = decay(recordings, step=step, measure=measure, leave_out=LEAVE_OUT)
+    return frame if frame["factor"].notna().any() else decay(recordings, step=step, measure=measure)
 
 
 def _longest(frame: pd.DataFrame) -> pd.Series[float]:

@@ -1,10 +1,12 @@
 """One report gives one value for one factor: section on factors, degree of vanishing, theory, and findings."""
 
+import pandas as pd
 import pytest
 from compared import network
 
 from gradflow import Recording
 from gradflow.analysis.vanishing_degree import longest
+from gradflow.diagnosis import diagnose
 from gradflow.reporting.contents import Contents
 
 
@@ -51,3 +53,10 @@ def test_findings_have_the_same_factor(contents):
     shown = contents.factors.dropna(subset="factor").set_index(["family", "stage"])
     assert values
     assert values[0].mean == pytest.approx(shown.loc["plain", 0].factor, rel=1e-12)
+
+
+def test_stages_of_two_layers_are_judged_by_both():
+    layers = pd.DataFrame({"step": 0, "layer": list("abcd"), "order": range(4), "layer_depth": range(1, 5)})
+    layers = layers.assign(stage=[0, 0, 1, 1], weighted=True, out_grad_norm=[1e-6, 1e-4, 1e-2, 1.0])
+    (found,) = (one for one in diagnose(Recording(layers=layers, meta={"run": "mine"})) if one.key == "vanishing")
+    assert found.values["factor"].mean == pytest.approx(0.01)
