@@ -112,7 +112,7 @@ class Probe(NamedTuple):
 SHATTERING, AUTOCORRELATION = "shattering", "autocorrelation"
 PATH_COUNTS, PATH_GRADIENTS, PATH_SHARES = "path counts", "path gradients", "path shares"
 PATH_LOWS, PATH_HIGHS, PATH_DRAWN = "path gradients, low", "path gradients, high", "paths drawn"
-WITHOUT_SKIPS, WITHOUT_BRANCHES = "without skips", "without branches"
+WITHOUT_SKIPS, WITHOUT_BRANCHES, PLAIN_TWIN = "without skips", "without branches", "plain twin"
 EVERY_JOIN = "*"  # meta["joins"] where the counterfactuals are of all joins
 INPUT = "(input)"  # the layer of a probe that belongs to the model's input
 _PATH_LENGTH = Column("float64", "modules", "residual branches on the path from the output to the input")
@@ -130,6 +130,10 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
             Column(
                 "float64", "", "out_grad_norm with the branches' share removed from the backward pass, and it alone"
             ),
+        ),
+        PLAIN_TWIN: Probe(
+            _LAYER_DEPTH,
+            Column("float64", "", "out_grad_norm at the same layer of another network, which was built without skips"),
         ),
         SHATTERING: Probe(
             Column("float64", "weighted layers", "between the layer's output and the model's"),

@@ -262,7 +262,7 @@ def _made(name: str, source: str, attribute: str) -> Any:
         return found if isinstance(found, nn.Module) else found()
     except TargetError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TargetError(f"{name} failed: {_in_a_line(error)}. It must import, and run without arguments.") from error
     finally:
         sys.path.remove(folder)
@@ -294,7 +294,7 @@ def _attribute(name: str, module: ModuleType, attribute: str) -> Any:
     return getattr(module, attribute)
 
 
-def _in_a_line(error: Exception) -> str:
+def _in_a_line(error: BaseException) -> str:
     """Return an error's kind and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0].rstrip('.')}" if lines else type(error).__name__

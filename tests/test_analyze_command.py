@@ -41,6 +41,15 @@ def several():
 def evaluating():
     return residual().eval()
 
+def endless():
+    net = plain()[0]
+    nn.init.constant_(net[0].weight, 1e30), nn.init.constant_(net[2].weight, 1e30)
+    net[1] = nn.ReLU()
+    return net, torch.ones(5, 4)
+
+def leaving():
+    raise SystemExit(5)
+
 def tokens():
     return nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 9))
 """
@@ -193,6 +202,8 @@ def test_out_holds_report_figures_and_recording(tmp_path, capsys):
             ["mine.py:residual", "--device", "nowhere"],
             "device must be one that this machine has, such as cpu; got 'now",
         ),
+        (["mine.py:residual", "--seed", "99999999999999999999999"], "99999999999999999999999 is not in the range"),
+        (["mine.py:leaving"], "mine.py:leaving failed"),
         (["nowhere.py:net"], "there is no file nowhere.py"),
         ([], "Missing argument 'TARGET'"),
     ],
@@ -202,3 +213,9 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys):
     shown = capsys.readouterr()
     assert message in shown.err
     assert "Traceback" not in shown.err
+
+
+def test_numbers_that_are_not_finite_are_words_in_json(capsys):
+    assert run("analyze", "mine.py:endless", "--json") == 0
+    document = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)  # NaN and Infinity are no JSON
+    assert "inf" in {str(row["act_rms"]) for row in document["layers"]}

@@ -96,6 +96,7 @@ def test_json_and_csv_hold_the_numbers_of_the_library(capsys):
         (["--bound", "nan"], "bound must lie between 0 and 1; got nan"),
         (["--slope", "0.1"], "slope is for activation leaky-relu; got 'relu'"),
         (["--activation", "softplus", "--init", "critical"], "softplus has no critical initialisation"),
+        (["--activation", "leaky-relu", "--slope", "1e200"], "slope must be from -1e+06 to 1e+06; got 1e+200"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys):

@@ -11,11 +11,11 @@ import pandas as pd
 from gradflow.analysis.decay import MEASURED
 from gradflow.analysis.profile import profile, profile_over_seeds
 from gradflow.analysis.runs import NETWORK, as_list, over_seeds, stacked
-from gradflow.recording import WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
+from gradflow.recording import PLAIN_TWIN, WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
 
 AS_IT_IS = "as it is"
 CONTRIBUTIONS = ("skip_share", "skip_sq", "branch_sq", "cross", "angle", "grad_norm", "branch_ratio")
-VARIANTS = (AS_IT_IS, WITHOUT_SKIPS, WITHOUT_BRANCHES)
+VARIANTS = (AS_IT_IS, WITHOUT_SKIPS, WITHOUT_BRANCHES, PLAIN_TWIN)
 
 
 def contribution(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
@@ -46,16 +46,18 @@ def counterfactual(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     -------
     DataFrame
         One row per (run, variant, layer): the columns of `gradflow.analysis.profile` and `variant` ("as it is",
-        "without skips", "without branches"). Only out_grad_norm differs between variants: the share of the skips, or of
-        the branches, is removed from the backward pass at all joins, or at those that meta["joins"] names;
-        activations keep their skips, and weights and loss are the same. Recordings that hold no such measurement have
-        no rows.
+        "without skips", "without branches", "plain twin"). Only out_grad_norm differs between variants: the share of
+        the skips, or of the branches, is removed from the backward pass at all joins, or at those that meta["joins"]
+        names; activations keep their skips, and weights and loss are the same. "plain twin" is another network, built
+        without skips, where one was analyzed beside. Recordings that hold no such measurement have no rows.
     """
-    found = [one for one in as_list(recordings) if one.probes["probe"].isin([WITHOUT_SKIPS, WITHOUT_BRANCHES]).any()]
-    frames = [
-        profile([removed(one, variant) for one in found], steps="recorded").assign(variant=variant)
-        for variant in VARIANTS
-    ]
+    found = [one for one in as_list(recordings) if one.probes["probe"].isin(VARIANTS).any()]
+    frames = []
+    for variant in VARIANTS:
+        with_it = [one for one in found if variant == AS_IT_IS or (one.probes["probe"] == variant).any()]
+        if with_it or variant == AS_IT_IS:
+            measured = profile([removed(one, variant) for one in with_it], steps="recorded")
+            frames.append(measured.assign(variant=variant))
     return pd.concat(frames, ignore_index=True)
 
 

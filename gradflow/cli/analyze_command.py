@@ -44,9 +44,10 @@ def _shape(context: click.Context, option: click.Parameter, value: str | None) -
     "--joins", default="*", show_default=True, help="Counterfactuals at joins of these names (shell pattern)."
 )
 @click.option("--lesions", is_flag=True, help="Change of the loss without each block's branch.")
+@click.option("--twin", metavar="TARGET", help="The same network built without skips, to stand beside.")
 @click.option("--eval/--train", "evaluates", default=None, help="Mode of the model.  [default: as it was made]")
 @click.option("--device", help="Where to run: cpu, cuda, cuda:1, mps.  [default: where the model was made]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of weights and inputs.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of weights and inputs.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for a report, its figures and the recording.")
 @click.option("--json", "form", flag_value="json", help="Print all numbers as JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print the layers as CSV.")
@@ -56,6 +57,7 @@ def analyze(
     skips: bool,
     joins: str,
     lesions: bool,
+    twin: str | None,
     evaluates: bool | None,
     device: str | None,
     seed: int,
@@ -79,6 +81,10 @@ def analyze(
             loaded = moved(loaded, device)
         model = loaded.model if evaluates is None else loaded.model.train(not evaluates)
         asked: dict[str, Any] = {"skips": skips, "joins": joins, "lesions": lesions}
+        if twin is not None:
+            torch.manual_seed(seed)
+            beside = load_target(twin, shape=shape, seed=seed)
+            asked["twin"] = (beside if device is None else moved(beside, device)).model.train(model.training)
         found = _described(analyze_gradients(model, loaded.inputs, loaded.targets, **asked), loaded, seed)
     _PRINT[form](found)
     if out is not None:
@@ -105,7 +111,7 @@ def _print_json(found: Analysis) -> None:
     recording = found.recording
     tables = {"degree": found.degree, "layers": recording.layers, "skips": recording.skips, "probes": recording.probes}
     document = {
-        "meta": recording.meta,
+        "meta": _json_value(recording.meta),
         **{name: _records(frame) for name, frame in tables.items()},
         "findings": [str(finding) for finding in found.findings],
     }
@@ -129,6 +135,10 @@ def _json_value(value: Any) -> Any:
 
     if value is None or value is pd.NA:
         return None
+    if isinstance(value, dict):
+        return {name: _json_value(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(inner) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value

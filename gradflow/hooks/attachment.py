@@ -92,7 +92,7 @@ class Attachment:
     def _forget_graph(self, key: None, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Let go of the graph when the whole forward pass is done: depths are known by then."""
         self.clear()
-        if not self.n_unplaced:  # this hook is no longer needed
+        if not self.n_unplaced and self._hooks[-1][1].key is None:  # this hook is no longer needed
             model, _ = self._hooks.pop()
             model._forward_hooks.pop(self._handles.pop().id, None)
 

@@ -21,6 +21,7 @@ _COLUMNS = ("family", "depth", "step", "order", "kind", "mean", "low", "high", "
 _SOURCE = "gradflow.analysis.contribution_over_seeds"
 # Colour is free: a panel holds one network. As it is is drawn last, on top.
 VARIANTS: Mapping[str, dict[str, Any]] = {
+    "plain twin": {"color": "#A65085", "linestyle": (0, (1, 1.4))},
     "without branches": {"color": "#0072B2", "linestyle": (0, (6, 1.5, 1, 1.5))},
     "without skips": {"color": "#D55E00", "linestyle": (0, (4, 1.6))},
     "as it is": {"color": style.NEUTRAL, "linestyle": "-"},
@@ -149,6 +150,8 @@ def counterfactual(frame: pd.DataFrame, ax: Axes | None = None, *, scale: LogSca
     drawn = scale or _scaled(ax, frame)
     for variant, look in VARIANTS.items():
         rows = frame[frame["variant"] == variant].sort_values("layer_depth")
+        if rows.empty:
+            continue
         positive = rows["mean"].where(rows["mean"] > 0)
         ax.plot(rows["layer_depth"], positive, label=variant, **look)
         ax.fill_between(rows["layer_depth"], rows["low"], rows["high"], color=look["color"], alpha=0.13, linewidth=0)
@@ -177,6 +180,8 @@ def counterfactuals(frame: pd.DataFrame, *, where: str = "", width: float = styl
     note = f"gradient norm of the layer's output, {style.bands_text(frame)}"
     if where:
         note = f"{note},\nremoved {where}"
+    if "plain twin" in set(frame["variant"]):
+        note = f"{note}\nplain twin: built without skips, with activations of its own"
     with style.context():
         figure, axes = panels.panel_grid(len(networks), width, _HEIGHT)
         for ax, (look, rows) in zip(axes, networks, strict=True):
@@ -184,7 +189,9 @@ def counterfactuals(frame: pd.DataFrame, *, where: str = "", width: float = styl
             ax.set_title(style.shorten(look.label))
         panels.label_outer(axes, "layer depth, 1 = input", "gradient norm (log)")
         zeros, nonfinite = _edges(frame)
-        handles = [Line2D([], [], label=variant, **look) for variant, look in list(VARIANTS.items())[::-1]]
+        drawn = set(frame["variant"])
+        looks = [(variant, look) for variant, look in list(VARIANTS.items())[::-1] if variant in drawn]
+        handles = [Line2D([], [], label=variant, **look) for variant, look in looks]
         panels.finish(
             figure,
             title="What would reach each layer without the skips?",

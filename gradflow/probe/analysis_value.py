@@ -16,9 +16,10 @@ from gradflow.analysis.profile import profile
 from gradflow.analysis.ranking import ranking
 from gradflow.analysis.vanishing_degree import degree
 from gradflow.diagnosis import Finding, diagnose
+from gradflow.probe.loss import AnalysisError
 from gradflow.probe.shown import Shown, as_html, as_text
 from gradflow.probe.shown import shown as shown_of
-from gradflow.recording import Recording
+from gradflow.recording import PLAIN_TWIN, Recording
 from gradflow.storage import save
 
 
@@ -91,6 +92,27 @@ class Analysis:
     def with_meta(self, meta: Mapping[str, Any]) -> Analysis:
         """Return the same analysis with more, or other, metadata."""
         return Analysis(replace(self.recording, meta={**self.recording.meta, **meta}))
+
+    def beside(self, twin: Analysis) -> Analysis:
+        """Return the same analysis with the gradient of a plain twin beside it, as one more of `counterfactuals`.
+
+        Raises
+        ------
+        AnalysisError
+            The twin has not the weighted layers of this network on its main path.
+        """
+        own, other = set(self.layers["layer"]), set(twin.layers["layer"])
+        if own != other:
+            odd = sorted(own ^ other)
+            raise AnalysisError(
+                f"twin must have the model's weighted layers, by name, on its main path; {odd[0]!r} is in one alone "
+                f"({len(odd)} in all)."
+            )
+        rows = twin.layers.assign(probe=PLAIN_TWIN, x=twin.layers["layer_depth"].astype("float64"))
+        rows = rows.rename(columns={"out_grad_norm": "value"})[["probe", "layer", "x", "value"]]
+        probes = pd.concat([self.recording.probes, rows], ignore_index=True)
+        meta = {**self.recording.meta, "twin": twin.recording.name}
+        return Analysis(replace(self.recording, probes=probes, meta=meta))
 
     def worst(self, n: int = 5) -> pd.DataFrame:
         """Return the first n rows of `ranking`."""

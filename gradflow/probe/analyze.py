@@ -37,6 +37,7 @@ def analyze_gradients(
     skips: bool = True,
     joins: str = EVERY_JOIN,
     lesions: bool = False,
+    twin: nn.Module | None = None,
 ) -> Analysis:
     """Run one batch forward and backward, and return what was measured of its gradient.
 
@@ -67,6 +68,9 @@ def analyze_gradients(
         Measure the change of the loss with one block's branch removed (Veit et al. 2016, arXiv 1605.06431, section
         4.1), as the column `lesion` of `Analysis.skips`: one forward pass more for each join. In training mode batch
         norm takes the statistics of what is left; the paper uses `model.eval()`.
+    twin : nn.Module, optional
+        The same network built without skips, such as `cifar_net(family="plain")` beside "residual". It gets a pass of
+        its own, and its gradient stands beside the model's: the activations, too, are then those without skips.
 
     Returns
     -------
@@ -106,7 +110,10 @@ def analyze_gradients(
             recording = residual.with_lesions(recording, root, compute_loss)
     meta = {"skips": skips, "joins": joins, "lesions": lesions}
     notes = meta | {"started": started.isoformat(timespec="seconds"), "wall_seconds": time.perf_counter() - began}
-    return Analysis(recording).with_meta(notes)
+    found = Analysis(recording).with_meta(notes)
+    if twin is None:
+        return found
+    return found.beside(analyze_gradients(twin, inputs, targets, loss_fn=loss_fn, skips=False))
 
 
 def _analyzed(

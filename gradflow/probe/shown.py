@@ -13,7 +13,7 @@ import pandas as pd
 
 from gradflow.analysis.decay import MEASURED
 from gradflow.analysis.ranking import OFF
-from gradflow.recording import EVERY_JOIN, WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
+from gradflow.recording import EVERY_JOIN, PLAIN_TWIN, WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
 from gradflow.text import text
 from gradflow.text.numbers import decades, factor, number, signed
 
@@ -23,7 +23,7 @@ NAME_LENGTH = 22
 KIND_LENGTH = 14
 BAR_LENGTH = 10
 WIDTH = 80
-MEASURES = ("out_grad_norm", WITHOUT_SKIPS, WITHOUT_BRANCHES, "grad_norm", "grad_times_weight")
+MEASURES = ("out_grad_norm", WITHOUT_SKIPS, WITHOUT_BRANCHES, PLAIN_TWIN, "grad_norm", "grad_times_weight")
 WORDS = frozenset(
     {"measure", "layer", "kind", "bar", "join", "join_kind", "law", "lesion_status"}
 )  # columns that stand flush left

@@ -100,7 +100,7 @@ def try_training(
             for step in range(max(due) + 1):
                 x, y = batches[step % len(batches)]
                 updates.zero_grad()
-                outputs = twin(x)
+                outputs = _outputs(twin, x)
                 loss = _loss(outputs, y, loss_fn)
                 loss.backward()
                 seen = {"unlikeness": unlikeness(last[0]), **_probe(twin, batches, loss_fn)} if step in due else {}
@@ -109,6 +109,14 @@ def try_training(
                 if not math.isfinite(loss.item()):
                     break
     return recorder.recording
+
+
+def _outputs(model: nn.Module, inputs: Tensor) -> Any:
+    try:
+        return model(inputs)
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise ForecastError(f"{type(model).__name__} failed on inputs {tuple(inputs.shape)}: {said}") from error
 
 
 def unlikeness(features: Tensor | None) -> float:
@@ -146,11 +154,17 @@ def chance_error(targets: Tensor) -> float | None:
 
 def _check(model: nn.Module, inputs: Tensor, targets: Tensor, batch_size: int) -> None:
     """Raise ForecastError unless there are batches to train on."""
+    if not isinstance(model, nn.Module):
+        raise ForecastError(f"model must be an nn.Module; got {type(model).__name__}.")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ForecastError(f"{type(model).__name__} has no parameter that requires a gradient; nothing to train.")
     if not model.training:
         raise ForecastError("model is in eval mode, and the question is how it trains; call model.train() first.")
     for name, value in (("inputs", inputs), ("targets", targets)):
         if not isinstance(value, Tensor):
             raise ForecastError(f"{name} must be a tensor (n, ...); got {type(value).__name__}.")
+        if not value.dim():
+            raise ForecastError(f"{name} must be a tensor (n, ...); got a tensor without dimensions.")
     if len(inputs) != len(targets) or len(inputs) < SEVERAL:
         raise ForecastError(
             f"inputs and targets must be of one length, at least {SEVERAL}; got {len(inputs)} and {len(targets)}."

@@ -76,7 +76,10 @@ def _without_in_words(frame: pd.DataFrame, where: str) -> str:
     for run, rows in frame.groupby("run", sort=False):
         ends = {str(variant): _apart(one) for variant, one in rows.groupby("variant", sort=False)}
         written = {name.replace(" ", "_"): decades(value) for name, value in ends.items()}
-        sentences.append(text("skips.without", run=run, where=where or text("skips.every_join"), **written))
+        if "without_skips" in written:
+            sentences.append(text("skips.without", run=run, where=where or text("skips.every_join"), **written))
+        if "plain_twin" in written:
+            sentences.append(text("skips.twin", change=written["plain_twin"]))
     return " ".join(sentences)
 
 

@@ -59,5 +59,5 @@ def test_nothing_recorded_gives_no_rows():
 
 
 def test_an_unknown_variant_is_refused():
-    with pytest.raises(ValueError, match="as it is, without skips, without branches; got 'plain'"):
+    with pytest.raises(ValueError, match="as it is, without skips, without branches, plain twin; got 'plain'"):
         removed(recording([1.0]), "plain")

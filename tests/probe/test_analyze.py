@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 import gradflow
+from gradflow.models import cifar_net
 from gradflow.probe import AnalysisError, analyze_gradients
 from gradflow.probe.loss import PROJECTION_SEED
 
@@ -400,3 +401,34 @@ def test_saving_and_reading_back(tmp_path):
 def test_a_report_is_made_of_it(tmp_path):
     page = gradflow.report(analyze_gradients(network(), INPUTS, CLASSES).recording, tmp_path)
     assert page.stat().st_size > 10_000
+
+
+def test_a_plain_twin_stands_beside_its_residual_network():
+    twin, model = (cifar_net(8, family=family, in_channels=1) for family in ("plain", "residual"))
+    inputs = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    classes = torch.tensor([0, 1, 2, 3])
+    found = analyze_gradients(model, inputs, classes, twin=twin)
+    output = []
+    handle = twin.get_submodule(found.layers.layer[2]).register_forward_hook(lambda m, a, y: output.append(y))
+    loss = torch.nn.functional.cross_entropy(twin(inputs), classes)
+    handle.remove()
+    (expected,) = torch.autograd.grad(loss, output)
+    rows = found.counterfactuals.query("variant == 'plain twin'")
+    assert rows.layer.tolist() == found.layers.layer.tolist()
+    assert rows.out_grad_norm.iloc[2] == pytest.approx(expected.double().norm().item(), rel=1e-5)
+    assert "plain twin" in str(found)
+    assert "plain twin" in set(found.degree.measure)
+    alone = analyze_gradients(model, inputs, classes)
+    assert "plain twin" not in str(alone)
+    assert alone.counterfactuals.variant.unique().tolist() == ["as it is", "without skips", "without branches"]
+
+
+def test_a_twin_of_other_layers_is_refused():
+    with pytest.raises(
+        AnalysisError, match=r"twin must have the model's weighted layers, by name.*'4' is in one alone"
+    ):
+        analyze_gradients(
+            nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 2)),
+            torch.ones(2, 3),
+            twin=nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 2)),
+        )

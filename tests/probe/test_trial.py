@@ -167,13 +167,17 @@ def test_the_model_is_left_as_found_if_the_loss_raises():
         ({"batch_size": 1}, "batch_size must be at least 2; got 1"),
         ({"inputs": [1, 2]}, "inputs must be a tensor"),
         ({"targets": torch.zeros(5, dtype=torch.long)}, "one length"),
+        ({"targets": torch.tensor(1)}, "targets must be a tensor .* without dimensions"),
+        ({"inputs": torch.zeros(96, 5)}, r"failed on inputs \(64, 5\)"),
+        ({"model": nn.ReLU()}, "ReLU has no parameter"),
+        ({"model": print}, "model must be an nn.Module; got builtin"),
     ],
 )
 def test_bad_arguments_are_one_line(change, message):
     x, y = examples()
-    arguments = {"inputs": x, "targets": y, "lr": 0.1, **change}
+    arguments = {"model": net(), "inputs": x, "targets": y, "lr": 0.1, **change}
     with pytest.raises(ForecastError, match=message) as raised:
-        try_training(net(), arguments.pop("inputs"), arguments.pop("targets"), **arguments)
+        try_training(**arguments)
     assert "\n" not in str(raised.value)
 
 

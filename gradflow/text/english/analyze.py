@@ -27,6 +27,7 @@ ANALYZE: Mapping[str, str] = {
     "analyze.measure.out_grad_norm": "activation gradient",
     "analyze.measure.grad_norm": "parameter gradient",
     "analyze.measure.without skips": "  without skips",
+    "analyze.measure.plain twin": "  plain twin",
     "analyze.measure.without branches": "  without branches",
     "analyze.measure.grad_times_weight": "|gradient| × |weights|",
     "analyze.layers.title": "Weighted layers, from the input",
@@ -100,6 +101,7 @@ ANALYZE: Mapping[str, str] = {
         "skip's share is ⟨s, g⟩ / |g|²; |s|², |b|² and 2⟨s, b⟩ are fractions of |g|² and add up to 1. Forward, "
         "|F(x)| / |x| tells how near a block is to the identity."
     ),
+    "skips.twin": "In its plain twin, which was built without skips and has activations of its own, by {change}.",
     "skips.without": (
         "{run}: from the last to the first layer the activation gradient changes by {as_it_is}; with what the skips "
         "send back removed {where} by {without_skips}, with what the branches send back removed by {without_branches}."
