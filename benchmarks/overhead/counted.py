@@ -21,7 +21,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     work = workloads()[arguments.workload]
-    steps = [variant.start(work) for variant in OWN]
+    steps = [variant.start(work).step for variant in OWN]
     for step in steps:
         for _ in range(WARM_UP):
             step()
