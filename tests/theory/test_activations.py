@@ -88,5 +88,5 @@ def mish_and_slope(x):
 
 
 def test_leaky_relu_refuses_a_slope_that_is_no_number():
-    with pytest.raises(ValueError, match="slope must be from .* to .*; got inf"):
+    with pytest.raises(ValueError, match=r"slope must be from .* to .*; got inf"):
         theory.leaky_relu(math.inf)
