@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from gradflow.experiments.data import check_data
+from gradflow.experiments.recipe import PlanError
 from gradflow.models.blocks import Shortcut
 from gradflow.models.cifar import FAMILIES, SHORTCUTS, Family, check_depth
-from gradflow.recording import GradflowError
 
 SCHEDULES = ("cosine", "step")
 WIDTHS = (16, 32, 64)  # the paper's
@@ -26,10 +26,6 @@ WEIGHT_DECAY = 1e-4
 RECORD_EVERY = 10
 EVAL_EVERY = 150
 SEEDS = 3
-
-
-class PlanError(GradflowError):
-    """An argument of an experiment is out of its range; the message says which values are allowed."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,146 @@
+"""How a network is trained: everything of a run that is neither the network nor the data."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from gradflow.recording import GradflowError
+
+OPTIMIZERS = ("sgd", "adamw")
+SCHEDULES = ("cosine", "step", "multistep", "constant")
+PRECISIONS = ("float32", "bf16", "fp16")
+AUGMENTATIONS = ("crop", "flip", "jitter")
+
+
+class PlanError(GradflowError):
+    """An argument of an experiment is out of its range; the message says which values are allowed."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Training practice, every number of it.
+
+    Attributes
+    ----------
+    steps, batch_size : int
+        Optimizer updates, and images an update.
+    accumulate : int
+        Backward passes an update: each takes batch_size / accumulate images. Batch norm sees these smaller batches.
+    optimizer : "sgd" or "adamw"
+        SGD with momentum (weight decay added to the gradient) or AdamW (Loshchilov & Hutter 2019; decoupled decay,
+        beta2 0.999, `momentum` is beta1).
+    lr, momentum, weight_decay : float
+        `lr` is the peak.
+    schedule : "cosine", "step", "multistep" or "constant"
+        Cosine falls to 0 over the steps (Loshchilov & Hutter 2017); step falls tenfold at half and at three quarters
+        of them, as in He et al. 2015; multistep falls tenfold at each of `milestones`.
+    milestones : tuple of int
+        Updates after which multistep falls.
+    warmup : int
+        First updates over which the rate rises linearly.
+    warmup_until : float or None
+        Start at a tenth of `lr` and go to it once the training error is below this fraction: 0.8 in He et al. 2015,
+        section 4.2, for 110 layers.
+    augment : tuple of str
+        Of "crop" (pad 4, crop at random), "flip" (horizontal), "jitter" (brightness, contrast, saturation).
+    clip : float or None
+        Largest total gradient norm; larger gradients are scaled down to it.
+    precision : "float32", "bf16" or "fp16"
+        bf16 and fp16 run the forward pass under autocast, fp16 with a gradient scaler.
+    """
+
+    steps: int = 300
+    batch_size: int = 64
+    accumulate: int = 1
+    optimizer: str = "sgd"
+    lr: float = 0.02
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    schedule: str = "cosine"
+    milestones: tuple[int, ...] = ()
+    warmup: int = 0
+    warmup_until: float | None = None
+    augment: tuple[str, ...] = ()
+    clip: float | None = None
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        # TOML, JSON and the command line bring lists
+        object.__setattr__(self, "milestones", tuple(self.milestones))
+        object.__setattr__(self, "augment", tuple(self.augment))
+        _check(self)
+
+
+RECIPE_FIELDS = tuple(field.name for field in fields(Recipe))
+
+
+def _check(recipe: Recipe) -> None:
+    """Raise PlanError for the first value that is out of its range."""
+    for name in ("steps", "batch_size", "accumulate"):
+        check_count(name, getattr(recipe, name))
+    if recipe.batch_size % recipe.accumulate:
+        raise PlanError(
+            f"accumulate must divide the batch size {recipe.batch_size}; got {recipe.accumulate}, which leaves a rest."
+        )
+    one_of("optimizer", recipe.optimizer, OPTIMIZERS)
+    one_of("schedule", recipe.schedule, SCHEDULES)
+    one_of("precision", recipe.precision, PRECISIONS)
+    for name in recipe.augment:
+        one_of("augment", name, AUGMENTATIONS)
+    check_number("lr", recipe.lr, "a positive number", 0, math.inf, low_open=True)
+    check_number("momentum", recipe.momentum, "at least 0 and below 1", 0, 1)
+    check_number("weight_decay", recipe.weight_decay, "a number of at least 0", 0, math.inf)
+    if recipe.clip is not None:
+        check_number("clip", recipe.clip, "a positive number", 0, math.inf, low_open=True)
+    if recipe.warmup_until is not None:
+        check_number("warmup_until", recipe.warmup_until, "a fraction above 0 and below 1", 0, 1, low_open=True)
+    _check_rates(recipe)
+
+
+def _check_rates(recipe: Recipe) -> None:
+    """Raise PlanError unless warm-up and milestones fit the steps and one another."""
+    if not isinstance(recipe.warmup, int) or not 0 <= recipe.warmup <= recipe.steps:
+        raise PlanError(f"warmup must lie between 0 and the {recipe.steps} steps; got {recipe.warmup}.")
+    if recipe.warmup and recipe.warmup_until is not None:
+        raise PlanError(f"warmup and warmup_until exclude one another; got {recipe.warmup} and {recipe.warmup_until}.")
+    if bool(recipe.milestones) != (recipe.schedule == "multistep"):
+        shown = ", ".join(map(str, recipe.milestones)) or "none"
+        raise PlanError(
+            f"milestones go with the multistep schedule; got schedule {recipe.schedule}, milestones {shown}."
+        )
+    rising = [0, *recipe.milestones, recipe.steps]
+    if any(later <= earlier for earlier, later in zip(rising, rising[1:], strict=False)):
+        shown = ", ".join(map(str, recipe.milestones))
+        raise PlanError(f"milestones must rise, between 0 and the {recipe.steps} steps; got {shown}.")
+
+
+def check_count(name: str, value: object) -> None:
+    """Raise PlanError unless the value is a whole number of at least 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise PlanError(f"{name.replace('_', ' ')} must be at least 1; got {value}.")
+
+
+def check_number(name: str, value: object, allowed: str, low: float, high: float, *, low_open: bool = False) -> None:
+    """Raise PlanError unless low <= value < high, or low < value < high."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not low <= value < high or (low_open and value == low):  # type: ignore[operator]
+        raise PlanError(f"{name} must be {allowed}; got {value}.")
+
+
+def one_of(name: str, value: object, allowed: Sequence[str]) -> None:
+    """Raise PlanError unless the value is one of the allowed."""
+    if value not in allowed:
+        raise PlanError(f"{name} must be one of {', '.join(allowed)}; got {value!r}.")
+
+
+def check_names(what: str, given: Mapping[str, Any], allowed: Sequence[str]) -> None:
+    """Raise PlanError for the first name that is not allowed, with the nearest one that is."""
+    for name in given:
+        if name not in allowed:
+            near = difflib.get_close_matches(str(name), allowed, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise PlanError(f"{what} has no setting {name!r}.{hint} Allowed: {', '.join(allowed)}.")
