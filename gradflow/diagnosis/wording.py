@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from gradflow.analysis.intervals import Interval
-from gradflow.text import DEFAULT_LANGUAGE, text
+from gradflow.text import text
 from gradflow.text.numbers import count, decades, factor, number, percent, points, times, with_interval
+from gradflow.text.words import named
 
 Value = Interval | float | int | str
 
@@ -25,10 +26,11 @@ _FORMS: Mapping[str, Callable[[float], str]] = {
     "growth": times,
 }
 _NOUNS = frozenset({"seeds", "runs", "layers", "steps"})  # integers of these names read as "3 seeds"
+_NETWORKS = frozenset({"shallow", "residual"})  # strings that are labels of networks
 _TEXT_VALUES: Mapping[str, str] = {"measure": "measure.", "when": "when."}  # strings that are keys of the catalogue
 
 
-def sentence(key: str, label: str, values: Mapping[str, Value], lang: str = DEFAULT_LANGUAGE) -> str:
+def sentence(key: str, label: str, values: Mapping[str, Value]) -> str:
     """Return the sentence of a finding.
 
     Parameters
@@ -39,28 +41,24 @@ def sentence(key: str, label: str, values: Mapping[str, Value], lang: str = DEFA
         What it is about.
     values : mapping
         Its numbers.
-    lang : str
-        Language of the catalogue.
 
     Examples
     --------
     >>> sentence("shattering_not_measured", "these runs", {})
     'Shattering of the gradient was not measured in these runs, so nothing is said about it.'
     """
-    return text(
-        f"finding.{key}",
-        lang,
-        subject=label,
-        **{name: _written(name, value, lang) for name, value in values.items()},
-    )
+    written = {name: _written(name, value) for name, value in values.items()}
+    return text(f"finding.{key}", subject=named(label), **written)
 
 
-def _written(name: str, value: Value, lang: str) -> str:
+def _written(name: str, value: Value) -> str:
     form = _FORMS.get(name, number)
     if isinstance(value, Interval):
-        return with_interval(value, form, lang)
+        return with_interval(value, form)
     if isinstance(value, str):
-        return text(f"{_TEXT_VALUES[name]}{value}", lang) if name in _TEXT_VALUES else value
+        if name in _TEXT_VALUES:
+            return text(f"{_TEXT_VALUES[name]}{value}")
+        return named(value) if name in _NETWORKS else value
     if name in _NOUNS:
-        return count(int(value), name, lang)
+        return count(int(value), name)
     return form(value) if isinstance(value, float) else str(value)

@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from gradflow.text import DEFAULT_LANGUAGE, text
+from gradflow.text import text
 
 # Between these a number reads best written out; beyond them as a power of ten.
 PLAIN_FROM = 1e-3
 PLAIN_TO = 1e5
+MINUTES_FROM = 120  # seconds
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -42,7 +43,7 @@ def percent(fraction: float, digits: int = 1) -> str:
     >>> percent(0.8893)
     '88.9 %'
     """
-    return _or_word(fraction, lambda value: f"{_minus(f'{100 * value:.{digits}f}')} %")
+    return _or_word(fraction, lambda value: text("unit.percent", value=_minus(f"{100 * value:.{digits}f}")))
 
 
 def points(fraction: float, digits: int = 1) -> str:
@@ -53,7 +54,7 @@ def points(fraction: float, digits: int = 1) -> str:
     >>> points(-0.021)
     '−2.1 points'
     """
-    return _or_word(fraction, lambda value: f"{_signed(100 * value, digits)} points")
+    return _or_word(fraction, lambda value: text("unit.points", value=_signed(100 * value, digits)))
 
 
 def decades(value: float, digits: int = 1) -> str:
@@ -64,7 +65,7 @@ def decades(value: float, digits: int = 1) -> str:
     >>> decades(4.52)
     '+4.5 decades'
     """
-    return _or_word(value, lambda number: f"{_signed(number, digits)} decades")
+    return _or_word(value, lambda number: text("unit.decades", value=_signed(number, digits)))
 
 
 def signed(value: float, digits: int = 1) -> str:
@@ -130,10 +131,10 @@ def seconds(value: float) -> str:
     >>> seconds(42.34), seconds(754)
     ('42.3 s', '12.6 min')
     """
-    return _or_word(value, lambda number: f"{number:.1f} s" if number < 120 else f"{number / 60:.1f} min")
+    return _or_word(value, _duration)
 
 
-def count(n: int, noun: str, lang: str = DEFAULT_LANGUAGE) -> str:
+def count(n: int, noun: str) -> str:
     """Return a number of things: the catalogue holds `noun.one` and `noun.many`.
 
     Examples
@@ -141,10 +142,10 @@ def count(n: int, noun: str, lang: str = DEFAULT_LANGUAGE) -> str:
     >>> count(1, "seeds"), count(3, "seeds")
     ('1 seed', '3 seeds')
     """
-    return text(f"{noun}.one" if n == 1 else f"{noun}.many", lang, n=n)
+    return text(f"{noun}.one" if n == 1 else f"{noun}.many", n=n)
 
 
-def with_interval(value: Bounded, form: Callable[[float], str], lang: str = DEFAULT_LANGUAGE) -> str:
+def with_interval(value: Bounded, form: Callable[[float], str]) -> str:
     """Return a mean with its 95 % interval and n, or the words that say why there is no interval.
 
     Parameters
@@ -153,22 +154,26 @@ def with_interval(value: Bounded, form: Callable[[float], str], lang: str = DEFA
         Mean, bounds and n.
     form : callable
         `percent`, `points`, `decades`, `number` or `factor`.
-    lang : str
-        Language of the words.
     """
     if value.n == 0 or math.isnan(value.mean):
-        return text("value.missing", lang)
+        return text("value.missing")
     mean = form(value.mean)
     if value.n == 1:
-        return text("interval.one", lang, mean=mean)
+        return text("interval.one", mean=mean)
     if value.low == value.high:
-        return text("interval.same", lang, mean=mean, n=value.n)
+        return text("interval.same", mean=mean, n=value.n)
     bound = _WITHOUT_UNIT.get(form, form)
-    return text("interval.many", lang, mean=mean, low=bound(value.low), high=bound(value.high), n=value.n)
+    return text("interval.many", mean=mean, low=bound(value.low), high=bound(value.high), n=value.n)
 
 
 # How the bounds of an interval are written beside a mean that carries the unit.
 _WITHOUT_UNIT: Mapping[Callable[[float], str], Callable[[float], str]] = {points: signed_points, decades: signed}
+
+
+def _duration(value: float) -> str:
+    if value < MINUTES_FROM:
+        return text("unit.seconds", value=f"{value:.1f}")
+    return text("unit.minutes", value=f"{value / 60:.1f}")
 
 
 def _finite(value: float, digits: int) -> str:

@@ -15,6 +15,7 @@ from gradflow.text.english.numbers import NUMBERS
 from gradflow.text.english.probes import PROBES
 from gradflow.text.english.report import COLUMNS, DEFINITIONS, FACTS, HEAD, SECTIONS, STATUSES, TABLES
 from gradflow.text.english.theory import THEORY
+from gradflow.text.english.words import WORDS
 
 ENGLISH: Mapping[str, str] = MappingProxyType(
     {
@@ -34,5 +35,6 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         **DEFINITIONS,
         **THEORY,
         **DEGREE,
+        **WORDS,
     }
 )
