@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from rich.table import Table
+from gradflow.cli import output
 
+if TYPE_CHECKING:
     from gradflow.probe import Analysis
-    from gradflow.probe.shown import Shown
     from gradflow.recording import Recording
     from gradflow.targets import Target
 
@@ -49,8 +45,7 @@ def _shape(context: click.Context, option: click.Parameter, value: str | None) -
 @click.option("--device", help="Where to run: cpu, cuda, cuda:1, mps.  [default: where the model was made]")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of weights and inputs.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for a report, its figures and the recording.")
-@click.option("--json", "form", flag_value="json", help="Print all numbers as JSON.")
-@click.option("--csv", "form", flag_value="csv", help="Print the layers as CSV.")
+@output.data_options("Print all numbers as JSON.", "Print the layers as CSV.")
 def analyze(
     target: str,
     shape: tuple[int, ...] | None,
@@ -88,7 +83,7 @@ def analyze(
         found = _described(analyze_gradients(model, loaded.inputs, loaded.targets, **asked), loaded, seed)
     _PRINT[form](found)
     if out is not None:
-        _write(found.recording, out, to_stderr=form is not None)
+        _write(found.recording, out, form)
 
 
 def _described(found: Analysis, target: Target, seed: int) -> Analysis:
@@ -100,76 +95,30 @@ def _described(found: Analysis, target: Target, seed: int) -> Analysis:
 
 
 def _print_tables(found: Analysis) -> None:
-    from gradflow.cli.tables import show
+    from gradflow.probe.shown import WORDS
 
     for one in found.shown:
-        show(_table(one))
+        words = [number for number, key in enumerate(one.columns) if key in WORDS]
+        output.show(output.table(one.title, one.heads, one.rows, words=words, caption=one.caption))
         click.echo()
 
 
 def _print_json(found: Analysis) -> None:
     recording = found.recording
     tables = {"degree": found.degree, "layers": recording.layers, "skips": recording.skips, "probes": recording.probes}
-    document = {
-        "meta": _json_value(recording.meta),
-        **{name: _records(frame) for name, frame in tables.items()},
-        "findings": [str(finding) for finding in found.findings],
-    }
-    click.echo(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+    frames = {name: output.records(frame) for name, frame in tables.items()}
+    findings = [str(finding) for finding in found.findings]
+    output.print_json({"meta": recording.meta, **frames, "findings": findings})
 
 
 def _print_csv(found: Analysis) -> None:
-    click.echo(found.recording.layers.to_csv(index=False), nl=False)
+    output.print_rows("csv", output.records(found.recording.layers))
 
 
 _PRINT = {None: _print_tables, "json": _print_json, "csv": _print_csv}
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of a frame as JSON values: NaN and missing values are null, infinities words."""
-    return [{str(name): _json_value(value) for name, value in row.items()} for row in frame.to_dict("records")]
-
-
-def _json_value(value: Any) -> Any:
-    import pandas as pd
-
-    if value is None or value is pd.NA:
-        return None
-    if isinstance(value, dict):
-        return {name: _json_value(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_value(inner) for inner in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    return value
-
-
-def _table(shown: Shown) -> Table:
-    """Return a table for the terminal."""
-    from rich import box
-    from rich.table import Table
-
-    from gradflow.probe.shown import WORDS
-
-    table = Table(
-        title=shown.title,
-        caption=shown.caption or None,
-        box=box.SIMPLE_HEAD if shown.columns else None,
-        title_justify="left",
-        caption_justify="left",
-        pad_edge=False,
-        show_edge=False,
-        collapse_padding=True,
-        show_header=bool(shown.columns),
-    )
-    for key, head in zip(shown.columns, shown.heads, strict=True):
-        table.add_column(head, justify="left" if key in WORDS else "right", no_wrap=True)
-    for row in shown.rows:
-        table.add_row(*row)
-    return table
-
-
-def _write(recording: Recording, out: Path, *, to_stderr: bool) -> None:
+def _write(recording: Recording, out: Path, form: str | None) -> None:
     """Write report and recording."""
     from gradflow.reporting import report
     from gradflow.storage import StorageError, save
@@ -180,4 +129,4 @@ def _write(recording: Recording, out: Path, *, to_stderr: bool) -> None:
     except OSError as error:
         raise StorageError(f"cannot write to {out}: {error.strerror or error}.") from None
     for name, path in (("report", page), ("figures", page.parent / "figures"), ("recording", kept)):
-        click.echo(f"{name:<11} {path}", err=to_stderr)
+        output.say(f"{name:<11} {path}", form)

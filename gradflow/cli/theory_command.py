@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
-import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from gradflow.cli import output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +33,7 @@ CRITICAL = ("critical_weight_variance", "critical_bias_variance")
 @click.option("--slope", type=float, help="Of leaky-relu below 0.  [default: 0.01]")
 @click.option("--depth", type=int, default=50, show_default=True, help="Layers that the gradient passes.")
 @click.option("--bound", type=float, default=BOUND, show_default=True, help="Below it (above its inverse) is too far.")
-@click.option("--json", "form", flag_value="json", help="Print all numbers as JSON, a list of settings.")
-@click.option("--csv", "form", flag_value="csv", help="Print all numbers as CSV, a row per setting.")
+@output.data_options("Print all numbers as JSON, a list of settings.", "Print all numbers as CSV, a row per setting.")
 def theory(
     activation: str,
     init: str,
@@ -57,16 +55,12 @@ def theory(
     except ValueError as error:
         click.echo(f"gradflow: {error}", err=True)
         click.get_current_context().exit(2)
-    if form == "json":
-        click.echo(json.dumps([{name: _plain(value) for name, value in row.items()} for row in rows], indent=2))
-    elif form == "csv":
-        writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: "" if _is_nan(value) else value for name, value in row.items()} for row in rows)
+    if form is not None:
+        output.print_rows(form, rows)
     elif len(rows) == 1:
-        click.echo(_card(laws[0], rows[0]))
+        output.emit(_card(laws[0], rows[0]))
     else:
-        click.echo(_table(rows, depth, bound))
+        output.emit(_table(rows, depth, bound))
 
 
 def _check(depth: int, bound: float) -> None:
@@ -280,14 +274,3 @@ def _verdict(law: Law) -> str:
 def _rounded(value: float) -> str:
     """Return a variance to four digits, without zeros at its end; what rounding left of 0 is 0."""
     return f"{value:.4g}" if abs(value) > 1e-9 else "0"
-
-
-def _plain(value: Any) -> Any:
-    """Return a value that JSON holds: NaN as null, inf as a string that any language reads."""
-    if _is_nan(value):
-        return None
-    return str(value) if isinstance(value, float) and math.isinf(value) else value
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)

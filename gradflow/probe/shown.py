@@ -15,6 +15,7 @@ from gradflow.analysis.decay import MEASURED
 from gradflow.analysis.ranking import OFF
 from gradflow.recording import EVERY_JOIN, PLAIN_TWIN, WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
 from gradflow.text import text
+from gradflow.text.controls import printable
 from gradflow.text.numbers import decades, factor, number, signed
 
 ENDS_SHOWN = 12  # rows shown at either end of a table along depth; those between are in the frames
@@ -61,7 +62,13 @@ def shown(
         Shown(text("analyze.findings.title"), (), [(sentence,) for sentence in findings]),
         _coverage(recording),
     ]
-    return [one for one in every if one.rows]
+    return [_printable(one) for one in every if one.rows]
+
+
+def _printable(table: Shown) -> Shown:
+    """Return the table with names as text: no cell holds a control character."""
+    rows = [tuple(map(printable, row)) for row in table.rows]
+    return table._replace(title=printable(table.title), rows=rows, caption=printable(table.caption))
 
 
 def as_text(tables: Iterable[Shown]) -> str:
@@ -276,6 +283,7 @@ def _or_dash(value: float, digits: int = 2) -> str:
 
 def _shortened(name: str, length: int = NAME_LENGTH) -> str:
     """Return a name cut in the middle where it is long: its ends tell most."""
+    name = printable(name)
     if len(name) <= length:
         return name
     ahead = length // 3

@@ -1,0 +1,192 @@
+"""What commands print: tables that fit 80 columns, the same rows as JSON or CSV, and lines beside them.
+
+With --json or --csv standard output holds the data alone; all else goes to standard error. Nothing that is printed
+holds a control character from a name, whoever chose the name, and colour codes appear on a terminal alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from gradflow.text.controls import is_shown, printable
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+# pandas and rich are imported inside, so that --help answers at once.
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Row = Mapping[str, Any]
+
+WIDTH = 80  # columns of a table in a pipe, where there is no terminal to measure
+
+# What a stream that knows no Unicode gets; anything else becomes an escape.
+_ASCII = str.maketrans(
+    {
+        "±": "+/-",
+        "×": "x",
+        "−": "-",
+        "–": "-",
+        "—": "-",
+        "─": "-",
+        "…": "...",
+        "⋮": ":",
+        "→": "->",
+        "∞": "inf",
+        "°": " deg",
+    }
+)
+_POWER = re.compile("[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_DIGITS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+
+
+def data_options(
+    as_json: str = "Print the table as JSON.", as_csv: str = "Print the table as CSV."
+) -> Callable[[Command], Command]:
+    """Return a decorator that gives a command --json and --csv; the choice arrives as `form`, None for a table."""
+
+    def add(command: Command) -> Command:
+        command = click.option("--csv", "form", flag_value="csv", help=as_csv)(command)
+        return click.option("--json", "form", flag_value="json", help=as_json)(command)
+
+    return add
+
+
+def print_rows(form: str, rows: Sequence[Row]) -> None:
+    """Print rows as a JSON list or as CSV: NaN and missing values are null or empty, infinities words."""
+    if form == "json":
+        print_json(list(rows))
+        return
+    written = io.StringIO()
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(written, columns, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        plain = {name: json_value(value) for name, value in row.items()}
+        writer.writerow(
+            {
+                name: json.dumps(value) if isinstance(value, list | dict) else printable("" if value is None else value)
+                for name, value in plain.items()
+            }
+        )
+    emit(written.getvalue().removesuffix("\n"))
+
+
+def print_json(document: Any) -> None:
+    """Print a document as JSON that any language reads: NaN and missing values are null, infinities words."""
+    written = json.dumps(json_value(document), indent=1, ensure_ascii=False, allow_nan=False)
+    emit("".join(one if one == "\n" or is_shown(one) else json.dumps(one)[1:-1] for one in written))
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a frame as dictionaries of JSON values."""
+    return [{str(name): json_value(value) for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def json_value(value: Any) -> Any:
+    """Return a value that JSON holds: NaN and <NA> become None, infinities words."""
+    if isinstance(value, Mapping):
+        return {str(name): json_value(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(inner) for inner in value]
+    if type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
+
+
+def say(line: object, form: str | None = None, *, err: bool = False) -> None:
+    """Print a line beside the data: to standard error where standard output holds JSON or CSV."""
+    emit(printable(line), err=err or form is not None)
+
+
+def table(
+    title: str,
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    words: Collection[int] = (0,),
+    caption: str = "",
+) -> Table:
+    """Return a table for `show`: columns of words, by number, flush left, all others flush right.
+
+    Without heads the rows are a list of facts. Names in cells may be anything: none is read as markup.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(
+        title=Text(cell(title)),
+        caption=Text(cell(caption)) if caption else None,
+        box=box.SIMPLE_HEAD if heads else None,
+        title_justify="left",
+        caption_justify="left",
+        pad_edge=False,
+        show_edge=False,
+        collapse_padding=True,
+        show_header=bool(heads),
+    )
+    for number, head in enumerate(heads):
+        made.add_column(Text(cell(head)), justify="left" if number in words else "right", no_wrap=number in words)
+    for row in rows:
+        made.add_row(*(Text(cell(one)) for one in row))
+    return made
+
+
+def cell(text: object) -> str:
+    """Return text as a cell of a table: without control characters, in what standard output can encode."""
+    shown = printable(text)
+    return shown if encodes(shown) else _in_ascii(shown)
+
+
+def show(made: Table) -> None:
+    """Print a table to standard output, as wide as the terminal, or 80 columns (or COLUMNS) in a pipe."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=max(piped_width(), console.measure(made).minimum))
+    with console.capture() as captured:
+        console.print(made)
+    emit("\n".join(line.rstrip() for line in captured.get().removesuffix("\n").split("\n")))
+
+
+def piped_width() -> int:
+    """Return how wide output in a pipe may be."""
+    asked = os.environ.get("COLUMNS", "")
+    return int(asked) if asked.isdecimal() and int(asked) else WIDTH
+
+
+def emit(text: str, *, err: bool = False) -> None:
+    """Print text whose control characters are meant, in what the stream can encode."""
+    stream = sys.stderr if err else sys.stdout
+    click.echo(text if encodes(text, stream.encoding) else _in_ascii(text), err=err)
+
+
+def encodes(text: str, encoding: str | None = None) -> bool:
+    """Whether a stream of the encoding, by default standard output, can hold the text."""
+    try:
+        text.encode(encoding or getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _in_ascii(text: str) -> str:
+    powers = _POWER.sub(lambda found: "^" + found.group().translate(_DIGITS), text)
+    return powers.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")

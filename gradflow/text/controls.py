@@ -1,0 +1,27 @@
+"""Names as text: what a terminal would obey instead of show is written out."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def is_shown(character: str) -> bool:
+    """Whether a terminal shows the character, and nothing else happens."""
+    return character.isprintable() or unicodedata.category(character) == "Zs"
+
+
+def printable(text: object) -> str:
+    r"""Return text without control characters: escape sequences, line breaks and bidi controls are written out.
+
+    Every cell and line that the command line prints passes here: names of layers, models and runs may come from a
+    stranger's folder.
+
+    Examples
+    --------
+    >>> print(printable("\x1b[31mevil\n\u202e"))
+    \x1b[31mevil\n\u202e
+    """
+    written = str(text)
+    if written.isprintable():
+        return written
+    return "".join(one if is_shown(one) else one.encode("unicode_escape").decode("ascii") for one in written)
