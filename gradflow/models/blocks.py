@@ -1,4 +1,4 @@
-"""Building blocks: two 3x3 convolutions, with and without the addition that makes them residual.
+"""Building blocks of two 3x3 convolutions: plain, residual, and residual with norm and activation first.
 
 `PlainBlock` and `ResidualBlock` hold the same layers in the same order; their forward passes differ by one addition.
 """
@@ -10,28 +10,31 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gradflow.models.parts import Parts, Projection
+
 Shortcut = Literal["A", "B"]
+BATCH_RELU = Parts()  # batch norm and ReLU, as in the paper
 
 
 def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
-    """Return a 3x3 convolution with padding 1 and no bias, since batch norm follows."""
+    """Return a 3x3 convolution with padding 1 and no bias, since a norm follows."""
     return nn.Conv2d(in_channels, out_channels, kernel_size=3, stride=stride, padding=1, bias=False)
 
 
 class PlainBlock(nn.Module):
-    """Two convolutions, each with batch norm and ReLU: (batch, in, h, w) -> (batch, out, h/stride, w/stride)."""
+    """Two convolutions, each with norm and activation: (batch, in, h, w) -> (batch, out, h/stride, w/stride)."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, parts: Parts = BATCH_RELU) -> None:
         super().__init__()
         self.conv1 = conv3x3(in_channels, out_channels, stride)
-        self.bn1 = nn.BatchNorm2d(out_channels)
-        self.relu1 = nn.ReLU()
+        self.bn1 = parts.normed(out_channels)
+        self.relu1 = parts.active()
         self.conv2 = conv3x3(out_channels, out_channels)
-        self.bn2 = nn.BatchNorm2d(out_channels)
-        self.relu2 = nn.ReLU()
+        self.bn2 = parts.normed(out_channels)
+        self.relu2 = parts.active()
 
     def branch(self, x: Tensor) -> Tensor:
-        """Return F(x) of the paper's eq. 1, before the last ReLU."""
+        """Return F(x) of the paper's eq. 1, before the last activation."""
         return self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -46,25 +49,75 @@ class ResidualBlock(PlainBlock):
     ----------
     shortcut : "A" or "B"
         Where the shape changes: A subsamples the input and pads the new channels with zeros, without parameters;
-        B projects with a 1x1 convolution and batch norm. Where it does not change, both are the identity.
+        B projects with a 1x1 convolution and a norm. Where it does not change, both are the identity.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, shortcut: Shortcut = "A") -> None:
-        super().__init__(in_channels, out_channels, stride)
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        shortcut: Shortcut = "A",
+        parts: Parts = BATCH_RELU,
+    ) -> None:
+        super().__init__(in_channels, out_channels, stride, parts)
         self.shortcut: nn.Module
         if stride == 1 and in_channels == out_channels:
             self.shortcut = nn.Identity()
         elif shortcut == "A":
             self.shortcut = PadShortcut(in_channels, out_channels, stride)
         else:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, kernel_size=1, stride=stride, bias=False),
-                nn.BatchNorm2d(out_channels),
-            )
+            self.shortcut = Projection(in_channels, out_channels, stride, parts.normed(out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return relu(F(x) + shortcut(x))."""
         return self.relu2(self.branch(x) + self.shortcut(x))
+
+
+class PreactivationBlock(nn.Module):
+    """Norm and activation before each convolution, nothing after the addition (He et al. 2016, fig. 4e).
+
+    Parameters
+    ----------
+    shortcut : "A" or "B"
+        As in `ResidualBlock`, but B projects what norm and activation made of the input, without a norm of its own
+        (their appendix).
+    first : bool
+        The layer before has its own norm and activation; the block then starts with its convolution.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        shortcut: Shortcut = "A",
+        parts: Parts = BATCH_RELU,
+        first: bool = False,
+    ) -> None:
+        super().__init__()
+        self.bn1 = nn.Identity() if first else parts.normed(in_channels)
+        self.relu1 = nn.Identity() if first else parts.active()
+        self.conv1 = conv3x3(in_channels, out_channels, stride)
+        self.bn2 = parts.normed(out_channels)
+        self.relu2 = parts.active()
+        self.conv2 = conv3x3(out_channels, out_channels)
+        self.shortcut: nn.Module
+        if stride == 1 and in_channels == out_channels:
+            self.shortcut = nn.Identity()
+        elif shortcut == "A":
+            self.shortcut = PadShortcut(in_channels, out_channels, stride)
+        else:
+            self.shortcut = Projection(in_channels, out_channels, stride)
+
+    def branch(self, active: Tensor) -> Tensor:
+        """Return F of the input behind norm and activation."""
+        return self.conv2(self.relu2(self.bn2(self.conv1(active))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return F(relu(norm(x))) + shortcut(x); a projection takes relu(norm(x)) as well."""
+        active = self.relu1(self.bn1(x))
+        return self.branch(active) + self.shortcut(active if isinstance(self.shortcut, Projection) else x)
 
 
 class PadShortcut(nn.Module):

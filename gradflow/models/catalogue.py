@@ -10,9 +10,11 @@ from typing import Any
 
 from torch import nn
 
-from gradflow.models.cifar import DEPTH_OFFSET, DEPTH_STEP, FAMILIES, SHORTCUTS, cifar_net
+from gradflow.models.cifar import CIFAR_DEPTHS, IMAGE_FAMILIES, MINI_DEPTHS, SHORTCUTS, cifar_net, mini_net
+from gradflow.models.depths import Depths
 from gradflow.models.mlp import mlp
-from gradflow.theory.initialisations import BUILT_ACTIVATIONS, BUILT_CRITICAL, INITS
+from gradflow.models.parts import ACTIVATIONS, FAN_OUT, IMAGE_INITS, IMAGE_NORMS, check_critical
+from gradflow.theory import INITS
 
 Options = Mapping[str, Any]
 
@@ -30,10 +32,8 @@ class Entry:
         Sequences are tuples of positive ints of that length, ints positive, words of `choices`.
     make : callable
         (depth, family, input_shape, num_classes, options) to the network; arguments are checked.
-    depths : str
-        Which depths there are, in words.
-    nearest : callable
-        A depth to the depths nearest to it that there are: itself alone if it is one.
+    depths : Depths
+        Which there are.
     choices : mapping of str to tuple of str
         The words that an option may be.
     """
@@ -42,22 +42,14 @@ class Entry:
     families: tuple[str, ...]
     options: Options
     make: Callable[[int, str, tuple[int, ...], int, Options], nn.Module]
-    depths: str
-    nearest: Callable[[int], tuple[int, ...]]
+    depths: Depths
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def _at_least(smallest: int) -> Callable[[int], tuple[int, ...]]:
-    return lambda depth: (max(depth, smallest),)
-
-
-def _nearest_cifar(depth: int) -> tuple[int, ...]:
-    below = max(DEPTH_STEP + DEPTH_OFFSET, depth - (depth - DEPTH_OFFSET) % DEPTH_STEP)
-    return (depth,) if below == depth else (below, below + DEPTH_STEP)
-
-
-def _make_cifar(depth: int, family: str, input_shape: tuple[int, ...], num_classes: int, options: Options) -> nn.Module:
-    return cifar_net(depth, family=family, in_channels=input_shape[0], num_classes=num_classes, **options)  # type: ignore[arg-type]  # a family of the entry
+def _make_cifar(net: Callable[..., nn.Module]) -> Callable[[int, str, tuple[int, ...], int, Options], nn.Module]:
+    return lambda depth, family, input_shape, num_classes, options: net(
+        depth, family=family, in_channels=input_shape[0], num_classes=num_classes, **options
+    )
 
 
 def _make_mlp(depth: int, family: str, input_shape: tuple[int, ...], num_classes: int, options: Options) -> nn.Module:
@@ -72,31 +64,40 @@ def _make_mlp(depth: int, family: str, input_shape: tuple[int, ...], num_classes
     )
 
 
-CATALOGUE: Mapping[str, Entry] = MappingProxyType(
-    {
-        entry.name: entry
-        for entry in (
-            Entry(
-                "cifar",
-                FAMILIES,
-                {"shortcut": "A", "widths": (16, 32, 64)},
-                _make_cifar,
-                "6n + 2 (8, 14, 20, ...)",
-                _nearest_cifar,
-                {"shortcut": SHORTCUTS},
-            ),
-            Entry(
-                "mlp",
-                ("plain", "residual"),
-                {"width": 256, "activation": "relu", "init": "default", "norm": "none"},
-                _make_mlp,
-                "at least 2",
-                _at_least(2),
-                {"activation": BUILT_ACTIVATIONS, "init": INITS, "norm": ("none", "batch")},
-            ),
-        )
-    }
+IMAGE_OPTIONS: Options = {"norm": "batch", "activation": "relu", "init": FAN_OUT}
+IMAGE_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "shortcut": SHORTCUTS,
+    "norm": IMAGE_NORMS,
+    "activation": tuple(ACTIVATIONS),
+    "init": IMAGE_INITS,
+}
+_ENTRIES = (
+    Entry(
+        "cifar",
+        IMAGE_FAMILIES,
+        {"shortcut": "A", "widths": (16, 32, 64), **IMAGE_OPTIONS},
+        _make_cifar(cifar_net),
+        CIFAR_DEPTHS,
+        IMAGE_CHOICES,
+    ),
+    Entry(
+        "mini",
+        IMAGE_FAMILIES,
+        {"shortcut": "A", "widths": (16, 32), **IMAGE_OPTIONS},
+        _make_cifar(mini_net),
+        MINI_DEPTHS,
+        IMAGE_CHOICES,
+    ),
+    Entry(
+        "mlp",
+        ("plain", "residual"),
+        {"width": 256, "activation": "relu", "init": "default", "norm": "none"},
+        _make_mlp,
+        Depths("at least 2", smallest=2),
+        {"activation": tuple(ACTIVATIONS), "init": INITS, "norm": ("none", "batch", "layer")},
+    ),
 )
+CATALOGUE: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 
 
 def check(model: str, depth: int, family: str, options: Options) -> dict[str, Any]:
@@ -119,16 +120,12 @@ def check(model: str, depth: int, family: str, options: Options) -> dict[str, An
     Examples
     --------
     >>> check("cifar", 20, "residual", {"widths": [8, 16, 32]})
-    {'shortcut': 'A', 'widths': [8, 16, 32]}
+    {'shortcut': 'A', 'widths': [8, 16, 32], 'norm': 'batch', 'activation': 'relu', 'init': 'kaiming-fan-out'}
     """
     if model not in CATALOGUE:
         raise ValueError(f"model must be one of {', '.join(CATALOGUE)}; got {model!r}.{_nearest(model, CATALOGUE)}")
     entry = CATALOGUE[model]
-    nearest = entry.nearest(depth)
-    if depth not in nearest:
-        raise ValueError(
-            f"depth must be {entry.depths}; got {depth}. Nearest: {', '.join(str(one) for one in nearest)}."
-        )
+    entry.depths.check(depth)
     if family not in entry.families:
         raise ValueError(f"family must be one of {', '.join(entry.families)}; got {family!r}.")
     for name in options:
@@ -138,10 +135,8 @@ def check(model: str, depth: int, family: str, options: Options) -> dict[str, An
                 f"options of {model} must be among {known}; got {str(name)!r}.{_nearest(name, entry.options)}"
             )
     read = {name: _read(entry, name, options.get(name, default)) for name, default in entry.options.items()}
-    if read.get("init") == "critical" and read["activation"] not in BUILT_CRITICAL:
-        raise ValueError(
-            f"init='critical' is for activation {' or '.join(BUILT_CRITICAL)}; got {read['activation']!r}."
-        )
+    if "init" in read:
+        check_critical(read["init"], read["activation"])
     return read
 
 

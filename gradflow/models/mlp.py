@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 
 from gradflow import theory
+from gradflow.models.parts import ACTIVATIONS, normed
 from gradflow.theory import Activation, Init, Norm
-
-MODULES: Mapping[Activation, Callable[[], nn.Module]] = MappingProxyType(
-    {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "gelu": nn.GELU}
-)
 
 
 class Hidden(nn.Module):
@@ -27,8 +22,8 @@ class Hidden(nn.Module):
     def __init__(self, linear: nn.Linear, activation: Activation, norm: Norm | None, skip: bool) -> None:
         super().__init__()
         self.linear = linear
-        self.norm = nn.BatchNorm1d(linear.out_features) if norm == "batch" else None
-        self.act = MODULES[activation]()
+        self.norm = normed(norm, linear.out_features)
+        self.act = ACTIVATIONS[activation]()
         self.skip = skip
 
     def branch(self, x: Tensor) -> Tensor:
@@ -81,13 +76,14 @@ def mlp(
         Units of every hidden layer.
     in_features, num_classes : int
         Entries of a flattened input and classes of the task.
-    activation : "relu", "tanh", "sigmoid" or "gelu"
+    activation : str
+        One of `gradflow.theory.ACTIVATIONS`.
     init : "default", "xavier", "kaiming", "kaiming-0.8" or "critical"
         "default" is PyTorch's for `nn.Linear`, with its biases unless a norm follows. The others draw normal
         weights of variance sigma_w^2 / fan_in (`gradflow.theory.weight_variance`), without biases, as their
         closed forms assume.
-    norm : None or "batch"
-        Batch norm between each hidden layer's weights and its activation.
+    norm : None, "batch" or "layer"
+        Batch or layer norm between each hidden layer's weights and its activation.
     skip : bool
         x + phi(norm(W x)) in place of phi(norm(W x)), from the second hidden layer on: the first changes
         width.

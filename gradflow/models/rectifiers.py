@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gradflow import theory
+from gradflow.models.parts import normed
 from gradflow.theory import Norm
 
 HE_VARIANCE = 2.0  # fan_in Var[w] that keeps the variance behind a ReLU (He et al. 2015, arXiv 1502.01852)
@@ -22,7 +23,7 @@ class Rectifiers(nn.Module):
 
     def __init__(self, width: int, norm: Norm | None, skip: bool, generator: torch.Generator) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(width) if norm == "batch" else None
+        self.norm = normed(norm, width)
         self.relu = nn.ReLU()
         self.linear = _linear(width, width, HE_VARIANCE, generator)
         self.skip = skip
@@ -50,8 +51,8 @@ def rectifier_net(
         Blocks x -> W relu(norm(x)), one weighted layer each; at least 1.
     width : int
         Units of every block.
-    norm : None or "batch"
-        Batch norm before each ReLU.
+    norm : None, "batch" or "layer"
+        Batch or layer norm before each ReLU.
     skip : bool
         x + W relu(norm(x)) in place of W relu(norm(x)).
     in_features : int, optional

@@ -10,14 +10,15 @@ from gradflow.theory.activations import Curve, curve
 from gradflow.theory.criticality import critical
 from gradflow.theory.toy import TOY_FACTOR
 
-# What `gradflow.models.mlp` is built of; the closed forms know more activations and norms.
-Activation = Literal["relu", "tanh", "sigmoid", "gelu"]
+# What `gradflow.models` is built of.
+Activation = Literal["relu", "leaky-relu", "identity", "tanh", "sigmoid", "gelu", "silu", "elu", "selu", "softplus"]
 Init = Literal["default", "xavier", "kaiming", "kaiming-0.8", "critical"]
-Norm = Literal["batch"]
+Norm = Literal["batch", "layer"]
 INITS: tuple[Init, ...] = get_args(Init)
 BUILT_ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 BUILT_NORMS: tuple[Norm | None, ...] = (None, *get_args(Norm))
-BUILT_CRITICAL: tuple[Activation, ...] = ("tanh", "relu")  # without biases, which such a network has not
+# Critical without biases, which such a network has not.
+BUILT_CRITICAL: tuple[Activation, ...] = ("relu", "leaky-relu", "identity", "tanh", "elu", "selu")
 
 # fan_in Var[w]. PyTorch's Linear draws from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), of variance 1/(3 fan_in).
 WEIGHT_VARIANCE: Mapping[str, float] = MappingProxyType(
@@ -53,7 +54,7 @@ def check(*, activation: str, init: str = "default", norm: str | None = None) ->
         raise ValueError(f"activation must be one of {', '.join(BUILT_ACTIVATIONS)}; got {activation!r}.")
     check_init(init)
     if norm not in BUILT_NORMS:
-        raise ValueError(f"norm must be None or 'batch'; got {norm!r}.")
+        raise ValueError(f"norm must be None, {' or '.join(map(repr, get_args(Norm)))}; got {norm!r}.")
     if init == "critical" and activation not in BUILT_CRITICAL:
         raise ValueError(f"init='critical' is for activation {' or '.join(BUILT_CRITICAL)}; got {activation!r}.")
 

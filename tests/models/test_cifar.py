@@ -81,7 +81,7 @@ def test_any_image_size_channels_and_classes(family, shortcut, size):
     [
         ({"depth": 55}, r"depth must be 6n \+ 2 \(8, 14, 20, ...\); got 55. Nearest: 50, 56."),
         ({"depth": 3}, r"got 3. Nearest: 8, 14."),
-        ({"depth": 20, "family": "dense"}, "family must be one of plain, residual; got 'dense'"),
+        ({"depth": 20, "family": "dense"}, "family must be one of plain, residual, preactivation; got 'dense'"),
         ({"depth": 20, "shortcut": "C"}, "shortcut must be one of A, B; got 'C'"),
         ({"depth": 20, "widths": (16, 32)}, "widths must be three positive channel counts"),
         ({"depth": 20, "widths": (16, 0, 2)}, "widths must be three positive channel counts"),

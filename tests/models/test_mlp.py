@@ -91,9 +91,9 @@ def test_bias_free_relu_net_is_homogeneous():
         ({"width": 0}, r"width must be at least 1; got 0"),
         ({"in_features": 0}, r"in_features must be at least 1; got 0"),
         ({"num_classes": -1}, r"num_classes must be at least 1; got -1"),
-        ({"activation": "elu"}, r"activation must be one of .*; got 'elu'"),
+        ({"activation": "mish"}, r"activation must be one of .*; got 'mish'"),
         ({"init": "orthogonal"}, r"init must be one of .*; got 'orthogonal'"),
-        ({"norm": "layer"}, r"norm must be None or 'batch'; got 'layer'"),
+        ({"norm": "group"}, r"norm must be None, 'batch' or 'layer'; got 'group'"),
         ({"activation": "sigmoid", "init": "critical"}, r"init='critical' is for .*; got 'sigmoid'"),
     ],
 )

@@ -41,7 +41,7 @@ def test_the_generator_alone_decides_and_the_global_one_stays():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"n_blocks": 0}, "n_blocks must be at least 1; got 0"), ({"width": 0}, "width"), ({"norm": "layer"}, "norm")],
+    [({"n_blocks": 0}, "n_blocks must be at least 1; got 0"), ({"width": 0}, "width"), ({"norm": "group"}, "norm")],
 )
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
