@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.runs import NETWORK, as_list, check_seeds, over_seeds, stacked
+from gradflow.analysis.variants import agree, base_family, told_apart_by
 from gradflow.recording import Recording
 
 ERRORS = ("train_error", "test_error")
@@ -23,7 +24,8 @@ def degradation(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     DataFrame
         One row per run: run, family, depth, seed, train_error, test_error (fractions, the last ones
         measured), step (updates made when train_error, or else test_error, was measured), last_step (updates
-        made when the recording ends), diverged (bool: the run says so, or a loss was infinite).
+        made when the recording ends), diverged (bool: the run says so, or a loss was infinite), base_family and
+        settings (the family's name without what tells its variants apart, and that: "plain" and "lr 0.1").
 
     Examples
     --------
@@ -82,13 +84,14 @@ def paired_difference(
     measure : "train_error" or "test_error"
         Fractions.
     minuend, subtrahend : str
-        Families.
+        Families; of each, all variants, paired where they agree in every setting that both have.
 
     Returns
     -------
     DataFrame
-        One row per depth at which both families have a seed in common: depth, n (pairs), mean, low, high, all
-        in fractions. Student's 95 % interval over the pairs, NaN for one pair. No rows if there is no pair.
+        One row per variant and depth at which both families have a seed in common: depth, n (pairs), mean, low,
+        high, all in fractions, and settings (what tells the variant apart, "" if there is one alone). Student's
+        95 % interval over the pairs, NaN for one pair. No rows if there is no pair.
 
     Raises
     ------
@@ -99,12 +102,19 @@ def paired_difference(
         raise ValueError(f"measure must be one of {', '.join(ERRORS)}; got {measure!r}.")
     check_seeds(frame)
     known = frame.dropna(subset=["depth", "seed"])
-    sides = [
-        known.loc[known.family == family, ["depth", "seed", measure]].set_index(["depth", "seed"])[measure]
-        for family in (minuend, subtrahend)
-    ]
-    pairs = (sides[0] - sides[1]).dropna().rename("difference").reset_index()
-    return over_seeds(pairs, ("depth",), "difference")[["depth", "n", "mean", "low", "high"]]
+    if "settings" not in known.columns:
+        known = known.assign(base_family=known["family"], settings="")
+    columns = ["depth", "seed", "settings", measure]
+    sides = [known.loc[known["base_family"] == family, columns] for family in (minuend, subtrahend)]
+    pairs = sides[0].merge(sides[1], on=["depth", "seed"], suffixes=("", "_of_other"))
+    both = zip(pairs["settings"], pairs["settings_of_other"], strict=True)
+    pairs = pairs[np.array([agree(one, other) for one, other in both], dtype=bool)]
+    longer = pairs["settings"].where(
+        pairs["settings"].str.len() >= pairs["settings_of_other"].str.len(), pairs["settings_of_other"]
+    )
+    pairs = pairs.assign(settings=longer, difference=pairs[measure] - pairs[f"{measure}_of_other"])
+    pairs = pairs.dropna(subset="difference")
+    return over_seeds(pairs, ("settings", "depth"), "difference")[["depth", "n", "mean", "low", "high", "settings"]]
 
 
 def is_diverged(recording: Recording) -> bool:
@@ -126,4 +136,5 @@ def _after_training(recording: Recording) -> dict[str, Any]:
             step = int(measured.step.iloc[-1])
     last = int(steps.step.iloc[-1]) if len(steps) else None
     counts = {"step": pd.array([step], dtype="Int64")[0], "last_step": pd.array([last], dtype="Int64")[0]}
-    return {**row, **counts, "diverged": is_diverged(recording)}
+    told = {"base_family": base_family(recording), "settings": told_apart_by(recording)}
+    return {**row, **counts, "diverged": is_diverged(recording), **told}

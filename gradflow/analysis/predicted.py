@@ -14,9 +14,11 @@ from gradflow.analysis.decay import decay, decay_over_seeds
 from gradflow.analysis.runs import as_list
 from gradflow.analysis.vanishing import REQUIRED, TRANSIENT, vanishing_table
 from gradflow.analysis.vanishing_degree import LEAVE_OUT
+from gradflow.analysis.variants import base_family
 from gradflow.recording import Recording
 
 COMPARISON = "compare"  # meta["experiment"] of the CIFAR networks: batch norm before each ReLU, Kaiming weights
+_NETWORK = {"activation": "relu", "init": "kaiming", "norm": "batch"}
 FAMILIES = {"plain": False, "residual": True}  # whether the family has skips
 
 _DTYPES = (
@@ -62,12 +64,15 @@ def predicted(recordings: Recording | Iterable[Recording], *, measured: pd.DataF
     compared = [run for run in found if run.meta.get("experiment") == COMPARISON and _has_start(run)]
     rows = _settings(settings, vanishing_table(settings) if measured is None else measured) if settings else []
     for family in FAMILIES:
-        rows += _networks([run for run in compared if run.meta["family"] == family], family)
+        rows += _networks([run for run in compared if base_family(run) == family], family)
     return pd.DataFrame(rows, columns=list(_DTYPES)).astype(_DTYPES)
 
 
 def _has_start(run: Recording) -> bool:
-    return run.meta.get("family") in FAMILIES and bool((run.layers["step"] == 0).any())
+    """Whether the run's network is of the kind that the law is for, and was recorded before training."""
+    settings = run.meta.get("settings") or {}
+    is_known = all(settings.get(name, usual) == usual for name, usual in _NETWORK.items())
+    return is_known and base_family(run) in FAMILIES and bool((run.layers["step"] == 0).any())
 
 
 def _settings(recordings: list[Recording], measured: pd.DataFrame) -> list[dict[str, Any]]:
@@ -88,7 +93,7 @@ def _networks(recordings: list[Recording], family: str) -> list[dict[str, Any]]:
     """Return a family's rows: each network's stages, without the classifier's."""
     if not recordings:
         return []
-    law = theory.law(activation="relu", init="kaiming", norm="batch", skip=FAMILIES[family])
+    law = theory.law(**_NETWORK, skip=FAMILIES[family])
     leave_out = TRANSIENT if law.is_constant else LEAVE_OUT
     frame = decay_over_seeds(decay(recordings, leave_out=leave_out)).dropna(subset="factor")
     closed = law.factor if law.is_constant else math.nan

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.intervals import Floats, Ints, mean_intervals
+from gradflow.analysis.variants import labelled
 from gradflow.recording import Recording
 
 IDENTITY = ("run", "family", "depth", "seed")
@@ -16,7 +17,9 @@ NETWORK = ("family", "depth")
 
 
 def as_list(recordings: Recording | Iterable[Recording]) -> list[Recording]:
-    """Return the recordings as a list; one recording is accepted too.
+    """Return the recordings as a list, variants of a family under names of their own; one recording is accepted too.
+
+    See `gradflow.analysis.variants.labelled`: runs of different settings are never taken for seeds of one network.
 
     Raises
     ------
@@ -27,7 +30,7 @@ def as_list(recordings: Recording | Iterable[Recording]) -> list[Recording]:
     for item in found:
         if not isinstance(item, Recording):
             raise TypeError(f"recordings must hold gradflow.Recording values; got {type(item).__name__}.")
-    return found
+    return labelled(found)
 
 
 def identities(recordings: Iterable[Recording]) -> pd.DataFrame:
@@ -38,7 +41,7 @@ def identities(recordings: Iterable[Recording]) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     seen: dict[str, int] = {}
-    for recording in recordings:
+    for recording in labelled(list(recordings)):
         seen[recording.name] = seen.get(recording.name, 0) + 1
         number = seen[recording.name]
         run = recording.name if number == 1 else f"{recording.name} ({number})"

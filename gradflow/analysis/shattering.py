@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.runs import as_list, check_seeds, over_seeds, stacked
+from gradflow.analysis.variants import base_family
 from gradflow.recording import AUTOCORRELATION, INPUT, SHATTERING, Recording
 from gradflow.theory.shattering import gradient_correlation
 
@@ -85,5 +86,5 @@ def _predicted(recording: Recording) -> float:
     if meta.get("experiment") != EXPERIMENT:
         return np.nan
     return gradient_correlation(
-        int(meta["depth"]), skip=meta["family"] == "residual", batch_norm=meta["norm"] == "batch"
+        int(meta["depth"]), skip=base_family(recording) == "residual", batch_norm=meta["norm"] == "batch"
     )

@@ -7,17 +7,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from gradflow.analysis.runs import as_list
+from gradflow.analysis.variants import base_family, network_name, told_apart_by
 from gradflow.diagnosis.ends import Ends, ends
 from gradflow.recording import Recording
 
 
 class Subject(NamedTuple):
-    """What a finding is about: a label to read, and family and depth where the runs have them."""
+    """What a finding is about: a label to read, and family and depth where the runs have them.
+
+    Of a variant, family is "plain, lr 0.1", base_family is "plain" and settings are "lr 0.1".
+    """
 
     label: str
     family: str = ""
     depth: int | None = None
     runs: tuple[str, ...] = ()
+    base_family: str = ""
+    settings: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +54,8 @@ def cases(recordings: Recording | Iterable[Recording]) -> list[Case]:
     >>> [(case.subject.label, len(case.recordings)) for case in cases(seeds)]
     [('plain-20', 2)]
     """
-    every = [recordings] if isinstance(recordings, Recording) else list(recordings)
     groups: dict[tuple[Any, ...], list[Recording]] = {}
-    for recording in every:
+    for recording in as_list(recordings):
         groups.setdefault(_identity(recording), []).append(recording)
     return [Case(_subject(group), tuple(group)) for group in groups.values()]
 
@@ -70,5 +76,7 @@ def _subject(group: list[Recording]) -> Subject:
     if kind == "setting":
         return Subject(str(meta.get("label") or meta["setting"]), runs=runs)
     if kind == "net":
-        return Subject(f"{meta['family']}-{meta['depth']}", str(meta["family"]), int(meta["depth"]), runs)
+        family, depth = str(meta["family"]), int(meta["depth"])
+        told = base_family(group[0]), told_apart_by(group[0])
+        return Subject(network_name(family, depth), family, depth, runs, *told)
     return Subject(group[0].name, runs=runs)

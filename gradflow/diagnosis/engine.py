@@ -65,6 +65,6 @@ def diagnose(recordings: Recording | Iterable[Recording]) -> list[Finding]:
 
 def _fitting(finding: Finding) -> Finding:
     """Return the finding without remedies that its network has taken already."""
-    if finding.subject.family != RESIDUAL:
+    if finding.subject.base_family != RESIDUAL:
         return finding
     return replace(finding, remedies=tuple(remedy for remedy in finding.remedies if remedy != "remedy.skip"))

@@ -168,3 +168,25 @@ def test_residual_nets_are_not_told_to_add_residual_connections():
 def test_nothing_recorded_gives_no_error():
     assert {finding.key for finding in diagnose(Recording(meta={"run": "empty"}))} == {"shattering_not_measured"}
     assert diagnose([]) == []
+
+
+def test_variants_are_subjects_of_their_own_and_paired_by_their_settings():
+    runs = [
+        Recording(
+            steps=pd.DataFrame({"step": [0, 1], "loss": 1.0, "train_error": [0.9, error + seed / 1000]}),
+            meta={"run": f"{family}{lr}{seed}", "family": family, "depth": 20, "seed": seed, "settings": {"lr": lr}},
+        )
+        for family, lr, error in (
+            ("plain", 0.1, 0.5),
+            ("plain", 0.2, 0.7),
+            ("residual", 0.1, 0.1),
+            ("residual", 0.2, 0.2),
+        )
+        for seed in (0, 1, 2)
+    ]
+    helped = {one.subject.label: one.values for one in diagnose(runs) if one.key == "skip_helps"}
+    assert {label: values["residual"] for label, values in helped.items()} == {
+        "plain-20, lr 0.1": "residual-20, lr 0.1",
+        "plain-20, lr 0.2": "residual-20, lr 0.2",
+    }
+    assert helped["plain-20, lr 0.2"]["difference"].mean == pytest.approx(0.5)

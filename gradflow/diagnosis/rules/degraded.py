@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -9,7 +10,8 @@ import pandas as pd
 
 from gradflow.analysis.degradation import degradation
 from gradflow.analysis.intervals import Interval, mean_interval
-from gradflow.diagnosis.cases import Case
+from gradflow.analysis.variants import agree
+from gradflow.diagnosis.cases import Case, Subject
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.wording import Value
 
@@ -46,12 +48,12 @@ def _against_shallower(nets: list[Case], errors: pd.DataFrame) -> Iterator[Findi
 
 
 def _against_residual(nets: list[Case], errors: pd.DataFrame) -> Iterator[Finding]:
-    """Compare each plain net with the residual net of the same depth."""
-    residual = {case.subject.depth: case.subject for case in nets if case.subject.family == RESIDUAL}
-    for case in nets:
-        if case.subject.family != PLAIN or case.subject.depth not in residual:
+    """Compare each plain net with the residual nets of the same depth and settings."""
+    residual = [case.subject for case in nets if case.subject.base_family == RESIDUAL]
+    plain = [case for case in nets if case.subject.base_family == PLAIN]
+    for case, partner in itertools.product(plain, residual):
+        if case.subject.depth != partner.depth or not agree(case.subject.settings, partner.settings):
             continue
-        partner = residual[case.subject.depth]
         plain_errors, residual_errors = _errors(errors, case.subject), _errors(errors, partner)
         values: dict[str, Value] = {
             "train_error": mean_interval(plain_errors),
@@ -78,10 +80,9 @@ def _judged(worse: str, else_key: str, case: Case, difference: Interval, values:
         yield Finding(key, severity, case.subject, values, FIGURE)
 
 
-def _errors(errors: pd.DataFrame, subject: tuple[object, ...]) -> pd.Series[float]:
+def _errors(errors: pd.DataFrame, subject: Subject) -> pd.Series[float]:
     """Return the training errors of one family and depth, by seed."""
-    _, family, depth, _ = subject
-    rows = errors[(errors["family"] == family) & (errors["depth"] == depth)]
+    rows = errors[(errors["family"] == subject.family) & (errors["depth"] == subject.depth)]
     return rows.set_index("seed")["train_error"].dropna()
 
 
@@ -92,5 +93,5 @@ def _paired(first: pd.Series[float], second: pd.Series[float]) -> Interval:
     return mean_interval((first - second).dropna())
 
 
-def _depth(subject: tuple[object, ...]) -> int:
-    return int(str(subject[2]))
+def _depth(subject: Subject) -> int:
+    return subject.depth or 0

@@ -41,7 +41,7 @@ def _finding(case: Case) -> Finding | None:
     values: dict[str, Value] = {"correlation": correlation, "layers": layers, "threshold": CORRELATION}
     if not (correlation.mean if correlation.n == 1 else correlation.high) < CORRELATION:
         return Finding("gradients_agree", "healthy", case.subject, values, FIGURE)
-    cause = "" if case.subject.family == RESIDUAL else "cause.shattering"
+    cause = "" if case.subject.base_family == RESIDUAL else "cause.shattering"
     return Finding("shattered", "notice", case.subject, values, FIGURE, cause, REMEDIES)
 
 
