@@ -122,9 +122,16 @@ def report(runs: tuple[Path, ...], out: Path | None, title: str | None) -> None:
     Needs no torch.
     """
     from gradflow import storage
+    from gradflow.analysis.variants import from_sources
 
-    folders = storage.find(runs)
-    recordings = [storage.load(folder) for folder in folders]
+    storage.find(runs)  # all of them, before any is read
+    seen: set[Path] = set()
+    groups: dict[str, list[Recording]] = {}
+    for path in dict.fromkeys(runs):
+        folders = [folder for folder in storage.find([path]) if folder.resolve() not in seen]
+        seen.update(folder.resolve() for folder in folders)
+        groups[str(path.resolve())] = [storage.load(folder) for folder in folders]
+    recordings = from_sources(groups)
     _report(recordings, out or runs[0], title)
 
 
