@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from made import broken_run, one_run
 
 from gradflow.cli import main
 from gradflow.storage import find
@@ -178,7 +179,7 @@ def _workers_of(folder):
 def test_some_failed_runs_exit_with_3(tmp_path, capsys, monkeypatch):
     from gradflow import experiments
 
-    runs = [experiments.Run(family, 8, 0, steps=2, widths=(4, 4, 4)) for family in ("dense", "plain")]
+    runs = [broken_run(), one_run(steps=2, widths=(4, 4, 4))]
     monkeypatch.setattr(experiments, "plan", lambda *_, **__: runs)
     assert run("compare", *QUICK, "--out", str(tmp_path / "out")) == 3
     shown = capsys.readouterr()

@@ -20,10 +20,12 @@ def python(code, *arguments):
 
 
 def test_reports_are_made_without_torch(tmp_path):
-    from gradflow.experiments import Run, train
+    from made import one_run
+
+    from gradflow.experiments import train
 
     for family in ("plain", "residual"):
-        gradflow.save(train(Run(family, 8, 0, steps=2, widths=(4, 4, 4))), tmp_path / "runs" / family)
+        gradflow.save(train(one_run(family, steps=2, widths=(4, 4, 4))), tmp_path / "runs" / family)
     code = BLOCK_TORCH + "from gradflow.cli import main; main(sys.argv[1:])"
     done = python(code, "report", str(tmp_path / "runs"), "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gradflow.cli.run_options import plan_arguments, settings_options, whole_numbers, words
+
 if TYPE_CHECKING:
     from gradflow.recording import Recording
 
@@ -19,19 +21,6 @@ BAD_INPUT, RUNS_FAILED, INTERRUPTED = 2, 3, 130
 REPORTS = Path("reports")
 
 
-def _words(context: click.Context, option: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """Return the words of a comma-separated option."""
-    return None if value is None else tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _whole_numbers(context: click.Context, option: click.Parameter, value: str) -> tuple[int, ...]:
-    """Return the integers of a comma-separated option, or fail with what was given."""
-    try:
-        return tuple(int(part) for part in value.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is no list of whole numbers such as 20,56,110.") from None
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="gradflow-torch", prog_name="gradflow")
 def cli() -> None:
@@ -39,21 +28,10 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--depths", callback=_whole_numbers, required=True, help="Weighted layers, each 6n + 2: 20,56,110.")
-@click.option("--families", callback=_words, default="plain,residual", show_default=True)
-@click.option("--shortcut", default="A", show_default=True, help="A: zero-padded identity, B: projection.")
+@click.option("--depths", callback=whole_numbers, required=True, help="Weighted layers, each 6n + 2: 20,56,110.")
+@click.option("--families", callback=words, help="As the model has them.  [default: plain,residual]")
 @click.option("--seeds", type=int, default=3, show_default=True, help="Networks of each kind.")
-@click.option("--steps", type=int, default=300, show_default=True, help="Optimizer updates.")
-@click.option("--data", default="digits", show_default=True, help="digits, mnist5k, cifar10 or cifar10:FOLDER.")
-@click.option("--lr", type=float, default=0.02, show_default=True, help="Peak learning rate.")
-@click.option("--schedule", default="cosine", show_default=True, help="cosine or step.")
-@click.option("--warmup", type=int, default=0, show_default=True, help="First steps with a rising learning rate.")
-@click.option("--batch-size", type=int, default=64, show_default=True)
-@click.option(
-    "--widths", callback=_whole_numbers, default="16,32,64", show_default=True, help="Channels of the stages."
-)
-@click.option("--record-every", type=int, default=10, show_default=True, help="Steps between recorded gradients.")
-@click.option("--eval-every", type=int, default=150, show_default=True, help="Steps between errors on whole sets.")
+@settings_options
 @click.option("--workers", type=int, help="Processes of one thread each.  [default: one per core]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: reports/NAME]")
@@ -70,8 +48,8 @@ def compare(depths: tuple[int, ...], out: Path | None, name: str | None, demo: b
 
     began = time.perf_counter()
     workers = settings.pop("workers")
-    runs = experiments.plan(depths, **settings)
-    title = name or f"compare-{settings['data'].partition(':')[0]}-{'-'.join(map(str, depths))}"
+    runs = experiments.plan(depths, **plan_arguments(settings))
+    title = name or f"compare-{runs[0].data.partition(':')[0]}-{'-'.join(map(str, depths))}"
     folder = out or REPORTS / title
     failures: dict[str, str] = {}
     with follow(runs) as on_event:
@@ -96,7 +74,7 @@ def compare(depths: tuple[int, ...], out: Path | None, name: str | None, demo: b
 @click.option("--depth", type=int, default=20, show_default=True, help="Weighted layers.")
 @click.option("--width", type=int, default=256, show_default=True, help="Units of a hidden layer.")
 @click.option("--seeds", type=int, default=10, show_default=True, help="Networks of each setting.")
-@click.option("--settings", callback=_words, help="Which settings.  [default: all]")
+@click.option("--settings", callback=words, help="Which settings.  [default: all]")
 @click.option("--data", default="digits", show_default=True, help="digits, mnist5k, cifar10 or cifar10:FOLDER.")
 @click.option("--batch-size", type=int, default=128, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: reports/vanishing]")

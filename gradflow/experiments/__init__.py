@@ -2,8 +2,9 @@
 
 from gradflow.experiments.data import DataError, Dataset, load_data
 from gradflow.experiments.folder import keep_all
-from gradflow.experiments.plan import PlanError, Run, plan
+from gradflow.experiments.plan import Override, Run, plan
 from gradflow.experiments.pool import Event
+from gradflow.experiments.recipe import PlanError, Recipe
 from gradflow.experiments.run import RunsFailedError, compare, execute
 from gradflow.experiments.shattering import shattering_by_depth
 from gradflow.experiments.train import train
@@ -13,7 +14,9 @@ __all__ = [
     "DataError",
     "Dataset",
     "Event",
+    "Override",
     "PlanError",
+    "Recipe",
     "Run",
     "RunsFailedError",
     "compare",

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from gradflow import storage
-from gradflow.experiments.plan import PlanError, Run
+from gradflow.experiments.plan import Run
+from gradflow.experiments.recipe import PlanError
 from gradflow.recording import Recording
 
 MARK = "gradflow.json"

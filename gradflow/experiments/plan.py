@@ -3,174 +3,223 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import operator
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 
 from gradflow.experiments.data import check_data
-from gradflow.experiments.recipe import PlanError
-from gradflow.models.blocks import Shortcut
-from gradflow.models.cifar import FAMILIES, SHORTCUTS, Family, check_depth
+from gradflow.experiments.network import Network, frozen, network
+from gradflow.experiments.recipe import RECIPE_FIELDS, PlanError, Recipe, check_count, check_names, one_of
+from gradflow.models.catalogue import CATALOGUE
 
-SCHEDULES = ("cosine", "step")
-WIDTHS = (16, 32, 64)  # the paper's
-STEPS = 300
-BATCH_SIZE = 64
-LEARNING_RATE = 0.02
-MOMENTUM = 0.9
-WEIGHT_DECAY = 1e-4
+MODEL = "cifar"
+DATA = "digits"
 RECORD_EVERY = 10
 EVAL_EVERY = 150
 SEEDS = 3
+PAIR = ("plain", "residual")  # what is compared unless families are named
+RUN_SETTINGS = ("model", "data", "record_every", "eval_every", "device")
+AXES = ("depth", "family", "seed")
 
 
 @dataclass(frozen=True)
 class Run:
     """One network to train: everything that shapes its result.
 
-    `steps` optimizer updates on batches of `batch_size`; `lr` is the peak; `warmup` the number of first steps on
-    which it rises linearly. The gradient is recorded every `record_every` steps and at 0, 1, 10, 100 and the end; the
-    errors on the whole sets are measured every `eval_every` steps and at the end, not before the first update, when
-    batch norm's running statistics hold nothing yet.
+    The gradient is recorded every `record_every` steps and at 0, 1, 10, 100 and the end; the errors on the whole sets
+    are measured every `eval_every` steps and at the end, not before the first update, when batch norm's running
+    statistics hold nothing yet. `varied` names the settings that a plan varies, for the label alone.
     """
 
-    family: Family
-    depth: int
+    network: Network
+    recipe: Recipe
     seed: int
-    data: str = "digits"
-    shortcut: Shortcut = "A"
-    widths: tuple[int, int, int] = WIDTHS
-    steps: int = STEPS
-    batch_size: int = BATCH_SIZE
-    lr: float = LEARNING_RATE
-    schedule: str = "cosine"
-    warmup: int = 0
-    momentum: float = MOMENTUM
-    weight_decay: float = WEIGHT_DECAY
+    data: str = DATA
     record_every: int = RECORD_EVERY
     eval_every: int = EVAL_EVERY
     device: str = "cpu"
+    varied: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def family(self) -> str:
+        """The network's family."""
+        return self.network.family
+
+    @property
+    def depth(self) -> int:
+        """The network's depth."""
+        return self.network.depth
+
+    @property
+    def steps(self) -> int:
+        """Optimizer updates."""
+        return self.recipe.steps
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that shapes the result besides family, depth and seed, by name; JSON values."""
+        return {
+            "model": self.network.model,
+            **dict(self.network.options),
+            **asdict(self.recipe),
+            "data": self.data,
+            "device": self.device,
+        }
 
     @property
     def label(self) -> str:
         """What the run is called in progress displays."""
-        return f"{self.family}-{self.depth} seed {self.seed}"
+        settings = self.settings
+        varied = "".join(f", {name.replace('_', ' ')} {_short(settings[name])}" for name in self.varied)
+        return f"{self.family}-{self.depth}{varied} seed {self.seed}"
 
     @property
     def id(self) -> str:
         """Folder name: readable, and different for any difference in what shapes the result."""
-        described = json.dumps({**asdict(self), "torch": torch.__version__}, sort_keys=True)
+        described = json.dumps({**self.to_json(), "torch": torch.__version__}, sort_keys=True)
         digest = hashlib.sha256(described.encode()).hexdigest()[:8]
         return f"{self.family}-{self.depth}-seed{self.seed}-{digest}"
 
     @property
     def cost(self) -> float:
         """Expected time in arbitrary units, to start the longest first."""
-        return self.depth * self.steps * self.batch_size
+        return self.depth * self.steps * self.recipe.batch_size
 
     def to_json(self) -> dict[str, Any]:
         """Return the run as JSON values."""
-        return asdict(self)
+        named = {name: getattr(self, name) for name in ("seed", "data", "record_every", "eval_every", "device")}
+        return {"network": self.network.to_json(), "recipe": asdict(self.recipe), **named}
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Run:
+    def from_json(cls, values: Mapping[str, Any]) -> Run:
         """Return the run that `to_json` described."""
-        return cls(**{**values, "widths": tuple(values["widths"])})
+        made = {"network": Network.from_json(values["network"]), "recipe": Recipe(**values["recipe"])}
+        return cls(**{**values, **made})
+
+
+@dataclass(frozen=True)
+class Override:
+    """Other settings for some runs of a plan: those whose settings equal all of `when` get those of `set`."""
+
+    when: Mapping[str, Any]
+    set: Mapping[str, Any]
+
+    def applies_to(self, chosen: Mapping[str, Any]) -> bool:
+        """Whether a combination of settings is meant."""
+        return all(frozen(chosen.get(name)) == frozen(value) for name, value in self.when.items())
 
 
 def plan(
     depths: Iterable[int],
     *,
-    families: Iterable[str] = FAMILIES,
+    families: Iterable[str] | None = None,
     seeds: int | Iterable[int] = SEEDS,
-    shortcut: str = "A",
-    widths: Sequence[int] = WIDTHS,
-    data: str = "digits",
-    steps: int = STEPS,
-    batch_size: int = BATCH_SIZE,
-    lr: float = LEARNING_RATE,
-    schedule: str = "cosine",
-    warmup: int = 0,
+    vary: Mapping[str, Iterable[Any]] | None = None,
+    overrides: Iterable[Override] = (),
+    model: str = MODEL,
+    data: str = DATA,
     record_every: int = RECORD_EVERY,
     eval_every: int = EVAL_EVERY,
     device: str = "auto",
+    **settings: Any,
 ) -> list[Run]:
-    """Return every run of a comparison, longest first; nothing is trained.
+    """Return every run of a comparison or sweep, longest first; nothing is trained.
 
     Parameters
     ----------
     depths : iterable of int
-        Weighted layers, each 6n + 2.
-    families : iterable of str
-        "plain", "residual" or both.
+        Weighted layers, each 6n + 2 for the default model.
+    families : iterable of str, optional
+        As the model has them; "plain" and "residual" by default, or all of them where it has no such pair.
     seeds : int or iterable of int
         How many seeds (0, 1, ...), or which. Runs of one seed share the data order, and plain and option A nets the
         initial weights: differences are paired.
+    vary : mapping, optional
+        Settings by name with the values that each takes; every combination is a run.
+    overrides : iterable of Override
+        Other settings for some of the runs; later ones win.
+    model, data, record_every, eval_every
+        As in `Run`.
     device : str
         "auto" takes the GPU if there is one; otherwise PyTorch's name.
-    shortcut, widths, data, steps, batch_size, lr, schedule, warmup, record_every, eval_every
-        As in `Run`.
+    **settings
+        Fields of `Recipe` (`steps`, `batch_size`, `lr`, ...) and options of the model (`shortcut`, `widths`, ...).
 
     Raises
     ------
     PlanError, DataError
         An argument is out of range.
+
+    Examples
+    --------
+    >>> [run.label for run in plan([8], families=["plain"], seeds=1, vary={"lr": [0.1, 0.01]})]
+    ['plain-8, lr 0.1 seed 0', 'plain-8, lr 0.01 seed 0']
     """
-    # operator.index turns NumPy's integers into Python's, which JSON knows
-    depth_list = _unique("depths", map(operator.index, depths))
-    family_list, seed_list = _unique("families", families), _seeds(seeds)
-    widths = [operator.index(width) for width in widths]
-    try:
-        for depth in depth_list:
-            check_depth(depth)
-    except ValueError as error:
-        raise PlanError(str(error)) from None
-    for family in family_list:
-        _one_of("family", family, FAMILIES)
-    _one_of("shortcut", shortcut, SHORTCUTS)
-    _one_of("schedule", schedule, SCHEDULES)
-    if len(widths) != 3 or any(width < 1 for width in widths):
-        raise PlanError(
-            f"widths must be three positive channel counts, such as 16,32,64; got {','.join(map(str, widths))}."
-        )
-    counts = {
-        "steps": steps,
-        "batch size": batch_size,
-        "record every": record_every,
-        "eval every": eval_every,
-    }
-    for name, count in counts.items():
-        if count < 1:
-            raise PlanError(f"{name} must be at least 1; got {count}.")
-    if not 0 < lr < float("inf"):
-        raise PlanError(f"lr must be a positive number; got {lr}.")
-    if not 0 <= warmup <= steps:
-        raise PlanError(f"warmup must lie between 0 and the {steps} steps; got {warmup}.")
-    check_data(data)
-    shared: dict[str, Any] = {
+    shared = {
+        "model": model,
         "data": data,
-        "shortcut": shortcut,
-        "widths": tuple(widths),
-        "steps": steps,
-        "batch_size": batch_size,
-        "lr": lr,
-        "schedule": schedule,
-        "warmup": warmup,
         "record_every": record_every,
         "eval_every": eval_every,
-        "device": resolve_device(device),
+        "device": device,
+        **settings,
     }
-    runs = [
-        Run(family=family, depth=depth, seed=seed, **shared)
-        for seed in seed_list
-        for depth in depth_list
-        for family in family_list
-    ]
-    return sorted(runs, key=lambda run: -run.cost)
+    varied = {name: [frozen(value) for value in _unique(name, values)] for name, values in (vary or {}).items()}
+    twice = next((name for name in varied if name in AXES), None)
+    if twice is not None:
+        raise PlanError(f"vary must not name {twice}; it has an argument of its own.")
+    # operator.index turns NumPy's integers into Python's, which JSON knows
+    axes: dict[str, list[Any]] = {
+        "seed": _seeds(seeds),
+        "depth": _unique("depths", map(operator.index, depths)),
+        **varied,
+    }
+    named = None if families is None else _unique("families", families)
+    overrides = tuple(overrides)
+    runs = []
+    for combination in itertools.product(*axes.values()):
+        chosen = {**shared, **dict(zip(axes, combination, strict=True))}
+        families = named or _default_families(chosen["model"])
+        runs += [_run({**chosen, "family": family}, overrides, tuple(varied)) for family in families]
+    return sorted(dict.fromkeys(runs), key=lambda run: -run.cost)
+
+
+def _run(chosen: dict[str, Any], overrides: Sequence[Override], varied: tuple[str, ...]) -> Run:
+    """Return the run of one combination of settings."""
+    for override in overrides:
+        if override.applies_to(chosen):
+            chosen = {**chosen, **override.set}
+    one_of("model", chosen["model"], tuple(CATALOGUE))
+    options = CATALOGUE[chosen["model"]].options
+    check_names("a sweep", chosen, (*AXES, *RUN_SETTINGS, *RECIPE_FIELDS, *options))
+    check_data(chosen["data"])
+    for name in ("record_every", "eval_every"):
+        check_count(name, chosen[name])
+    return Run(
+        network=network(
+            chosen["model"],
+            chosen["family"],
+            chosen["depth"],
+            {name: chosen[name] for name in options if name in chosen},
+        ),
+        recipe=Recipe(**{name: chosen[name] for name in RECIPE_FIELDS if name in chosen}),
+        seed=chosen["seed"],
+        data=chosen["data"],
+        record_every=chosen["record_every"],
+        eval_every=chosen["eval_every"],
+        device=resolve_device(chosen["device"]),
+        varied=varied,
+    )
+
+
+def _default_families(model: str) -> Sequence[str]:
+    one_of("model", model, tuple(CATALOGUE))
+    known = CATALOGUE[model].families
+    return PAIR if set(PAIR) <= set(known) else known
 
 
 def resolve_device(device: str) -> str:
@@ -189,20 +238,18 @@ def resolve_device(device: str) -> str:
 
 def _seeds(seeds: int | Iterable[int]) -> list[int]:
     if isinstance(seeds, int):
-        if seeds < 1:
-            raise PlanError(f"seeds must be at least 1; got {seeds}.")
+        check_count("seeds", seeds)
         return list(range(seeds))
     return _unique("seeds", map(operator.index, seeds))
 
 
 def _unique(name: str, values: Iterable[Any]) -> list[Any]:
     """Return the values without repeats; none at all is an error."""
-    kept = list(dict.fromkeys(values))
+    kept = list(dict.fromkeys(map(frozen, values)))
     if not kept:
         raise PlanError(f"{name} must name at least one; got none.")
     return kept
 
 
-def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise PlanError(f"{name} must be one of {', '.join(allowed)}; got {value!r}.")
+def _short(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -113,7 +114,7 @@ def _check_rates(recipe: Recipe) -> None:
             f"milestones go with the multistep schedule; got schedule {recipe.schedule}, milestones {shown}."
         )
     rising = [0, *recipe.milestones, recipe.steps]
-    if any(later <= earlier for earlier, later in zip(rising, rising[1:], strict=False)):
+    if any(later <= earlier for earlier, later in itertools.pairwise(rising)):
         shown = ", ".join(map(str, recipe.milestones))
         raise PlanError(f"milestones must rise, between 0 and the {recipe.steps} steps; got {shown}.")
 

@@ -9,8 +9,9 @@ from typing import Any
 from gradflow import storage
 from gradflow.experiments.data import load_data
 from gradflow.experiments.folder import SweepFolder
-from gradflow.experiments.plan import PlanError, Run, plan
+from gradflow.experiments.plan import Run, plan
 from gradflow.experiments.pool import Event, Pool
+from gradflow.experiments.recipe import PlanError
 from gradflow.recording import Recording
 
 
@@ -43,7 +44,7 @@ def compare(
     Parameters
     ----------
     depths : iterable of int
-        Weighted layers, each 6n + 2: 20, 56, 110.
+        Weighted layers, each 6n + 2 for the default model: 20, 56, 110.
     out : path
         Folder for the recordings, new or from an earlier call.
     workers : int, optional
@@ -53,8 +54,8 @@ def compare(
     command : str
         Kept with each recording as what made it.
     **settings
-        `families`, `seeds`, `shortcut`, `widths`, `data`, `steps`, `batch_size`, `lr`, `schedule`, `warmup`,
-        `record_every`, `eval_every`, `device`: see `gradflow.experiments.plan`.
+        `families`, `seeds`, `vary`, `overrides`, `model`, `data`, `record_every`, `eval_every`, `device`, fields of
+        `Recipe` and options of the model: see `gradflow.experiments.plan`.
 
     Raises
     ------
@@ -109,8 +110,10 @@ def _check_data_of(runs: Sequence[Run]) -> None:
     """Load each data set once before any worker does: what is missing is said, or fetched, here and once."""
     for run in runs:
         n = len(load_data(run.data).train_labels)
-        if run.batch_size > n:
-            raise PlanError(f"batch size must be at most the {n} training images of {run.data}; got {run.batch_size}.")
+        if run.recipe.batch_size > n:
+            raise PlanError(
+                f"batch size must be at most the {n} training images of {run.data}; got {run.recipe.batch_size}."
+            )
 
 
 def default_workers(device: str) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from gradflow.experiments.plan import PlanError
+from gradflow.experiments.recipe import PlanError
 from gradflow.models import rectifier_net
 from gradflow.probe.shattering import LAGS, autocorrelation, shattering
 from gradflow.recording import INPUT, Recording

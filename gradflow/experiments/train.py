@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable
@@ -13,8 +14,8 @@ from torch import Tensor, nn
 
 from gradflow.experiments.data import Dataset, batches, load_data
 from gradflow.experiments.plan import Run
+from gradflow.experiments.recipe import Recipe
 from gradflow.hooks import Every, record
-from gradflow.models import cifar_net
 from gradflow.recording import Recording
 
 PROFILE_STEPS = (0, 1, 10, 100)  # the steps whose profiles a report shows, besides the end
@@ -68,25 +69,20 @@ def train(run: Run, *, on_step: Progress | None = None, recorded: bool = True) -
 
 def build(run: Run, data: Dataset) -> nn.Module:
     """Return the run's network, initialised from its seed without touching the global random state."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(run.seed)
-        return cifar_net(
-            run.depth,
-            family=run.family,
-            shortcut=run.shortcut,
-            widths=run.widths,
-            in_channels=data.in_channels,
-            num_classes=data.num_classes,
-        )
+    shape = (data.in_channels, *data.train_images.shape[2:])
+    return run.network.build(run.seed, input_shape=shape, num_classes=data.num_classes)
 
 
 def _fit(run: Run, model: nn.Module, data: Dataset, step_done: Callable[..., None], on_step: Progress | None) -> None:
     """Make the run's updates, and measure once more after the last."""
-    optimizer = torch.optim.SGD(model.parameters(), lr=run.lr, momentum=run.momentum, weight_decay=run.weight_decay)
-    order = batches(len(data.train_labels), run.batch_size, torch.Generator().manual_seed(run.seed))
+    recipe = run.recipe
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+    )
+    order = batches(len(data.train_labels), recipe.batch_size, torch.Generator().manual_seed(run.seed))
     for step in range(run.steps + 1):
         errors = measure_errors(model, data) if _is_eval_due(run, step) else {}
-        lr = learning_rate(run, step)
+        lr = learning_rate(recipe, step)
         for group in optimizer.param_groups:
             group["lr"] = lr
         model.train()
@@ -108,17 +104,17 @@ def _is_eval_due(run: Run, step: int) -> bool:
     return step > 0 and (step % run.eval_every == 0 or step == run.steps)
 
 
-def learning_rate(run: Run, step: int) -> float:
+def learning_rate(recipe: Recipe, step: int) -> float:
     """Return the learning rate of an update.
 
     Cosine (Loshchilov & Hutter 2017) falls from `lr` to 0 over the steps; step falls tenfold at half and at three
     quarters of them, as in He et al. 2015. Over the first `warmup` steps either is scaled up linearly.
     """
-    warm = min(1.0, (step + 1) / run.warmup) if run.warmup else 1.0
-    if run.schedule == "cosine":
-        return warm * run.lr * 0.5 * (1 + math.cos(math.pi * step / run.steps))
-    drops = sum(step >= share * run.steps for share in STEP_DROPS)
-    return warm * run.lr * STEP_FACTOR**drops
+    warm = min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else 1.0
+    if recipe.schedule == "cosine":
+        return warm * recipe.lr * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+    drops = sum(step >= share * recipe.steps for share in STEP_DROPS)
+    return warm * recipe.lr * STEP_FACTOR**drops
 
 
 def measure_errors(model: nn.Module, data: Dataset) -> dict[str, float]:
@@ -138,10 +134,17 @@ def _error(model: nn.Module, images: Tensor, labels: Tensor) -> float:
 
 
 def describe(run: Run, data: Dataset) -> dict[str, Any]:
-    """Return what the recording's meta says of the run."""
+    """Return what the recording's meta says of the run; `settings` is what shapes it besides family, depth and seed."""
+    settings = json.loads(json.dumps(run.settings))  # tuples become lists, as they are read back
     return {
         "experiment": "compare",
-        **run.to_json(),
+        "family": run.family,
+        "depth": run.depth,
+        "seed": run.seed,
+        **settings,
+        "settings": settings,
+        "record_every": run.record_every,
+        "eval_every": run.eval_every,
         "n_train": len(data.train_labels),
         "n_test": len(data.test_labels),
         "image_size": list(data.train_images.shape[1:]),

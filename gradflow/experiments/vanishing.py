@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from gradflow.experiments.data import Dataset, batches, check_data, load_data
-from gradflow.experiments.plan import PlanError
+from gradflow.experiments.recipe import PlanError
 from gradflow.hooks import record
 from gradflow.models import mlp
 from gradflow.recording import Recording

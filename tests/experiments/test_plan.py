@@ -1,9 +1,12 @@
 import dataclasses
+import json
+from itertools import product
 
 import numpy as np
 import pytest
+from made import one_run
 
-from gradflow.experiments import DataError, PlanError, Run, plan
+from gradflow.experiments import DataError, Override, PlanError, Recipe, Run, plan
 
 
 def test_every_combination_longest_first():
@@ -14,26 +17,43 @@ def test_every_combination_longest_first():
 
 
 def test_ids_differ_with_anything_that_shapes_the_result():
-    run = Run("plain", 8, 0)
+    run = one_run()
     changes = {
-        "family": "residual", "depth": 14, "seed": 1, "data": "mnist5k", "shortcut": "B", "widths": (8, 16, 32),
-        "steps": 10, "batch_size": 32, "lr": 0.1, "schedule": "step", "warmup": 5, "momentum": 0.0,
-        "weight_decay": 0.0, "record_every": 5, "eval_every": 5, "device": "cuda",
+        "family": "residual", "depth": 14, "seed": 1, "model": "mlp", "data": "mnist5k", "record_every": 5,
+        "eval_every": 5, "shortcut": "B", "widths": (8, 16, 32), "steps": 10, "batch_size": 32, "accumulate": 2,
+        "optimizer": "adamw", "lr": 0.1, "momentum": 0.0, "weight_decay": 0.0, "schedule": "step", "warmup": 5,
+        "warmup_until": 0.8, "augment": ("flip",), "clip": 1.0, "precision": "bf16",
     }  # fmt: skip
-    assert changes.keys() == {field.name for field in dataclasses.fields(Run)}
-    ids = {run.id} | {dataclasses.replace(run, **{name: value}).id for name, value in changes.items()}
-    assert len(ids) == len(changes) + 1
-    assert run.id == Run("plain", 8, 0).id
+    of_the_recipe = {field.name for field in dataclasses.fields(Recipe)} - {"milestones"}
+    assert of_the_recipe <= changes.keys()
+    ids = {run.id} | {one_run(**{name: value}).id for name, value in changes.items()}
+    ids |= {one_run(schedule="multistep", milestones=[number]).id for number in (1, 2)}
+    ids |= {dataclasses.replace(run, device="cuda").id}
+    assert len(ids) == len(changes) + 4
+    assert run.id == one_run().id == one_run(lr=0.02).id
 
 
 def test_numpy_integers_are_taken():
-    runs = plan(np.array([8]), seeds=np.array([3]), widths=np.array([4, 4, 4]), device="cpu")
-    assert runs[0].id == plan([8], seeds=[3], widths=(4, 4, 4), device="cpu")[0].id
+    runs = plan(np.array([8]), seeds=np.array([3]), device="cpu")
+    assert runs[0].id == plan([8], seeds=[3], device="cpu")[0].id
 
 
 def test_runs_survive_json():
-    run = Run("plain", 8, 0, widths=(1, 2, 3))
-    assert Run.from_json(run.to_json()) == run
+    run = one_run(widths=(1, 2, 3), augment=["flip"], schedule="multistep", milestones=[3, 5])
+    assert Run.from_json(json.loads(json.dumps(run.to_json()))) == run
+
+
+def test_every_setting_can_vary():
+    runs = plan([8], seeds=1, vary={"lr": [0.1, 0.01], "widths": [[4, 4, 4], [8, 8, 8]]}, device="cpu")
+    found = {(run.family, run.recipe.lr, run.settings["widths"]) for run in runs}
+    assert found == set(product(("plain", "residual"), (0.1, 0.01), ((4, 4, 4), (8, 8, 8))))
+    assert "plain-8, lr 0.1, widths 4,4,4 seed 0" in {run.label for run in runs}
+
+
+def test_overrides_change_the_runs_they_name():
+    override = Override(when={"depth": 14, "family": "residual"}, set={"warmup": 5})
+    runs = plan([8, 14], seeds=1, overrides=[override], device="cpu")
+    assert {(run.family, run.depth): run.recipe.warmup for run in runs if run.recipe.warmup} == {("residual", 14): 5}
 
 
 @pytest.mark.parametrize(
@@ -49,10 +69,20 @@ def test_runs_survive_json():
         ({"record_every": 0}, "record every must be at least 1; got 0"),
         ({"lr": 0.0}, "lr must be a positive number; got 0.0"),
         ({"lr": float("nan")}, "lr must be a positive number; got nan"),
-        ({"schedule": "linear"}, "schedule must be one of cosine, step; got 'linear'"),
+        ({"schedule": "linear"}, "schedule must be one of cosine, step, multistep, constant; got 'linear'"),
         ({"warmup": 301}, "warmup must lie between 0 and the 300 steps; got 301"),
-        ({"widths": (16, 32)}, "widths must be three positive channel counts, such as 16,32,64; got 16,32"),
+        ({"widths": (16, 32)}, "widths must be 3 positive ints, such as 16, 32, 64; got"),
         ({"shortcut": "C"}, "shortcut must be one of A, B; got 'C'"),
+        ({"learning_rate": 0.1}, "a sweep has no setting 'learning_rate'. .*Allowed: depth, family"),
+        ({"step": 10}, "a sweep has no setting 'step'. Did you mean steps?"),
+        ({"vary": {"lr": []}}, "lr must name at least one"),
+        ({"vary": {"depth": [8]}}, "vary must not name depth"),
+        ({"batch_size": 64, "accumulate": 3}, "accumulate must divide the batch size 64; got 3"),
+        ({"milestones": [10]}, "milestones go with the multistep schedule; got schedule cosine, milestones 10"),
+        ({"schedule": "multistep", "milestones": [300]}, "milestones must rise, between 0 and the 300 steps; got 300"),
+        ({"warmup_until": 1.5}, "warmup_until must be a fraction above 0 and below 1; got 1.5"),
+        ({"precision": "fp8"}, "precision must be one of float32, bf16, fp16; got 'fp8'"),
+        ({"momentum": 1.0}, "momentum must be at least 0 and below 1; got 1.0"),
         ({"device": "tpu"}, "device must be auto or one of cpu.*; got 'tpu'"),
     ],
 )

@@ -3,9 +3,10 @@ import os
 import signal
 
 import pytest
+from made import broken_run
 
 import gradflow
-from gradflow.experiments import PlanError, Run, RunsFailedError, compare, execute, plan
+from gradflow.experiments import PlanError, RunsFailedError, compare, execute, plan
 
 SMALL = {"seeds": 1, "steps": 6, "widths": (4, 4, 4), "device": "cpu"}
 
@@ -58,7 +59,7 @@ def test_a_damaged_run_is_set_aside_and_made_again(tmp_path):
 
 def test_one_failing_run_does_not_stop_the_others(tmp_path):
     runs = plan([8], families=["plain"], **SMALL)
-    broken = Run("dense", 8, seed=9)  # no such family, which plan() would have said: found out in the worker
+    broken = broken_run()
     with pytest.raises(RunsFailedError, match="family must be one of plain, residual; got 'dense'") as caught:
         execute([broken, *runs], out=tmp_path / "out", workers=1)
     assert list(caught.value.failures) == [broken.id]

@@ -4,7 +4,7 @@ import pytest
 
 from gradflow.analysis.shattering import autocorrelation_by_lag, shattering_by_depth
 from gradflow.diagnosis import diagnose
-from gradflow.experiments.plan import PlanError
+from gradflow.experiments.recipe import PlanError
 from gradflow.experiments.shattering import shattering_by_depth as measure
 
 

@@ -2,13 +2,14 @@ import math
 
 import pytest
 import torch
+from made import one_run
 from torch import nn
 from torch.nn import functional
 
-from gradflow.experiments import Run, load_data, train
+from gradflow.experiments import load_data, train
 from gradflow.experiments.train import build, learning_rate
 
-SMALL = Run("residual", 8, seed=0, steps=12, record_every=5, eval_every=5, widths=(4, 8, 8))
+SMALL = one_run("residual", steps=12, record_every=5, eval_every=5, widths=(4, 8, 8))
 
 
 def test_same_seed_same_tables():
@@ -66,17 +67,17 @@ def test_the_last_row_is_the_trained_network():
 
 
 def test_schedules():
-    cosine = Run("plain", 8, 0, steps=100, lr=0.1)
-    assert [learning_rate(cosine, step) for step in (0, 50, 100)] == pytest.approx([0.1, 0.05, 0.0])
-    steps = Run("plain", 8, 0, steps=64_000, lr=0.1, schedule="step")  # the paper drops at 32,000 and 48,000
-    found = [learning_rate(steps, step) for step in (0, 31_999, 32_000, 47_999, 48_000)]
+    cosine = one_run("plain", steps=100, lr=0.1)
+    assert [learning_rate(cosine.recipe, step) for step in (0, 50, 100)] == pytest.approx([0.1, 0.05, 0.0])
+    steps = one_run("plain", steps=64_000, lr=0.1, schedule="step")  # the paper drops at 32,000 and 48,000
+    found = [learning_rate(steps.recipe, step) for step in (0, 31_999, 32_000, 47_999, 48_000)]
     assert found == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001])
-    warm = Run("plain", 8, 0, steps=100, lr=0.1, schedule="step", warmup=4)
-    assert [learning_rate(warm, step) for step in range(5)] == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.1])
+    warm = one_run("plain", steps=100, lr=0.1, schedule="step", warmup=4)
+    assert [learning_rate(warm.recipe, step) for step in range(5)] == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.1])
 
 
 def test_a_diverged_run_is_recorded_and_says_so():
-    recording = train(Run("plain", 8, 0, steps=12, lr=1e30, widths=(4, 4, 4)))
+    recording = train(one_run("plain", steps=12, lr=1e30, widths=(4, 4, 4)))
     assert recording.meta["status"] == "diverged"
     step = recording.meta["diverged_step"]
     assert not math.isfinite(recording.steps.loss[step])
@@ -87,12 +88,12 @@ def test_a_diverged_run_is_recorded_and_says_so():
 def test_building_leaves_the_global_random_state_alone():
     torch.manual_seed(5)
     state = torch.random.get_rng_state()
-    train(Run("plain", 8, 0, steps=1, widths=(4, 4, 4)))
+    train(one_run("plain", steps=1, widths=(4, 4, 4)))
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
 def test_seeds_pair_the_families():
     data = load_data("digits")
-    plain, residual = (build(Run(family, 8, seed=4), data) for family in ("plain", "residual"))
+    plain, residual = (build(one_run(family, seed=4), data) for family in ("plain", "residual"))
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), residual.parameters(), strict=True))
     assert isinstance(plain, nn.Module)

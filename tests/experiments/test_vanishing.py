@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
-from gradflow.experiments.plan import PlanError
+from gradflow.experiments.recipe import PlanError
 from gradflow.experiments.vanishing import SETTINGS, vanishing
 
 WITHIN = 0.03

@@ -1,0 +1,118 @@
+"""The options that say what is to be trained, for every command that trains."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import click
+
+
+def words(context: click.Context, option: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Return the words of a comma-separated option."""
+    return None if value is None else tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def whole_numbers(context: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    """Return the integers of a comma-separated option, or fail with what was given."""
+    if value is None:
+        return None
+    try:
+        return tuple(int(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no list of whole numbers such as 20,56,110.") from None
+
+
+def _lists(convert: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a callback for an option that may be repeated, each time with a comma-separated list."""
+    return lambda context, option, values: tuple(convert(context, option, value) for value in values)
+
+
+def vary(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, list[Any]]:
+    """Return {name: values} of NAME=VALUE,VALUE."""
+    found: dict[str, list[Any]] = {}
+    for value in values:
+        name, equals, listed = value.partition("=")
+        if not equals or not name.strip() or not listed.strip():
+            raise click.BadParameter(f"{value!r} is not of the form NAME=VALUE,VALUE, such as lr=0.1,0.02.")
+        found[name.strip().replace("-", "_")] = [plain(part) for part in listed.split(",")]
+    return found
+
+
+def plain(word: str) -> Any:
+    """Return the number, truth value or None that a word is, or else the word.
+
+    Examples
+    --------
+    >>> plain("0.1"), plain("20"), plain("true"), plain("none"), plain("relu")
+    (0.1, 20, True, None, 'relu')
+    """
+    known = {"true": True, "false": False, "none": None}
+    word = word.strip()
+    if word.lower() in known:
+        return known[word.lower()]
+    try:
+        value = ast.literal_eval(word)
+    except (ValueError, SyntaxError):
+        return word
+    return value if isinstance(value, int | float) else word
+
+
+# name: (type or callback, help). Each may be given several times: every combination is then a run.
+# Defaults are the plan's.
+_SETTINGS: Mapping[str, tuple[Any, str]] = MappingProxyType(
+    {
+        "model": (str, "cifar, resnet, mini, mlp, transformer.  [default: cifar]"),
+        "data": (str, "digits, mnist5k, cifar10 or cifar10:FOLDER.  [default: digits]"),
+        "shortcut": (str, "A: zero-padded identity, B: projection.  [default: A]"),
+        "widths": (_lists(whole_numbers), "Channels of stages.  [default: 16,32,64]"),
+        "width": (int, "Units of a layer, where the model has one width."),
+        "activation": (str, "relu, tanh, gelu, ..."),
+        "init": (str, "Initialisation: kaiming, xavier, default, ..."),
+        "norm": (str, "batch, layer, none, ..."),
+        "steps": (int, "Optimizer updates.  [default: 300]"),
+        "batch_size": (int, "Images an update.  [default: 64]"),
+        "accumulate": (int, "Backward passes an update.  [default: 1]"),
+        "optimizer": (str, "sgd or adamw.  [default: sgd]"),
+        "lr": (float, "Peak learning rate.  [default: 0.02]"),
+        "momentum": (float, "Of SGD; beta1 of AdamW.  [default: 0.9]"),
+        "weight_decay": (float, "[default: 0.0001]"),
+        "schedule": (str, "cosine, step, multistep or constant.  [default: cosine]"),
+        "milestones": (_lists(whole_numbers), "Updates at which multistep falls."),
+        "warmup": (int, "First steps with a rising learning rate.  [default: 0]"),
+        "warmup_until": (float, "A tenth of lr until the training error is below this."),
+        "augment": (_lists(words), "Of crop,flip,jitter.  [default: none]"),
+        "clip": (float, "Largest total gradient norm.  [default: none]"),
+        "precision": (str, "float32, bf16 or fp16.  [default: float32]"),
+        "record_every": (int, "Steps between recorded gradients.  [default: 10]"),
+        "eval_every": (int, "Steps between errors on whole sets.  [default: 150]"),
+    }
+)
+
+
+def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command every option that shapes a run but depths, families and seeds."""
+    command = click.option(
+        "--vary", "varied", callback=vary, multiple=True, help="NAME=VALUE,VALUE: any other setting."
+    )(command)
+    for name, (kind, told) in reversed(_SETTINGS.items()):
+        how = {"type": kind} if isinstance(kind, type) else {"callback": kind}
+        command = click.option(f"--{name.replace('_', '-')}", multiple=True, help=told, **how)(command)
+    return command
+
+
+def plan_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options as arguments of `gradflow.experiments.plan`: one value is a setting, several are varied.
+
+    Examples
+    --------
+    >>> plan_arguments({"lr": (0.1, 0.02), "norm": (), "steps": (30,), "varied": {"clip": [1.0, 2.0]}, "seeds": 3})
+    {'steps': 30, 'seeds': 3, 'vary': {'lr': (0.1, 0.02), 'clip': [1.0, 2.0]}}
+    """
+    given = {name: value for name, value in settings.items() if name != "varied" and value not in ((), None)}
+    single = {name: value[0] for name, value in given.items() if name in _SETTINGS and len(value) == 1}
+    several = {name: value for name, value in given.items() if name in _SETTINGS and len(value) > 1}
+    alone = {name: value for name, value in given.items() if name not in _SETTINGS}
+    return {**single, **alone, "vary": {**several, **settings.get("varied", {})}}
