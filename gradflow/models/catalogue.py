@@ -10,10 +10,13 @@ from typing import Any
 
 from torch import nn
 
+from gradflow.models.bottleneck import STRIDES_ON
 from gradflow.models.cifar import CIFAR_DEPTHS, IMAGE_FAMILIES, MINI_DEPTHS, SHORTCUTS, cifar_net, mini_net
 from gradflow.models.depths import Depths
 from gradflow.models.mlp import mlp
 from gradflow.models.parts import ACTIVATIONS, FAN_OUT, IMAGE_INITS, IMAGE_NORMS, check_critical
+from gradflow.models.resnet import RESNET_DEPTHS, STEMS, resnet
+from gradflow.models.transformer import TOKEN_NORMS, TRANSFORMER_DEPTHS, TRANSFORMER_FAMILIES, check_heads, transformer
 from gradflow.theory import INITS
 
 Options = Mapping[str, Any]
@@ -46,7 +49,7 @@ class Entry:
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def _make_cifar(net: Callable[..., nn.Module]) -> Callable[[int, str, tuple[int, ...], int, Options], nn.Module]:
+def _make_on_images(net: Callable[..., nn.Module]) -> Callable[[int, str, tuple[int, ...], int, Options], nn.Module]:
     return lambda depth, family, input_shape, num_classes, options: net(
         depth, family=family, in_channels=input_shape[0], num_classes=num_classes, **options
     )
@@ -64,6 +67,12 @@ def _make_mlp(depth: int, family: str, input_shape: tuple[int, ...], num_classes
     )
 
 
+def _make_transformer(
+    depth: int, family: str, input_shape: tuple[int, ...], num_classes: int, options: Options
+) -> nn.Module:
+    return transformer(depth, family=family, input_shape=input_shape, num_classes=num_classes, **options)  # type: ignore[arg-type]  # checked by the entry
+
+
 IMAGE_OPTIONS: Options = {"norm": "batch", "activation": "relu", "init": FAN_OUT}
 IMAGE_CHOICES: Mapping[str, tuple[str, ...]] = {
     "shortcut": SHORTCUTS,
@@ -76,15 +85,23 @@ _ENTRIES = (
         "cifar",
         IMAGE_FAMILIES,
         {"shortcut": "A", "widths": (16, 32, 64), **IMAGE_OPTIONS},
-        _make_cifar(cifar_net),
+        _make_on_images(cifar_net),
         CIFAR_DEPTHS,
         IMAGE_CHOICES,
+    ),
+    Entry(
+        "resnet",
+        IMAGE_FAMILIES,
+        {"stem": "imagenet", "stride_on": "3x3", "widths": (64, 128, 256, 512), **IMAGE_OPTIONS},
+        _make_on_images(resnet),
+        RESNET_DEPTHS,
+        {**IMAGE_CHOICES, "stem": STEMS, "stride_on": STRIDES_ON},
     ),
     Entry(
         "mini",
         IMAGE_FAMILIES,
         {"shortcut": "A", "widths": (16, 32), **IMAGE_OPTIONS},
-        _make_cifar(mini_net),
+        _make_on_images(mini_net),
         MINI_DEPTHS,
         IMAGE_CHOICES,
     ),
@@ -95,6 +112,15 @@ _ENTRIES = (
         _make_mlp,
         Depths("at least 2", smallest=2),
         {"activation": tuple(ACTIVATIONS), "init": INITS, "norm": ("none", "batch", "layer")},
+    ),
+    Entry(
+        "transformer",
+        TRANSFORMER_FAMILIES,
+        {"width": 64, "heads": 4, "mlp_ratio": 4, "patch": 4}
+        | {"norm": "layer", "activation": "gelu", "init": "default"},
+        _make_transformer,
+        TRANSFORMER_DEPTHS,
+        {"norm": TOKEN_NORMS, "activation": tuple(ACTIVATIONS), "init": INITS},
     ),
 )
 CATALOGUE: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
@@ -135,8 +161,9 @@ def check(model: str, depth: int, family: str, options: Options) -> dict[str, An
                 f"options of {model} must be among {known}; got {str(name)!r}.{_nearest(name, entry.options)}"
             )
     read = {name: _read(entry, name, options.get(name, default)) for name, default in entry.options.items()}
-    if "init" in read:
-        check_critical(read["init"], read["activation"])
+    check_critical(read["init"], read["activation"])
+    if "heads" in read:
+        check_heads(read["width"], read["heads"])
     return read
 
 

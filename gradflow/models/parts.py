@@ -110,7 +110,7 @@ def one_of(name: str, given: object, known: tuple[object, ...]) -> None:
 def check_critical(init: str, activation: str) -> None:
     """Raise ValueError unless the activation has an initialisation of this name without biases."""
     if init == "critical" and activation not in BUILT_CRITICAL:
-        raise ValueError(f"init='critical' is for activation {' or '.join(BUILT_CRITICAL)}; got {activation!r}.")
+        raise ValueError(f"init='critical' is for activation {', '.join(BUILT_CRITICAL)}; got {activation!r}.")
 
 
 def check_parts(norm: str, activation: str, init: str) -> None:

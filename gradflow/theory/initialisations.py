@@ -56,7 +56,7 @@ def check(*, activation: str, init: str = "default", norm: str | None = None) ->
     if norm not in BUILT_NORMS:
         raise ValueError(f"norm must be None, {' or '.join(map(repr, get_args(Norm)))}; got {norm!r}.")
     if init == "critical" and activation not in BUILT_CRITICAL:
-        raise ValueError(f"init='critical' is for activation {' or '.join(BUILT_CRITICAL)}; got {activation!r}.")
+        raise ValueError(f"init='critical' is for activation {', '.join(BUILT_CRITICAL)}; got {activation!r}.")
 
 
 def check_init(init: str) -> None:

@@ -214,7 +214,7 @@ def test_largest_and_smallest_are_no_error():
         (lambda: theory.weight_variance("critical", "softplus"), r"softplus has no critical initialisation"),
         (lambda: theory.factor_per_layer(activation="relu", init="xavier", norm="group"), r"norm must be .*'group'"),
         (lambda: theory.check(activation="relu", norm="group"), r"norm must be None, 'batch' or 'layer'; got 'group'"),
-        (lambda: theory.check(activation="gelu", init="critical"), r"'critical' is for .* elu or selu; got 'gelu'"),
+        (lambda: theory.check(activation="gelu", init="critical"), r"'critical' is for .* elu, selu; got 'gelu'"),
         (lambda: theory.check(activation="mish"), r"activation must be one of relu, .*, softplus; got 'mish'"),
         (lambda: theory.chi("relu", -1.0), r"weight_variance must be at least 0 and finite; got -1.0"),
         (lambda: theory.fixed_point("tanh", 1.0, math.nan), r"bias_variance must be at least 0 and finite; got nan"),
