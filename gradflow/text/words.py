@@ -6,8 +6,8 @@ import re
 
 from gradflow.text import has, text
 
-# A family alone, with its depth, or with what tells it from others: "plain", "plain-56", "plain, lr 0.1".
-_LEADING = re.compile(r"(?P<family>[a-z]+(?: [a-z]+)?)(?P<rest>-\d+|, .*)?", re.DOTALL)
+_SEPARATOR = ", "  # between a family and what tells its variants apart
+_FAMILY = re.compile(r"(?P<family>[a-z]+)(?P<depth>-\d+)?")
 
 
 def word(name: str) -> str:
@@ -30,23 +30,33 @@ def named(label: str) -> str:
     --------
     >>> from gradflow.text import language
     >>> with language("zh"):
-    ...     named("plain-56"), named("residual"), named("mine"), named("plain-56-seed0")
-    ('普通网络-56', '残差网络', 'mine', 'plain-56-seed0')
+    ...     named("plain-56"), named("plain-56, lr 0.1"), named("mine"), named("plain-56-seed0")
+    ('普通网络-56', '普通网络-56，学习率 0.1', 'mine', 'plain-56-seed0')
     """
-    if has(f"word.{label}"):
-        return text(f"word.{label}")
-    found = _LEADING.fullmatch(label)
+    parts = label.split(_SEPARATOR)
+    for known in range(len(parts), 0, -1):
+        head = _SEPARATOR.join(parts[:known])
+        called = word(head) if has(f"word.{head}") else _family(head)
+        if called:
+            return text("list.separator").join([called, *map(_setting, parts[known:])])
+    return label
+
+
+def _family(name: str) -> str:
+    """Return a family, with its depth if it has one, or an empty string for any other name."""
+    found = _FAMILY.fullmatch(name)
     if found is None or not has(f"family.{found['family']}"):
-        return label
-    return f"{text('family.' + found['family'])}{found['rest'] or ''}"
+        return ""
+    return f"{text('family.' + found['family'])}{found['depth'] or ''}"
 
 
-def network(family: str, depth: object = None) -> str:
-    """Return the name of a network: its family and, if it has one, its depth.
-
-    Examples
-    --------
-    >>> network("plain", 56), network("mine")
-    ('plain-56', 'mine')
-    """
-    return named(family) if depth is None else f"{named(family)}-{depth}"
+def _setting(part: str) -> str:
+    """Return what tells variants apart, "lr 0.1" or "no clip", with the setting's name in the current language."""
+    name, _, value = part.rpartition(" ")
+    if has(f"word.{part}"):
+        return word(part)
+    if part.startswith("no ") and has(f"setting.{part[3:]}"):
+        return text("list.without", setting=text(f"setting.{part[3:]}"))
+    if has(f"setting.{part}"):
+        return text(f"setting.{part}")
+    return f"{text(f'setting.{name}')} {value}" if has(f"setting.{name}") else part
