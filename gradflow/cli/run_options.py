@@ -97,7 +97,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option(
         "--vary", "varied", callback=vary, multiple=True, help="NAME=VALUE,VALUE: any other setting."
     )(command)
-    for name, (kind, told) in reversed(_SETTINGS.items()):
+    for name, (kind, told) in reversed(list(_SETTINGS.items())):
         how = {"type": kind} if isinstance(kind, type) else {"callback": kind}
         command = click.option(f"--{name.replace('_', '-')}", multiple=True, help=told, **how)(command)
     return command
