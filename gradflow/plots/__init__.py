@@ -2,12 +2,13 @@
 
 from gradflow.plots.degradation import degradation, degradation_figure, paired_difference
 from gradflow.plots.degree import degree, degree_figure
+from gradflow.plots.files import save, save_each, sizes
 from gradflow.plots.heatmap import heatmap, heatmaps
 from gradflow.plots.paths import paths, paths_figure
 from gradflow.plots.profile import profile, profiles
 from gradflow.plots.shattering import autocorrelation, autocorrelation_figure, shattering, shattering_figure
 from gradflow.plots.stall import stall_figure, stall_link
-from gradflow.plots.style import DOUBLE, SINGLE, context, save
+from gradflow.plots.style import DOUBLE, SINGLE, context
 from gradflow.plots.training import loss_curve, loss_curves, training_curve, training_curves
 from gradflow.plots.vanishing import vanishing, vanishing_figure
 from gradflow.plots.weights import weight_figure, weight_growth
@@ -32,8 +33,10 @@ __all__ = [
     "profile",
     "profiles",
     "save",
+    "save_each",
     "shattering",
     "shattering_figure",
+    "sizes",
     "stall_figure",
     "stall_link",
     "training_curve",

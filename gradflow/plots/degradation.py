@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gradflow.plots import panels, style
+from gradflow.plots.names import in_order, short_names, shorten
 from gradflow.plots.scales import percent_axis
 
 ErrorMeasure = Literal["train_error", "test_error"]
@@ -146,7 +147,7 @@ def _places(over_seeds: pd.DataFrame) -> dict[style.Network, float]:
     """Return each network's abscissa: its depth, families side by side; then runs without a depth."""
     networks = list(style.looks(over_seeds))
     depths = sorted({depth for _, depth in networks if depth is not None})
-    families = sorted({family for family, depth in networks if depth is not None})
+    families = in_order(family for family, depth in networks if depth is not None)
     span = _depth_span(networks)
     right = float(depths[-1]) if depths else 0.0
     places: dict[style.Network, float] = {}
@@ -172,7 +173,7 @@ def _depth_axis(ax: Axes, places: dict[style.Network, float], note: str) -> None
     nameless = {family: place for (family, depth), place in places.items() if depth is None}
     inches = ax.get_window_extent().width / ax.figure.dpi
     kept = list(_thinned(depths, _MAX_TICKS[inches > panels.WIDE / 2]))
-    ax.set_xticks([*kept, *nameless.values()], [*map(str, kept), *(style.shorten(name, 14) for name in nameless)])
+    ax.set_xticks([*kept, *nameless.values()], [*map(str, kept), *(shorten(name, 14) for name in nameless)])
     span = max(places.values()) - min(places.values())
     margin = (0.3 if nameless else 0.08) * span if len(depths) + len(nameless) > 1 else _BARE_SPAN / 2
     ax.set_xlim(min(places.values()) - margin, max(places.values()) + margin)
@@ -231,10 +232,13 @@ def _mean_note(n: pd.Series[Any]) -> str:
 
 def _handles(frame: pd.DataFrame, over_seeds: pd.DataFrame) -> list[Line2D]:
     handles = []
-    for family in sorted(over_seeds.family[over_seeds.depth.notna()].unique()):
+    families = in_order(over_seeds.family[over_seeds.depth.notna()])
+    labels = short_names(families)
+    for family in families:
         line = style.family_style(family, over_seeds.family)
-        name = style.shorten(family)
-        handles.append(Line2D([], [], color=style.NEUTRAL, linestyle=line.linestyle, marker=line.marker, label=name))
+        handles.append(
+            Line2D([], [], color=style.NEUTRAL, linestyle=line.linestyle, marker=line.marker, label=labels[family])
+        )
     if over_seeds.n.max() > 1:
         ring: dict[str, Any] = {"markerfacecolor": "none", "markeredgecolor": style.NEUTRAL}
         handles.append(Line2D([], [], linestyle="", marker="o", label="one seed", **ring))

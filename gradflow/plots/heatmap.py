@@ -15,7 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from gradflow.analysis.variants import network_name
 from gradflow.plots import panels, style
+from gradflow.plots.names import shorten
 from gradflow.plots.profile import LABELS
 from gradflow.plots.scales import power_of_ten
 
@@ -160,7 +162,7 @@ def _one_run_each(frame: pd.DataFrame, order: list[str], diverged: frozenset[str
 
 def _title(rows: pd.DataFrame) -> str:
     family, depth = rows.iloc[0][["family", "depth"]]
-    return style.shorten(str(family), 14) if pd.isna(depth) else f"{style.shorten(str(family), 10)}-{depth}"
+    return shorten(str(family), 14) if pd.isna(depth) else shorten(network_name(str(family), depth), 20)
 
 
 def _note(runs: list[pd.DataFrame], diverged: frozenset[str], width: float) -> str:

@@ -8,7 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from gradflow.analysis.variants import network_name
 from gradflow.plots import panels, style
+from gradflow.plots.names import shorten
 
 COLUMNS = ("label", "family", "depth", "stage", "n", "difference", "difference_low", "difference_high")
 LINE = 0.17  # inches of one row
@@ -77,5 +79,6 @@ def predicted_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure
 def row_name(row: dict[str, object]) -> str:
     """Return the setting's label, or the network and its stage, counted from 1."""
     if row["label"]:
-        return style.shorten(str(row["label"]))
-    return f"{row['family']}-{row['depth']}, stage {int(str(row['stage'])) + 1}"
+        return shorten(str(row["label"]))
+    network = shorten(network_name(str(row["family"]), row["depth"]))
+    return f"{network}, stage {int(str(row['stage'])) + 1}"

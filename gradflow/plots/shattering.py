@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from gradflow.plots import panels, style
+from gradflow.plots.names import shorten
 from gradflow.plots.scales import GRID
 from gradflow.theory import shattering as theory
 
@@ -158,7 +159,7 @@ def _draw(ax: Axes, rows: pd.DataFrame, family: str, norm: str) -> None:
 
 
 def _label(family: str, norm: str) -> str:
-    return f"{style.shorten(family)}, {NORMS.get(norm, norm)}"
+    return f"{shorten(family)}, {NORMS.get(norm, norm)}"
 
 
 def _handles(frame: pd.DataFrame) -> list[Line2D]:

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from gradflow.plots import panels, style
+from gradflow.plots.names import shorten
 from gradflow.plots.scales import LogScale, edge_handles, log_axis, percent_axis
 
 SHARE, RATIO = "skip_share", "branch_ratio"
@@ -186,7 +187,7 @@ def counterfactuals(frame: pd.DataFrame, *, where: str = "", width: float = styl
         figure, axes = panels.panel_grid(len(networks), width, _HEIGHT)
         for ax, (look, rows) in zip(axes, networks, strict=True):
             counterfactual(rows, ax, scale=_scaled(ax, frame))
-            ax.set_title(style.shorten(look.label))
+            ax.set_title(shorten(look.label))
         panels.label_outer(axes, "layer depth, 1 = input", "gradient norm (log)")
         zeros, nonfinite = _edges(frame)
         drawn = set(frame["variant"])

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from gradflow.plots import panels, style
+from gradflow.plots.names import in_order, short_names
 from gradflow.plots.scales import GRID, power_of_ten
 
 _SOURCE = "gradflow.analysis.stall_over_seeds"
@@ -106,7 +107,9 @@ def stall_figure(frame: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure:
     """
     found = ordered(frame)
     links = [link for link in LINKS if found[link.filled].notna().any()]
-    names = [style.shorten(look.label, _LONGEST) for look, _ in style.each_network(found)]
+    labels = [look.label for look, _ in style.each_network(found)]
+    shown = short_names(labels, _LONGEST)
+    names = [shown[label] for label in labels]
     left = 0.1 + _LETTER * max(map(len, names))
     columns = min(len(links), max(1, int((width - left - _RIGHT + _GAP) / (_PANEL + _GAP))))
     rows = -(-len(links) // columns)
@@ -190,6 +193,7 @@ def _decades(ax: Axes, values: Any) -> None:
 
 def _handles(frame: pd.DataFrame) -> list[Line2D]:
     """Return the families' marks; depths are named in the rows."""
-    families = sorted(frame["family"].unique())
-    marks = [(style.shorten(family), style.family_style(family, families).marker) for family in families]
+    families = in_order(frame["family"])
+    labels = short_names(families)
+    marks = [(labels[family], style.family_style(family, families).marker) for family in families]
     return [Line2D([], [], linestyle="", marker=mark, color=style.NEUTRAL, label=name) for name, mark in marks]

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gradflow.plots import panels, style
+from gradflow.plots.names import shorten
 from gradflow.plots.scales import LogScale, edge_handles, log_axis, percent_axis
 
 _PANEL_HEIGHT = 1.55  # inches
@@ -172,7 +173,7 @@ def _groups(frame: pd.DataFrame) -> list[tuple[Any, pd.DataFrame]]:
 
 def _title(group: Any, width: float) -> str:
     most = _TITLE_LENGTH if width >= panels.WIDE else _TITLE_LENGTH // 2
-    return style.shorten(group, most) if isinstance(group, str) else f"depth {group}"
+    return shorten(group, most) if isinstance(group, str) else f"depth {group}"
 
 
 def _require_errors(frame: pd.DataFrame, windows: pd.DataFrame) -> None:

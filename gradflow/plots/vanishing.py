@@ -15,6 +15,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from gradflow import theory
 from gradflow.plots import panels, style
+from gradflow.plots.names import shorten
 from gradflow.plots.scales import LogScale, edge_handles, log_axis
 
 GradientMeasure = Literal["out_grad_norm", "grad_norm"]
@@ -142,7 +143,7 @@ def _marks(frame: pd.DataFrame) -> dict[str, _Mark]:
     """Return colour, marker and name of each setting, the same for both measures."""
     labels = frame.drop_duplicates("setting")[["setting", "label"]].itertuples(index=False)
     return {
-        str(setting): _Mark(*_MARKS[index % len(_MARKS)], style.shorten(str(label)))
+        str(setting): _Mark(*_MARKS[index % len(_MARKS)], shorten(str(label)))
         for index, (setting, label) in enumerate(labels)
     }
 

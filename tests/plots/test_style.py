@@ -1,10 +1,14 @@
+import itertools
+
+import colorspacious
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from gradflow.plots import style
+from gradflow.plots import files, names, style
 
 
 def luminance(color):
@@ -20,6 +24,25 @@ def test_deeper_is_darker_and_every_depth_stands_out_on_white(count):
     assert all(1.05 / (light + 0.05) >= 3 for light in lights)
     assert lights == sorted(lights, reverse=True)
     assert len(set(lights)) == count
+
+
+@pytest.mark.parametrize(("kind", "least"), [(None, 5), ("deuteranomaly", 5), ("protanomaly", 5), ("tritanomaly", 3)])
+def test_twelve_depths_differ_for_the_colour_blind_too(kind, least):
+    colors = np.array([to_rgb(style.depth_color(depth, range(12))) for depth in range(12)])
+    if kind:
+        space = {"name": "sRGB1+CVD", "cvd_type": kind, "severity": 100}
+        colors = np.clip(colorspacious.cspace_convert(colors, space, "sRGB1"), 0, 1)
+    pairs = itertools.combinations(colors, 2)
+    # CAM02-UCS: 1 is about what can just be told side by side.
+    assert min(float(colorspacious.deltaE(*pair, input_space="sRGB1")) for pair in pairs) >= least
+
+
+def test_variants_of_one_family_have_styles_of_their_own_and_the_first_its_family_s():
+    names = [f"{family}, width {width}" for family in ("plain", "residual") for width in (128, 16, 64)]
+    found = {name: style.family_style(name, names) for name in names}
+    assert len({str(line.linestyle) for line in found.values()}) == 6
+    assert found["residual, width 16"] == style.family_style("residual")
+    assert found["plain, width 16"] == style.family_style("plain")
 
 
 def test_families_have_styles_of_their_own():
@@ -74,16 +97,10 @@ def test_context_leaves_the_settings_as_they_were():
     assert dict(mpl.rcParams) == before
 
 
-def test_the_same_figure_gives_the_same_file(tmp_path):
-    paths = [style.save(Figure(figsize=(1, 1)), tmp_path / name) for name in ("a.png", "b.png")]
-    assert paths[0].read_bytes() == paths[1].read_bytes()
-    assert b"Software" not in paths[0].read_bytes()
-
-
 def test_names_are_cut_and_no_mathematics():
-    assert style.shorten("a" * 100).count("a") < 30
-    assert style.shorten("$x$") == r"\$x\$"
-    assert not style.shorten("_hidden").startswith("_")
+    assert names.shorten("a" * 100).count("a") < 30
+    assert names.shorten("$x$") == r"\$x\$"
+    assert not names.shorten("_hidden").startswith("_")
 
 
 def test_a_missing_column_and_an_empty_frame_are_named():
@@ -91,3 +108,50 @@ def test_a_missing_column_and_an_empty_frame_are_named():
         style.require(pd.DataFrame({"mean": [1.0]}), ("mean", "n"), "source")
     with pytest.raises(ValueError, match="no rows"):
         style.require(pd.DataFrame({"mean": []}), ("mean",), "source")
+
+
+@pytest.mark.parametrize("form", ["png", "pdf", "svg"])
+def test_the_same_figure_gives_the_same_file(form, tmp_path):
+    def drawn():
+        figure = Figure(figsize=(1, 1))
+        figure.subplots().plot([1, 2], label="one")
+        figure.legend()
+        return figure
+
+    first, second = (files.save_each(drawn(), tmp_path / name, [form])[0] for name in ("a", "b"))
+    assert first.name == f"a.{form}"
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_pdf_embeds_fonts_that_stay_text(tmp_path):
+    figure = Figure(figsize=(2, 1))
+    figure.text(0.1, 0.5, "residual")
+    content = files.save(figure, tmp_path / "a.pdf").read_bytes()
+    assert b"/Type /Font /Subtype /Type0" in content.replace(b"\n", b" ") or b"/FontFile2" in content
+    assert b"/Subtype /Type3" not in content
+    assert b"CreationDate" not in content
+
+
+def test_a_suffix_that_is_no_format_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"\.png, \.pdf, \.svg; got 'a\.jpg'"):
+        files.save(Figure(), tmp_path / "a.jpg")
+
+
+def test_widths_are_those_of_a_journal():
+    assert [round(files.sizes(column) * 25.4) for column in ("single", "double")] == [89, 183]
+    with pytest.raises(ValueError, match="'single' or 'double'; got 'wide'"):
+        files.sizes("wide")
+
+
+def test_short_names_that_would_read_alike_grow():
+    every = [f"residual, {word}, batch norm, sgd, lr 0.001" for word in ("relu", "gelu")]
+    found = names.short_names(every)
+    assert len(set(found.values())) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("a\nb", "a b"), ("\x1b[31mred\u202e", "[31mred"), ("\ud800", "\ufffd"), ("$\\frac{", r"\$\frac{")],
+)
+def test_names_are_drawn_on_one_line_as_they_are(name, shown):
+    assert names.shorten(name) == shown

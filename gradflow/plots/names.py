@@ -1,0 +1,58 @@
+"""Names as labels: on one line, never longer than asked, never read as mathematics; and their order."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+LABEL_LENGTH = 26  # characters of a name in a legend
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?(?:e-?\d+)?)", re.ASCII)
+
+
+def shorten(name: str, length: int = LABEL_LENGTH) -> str:
+    """Return a name as a label: on one line, cut in the middle if long.
+
+    A dollar sign would start mathematics and a leading underscore hide the entry: neither may. What is no character
+    to be drawn is left out.
+    """
+    name = "".join(_drawn(character) for character in name)
+    if len(name) > length:
+        tail = min(8, max(length - 2, 1) // 2)
+        name = f"{name[: length - 1 - tail]}…{name[-tail:]}"
+    return f"{' ' * name.startswith('_')}{name}".replace("$", r"\$")
+
+
+def short_names(names: Iterable[str], length: int = LABEL_LENGTH) -> dict[str, str]:
+    """Return each name as `shorten` gives it, all of them longer where two would read alike."""
+    every = set(names)
+    longest = max(map(len, every), default=0)
+    while True:
+        found = {name: shorten(name, length) for name in every}
+        if len(set(found.values())) == len(every) or length >= longest:
+            return found
+        length += 8
+
+
+def _drawn(character: str) -> str:
+    """Return a character as it can be drawn: spaces for breaks, nothing for controls and directions."""
+    kind = unicodedata.category(character)
+    if kind in ("Zs", "Zl", "Zp") or character in "\t\n\r":
+        return " "
+    return "\ufffd" if kind in ("Cs", "Co", "Cn") else "" if kind in ("Cc", "Cf") else character
+
+
+def in_order(families: Iterable[str]) -> list[str]:
+    """Return families by alphabet, and the numbers in them by size.
+
+    Examples
+    --------
+    >>> in_order(["plain, width 128", "plain, width 16"])
+    ['plain, width 16', 'plain, width 128']
+    """
+    return sorted(set(families), key=_by_number)
+
+
+def _by_number(name: str) -> tuple[list[tuple[str, float]], str]:
+    parts = _NUMBER.split(name)
+    return [(word, float(number)) for word, number in zip(parts[::2], [*parts[1::2], "0"], strict=True)], name
