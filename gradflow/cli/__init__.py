@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from gradflow.cli import output
 from gradflow.cli.analyze_command import analyze
 from gradflow.cli.commands import BAD_INPUT, INTERRUPTED, cli
 from gradflow.cli.theory_command import theory
@@ -39,6 +40,6 @@ def _exit_code(arguments: list[str] | None) -> int:
 
         if not isinstance(error, GradflowError):
             raise
-        click.echo(f"gradflow: {error}", err=True)
+        output.say(f"gradflow: {error}", err=True)
         return BAD_INPUT
     return result if isinstance(result, int) else DONE

@@ -95,12 +95,22 @@ def _described(found: Analysis, target: Target, seed: int) -> Analysis:
 
 
 def _print_tables(found: Analysis) -> None:
+    from gradflow.cli.strip import Line, strips
     from gradflow.probe.shown import WORDS
+    from gradflow.text import text
 
     for one in found.shown:
         words = [number for number, key in enumerate(one.columns) if key in WORDS]
         output.show(output.table(one.title, one.heads, one.rows, words=words, caption=one.caption))
         click.echo()
+    output.show(strips(text("terminal.strip.title_one"), [Line(found.recording.name, _norms(found))]))
+
+
+def _norms(found: Analysis) -> list[float]:
+    """Return the norms of the layers' output gradients, inf where a gradient that arrived is not finite."""
+    layers = found.layers
+    broken = layers["out_grad_norm"].isna() & (layers["status"] == "measured") & (layers["n_nonfinite"] != 0)
+    return [float(norm) for norm in layers["out_grad_norm"].mask(broken, float("inf"))]
 
 
 def _print_json(found: Analysis) -> None:

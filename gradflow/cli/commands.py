@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gradflow.cli import output
 from gradflow.cli.run_options import plan_arguments, settings_options, whole_numbers, words
 
 if TYPE_CHECKING:
@@ -37,14 +38,17 @@ def cli() -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: reports/NAME]")
 @click.option("--name", help="Title of the report.  [default: from data and depths]")
 @click.option("--demo/--no-demo", default=True, show_default=True, help="Add the vanishing-gradient demo.")
-def compare(depths: tuple[int, ...], out: Path | None, name: str | None, demo: bool, **settings: Any) -> None:
+@output.data_options()
+def compare(
+    depths: tuple[int, ...], out: Path | None, name: str | None, demo: bool, form: str | None, **settings: Any
+) -> None:
     """Train plain and residual networks of several depths on real data; report errors and gradients.
 
     Runs that are already in the folder are not made again: after an interruption, give the same command.
     """
     from gradflow import experiments
     from gradflow.cli.progress import follow
-    from gradflow.cli.tables import show, summary_table
+    from gradflow.cli.tables import print_summary
 
     began = time.perf_counter()
     workers = settings.pop("workers")
@@ -52,20 +56,20 @@ def compare(depths: tuple[int, ...], out: Path | None, name: str | None, demo: b
     title = name or f"compare-{runs[0].data.partition(':')[0]}-{'-'.join(map(str, depths))}"
     folder = out or REPORTS / title
     failures: dict[str, str] = {}
-    with follow(runs) as on_event:
+    with follow(runs, to_stderr=form is not None) as on_event:
         try:
             recordings = experiments.execute(runs, out=folder, workers=workers, on_event=on_event, command=_command())
         except experiments.RunsFailedError as error:
             failures, recordings = error.failures, error.recordings
     trained = time.perf_counter() - began
     if recordings:
-        show(summary_table(recordings))
+        print_summary(recordings, form)
         shown = [*recordings, *(_demo(folder) if demo else ())]
-        _report(shown, folder, name)
-    click.echo(f"recordings  {folder / 'runs'}")
-    click.echo(f"{trained:.0f} s to train, {time.perf_counter() - began:.0f} s in all")
+        _report(shown, folder, name, form)
+    output.say(f"recordings  {folder / 'runs'}", form)
+    output.say(f"{trained:.0f} s to train, {time.perf_counter() - began:.0f} s in all", form)
     for run, reason in failures.items():
-        click.echo(f"failed      {run}: {reason}", err=True)
+        output.say(f"failed      {run}: {reason}", err=True)
     if failures:
         click.get_current_context().exit(RUNS_FAILED)
 
@@ -78,16 +82,18 @@ def compare(depths: tuple[int, ...], out: Path | None, name: str | None, demo: b
 @click.option("--data", default="digits", show_default=True, help="digits, mnist5k, cifar10 or cifar10:FOLDER.")
 @click.option("--batch-size", type=int, default=128, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: reports/vanishing]")
-def vanishing(out: Path | None, **settings: Any) -> None:
+@output.data_options("Print the measured table as JSON.", "Print the measured table as CSV.")
+def vanishing(out: Path | None, form: str | None, **settings: Any) -> None:
     """Show the vanishing gradient: the arithmetic, then what real networks measure at initialisation."""
     from gradflow import theory
-    from gradflow.cli.tables import show, toy_table, vanishing_table
+    from gradflow.cli.tables import print_toy, print_vanishing
 
     folder = out or REPORTS / "vanishing"
-    show(toy_table(theory.toy().tolist()))
+    if form is None:
+        print_toy(theory.toy().tolist())
     recordings = _demo(folder, **settings)
-    show(vanishing_table(recordings))
-    _report(recordings, folder, None)
+    print_vanishing(recordings, form)
+    _report(recordings, folder, None, form)
 
 
 @cli.command()
@@ -125,7 +131,7 @@ def _demo(folder: Path, **settings: Any) -> list[Recording]:
     return recordings
 
 
-def _report(recordings: list[Recording], folder: Path, title: str | None) -> None:
+def _report(recordings: list[Recording], folder: Path, title: str | None, form: str | None = None) -> None:
     from gradflow.reporting import report as write
     from gradflow.storage import StorageError
 
@@ -133,9 +139,9 @@ def _report(recordings: list[Recording], folder: Path, title: str | None) -> Non
         page = write(recordings, folder, title=title, command=_command())
     except OSError as error:
         raise StorageError(f"cannot write a report to {folder}: {error.strerror or error}.") from None
-    click.echo(f"report      {page}")
-    click.echo(f"figures     {page.parent / 'figures'}")
-    click.echo(f"tables      {page.parent / 'tables'}")
+    output.say(f"report      {page}", form)
+    output.say(f"figures     {page.parent / 'figures'}", form)
+    output.say(f"tables      {page.parent / 'tables'}", form)
 
 
 def _command() -> str:

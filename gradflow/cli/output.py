@@ -22,13 +22,16 @@ from gradflow.text.controls import is_shown, printable
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.table import Table
+    from rich.box import Box
+    from rich.console import Group
 
 # pandas and rich are imported inside, so that --help answers at once.
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Row = Mapping[str, Any]
 
+GAP = 2  # between columns, one where they would not fit otherwise
+WIDEST = 1000
 WIDTH = 80  # columns of a table in a pipe, where there is no terminal to measure
 
 # What a stream that knows no Unicode gets; anything else becomes an escape.
@@ -121,31 +124,43 @@ def table(
     *,
     words: Collection[int] = (0,),
     caption: str = "",
-) -> Table:
-    """Return a table for `show`: columns of words, by number, flush left, all others flush right.
+) -> Group:
+    """Return title, table and caption for `show`: columns of words, by number, flush left, all others flush right.
 
     Without heads the rows are a list of facts. Names in cells may be anything: none is read as markup.
     """
-    from rich import box
+    from rich.cells import cell_len
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
+    cells = [[cell(one) for one in row] for row in rows]
+    shown = [cell(head) for head in heads]
+    folded = [
+        max(cell_len(one) for one in (*shown[number].split(), *(row[number] for row in cells), ""))
+        for number in range(len(shown))
+    ]
+    gap = GAP if sum(folded) + GAP * (len(shown) - 1) <= WIDTH else 1
+    fits = sum(max(width, cell_len(head)) + gap for width, head in zip(folded, shown, strict=True)) - gap <= WIDTH
     made = Table(
-        title=Text(cell(title)),
-        caption=Text(cell(caption)) if caption else None,
-        box=box.SIMPLE_HEAD if heads else None,
-        title_justify="left",
-        caption_justify="left",
+        box=_ruled_head() if heads else None,
+        padding=(0, gap - 1),  # the box has a column of its own between two
         pad_edge=False,
         show_edge=False,
         collapse_padding=True,
         show_header=bool(heads),
     )
-    for number, head in enumerate(heads):
-        made.add_column(Text(cell(head)), justify="left" if number in words else "right", no_wrap=number in words)
-    for row in rows:
-        made.add_row(*(Text(cell(one)) for one in row))
-    return made
+    for number, head in enumerate(shown):
+        made.add_column(
+            Text(head),
+            justify="left" if number in words else "right",
+            width=None if fits else folded[number],  # heads are folded, numbers not
+            no_wrap=number in words,
+        )
+    for row in cells:
+        made.add_row(*map(Text, row))
+    above, below = Text(cell(title), "italic"), Text(cell(caption), "dim")
+    return Group(*(part for part in (above, made, below) if part))
 
 
 def cell(text: object) -> str:
@@ -154,13 +169,21 @@ def cell(text: object) -> str:
     return shown if encodes(shown) else _in_ascii(shown)
 
 
-def show(made: Table) -> None:
+def _ruled_head() -> Box:
+    """Return the lines of a table: one under its heads."""
+    from rich.box import SIMPLE_HEAD, Box
+
+    return SIMPLE_HEAD if encodes(str(SIMPLE_HEAD)) else Box(str(SIMPLE_HEAD).replace("─", "-"), ascii=True)
+
+
+def show(made: Group) -> None:
     """Print a table to standard output, as wide as the terminal, or 80 columns (or COLUMNS) in a pipe."""
     from rich.console import Console
 
     console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=max(piped_width(), console.measure(made).minimum))
+        needed = Console(width=WIDEST).measure(made).minimum
+        console = Console(highlight=False, width=max(piped_width(), needed))
     with console.capture() as captured:
         console.print(made)
     emit("\n".join(line.rstrip() for line in captured.get().removesuffix("\n").split("\n")))

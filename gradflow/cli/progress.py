@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
+from gradflow.cli import output
+from gradflow.text.controls import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -19,22 +20,23 @@ LINE_KINDS = ("skipped", "set aside", "finished", "failed")
 
 
 @contextmanager
-def follow(runs: Sequence[Run]) -> Iterator[Callable[[Event], None]]:
+def follow(runs: Sequence[Run], *, to_stderr: bool = False) -> Iterator[Callable[[Event], None]]:
     """Yield a callback that shows the events of a sweep as they come."""
     tally = _Tally(len(runs))
-    if not sys.stdout.isatty():
-        yield lambda event: _echo(tally.line(event))
+    if not (sys.stderr if to_stderr else sys.stdout).isatty():
+        yield lambda event: _echo(tally.line(event), to_stderr=to_stderr)
         return
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, transient=True) as progress:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=to_stderr), transient=True) as progress:
         yield _Bars(progress, tally, len(runs)).show
 
 
-def _echo(line: str | None) -> None:
+def _echo(line: str | None, *, to_stderr: bool) -> None:
     if line is not None:
-        click.echo(line)
+        output.say(line, err=to_stderr)
 
 
 class _Tally:
@@ -80,7 +82,7 @@ class _Bars:
     def show(self, event: Event) -> None:
         """Move the bars, and print a line above them for a run that ended."""
         if event.kind == "started":
-            self._tasks[event.run] = self._progress.add_task(f"  {event.run.label}", total=event.run.steps)
+            self._tasks[event.run] = self._progress.add_task(f"  {printable(event.run.label)}", total=event.run.steps)
         elif event.kind == "step":
             self._progress.update(self._tasks[event.run], completed=event.step)
         elif event.kind in ("finished", "failed", "skipped"):
@@ -89,4 +91,4 @@ class _Bars:
                 self._progress.remove_task(self._tasks.pop(event.run))
         line = self._tally.line(event)
         if line is not None:
-            self._progress.console.print(line, markup=False, highlight=False)
+            self._progress.console.print(printable(line), markup=False, highlight=False)

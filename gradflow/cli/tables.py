@@ -1,69 +1,97 @@
-"""Tables for the terminal: small frames in, rich tables out."""
+"""What comparisons and demonstrations print: small frames as tables, strips, JSON or CSV."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import click
+import pandas as pd
 
 from gradflow import analysis
+from gradflow.cli import output
+from gradflow.cli.output import show
+from gradflow.cli.strip import Line, strips
 from gradflow.text import numbers as form
 from gradflow.text import text
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
     from gradflow.recording import Recording
 
 TOY_EVERY = 5
-NARROWEST = 80  # columns of a table in a pipe, where there is no terminal to measure
 
 
-def show(table: Table) -> None:
-    """Print a table to standard output, in colour only on a terminal."""
-    from rich.console import Console
+def print_summary(recordings: Sequence[Recording], as_data: str | None = None) -> None:
+    """Print what a comparison found: its table and a strip per network, or the table's rows as JSON or CSV."""
+    if as_data is not None:
+        output.print_rows(as_data, output.records(analysis.summary(recordings)))
+        return
+    show(_summary_table(recordings))
+    lines = _start_lines(recordings)
+    if lines:
+        click.echo()
+        show(strips(text("terminal.strip.title"), lines, text("terminal.strip.seeds")))
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=max(NARROWEST, console.measure(table).minimum))
-    console.print(table)
+
+def print_vanishing(recordings: Sequence[Recording], as_data: str | None = None) -> None:
+    """Print what real networks measure, a row per setting, as a table or as data."""
+    if as_data is not None:
+        output.print_rows(as_data, output.records(analysis.vanishing_table(recordings)))
+        return
+    show(_vanishing_table(recordings))
 
 
-def summary_table(recordings: Sequence[Recording]) -> Table:
+def print_toy(shares: Sequence[float]) -> None:
+    """Print the arithmetic of a constant factor: `shares[k]` is what k layers leave, shown every five layers."""
+    rows = [(str(layers), f"{shares[layers]:.6f}") for layers in range(TOY_EVERY, len(shares), TOY_EVERY)]
+    show(_table("cli.toy.title", ("layers", "share"), rows))
+    click.echo()
+
+
+def _start_lines(recordings: Sequence[Recording]) -> list[Line]:
+    """Return the profile of each network's output gradients at step 0, over seeds; none where step 0 is not there."""
+    started = [one for one in recordings if (one.layers["step"] == 0).any()]
+    if not started:
+        return []
+    frame = analysis.profile_over_seeds(analysis.profile(started, steps=[0]), "out_grad_norm")
+    return [
+        Line(f"{family} {_depth(depth)}".strip(), _norms(rows))
+        for (family, depth), rows in frame.groupby(["family", "depth"], dropna=False)
+    ]
+
+
+def _norms(rows: pd.DataFrame) -> list[float]:
+    """Return the means of a profile over seeds, inf where a seed's gradient was not finite."""
+    return [
+        math.inf if n_nonfinite else mean for mean, n_nonfinite in zip(rows["mean"], rows["n_nonfinite"], strict=True)
+    ]
+
+
+def _summary_table(recordings: Sequence[Recording]) -> Group:
     """Return what a comparison found: a row per family and depth."""
-    frame = analysis.summary(recordings)
-    table = _table("cli.summary.title", ("family", "depth", "seeds", "train_error", "test_error", "ratio", "seconds"))
-    for row in frame.to_dict("records"):
-        ratio = form.number(row["grad_ratio"])
-        diverged = f" ({text('cli.summary.diverged', n=row['n_diverged'])})" if row["n_diverged"] else ""
-        table.add_row(
-            f"{row['family']}{diverged}",
-            str(row["depth"]),
+    rows = [
+        (
+            f"{row['family']}{_diverged(row['n_diverged'])}",
+            _depth(row["depth"]),
             str(row["n"]),
             _percent_interval(row["train_error"], row["train_error_high"]),
             _percent_interval(row["test_error"], row["test_error_high"]),
-            ratio,
+            form.number(row["grad_ratio"]),
             form.number(row["seconds"]),
         )
-    table.caption = text("cli.summary.caption")
-    return table
+        for row in analysis.summary(recordings).to_dict("records")
+    ]
+    columns = ("family", "depth", "seeds", "train_error", "test_error", "ratio", "seconds")
+    return _table("cli.summary.title", columns, rows, text("cli.summary.caption"))
 
 
-def toy_table(shares: Sequence[float]) -> Table:
-    """Return the arithmetic of a constant factor: `shares[k]` is what k layers leave, shown every five layers."""
-    table = _table("cli.toy.title", ("layers", "share"))
-    for layers in range(TOY_EVERY, len(shares), TOY_EVERY):
-        table.add_row(str(layers), f"{shares[layers]:.6f}")
-    return table
-
-
-def vanishing_table(recordings: Iterable[Recording]) -> Table:
+def _vanishing_table(recordings: Iterable[Recording]) -> Group:
     """Return what real networks measure: a row per setting."""
-    frame = analysis.vanishing_table(recordings)
-    columns = ("setting", "seeds", "factor", "predicted", "decades", "weight_decades", "verdict")
-    table = _table("cli.vanishing.title", columns)
-    for row in frame.to_dict("records"):
-        table.add_row(
+    rows = [
+        (
             row["label"],
             str(row["n"]),
             _factor_interval(row["factor"], row["low"], row["high"]),
@@ -72,26 +100,23 @@ def vanishing_table(recordings: Iterable[Recording]) -> Table:
             f"{row['weight_decades']:.1f}",
             row["verdict"],
         )
-    table.caption = text("cli.vanishing.caption")
-    return table
+        for row in analysis.vanishing_table(recordings).to_dict("records")
+    ]
+    columns = ("setting", "seeds", "factor", "predicted", "decades", "weight_decades", "verdict")
+    return _table("cli.vanishing.title", columns, rows, text("cli.vanishing.caption"))
 
 
-def _table(title: str, columns: Iterable[str]) -> Table:
-    """Return an empty table whose headers come from the catalogue; all but the first column are numbers."""
-    from rich import box
-    from rich.table import Table
+def _table(title: str, columns: Iterable[str], rows: Iterable[Sequence[str]], caption: str = "") -> Group:
+    """Return a table whose title and heads come from the catalogue; all but the first column are numbers."""
+    return output.table(text(title), [text(f"cli.column.{column}") for column in columns], rows, caption=caption)
 
-    table = Table(
-        title=text(title),
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-        caption_justify="left",
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    for number, column in enumerate(columns):
-        table.add_column(text(f"cli.column.{column}"), justify="right" if number else "left", no_wrap=number == 0)
-    return table
+
+def _depth(depth: Any) -> str:
+    return "" if pd.isna(depth) else str(depth)
+
+
+def _diverged(n: int) -> str:
+    return f" ({text('cli.summary.diverged', n=n)})" if n else ""
 
 
 def _percent_interval(mean: float, high: float) -> str:

@@ -14,6 +14,7 @@ from gradflow.text.english.forecast import FORECAST
 from gradflow.text.english.numbers import NUMBERS
 from gradflow.text.english.probes import PROBES
 from gradflow.text.english.report import COLUMNS, DEFINITIONS, FACTS, HEAD, SECTIONS, STATUSES, TABLES
+from gradflow.text.english.terminal import TERMINAL
 from gradflow.text.english.theory import THEORY
 from gradflow.text.english.words import WORDS
 
@@ -33,6 +34,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         **FACTS,
         **FORECAST,
         **DEFINITIONS,
+        **TERMINAL,
         **THEORY,
         **DEGREE,
         **WORDS,

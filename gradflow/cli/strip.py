@@ -1,0 +1,124 @@
+"""Profiles along depth as one line each: a character a layer, on one logarithmic scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from gradflow.cli import output
+from gradflow.text import text
+from gradflow.text.controls import printable
+from gradflow.text.numbers import number
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+BLOCKS, DIGITS = "▁▂▃▄▅▆▇█", "12345678"  # smallest to largest
+ZERO, NONFINITE, UNMEASURED = "0", "!", "?"
+LONGEST_LABEL = 20
+OTHER_COLUMNS = 12  # the gaps between columns, and the size of groups
+_DIGITS_OF_ENDS = 2
+
+
+class Line(NamedTuple):
+    """One profile: what it is called and its norms from input to output, NaN where nothing was measured."""
+
+    label: str
+    norms: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A logarithmic scale from the smallest to the largest positive norm, and its characters."""
+
+    low: float
+    high: float
+    marks: str
+
+    @classmethod
+    def of(cls, norms: Sequence[float], marks: str) -> Scale:
+        """Return the scale that holds all positive finite norms, NaN to NaN where there is none."""
+        usable = [norm for norm in norms if 0 < norm < math.inf]
+        return cls(min(usable, default=math.nan), max(usable, default=math.nan), marks)
+
+    def mark(self, norm: float) -> str:
+        """Return the character of a norm."""
+        if math.isnan(norm):
+            return UNMEASURED
+        if math.isinf(norm):
+            return NONFINITE
+        if norm == 0:
+            return ZERO
+        span = math.log(self.high) - math.log(self.low)
+        share = (math.log(norm) - math.log(self.low)) / span if span > 0 else 1.0
+        return self.marks[min(int(share * len(self.marks)), len(self.marks) - 1)]
+
+
+def strips(title: str, lines: Sequence[Line], note: str = "") -> Group:
+    """Return profiles under each other on one scale, with what their characters mean.
+
+    `note` says more of the values. A profile too long for 80 columns shows several layers a character, by their
+    geometric mean, and says how many; a group that holds a zero or a value that is not finite shows that.
+    """
+    from rich.cells import cell_len
+
+    scale = Scale.of([norm for line in lines for norm in line.norms], BLOCKS if output.encodes(BLOCKS) else DIGITS)
+    named = [(_fitted(printable(line.label)), _end(line.norms[0]), _end(line.norms[-1])) for line in lines]
+    room = output.WIDTH - OTHER_COLUMNS - sum(max(map(cell_len, column)) for column in zip(*named, strict=True))
+    sizes = [math.ceil(len(line.norms) / room) for line in lines]
+    drawn = ["".join(map(scale.mark, grouped(line.norms, size))) for line, size in zip(lines, sizes, strict=True)]
+    rows: list[tuple[str, ...]] = [
+        (label, first, strip, last, str(size))
+        for (label, first, last), strip, size in zip(named, drawn, sizes, strict=True)
+    ]
+    columns = ("profile", "input", "strip", "output", "group")
+    heads = [text(f"terminal.strip.column.{name}") for name in columns]
+    if max(sizes) == 1:
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    legend = " ".join(filter(None, [_legend(scale, "".join(drawn), max(sizes)), note]))
+    return output.table(title, heads, rows, words=(0, 2), caption=legend)
+
+
+def grouped(norms: Sequence[float], size: int) -> list[float]:
+    """Return one norm for every `size` neighbours, fewer in the last group.
+
+    That is their geometric mean; inf if one is not finite, otherwise 0 if one is 0. What was not measured is left out.
+    """
+    return [_together(norms[start : start + size]) for start in range(0, len(norms), size)]
+
+
+def _together(norms: Sequence[float]) -> float:
+    known = [norm for norm in norms if not math.isnan(norm)]
+    if not known:
+        return math.nan
+    if math.inf in known or 0 in known:
+        return math.inf if math.inf in known else 0.0
+    return math.exp(sum(map(math.log, known)) / len(known))
+
+
+def _end(norm: float) -> str:
+    return UNMEASURED if math.isnan(norm) else number(norm, _DIGITS_OF_ENDS)
+
+
+def _fitted(label: str) -> str:
+    """Return a label cut in the middle where it is long."""
+    half = LONGEST_LABEL // 2
+    return label if len(label) <= LONGEST_LABEL else f"{label[: half - 1]}..{label[1 - half :]}"
+
+
+def _legend(scale: Scale, drawn: str, largest_group: int) -> str:
+    """Return what the characters mean that are there."""
+    said = []
+    if not math.isnan(scale.low):
+        low, high = (number(value, _DIGITS_OF_ENDS) for value in (scale.low, scale.high))
+        said.append(text("terminal.strip.scale", first=scale.marks[0], last=scale.marks[-1], low=low, high=high))
+    if largest_group > 1:
+        said.append(text("terminal.strip.grouped"))
+    marks = {
+        ZERO: text("terminal.strip.zero", mark=ZERO),
+        NONFINITE: text("terminal.strip.nonfinite", mark=NONFINITE),
+        UNMEASURED: text("terminal.strip.unmeasured", mark=UNMEASURED),
+    }
+    return " ".join([*said, *(sentence for mark, sentence in marks.items() if mark in drawn)])

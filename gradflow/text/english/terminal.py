@@ -1,0 +1,21 @@
+"""Strips and lists of runs in the terminal, in English."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+TERMINAL: Mapping[str, str] = {
+    "terminal.strip.title": "Gradient norm of the outputs along depth, before training",
+    "terminal.strip.title_one": "Gradient norm of the outputs along depth",
+    "terminal.strip.column.profile": "network",
+    "terminal.strip.column.input": "first",
+    "terminal.strip.column.strip": "from input to output",
+    "terminal.strip.column.output": "last",
+    "terminal.strip.column.group": "a mark",
+    "terminal.strip.scale": "Log scale over weighted layers: {first} from {low}, {last} up to {high}.",
+    "terminal.strip.seeds": "Norms are geometric means over seeds.",
+    "terminal.strip.grouped": "A mark of several layers (last column) shows their geometric mean.",
+    "terminal.strip.zero": "{mark} exactly zero.",
+    "terminal.strip.nonfinite": "{mark} not finite.",
+    "terminal.strip.unmeasured": "{mark} not measured.",
+}
