@@ -1,11 +1,42 @@
-"""The catalogue in Chinese: every sentence by key."""
+"""The catalogue in Chinese: every sentence by key, files and keys as in `gradflow.text.english`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from gradflow.text.chinese.analyze import ANALYZE
+from gradflow.text.chinese.cli import CLI
+from gradflow.text.chinese.clipping import CLIPPING
+from gradflow.text.chinese.degree import DEGREE
+from gradflow.text.chinese.findings import FINDINGS
+from gradflow.text.chinese.forecast import FORECAST
+from gradflow.text.chinese.numbers import NUMBERS
+from gradflow.text.chinese.probes import PROBES
+from gradflow.text.chinese.report import COLUMNS, DEFINITIONS, FACTS, HEAD, SECTIONS, STATUSES, TABLES
+from gradflow.text.chinese.theory import THEORY
 from gradflow.text.chinese.words import WORDS
 from gradflow.text.english import ENGLISH
 
-CHINESE: Mapping[str, str] = MappingProxyType({**ENGLISH, "seeds.many": "{n} 个随机种子", **WORDS})
+CHINESE: Mapping[str, str] = MappingProxyType(
+    {
+        **ENGLISH,
+        **ANALYZE,
+        **CLI,
+        **CLIPPING,
+        **NUMBERS,
+        **FINDINGS,
+        **PROBES,
+        **HEAD,
+        **SECTIONS,
+        **STATUSES,
+        **TABLES,
+        **COLUMNS,
+        **FACTS,
+        **FORECAST,
+        **DEFINITIONS,
+        **THEORY,
+        **DEGREE,
+        **WORDS,
+    }
+)

@@ -1,0 +1,218 @@
+"""The report, in Chinese."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+HEAD: Mapping[str, str] = {
+    "page.title": "梯度流动：{subject}",
+    "page.question.compare": "更深的网络是否训练得更差？它们的梯度与此有何关系？",
+    "page.question.vanishing": "梯度随深度消失或爆炸得有多快？",
+    "page.question.own": "梯度在这个网络中如何流动？",
+    "value.unknown": "未注明",
+    "list.and": "{first} 与 {last}",
+    "page.contents": "目录",
+    "page.skip": "跳到结论",
+    "page.evidence": "图",
+    "page.see": "详见",
+    "page.data": "数据",
+    "page.print_figure": "PNG，300 dpi",
+    "page.footer": "由 gradflow {version} 根据 {runs}生成，{when}。",
+    "headline.contrast": (
+        "在 {depth} 层时，普通网络对其训练集的误分类率为 {plain_error}，残差网络为 {residual_error}："
+        "相差 {difference}。"
+    ),
+    "headline.none": "没有规则在这些运行中发现问题。",
+    "ran.compare": (
+        "{families}，{depths} 层，数据 {data}（{n_train} 张训练图像），训练 {steps} 步，"
+        "每步 {batch_size} 张图像，{seeds}：共 {runs}。"
+    ),
+    "ran.vanishing": "{settings} 种全连接网络，{depth} 层，宽度 {width}，处于初始化状态，各 {seeds}。",
+    "ran.own": "{model} 的 {runs}；在 {steps}上记录了梯度。",
+}
+
+SECTIONS: Mapping[str, str] = {
+    "degradation.title": "退化：训练误差随深度的变化",
+    "degradation.lead": (
+        "较深的网络能够表示较浅网络所能表示的一切，因此训练误差更高意味着训练没有找到这样的解：这是优化的问题，"
+        "而不是过拟合。"
+    ),
+    "degradation.caveat": (
+        "这是固定预算下的效应：每个网络都训练了同样的 {steps} 步。步数更多时，中等深度处的差距会缩小。"
+    ),
+    "degradation.alt": "训练后的训练误差随深度的变化，每个网络族一条线。{finding}",
+    "training.title": "训练曲线",
+    "training.lead": (
+        "小批量误差（每 {window} 步取平均），以及在测量处的整个训练集误差。过拟合的网络学会了它的训练集；"
+        "退化的网络则没有。"
+    ),
+    "training.lead_loss": "每一步所用批次的损失；未记录错误率。若损失从一开始就持平，则该网络从未学习。",
+    "training.lead_loss_windows": (
+        "每一步所用批次的损失，每 {window} 步取平均；未记录错误率。若损失从一开始就持平，则该网络从未学习。"
+    ),
+    "training.alt_loss": "各网络的损失随训练步的变化。{finding}",
+    "training.alt": "各网络的误差随训练步的变化。{finding}",
+    "profile.title": "梯度范数随深度的变化",
+    "profile.lead": (
+        "损失对各带权层的梯度的范数，对数坐标，分别在 {steps} 次更新之后。斜率恒定的直线表示每层因子恒定；"
+        "水平线表示梯度均匀流动。"
+    ),
+    "profile.caption.out_grad_norm": "对各层输出的梯度，即反向传播的信号。",
+    "profile.caption.grad_norm": "对各层参数的梯度，即优化器收到的信号。",
+    "profile.alt.out_grad_norm": "若干步上激活梯度范数随层深度的变化。{finding}",
+    "profile.alt.grad_norm": "若干步上参数梯度范数随层深度的变化。{finding}",
+    "factor.title": "每层因子",
+    "factor.lead": (
+        "沿反向传播方向，激活梯度的范数在同一阶段内每经过一层大致变化相同的因子。小于 1 为消失，大于 1 为爆炸。"
+        "在第 0 步对范数的对数作直线拟合得到（不含每个阶段的第一层），区间为各随机种子的 Student t 95% 置信区间。"
+    ),
+    "factor.closed_form": (
+        "对于没有捷径连接、批归一化位于 ReLU 之前的网络，闭式解为每层 {factor}（宽层，初始化时；Yang et al. 2019）。"
+        "残差分支内带批归一化的残差网络服从幂律，没有恒定的因子。"
+    ),
+    "heatmaps.title": "每一层在每个记录步上的梯度",
+    "heatmaps.lead": ("每层一行，输入在最上方；每个记录步一列；颜色为激活梯度的范数，对数刻度，所有网络共用。"),
+    "heatmaps.alt": "每一层在每个记录步上的激活梯度范数，每个网络一格。{finding}",
+    "weights.title": "权重增长与有效学习率",
+    "weights.lead": (
+        "批归一化使权重的尺度不起作用；一步对权重的转动约为学习率除以权重范数的平方，即有效学习率。"
+        "若网络最初几步使权重膨胀，此后便几乎不再变动。"
+    ),
+    "weights.alt": "相对于第 0 步的权重范数以及有效学习率随训练步的变化。{finding}",
+    "vanishing.title": "实测的梯度消失",
+    "vanishing.lead": (
+        "处于初始化状态的深层全连接网络，各 {seeds}。恒定的每层因子会连乘：每层为 {factor} 时，"
+        "经过 {layers}后剩余 {after} 的梯度。"
+    ),
+    "vanishing.homogeneous": (
+        "同时给出两种梯度，因为二者不同：在没有偏置和归一化的 ReLU 网络中，⟨W, ∂L/∂W⟩ 在每一层都相等，"
+        "因此其权重梯度的分布是平的，尽管其整体水平在消失。"
+    ),
+    "vanishing.alt.out_grad_norm": (
+        "激活梯度范数（相对于最后一层）随层深度的变化，每种设置一条线，闭式解为虚线。{finding}"
+    ),
+    "vanishing.alt.grad_norm": "权重梯度范数（相对于最后一层）随层深度的变化，每种设置一条线。{finding}",
+    "vanishing.line": "{label}：每层 {factor}，{verdict}。",
+    "vanishing.caption.out_grad_norm": "激活梯度：反向传播的信号。",
+    "vanishing.caption.grad_norm": "权重梯度：优化器收到的信号。",
+    "findings.title": "文字结论",
+    "findings.lead": (
+        "每条结论都来自各自的测量；消失、爆炸、破碎与退化是四件不同的事，没有一件是由另一件推断出来的。"
+        "区间为各随机种子的 Student t 95% 置信区间；只有一个随机种子时没有区间。"
+    ),
+    "coverage.title": "覆盖范围",
+    "coverage.lead": "在每次运行中计数，{layers}里有 {measured} 层在其输出处测得了梯度。其余为：",
+    "coverage.full": "在每次运行中计数，全部 {layers}都在其输出处测得了梯度。",
+    "method.title": "方法与复现",
+    "method.lead": (
+        "梯度由钩子记录，钩子使训练逐比特保持不变。范数为 L2 范数。本页的每个数字都来自此处列出的记录；"
+        "除非标签注明在多少步上平均，否则未作任何平滑。"
+    ),
+    "method.overhead": "在 {recorded} 的训练中，记录用时 {recorder}：{share}。",
+}
+
+STATUSES: Mapping[str, str] = {
+    "status.output is the input": (
+        "该层原样返回其输入，恒等捷径即是如此。记录的值为该张量的梯度，包括其全部其他用途。"
+    ),
+    "status.measured at its base": "输出是一个被就地修改的视图。其梯度在它所指的原张量处读取。",
+    "status.parameters only": "该层未作为模块被调用，或其输出没有梯度。读取了其参数的梯度。",
+    "status.not in the graph": "该层未被调用，或在不计算梯度的情况下被调用。",
+    "status.frozen": "其参数不需要梯度，也没有梯度经过其输出。",
+    "status.no gradient": "该层被调用，但损失不依赖于其输出。",
+    "status.lost": "输出是输入的一个视图，其钩子没有触发：它被就地修改，或没有被使用。",
+    "status.compiled": "该层在 torch.compile 内部运行，钩子会打断其计算图。读取了参数。",
+    "status.scripted": "TorchScript 模块不支持钩子。读取了参数。",
+    "status.failed": "测量时出现错误。",
+}
+
+TABLES: Mapping[str, str] = {
+    "table.summary": "训练后；以及训练前首层与末层梯度范数之比",
+    "table.paired_difference": "普通网络减残差网络的训练误差，按随机种子配对",
+    "table.factor": "第 0 步的每层因子，每个网络一行",
+    "table.one_seed": "{caption}。各 1 个随机种子，无置信区间",
+    "table.toy": "每层乘以 {factor}：剩余的梯度。这是算术，不是测量",
+    "table.vanishing": "测量值与闭式解对照，每种设置一行",
+    "table.coverage": "输出梯度未能直接测量的层，按状态列出",
+}
+
+DEFINITIONS: Mapping[str, str] = {
+    "definition.train_error": "训练误差：训练后在评估模式下，整个训练集中被错误分类的比例。",
+    "definition.batch_error": "小批量误差：训练模式下，一步所用批次中被错误分类的比例。",
+    "definition.out_grad_norm": "激活梯度：损失对某层输出的梯度的 L2 范数。",
+    "definition.grad_norm": "参数梯度：损失对某层自身全部参数的梯度的 L2 范数。",
+    "definition.layer_depth": (
+        "层深度：从输入起最长路径上的带权层（卷积层、全连接层）的个数；归一化层与激活层的深度与其前一层相同。"
+    ),
+    "definition.decades": (
+        "首层与末层之比，以数量级计：首个与最后一个带权层的范数之比的以 10 为底的对数。−2 个数量级即百分之一。"
+    ),
+    "definition.factor": (
+        "每层因子：在一个阶段内，ln(范数) 对层深度的斜率取负后的 e 的幂；大于 1 表示范数在传回输入的途中增大。"
+    ),
+    "definition.stage": "阶段：特征图尺寸相同的一串层。",
+    "definition.effective_lr": "有效学习率：学习率除以权重范数的平方（van Laarhoven 2017）。",
+    "definition.interval": "区间：各随机种子的 Student t 95% 置信区间；范数与因子则取其对数计算。",
+}
+
+COLUMNS: Mapping[str, str] = {
+    "column.network": "网络",
+    "column.n": "随机种子数",
+    "column.train_error": "训练误差",
+    "column.test_error": "测试误差",
+    "column.grad_ratio": "参数梯度，数量级",
+    "column.out_grad_ratio": "激活梯度，数量级",
+    "column.seconds": "每次运行用时",
+    "column.depth": "深度",
+    "column.pairs": "配对数",
+    "column.difference": "普通减残差，百分点",
+    "cell.stage": "第 {number} 阶段",
+    "column.factor": "每层因子，测量值",
+    "column.closed_form": "闭式解",
+    "column.layers": "层数",
+    "column.example": "第一个",
+    "column.layer_kind": "类型",
+    "column.status": "状态",
+    "column.runs": "运行数",
+    "column.layers_passed": "经过的层数",
+    "column.gradient_left": "剩余梯度",
+    "column.setting": "设置",
+    "column.predicted": "闭式解（差值）",
+    "column.decades": "首层与末层之比，数量级",
+    "column.weight_factor": "权重梯度，每层因子",
+    "column.verdict": "判定",
+    "cell.one_seed": "1 个随机种子，无置信区间",
+    "cell.same": "{n} 个均相同",
+    "cell.interval": "{low} 至 {high}",
+    "cell.power_law": "幂律",
+}
+
+FACTS: Mapping[str, str] = {
+    "fact.command": "命令",
+    "fact.model": "模型",
+    "fact.data": "数据",
+    "fact.n_train": "训练图像数",
+    "fact.n_test": "测试图像数",
+    "fact.widths": "各阶段通道数",
+    "fact.width": "宽度",
+    "fact.shortcut": "捷径方案",
+    "fact.steps": "步数",
+    "fact.batch_size": "批大小",
+    "fact.lr": "学习率",
+    "fact.schedule": "学习率调度",
+    "fact.warmup": "预热步数",
+    "fact.momentum": "动量",
+    "fact.weight_decay": "权重衰减",
+    "fact.record_every": "记录间隔步数",
+    "fact.eval_every": "误差测量间隔步数",
+    "fact.seed": "随机种子",
+    "fact.device": "设备",
+    "fact.device_name": "处理器",
+    "fact.threads": "每次运行的线程数",
+    "fact.dtype": "数值类型",
+    "fact.gradients": "梯度",
+    "fact.versions": "版本",
+    "fact.started": "开始时间",
+    "fact.wall_seconds": "用时，全部运行合计",
+    "method.span": "{first} 至 {last}",
+}
