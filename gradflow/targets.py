@@ -8,18 +8,14 @@ from __future__ import annotations
 import copy
 import difflib
 import importlib
-import importlib.util
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
-from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from gradflow.recording import GradflowError
+from gradflow.factories import TargetError, importable, in_a_line, load_factory
 
 BATCH = 8
 TOKENS = 16  # length of a guessed sequence
@@ -34,10 +30,6 @@ VOLUMES = ((16, 112, 112), (8, 64, 64), (32, 32, 32), (16, 16, 16))
 FORMS = "torchvision:NAME, timm:NAME, package.module:FACTORY, path/to/file.py:FACTORY"
 
 Shape = tuple[int, ...]
-
-
-class TargetError(GradflowError):
-    """A target that names no model, or a model that no input could be guessed for. The message is one line."""
 
 
 class Target(NamedTuple):
@@ -72,6 +64,8 @@ def load_target(name: str, *, shape: Sequence[int] | None = None, seed: int = 0)
 
     Examples
     --------
+    >>> import sys
+    >>> from types import ModuleType
     >>> def make():
     ...     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU())
     >>> sys.modules["nets"] = ModuleType("nets")
@@ -114,7 +108,7 @@ def moved(target: Target, device: str) -> Target:
         )
     except (RuntimeError, AssertionError) as error:  # a torch built without CUDA asserts
         raise TargetError(
-            f"device must be one that this machine has, such as cpu; got {device!r}: {_in_a_line(error)}."
+            f"device must be one that this machine has, such as cpu; got {device!r}: {in_a_line(error)}."
         ) from error
 
 
@@ -157,7 +151,7 @@ def _guessed(name: str, model: nn.Module, hints: Sequence[Shape], seed: int) -> 
             try:
                 trial(random_input(trial, (2, *shape), seed=seed))
             except Exception as error:  # this shape does not fit; the next may
-                failure = failure or _in_a_line(error)
+                failure = failure or in_a_line(error)
                 continue
             return random_input(model, (BATCH, *shape), seed=seed)
         dummy = getattr(model, "dummy_inputs", None)  # of a transformers model that takes more than one input
@@ -241,7 +235,7 @@ def _library(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         if error.name and error.name.partition(".")[0] != name:
-            raise TargetError(f"{name} cannot be imported: {_in_a_line(error)}.") from error
+            raise TargetError(f"{name} cannot be imported: {in_a_line(error)}.") from error
         raise TargetError(f"{name} is not installed; pip install {name}.") from None
 
 
@@ -254,47 +248,11 @@ def _check_known(name: str, known: Sequence[str], library: str) -> None:
 
 def _made(name: str, source: str, attribute: str) -> Any:
     """Return what a factory in a module or a file makes; a model itself is returned as it is."""
-    folder = str(Path(source).resolve().parent) if _is_file(source) else str(Path.cwd())
-    sys.path.insert(0, folder)  # where the file's own imports are found
-    try:
-        module = _from_file(source) if _is_file(source) else importlib.import_module(source)
-        found = _attribute(name, module, attribute)
-        return found if isinstance(found, nn.Module) else found()
-    except TargetError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise TargetError(f"{name} failed: {_in_a_line(error)}. It must import, and run without arguments.") from error
-    finally:
-        sys.path.remove(folder)
-
-
-def _is_file(source: str) -> bool:
-    return source.endswith(".py")
-
-
-def _from_file(source: str) -> ModuleType:
-    path = Path(source)
-    if not path.is_file():
-        raise TargetError(f"there is no file {source}.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise TargetError(f"{source} cannot be imported as Python.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)  # dataclasses and pickle look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-def _attribute(name: str, module: ModuleType, attribute: str) -> Any:
-    if not callable(getattr(module, attribute, None)):
-        known = [one for one in vars(module) if callable(getattr(module, one)) and not one.startswith("_")]
-        nearest = difflib.get_close_matches(attribute, known, n=3, cutoff=0.4)
-        said = f" Nearest: {', '.join(nearest)}." if nearest else ""
-        raise TargetError(f"{name}: {module.__name__} has no factory {attribute!r}.{said}")
-    return getattr(module, attribute)
-
-
-def _in_a_line(error: BaseException) -> str:
-    """Return an error's kind and the first line of its message."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0].rstrip('.')}" if lines else type(error).__name__
+    found = load_factory(name)
+    if isinstance(found, nn.Module):
+        return found
+    with importable(source):
+        try:
+            return found()
+        except (Exception, SystemExit) as error:
+            raise TargetError(f"{name} failed: {in_a_line(error)}. It must run without arguments.") from error
