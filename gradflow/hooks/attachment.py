@@ -34,6 +34,7 @@ class Attachment:
     def __init__(
         self, model: nn.Module, layers: list[Layer], on_output: OnOutput, owner: object, *, compiled: bool
     ) -> None:
+        self._layers = layers
         self._graph = GraphDepth()
         self._marked: set[Layer] = set()
         self._n_placed = 0
@@ -83,6 +84,33 @@ class Attachment:
             if layer.depth is None:
                 layer.depth = depth
                 layer.stage_key = stage_key(layer.module, tensor)
+
+    def places(self) -> list[dict[str, Any]]:
+        """Return each layer's place as it is known so far, as JSON values."""
+        return [
+            {
+                "layer": layer.name,
+                "order": layer.order,
+                "depth": layer.depth,
+                "stage_key": None if layer.stage_key is None else list(layer.stage_key),
+            }
+            for layer in self._layers
+        ]
+
+    def check_places(self, places: list[dict[str, Any]]) -> None:
+        """Raise ValueError unless the places are of these layers."""
+        taken, own = [place["layer"] for place in places], [layer.name for layer in self._layers]
+        if taken != own:
+            odd = next((name for name in (*taken, *own) if (name in taken) != (name in own)), "their order")
+            raise ValueError(f"the state is of a recorder of other layers ({odd}); record the same model and layers.")
+
+    def take_places(self, places: list[dict[str, Any]]) -> None:
+        """Set the layers' places as an earlier recorder of them found them."""
+        for layer, place in zip(self._layers, places, strict=True):
+            key = place["stage_key"]
+            layer.order, layer.depth, layer.stage_key = place["order"], place["depth"], None if key is None else (*key,)
+        self._n_placed = sum(layer.order is not None for layer in self._layers)
+        self.n_unplaced = len(self._layers) - self._n_placed
 
     def clear(self) -> None:
         """Let go of the autograd graph."""

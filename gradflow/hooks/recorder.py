@@ -75,7 +75,7 @@ class Recorder:
         self._thread = threading.get_ident()
         json.dumps(dict(meta))  # raises now what would lose the manifest at the end
         # Of several processes rank 0 writes; the others let go of rows that have gone to the file.
-        self._writer = storage.Writer(path) if path is not None and sharded.rank() == 0 else None
+        self._writer = storage.Writer(path, may_continue=True) if path is not None and sharded.rank() == 0 else None
         self._drops_rows = path is not None and self._writer is None
         read_at = "as the optimizer used them" if optimizers else "as in .grad when step() was called"
         self._meta = {**meta, **describe(model, trainable), "gradients": read_at}
@@ -130,6 +130,76 @@ class Recorder:
         elif self._is_due:
             self._scalars["unclipped_grad_norm"] = rows.combined(self._readings.arrived_gradients)
         self._seconds += time.perf_counter() - began
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a recorder of the same `path` needs to go on from here, as JSON values, for a checkpoint.
+
+        Call it between two steps. All rows so far are on disk on return.
+
+        Returns
+        -------
+        dict
+            The number of steps and of rows written, the layers' places in the network and the time spent.
+
+        Raises
+        ------
+        RuntimeError
+            The recorder has no `path`: its rows end with the process.
+        OSError
+            The rows cannot be written.
+
+        Examples
+        --------
+        Train on from a checkpoint, in a new process:
+
+        >>> import tempfile, gradflow
+        >>> path, model = tempfile.mkdtemp(), nn.Linear(3, 1)
+        >>> def train_step(recorder):
+        ...     model(torch.ones(2, 3)).sum().backward()
+        ...     recorder.step()
+        >>> recorder = gradflow.record(model, path=path)
+        >>> train_step(recorder)
+        >>> checkpoint = {"model": model.state_dict(), "recorder": recorder.state_dict()}
+        >>> train_step(recorder)  # not in the checkpoint
+        >>> recorder.close()
+        >>> with gradflow.record(model, path=path) as recorder:
+        ...     recorder.load_state_dict(checkpoint["recorder"])
+        ...     train_step(recorder)
+        >>> recorder.recording.steps.step.tolist()
+        [0, 1]
+        """
+        if self._writer is None and not self._drops_rows:
+            raise RuntimeError("state_dict() needs the rows on disk: make the recorder with record(model, path=...).")
+        self._buffer.flush()
+        self._write()
+        return {
+            "step": self._step,
+            "n_recorded": self._n_recorded,
+            "rows": {} if self._writer is None else self._writer.rows,
+            "places": self._attachment.places(),
+            **{name: self.meta[name] for name in ("recorder_seconds", "recorded_seconds")},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where `state_dict` was taken; rows that were written to `path` later are dropped.
+
+        Call it before the first step.
+
+        Raises
+        ------
+        ValueError
+            The state is of a recorder of other layers.
+        StorageError
+            `path` does not hold the rows that the state counts; `DamagedError` if parts of it are damaged.
+        """
+        self._attachment.check_places(state["places"])
+        if self._writer is not None:
+            self._writer.go_on(state["rows"])
+        self._attachment.take_places(state["places"])
+        self._step, self._n_recorded = state["step"], state["n_recorded"]
+        self._seconds = state["recorder_seconds"]
+        self._started = time.perf_counter() - state["recorded_seconds"]
+        self._arm()
 
     @property
     def recording(self) -> Recording:
@@ -190,18 +260,23 @@ class Recorder:
     def flush(self) -> None:
         """Move everything kept on the device in one transfer, and write it if the recorder streams to a folder."""
         self._buffer.flush()
+        try:
+            self._write()
+        except OSError as error:  # a full disk must not end training; what is not written stays here
+            self._on_failure(error)
+
+    def _write(self) -> None:
+        """Write the rows that were moved, where they are written at all."""
         self._flushed = time.perf_counter()
-        if self._writer is not None:
-            try:
-                for table, frame in self._buffer.tables().items():
-                    self._writer.append(table, frame)
-                    self._buffer.forget(table)
-                self._writer.commit(self.meta)
-            except OSError as error:  # a full disk must not end training; what is not written stays here
-                self._on_failure(error)
-        elif self._drops_rows:
-            for table in self._buffer.tables():
+        if self._writer is not None and self._writer.is_waiting:  # closed before its first step
+            return
+        for table, frame in self._buffer.tables().items():
+            if self._writer is not None:
+                self._writer.append(table, frame)
+            if self._writer is not None or self._drops_rows:
                 self._buffer.forget(table)
+        if self._writer is not None:
+            self._writer.commit(self.meta)
 
     def close(self) -> None:
         """Remove every hook and flush; twice is as good as once."""
@@ -286,6 +361,8 @@ class Recorder:
 
     def _finish(self) -> None:
         """End the step: what was read becomes rows."""
+        if self._writer is not None:
+            self._writer.check_open()
         if self._is_due:
             self._pass.settle()
             readings = self._readings
