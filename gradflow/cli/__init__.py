@@ -10,6 +10,7 @@ import click
 from gradflow.cli import output
 from gradflow.cli.analyze_command import analyze
 from gradflow.cli.commands import BAD_INPUT, INTERRUPTED, cli
+from gradflow.cli.models_command import models
 from gradflow.cli.theory_command import theory
 
 __all__ = ["main"]
@@ -17,6 +18,7 @@ __all__ = ["main"]
 DONE = 0
 
 cli.add_command(analyze)
+cli.add_command(models)
 cli.add_command(theory)
 
 

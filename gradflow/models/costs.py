@@ -57,8 +57,18 @@ def cost(network: nn.Module, input_shape: tuple[int, ...]) -> Cost:
             handle.remove()
         for module, mode in modes:
             module.training = mode
-    n_parameters = sum(parameter.numel() for parameter in network.parameters())
-    return Cost(n_parameters, sum(module not in projected for module in weighted), sum(counted))
+    return Cost(n_parameters(network), sum(module not in projected for module in weighted), sum(counted))
+
+
+def n_parameters(network: nn.Module) -> int:
+    """Return how many numbers a network learns.
+
+    Examples
+    --------
+    >>> n_parameters(nn.Linear(4, 3))
+    15
+    """
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _multiply_adds(module: nn.Module, inputs: Tensor, output: Tensor) -> int:

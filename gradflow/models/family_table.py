@@ -7,14 +7,17 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from gradflow.models.catalogue import CATALOGUE, build
-from gradflow.models.costs import Cost, cost
+from gradflow.models.costs import cost, n_parameters
 from gradflow.models.resnet import STAGES
 from gradflow.reference import he2015
 
 PUBLISHED_FAMILY = "residual"
 PAPERS_STRIDE = {"stride_on": "1x1"}
+UNDRAWN = {"init": "default"}  # nothing that is counted depends on it, and it is the quickest
+BARE = {"norm": "none", "activation": "identity"}  # a forward pass of what is counted alone
 
 
 class Task(NamedTuple):
@@ -43,8 +46,9 @@ def family_rows() -> list[dict[str, Any]]:
     """Return what each network of the catalogue costs at its default options: one row per model, depth and family.
 
     Keys: model, depth, family, block; weighted_layers, parameters; multiply_adds of one image of input_shape
-    (channels, height, width); multiply_adds_papers_stride, where bottlenecks subsample by their first convolution as
-    in the paper; published_multiply_adds of He et al. 2015, table 1. The last two are None where there are none.
+    (channels, height, width). Of the networks in table 1 of He et al. 2015, published_multiply_adds as printed there
+    and multiply_adds_papers_stride, counted with bottlenecks that subsample by their first convolution, as the paper's
+    do; both are None for all others.
     """
     return [
         _row(model, depth, family)
@@ -61,28 +65,35 @@ def block_of(model: str, depth: int) -> str:
 
 def _row(model: str, depth: int, family: str) -> dict[str, Any]:
     task, block = TASKS[model], block_of(model, depth)
-    found = _cost(model, depth, family)
-    papers = _cost(model, depth, family, **PAPERS_STRIDE).multiply_adds if block == "bottleneck" else None
-    published = he2015()["imagenet"]["multiply_adds_table1"] if model == "resnet" else {}
+    bare = cost(_network(model, depth, family, **BARE), task.input_shape)
+    published = papers = None
+    if model == "resnet" and family == PUBLISHED_FAMILY:
+        published = he2015()["imagenet"]["multiply_adds_table1"][str(depth)]
+        papers = cost(_network(model, depth, family, **BARE, **PAPERS_STRIDE), task.input_shape).multiply_adds
     return {
         "model": model,
         "depth": depth,
         "family": family,
         "block": block,
-        "weighted_layers": found.weighted_layers,
-        "parameters": found.parameters,
-        "multiply_adds": found.multiply_adds,
+        "weighted_layers": bare.weighted_layers,
+        "parameters": n_parameters(_network(model, depth, family)),
+        "multiply_adds": bare.multiply_adds,
         "input_shape": list(task.input_shape),
         "num_classes": task.num_classes,
         "multiply_adds_papers_stride": papers,
-        "published_multiply_adds": published.get(str(depth)) if family == PUBLISHED_FAMILY else None,
+        "published_multiply_adds": published,
     }
 
 
-def _cost(model: str, depth: int, family: str, **options: str) -> Cost:
-    """Return the cost of a network for its task, without memory for its weights."""
+def _network(model: str, depth: int, family: str, **options: str) -> nn.Module:
+    """Return a network for its task, without memory for its weights."""
     task = TASKS[model]
     with torch.device("meta"):
-        shape, classes = task.input_shape, task.num_classes
-        net = build(model, depth, family=family, input_shape=shape, num_classes=classes, options=options)
-    return cost(net, task.input_shape)
+        return build(
+            model,
+            depth,
+            family=family,
+            input_shape=task.input_shape,
+            num_classes=task.num_classes,
+            options={**UNDRAWN, **options},
+        )
