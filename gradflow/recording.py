@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -236,6 +236,33 @@ class Recording:
         for table in TABLES:
             object.__setattr__(self, table, _validated(table, getattr(self, table)))
         object.__setattr__(self, "meta", dict(self.meta))
+
+    @classmethod
+    def deferred(cls, readers: Mapping[str, Callable[[], pd.DataFrame]], meta: Mapping[str, Any]) -> Recording:
+        """Return a recording whose tables are read when they are first asked for, and kept from then on.
+
+        Parameters
+        ----------
+        readers : mapping
+            For each table a function that returns its rows. What it raises, the first use of the table raises.
+        meta : mapping
+            As in `Recording`.
+        """
+        recording = object.__new__(cls)
+        object.__setattr__(recording, "meta", dict(meta))
+        object.__setattr__(recording, "_readers", dict(readers))
+        return recording
+
+    if not TYPE_CHECKING:  # a type checker would take any attribute for one that exists
+
+        def __getattr__(self, name: str) -> Any:
+            """Read a table that was deferred; Python asks here only for what the recording does not hold yet."""
+            readers = self.__dict__.get("_readers", {})
+            if name not in readers:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            frame = _validated(name, readers[name]())
+            object.__setattr__(self, name, frame)
+            return frame
 
     @property
     def name(self) -> str:
