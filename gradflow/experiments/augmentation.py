@@ -38,7 +38,9 @@ class PixelRange:
         return cls(black.to(images), white.to(images))
 
 
-def augment(images: Tensor, names: Sequence[str], generator: torch.Generator, pixels: PixelRange) -> Tensor:
+def augment(
+    images: Tensor, names: Sequence[str], generator: torch.Generator, pixels: PixelRange | None = None
+) -> Tensor:
     """Return a batch with each image changed at random; the input stays as it is.
 
     Parameters
@@ -56,19 +58,18 @@ def augment(images: Tensor, names: Sequence[str], generator: torch.Generator, pi
           are taken back to pixels from 0 (black) to 1 (white) for it, and cut off at both ends.
     generator : torch.Generator
         On the CPU, so that every device sees the same draws, each image its own.
-    pixels : PixelRange
-        Used by "jitter" alone.
+    pixels : PixelRange, optional
+        What black and white are; "jitter" alone needs it.
 
     Raises
     ------
     GradflowError
-        The batch is not of images, or jitter is asked for with other than 1 or 3 channels.
+        The batch is not of images, or jitter is asked for with other than 1 or 3 channels, or without `pixels`.
 
     Examples
     --------
     >>> images = torch.rand(16, 1, 8, 8)
-    >>> pixels = PixelRange.of(images, mean=[0.0], std=[1.0])
-    >>> augment(images, ["crop", "flip"], torch.Generator().manual_seed(0), pixels).shape
+    >>> augment(images, ["crop", "flip"], torch.Generator().manual_seed(0)).shape
     torch.Size([16, 1, 8, 8])
     """
     if names and images.dim() != 4:
@@ -103,10 +104,12 @@ def _flipped(images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(is_flipped, images.flip(-1), images)
 
 
-def _jittered(images: Tensor, generator: torch.Generator, pixels: PixelRange) -> Tensor:
+def _jittered(images: Tensor, generator: torch.Generator, pixels: PixelRange | None) -> Tensor:
     """Return the images with other brightness, contrast and saturation, each in its own measure."""
     if images.shape[1] not in (1, 3):
         raise GradflowError(f"jitter needs images of 1 or 3 channels; got {images.shape[1]}. Leave it out of augment.")
+    if pixels is None:
+        raise GradflowError("jitter needs pixels, what black and white are in these images; got none.")
     factors = 1 + JITTER * (2 * torch.rand(3, len(images), 1, 1, 1, generator=generator) - 1)
     brightness, contrast, saturation = factors.to(images)
     span = pixels.white - pixels.black

@@ -12,20 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradflow.experiments.augmentation import PixelRange, augment
 from gradflow.experiments.data import Dataset, batches, load_data
+from gradflow.experiments.optimizers import Updater
 from gradflow.experiments.plan import Run
-from gradflow.experiments.recipe import Recipe
+from gradflow.experiments.schedules import LearningRate
 from gradflow.hooks import Every, record
 from gradflow.recording import Recording
 
 PROFILE_STEPS = (0, 1, 10, 100)  # the steps whose profiles a report shows, besides the end
 PROGRESS_EVERY = 10
 EVAL_BATCH = 512
-STEP_DROPS = (
-    0.5,
-    0.75,
-)  # shares of the steps after which lr falls tenfold: 32,000 and 48,000 of 64,000 in the paper
-STEP_FACTOR = 0.1
+AUGMENTATION_SEED = 2**31  # added to the run's seed: the order of images and their changes are drawn apart
 
 Progress = Callable[[int], object]
 
@@ -35,7 +33,7 @@ def train(run: Run, *, on_step: Progress | None = None, recorded: bool = True) -
 
     The row of step s describes the network after s updates: the gradient of the batch that update s + 1 uses, and,
     where they were measured, the errors on the whole training and test sets in eval mode. The last row, s = `steps`, is
-    the trained network.
+    the trained network. Errors on whole sets are measured in float32, whatever the precision of the training.
 
     Parameters
     ----------
@@ -57,8 +55,9 @@ def train(run: Run, *, on_step: Progress | None = None, recorded: bool = True) -
     model = build(run, data).to(device)
     meta = {**describe(run, data), "started": started.isoformat(timespec="seconds")}
     schedule = Every(run.record_every, also=(*PROFILE_STEPS, run.steps)) if recorded else _never
-    with record(model, schedule=schedule, weights=True, name=run.id, meta=meta) as recorder:
-        _fit(run, model, data, recorder.step, on_step)
+    updater = Updater(model, run.recipe)
+    with record(model, scaler=updater.scaler, schedule=schedule, weights=True, name=run.id, meta=meta) as recorder:
+        _fit(run, model, updater, data, recorder.step, on_step)
     recording = recorder.recording
     return Recording(
         layers=recording.layers,
@@ -73,48 +72,38 @@ def build(run: Run, data: Dataset) -> nn.Module:
     return run.network.build(run.seed, input_shape=shape, num_classes=data.num_classes)
 
 
-def _fit(run: Run, model: nn.Module, data: Dataset, step_done: Callable[..., None], on_step: Progress | None) -> None:
+def _fit(
+    run: Run,
+    model: nn.Module,
+    updater: Updater,
+    data: Dataset,
+    step_done: Callable[..., None],
+    on_step: Progress | None,
+) -> None:
     """Make the run's updates, and measure once more after the last."""
     recipe = run.recipe
-    optimizer = torch.optim.SGD(
-        model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-    )
+    rate = LearningRate(recipe)
     order = batches(len(data.train_labels), recipe.batch_size, torch.Generator().manual_seed(run.seed))
+    draws = torch.Generator().manual_seed(run.seed + AUGMENTATION_SEED)
+    pixels = PixelRange.of(data.train_images, data.mean, data.std) if "jitter" in recipe.augment else None
     for step in range(run.steps + 1):
         errors = measure_errors(model, data) if _is_eval_due(run, step) else {}
-        lr = learning_rate(recipe, step)
-        for group in optimizer.param_groups:
-            group["lr"] = lr
+        lr = rate.at(step)
         model.train()
         index = next(order).to(data.train_images.device)
-        labels = data.train_labels[index]
-        logits = model(data.train_images[index])
-        loss = nn.functional.cross_entropy(logits, labels)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        wrong = (logits.detach().argmax(dim=1) != labels).float().mean()
-        step_done(loss=loss, batch_error=wrong, lr=lr, **errors)
+        images = augment(data.train_images[index], recipe.augment, draws, pixels)
+        loss, batch_error = updater.forward_backward(images, data.train_labels[index])
+        norm = updater.unclipped_grad_norm
+        step_done(loss=loss, batch_error=batch_error, lr=lr, unclipped_grad_norm=norm, **errors)
+        rate.observe(batch_error)
         if step < run.steps:
-            optimizer.step()
+            updater.update(lr)
         if on_step is not None and step % PROGRESS_EVERY == 0:
             on_step(step)
 
 
 def _is_eval_due(run: Run, step: int) -> bool:
     return step > 0 and (step % run.eval_every == 0 or step == run.steps)
-
-
-def learning_rate(recipe: Recipe, step: int) -> float:
-    """Return the learning rate of an update.
-
-    Cosine (Loshchilov & Hutter 2017) falls from `lr` to 0 over the steps; step falls tenfold at half and at three
-    quarters of them, as in He et al. 2015. Over the first `warmup` steps either is scaled up linearly.
-    """
-    warm = min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else 1.0
-    if recipe.schedule == "cosine":
-        return warm * recipe.lr * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
-    drops = sum(step >= share * recipe.steps for share in STEP_DROPS)
-    return warm * recipe.lr * STEP_FACTOR**drops
 
 
 def measure_errors(model: nn.Module, data: Dataset) -> dict[str, float]:

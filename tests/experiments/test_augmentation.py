@@ -131,3 +131,8 @@ def test_what_cannot_be_augmented_is_named():
         drawn(torch.randn(4, 7), ["flip"], pixels=PixelRange(torch.zeros(1), torch.ones(1)))
     with pytest.raises(GradflowError, match="1 or 3 channels; got 2"):
         drawn(torch.randn(4, 2, 3, 3), ["jitter"])
+
+
+def test_jitter_without_a_range_is_named():
+    with pytest.raises(GradflowError, match="jitter needs pixels"):
+        augment(torch.randn(4, 1, 3, 3), ["jitter"], torch.Generator())

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from gradflow.experiments import load_data, train
-from gradflow.experiments.train import build, learning_rate
+from gradflow.experiments.train import build
 
 SMALL = one_run("residual", steps=12, record_every=5, eval_every=5, widths=(4, 8, 8))
 
@@ -66,14 +66,61 @@ def test_the_last_row_is_the_trained_network():
     assert (last.weight_norm["conv1"] != before.weight_norm["conv1"]).all()
 
 
-def test_schedules():
-    cosine = one_run("plain", steps=100, lr=0.1)
-    assert [learning_rate(cosine.recipe, step) for step in (0, 50, 100)] == pytest.approx([0.1, 0.05, 0.0])
-    steps = one_run("plain", steps=64_000, lr=0.1, schedule="step")  # the paper drops at 32,000 and 48,000
-    found = [learning_rate(steps.recipe, step) for step in (0, 31_999, 32_000, 47_999, 48_000)]
-    assert found == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001])
-    warm = one_run("plain", steps=100, lr=0.1, schedule="step", warmup=4)
-    assert [learning_rate(warm.recipe, step) for step in range(5)] == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.1])
+OPTIONS = {
+    "adamw": {"optimizer": "adamw", "lr": 1e-3},
+    "accumulate": {"accumulate": 4},
+    "step": {"schedule": "step"},
+    "multistep": {"schedule": "multistep", "milestones": [2, 4]},
+    "constant": {"schedule": "constant"},
+    "warmup": {"warmup": 3},
+    "warmup_until": {"warmup_until": 0.8},
+    "augment": {"augment": ["crop", "flip", "jitter"]},
+    "clip": {"clip": 0.1},
+    "bf16": {"precision": "bf16"},
+    "fp16": {"precision": "fp16", "clip": 0.1, "accumulate": 2},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_every_practice_trains_and_recording_does_not_change_it(options):
+    run = one_run("residual", steps=6, record_every=2, eval_every=6, widths=[4, 4, 4], **options)
+    recorded, bare, usual = train(run), train(run, recorded=False), train(one_run(steps=6, widths=[4, 4, 4]))
+    columns = ["step", "loss", "batch_error", "train_error", "test_error", "lr"]
+    assert recorded.steps[columns].equals(bare.steps[columns])
+    assert not recorded.steps[columns].equals(usual.steps[columns])
+    assert recorded.steps.loss.map(math.isfinite).all()
+    assert sorted(recorded.layers.step.unique()) == [0, 1, 2, 4, 6]
+    assert sorted(recorded.layers.backward.unique()) == list(range(run.recipe.accumulate))
+    assert recorded.meta["status"] == "done"
+    assert ("unclipped_grad_norm" in recorded.steps) == (run.recipe.clip is not None)
+
+
+def test_the_paper_s_drops():
+    recording = train(one_run(steps=8, schedule="step", lr=0.1, widths=[4, 4, 4]))  # at a half and three quarters
+    assert recording.steps.lr.tolist() == pytest.approx([0.1] * 4 + [0.01] * 2 + [0.001] * 3)
+
+
+def test_a_low_rate_until_the_training_error_has_fallen():
+    recording = train(one_run(steps=60, schedule="constant", lr=0.2, warmup_until=0.8, widths=[4, 4, 4]))
+    steps = recording.steps
+    low = steps.lr < 0.1
+    assert sorted(set(steps.lr)) == pytest.approx([0.02, 0.2])
+    switch = int((~low).idxmax())
+    assert switch % 20 == 0
+    assert steps.batch_error[switch - 20 : switch].mean() < 0.8
+    assert switch == 20 or steps.batch_error[switch - 40 : switch - 20].mean() >= 0.8
+
+
+def test_augmented_images_come_in_the_order_of_the_plain_ones():
+    flipped, plain = (train(one_run(steps=4, augment=names, widths=[4, 4, 4])) for names in (["flip"], []))
+    assert flipped.steps.loss[0] != plain.steps.loss[0]
+    data = load_data("digits")
+    model = build(one_run(widths=[4, 4, 4]), data)
+    order = torch.randperm(1437, generator=torch.Generator().manual_seed(0))[:64]
+    images, labels = data.train_images[order], data.train_labels[order]
+    mirrored = torch.randint(2, (64,), generator=torch.Generator().manual_seed(2**31)).bool()
+    images[mirrored] = torch.flip(images[mirrored], [3])
+    assert flipped.steps.loss[0] == pytest.approx(functional.cross_entropy(model(images), labels).item(), rel=1e-5)
 
 
 def test_a_diverged_run_is_recorded_and_says_so():
