@@ -11,7 +11,6 @@ from gradflow.text.english.clipping import CLIPPING
 from gradflow.text.english.degree import DEGREE
 from gradflow.text.english.findings import FINDINGS
 from gradflow.text.english.forecast import FORECAST
-from gradflow.text.english.live import LIVE
 from gradflow.text.english.models import MODELS
 from gradflow.text.english.numbers import NUMBERS
 from gradflow.text.english.probes import PROBES
@@ -25,7 +24,6 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         **ANALYZE,
         **CLI,
         **CLIPPING,
-        **LIVE,
         **MODELS,
         **NUMBERS,
         **FINDINGS,
