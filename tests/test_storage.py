@@ -1,3 +1,6 @@
+import copy
+import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -8,7 +11,7 @@ import pytest
 
 import gradflow
 from gradflow.recording import Recording
-from gradflow.storage import MANIFEST, DamagedError, StorageError, Writer, find
+from gradflow.storage import MANIFEST, DamagedError, StorageError, Writer, find, peek
 
 
 def recording(**meta):
@@ -137,6 +140,78 @@ def test_a_pickle_is_never_read(tmp_path):
     with pytest.raises(DamagedError):
         gradflow.load(tmp_path / "r")
     assert not (tmp_path / "pwned").exists()
+
+
+def test_a_part_that_is_no_parquet_is_damage_although_its_checksum_is_right(tmp_path):
+    gradflow.save(recording(), tmp_path / "r")
+    (tmp_path / "r" / "layers-00000.parquet").write_bytes(b"PAR1 no, not at all PAR1")
+    sign_anew(tmp_path / "r")
+    loaded = gradflow.load(tmp_path / "r")
+    assert loaded.steps.loss.iloc[0] == 2.5
+    with pytest.raises(DamagedError, match=r"layers-00000.parquet: it is no Parquet file"):
+        _ = loaded.layers
+
+
+def sign_anew(folder):
+    """Write sizes and checksums of what is there, as a stranger could."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    for part in manifest["parts"]:
+        content = (folder / part["file"]).read_bytes()
+        part |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+def test_tables_are_read_when_first_asked_for_and_then_kept(tmp_path):
+    original = recording()
+    gradflow.save(original, tmp_path / "r")
+    loaded = gradflow.load(tmp_path / "r")
+    (tmp_path / "r" / "layers-00000.parquet").unlink()
+    assert (loaded.name, loaded.meta) == ("r", original.meta)
+    steps = loaded.steps
+    assert steps.equals(original.steps)
+    (tmp_path / "r" / "steps-00000.parquet").unlink()
+    assert loaded.steps is steps
+    for _ in range(2):
+        with pytest.raises(DamagedError, match=r"layers-00000.parquet: missing"):
+            _ = loaded.layers
+
+
+def test_damage_after_loading_is_found_before_rows_are_used(tmp_path):
+    gradflow.save(recording(), tmp_path / "r")
+    loaded = gradflow.load(tmp_path / "r")
+    part = tmp_path / "r" / "layers-00000.parquet"
+    whole = part.read_bytes()
+    part.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+    with pytest.raises(DamagedError, match=r"layers-00000.parquet: changed, its checksum differs"):
+        _ = loaded.layers
+
+
+def test_a_loaded_recording_is_a_value_as_any_other(tmp_path):
+    original = recording()
+    gradflow.save(original, tmp_path / "r")
+    for made in (copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one)), dataclasses.replace):
+        assert same(made(gradflow.load(tmp_path / "r")), original)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        gradflow.load(tmp_path / "r").layers = None
+    with pytest.raises(AttributeError, match="'Recording' object has no attribute 'layer'"):
+        _ = gradflow.load(tmp_path / "r").layer
+    assert repr(gradflow.load(tmp_path / "r")) == repr(original)
+    gradflow.save(gradflow.load(tmp_path / "r"), tmp_path / "r")  # over the folder that it is still to be read from
+    assert same(gradflow.load(tmp_path / "r"), original)
+
+
+def test_a_peek_finds_what_is_missing_or_cut_short_and_reads_no_checksum(tmp_path):
+    original = recording()
+    gradflow.save(original, tmp_path / "r")
+    assert same(peek(tmp_path / "r"), original)
+    part = tmp_path / "r" / "layers-00000.parquet"
+    whole = part.read_bytes()
+    part.write_bytes(b"x" * len(whole))
+    with pytest.raises(DamagedError, match="checksum differs"):
+        _ = peek(tmp_path / "r").layers
+    part.write_bytes(whole[:-1])
+    with pytest.raises(DamagedError, match="cut short"):
+        peek(tmp_path / "r")
 
 
 def test_folders_that_are_refused(tmp_path):
