@@ -18,7 +18,7 @@ TransformerFamily = Literal["pre-norm", "post-norm", "no-skip"]
 TRANSFORMER_FAMILIES: tuple[TransformerFamily, ...] = ("no-skip", "pre-norm", "post-norm")
 TRANSFORMER_DEPTHS = Depths("at least 1 block")
 TOKEN_NORMS = ("layer", "none")
-POSITION_STD = 0.02  # of position embeddings, as in Dosovitskiy et al. 2021
+LONGEST_WAVE = 10_000.0  # of positions, as in Vaswani et al. 2017
 
 
 class Attention(nn.Module):
@@ -69,12 +69,15 @@ class TransformerBlock(nn.Module):
 class Transformer(nn.Module):
     """Patches, positions, blocks, mean over tokens, classifier. Build it with `transformer`."""
 
+    positions: Tensor  # (tokens, width)
+
     def __init__(
         self, patches: nn.Conv2d, n_tokens: int, blocks: list[TransformerBlock], last: nn.Module, n: int
     ) -> None:
         super().__init__()
         self.patches = patches
-        self.positions = nn.Parameter(torch.empty(1, n_tokens, patches.out_channels))
+        # No parameter: the network itself would be a weighted layer, by the rule that counts its layers.
+        self.register_buffer("positions", _waves(n_tokens, patches.out_channels), persistent=False)
         self.blocks = nn.Sequential(*blocks)
         self.norm = last
         self.fc = nn.Linear(patches.out_channels, n)
@@ -103,8 +106,8 @@ def transformer(
     """Build an image classifier of attention blocks (after Dosovitskiy et al. 2021, arXiv 2010.11929).
 
     An image is cut into squares of patch x patch pixels that do not overlap; one linear map (a convolution of that
-    size and stride) makes a token of each, and a learned position is added to it. The classifier reads the mean
-    over tokens.
+    size and stride) makes a token of each, and its position is added as sines and cosines (Vaswani et al. 2017,
+    section 3.5), numbered row by row. The classifier reads the mean over tokens.
 
     Parameters
     ----------
@@ -184,13 +187,20 @@ def _divisor(number: int, near: int) -> int:
     return min((one for one in range(1, number + 1) if number % one == 0), key=lambda one: abs(one - near))
 
 
+def _waves(n_tokens: int, width: int) -> Tensor:
+    """Return sin(t / w^(2i / width)) at even and cos at odd entries of token t, (tokens, width)."""
+    entries = torch.arange(width)
+    rates = LONGEST_WAVE ** (-(entries // 2 * 2) / width)
+    angles = torch.arange(n_tokens)[:, None] * rates
+    return torch.where(entries % 2 == 0, angles.sin(), angles.cos())
+
+
 def _norm(norm: str, width: int) -> nn.Module:
     return nn.LayerNorm(width) if norm == "layer" else nn.Identity()
 
 
 def _initialise(net: Transformer, init: Init, activation: Activation) -> None:
-    """Draw positions and, unless PyTorch's draw is asked for, all linear maps from the global generator."""
-    nn.init.normal_(net.positions, std=POSITION_STD)
+    """Draw all linear maps from the global generator, unless PyTorch's draw is asked for."""
     if init == "default":
         return
     for module in net.modules():
