@@ -14,10 +14,10 @@ from matplotlib.lines import Line2D
 from gradflow.plots import panels, style
 from gradflow.plots.names import in_order, short_names, shorten
 from gradflow.plots.scales import percent_axis
+from gradflow.text import text
 
 ErrorMeasure = Literal["train_error", "test_error"]
 
-NAMES = {"train_error": "training error", "test_error": "test error"}
 # Of the span of depths: families that share a value stay visible side by side, and seeds beside their mean.
 _DODGE = 0.02
 _SEED_DODGE = 0.012
@@ -78,8 +78,9 @@ def degradation(
     _depth_axis(ax, places, _mean_note(n_measured))
     percent_axis(ax)
     _error_limits(ax, pd.concat([frame[measure], over_seeds[f"{measure}_high"]]))
-    ax.set_ylabel(f"{NAMES[measure]} after training")
-    ax.set_title(f"Does the {NAMES[measure]} grow with depth?")
+    error = text(f"figure.error.{measure}")
+    ax.set_ylabel(text("figure.degradation.y", error=error))
+    ax.set_title(text("figure.degradation.title", error=error))
     panels.axes_legend(ax, _handles(frame, over_seeds))
     return ax
 
@@ -112,9 +113,9 @@ def paired_difference(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.errorbar(depth, row["mean"], yerr=errors, color=color, marker="o", capsize=3, linestyle="")
     _depth_axis(ax, {("", depth): float(depth) for depth in depths}, _mean_note(frame["n"]))
     percent_axis(ax)
-    ax.set_ylabel("plain − residual (% points)")
+    ax.set_ylabel(text("figure.difference.y"))
     ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:+g}".replace("-", "−").replace("+0", "0"))
-    ax.set_title("How much worse is plain, paired by seed?")
+    ax.set_title(text("figure.difference.title"))
     return ax
 
 
@@ -177,7 +178,7 @@ def _depth_axis(ax: Axes, places: dict[style.Network, float], note: str) -> None
     span = max(places.values()) - min(places.values())
     margin = (0.3 if nameless else 0.08) * span if len(depths) + len(nameless) > 1 else _BARE_SPAN / 2
     ax.set_xlim(min(places.values()) - margin, max(places.values()) + margin)
-    ax.set_xlabel("depth (weighted layers)" + f"\n{note}" if depths else f"run\n{note}")
+    ax.set_xlabel(f"{text('figure.depth' if depths else 'figure.run')}\n{note}")
 
 
 def _thinned(depths: list[int], most: int) -> Iterator[int]:
@@ -227,7 +228,7 @@ def _error_limits(ax: Axes, values: pd.Series[Any]) -> None:
 
 
 def _mean_note(n: pd.Series[Any]) -> str:
-    return f"mean, {style.seeds_text(n)}" if int(n.max()) > 1 else style.seeds_text(n)
+    return text("figure.mean", seeds=style.seeds_text(n)) if int(n.max()) > 1 else style.seeds_text(n)
 
 
 def _handles(frame: pd.DataFrame, over_seeds: pd.DataFrame) -> list[Line2D]:
@@ -241,7 +242,7 @@ def _handles(frame: pd.DataFrame, over_seeds: pd.DataFrame) -> list[Line2D]:
         )
     if over_seeds.n.max() > 1:
         ring: dict[str, Any] = {"markerfacecolor": "none", "markeredgecolor": style.NEUTRAL}
-        handles.append(Line2D([], [], linestyle="", marker="o", label="one seed", **ring))
+        handles.append(Line2D([], [], linestyle="", marker="o", label=text("figure.one_seed"), **ring))
     if frame.diverged.any():
-        handles.append(Line2D([], [], linestyle="", marker="x", color=style.NEUTRAL, label="diverged"))
+        handles.append(Line2D([], [], linestyle="", marker="x", color=style.NEUTRAL, label=text("figure.diverged")))
     return handles

@@ -12,12 +12,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from gradflow.plots import panels, style
 from gradflow.plots.scales import GRID
+from gradflow.text import has, text
 
-LABELS = {
-    "out_grad_norm": "of the layers' outputs",
-    "grad_norm": "of their parameters",
-    "grad_times_weight": "parameters: |g| |w|",
-}
+MEASURES = ("out_grad_norm", "grad_norm", "grad_times_weight")
 _END = "end"  # the moment that comes after all numbered ones
 _COLUMNS = ("family", "depth", "measure", "moment", "steps", "decades", "decades_low", "decades_high", "decades_n")
 _SOURCE = "gradflow.analysis.degree_over_seeds"
@@ -80,9 +77,9 @@ def degree(
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "−").replace("+0", "0")))
     ax.grid(axis="y", color=GRID, linewidth=0.5)
     ax.set_axisbelow(True)
-    ax.set_xlabel("step (updates)")
-    ax.set_ylabel("first over last layer, decades")
-    ax.set_title(LABELS.get(measure, measure))
+    ax.set_xlabel(text("figure.step"))
+    ax.set_ylabel(text("figure.degree.y"))
+    ax.set_title(text(f"figure.degree.{measure}") if has(f"figure.degree.{measure}") else measure)
     return ax
 
 
@@ -98,19 +95,19 @@ def degree_figure(frame: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure
     """
     style.require(frame, _COLUMNS, _SOURCE)
     rows = per_network(frame)
-    measures = [measure for measure in LABELS if (rows.loc[rows["measure"] == measure, "decades_n"] > 0).any()]
+    measures = [measure for measure in MEASURES if (rows.loc[rows["measure"] == measure, "decades_n"] > 0).any()]
     looks = style.looks(rows)
     with style.context():
         figure, axes = panels.panel_grid(len(measures), width, _PANEL_HEIGHT)
         for ax, measure in zip(axes, measures, strict=True):
             degree(rows, ax, measure=measure, looks=looks)
-        panels.label_outer(axes, "step (updates)", "first / last, decades")
+        panels.label_outer(axes, text("figure.step"), text("figure.degree.y_short"))
         panels.finish(
             figure,
-            title="Does the gradient's slope over depth last?",
-            subtitle="gradient norm, first layer over last",
+            title=text("figure.degree.title"),
+            subtitle=text("figure.degree.subtitle"),
             handles=style.legend_handles(rows, markers=True),
-            note=f"mean, {style.bands_text(rows.assign(n=rows['decades_n']))}",
+            note=text("figure.mean", seeds=style.bands_text(rows.assign(n=rows["decades_n"]))),
         )
     return figure
 

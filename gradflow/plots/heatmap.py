@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,8 +17,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from gradflow.analysis.variants import network_name
 from gradflow.plots import panels, style
 from gradflow.plots.names import shorten
-from gradflow.plots.profile import LABELS
+from gradflow.plots.profile import measure_name
 from gradflow.plots.scales import power_of_ten
+from gradflow.text import text
+from gradflow.text.widths import wrapped
 
 ZERO_COLOR = "#9a9a9a"
 NONFINITE_COLOR = "#d7301f"
@@ -76,8 +77,8 @@ def heatmap(
     shown = _round_steps(steps)
     ax.set_xticks([steps.index(step) for step in shown], [str(step) for step in shown])
     ax.set_ylim(depths[-1] + 0.5, depths[0] - 0.5)
-    ax.set_xlabel("recorded step")
-    ax.set_ylabel("layer depth")
+    ax.set_xlabel(text("figure.recorded_step"))
+    ax.set_ylabel(text("figure.layer_depth"))
     return ax
 
 
@@ -114,11 +115,11 @@ def heatmaps(
         for ax, run in zip(used, runs, strict=True):
             heatmap(run, ax, measure=measure, norm=norm)
             ax.set_title(_title(run))
-        panels.label_outer(used, "recorded step", "layer depth")
-        subtitle = f"{LABELS.get(measure, measure)} (log)"
+        panels.label_outer(used, text("figure.recorded_step"), text("figure.layer_depth"))
+        subtitle = text("figure.log", quantity=measure_name(measure))
         margins = panels.finish(
             figure,
-            title="Which layers, and when?",
+            title=text("figure.heatmap.title"),
             subtitle=subtitle,
             handles=_special(runs, measure),
             note=_note(runs, gone, width),
@@ -167,17 +168,22 @@ def _title(rows: pd.DataFrame) -> str:
 
 def _note(runs: list[pd.DataFrame], diverged: frozenset[str], width: float) -> str:
     """Return which seeds are drawn: the diverged ones by name, the lowest of all others."""
-    parts = [f"{_title(rows)}: {_seed(rows)}diverged" for rows in runs if rows.run.iloc[0] in diverged]
+    parts = [_gone(rows) for rows in runs if rows.run.iloc[0] in diverged]
     others = [rows for rows in runs if rows.run.iloc[0] not in diverged]
     seeds = {str(rows.seed.iloc[0]) for rows in others if pd.notna(rows.seed.iloc[0])}
-    which = {0: "one run of each", 1: f"seed {min(seeds, default='')} of each"}.get(len(seeds), "lowest seed of each")
-    parts += [f"{which} {'other ' * bool(parts)}network"] if others else []
-    return textwrap.fill("; ".join([*parts, "layer depth 1 = input"]), int(width * _NOTE_CHARACTERS))
+    which = {0: "run", 1: "seed"}.get(len(seeds), "lowest")
+    whose = "other" if parts else "each"
+    parts += [text(f"figure.heatmap.{whose}.{which}", seed=min(seeds, default=""))] if others else []
+    note = text("figure.list").join([*parts, text("figure.heatmap.first_layer")])
+    return "\n".join(wrapped(note, int(width * _NOTE_CHARACTERS)))
 
 
-def _seed(rows: pd.DataFrame) -> str:
+def _gone(rows: pd.DataFrame) -> str:
+    """Return that a network's run diverged, with its seed if it has one."""
     seed = rows.seed.iloc[0]
-    return "" if pd.isna(seed) else f"seed {seed}, "
+    if pd.isna(seed):
+        return text("figure.heatmap.diverged", network=_title(rows))
+    return text("figure.heatmap.diverged_seed", network=_title(rows), seed=seed)
 
 
 def _grid(frame: pd.DataFrame, measure: str) -> tuple[Grid, list[int], list[int]]:
@@ -224,9 +230,9 @@ def _special(runs: list[pd.DataFrame], measure: str) -> list[Patch]:
     """Return legend entries for the three colours that are no values; the ones in use are enough."""
     grids = [_grid(rows, measure)[0] for rows in runs]
     entries = {
-        "exactly 0": (ZERO_COLOR, any((grid == 0).any() for grid in grids)),
-        "NaN or inf": (NONFINITE_COLOR, any(np.isinf(grid).any() for grid in grids)),
-        "not measured": ("white", any(np.isnan(grid).any() for grid in grids)),
+        text("figure.heatmap.zero"): (ZERO_COLOR, any((grid == 0).any() for grid in grids)),
+        text("figure.heatmap.nonfinite"): (NONFINITE_COLOR, any(np.isinf(grid).any() for grid in grids)),
+        text("figure.heatmap.unmeasured"): ("white", any(np.isnan(grid).any() for grid in grids)),
     }
     return [
         Patch(facecolor=color, edgecolor=style.FAINT, label=name) for name, (color, used) in entries.items() if used

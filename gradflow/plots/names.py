@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from gradflow.text.words import named
+
 LABEL_LENGTH = 26  # characters of a name in a legend
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?(?:e-?\d+)?)", re.ASCII)
 
@@ -14,9 +16,9 @@ def shorten(name: str, length: int = LABEL_LENGTH) -> str:
     """Return a name as a label: on one line, cut in the middle if long.
 
     A dollar sign would start mathematics and a leading underscore hide the entry: neither may. What is no character
-    to be drawn is left out.
+    to be drawn is left out. Names of our own, of families and settings, are in the current language.
     """
-    name = "".join(_drawn(character) for character in name)
+    name = "".join(_drawn(character) for character in named(name))
     if len(name) > length:
         tail = min(8, max(length - 2, 1) // 2)
         name = f"{name[: length - 1 - tail]}…{name[-tail:]}"

@@ -14,16 +14,14 @@ from matplotlib.ticker import MaxNLocator
 from gradflow.analysis.paths import path_lengths
 from gradflow.plots import panels, style
 from gradflow.plots.scales import edge_handles, log_axis, percent_axis
+from gradflow.text import text
+from gradflow.text.numbers import count
 
 Quantity = Literal["paths", "gradient", "share"]
 
 COLUMNS = ("length", "paths", "gradient", "low", "high", "n", "share")
 _SOURCE = "gradflow.probe.paths.effective_paths"
-LABELS = {
-    "paths": "how many paths",
-    "gradient": "gradient norm per path",
-    "share": "share of the gradient",
-}
+QUANTITIES: tuple[Quantity, ...] = ("paths", "gradient", "share")
 _COLOR = style.depth_color(1, [1])
 _HEIGHT = 1.9  # inches of a panel
 _MIDDLE_ALPHA = 0.18
@@ -52,8 +50,8 @@ def paths(frame: pd.DataFrame, ax: Axes | None = None, *, quantity: Quantity = "
         The frame lacks a column or has no rows, or the quantity is unknown.
     """
     style.require(frame, COLUMNS, _SOURCE)
-    if quantity not in LABELS:
-        raise ValueError(f"quantity must be one of {', '.join(LABELS)}; got {quantity!r}.")
+    if quantity not in QUANTITIES:
+        raise ValueError(f"quantity must be one of {', '.join(QUANTITIES)}; got {quantity!r}.")
     ax = style.current_axes(ax)
     rows = frame.sort_values("length")
     if quantity == "share":
@@ -61,8 +59,8 @@ def paths(frame: pd.DataFrame, ax: Axes | None = None, *, quantity: Quantity = "
     else:
         _draw_log(ax, rows, quantity)
     ax.xaxis.set_major_locator(MaxNLocator(panels.X_TICKS, integer=True))
-    ax.set_xlabel("path length (blocks)")
-    ax.set_ylabel(LABELS[quantity])
+    ax.set_xlabel(text("figure.paths.x"))
+    ax.set_ylabel(text(f"figure.paths.quantity.{quantity}"))
     return ax
 
 
@@ -74,16 +72,16 @@ def paths_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
     shape = (1, 3) if is_wide else (3, 1)
     with style.context():
         figure, axes = panels.subplots(width, shape[0] * _HEIGHT + panels.FRAME_HEIGHT, *shape, sharex=True)
-        for ax, quantity in zip(axes.flat, LABELS, strict=True):
-            paths(frame, ax, quantity=quantity)  # type: ignore[arg-type]  # the keys are the quantities
+        for ax, quantity in zip(axes.flat, QUANTITIES, strict=True):
+            paths(frame, ax, quantity=quantity)
             ax.set_ylabel("")
-            ax.set_title(LABELS[quantity])
+            ax.set_title(text(f"figure.paths.quantity.{quantity}"))
             ax.set_xlabel(ax.get_xlabel() if is_wide or quantity == "share" else "")
         margins = (_MARGINS if is_wide else panels.MARGINS)._replace(left=0.5)
         panels.finish(
             figure,
-            title="How long are the paths that the gradient takes?",
-            subtitle=f"{found.n_blocks} blocks, mean length {found.mean:.1f}",
+            title=text("paths.title"),
+            subtitle=text("figure.paths.subtitle", blocks=count(found.n_blocks, "blocks"), mean=f"{found.mean:.1f}"),
             handles=_handles(frame, found.quarter, found.three_quarters),
             note=_note(frame),
             margins=margins,
@@ -118,17 +116,16 @@ def _draw_share(ax: Axes, rows: pd.DataFrame) -> None:
 
 def _handles(frame: pd.DataFrame, quarter: int, three_quarters: int) -> list[Any]:
     middle = Line2D([], [], color=_COLOR, alpha=_MIDDLE_ALPHA, linewidth=6)
-    middle.set_label(f"middle half of the share: {quarter} to {three_quarters}")
-    mean = Line2D([], [], color=style.NEUTRAL, linestyle=(0, (1, 1.2)), linewidth=1.0, label="mean length")
+    middle.set_label(text("figure.paths.middle", low=quarter, high=three_quarters))
+    mean = Line2D([], [], color=style.NEUTRAL, linestyle=(0, (1, 1.2)), linewidth=1.0, label=text("figure.paths.mean"))
     return [middle, mean, *edge_handles(zeros=bool((frame["gradient"] == 0).any()), nonfinite=False)]
 
 
 def _note(frame: pd.DataFrame) -> str:
     drawn = frame.loc[frame["low"] != frame["high"]]
     if drawn.empty:
-        return "mean of all paths of each length"
+        return text("figure.paths.all")
     fewest, most = int(drawn["n"].min()), int(drawn["n"].max())
-    note = (
-        f"mean and 95 % interval over {fewest if fewest == most else f'{fewest} to {most}'} paths drawn of each length"
-    )
-    return f"{note},\nleft out where it reaches 0" if (drawn["low"] <= 0).any() else note
+    drawn_of_each = str(fewest) if fewest == most else text("figure.span", low=fewest, high=most)
+    key = "figure.paths.drawn_cut" if (drawn["low"] <= 0).any() else "figure.paths.drawn"
+    return text(key, n=drawn_of_each)

@@ -11,6 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from gradflow.analysis.variants import network_name
 from gradflow.plots import panels, style
 from gradflow.plots.names import shorten
+from gradflow.text import text
 
 COLUMNS = ("label", "family", "depth", "stage", "n", "difference", "difference_low", "difference_high")
 LINE = 0.17  # inches of one row
@@ -18,7 +19,6 @@ LABELS = 1.55  # inches for the names of rows
 X_LABEL = 0.55  # inches for tick labels and a label of two lines
 LEAST_SPAN = 0.01  # on either side of 0: less is not worth an axis
 COARSE_SPAN = 0.03  # from here on ticks are whole percents
-TITLE = "Do measured factors meet their closed forms?"
 
 
 def predicted(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -55,8 +55,8 @@ def predicted(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     span = max(1.1 * float(np.nanmax(np.abs(drawn))), LEAST_SPAN)
     ax.set_xlim(-span, span)
     ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0 if span >= COARSE_SPAN else 1, symbol=" %"))
-    ax.set_xlabel(f"measured / predicted − 1\n{style.seeds_text(rows['n'])}")
-    ax.set_title(TITLE)
+    ax.set_xlabel(f"{text('figure.predicted.x')}\n{style.seeds_text(rows['n'])}")
+    ax.set_title(text("figure.predicted.title"))
     return ax
 
 
@@ -72,7 +72,7 @@ def predicted_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure
         # Over the names, too: narrow axes are narrower than their title.
         ax.set_title("")
         inset = margins.right / width
-        figure.suptitle(TITLE, x=inset, y=1 - margins.top / 3 / height, ha="left", va="top")
+        figure.suptitle(text("figure.predicted.title"), x=inset, y=1 - margins.top / 3 / height, ha="left", va="top")
     return figure
 
 
@@ -81,4 +81,4 @@ def row_name(row: dict[str, object]) -> str:
     if row["label"]:
         return shorten(str(row["label"]))
     network = shorten(network_name(str(row["family"]), row["depth"]))
-    return f"{network}, stage {int(str(row['stage'])) + 1}"
+    return text("figure.predicted.stage", network=network, stage=int(str(row["stage"])) + 1)

@@ -12,13 +12,9 @@ from matplotlib.lines import Line2D
 
 from gradflow.plots import panels, style
 from gradflow.plots.scales import LogScale, edge_handles, log_axis
+from gradflow.text import has, text
+from gradflow.text.numbers import count
 
-LABELS = {
-    "grad_norm": "gradient norm of the layer's parameters",
-    "out_grad_norm": "gradient norm of the layer's output",
-    "weight_norm": "norm of the layer's parameters",
-    "grad_times_weight": "gradient norm × parameter norm",
-}
 _COLUMNS = ("family", "depth", "step", "layer_depth", "mean", "low", "high", "n", "n_zero", "n_nonfinite")
 _SOURCE = "gradflow.analysis.profile_over_seeds"
 _PANEL_HEIGHT = 1.8  # inches
@@ -75,8 +71,8 @@ def profile(
         if bands:
             ax.fill_between(rows.layer_depth, rows.low, rows.high, color=look.color, alpha=0.13, linewidth=0)
         _edges(ax, rows, drawn, look.color)
-    ax.set_xlabel("layer depth (1 = next to the input)")
-    ax.set_ylabel(LABELS.get(measure, measure))
+    ax.set_xlabel(text("figure.layer_depth_long"))
+    ax.set_ylabel(measure_name(measure))
     return ax
 
 
@@ -106,19 +102,24 @@ def profiles(
             _scaled(ax, frame)
             profile(frame[frame.step == step], ax, measure=measure, looks=looks, scale=scale)
             ax.set_title(moment or _moment(int(step)))
-        panels.label_outer(axes, "layer depth, 1 = input", "norm (log)")
+        panels.label_outer(axes, text("figure.layer_depth_short"), text("figure.norm"))
         panels.finish(
             figure,
-            title="Do gradients vanish or explode towards the input?",
-            subtitle=LABELS.get(measure, measure),
+            title=text("figure.profile.title"),
+            subtitle=measure_name(measure),
             handles=[*style.legend_handles(frame), *_edge_legend(frame)],
-            note=f"geometric mean, {style.bands_text(frame)}",
+            note=text("figure.geometric_mean", seeds=style.bands_text(frame)),
         )
     return figure
 
 
+def measure_name(measure: str) -> str:
+    """Return what a measure is called on an axis; one that has no name in the catalogue keeps its own."""
+    return text(f"figure.measure.{measure}") if has(f"figure.measure.{measure}") else measure
+
+
 def _moment(step: int) -> str:
-    return "before training" if step == 0 else f"after {step} update{'s' * (step > 1)}"
+    return count(step, "figure.after") if step else text("figure.before")
 
 
 def _scaled(ax: Axes, frame: pd.DataFrame) -> LogScale:

@@ -15,13 +15,14 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from gradflow.plots import panels, style
 from gradflow.plots.names import shorten
 from gradflow.plots.scales import GRID
+from gradflow.text import text
+from gradflow.text.words import word
 from gradflow.theory import shattering as theory
 
 COLUMNS = ("family", "norm", "depth", "mean", "low", "high", "n", "predicted")
 LAG_COLUMNS = ("family", "norm", "depth", "lag", "mean", "low", "high", "n", "points")
 _SOURCE = "gradflow.analysis.shattering.shattering_by_depth"
 _LAG_SOURCE = "gradflow.analysis.shattering.autocorrelation_by_lag"
-NORMS: Mapping[str, str] = {"": "no norm", "batch": "batch norm"}
 # Depth is the abscissa, so colour is free: it tells the norm, in two of Okabe and Ito's colours above 3 : 1 on white.
 NORM_COLORS: Mapping[str, str] = {"": "#D55E00", "batch": "#0072B2"}
 MOST_TICKS = 8
@@ -29,8 +30,8 @@ HEIGHT, PANEL_HEIGHT = 2.5, 1.9  # inches
 _MARGINS = panels.MARGINS._replace(top=0.08)  # no panel titles
 _FORM: dict[str, Any] = {"color": "#101010", "linestyle": (0, (1, 1.5)), "linewidth": 1.1}
 _NOISE: Mapping[str, dict[str, Any]] = {
-    "brown noise": {"color": style.FAINT, "linestyle": (0, (5, 1, 1, 1)), "linewidth": 1.0},
-    "white noise": {"color": style.FAINT, "linestyle": (0, (1, 1)), "linewidth": 1.0},
+    "brown": {"color": style.FAINT, "linestyle": (0, (5, 1, 1, 1)), "linewidth": 1.0},
+    "white": {"color": style.FAINT, "linestyle": (0, (1, 1)), "linewidth": 1.0},
 }
 
 
@@ -64,9 +65,9 @@ def shattering(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_ylim(-0.05, 1.0)
     _grid(ax)
-    ax.set_xlabel("depth (layers between input and output)")
-    ax.set_ylabel("correlation of input gradients")
-    ax.set_title("Do the gradients of different inputs agree?")
+    ax.set_xlabel(text("figure.shattering.x"))
+    ax.set_ylabel(text("figure.shattering.y"))
+    ax.set_title(text("shattering.title"))
     return ax
 
 
@@ -104,12 +105,12 @@ def autocorrelation(
         if bands:
             ax.fill_between(rows["lag"], rows["low"], rows["high"], color=look.color, alpha=0.13, linewidth=0)
     lag = np.arange(lags + 1)
-    ax.plot(lag, theory.brown_noise(points, lags), label="brown noise", zorder=1, **_NOISE["brown noise"])
-    ax.plot(lag, theory.white_noise(points, lags), label="white noise", zorder=1, **_NOISE["white noise"])
+    ax.plot(lag, theory.brown_noise(points, lags), label=text("figure.noise.brown"), zorder=1, **_NOISE["brown"])
+    ax.plot(lag, theory.white_noise(points, lags), label=text("figure.noise.white"), zorder=1, **_NOISE["white"])
     ax.set_ylim(-0.2, 1.05)
     _grid(ax)
-    ax.set_xlabel("lag (points of the line)")
-    ax.set_ylabel("autocorrelation")
+    ax.set_xlabel(text("figure.autocorrelation.x"))
+    ax.set_ylabel(text("figure.autocorrelation.y"))
     return ax
 
 
@@ -121,7 +122,7 @@ def shattering_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figur
         ax = shattering(frame, axes.flat[0])
         title = ax.get_title(loc="left")
         ax.set_title("")
-        note = f"mean, {style.seeds_text(frame['n'])}"
+        note = text("figure.mean", seeds=style.seeds_text(frame["n"]))
         panels.finish(figure, title=title, subtitle="", handles=_handles(frame), note=note, margins=_MARGINS)
     return figure
 
@@ -135,15 +136,15 @@ def autocorrelation_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> 
         figure, axes = panels.panel_grid(len(norms), width, PANEL_HEIGHT)
         for ax, norm in zip(axes, norms, strict=True):
             autocorrelation(frame[frame["norm"] == norm], ax, looks=looks)
-            ax.set_title(NORMS.get(norm, norm))
-        panels.label_outer(axes, "lag (points of the line)", "autocorrelation")
-        noise = [Line2D([], [], label=name, **look) for name, look in _NOISE.items()]
+            ax.set_title(norm_name(norm))
+        panels.label_outer(axes, text("figure.autocorrelation.x"), text("figure.autocorrelation.y"))
+        noise = [Line2D([], [], label=text(f"figure.noise.{name}"), **look) for name, look in _NOISE.items()]
         panels.finish(
             figure,
-            title="Are gradients along a line of inputs noise?",
-            subtitle="autocorrelation of the gradient at the input",
+            title=text("figure.autocorrelation.title"),
+            subtitle=text("figure.autocorrelation.subtitle"),
             handles=[*style.legend_handles(frame), *noise],
-            note=f"mean, {style.bands_text(frame)}",
+            note=text("figure.mean", seeds=style.bands_text(frame)),
         )
     return figure
 
@@ -158,8 +159,13 @@ def _draw(ax: Axes, rows: pd.DataFrame, family: str, norm: str) -> None:
         ax.plot(depth, rows["predicted"], zorder=4, **_FORM)
 
 
+def norm_name(norm: str) -> str:
+    """Return what a norm is called, "batch norm", and that there is none."""
+    return word(f"{norm or 'no'} norm")
+
+
 def _label(family: str, norm: str) -> str:
-    return f"{shorten(family)}, {NORMS.get(norm, norm)}"
+    return text("list.separator").join([shorten(family), norm_name(norm)])
 
 
 def _handles(frame: pd.DataFrame) -> list[Line2D]:
@@ -170,7 +176,7 @@ def _handles(frame: pd.DataFrame) -> list[Line2D]:
         label = _label(str(family), str(norm))
         handles.append(Line2D([], [], color=color, linestyle=line.linestyle, marker=line.marker, label=label))
     if frame["predicted"].notna().any():
-        handles.append(Line2D([], [], label="closed form", **_FORM))
+        handles.append(Line2D([], [], label=text("figure.closed_form"), **_FORM))
     return handles
 
 

@@ -15,9 +15,10 @@ from matplotlib.ticker import MaxNLocator
 from gradflow.plots import panels, style
 from gradflow.plots.names import shorten
 from gradflow.plots.scales import LogScale, edge_handles, log_axis, percent_axis
+from gradflow.text import has, text
+from gradflow.text.words import word
 
 SHARE, RATIO = "skip_share", "branch_ratio"
-LABELS = {SHARE: "skip's share, ⟨s, g⟩ / |g|²", RATIO: "branch over skip, |F(x)| / |x|"}
 _COLUMNS = ("family", "depth", "step", "order", "kind", "mean", "low", "high", "n")
 _SOURCE = "gradflow.analysis.contribution_over_seeds"
 # Colour is free: a panel holds one network. As it is is drawn last, on top.
@@ -85,8 +86,8 @@ def contribution(
         ax.set_ylim(min(low, -0.02), max(high, 1.02))
     ax.xaxis.set_major_locator(MaxNLocator(panels.X_TICKS, integer=True, min_n_ticks=1))
     ax.set_xlim(0.5, float(frame["order"].max()) + 1.5)
-    ax.set_xlabel("residual join, counted from the input")
-    ax.set_ylabel(LABELS.get(measure, measure))
+    ax.set_xlabel(text("figure.skips.x"))
+    ax.set_ylabel(text(f"figure.skips.{measure}") if has(f"figure.skips.{measure}") else measure)
     return ax
 
 
@@ -110,12 +111,12 @@ def contribution_figure(frames: Mapping[str, pd.DataFrame], *, width: float = st
         figure, axes = panels.subplots(width, rows * _HEIGHT + panels.FRAME_HEIGHT, rows, columns)
         for ax, (measure, frame) in zip(axes.flat, frames.items(), strict=True):
             contribution(frame, ax, measure=measure, looks=looks)
-            ax.set_title("backward" if measure == SHARE else "forward")
+            ax.set_title(text("figure.skips.backward" if measure == SHARE else "figure.skips.forward"))
             ax.set_xlabel("" if columns < count and ax is not axes.flat[count - 1] else ax.get_xlabel())
         panels.finish(
             figure,
-            title="How much of the gradient do the skips carry?",
-            subtitle="at every residual join; g = s + b, s through the skip",
+            title=text("figure.skips.title"),
+            subtitle=text("figure.skips.subtitle"),
             handles=[*style.legend_handles(first), *_kind_handles(first)],
             note=style.bands_text(first),
             margins=gap,
@@ -154,13 +155,13 @@ def counterfactual(frame: pd.DataFrame, ax: Axes | None = None, *, scale: LogSca
         if rows.empty:
             continue
         positive = rows["mean"].where(rows["mean"] > 0)
-        ax.plot(rows["layer_depth"], positive, label=variant, **look)
+        ax.plot(rows["layer_depth"], positive, label=word(variant), **look)
         ax.fill_between(rows["layer_depth"], rows["low"], rows["high"], color=look["color"], alpha=0.13, linewidth=0)
         for marker, place, chosen in (("v", drawn.zero, rows.n_zero > 0), ("x", drawn.nonfinite, rows.n_nonfinite > 0)):
             depths = rows["layer_depth"][chosen]
             ax.plot(depths, np.full(len(depths), place), color=look["color"], marker=marker, linestyle="", markersize=3)
-    ax.set_xlabel("layer depth (1 = next to the input)")
-    ax.set_ylabel("gradient norm of the layer's output")
+    ax.set_xlabel(text("figure.layer_depth_long"))
+    ax.set_ylabel(text("figure.measure.out_grad_norm"))
     return ax
 
 
@@ -178,29 +179,31 @@ def counterfactuals(frame: pd.DataFrame, *, where: str = "", width: float = styl
     """
     style.require(frame, _VARIANT_COLUMNS, _VARIANT_SOURCE)
     networks = list(style.each_network(frame))
-    note = f"gradient norm of the layer's output, {style.bands_text(frame)}"
-    if where:
-        note = f"{note},\nremoved {where}"
-    if "plain twin" in set(frame["variant"]):
-        note = f"{note}\nplain twin: built without skips, with activations of its own"
     with style.context():
         figure, axes = panels.panel_grid(len(networks), width, _HEIGHT)
         for ax, (look, rows) in zip(axes, networks, strict=True):
             counterfactual(rows, ax, scale=_scaled(ax, frame))
             ax.set_title(shorten(look.label))
-        panels.label_outer(axes, "layer depth, 1 = input", "gradient norm (log)")
+        panels.label_outer(axes, text("figure.layer_depth_short"), text("figure.gradient_norm"))
         zeros, nonfinite = _edges(frame)
         drawn = set(frame["variant"])
         looks = [(variant, look) for variant, look in list(VARIANTS.items())[::-1] if variant in drawn]
-        handles = [Line2D([], [], label=variant, **look) for variant, look in looks]
+        handles = [Line2D([], [], label=word(variant), **look) for variant, look in looks]
         panels.finish(
             figure,
-            title="What would reach each layer without the skips?",
-            subtitle="backward only; the activations keep their skips",
+            title=text("figure.without.title"),
+            subtitle=text("figure.without.subtitle"),
             handles=[*handles, *edge_handles(zeros=zeros, nonfinite=nonfinite)],
-            note=note,
+            note=_without_note(frame, where),
         )
     return figure
+
+
+def _without_note(frame: pd.DataFrame, where: str) -> str:
+    """Return what is drawn, where shares were removed, and what a twin is if there is one."""
+    seeds = style.bands_text(frame)
+    note = text("figure.without.where" if where else "figure.without.note", seeds=seeds, where=where)
+    return f"{note}\n{text('figure.without.twin')}" if "plain twin" in set(frame["variant"]) else note
 
 
 def _scaled(ax: Axes, frame: pd.DataFrame) -> LogScale:
@@ -217,7 +220,9 @@ def _kind_handles(frame: pd.DataFrame) -> list[Line2D]:
     """Return legend entries for the kinds of join that there are."""
     kinds = frame["kind"].unique()
     look: dict[str, Any] = {"color": style.NEUTRAL, "linestyle": "", "markersize": 3}
-    return [Line2D([], [], marker=marker, label=kind, **look) for kind, marker in _MARKERS.items() if kind in kinds]
+    return [
+        Line2D([], [], marker=marker, label=word(kind), **look) for kind, marker in _MARKERS.items() if kind in kinds
+    ]
 
 
 def _names(frame: pd.DataFrame) -> list[str]:

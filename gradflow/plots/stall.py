@@ -16,6 +16,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 from gradflow.plots import panels, style
 from gradflow.plots.names import in_order, short_names
 from gradflow.plots.scales import GRID, power_of_ten
+from gradflow.text import text
+from gradflow.text.widths import columns as columns_of
 
 _SOURCE = "gradflow.analysis.stall_over_seeds"
 _ROW = 0.19  # inches a network
@@ -28,29 +30,29 @@ _ERROR_SPAN = 0.05  # of training error that the axis shows at least
 class Link(NamedTuple):
     """One panel: what is drawn filled, what hollow beside it, where nothing happened, and on which axis."""
 
-    title: str
+    name: str
     filled: str
     hollow: str = ""
     neutral: float = 0.0
     scale: str = "decades"
-    marks: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the panel shows, in two lines."""
+        return text(f"figure.stall.{self.name}")
+
+    @property
+    def marks(self) -> str:
+        """What filled and hollow marks are, an empty string where there is one kind alone."""
+        return text(f"figure.stall.marks.{self.name}") if self.hollow else ""
 
 
 LINKS = (
-    Link("gradient at step 0,\nfirst / last layer", "start_decades"),
-    Link("first layer's weights,\ngrown by", "growth", "first_growth", 1.0, "log", "○ step 1   ● end"),
-    Link(
-        "first layer's lr / |w|²,\nat the highest lr",
-        "effective_lr_end",
-        "effective_lr_start",
-        math.nan,
-        "log",
-        "○ step 0   ● end",
-    ),
-    Link(
-        "gradient at the end,\nfirst / last layer", "end_decades", "end_decades_scaled", marks="● |∂L/∂y|   ○ |g| |w|"
-    ),
-    Link("training error\nat the end", "train_error", scale="error"),
+    Link("start", "start_decades"),
+    Link("growth", "growth", "first_growth", 1.0, "log"),
+    Link("effective_lr", "effective_lr_end", "effective_lr_start", math.nan, "log"),
+    Link("end", "end_decades", "end_decades_scaled"),
+    Link("error", "train_error", scale="error"),
 )
 
 
@@ -110,7 +112,7 @@ def stall_figure(frame: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure:
     labels = [look.label for look, _ in style.each_network(found)]
     shown = short_names(labels, _LONGEST)
     names = [shown[label] for label in labels]
-    left = 0.1 + _LETTER * max(map(len, names))
+    left = 0.1 + _LETTER * max(map(columns_of, names))
     columns = min(len(links), max(1, int((width - left - _RIGHT + _GAP) / (_PANEL + _GAP))))
     rows = -(-len(links) // columns)
     height = rows * (_ROW * len(found) + 0.85) + 0.85
@@ -125,10 +127,10 @@ def stall_figure(frame: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure:
             ax.remove()
         panels.finish(
             figure,
-            title="Where does training stop?",
-            subtitle="the first layer, from before training to its end",
+            title=text("figure.stall.title"),
+            subtitle=text("figure.stall.subtitle"),
             handles=_handles(found),
-            note=f"mean, geometric for weights and rates\n{style.seeds_text(found['n'])}",
+            note=f"{text('figure.stall.note')}\n{style.seeds_text(found['n'])}",
             margins=panels.Margins(left=left, right=_RIGHT, top=0.4, columns=_GAP, rows=0.85),
         )
     return figure

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from gradflow.plots import panels, style
 from gradflow.plots.names import shorten
 from gradflow.plots.scales import LogScale, edge_handles, log_axis, percent_axis
+from gradflow.text import text
 
 _PANEL_HEIGHT = 1.55  # inches
 _THIN = 0.7
@@ -61,8 +62,8 @@ def training_curve(
             ax.plot(known.step, known.train_error, color=look.color, marker=look.marker, linestyle="", clip_on=False)
     percent_axis(ax)
     ax.set_ylim(0, 1)
-    ax.set_xlabel("step (updates)")
-    ax.set_ylabel("error")
+    ax.set_xlabel(text("figure.step"))
+    ax.set_ylabel(text("figure.error"))
     return ax
 
 
@@ -76,9 +77,9 @@ def training_curves(frame: pd.DataFrame, windows: pd.DataFrame, *, width: float 
         for ax, (group, rows) in zip(axes, groups, strict=True):
             training_curve(rows, windows, ax, looks=looks)
             ax.set_title(_title(group, width))
-        panels.label_outer(axes, "step (updates)", "error")
+        panels.label_outer(axes, text("figure.step"), text("figure.error"))
         handles = [*_without_depths(style.legend_handles(frame, markers=True)), *_kinds(windows)]
-        panels.finish(figure, title="Does training get anywhere?", subtitle="", handles=handles, note=_note(frame))
+        panels.finish(figure, title=text("figure.training.title"), subtitle="", handles=handles, note=_note(frame))
     return figure
 
 
@@ -125,7 +126,7 @@ def loss_curve(
             gone = run.step[np.isinf(run["mean"])]
             if edges is not None and len(gone):
                 ax.plot(gone, [edges.nonfinite] * len(gone), color=look.color, marker="x", linestyle="")
-    ax.set_xlabel("step (updates)")
+    ax.set_xlabel(text("figure.step"))
     ax.set_ylabel(_loss_label(windows))
     return ax
 
@@ -141,11 +142,13 @@ def loss_curves(windows: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure
         for ax, (group, rows) in zip(axes, groups, strict=True):
             loss_curve(rows, ax, looks=looks, scale=_loss_axis(ax, windows))
             ax.set_title(_title(group, width))
-        panels.label_outer(axes, "step (updates)", _loss_label(windows))
+        panels.label_outer(axes, text("figure.step"), _loss_label(windows))
         panels.finish(
             figure,
-            title="Does training get anywhere?",
-            subtitle=f"loss, mean of {window} steps" if window > 1 else "loss of each step's batch",
+            title=text("figure.training.title"),
+            subtitle=text("figure.training.loss_windows", window=window)
+            if window > 1
+            else text("figure.training.loss"),
             handles=[
                 *_without_depths(style.legend_handles(windows)),
                 *edge_handles(zeros=False, nonfinite=bool(np.isinf(windows["mean"]).any())),
@@ -156,7 +159,7 @@ def loss_curves(windows: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure
 
 
 def _loss_label(windows: pd.DataFrame) -> str:
-    return "loss (log)" if (windows["mean"] > 0).all() else "loss"
+    return text("figure.loss_log" if (windows["mean"] > 0).all() else "figure.loss")
 
 
 def _loss_axis(ax: Axes, windows: pd.DataFrame) -> LogScale | None:
@@ -173,7 +176,7 @@ def _groups(frame: pd.DataFrame) -> list[tuple[Any, pd.DataFrame]]:
 
 def _title(group: Any, width: float) -> str:
     most = _TITLE_LENGTH if width >= panels.WIDE else _TITLE_LENGTH // 2
-    return shorten(group, most) if isinstance(group, str) else f"depth {group}"
+    return shorten(group, most) if isinstance(group, str) else text("figure.of_depth", depth=group)
 
 
 def _require_errors(frame: pd.DataFrame, windows: pd.DataFrame) -> None:
@@ -185,7 +188,7 @@ _SOURCE = "gradflow.analysis.window_means (no error was recorded)"
 
 def _note(frame: pd.DataFrame) -> str:
     n = frame.groupby(["family", "depth"], dropna=False).run.nunique()
-    return "one run per network" if n.max() == 1 else f"one line per seed, up to {n.max()}"
+    return text("figure.training.one_run") if n.max() == 1 else text("figure.training.seeds", n=n.max())
 
 
 def _without_depths(handles: list[Line2D]) -> list[Line2D]:
@@ -195,8 +198,8 @@ def _without_depths(handles: list[Line2D]) -> list[Line2D]:
 
 def _kinds(windows: pd.DataFrame) -> list[Line2D]:
     window = int(windows.window.iloc[0]) if len(windows) else 1
-    smoothed = f"minibatch error, mean of {window} steps" if window > 1 else "minibatch error, each step"
+    smoothed = text("figure.training.batch_windows", window=window) if window > 1 else text("figure.training.batch")
     return [
         Line2D([], [], color=style.FAINT, linewidth=_THIN, label=smoothed),
-        Line2D([], [], color=style.FAINT, linestyle="", marker="o", label="training error, whole set"),
+        Line2D([], [], color=style.FAINT, linestyle="", marker="o", label=text("figure.training.whole")),
     ]

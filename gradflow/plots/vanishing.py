@@ -17,10 +17,10 @@ from gradflow import theory
 from gradflow.plots import panels, style
 from gradflow.plots.names import shorten
 from gradflow.plots.scales import LogScale, edge_handles, log_axis
+from gradflow.text import text
 
 GradientMeasure = Literal["out_grad_norm", "grad_norm"]
 
-NAMES = {"out_grad_norm": "activation gradient", "grad_norm": "weight gradient"}
 COLUMNS = ("setting", "label", "measure", "layer_depth", "mean", "low", "high", "n", "predicted")
 # Depth is the same throughout, so colour is free: one and a marker for each setting, all with a contrast above 3 : 1
 # on white. Settings that vanish are warm or blue, those that hold or explode are dark or green.
@@ -96,9 +96,9 @@ def vanishing(frame: pd.DataFrame, ax: Axes | None = None, *, measure: GradientM
         _draw(ax, line.sort_values("layer_depth"), marks[str(setting)], scale)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=2))
     ax.set_xlim(0.5, last + 0.5)
-    ax.set_xlabel("hidden layer, counted from the input")
-    ax.set_ylabel("gradient norm relative to the last hidden layer")
-    ax.set_title(f"Do {NAMES[measure]}s vanish or explode?")
+    ax.set_xlabel(text("figure.vanishing.x"))
+    ax.set_ylabel(text("figure.vanishing.y"))
+    ax.set_title(text(f"figure.vanishing.title.{measure}"))
     _legend(ax, [*_handles(rows, marks), *edge_handles(zeros=zeros, nonfinite=nonfinite)], rows["n"])
     return ax
 
@@ -156,8 +156,8 @@ def _handles(rows: pd.DataFrame, marks: dict[str, _Mark]) -> list[Line2D]:
         mark = marks[str(setting)]
         handles.append(Line2D([], [], label=mark.label, **_measured(mark)))
     if rows["predicted"].notna().any():
-        handles.append(Line2D([], [], label="closed form", **_FORM))
-    return [*handles, Line2D([], [], label=f"{theory.TOY_FACTOR:g} per layer (toy)", **_TOY)]
+        handles.append(Line2D([], [], label=text("figure.closed_form"), **_FORM))
+    return [*handles, Line2D([], [], label=text("figure.vanishing.toy", factor=f"{theory.TOY_FACTOR:g}"), **_TOY)]
 
 
 def _legend(ax: Axes, handles: list[Line2D], n: pd.Series[Any]) -> None:
@@ -166,7 +166,7 @@ def _legend(ax: Axes, handles: list[Line2D], n: pd.Series[Any]) -> None:
     shift = (BESIDE_GAP, 0.0) if beside else (UNDER_Y_LABEL, -UNDER_X_LABEL)
     ax.legend(
         handles=handles,
-        title=f"mean and {style.seeds_text(n)}",
+        title=text("figure.mean_and", seeds=style.seeds_text(n)),
         alignment="left",
         loc="center left" if beside else "upper left",
         bbox_to_anchor=(1, 0.5) if beside else (0, 0),

@@ -11,13 +11,8 @@ from matplotlib.ticker import NullLocator
 
 from gradflow.plots import panels, style
 from gradflow.plots.scales import edge_handles, log_axis
+from gradflow.text import has, text
 
-LABELS = {
-    "first_growth": "first layer: norm / norm at step 0",
-    "median_growth": "median layer: norm / norm at step 0",
-    "first_effective_lr": "first layer: lr / norm²",
-    "median_effective_lr": "median layer: lr / norm²",
-}
 _COLUMNS = ("family", "depth", "step", "mean", "low", "high", "n", "n_zero", "n_nonfinite")
 _SOURCE = "gradflow.analysis.weight_growth_over_seeds"
 _PANEL_HEIGHT = 2.0  # inches
@@ -78,8 +73,8 @@ def weight_growth(
     ax.set_xlim(0, max(float(measured.step.max()), 1) * 1.1)
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    ax.set_xlabel("step (updates; log beyond 1)")
-    ax.set_title(LABELS.get(measure, measure))
+    ax.set_xlabel(text("figure.step_log"))
+    ax.set_title(text(f"figure.weights.{measure}") if has(f"figure.weights.{measure}") else measure)
     return ax
 
 
@@ -102,14 +97,14 @@ def weight_figure(frames: Mapping[str, pd.DataFrame], *, width: float = style.DO
         for ax in axes.flat[len(frames) :]:
             ax.remove()
         shown = pd.concat(frames.values())
-        panels.label_outer(list(axes.flat[: len(frames)]), "step (updates; log beyond 1)", "")
+        panels.label_outer(list(axes.flat[: len(frames)]), text("figure.step_log"), "")
         edges = edge_handles(zeros=bool(shown.n_zero.any()), nonfinite=bool(shown.n_nonfinite.any()))
         panels.finish(
             figure,
-            title="Do weights outgrow the learning rate?",
-            subtitle="norms of a layer's parameters, log axes",
+            title=text("figure.weights.title"),
+            subtitle=text("figure.weights.subtitle"),
             handles=[*style.legend_handles(shown), *edges],
-            note=f"geometric mean, {style.bands_text(shown)}",
+            note=text("figure.geometric_mean", seeds=style.bands_text(shown)),
             margins=panels.Margins(left=0.45, columns=0.5),
         )
     return figure

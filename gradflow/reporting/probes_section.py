@@ -9,7 +9,7 @@ import pandas as pd
 
 from gradflow.analysis.paths import PathLengths, path_lengths
 from gradflow.plots.paths import paths_figure
-from gradflow.plots.shattering import NORMS, autocorrelation_figure, shattering_figure
+from gradflow.plots.shattering import autocorrelation_figure, norm_name, shattering_figure
 from gradflow.recording import AUTOCORRELATION, SHATTERING
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents, holding
@@ -69,7 +69,7 @@ def _correlations(frame: pd.DataFrame) -> Table:
     rows = [
         [
             Cell(network_name(row)),
-            Cell(NORMS.get(row["norm"], str(row["norm"]))),
+            Cell(norm_name(str(row["norm"]))),
             bounded(row["mean"], row["low"], row["high"], int(row["n"]), partial(number, digits=2)),
             Cell("–" if math.isnan(row["predicted"]) else number(row["predicted"], 2)),
         ]

@@ -9,6 +9,7 @@ from gradflow.text.chinese.analyze import ANALYZE
 from gradflow.text.chinese.cli import CLI
 from gradflow.text.chinese.clipping import CLIPPING
 from gradflow.text.chinese.degree import DEGREE
+from gradflow.text.chinese.figures import FIGURES
 from gradflow.text.chinese.findings import FINDINGS
 from gradflow.text.chinese.forecast import FORECAST
 from gradflow.text.chinese.numbers import NUMBERS
@@ -25,6 +26,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         **CLI,
         **CLIPPING,
         **NUMBERS,
+        **FIGURES,
         **FINDINGS,
         **PROBES,
         **HEAD,

@@ -9,6 +9,7 @@ from gradflow.text.english.analyze import ANALYZE
 from gradflow.text.english.cli import CLI
 from gradflow.text.english.clipping import CLIPPING
 from gradflow.text.english.degree import DEGREE
+from gradflow.text.english.figures import FIGURES
 from gradflow.text.english.findings import FINDINGS
 from gradflow.text.english.forecast import FORECAST
 from gradflow.text.english.models import MODELS
@@ -26,6 +27,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         **CLIPPING,
         **MODELS,
         **NUMBERS,
+        **FIGURES,
         **FINDINGS,
         **PROBES,
         **HEAD,

@@ -1,0 +1,66 @@
+"""Text in columns: Chinese characters take two, and lines of them break anywhere but before their punctuation."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_WIDE = "WF"  # of unicodedata.east_asian_width
+# A word with the spaces behind it, or one wide character with the punctuation that may not begin a line.
+_CLOSING = "，。；：、！？）》」』”％"
+_OPENING = "（《「『“"
+_PIECE = re.compile(f"[{_OPENING}]*[^\\s\u1100-\uffef]+[{_CLOSING}]* *|[{_OPENING}]*[\u1100-\uffef][{_CLOSING}]* *| +")
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes.
+
+    Examples
+    --------
+    >>> columns("depth"), columns("深度")
+    (5, 4)
+    """
+    return sum(_columns_of(character) for character in text)
+
+
+def padded(text: str, width: int, *, right: bool = False) -> str:
+    """Return text filled with spaces to a width in columns; `right` puts it flush right."""
+    space = " " * (width - columns(text))
+    return space + text if right else text + space
+
+
+def wrapped(text: str, width: int, *, first: str = "", indent: str = "") -> list[str]:
+    """Return a text as lines of at most so many columns; one longer word has a line of its own.
+
+    Parameters
+    ----------
+    text : str
+        Spaces between words are kept as they are; line breaks in it are spaces.
+    width : int
+        Columns.
+    first, indent : str
+        Before the first line, and before all others.
+
+    Examples
+    --------
+    >>> wrapped("gradients vanish", 10)
+    ['gradients', 'vanish']
+    >>> wrapped("梯度消失。", 8)
+    ['梯度消', '失。']
+    """
+    pieces = _PIECE.findall(" ".join(text.split("\n")))
+    lines, line, has_words = [], first, False
+    for piece in pieces:
+        if has_words and columns(line + piece.rstrip()) > width:
+            lines.append(line.rstrip())
+            line, has_words = indent, False
+        if piece.strip() or has_words:
+            line += piece
+            has_words = True
+    return [*lines, line.rstrip()] if has_words else lines
+
+
+def _columns_of(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in _WIDE else 1
