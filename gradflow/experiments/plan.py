@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from gradflow.experiments.combinations import agrees, check_distinct, check_matches, kept
 from gradflow.experiments.data import check_data
 from gradflow.experiments.network import Network, frozen, network
 from gradflow.experiments.recipe import RECIPE_FIELDS, PlanError, Recipe, check_count, check_names, one_of
@@ -23,7 +24,8 @@ RECORD_EVERY = 10
 EVAL_EVERY = 150
 SEEDS = 3
 PAIR = ("plain", "residual")  # what is compared unless families are named
-RUN_SETTINGS = ("model", "data", "record_every", "eval_every", "device")
+PROBES = ("paths",)  # of the trained network, as `gradflow.experiments.probes` measures them
+RUN_SETTINGS = ("model", "data", "record_every", "eval_every", "probes", "device")
 AXES = ("depth", "family", "seed")
 
 
@@ -33,7 +35,8 @@ class Run:
 
     The gradient is recorded every `record_every` steps and at 0, 1, 10, 100 and the end; the errors on the whole sets
     are measured every `eval_every` steps and at the end, not before the first update, when batch norm's running
-    statistics hold nothing yet. `varied` names the settings that a plan varies, for the label alone.
+    statistics hold nothing yet; `probes` (`gradflow.experiments.probes`) look at the trained network. `varied` names
+    the settings that a plan varies, for the label alone.
     """
 
     network: Network
@@ -42,6 +45,7 @@ class Run:
     data: str = DATA
     record_every: int = RECORD_EVERY
     eval_every: int = EVAL_EVERY
+    probes: tuple[str, ...] = ()
     device: str = "cpu"
     varied: tuple[str, ...] = field(default=(), compare=False)
 
@@ -92,14 +96,15 @@ class Run:
 
     def to_json(self) -> dict[str, Any]:
         """Return the run as JSON values."""
-        named = {name: getattr(self, name) for name in ("seed", "data", "record_every", "eval_every", "device")}
+        names = ("seed", "data", "record_every", "eval_every", "probes", "device")
+        named = {name: getattr(self, name) for name in names}
         return {"network": self.network.to_json(), "recipe": asdict(self.recipe), **named}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Run:
         """Return the run that `to_json` described."""
         made = {"network": Network.from_json(values["network"]), "recipe": Recipe(**values["recipe"])}
-        return cls(**{**values, **made})
+        return cls(**{**values, **made, "probes": tuple(values["probes"])})
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ class Override:
 
     def applies_to(self, chosen: Mapping[str, Any]) -> bool:
         """Whether a combination of settings is meant."""
-        return all(frozen(chosen.get(name)) == frozen(value) for name, value in self.when.items())
+        return agrees(self.when, chosen)
 
 
 def plan(
@@ -121,10 +126,12 @@ def plan(
     seeds: int | Iterable[int] = SEEDS,
     vary: Mapping[str, Iterable[Any]] | None = None,
     overrides: Iterable[Override] = (),
+    leave_out: Iterable[Mapping[str, Any]] = (),
     model: str = MODEL,
     data: str = DATA,
     record_every: int = RECORD_EVERY,
     eval_every: int = EVAL_EVERY,
+    probes: Iterable[str] = (),
     device: str = "auto",
     **settings: Any,
 ) -> list[Run]:
@@ -143,7 +150,9 @@ def plan(
         Settings by name with the values that each takes; every combination is a run.
     overrides : iterable of Override
         Other settings for some of the runs; later ones win.
-    model, data, record_every, eval_every
+    leave_out : iterable of mapping
+        Combinations that are no runs: those whose settings equal all of one mapping's.
+    model, data, record_every, eval_every, probes
         As in `Run`.
     device : str
         "auto" takes the GPU if there is one; otherwise PyTorch's name.
@@ -153,7 +162,7 @@ def plan(
     Raises
     ------
     PlanError, DataError
-        An argument is out of range.
+        An argument is out of range, an override or what is left out matches no run, or two combinations are one run.
 
     Examples
     --------
@@ -165,6 +174,7 @@ def plan(
         "data": data,
         "record_every": record_every,
         "eval_every": eval_every,
+        "probes": tuple(probes),
         "device": device,
         **settings,
     }
@@ -179,13 +189,16 @@ def plan(
         **varied,
     }
     named = None if families is None else _unique("families", families)
-    overrides = tuple(overrides)
-    runs = []
+    changes = tuple(overrides)
+    combinations: list[dict[str, Any]] = []
     for combination in itertools.product(*axes.values()):
         chosen = {**shared, **dict(zip(axes, combination, strict=True))}
-        families = named or _default_families(chosen["model"])
-        runs += [_run({**chosen, "family": family}, overrides, tuple(varied)) for family in families]
-    return sorted(dict.fromkeys(runs), key=lambda run: -run.cost)
+        combinations += [{**chosen, "family": family} for family in named or _default_families(chosen["model"])]
+    combinations = kept(combinations, list(leave_out))
+    check_matches("override", [change.when for change in changes], combinations)
+    runs = [_run(chosen, changes, tuple(varied)) for chosen in combinations]
+    check_distinct(runs)
+    return sorted(runs, key=lambda run: -run.cost)
 
 
 def _run(chosen: dict[str, Any], overrides: Sequence[Override], varied: tuple[str, ...]) -> Run:
@@ -211,9 +224,16 @@ def _run(chosen: dict[str, Any], overrides: Sequence[Override], varied: tuple[st
         data=chosen["data"],
         record_every=chosen["record_every"],
         eval_every=chosen["eval_every"],
+        probes=_probes(chosen["probes"]),
         device=resolve_device(chosen["device"]),
         varied=varied,
     )
+
+
+def _probes(names: Iterable[str]) -> tuple[str, ...]:
+    for name in names:
+        one_of("probes", name, PROBES)
+    return tuple(names)
 
 
 def _default_families(model: str) -> Sequence[str]:

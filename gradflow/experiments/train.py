@@ -16,6 +16,7 @@ from gradflow.experiments.augmentation import PixelRange, augment
 from gradflow.experiments.data import Dataset, batches, load_data
 from gradflow.experiments.optimizers import Updater
 from gradflow.experiments.plan import Run
+from gradflow.experiments.probes import measure_probes
 from gradflow.experiments.schedules import LearningRate
 from gradflow.hooks import Every, record
 from gradflow.recording import Recording
@@ -62,6 +63,7 @@ def train(run: Run, *, on_step: Progress | None = None, recorded: bool = True) -
     return Recording(
         layers=recording.layers,
         steps=recording.steps,
+        probes=measure_probes(run, model, data),
         meta={**recording.meta, **_outcome(recording), "wall_seconds": time.perf_counter() - began},
     )
 

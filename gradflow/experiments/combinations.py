@@ -1,0 +1,56 @@
+"""Combinations of settings: which are meant by a condition, which are left out, and whether any two are one run."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Protocol
+
+from gradflow.experiments.network import frozen
+from gradflow.experiments.recipe import PlanError
+
+Settings = Mapping[str, Any]
+
+
+class _Labelled(Hashable, Protocol):
+    @property
+    def label(self) -> str: ...
+
+
+def agrees(condition: Settings, chosen: Settings) -> bool:
+    """Whether a combination of settings has all that a condition names."""
+    return all(name in chosen and frozen(chosen[name]) == frozen(value) for name, value in condition.items())
+
+
+def kept(combinations: Sequence[dict[str, Any]], leave_out: Sequence[Settings]) -> list[dict[str, Any]]:
+    """Return the combinations that are not left out.
+
+    Raises
+    ------
+    PlanError
+        A condition matches none, or nothing is left.
+    """
+    check_matches("leave_out", leave_out, combinations)
+    found = [chosen for chosen in combinations if not any(agrees(wanted, chosen) for wanted in leave_out)]
+    if not found:
+        raise PlanError(f"leave_out must leave a run; it leaves none of {len(combinations)}.")
+    return found
+
+
+def check_matches(what: str, conditions: Sequence[Settings], combinations: Sequence[Settings]) -> None:
+    """Raise PlanError for the first condition that no combination fulfils: it would be ignored in silence."""
+    for condition in conditions:
+        if not any(agrees(condition, chosen) for chosen in combinations):
+            shown = ", ".join(f"{name} = {value}" for name, value in condition.items())
+            raise PlanError(f"{what} matches no run: none of {len(combinations)} has {shown}.")
+
+
+def check_distinct(runs: Sequence[_Labelled]) -> None:
+    """Raise PlanError if two combinations of settings came to the same run."""
+    first: dict[_Labelled, _Labelled] = {}
+    for run in runs:
+        if run in first:
+            raise PlanError(
+                f"each combination must be a run of its own; {first[run].label} and {run.label} are the same "
+                f"({len(runs) - len(set(runs))} of {len(runs)} repeat another)."
+            )
+        first[run] = run
