@@ -1,5 +1,6 @@
 import copy
 import dataclasses
+import errno
 import hashlib
 import json
 import math
@@ -11,7 +12,7 @@ import pytest
 
 import gradflow
 from gradflow.recording import Recording
-from gradflow.storage import MANIFEST, DamagedError, StorageError, Writer, find, peek
+from gradflow.storage import MANIFEST, DamagedError, StorageError, Writer, find, peek, read_manifest
 
 
 def recording(**meta):
@@ -66,6 +67,69 @@ def test_parts_are_appended(tmp_path):
         writer.append("steps", pd.DataFrame({"step": [step], "loss": [float(step)]}))
         writer.commit({"run": "streamed"})
     assert gradflow.load(tmp_path / "r").steps.loss.tolist() == [0.0, 1.0, 2.0]
+
+
+def write_steps(folder, n):
+    """Flush n steps, one a part."""
+    writer = Writer(folder)
+    for step in range(n):
+        writer.append("steps", pd.DataFrame({"step": [step], "loss": [float(step)]}))
+        writer.append("layers", pd.DataFrame({"step": [step, step], "layer": ["a", "b"]}))
+        writer.commit({"run": "streamed"})
+    return writer
+
+
+@pytest.mark.parametrize("n", [15, 16, 17, 255, 256, 300])
+def test_many_flushes_are_few_files_and_the_same_rows(tmp_path, n):
+    write_steps(tmp_path / "r", n)
+    loaded = gradflow.load(tmp_path / "r")
+    assert loaded.steps.loss.tolist() == [float(step) for step in range(n)]
+    assert loaded.layers.step.tolist() == [step for step in range(n) for _ in "ab"]
+    assert loaded.layers.layer.tolist() == ["a", "b"] * n
+    in_base_16 = n % 16 + n // 16 % 16 + n // 256
+    files = sorted(path.name for path in (tmp_path / "r").iterdir())
+    assert len(files) == 2 * in_base_16 + 1, files
+
+
+def test_a_recording_stays_what_it_was_when_loaded_although_parts_are_merged(tmp_path):
+    writer = write_steps(tmp_path / "r", 10)
+    early = gradflow.load(tmp_path / "r")
+    for step in range(10, 40):
+        writer.append("steps", pd.DataFrame({"step": [step], "loss": [float(step)]}))
+        writer.commit({"run": "streamed"})
+    assert not (tmp_path / "r" / "steps-00000.parquet").exists()
+    assert early.steps.step.tolist() == list(range(10))
+    assert gradflow.load(tmp_path / "r").steps.step.tolist() == list(range(40))
+
+
+def test_a_merge_that_fails_loses_nothing(tmp_path, monkeypatch):
+    writer = write_steps(tmp_path / "r", 15)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    writer.append("steps", pd.DataFrame({"step": [15], "loss": [15.0]}))
+    with monkeypatch.context() as patched:
+        patched.setattr("gradflow.storage.writer.joined", lambda *_: (_ for _ in ()).throw(full))
+        writer.commit({"run": "streamed"})
+    assert len(read_manifest(tmp_path / "r")["parts"]) == 31
+    assert gradflow.load(tmp_path / "r").steps.step.tolist() == list(range(16))
+    writer.commit({"run": "streamed"})
+    assert len(read_manifest(tmp_path / "r")["parts"]) == 16
+    assert gradflow.load(tmp_path / "r").steps.step.tolist() == list(range(16))
+
+
+def test_a_part_that_a_crash_left_behind_is_not_read_and_does_not_stop_a_save(tmp_path):
+    write_steps(tmp_path / "r", 3)
+    (tmp_path / "r" / "steps-00003.parquet").write_bytes((tmp_path / "r" / "steps-00000.parquet").read_bytes())
+    assert gradflow.load(tmp_path / "r").steps.step.tolist() == [0, 1, 2]
+    gradflow.save(recording(), tmp_path / "r")
+    assert same(gradflow.load(tmp_path / "r"), recording())
+
+
+def test_a_manifest_that_is_a_link_is_refused(tmp_path):
+    gradflow.save(recording(), tmp_path / "r")
+    os.replace(tmp_path / "r" / MANIFEST, tmp_path / "elsewhere.json")
+    (tmp_path / "r" / MANIFEST).symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(StorageError, match="is a link"):
+        gradflow.load(tmp_path / "r")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,36 @@
+"""Recordings on disk: a folder of Parquet parts and one JSON manifest; never pickle.
+
+`recording.json` names every part with its size and checksum, so a part cut short or damaged is found before it is
+read. Parts are written under a temporary name and renamed, and the manifest is replaced last: a kill at any moment
+leaves a folder that loads, or one without a manifest, which is no recording.
+"""
+
+from __future__ import annotations
+
+from gradflow.storage.manifest import (
+    MANIFEST,
+    UNFINISHED,
+    DamagedError,
+    StorageError,
+    find,
+    is_recording,
+    read_manifest,
+    write_json,
+)
+from gradflow.storage.recordings import load, peek, save
+from gradflow.storage.writer import Writer
+
+__all__ = [
+    "MANIFEST",
+    "UNFINISHED",
+    "DamagedError",
+    "StorageError",
+    "Writer",
+    "find",
+    "is_recording",
+    "load",
+    "peek",
+    "read_manifest",
+    "save",
+    "write_json",
+]

@@ -1,0 +1,119 @@
+"""The manifest of a recording's folder: which parts it has, and where recordings are."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gradflow.recording import GradflowError
+
+FORMAT = "gradflow-recording"
+VERSION = 1
+MANIFEST = "recording.json"
+PART_SUFFIX = ".parquet"
+DAMAGED_SUFFIX = ".damaged"
+UNFINISHED = "unfinished"  # the folder of a sweep where runs are under way
+
+
+class StorageError(GradflowError):
+    """A folder that cannot be read or written as a recording; the message names the file and the reason."""
+
+
+class DamagedError(StorageError):
+    """Parts of a recording are missing, cut short or changed; `files` names them."""
+
+    def __init__(self, folder: Path, files: Mapping[str, str]) -> None:
+        named = "; ".join(f"{name}: {reason}" for name, reason in files.items())
+        super().__init__(
+            f"{folder} is damaged ({named}). "
+            "gradflow.load(path, set_aside=True) renames the damaged files and reads the rest."
+        )
+        self.folder = folder
+        self.files = dict(files)
+
+
+def find(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Return the recordings' folders at or below the paths, sorted.
+
+    What was set aside, is half-written or belongs to a sweep's run under way is left out, unless it is itself named.
+
+    Raises
+    ------
+    StorageError
+        A path does not exist or holds no recording.
+    """
+    found: dict[Path, None] = {}
+    for path in map(Path, paths):
+        if not path.is_dir():
+            raise StorageError(f"{path} is no folder; give a recording's or a sweep's.")
+        manifests = sorted(path.rglob(MANIFEST))
+        folders = [manifest.parent for manifest in manifests if _is_whole(manifest.parent, path)]
+        if not folders:
+            raise StorageError(f"{path} holds no recording (no {MANIFEST} in it or below).")
+        found.update(dict.fromkeys(folders))
+    return list(found)
+
+
+def _is_whole(folder: Path, below: Path) -> bool:
+    is_own = ".damaged-" not in folder.name and not folder.name.startswith(".")
+    return is_own and UNFINISHED not in folder.relative_to(below).parts
+
+
+def is_recording(path: str | os.PathLike[str]) -> bool:
+    """Whether the folder holds a recording's manifest."""
+    return (Path(path) / MANIFEST).is_file()
+
+
+def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return a recording's manifest without reading its tables.
+
+    Raises
+    ------
+    StorageError
+        There is none, it is unreadable, or its format is newer than this gradflow knows.
+    """
+    file = Path(path) / MANIFEST
+    if file.is_symlink():
+        raise StorageError(f"{file} is a link; a recording's manifest is a file.")
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StorageError(f"{path} is no recording: it has no {MANIFEST}.") from None
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{file} cannot be read: {error}.") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise StorageError(f"{file} is not a gradflow recording's manifest.")
+    version = manifest.get("version")
+    if not isinstance(version, int) or version > VERSION:
+        raise StorageError(
+            f"{file} has format version {version!r}; this gradflow reads up to {VERSION}. Update gradflow."
+        )
+    problem = _manifest_problem(manifest)
+    if problem:
+        raise StorageError(f"{file} is damaged: {problem}.")
+    return manifest
+
+
+def _manifest_problem(manifest: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with a manifest; part names must not lead out of the folder."""
+    if not isinstance(manifest.get("meta"), dict) or not isinstance(manifest.get("parts"), list):
+        return "meta or parts is missing"
+    for part in manifest["parts"]:
+        if not isinstance(part, dict) or not {"table", "file", "rows", "bytes", "sha256"} <= part.keys():
+            return "a part lacks its table, file, rows, bytes or sha256"
+        if not isinstance(part["rows"], int):
+            return f"a part has {part['rows']!r} rows"
+        name = part["file"]
+        if not isinstance(name, str) or name != os.path.basename(name) or not name.endswith(PART_SUFFIX):
+            return f"a part is named {name!r}"
+    return None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON under a temporary name and rename, so that a reader never sees half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,162 @@
+"""A recording to a folder and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gradflow.recording import TABLES, Recording
+from gradflow.storage.manifest import (
+    DAMAGED_SUFFIX,
+    MANIFEST,
+    DamagedError,
+    StorageError,
+    is_recording,
+    read_manifest,
+    write_json,
+)
+from gradflow.storage.parts import Part, damage, is_part_name, joined, size_damage
+from gradflow.storage.writer import Writer
+
+
+def save(recording: Recording, path: str | os.PathLike[str]) -> Path:
+    """Write a recording to a new or empty folder and return the folder.
+
+    Parameters
+    ----------
+    recording : Recording
+        Not changed.
+    path : path
+        A folder. It may exist if it is empty, or holds a recording, which is then replaced once the new one is whole.
+
+    Raises
+    ------
+    StorageError
+        The folder holds other files or cannot be written.
+    TypeError
+        `meta` holds a value that JSON cannot.
+    """
+    folder = Path(path)
+    if not is_recording(folder):
+        _write(recording, folder)
+        return folder
+    foreign = _foreign_files(folder)
+    if foreign:
+        raise StorageError(f"{folder} holds more than a recording ({foreign[0]}); give a new or an empty folder.")
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+        _write(recording, Path(scratch) / "fresh")
+        os.replace(folder, Path(scratch) / "stale")
+        os.replace(Path(scratch) / "fresh", folder)
+    return folder
+
+
+def _foreign_files(folder: Path) -> list[str]:
+    """Return the names in a recording's folder that are not its own; parts that a crash left behind are its own."""
+    own = {MANIFEST, *(part["file"] for part in read_manifest(folder)["parts"])}
+    return sorted(
+        file.name
+        for file in folder.iterdir()
+        if file.name not in own and file.suffix not in (DAMAGED_SUFFIX, ".tmp") and not is_part_name(file.name)
+    )
+
+
+def _write(recording: Recording, folder: Path) -> None:
+    json.dumps(dict(recording.meta))  # raises before anything is written
+    writer = Writer(folder)
+    try:
+        for table in TABLES:
+            writer.append(table, getattr(recording, table))
+        writer.commit(recording.meta)
+    except OSError as error:
+        raise StorageError(f"cannot write to {folder}: {error.strerror or error}.") from error
+
+
+def load(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording:
+    """Return a recording that `save` or a recorder wrote; its tables are read when they are first asked for.
+
+    Every part is checked against its checksum here, and once more when it is read.
+
+    Parameters
+    ----------
+    path : path
+        The recording's folder.
+    set_aside : bool
+        Rename damaged parts to `*.damaged` and read what is left; their names are in `meta["set_aside"]`. Otherwise
+        damage raises and nothing is changed.
+
+    Raises
+    ------
+    DamagedError
+        Parts are missing, cut short or changed, and `set_aside` is false. A table whose parts were damaged after this
+        call raises it when it is first asked for.
+    StorageError
+        The folder holds no recording, or one of a newer format.
+    """
+    return _opened(Path(path), damage, set_aside=set_aside)
+
+
+def peek(path: str | os.PathLike[str]) -> Recording:
+    """Return a recording as `load` does, without its checksums: a list of a thousand runs needs one table of each.
+
+    That no part is missing or cut short is checked here, its checksum when it is read.
+
+    Raises
+    ------
+    DamagedError, StorageError
+        As in `load`.
+    """
+    return _opened(Path(path), size_damage, set_aside=False)
+
+
+def _opened(folder: Path, checked: Callable[[Path, Part], str | None], *, set_aside: bool) -> Recording:
+    """Return a folder's recording with its tables deferred, once `checked` finds nothing wrong with any part."""
+    manifest = read_manifest(folder)
+    while damaged := {part["file"]: reason for part in manifest["parts"] if (reason := checked(folder, part))}:
+        latest = read_manifest(folder)  # a recorder may have merged parts since
+        if latest["parts"] == manifest["parts"]:
+            break
+        manifest = latest
+    if damaged and not set_aside:
+        raise DamagedError(folder, damaged)
+    if damaged:
+        manifest = _set_aside(folder, manifest, damaged)
+    readers = {
+        table: partial(_read, folder, table, [part for part in manifest["parts"] if part["table"] == table])
+        for table in TABLES
+    }
+    return Recording.deferred(readers, manifest["meta"])
+
+
+def _set_aside(folder: Path, manifest: dict[str, Any], damaged: Mapping[str, str]) -> dict[str, Any]:
+    """Rename damaged parts, and write and return the manifest of those that are left."""
+    meta = {**manifest["meta"], "set_aside": sorted({*manifest["meta"].get("set_aside", ()), *damaged})}
+    left = {**manifest, "meta": meta, "parts": [part for part in manifest["parts"] if part["file"] not in damaged]}
+    for name in damaged:
+        if (folder / name).exists():
+            os.replace(folder / name, folder / (name + DAMAGED_SUFFIX))
+    write_json(folder / MANIFEST, left)
+    return left
+
+
+def _read(folder: Path, table: str, parts: list[Part]) -> pd.DataFrame:
+    """Return a table's rows.
+
+    A recorder that is still at work may have merged parts since the manifest was read. Rows are only ever added, so
+    the table is then the first rows of what there is now.
+    """
+    n_rows = sum(part["rows"] for part in parts)
+    while True:
+        try:
+            return joined(folder, parts).head(n_rows)
+        except DamagedError:
+            latest = [part for part in read_manifest(folder)["parts"] if part["table"] == table]
+            if latest == parts:
+                raise
+            parts = latest

@@ -1,0 +1,154 @@
+"""Writer: appends to one recording's folder while training goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gradflow.storage.manifest import (
+    FORMAT,
+    MANIFEST,
+    PART_SUFFIX,
+    VERSION,
+    DamagedError,
+    StorageError,
+    is_recording,
+    read_manifest,
+    write_json,
+)
+from gradflow.storage.parts import damage, joined, write_part
+
+MERGED = 16  # parts of one size that become one: a day of flushes is some fifty files, not thousands
+MERGED_ROWS = 200_000  # rows that a merge holds in memory at most
+
+
+class Writer:
+    """Appends to one recording's folder, part by part, so that what is written survives a crash.
+
+    Parameters
+    ----------
+    path : path
+        A new or an empty folder.
+    may_continue : bool
+        Take a folder that holds a recording, too; `is_waiting` is then true, and nothing may be written before
+        `go_on` was called.
+
+    Raises
+    ------
+    StorageError
+        The folder holds other files, or cannot be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, may_continue: bool = False) -> None:
+        self.folder = Path(path)
+        self._parts: list[dict[str, Any]] = []
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            occupied = next(self.folder.iterdir(), None)
+        except OSError as error:
+            raise StorageError(f"cannot write to {self.folder}: {error.strerror or error}.") from error
+        self.is_waiting = may_continue and is_recording(self.folder)
+        if occupied is not None and not self.is_waiting:
+            raise StorageError(f"{self.folder} already holds files ({occupied.name}); give a new or an empty folder.")
+
+    def check_open(self) -> None:
+        """Raise StorageError while the folder holds another recording that was not gone on with."""
+        if self.is_waiting:
+            raise StorageError(
+                f"{self.folder} already holds a recording. Recorder.load_state_dict goes on with it; "
+                "otherwise give a new or an empty folder."
+            )
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows written so far, by table."""
+        tables = dict.fromkeys(part["table"] for part in self._parts)
+        return {table: sum(part["rows"] for part in self._parts if part["table"] == table) for table in tables}
+
+    def go_on(self, rows: Mapping[str, int]) -> None:
+        """Go on with the recording that the folder holds, after so many rows of each table; the rest is dropped.
+
+        Raises
+        ------
+        DamagedError
+            A part that holds some of these rows is missing, cut short or changed.
+        StorageError
+            The folder holds no recording, or fewer rows.
+        """
+        if not is_recording(self.folder) and not any(rows.values()):
+            self.is_waiting = False
+            return
+        manifest = read_manifest(self.folder)
+        kept: list[dict[str, Any]] = []
+        for table in dict.fromkeys(part["table"] for part in manifest["parts"]):
+            parts = [part for part in manifest["parts"] if part["table"] == table]
+            kept += _first_rows(self.folder, parts, rows.get(table, 0))
+        self._parts, self.is_waiting = kept, False
+        if {table: n for table, n in rows.items() if n} != self.rows:
+            raise StorageError(f"{self.folder} holds fewer rows than it held: {self.rows} instead of {dict(rows)}.")
+        self.commit(manifest["meta"])
+        own = {part["file"] for part in kept}
+        for file in self.folder.iterdir():
+            if file.suffix in (PART_SUFFIX, ".tmp") and file.name not in own:
+                file.unlink()
+
+    def append(self, table: str, frame: pd.DataFrame) -> None:
+        """Write the frame's rows as the table's next part; an empty frame writes nothing."""
+        self.check_open()
+        if not len(frame):
+            return
+        self._parts.append(write_part(self.folder, self._next_name(table), table, frame))
+
+    def commit(self, meta: Mapping[str, Any]) -> None:
+        """Write the manifest: from now on the parts appended so far are the recording, small ones merged."""
+        self.check_open()
+        merged: list[str] = []
+        with contextlib.suppress(OSError, StorageError):  # a merge that fails, on a full disk, is for another time
+            for table in self.rows:
+                while small := self._mergeable(table):
+                    self._merge(table, small)
+                    merged += (part["file"] for part in small)
+        manifest = {"format": FORMAT, "version": VERSION, "meta": dict(meta), "parts": self._parts}
+        write_json(self.folder / MANIFEST, manifest)
+        for name in merged:  # whoever reads the earlier manifest at this moment finds the rows by the new one
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _next_name(self, table: str) -> str:
+        """Return a name that no part of the table has had so far."""
+        used = (int(part["file"].split("-")[1].split(".")[0]) for part in self._parts if part["table"] == table)
+        return f"{table}-{max(used, default=-1) + 1:05d}"
+
+    def _mergeable(self, table: str) -> list[dict[str, Any]]:
+        """Return the table's last parts if they are enough, of one size class, and not too large together."""
+        last = [part for part in self._parts if part["table"] == table][-MERGED:]
+        is_one_class = len({part.get("merged", 0) for part in last}) == 1
+        is_due = len(last) == MERGED and is_one_class and sum(part["rows"] for part in last) <= MERGED_ROWS
+        return last if is_due else []
+
+    def _merge(self, table: str, small: list[dict[str, Any]]) -> None:
+        """Replace neighbouring parts by one with all their rows; their files stay."""
+        part = write_part(self.folder, self._next_name(table), table, joined(self.folder, small))
+        place = self._parts.index(small[0])
+        self._parts[place] = {**part, "merged": small[0].get("merged", 0) + 1}
+        self._parts = [one for one in self._parts if one not in small[1:]]
+
+
+def _first_rows(folder: Path, parts: Iterable[dict[str, Any]], n_rows: int) -> list[dict[str, Any]]:
+    """Return the parts of one table that hold its first rows; a part that holds more is written anew."""
+    kept = []
+    for part in parts:
+        if n_rows <= 0:
+            break
+        if reason := damage(folder, part):
+            raise DamagedError(folder, {part["file"]: reason})
+        if part["rows"] > n_rows:
+            frame = pd.read_parquet(folder / part["file"]).iloc[:n_rows]
+            part = write_part(folder, f"{Path(part['file']).stem}-first-{n_rows}", part["table"], frame)
+        kept.append(part)
+        n_rows -= part["rows"]
+    return kept
