@@ -8,6 +8,7 @@ from types import MappingProxyType
 from gradflow.text.english.analyze import ANALYZE
 from gradflow.text.english.cli import CLI
 from gradflow.text.english.clipping import CLIPPING
+from gradflow.text.english.comparisons import COMPARISONS
 from gradflow.text.english.degree import DEGREE
 from gradflow.text.english.figures import FIGURES
 from gradflow.text.english.findings import FINDINGS
@@ -25,6 +26,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         **ANALYZE,
         **CLI,
         **CLIPPING,
+        **COMPARISONS,
         **MODELS,
         **NUMBERS,
         **FIGURES,
