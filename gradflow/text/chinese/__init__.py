@@ -8,6 +8,7 @@ from types import MappingProxyType
 from gradflow.text.chinese.analyze import ANALYZE
 from gradflow.text.chinese.cli import CLI
 from gradflow.text.chinese.clipping import CLIPPING
+from gradflow.text.chinese.comparisons import COMPARISONS
 from gradflow.text.chinese.degree import DEGREE
 from gradflow.text.chinese.figures import FIGURES
 from gradflow.text.chinese.findings import FINDINGS
@@ -25,6 +26,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         **ANALYZE,
         **CLI,
         **CLIPPING,
+        **COMPARISONS,
         **NUMBERS,
         **FIGURES,
         **FINDINGS,
