@@ -70,7 +70,7 @@ def train(run: Run, *, on_step: Progress | None = None, recorded: bool = True) -
 
 def build(run: Run, data: Dataset) -> nn.Module:
     """Return the run's network, initialised from its seed without touching the global random state."""
-    shape = (data.in_channels, *data.train_images.shape[2:])
+    shape = tuple(data.train_images.shape[1:])
     return run.network.build(run.seed, input_shape=shape, num_classes=data.num_classes)
 
 
@@ -88,10 +88,10 @@ def _fit(
     order = batches(len(data.train_labels), recipe.batch_size, torch.Generator().manual_seed(run.seed))
     draws = torch.Generator().manual_seed(run.seed + AUGMENTATION_SEED)
     pixels = PixelRange.of(data.train_images, data.mean, data.std) if "jitter" in recipe.augment else None
+    model.train()
     for step in range(run.steps + 1):
         errors = measure_errors(model, data) if _is_eval_due(run, step) else {}
         lr = rate.at(step)
-        model.train()
         index = next(order).to(data.train_images.device)
         images = augment(data.train_images[index], recipe.augment, draws, pixels)
         loss, batch_error = updater.forward_backward(images, data.train_labels[index])
@@ -109,12 +109,17 @@ def _is_eval_due(run: Run, step: int) -> bool:
 
 
 def measure_errors(model: nn.Module, data: Dataset) -> dict[str, float]:
-    """Return the shares of the whole training and test sets that are classified wrongly, in eval mode."""
+    """Return the shares of the whole training and test sets that are classified wrongly, in eval mode.
+
+    The network is in training mode afterwards.
+    """
     model.eval()
-    return {
+    errors = {
         "train_error": _error(model, data.train_images, data.train_labels),
         "test_error": _error(model, data.test_images, data.test_labels),
     }
+    model.train()
+    return errors
 
 
 @torch.inference_mode()

@@ -177,6 +177,15 @@ def test_fp16_makes_no_update_of_gradients_that_are_not_finite():
     assert updater.scaler.get_scale() == 32768
 
 
+def test_the_scale_goes_on_too():
+    recipe = Recipe(precision="fp16")
+    updater, other = Updater(small(), recipe), Updater(small(), recipe)
+    updater.forward_backward(*batches(1)[0])
+    updater.scaler.update(2.0**10)
+    other.load_state_dict(updater.state_dict())
+    assert other.scaler.get_scale() == 1024
+
+
 OPTIONS = {
     "default": {},
     "adamw": {"optimizer": "adamw"},
