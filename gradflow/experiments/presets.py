@@ -1,0 +1,67 @@
+"""Sweeps that ship with the package: experiments of papers, of the tutorial, and one that takes seconds."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from importlib.resources import files
+
+from gradflow.experiments.recipe import PlanError
+from gradflow.experiments.sweepfile import Sweep, SweepFileError, parse_sweep
+
+PRESETS = ("smoke", "tutorial", "he2015-fig6", "he2015-table6", "veit2016-paths", "balduzzi2017-shattering")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a preset is: its name, title and data; `scaled` says how its scaled version differs, if it has one."""
+
+    name: str
+    title: str
+    data: str
+    scaled: str
+
+
+def read_preset(name: str, *, scaled: bool = False) -> Sweep:
+    """Return the sweep of a preset, or its scaled version, which runs on a laptop.
+
+    Raises
+    ------
+    PlanError
+        There is no such preset, with the nearest there is, or it has no scaled version.
+
+    Examples
+    --------
+    >>> len(read_preset("he2015-fig6", scaled=True).plan({"device": "cpu"}))
+    27
+    """
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise PlanError(f"preset must be one of {', '.join(PRESETS)}; got {name!r}.{hint}")
+    sweep = parse_sweep(_content(name), source=f"preset {name}", scaled=scaled)
+    return replace(sweep, notes={**sweep.notes, "preset": name})
+
+
+def presets() -> list[Summary]:
+    """Return what there is.
+
+    Examples
+    --------
+    >>> [preset.name for preset in presets()][0]
+    'smoke'
+    """
+    return [_summary(name) for name in PRESETS]
+
+
+def _summary(name: str) -> Summary:
+    sweep = read_preset(name)
+    try:
+        scaled = str(read_preset(name, scaled=True).notes["scaled"])
+    except SweepFileError:
+        scaled = ""
+    return Summary(name, str(sweep.notes["title"]), str(sweep.arguments.get("data", "")), scaled)
+
+
+def _content(name: str) -> str:
+    return files("gradflow.experiments").joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")

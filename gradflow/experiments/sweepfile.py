@@ -1,0 +1,176 @@
+"""A sweep as a file: every key of it known and of the right type, then a plan.
+
+A file holds what `gradflow.experiments.plan` takes, and what a report says beside it:
+
+    title = "Learning rates"            # and question = "..."
+    depths = [20, 56]                   # families, seeds, and any setting: steps, lr, widths, ...
+    steps = 300
+    leave_out = [{ family = "plain", depth = 56 }]
+    published = "he2015-table6"         # or [[published]] family, depth, error, source, kind, measure
+    [vary]
+    lr = [0.1, 0.02]
+    [[override]]
+    when = { depth = 56 }
+    set = { warmup = 20 }
+    [scaled]                            # keys that replace those above in the scaled version
+    how = "fewer steps"
+    steps = 100
+
+With experiment = "shattering" it holds the arguments of `gradflow.experiments.shattering_by_depth` instead.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gradflow.experiments.data import DataError
+from gradflow.experiments.network import frozen
+from gradflow.experiments.plan import Override, Run, plan
+from gradflow.experiments.recipe import PlanError
+from gradflow.experiments.sweepkeys import SweepFileError, check_keys
+from gradflow.notes import check_figure
+from gradflow.reference.published import published
+
+COMPARE, SHATTERING = "compare", "shattering"
+_AXES = {"depths": "depth", "families": "family", "seeds": "seed"}
+_TOLD = ("title", "question", "published", "scaled", "experiment")  # keys that shape no run
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a file asks for.
+
+    Attributes
+    ----------
+    source : str
+        The file, as errors name it.
+    experiment : "compare" or "shattering"
+        What its arguments are for: `plan`, or `shattering_by_depth`.
+    arguments : mapping
+    notes : mapping
+        What the report says beside the runs, as `gradflow.notes` keeps it: title, question, scaled, published.
+    """
+
+    source: str
+    experiment: str
+    arguments: Mapping[str, Any]
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def plan(self, given: Mapping[str, Any] | None = None) -> list[Run]:
+        """Return every run, checked; arguments given here replace the file's.
+
+        Where they leave some combinations out, overrides and what is left out of those count no longer.
+
+        Raises
+        ------
+        PlanError
+            As in `gradflow.experiments.plan`, led by the file's name.
+        """
+        arguments = _merged(self.arguments, given or {})
+        try:
+            return plan(**arguments)
+        except (PlanError, DataError) as error:
+            raise SweepFileError(f"{self.source}: {error}") from None
+
+
+def read_sweep(path: str | os.PathLike[str], *, scaled: bool = False) -> Sweep:
+    """Return the sweep of a TOML file.
+
+    Raises
+    ------
+    SweepFileError
+        There is no such file, it is no TOML (with the line), or a key is unknown (with the nearest) or of a wrong
+        type. One line that names file and key.
+    """
+    try:
+        return parse_sweep(Path(path).read_text(encoding="utf-8"), source=str(path), scaled=scaled)
+    except OSError as error:
+        raise SweepFileError(f"cannot read {path}: {error.strerror or error}.") from None
+    except UnicodeDecodeError as error:
+        raise SweepFileError(f"{path} is no UTF-8 text: byte {error.start} is not.") from None
+
+
+def parse_sweep(content: str, *, source: str, scaled: bool = False) -> Sweep:
+    r"""Return the sweep that a TOML text holds; `source` is what errors call it.
+
+    Examples
+    --------
+    >>> sweep = parse_sweep("depths = [8]\nseeds = 1\n[vary]\nlr = [0.1, 0.02]", source="rates.toml")
+    >>> [run.label for run in sweep.plan({"families": ["plain"]})]
+    ['plain-8, lr 0.1 seed 0', 'plain-8, lr 0.02 seed 0']
+    """
+    try:
+        values = tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
+        raise SweepFileError(f"{source} is no TOML: {error}.") from None
+    check_keys(values, source)
+    how = ""
+    if scaled:
+        how, values = _scaled(values, source)
+        check_keys(values, source)
+    experiment = values.get("experiment", COMPARE)
+    arguments = {name: value for name, value in values.items() if name not in _TOLD}
+    if "override" in arguments:
+        arguments["overrides"] = tuple(Override(**one) for one in arguments.pop("override"))
+    figures = _figures(values.get("published", []), source)
+    told = {name: values.get(name, "") for name in ("title", "question")}
+    return Sweep(source, experiment, arguments, {**told, "scaled": how, "published": figures})
+
+
+def _scaled(values: dict[str, Any], source: str) -> tuple[str, dict[str, Any]]:
+    """Return how the scaled version differs, in words, and its keys."""
+    if "scaled" not in values:
+        raise SweepFileError(f"{source} has no [scaled] table, so no scaled version; leave --scaled out.")
+    changes = dict(values["scaled"])
+    if "how" not in changes:
+        raise SweepFileError(f"{source}: scaled lacks the key how, which says how that version differs.")
+    how = changes.pop("how")
+    return how, {name: value for name, value in {**values, **changes}.items() if name != "scaled"}
+
+
+def _figures(given: Any, source: str) -> list[dict[str, Any]]:
+    """Return published figures: those of a name, or those that the file holds, checked."""
+    try:
+        if isinstance(given, str):
+            return published(given)
+        for number, figure in enumerate(given, 1):
+            if not {"family", "depth", "error", "source"} <= figure.keys():
+                raise ValueError(f"published[{number}] must have family, depth, error and source.")
+            check_figure(figure)
+    except ValueError as error:
+        raise SweepFileError(f"{source}: {error}") from None
+    defaults = {"kind": "published", "measure": "train_error"}
+    return [{**defaults, **figure} for figure in given]
+
+
+def _merged(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the file's arguments with others in their place.
+
+    A setting given once is not varied any more; one that is varied is no setting of all runs.
+    """
+    replaced = {name: value for name, value in given.items() if value is not None and name != "vary"}
+    several = dict(given.get("vary") or {})
+    vary = {name: values for name, values in arguments.get("vary", {}).items() if name not in replaced} | several
+    merged = {**{name: value for name, value in arguments.items() if name not in several}, **replaced, "vary": vary}
+    narrowed: dict[str, Any] = {_AXES.get(name, name): _listed(name, value) for name, value in replaced.items()}
+    narrowed |= {name: list(map(frozen, values)) for name, values in several.items()}
+    for name, condition_of in (("leave_out", lambda one: one), ("overrides", lambda one: one.when)):
+        if name in merged and name not in replaced:
+            merged[name] = [one for one in merged[name] if _may_match(condition_of(one), narrowed)]
+    return merged
+
+
+def _listed(name: str, value: Any) -> list[Any]:
+    """Return the values that an argument gives its setting."""
+    if name == "seeds" and isinstance(value, int):
+        return list(range(value))
+    return list(map(frozen, value)) if name in _AXES else [frozen(value)]
+
+
+def _may_match(condition: Mapping[str, Any], narrowed: Mapping[str, list[Any]]) -> bool:
+    return all(name not in narrowed or frozen(value) in narrowed[name] for name, value in condition.items())

@@ -1,0 +1,162 @@
+"""The keys of a sweep file: which there are, and of which type each must be."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType, UnionType
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+
+from gradflow.experiments.recipe import PlanError, Recipe
+from gradflow.models.catalogue import CATALOGUE
+
+EXPERIMENTS = ("compare", "shattering")
+
+
+class SweepFileError(PlanError):
+    """A sweep file that cannot be used; one line with the file, the key and what is allowed."""
+
+
+class Kind(NamedTuple):
+    """A type as TOML has it: in words, and how a value is known to be one."""
+
+    words: str
+    fits: Callable[[Any], bool]
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _list_of(kind: Kind, plural: str) -> Kind:
+    return Kind(f"a list of {plural}", lambda value: isinstance(value, list) and all(map(kind.fits, value)))
+
+
+TEXT = Kind("text", _is_text)
+WHOLE = Kind("a whole number", _is_whole)
+NUMBER = Kind("a number", _is_number)
+WHOLES, TEXTS = _list_of(WHOLE, "whole numbers"), _list_of(TEXT, "words")
+TABLE = Kind("a table", lambda value: isinstance(value, dict))
+TABLES = _list_of(TABLE, "tables")
+ANYTHING = Kind("a value", lambda value: True)
+LISTED = Kind("a list", lambda value: isinstance(value, list))
+SEEDS = Kind("a whole number or a list of them", lambda value: WHOLE.fits(value) or WHOLES.fits(value))
+FIGURES = Kind("a name or a list of tables", lambda value: TEXT.fits(value) or TABLES.fits(value))
+OR_NONE = Kind('a number or "none"', lambda value: NUMBER.fits(value) or value == "none")
+
+_BY_TYPE: Mapping[Any, Kind] = MappingProxyType({int: WHOLE, float: NUMBER, str: TEXT})
+_OF_ELEMENTS: Mapping[Any, Kind] = MappingProxyType({int: WHOLES, str: TEXTS})
+
+
+def _kind_of(hint: Any) -> Kind:
+    """Return the TOML form of a field's type."""
+    if get_origin(hint) is UnionType:
+        return OR_NONE
+    return _OF_ELEMENTS[get_args(hint)[0]] if get_origin(hint) is tuple else _BY_TYPE[hint]
+
+
+def _kind_like(default: Any) -> Kind:
+    """Return the TOML form of an option with such a default."""
+    return WHOLES if isinstance(default, tuple) else _BY_TYPE[type(default)]
+
+
+SETTINGS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "model": TEXT,
+        "data": TEXT,
+        "record_every": WHOLE,
+        "eval_every": WHOLE,
+        "probes": TEXTS,
+        "device": TEXT,
+        **{name: _kind_of(hint) for name, hint in get_type_hints(Recipe).items()},
+        **{name: _kind_like(value) for entry in CATALOGUE.values() for name, value in entry.options.items()},
+    }
+)
+_OF_ONE_RUN: Mapping[str, Kind] = MappingProxyType({"depth": WHOLE, "family": TEXT, "seed": WHOLE, **SETTINGS})
+_TOLD = {"title": TEXT, "question": TEXT, "published": FIGURES, "scaled": TABLE, "experiment": TEXT}
+_TABLES = {"vary": TABLE, "override": TABLES, "leave_out": TABLES}
+_COMPARE = {**_TOLD, "depths": WHOLES, "families": TEXTS, "seeds": SEEDS, **_TABLES, **SETTINGS}
+_SHATTERING = {**_TOLD, "blocks": WHOLES, "width": WHOLE, "seeds": WHOLE, "n_inputs": WHOLE}
+_OVERRIDE = {"when": TABLE, "set": TABLE}
+_FIGURE = {"family": TEXT, "depth": WHOLE, "error": NUMBER, "source": TEXT, "kind": TEXT, "measure": TEXT}
+
+
+def check_keys(values: dict[str, Any], source: str) -> None:
+    """Check every key of a file and its value's type; "none" becomes None where a setting may be none.
+
+    Raises
+    ------
+    SweepFileError
+        A key is unknown, with the nearest there is, or its value has another type.
+    """
+    experiment = values.get("experiment", EXPERIMENTS[0])
+    if experiment not in EXPERIMENTS:
+        raise SweepFileError(f"{source}: experiment must be {' or '.join(EXPERIMENTS)}; got {experiment!r}.")
+    known = _SHATTERING if experiment == "shattering" else _COMPARE
+    keys = _Keys(source, is_open=":" in str(values.get("model", "")))
+    keys.check(values, known, "")
+    if "scaled" in values:
+        keys.check(values["scaled"], {**known, "how": TEXT}, "scaled", never=("scaled", "experiment"))
+    for place, table in (("", values), ("scaled.", values.get("scaled", {}))):
+        keys.check_tables(table, place)
+
+
+class _Keys:
+    """Checks the tables of one file; where the model is the user's own, `is_open`, it may have any options."""
+
+    def __init__(self, source: str, *, is_open: bool) -> None:
+        self._source = source
+        self._is_open = is_open
+
+    def check_tables(self, values: Mapping[str, Any], place: str) -> None:
+        """Check the tables inside a table."""
+        vary = values.get("vary", {})
+        self.check(vary, dict.fromkeys(_OF_ONE_RUN, LISTED), f"{place}vary", never=("seed",))
+        for name, listed in vary.items():
+            for number, value in enumerate(listed, 1):
+                listed[number - 1] = self._typed(
+                    f"{place}vary.{name}[{number}]", value, _OF_ONE_RUN.get(name, ANYTHING)
+                )
+        for number, override in enumerate(values.get("override", []), 1):
+            self.check(override, _OVERRIDE, f"{place}override[{number}]", required=_OVERRIDE)
+            for name in _OVERRIDE:
+                self.check(override[name], _OF_ONE_RUN, f"{place}override[{number}].{name}")
+        for number, condition in enumerate(values.get("leave_out", []), 1):
+            self.check(condition, _OF_ONE_RUN, f"{place}leave_out[{number}]")
+        figures = values.get("published", [])
+        for number, figure in enumerate([] if isinstance(figures, str) else figures, 1):
+            self.check(figure, _FIGURE, f"{place}published[{number}]")
+
+    def check(
+        self,
+        table: dict[str, Any],
+        known: Mapping[str, Kind],
+        place: str,
+        *,
+        required: Iterable[str] = (),
+        never: Iterable[str] = (),
+    ) -> None:
+        """Check the keys of one table and the types of their values."""
+        known = {name: kind for name, kind in known.items() if name not in never}
+        for name, value in table.items():
+            if name not in known and not (self._is_open and "lr" in known):
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f" Did you mean {near[0]}?" if near else f" Known: {', '.join(sorted(known))}."
+                raise SweepFileError(f"{self._source}: {place or 'the file'} has no key {name!r}.{hint}")
+            table[name] = self._typed(f"{place}.{name}" if place else name, value, known.get(name, ANYTHING))
+        missing = [name for name in required if name not in table]
+        if missing:
+            raise SweepFileError(f"{self._source}: {place} lacks the key {missing[0]}.")
+
+    def _typed(self, key: str, value: Any, kind: Kind) -> Any:
+        if not kind.fits(value):
+            raise SweepFileError(f"{self._source}: {key} must be {kind.words}; got {value!r}.")
+        return None if kind is OR_NONE and value == "none" else value

@@ -1,0 +1,96 @@
+"""What a sweep says of itself, in one file beside its runs: title, preset, how it was scaled, published figures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gradflow.recording import Recording
+from gradflow.reference.published import ERRORS, KINDS
+from gradflow.storage import StorageError, write_json
+
+NOTES = "sweep.json"
+TEXTS = ("title", "question", "preset", "scaled")
+_NUMBERS = ("depth", "error", "modules", "shortest", "longest")
+_WORDS = ("family", "norm", "law", "source")
+
+Notes = Mapping[str, Any]
+
+
+def write_notes(folder: Path, notes: Notes) -> None:
+    """Write a sweep's notes into its folder; without any, an earlier file of notes goes."""
+    if any(notes.values()):
+        write_json(folder / NOTES, dict(notes))
+    else:
+        (folder / NOTES).unlink(missing_ok=True)
+
+
+def read_notes(folder: Path) -> dict[str, Any]:
+    """Return the notes of a sweep's folder; an empty dictionary if it has none.
+
+    Raises
+    ------
+    StorageError
+        The file is damaged.
+    """
+    path = folder / NOTES
+    try:
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
+        return checked(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{path} is damaged: {error}".splitlines()[0]) from None
+
+
+def checked(notes: Any) -> dict[str, Any]:
+    """Return notes whose values have the types that a report relies on; other keys are dropped.
+
+    Raises
+    ------
+    ValueError
+        A value has another type.
+    """
+    if not isinstance(notes, dict):
+        raise ValueError("it must hold an object.")
+    for name in TEXTS:
+        if not isinstance(notes.get(name, ""), str):
+            raise ValueError(f"{name} must be text; got {notes[name]!r}.")
+    figures = notes.get("published", [])
+    if not isinstance(figures, list):
+        raise ValueError("published must be a list.")
+    for figure in figures:
+        check_figure(figure)
+    known = {name: notes[name] for name in TEXTS if notes.get(name)}
+    return {**known, **({"published": figures} if figures else {})}
+
+
+def check_figure(figure: Any) -> None:
+    """Raise ValueError unless a published figure is one of `gradflow.reference.published`'s forms."""
+    if not isinstance(figure, dict):
+        raise ValueError("each published figure must be a table.")
+    for name in _NUMBERS:
+        value = figure.get(name, 0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise ValueError(f"{name} of a published figure must be a number of at least 0; got {value!r}.")
+    for name in _WORDS:
+        if not isinstance(figure.get(name, ""), str):
+            raise ValueError(f"{name} of a published figure must be text; got {figure[name]!r}.")
+    if "error" in figure:
+        if not isinstance(figure.get("depth"), int) or not figure.get("family"):
+            raise ValueError("a published error must have a family and a whole depth.")
+        if not figure["error"] <= 1:
+            raise ValueError(f"a published error must be a fraction from 0 to 1; got {figure['error']}.")
+    for name, allowed in (("kind", KINDS), ("measure", ERRORS)):
+        if figure.get(name, allowed[0]) not in allowed:
+            raise ValueError(f"{name} of a published figure must be {' or '.join(allowed)}; got {figure[name]!r}.")
+
+
+def annotated(recordings: Iterable[Recording], notes: Notes) -> list[Recording]:
+    """Return the recordings with a sweep's notes in their meta."""
+    kept = {name: value for name, value in notes.items() if value and name not in ("title", "question")}
+    return [replace(one, meta={**one.meta, **kept}) if kept else one for one in recordings]
