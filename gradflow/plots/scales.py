@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from gradflow.plots.style import NEUTRAL
+from gradflow.text import text
 
 GRID = "#e6e6e6"
 NARROWEST = 4.0  # highest over lowest value that a log axis shows at least, so that level lines look level
@@ -67,12 +68,14 @@ def log_axis(ax: Axes, values: Iterable[float], *, zeros: bool = False, nonfinit
 def power_of_ten(value: float) -> str:
     """Return a power of ten in plain characters, which are laid out ten times as fast as mathematics.
 
+    Ticks below what a float can hold are zero, and have no name.
+
     Examples
     --------
     >>> power_of_ten(1e-12)
     '10⁻¹²'
     """
-    return f"10{str(round(np.log10(value))).translate(_SUPERSCRIPTS)}"
+    return "" if value <= 0 else f"10{str(round(np.log10(value))).translate(_SUPERSCRIPTS)}"
 
 
 def _power(exponent: float) -> float:
@@ -84,9 +87,9 @@ def edge_handles(*, zeros: bool, nonfinite: bool) -> list[Line2D]:
     """Return legend entries that say where a log axis draws zeros and non-finite values, if there are any."""
     handles = []
     if zeros:
-        handles.append(Line2D([], [], color=NEUTRAL, linestyle="", marker="v", label="zero, at the foot"))
+        handles.append(Line2D([], [], color=NEUTRAL, linestyle="", marker="v", label=text("figure.edge.zero")))
     if nonfinite:
-        handles.append(Line2D([], [], color=NEUTRAL, linestyle="", marker="x", label="NaN or inf, on top"))
+        handles.append(Line2D([], [], color=NEUTRAL, linestyle="", marker="x", label=text("figure.edge.nonfinite")))
     return handles
 
 

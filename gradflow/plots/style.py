@@ -14,7 +14,9 @@ from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 
 from gradflow.analysis.variants import network_name
+from gradflow.plots.fonts import drawable
 from gradflow.plots.names import in_order, short_names
+from gradflow.text import text
 
 SINGLE = 89 / 25.4  # inches: one column of a journal's two-column page, 89 mm
 DOUBLE = 183 / 25.4  # inches: both columns, 183 mm
@@ -31,15 +33,16 @@ _PLACES = (0.1, 0.145, 0.223, 0.32, 0.378, 0.424, 0.465, 0.503, 0.544, 0.582, 0.
 # Okabe and Ito's colours that are dark enough on white, for runs without a depth.
 _WITHOUT_DEPTH = ("#0072B2", "#D55E00", "#007355", "#A65085", "#7A5C00", "#404040")
 
-_FONT_SIZE = 8.0
+FONT_SIZE = 8.0
 TICK_SIZE = 7.0
+TITLE_SIZE = FONT_SIZE + 0.5
 MOST_BANDS = 8  # more interval bands than this in one panel hide each other
 DEPTH_LINE = 3.0  # points: legend entries that say what a colour means
 _RC: dict[Any, Any] = {
-    "font.size": _FONT_SIZE,
-    "axes.titlesize": _FONT_SIZE,
-    "axes.labelsize": _FONT_SIZE,
-    "figure.titlesize": _FONT_SIZE + 0.5,
+    "font.size": FONT_SIZE,
+    "axes.titlesize": FONT_SIZE,
+    "axes.labelsize": FONT_SIZE,
+    "figure.titlesize": TITLE_SIZE,
     "xtick.labelsize": TICK_SIZE,
     "ytick.labelsize": TICK_SIZE,
     "legend.fontsize": TICK_SIZE,
@@ -100,8 +103,12 @@ _OTHER_FAMILIES = (
 
 @contextmanager
 def context() -> Iterator[None]:
-    """Use gradflow's fonts and line widths inside the block, and leave matplotlib's settings as they were."""
-    with mpl.rc_context(_RC):
+    """Use gradflow's fonts and line widths inside the block, and leave matplotlib's settings as they were.
+
+    In another language than English a font that draws it is among them; where none is installed the block is in
+    English, with a warning.
+    """
+    with drawable() as fonts, mpl.rc_context({**_RC, **fonts}):
         yield
 
 
@@ -196,12 +203,11 @@ def legend_handles(frame: pd.DataFrame, *, markers: bool = False) -> list[Line2D
         if depth is None:
             handles.append(Line2D([], [], color=look.color, **line))
             continue
-        depths[depth] = Line2D([], [], color=look.color, linewidth=DEPTH_LINE, label=f"depth {depth}")
+        depths[depth] = Line2D(
+            [], [], color=look.color, linewidth=DEPTH_LINE, label=text("figure.of_depth", depth=depth)
+        )
         families[family] = Line2D([], [], color=NEUTRAL, **line)
     return [*depths.values(), *(families[family] for family in in_order(families)), *handles]
-
-
-INTERVAL = "95 % interval, "
 
 
 def seeds_text(n: Iterable[int]) -> str:
@@ -214,9 +220,8 @@ def seeds_text(n: Iterable[int]) -> str:
     """
     counts = sorted({int(count) for count in n if count > 0}) or [0]
     if counts[-1] <= 1:
-        return f"{counts[-1]} seed, no interval"
-    span = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
-    return f"{INTERVAL}n = {span} seeds"
+        return text("figure.seeds.one", n=counts[-1])
+    return text("figure.seeds.many", n=_span(counts))
 
 
 def draws_bands(networks: Mapping[Network, Look] | pd.DataFrame) -> bool:
@@ -229,7 +234,13 @@ def bands_text(frame: pd.DataFrame) -> str:
     """Return `seeds_text` for a figure with bands, or that its intervals are left out."""
     if draws_bands(frame) or frame.n.max() <= 1:
         return seeds_text(frame.n)
-    return f"{seeds_text(frame.n).removeprefix(INTERVAL)}, intervals not drawn"
+    return text("figure.seeds.undrawn", n=_span(sorted({int(count) for count in frame.n if count > 0})))
+
+
+def _span(counts: Sequence[int]) -> str:
+    """Return how many seeds there are, of sorted counts: one number where all agree."""
+    first, last = counts[0], counts[-1]
+    return str(first) if first == last else text("figure.span", low=first, high=last)
 
 
 def require(frame: pd.DataFrame, columns: Sequence[str], source: str) -> None:

@@ -29,7 +29,7 @@ def language(lang: str) -> Iterator[None]:
 
     Raises
     ------
-    KeyError
+    ValueError
         The language does not exist.
 
     Examples
@@ -66,7 +66,9 @@ def text(key: str, lang: str | None = None, **values: object) -> str:
     Raises
     ------
     KeyError
-        The key or the language does not exist, or a placeholder has no value.
+        The key does not exist, or a placeholder has no value.
+    ValueError
+        The language does not exist.
 
     Examples
     --------
@@ -108,4 +110,4 @@ def placeholders(key: str, lang: str = DEFAULT_LANGUAGE) -> set[str]:
 
 def _check(lang: str) -> None:
     if lang not in LANGUAGES:
-        raise KeyError(f"lang must be one of {', '.join(LANGUAGES)}; got {lang!r}.")
+        raise ValueError(f"lang must be one of {', '.join(LANGUAGES)}; got {lang!r}.")

@@ -73,7 +73,6 @@ def test_languages_have_the_same_keys_and_placeholders():
     [
         (lambda: text("no.such.key"), "no.such.key"),
         (lambda: text("seeds.many"), "a value for n"),
-        (lambda: text("seeds.one", lang="tlh"), "tlh"),
     ],
 )
 def test_a_missing_text_language_or_value_is_named(call, named):
