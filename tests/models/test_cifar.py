@@ -3,8 +3,9 @@ import inspect
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
-from gradflow.models import cifar_net
+from gradflow.models import cifar_net, mini_net
 from gradflow.models.blocks import PlainBlock, ResidualBlock
 from gradflow.reference import he2015
 
@@ -46,6 +47,80 @@ def test_plain_and_residual_of_one_seed_start_from_the_same_weights():
         models.append(cifar_net(20, family=family).state_dict())
     assert models[0].keys() == models[1].keys()
     assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+
+
+@pytest.mark.parametrize("family", ["plain", "residual", "preactivation"])
+@pytest.mark.parametrize("shortcut", ["A", "B"])
+def test_weights_of_a_seed_stay_the_same(family, shortcut):
+    """Layers are drawn in forward order as PyTorch draws them, then convolutions again; recorded runs rest on it."""
+    torch.manual_seed(5)
+    shapes = [(3, 16), *[(16, 16)] * 4, (16, 32), *[(32, 32)] * 3, (32, 64), *[(64, 64)] * 3]
+    convs = [nn.Conv2d(*shape, 3, bias=False) for shape in shapes]
+    classifier = nn.Linear(64, 10)
+    for conv in convs:
+        nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    after = torch.rand(3)
+
+    torch.manual_seed(5)
+    net = cifar_net(14, family=family, shortcut=shortcut)
+    weighted = [module for module in net.modules() if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3)]
+    for conv, expected in zip(weighted, convs, strict=True):
+        assert torch.equal(conv.weight, expected.weight)
+    assert torch.equal(net.fc.weight, classifier.weight)
+    assert torch.equal(net.fc.bias, classifier.bias)
+    if shortcut == "A" or family == "plain":
+        assert torch.equal(torch.rand(3), after)
+
+
+@pytest.mark.parametrize("init", ["kaiming-fan-out", "default", "xavier", "kaiming", "kaiming-0.8", "critical"])
+def test_convolutions_have_the_variance_of_their_initialisation(init):
+    torch.manual_seed(0)
+    net = cifar_net(8, widths=(64, 96, 128), shortcut="B", init=init, activation="tanh")
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d) and module.weight.numel() > 5000:
+            fan_in, fan_out = (n * module.kernel_size[0] ** 2 for n in (module.in_channels, module.out_channels))
+            scale = {"default": 1 / 3, "xavier": 1, "kaiming": 2, "kaiming-0.8": 2 * 0.64, "critical": 1}
+            expected = 2 / fan_out if init == "kaiming-fan-out" else scale[init] / fan_in
+            assert module.weight.var().item() == pytest.approx(expected, rel=0.05)
+            assert module.bias is None
+            if init == "default":
+                assert module.weight.abs().max() <= fan_in**-0.5
+
+
+@pytest.mark.parametrize(("norm", "groups"), [("group", 8), ("layer", 1), ("none", 0)])
+@pytest.mark.parametrize("family", ["plain", "residual", "preactivation"])
+def test_other_norms_look_at_one_image(norm, groups, family):
+    net = cifar_net(8, family=family, norm=norm, widths=(16, 8, 12))
+    found = [module for module in net.modules() if isinstance(module, nn.GroupNorm)]
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+    assert len(found) == (7 if groups else 0)
+    for module in found:
+        assert module.num_groups == (4 if groups == 8 and module.num_channels == 12 else groups)
+    images = torch.randn(4, 3, 8, 8)
+    torch.testing.assert_close(net(images)[:2], net(images[:2]))
+
+
+def test_a_forward_pass_with_another_activation_is_the_formula():
+    net = cifar_net(8, family="plain", norm="none", activation="tanh")
+    x = torch.randn(2, 3, 8, 8)
+    y = torch.tanh(functional.conv2d(x, net.conv1.weight, padding=1))
+    for stage, stride in ((net.stage1, 1), (net.stage2, 2), (net.stage3, 2)):
+        y = torch.tanh(functional.conv2d(y, stage[0].conv1.weight, stride=stride, padding=1))
+        y = torch.tanh(functional.conv2d(y, stage[0].conv2.weight, padding=1))
+    torch.testing.assert_close(net(x), net.fc(y.mean((2, 3))))
+
+
+def test_the_small_network_has_ten_layers():
+    net = mini_net()
+    weighted = [module for module in net.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    assert len(weighted) == 10
+    assert [len(stage) for stage in (net.stage1, net.stage2)] == [2, 2]
+    assert sum(isinstance(module, ResidualBlock) for module in net.modules()) == 4
+    assert n_parameters(net) == 432 + 32 + 2 * (2 * 2304 + 64) + (4608 + 9216 + 128) + (2 * 9216 + 128) + 330
+    with pytest.raises(ValueError, match=r"depth must be 4n \+ 2 \(6, 10, 14, ...\); got 8. Nearest: 6, 10."):
+        mini_net(8)
+    with pytest.raises(ValueError, match="widths must be two positive channel counts"):
+        mini_net(widths=(16, 32, 64))
 
 
 def test_kaiming_fan_out():

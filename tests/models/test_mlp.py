@@ -68,6 +68,17 @@ def test_forward_is_the_formula(norm, skip):
     torch.testing.assert_close(model(inputs), x @ linears(model)[-1].weight.T)
 
 
+@pytest.mark.parametrize("activation", theory.ACTIVATIONS)
+def test_every_activation_of_the_theory(activation):
+    model = mlp(3, width=6, in_features=5, activation=activation, init="xavier", norm="layer").double()
+    x = inputs = torch.randn(7, 5, dtype=torch.float64, generator=generator())
+    for layer in linears(model)[:-1]:
+        h = x @ layer.weight.T
+        h = (h - h.mean(1, keepdim=True)) / torch.sqrt(h.var(1, correction=0, keepdim=True) + 1e-5)
+        x = torch.from_numpy(theory.CURVES[activation].value(h.detach().numpy()))
+    torch.testing.assert_close(model(inputs), x @ linears(model)[-1].weight.T, atol=1e-8, rtol=1e-6)
+
+
 def test_plain_and_skip_differ_by_the_addition_alone():
     plain, residual = (mlp(4, norm="batch", skip=skip, generator=generator()) for skip in (False, True))
     assert plain.state_dict().keys() == residual.state_dict().keys()

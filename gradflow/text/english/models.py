@@ -12,11 +12,12 @@ MODELS: Mapping[str, str] = {
     "models.head.layers": "weighted layers",
     "models.head.parameters": "parameters",
     "models.head.multiply_adds": "multiply-adds",
-    "models.head.published": "He et al. 2015",
+    "models.head.published": "paper",
     "models.for": "{model}: images of {channels} × {height} × {width}, {classes} classes. ",
     "models.caption": (
         "Weighted layers are convolutions and linear layers; projections on skips do not count. A transformer's number "
-        "is that of its blocks. Multiply-adds are for one image, without norms, activations and biases. "
+        "is that of its blocks. Multiply-adds are for one image, without norms, activations and biases; paper: "
+        "those of He et al. 2015, table 1. "
     ),
     "models.stride": (
         "Bottlenecks subsample by their 3x3 convolution, as torchvision's do. With the first 1x1 instead "
