@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gradflow.factories import OWN_FORMS, TargetError, load_factory
 from gradflow.recording import GradflowError
 
 NAMES = ("digits", "mnist5k", "cifar10")
@@ -71,12 +72,28 @@ class Dataset:
 def check_data(spec: str) -> None:
     """Raise DataError unless `spec` is a known name, or a known name with a folder."""
     name, _, folder = spec.partition(":")
+    if is_own(spec):
+        try:
+            load_factory(spec)
+        except TargetError as error:
+            raise DataError(f"data {error}") from None
+        return
     if name not in NAMES:
-        raise DataError(f"data must be one of {', '.join(NAMES)}, or cifar10:FOLDER; got {spec!r}.")
+        raise DataError(f"data must be one of {', '.join(NAMES)}, cifar10:FOLDER or {OWN_FORMS}; got {spec!r}.")
     if folder and name != "cifar10":
         raise DataError(f"data {name} comes inside a package and takes no folder; got {spec!r}.")
     if name == "cifar10" and folder and not Path(folder).expanduser().is_dir():
         raise DataError(f"data {spec!r}: {folder} is no folder.")
+
+
+def is_own(spec: str) -> bool:
+    """Whether a data set's name is a factory's: `package.module:FACTORY` or `path/to/file.py:FACTORY`."""
+    return ":" in spec and spec.partition(":")[0] not in NAMES
+
+
+def is_at_hand(spec: str) -> bool:
+    """Whether a data set can be loaded without fetching it."""
+    return spec != "cifar10" or (_cache_folder() / CIFAR10_FOLDER).is_dir()
 
 
 @cache
@@ -91,6 +108,7 @@ def load_data(spec: str) -> Dataset:
           `gradflow-torch[mnist]`.
         - `cifar10` or `cifar10:FOLDER`: CIFAR-10's binary version, official split, from the folder with its `.bin`
           files, or else from `~/.cache/gradflow`, where it is downloaded to once.
+        - `package.module:FACTORY` or `path/to/file.py:FACTORY`: a user's own, see `own_data.load_own_data`.
 
     Raises
     ------
@@ -107,6 +125,10 @@ def load_data(spec: str) -> Dataset:
     torch.Size([1437, 1, 8, 8])
     """
     check_data(spec)
+    if is_own(spec):
+        from gradflow.experiments.own_data import load_own_data  # it needs this module's Dataset
+
+        return load_own_data(spec)
     name, _, folder = spec.partition(":")
     if name == "cifar10":
         return _cifar10(Path(folder).expanduser() if folder else None)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from gradflow import storage
-from gradflow.experiments.plan import Run
 from gradflow.experiments.recipe import PlanError
+from gradflow.experiments.runs import Run
 from gradflow.recording import Recording
 
 MARK = "gradflow.json"

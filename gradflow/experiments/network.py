@@ -1,4 +1,4 @@
-"""Which network a run trains: a model of the catalogue, its family, depth and options."""
+"""Which network a run trains: a model of the catalogue or a factory of the user's, its family, depth and options."""
 
 from __future__ import annotations
 
@@ -9,39 +9,60 @@ from typing import Any
 import torch
 from torch import nn
 
+from gradflow.experiments import own
 from gradflow.experiments.recipe import PlanError, one_of
+from gradflow.factories import OWN_FORMS
 from gradflow.models import catalogue
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network by name: `model` as in `gradflow.models.catalogue.CATALOGUE`, and what it is built with.
+    """A network by name: `model` as in `gradflow.models.catalogue.CATALOGUE`, or a factory, and what it is built with.
 
     `options` holds every option of the model in its full form, sorted by name, so that equal networks are equal
-    values. Make it with `network`, which checks the arguments.
+    values; of a factory, all that it is called with, `code` being the digest of its source. Make it with `network` or
+    `own_network`, which check the arguments.
     """
 
     model: str
     family: str
-    depth: int
+    depth: int | None
     options: tuple[tuple[str, Any], ...]
+    code: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the network as JSON values."""
-        return {"model": self.model, "family": self.family, "depth": self.depth, "options": dict(self.options)}
+        return {
+            "model": self.model,
+            "family": self.family,
+            "depth": self.depth,
+            "options": dict(self.options),
+            "code": self.code,
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Network:
         """Return the network that `to_json` described."""
-        return cls(values["model"], values["family"], values["depth"], frozen_options(values["options"]))
+        return cls(
+            values["model"], values["family"], values["depth"], frozen_options(values["options"]), values["code"]
+        )
 
     def build(self, seed: int, *, input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
         """Return the network, initialised from a seed without touching the global random state.
 
         `input_shape` is (channels, height, width) of one image.
+
+        Raises
+        ------
+        PlanError
+            The network does not take such inputs; whatever a factory raises.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
+            if is_own(self.model):
+                return own.build(self.model, dict(self.options), input_shape=input_shape, num_classes=num_classes)
+            if len(input_shape) != 3 or self.depth is None:
+                raise PlanError(f"model {self.model} takes images (channels, height, width); got {input_shape}.")
             return catalogue.build(
                 self.model,
                 self.depth,
@@ -52,6 +73,13 @@ class Network:
             )
 
 
+def check_model(model: str) -> None:
+    """Raise PlanError unless the catalogue has such a model."""
+    if model not in catalogue.CATALOGUE:
+        known = ", ".join(catalogue.CATALOGUE)
+        raise PlanError(f"model must be one of {known}, or a factory {OWN_FORMS}; got {model!r}.")
+
+
 def network(model: str, family: str, depth: int, options: Mapping[str, Any]) -> Network:
     """Return a network of the catalogue with its options in full.
 
@@ -60,13 +88,43 @@ def network(model: str, family: str, depth: int, options: Mapping[str, Any]) -> 
     PlanError
         There is no such model, family, depth or option.
     """
-    one_of("model", model, tuple(catalogue.CATALOGUE))
+    check_model(model)
     one_of("family", family, catalogue.CATALOGUE[model].families)
     try:
         full = catalogue.check(model, depth, family, options)
     except ValueError as error:
         raise PlanError(str(error)) from None
     return Network(model, family, depth, frozen_options(full))
+
+
+def is_own(model: str) -> bool:
+    """Whether a model's name is a factory's: `package.module:FACTORY` or `path/to/file.py:FACTORY`."""
+    return ":" in model
+
+
+def own_network(factory: own.Factory, family: str | None, depth: int | None, options: Mapping[str, Any]) -> Network:
+    """Return a network of the user's.
+
+    Parameters
+    ----------
+    factory : own.Factory
+        Gets `family` and `depth`, where they are given, and the options by name.
+    family : str, optional
+        What figures call it is the factory's own name unless it takes a family.
+    depth : int, optional
+        Where figures place it.
+    options : mapping
+
+    Raises
+    ------
+    PlanError
+        The factory takes no such argument, or needs another.
+    """
+    axes = {name: value for name, value in (("family", family), ("depth", depth)) if value is not None}
+    arguments = {**options, **axes}
+    factory.check(arguments)
+    name = factory.name.rpartition(":")[2]
+    return Network(factory.name, family or name, depth, frozen_options(arguments), factory.code)
 
 
 def frozen_options(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

@@ -95,7 +95,7 @@ class Updater:
     def _one_part(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Add the gradients of a part of the batch; return its share of the mean loss, and its error."""
         with self._autocast():
-            logits = self._model(images)
+            logits = checked_logits(self._model(images))
             loss = functional.cross_entropy(logits, labels)
         if self._recipe.accumulate > 1:
             loss = loss / self._recipe.accumulate
@@ -106,6 +106,14 @@ class Updater:
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
         dtype = AUTOCAST.get(self._recipe.precision)
         return contextlib.nullcontext() if dtype is None else torch.autocast(self._device, dtype=dtype)
+
+
+def checked_logits(output: object) -> Tensor:
+    """Return a network's output, or raise ValueError if it is no tensor (batch, classes)."""
+    if isinstance(output, Tensor) and output.ndim == 2:
+        return output
+    got = f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
+    raise ValueError(f"the network must return logits (batch, classes); it returned {got}.")
 
 
 def clip_gradients(model: nn.Module, largest: float) -> Tensor:

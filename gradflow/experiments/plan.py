@@ -2,109 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
 
+from gradflow.experiments import own
 from gradflow.experiments.combinations import agrees, check_distinct, check_matches, kept
 from gradflow.experiments.data import check_data
-from gradflow.experiments.network import Network, frozen, network
+from gradflow.experiments.data import is_own as is_own_data
+from gradflow.experiments.network import Network, check_model, frozen, is_own, network, own_network
 from gradflow.experiments.recipe import RECIPE_FIELDS, PlanError, Recipe, check_count, check_names, one_of
+from gradflow.experiments.runs import DATA, EVAL_EVERY, RECORD_EVERY, Run
+from gradflow.factories import source_digest
 from gradflow.models.catalogue import CATALOGUE
 
 MODEL = "cifar"
-DATA = "digits"
-RECORD_EVERY = 10
-EVAL_EVERY = 150
 SEEDS = 3
 PAIR = ("plain", "residual")  # what is compared unless families are named
 PROBES = ("paths",)  # of the trained network, as `gradflow.experiments.probes` measures them
 RUN_SETTINGS = ("model", "data", "record_every", "eval_every", "probes", "device")
 AXES = ("depth", "family", "seed")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One network to train: everything that shapes its result.
-
-    The gradient is recorded every `record_every` steps and at 0, 1, 10, 100 and the end; the errors on the whole sets
-    are measured every `eval_every` steps and at the end, not before the first update, when batch norm's running
-    statistics hold nothing yet; `probes` (`gradflow.experiments.probes`) look at the trained network. `varied` names
-    the settings that a plan varies, for the label alone.
-    """
-
-    network: Network
-    recipe: Recipe
-    seed: int
-    data: str = DATA
-    record_every: int = RECORD_EVERY
-    eval_every: int = EVAL_EVERY
-    probes: tuple[str, ...] = ()
-    device: str = "cpu"
-    varied: tuple[str, ...] = field(default=(), compare=False)
-
-    @property
-    def family(self) -> str:
-        """The network's family."""
-        return self.network.family
-
-    @property
-    def depth(self) -> int:
-        """The network's depth."""
-        return self.network.depth
-
-    @property
-    def steps(self) -> int:
-        """Optimizer updates."""
-        return self.recipe.steps
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Everything that shapes the result besides family, depth and seed, by name; JSON values."""
-        return {
-            "model": self.network.model,
-            **dict(self.network.options),
-            **asdict(self.recipe),
-            "data": self.data,
-            "device": self.device,
-        }
-
-    @property
-    def label(self) -> str:
-        """What the run is called in progress displays."""
-        settings = self.settings
-        varied = "".join(f", {name.replace('_', ' ')} {_short(settings[name])}" for name in self.varied)
-        return f"{self.family}-{self.depth}{varied} seed {self.seed}"
-
-    @property
-    def id(self) -> str:
-        """Folder name: readable, and different for any difference in what shapes the result."""
-        described = json.dumps({**self.to_json(), "torch": torch.__version__}, sort_keys=True)
-        digest = hashlib.sha256(described.encode()).hexdigest()[:8]
-        return f"{self.family}-{self.depth}-seed{self.seed}-{digest}"
-
-    @property
-    def cost(self) -> float:
-        """Expected time in arbitrary units, to start the longest first."""
-        return self.depth * self.steps * self.recipe.batch_size
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the run as JSON values."""
-        names = ("seed", "data", "record_every", "eval_every", "probes", "device")
-        named = {name: getattr(self, name) for name in names}
-        return {"network": self.network.to_json(), "recipe": asdict(self.recipe), **named}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Run:
-        """Return the run that `to_json` described."""
-        made = {"network": Network.from_json(values["network"]), "recipe": Recipe(**values["recipe"])}
-        return cls(**{**values, **made, "probes": tuple(values["probes"])})
 
 
 @dataclass(frozen=True)
@@ -120,7 +42,7 @@ class Override:
 
 
 def plan(
-    depths: Iterable[int],
+    depths: Iterable[int] | None = None,
     *,
     families: Iterable[str] | None = None,
     seeds: int | Iterable[int] = SEEDS,
@@ -139,15 +61,16 @@ def plan(
 
     Parameters
     ----------
-    depths : iterable of int
-        Weighted layers, each 6n + 2 for the default model.
+    depths : iterable of int, optional
+        Weighted layers, each 6n + 2 for the default model. A factory of the user's need not have a depth.
     families : iterable of str, optional
         As the model has them; "plain" and "residual" by default, or all of them where it has no such pair.
     seeds : int or iterable of int
         How many seeds (0, 1, ...), or which. Runs of one seed share the data order, and plain and option A nets the
         initial weights: differences are paired.
     vary : mapping, optional
-        Settings by name with the values that each takes; every combination is a run.
+        Settings by name with the values that each takes; every combination is a run. "depth" and "family" may be
+        among them, in place of `depths` and `families`.
     overrides : iterable of Override
         Other settings for some of the runs; later ones win.
     leave_out : iterable of mapping
@@ -179,46 +102,56 @@ def plan(
         **settings,
     }
     varied = {name: [frozen(value) for value in _unique(name, values)] for name, values in (vary or {}).items()}
-    twice = next((name for name in varied if name in AXES), None)
-    if twice is not None:
-        raise PlanError(f"vary must not name {twice}; it has an argument of its own.")
+    depths = _either("depth", depths, varied)
+    named = _either("family", families, varied)
+    if "seed" in varied:
+        raise PlanError("vary must not name seed; it has an argument of its own.")
     # operator.index turns NumPy's integers into Python's, which JSON knows
     axes: dict[str, list[Any]] = {
         "seed": _seeds(seeds),
-        "depth": _unique("depths", map(operator.index, depths)),
+        "depth": [None] if depths is None else _unique("depths", map(operator.index, depths)),
         **varied,
     }
-    named = None if families is None else _unique("families", families)
-    changes = tuple(overrides)
+    named = None if named is None else _unique("families", named)
+    changes, codes = tuple(overrides), Codes()
     combinations: list[dict[str, Any]] = []
     for combination in itertools.product(*axes.values()):
         chosen = {**shared, **dict(zip(axes, combination, strict=True))}
         combinations += [{**chosen, "family": family} for family in named or _default_families(chosen["model"])]
     combinations = kept(combinations, list(leave_out))
     check_matches("override", [change.when for change in changes], combinations)
-    runs = [_run(chosen, changes, tuple(varied)) for chosen in combinations]
+    runs = [_run(chosen, changes, tuple(varied), codes) for chosen in combinations]
     check_distinct(runs)
     return sorted(runs, key=lambda run: -run.cost)
 
 
-def _run(chosen: dict[str, Any], overrides: Sequence[Override], varied: tuple[str, ...]) -> Run:
+class Codes:
+    """The factories and digests of one plan, each looked up once."""
+
+    def __init__(self) -> None:
+        self.factory = cache(own.Factory.of)
+        self.digest = cache(lambda data: source_digest(data) if is_own_data(data) else "")
+
+
+def _either(name: str, argument: Iterable[Any] | None, varied: dict[str, list[Any]]) -> Iterable[Any] | None:
+    """Return an axis's values: the argument's, or those of `vary`, taken out of it; both is an error."""
+    if name not in varied:
+        return argument
+    if argument is not None:
+        raise PlanError(f"{name} is given twice, in an argument of its own and in vary; give one of them.")
+    return varied.pop(name)
+
+
+def _run(chosen: dict[str, Any], overrides: Sequence[Override], varied: tuple[str, ...], codes: Codes) -> Run:
     """Return the run of one combination of settings."""
     for override in overrides:
         if override.applies_to(chosen):
             chosen = {**chosen, **override.set}
-    one_of("model", chosen["model"], tuple(CATALOGUE))
-    options = CATALOGUE[chosen["model"]].options
-    check_names("a sweep", chosen, (*AXES, *RUN_SETTINGS, *RECIPE_FIELDS, *options))
     check_data(chosen["data"])
     for name in ("record_every", "eval_every"):
         check_count(name, chosen[name])
     return Run(
-        network=network(
-            chosen["model"],
-            chosen["family"],
-            chosen["depth"],
-            {name: chosen[name] for name in options if name in chosen},
-        ),
+        network=_network(chosen, codes),
         recipe=Recipe(**{name: chosen[name] for name in RECIPE_FIELDS if name in chosen}),
         seed=chosen["seed"],
         data=chosen["data"],
@@ -226,6 +159,7 @@ def _run(chosen: dict[str, Any], overrides: Sequence[Override], varied: tuple[st
         eval_every=chosen["eval_every"],
         probes=_probes(chosen["probes"]),
         device=resolve_device(chosen["device"]),
+        data_code=codes.digest(chosen["data"]),
         varied=varied,
     )
 
@@ -236,8 +170,23 @@ def _probes(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _default_families(model: str) -> Sequence[str]:
-    one_of("model", model, tuple(CATALOGUE))
+def _network(chosen: Mapping[str, Any], codes: Codes) -> Network:
+    """Return the network of one combination; what is no setting of a run or recipe is an option of the model."""
+    model, family, depth = (chosen[name] for name in ("model", "family", "depth"))
+    known = (*AXES, *RUN_SETTINGS, *RECIPE_FIELDS)
+    options = {name: value for name, value in chosen.items() if name not in known}
+    if is_own(model):
+        return own_network(codes.factory(model), family, depth, options)
+    if depth is None:
+        raise PlanError("depths must name at least one; got none.")
+    check_names("a sweep", options, (*known, *CATALOGUE[model].options))
+    return network(model, family, depth, options)
+
+
+def _default_families(model: str) -> Sequence[str | None]:
+    if is_own(model):
+        return (None,)
+    check_model(model)
     known = CATALOGUE[model].families
     return PAIR if set(PAIR) <= set(known) else known
 
@@ -269,7 +218,3 @@ def _unique(name: str, values: Iterable[Any]) -> list[Any]:
     if not kept:
         raise PlanError(f"{name} must name at least one; got none.")
     return kept
-
-
-def _short(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from gradflow import storage
 from gradflow.experiments.folder import SweepFolder
-from gradflow.experiments.plan import Run
+from gradflow.experiments.runs import Run
 from gradflow.recording import Recording
 
 EventKind = Literal["skipped", "set aside", "started", "step", "finished", "failed"]

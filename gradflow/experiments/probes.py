@@ -8,7 +8,7 @@ from torch import nn
 
 from gradflow.analysis.paths import path_probes
 from gradflow.experiments.data import Dataset, batches
-from gradflow.experiments.plan import Run
+from gradflow.experiments.runs import Run
 from gradflow.probe.paths import effective_paths
 
 

@@ -9,9 +9,11 @@ from typing import Any
 from gradflow import storage
 from gradflow.experiments.data import load_data
 from gradflow.experiments.folder import SweepFolder
-from gradflow.experiments.plan import Run, plan
+from gradflow.experiments.network import is_own
+from gradflow.experiments.plan import plan
 from gradflow.experiments.pool import Event, Pool
 from gradflow.experiments.recipe import PlanError
+from gradflow.experiments.runs import Run
 from gradflow.recording import Recording
 
 
@@ -29,7 +31,7 @@ class RunsFailedError(RuntimeError):
 
 
 def compare(
-    depths: Iterable[int],
+    depths: Iterable[int] | None = None,
     *,
     out: str | os.PathLike[str],
     workers: int | None = None,
@@ -43,8 +45,8 @@ def compare(
 
     Parameters
     ----------
-    depths : iterable of int
-        Weighted layers, each 6n + 2 for the default model: 20, 56, 110.
+    depths : iterable of int, optional
+        Weighted layers, each 6n + 2 for the default model: 20, 56, 110. A factory of the user's need not have a depth.
     out : path
         Folder for the recordings, new or from an earlier call.
     workers : int, optional
@@ -109,7 +111,11 @@ def execute(
 def _check_data_of(runs: Sequence[Run]) -> None:
     """Load each data set once before any worker does: what is missing is said, or fetched, here and once."""
     for run in runs:
-        n = len(load_data(run.data).train_labels)
+        data = load_data(run.data)
+        n, shape = len(data.train_labels), tuple(data.train_images.shape[1:])
+        if len(shape) != 3 and (run.recipe.augment or not is_own(run.network.model)):
+            asked = "augment" if run.recipe.augment else f"model {run.network.model}"
+            raise PlanError(f"{asked} takes images (channels, height, width); inputs of {run.data} are {shape}.")
         if run.recipe.batch_size > n:
             raise PlanError(
                 f"batch size must be at most the {n} training images of {run.data}; got {run.recipe.batch_size}."

@@ -30,8 +30,9 @@ from typing import Any
 
 from gradflow.experiments.data import DataError
 from gradflow.experiments.network import frozen
-from gradflow.experiments.plan import Override, Run, plan
+from gradflow.experiments.plan import Override, plan
 from gradflow.experiments.recipe import PlanError
+from gradflow.experiments.runs import Run
 from gradflow.experiments.sweepkeys import SweepFileError, check_keys
 from gradflow.notes import check_figure
 from gradflow.reference.published import published

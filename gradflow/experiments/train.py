@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from gradflow.experiments.augmentation import PixelRange, augment
 from gradflow.experiments.data import Dataset, batches, load_data
 from gradflow.experiments.optimizers import Updater
-from gradflow.experiments.plan import Run
 from gradflow.experiments.probes import measure_probes
+from gradflow.experiments.runs import Run
 from gradflow.experiments.schedules import LearningRate
 from gradflow.hooks import Every, record
 from gradflow.recording import Recording

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import torch
 
 from gradflow.experiments.folder import SweepFolder
-from gradflow.experiments.plan import Run
+from gradflow.experiments.runs import Run
 from gradflow.experiments.train import train
 
 

@@ -104,7 +104,10 @@ def test_an_archive_cannot_write_outside_its_folder(tmp_path):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("imagenet", "data must be one of digits, mnist5k, cifar10, or cifar10:FOLDER; got 'imagenet'"),
+        (
+            "imagenet",
+            "data must be one of digits, mnist5k, cifar10, cifar10:FOLDER or .*FACTORY; got 'imagenet'",
+        ),
         ("digits:/tmp", "takes no folder"),
         ("cifar10:/no/such/folder", "/no/such/folder is no folder"),
     ],

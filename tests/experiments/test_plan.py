@@ -61,7 +61,7 @@ def test_overrides_change_the_runs_they_name():
     [
         ({"depths": [20, 55]}, "got 55. Nearest: 50, 56."),
         ({"depths": []}, "depths must name at least one; got none."),
-        ({"families": ["plain", "dense"]}, "family must be one of plain, residual; got 'dense'"),
+        ({"families": ["plain", "dense"]}, "family must be one of plain, residual, preactivation; got 'dense'"),
         ({"families": []}, "families must name at least one"),
         ({"seeds": 0}, "seeds must be at least 1; got 0"),
         ({"steps": 0}, "steps must be at least 1; got 0"),
@@ -76,7 +76,8 @@ def test_overrides_change_the_runs_they_name():
         ({"learning_rate": 0.1}, "a sweep has no setting 'learning_rate'. .*Allowed: depth, family"),
         ({"step": 10}, "a sweep has no setting 'step'. Did you mean steps?"),
         ({"vary": {"lr": []}}, "lr must name at least one"),
-        ({"vary": {"depth": [8]}}, "vary must not name depth"),
+        ({"vary": {"depth": [8]}}, "depth is given twice"),
+        ({"vary": {"seed": [8]}}, "vary must not name seed"),
         ({"batch_size": 64, "accumulate": 3}, "accumulate must divide the batch size 64; got 3"),
         ({"milestones": [10]}, "milestones go with the multistep schedule; got schedule cosine, milestones 10"),
         ({"schedule": "multistep", "milestones": [300]}, "milestones must rise, between 0 and the 300 steps; got 300"),

@@ -1,0 +1,105 @@
+"""A user's own network: a factory by name, its arguments checked before anything is trained."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from inspect import Parameter, signature
+from typing import Any
+
+from torch import nn
+
+from gradflow.experiments.recipe import PlanError
+from gradflow.factories import TargetError, load_factory, source_digest
+
+GIVEN = ("in_channels", "input_shape", "num_classes")  # what the data decides, passed to a factory that names it
+NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+
+
+@dataclass(frozen=True)
+class Factory:
+    """A function that makes a network.
+
+    Attributes
+    ----------
+    name : str
+        `package.module:FACTORY` or `path/to/file.py:FACTORY`.
+    arguments : tuple of str
+        The names that settings may have.
+    required : tuple of str
+        Those of them without a default.
+    takes_any : bool
+        Whether it takes further names, as `**settings`.
+    code : str
+        Digest of its source.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    required: tuple[str, ...]
+    takes_any: bool
+    code: str
+
+    @classmethod
+    def of(cls, name: str) -> Factory:
+        """Return the factory of a name.
+
+        Raises
+        ------
+        PlanError
+            The name stands for no factory, or one whose arguments cannot be given by name.
+        """
+        try:
+            parameters = signature(load_factory(name)).parameters.values()
+            code = source_digest(name)
+        except TargetError as error:
+            raise PlanError(f"model {error}") from None
+        except ValueError:
+            raise PlanError(f"model {name} does not tell its arguments; wrap it in a function.") from None
+        unnamed = [one.name for one in parameters if one.kind is Parameter.POSITIONAL_ONLY]
+        if unnamed:
+            raise PlanError(f"model {name} must take its arguments by name; {', '.join(unnamed)} cannot be named.")
+        named = [one for one in parameters if one.kind in NAMED and one.name not in GIVEN]
+        return cls(
+            name=name,
+            arguments=tuple(one.name for one in named),
+            required=tuple(one.name for one in named if one.default is Parameter.empty),
+            takes_any=any(one.kind is Parameter.VAR_KEYWORD for one in parameters),
+            code=code,
+        )
+
+    def check(self, given: Iterable[str]) -> None:
+        """Raise PlanError if a name is unknown to the factory, or one that it needs is missing."""
+        given = tuple(given)
+        for name in given:
+            if name not in self.arguments and not self.takes_any:
+                near = difflib.get_close_matches(name, self.arguments, n=1)
+                hint = f" Did you mean {near[0]}?" if near else ""
+                raise PlanError(
+                    f"model {self.name} takes no argument {name}.{hint} It takes: "
+                    f"{', '.join(self.arguments) or 'none'}."
+                )
+        missing = [name for name in self.required if name not in given]
+        if missing:
+            raise PlanError(f"model {self.name} needs a value for {', '.join(missing)}: --vary {missing[0]}=...")
+
+
+def build(name: str, arguments: Mapping[str, Any], *, input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    """Return what a factory makes of its arguments, and of the data's shape where its signature asks for it.
+
+    Raises
+    ------
+    PlanError
+        It makes no module, or one without parameters.
+    """
+    factory = load_factory(name)
+    data = {"in_channels": input_shape[0], "input_shape": input_shape, "num_classes": num_classes}
+    parameters = signature(factory).parameters
+    asked = {name: value for name, value in data.items() if name in parameters}
+    made = factory(**arguments, **asked)
+    if not isinstance(made, nn.Module):
+        raise PlanError(f"model {name} must return a torch.nn.Module; got {type(made).__name__}.")
+    if next(made.parameters(), None) is None:
+        raise PlanError(f"model {name} returned a {type(made).__name__} without parameters; there is nothing to train.")
+    return made

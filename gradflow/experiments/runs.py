@@ -1,0 +1,105 @@
+"""A Run: one network to train, with everything that shapes its result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+from gradflow.experiments.network import Network
+from gradflow.experiments.recipe import Recipe
+
+DATA = "digits"
+RECORD_EVERY = 10
+EVAL_EVERY = 150
+RUN_FIELDS = ("seed", "data", "record_every", "eval_every", "probes", "device", "data_code")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One network to train: everything that shapes its result.
+
+    The gradient is recorded every `record_every` steps and at 0, 1, 10, 100 and the end; the errors on the whole sets
+    are measured every `eval_every` steps and at the end, not before the first update, when batch norm's running
+    statistics hold nothing yet; `probes` (`gradflow.experiments.probes`) look at the trained network. `varied` names
+    the settings that a plan varies, for the label alone.
+    """
+
+    network: Network
+    recipe: Recipe
+    seed: int
+    data: str = DATA
+    record_every: int = RECORD_EVERY
+    eval_every: int = EVAL_EVERY
+    probes: tuple[str, ...] = ()
+    device: str = "cpu"
+    data_code: str = ""
+    varied: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def family(self) -> str:
+        """The network's family."""
+        return self.network.family
+
+    @property
+    def depth(self) -> int | None:
+        """The network's depth; None where a factory of the user's has none."""
+        return self.network.depth
+
+    @property
+    def steps(self) -> int:
+        """Optimizer updates."""
+        return self.recipe.steps
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that shapes the result besides family, depth and seed, by name; JSON values."""
+        return {
+            "model": self.network.model,
+            **dict(self.network.options),
+            **asdict(self.recipe),
+            "data": self.data,
+            "device": self.device,
+        }
+
+    @property
+    def label(self) -> str:
+        """What the run is called in progress displays."""
+        settings = self.settings
+        varied = "".join(f", {name.replace('_', ' ')} {_short(settings[name])}" for name in self.varied)
+        return f"{self._name}{varied} seed {self.seed}"
+
+    @property
+    def id(self) -> str:
+        """Folder name: readable, and different for any difference in what shapes the result."""
+        described = json.dumps({**self.to_json(), "torch": torch.__version__}, sort_keys=True)
+        digest = hashlib.sha256(described.encode()).hexdigest()[:8]
+        return f"{self._name}-seed{self.seed}-{digest}"
+
+    @property
+    def _name(self) -> str:
+        return self.family if self.depth is None else f"{self.family}-{self.depth}"
+
+    @property
+    def cost(self) -> float:
+        """Expected time in arbitrary units, to start the longest first."""
+        return (self.depth or 1) * self.steps * self.recipe.batch_size
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the run as JSON values."""
+        named = {name: getattr(self, name) for name in RUN_FIELDS}
+        return {"network": self.network.to_json(), "recipe": asdict(self.recipe), **named}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Run:
+        """Return the run that `to_json` described."""
+        made = {"network": Network.from_json(values["network"]), "recipe": Recipe(**values["recipe"])}
+        return cls(**{**values, **made, "probes": tuple(values["probes"])})
+
+
+def _short(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
