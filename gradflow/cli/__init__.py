@@ -11,6 +11,7 @@ from gradflow.cli import output
 from gradflow.cli.analyze_command import analyze
 from gradflow.cli.commands import BAD_INPUT, INTERRUPTED, cli
 from gradflow.cli.models_command import models
+from gradflow.cli.runs_command import runs
 from gradflow.cli.theory_command import theory
 
 __all__ = ["main"]
@@ -19,6 +20,7 @@ DONE = 0
 
 cli.add_command(analyze)
 cli.add_command(models)
+cli.add_command(runs)
 cli.add_command(theory)
 
 

@@ -169,6 +169,13 @@ def cell(text: object) -> str:
     return shown if encodes(shown) else _in_ascii(shown)
 
 
+def shortened(name: object, length: int) -> str:
+    """Return a name as text, cut in the middle where it is long: its ends tell most."""
+    shown = printable(name)
+    ahead = (length - 1) // 2
+    return shown if len(shown) <= length else f"{shown[:ahead]}…{shown[ahead + 1 - length :]}"
+
+
 def _ruled_head() -> Box:
     """Return the lines of a table: one under its heads."""
     from rich.box import SIMPLE_HEAD, Box
@@ -183,14 +190,21 @@ def show(made: Group) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         needed = Console(width=WIDEST).measure(made).minimum
-        console = Console(highlight=False, width=max(piped_width(), needed))
+        console = Console(highlight=False, width=max(_piped_width(), needed))
     with console.capture() as captured:
         console.print(made)
     emit("\n".join(line.rstrip() for line in captured.get().removesuffix("\n").split("\n")))
 
 
-def piped_width() -> int:
-    """Return how wide output in a pipe may be."""
+def width() -> int:
+    """Return how wide output may be: as the terminal, or COLUMNS or 80 columns in a pipe."""
+    from rich.console import Console
+
+    console = Console()
+    return console.width if console.is_terminal else _piped_width()
+
+
+def _piped_width() -> int:
     asked = os.environ.get("COLUMNS", "")
     return int(asked) if asked.isdecimal() and int(asked) else WIDTH
 

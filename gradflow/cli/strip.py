@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gradflow.cli import output
 from gradflow.text import text
-from gradflow.text.controls import printable
 from gradflow.text.numbers import number
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def strips(title: str, lines: Sequence[Line], note: str = "") -> Group:
     from rich.cells import cell_len
 
     scale = Scale.of([norm for line in lines for norm in line.norms], BLOCKS if output.encodes(BLOCKS) else DIGITS)
-    named = [(_fitted(printable(line.label)), _end(line.norms[0]), _end(line.norms[-1])) for line in lines]
+    named = [(output.shortened(line.label, LONGEST_LABEL), _end(line.norms[0]), _end(line.norms[-1])) for line in lines]
     room = output.WIDTH - OTHER_COLUMNS - sum(max(map(cell_len, column)) for column in zip(*named, strict=True))
     sizes = [math.ceil(len(line.norms) / room) for line in lines]
     drawn = ["".join(map(scale.mark, grouped(line.norms, size))) for line, size in zip(lines, sizes, strict=True)]
@@ -100,12 +99,6 @@ def _together(norms: Sequence[float]) -> float:
 
 def _end(norm: float) -> str:
     return UNMEASURED if math.isnan(norm) else number(norm, _DIGITS_OF_ENDS)
-
-
-def _fitted(label: str) -> str:
-    """Return a label cut in the middle where it is long."""
-    half = LONGEST_LABEL // 2
-    return label if len(label) <= LONGEST_LABEL else f"{label[: half - 1]}..{label[1 - half :]}"
 
 
 def _legend(scale: Scale, drawn: str, largest_group: int) -> str:

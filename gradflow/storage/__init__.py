@@ -17,6 +17,7 @@ from gradflow.storage.manifest import (
     read_manifest,
     write_json,
 )
+from gradflow.storage.parts import is_part_name
 from gradflow.storage.recordings import load, peek, save
 from gradflow.storage.writer import Writer
 
@@ -27,6 +28,7 @@ __all__ = [
     "StorageError",
     "Writer",
     "find",
+    "is_part_name",
     "is_recording",
     "load",
     "peek",
