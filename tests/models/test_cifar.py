@@ -20,6 +20,7 @@ def n_parameters(model):
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_parameters_are_the_papers(depth):
     published = CIFAR["trainable_parameters_option_a_and_plain"][str(depth)]
+    assert published == 97216 * ((depth - 2) // 6) - 21926
     assert n_parameters(cifar_net(depth, family="plain")) == published
     assert n_parameters(cifar_net(depth, family="residual", shortcut="A")) == published
     extra = n_parameters(cifar_net(depth, family="residual", shortcut="B")) - published
