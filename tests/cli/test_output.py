@@ -1,0 +1,89 @@
+import csv
+import io
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gradflow.cli import output
+from gradflow.text.controls import printable
+
+EVIL = "\x1b[31mevil\r\n\u202e\u2066[red]</script>\x9b1m\x07\U000e0041\ud800\x7f"
+
+
+def test_no_control_character_is_left_and_letters_of_all_scripts_are():
+    assert printable(EVIL) == r"\x1b[31mevil\r\n\u202e\u2066[red]</script>\x9b1m\x07\U000e0041\ud800\x7f"
+    for kept in ("conv1.weight", "größe", "残差 网络", "ReLU × 2", "a\u3000b", "👍"):
+        assert printable(kept) == kept
+    assert printable(printable(EVIL)) == printable(EVIL)
+    for character in map(chr, range(0x110000)):
+        assert all(one.isprintable() or one.isspace() for one in printable(character))
+    assert printable("\u2028\u2029\x85\x0b\x0c\x1c") == r"\u2028\u2029\x85\x0b\x0c\x1c"
+
+
+def test_cells_and_lines_are_text_and_not_markup(capsys):
+    output.show(output.table(EVIL, ["[bold]name", "n"], [[EVIL, "1"], ["[/red]", "2"]], caption=EVIL))
+    output.say(EVIL)
+    output.say(EVIL, err=True)
+    shown = capsys.readouterr()
+    for stream in (shown.out, shown.err):
+        assert all(one.isprintable() for line in stream.split("\n") for one in line)
+    assert shown.out.count(r"\x1b[31mevil\r\n") == 4
+    for kept in ("[bold]name", "[/red]", "[red]</script>"):
+        assert kept in shown.out
+
+
+def test_data_goes_to_stdout_and_lines_beside_it_to_stderr(capsys):
+    output.print_rows("csv", [{"a": 1}])
+    output.say("beside", "csv")
+    assert capsys.readouterr() == ("a\n1\n", "beside\n")
+
+
+ROW = {"name": EVIL, "nan": math.nan, "inf": -math.inf, "int": np.int64(2**60), "flag": np.True_, "list": [1, math.nan]}
+
+
+def test_json_is_json_and_gives_every_value_back(capsys):
+    output.print_rows("json", [ROW])
+    written = capsys.readouterr().out
+    assert all(one == "\n" or one.isprintable() for one in written)
+    found = json.loads(written, parse_constant=pytest.fail)
+    assert found == [{"name": EVIL, "nan": None, "inf": "-inf", "int": 2**60, "flag": True, "list": [1, None]}]
+
+
+def test_csv_is_csv_with_names_as_text(capsys):
+    output.print_rows("csv", [ROW, {"more": 'a "quoted", one'}])
+    written = capsys.readouterr().out
+    assert all(one == "\n" or one.isprintable() for one in written)
+    first, second = csv.DictReader(io.StringIO(written))
+    assert (first["name"], first["nan"], first["inf"], first["int"]) == (printable(EVIL), "", "-inf", str(2**60))
+    assert (first["flag"], first["list"], first["more"]) == ("True", "[1, null]", "")
+    assert second["more"] == 'a "quoted", one'
+
+
+def test_records_of_a_frame():
+    frame = pd.DataFrame({"depth": pd.array([20, None], dtype="Int64"), "x": [0.5, math.inf], "s": ["a", None]})
+    assert output.records(frame) == [{"depth": 20, "x": 0.5, "s": "a"}, {"depth": None, "x": "inf", "s": None}]
+
+
+def test_wide_tables_fold_their_heads_and_not_their_numbers(capsys):
+    heads = ["a name of a setting", *(f"a long head number {n}" for n in range(7))]
+    output.show(output.table("t", heads, [["x" * 10, *["4.61 × 10⁻⁷"] * 4, *["1.0"] * 3]]))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[-1].count("4.61 × 10⁻⁷") == 4
+
+
+def test_a_pipe_has_80_columns_or_what_columns_says(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert output.width() == 80
+    output.show(output.table("t", ["a"], [["b"]], caption="word " * 60))
+    assert 70 < max(map(len, capsys.readouterr().out.splitlines())) <= 80
+    monkeypatch.setenv("COLUMNS", "120")
+    assert output.width() == 120
+
+
+def test_a_table_that_cannot_be_narrower_is_not_cut_in_a_pipe(capsys):
+    output.show(output.table("t", ["a", "b"], [["x" * 100, "y" * 50]]))
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["x" * 100, "y" * 50]
