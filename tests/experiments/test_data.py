@@ -1,5 +1,7 @@
 import hashlib
 import io
+import subprocess
+import sys
 import tarfile
 from collections import Counter
 
@@ -126,3 +128,11 @@ def test_batches_visit_every_image_once_an_epoch_in_a_seeded_order():
     assert len(set(first_epoch(0))) == 9
     with pytest.raises(DataError, match="at most the 10 training images; got 11"):
         next(batches(10, 11, torch.Generator()))
+
+
+def test_digits_come_without_scikit_learns_imports():
+    code = (
+        "import sys; from gradflow.experiments import load_data; load_data('digits'); print('sklearn' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
