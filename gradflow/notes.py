@@ -14,6 +14,8 @@ from gradflow.reference.published import ERRORS, KINDS
 from gradflow.storage import StorageError, write_json
 
 NOTES = "sweep.json"
+PROBES = "published_probes"  # meta key of published figures that are no errors
+DEPTH_STEP = 6  # between the depths of the networks for CIFAR
 TEXTS = ("title", "question", "preset", "scaled")
 _NUMBERS = ("depth", "error", "modules", "shortest", "longest")
 _WORDS = ("family", "norm", "law", "source")
@@ -90,7 +92,25 @@ def check_figure(figure: Any) -> None:
             raise ValueError(f"{name} of a published figure must be {' or '.join(allowed)}; got {figure[name]!r}.")
 
 
+def nearest_depth(depth: int, measured: Iterable[int]) -> int | None:
+    """Return the measured depth that a published one stands beside: the nearest, if within half a step of 6n + 2.
+
+    Examples
+    --------
+    >>> nearest_depth(10, [8, 20]), nearest_depth(14, [8, 20])
+    (8, None)
+    """
+    near = [one for one in measured if abs(one - depth) < DEPTH_STEP / 2]
+    return min(near, key=lambda one: (abs(one - depth), one), default=None)
+
+
 def annotated(recordings: Iterable[Recording], notes: Notes) -> list[Recording]:
-    """Return the recordings with a sweep's notes in their meta."""
-    kept = {name: value for name, value in notes.items() if value and name not in ("title", "question")}
+    """Return the recordings with a sweep's notes in their meta.
+
+    `published` holds errors alone, as `gradflow.analysis.published` reads them; `published_probes` the rest.
+    """
+    figures = notes.get("published", [])
+    errors, others = ([one for one in figures if ("error" in one) is wanted] for wanted in (True, False))
+    texts = {name: notes.get(name) for name in ("preset", "scaled")}
+    kept = {name: value for name, value in {**texts, "published": errors, PROBES: others}.items() if value}
     return [replace(one, meta={**one.meta, **kept}) if kept else one for one in recordings]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -101,6 +102,30 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         how = {"type": kind} if isinstance(kind, type) else {"callback": kind}
         command = click.option(f"--{name.replace('_', '-')}", multiple=True, help=told, **how)(command)
     return command
+
+
+# What says how and where runs are made, and shapes none of them.
+_EXECUTION = ("workers",)
+
+
+def execution_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say how, where and whether its runs are made."""
+    options = (
+        click.option("--workers", type=int, help="Processes of one thread each.  [default: one per core]"),
+        click.option("--device", help="auto, cpu, cuda, ...  [default: auto]"),
+        click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: reports/NAME]"),
+        click.option("--name", help="Title of the report.  [default: what was compared]"),
+        click.option("--scaled", is_flag=True, help="The version of a preset or file that runs on a laptop."),
+        click.option("--dry-run", is_flag=True, help="Print the plan with its estimated time, and end."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def taken_out(settings: dict[str, Any], names: Iterable[str] = _EXECUTION) -> dict[str, Any]:
+    """Return what says how runs are made, taken out of a command's settings."""
+    return {name: settings.pop(name) for name in names}
 
 
 def plan_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def runs(paths: tuple[Path, ...], form: str | None) -> None:
     PATHS are folders of runs, sweeps or reports.  [default: reports]
     """
     from gradflow.analysis.listing import listing
-    from gradflow.cli.commands import REPORTS
+    from gradflow.cli.sweeping import REPORTS
 
     frame = listing(paths or (REPORTS,))
     if form is not None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 
 from gradflow.experiments.recipe import PlanError
-from gradflow.experiments.sweepfile import Sweep, SweepFileError, parse_sweep
+from gradflow.experiments.sweepfile import Sweep, parse_sweep
+from gradflow.experiments.sweepkeys import SweepFileError
 
 PRESETS = ("smoke", "tutorial", "he2015-fig6", "he2015-table6", "veit2016-paths", "balduzzi2017-shattering")
 

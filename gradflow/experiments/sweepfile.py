@@ -49,7 +49,7 @@ class Sweep:
     Attributes
     ----------
     source : str
-        The file, as errors name it.
+        The file, as errors name it; empty for a sweep that is in no file.
     experiment : "compare" or "shattering"
         What its arguments are for: `plan`, or `shattering_by_depth`.
     arguments : mapping
@@ -76,6 +76,8 @@ class Sweep:
         try:
             return plan(**arguments)
         except (PlanError, DataError) as error:
+            if not self.source:
+                raise
             raise SweepFileError(f"{self.source}: {error}") from None
 
 

@@ -1,0 +1,196 @@
+"""A plan in the terminal: its runs, what varies among them, and how long they will take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradflow.cli import output
+from gradflow.cli.output import show
+from gradflow.text import text
+from gradflow.text.numbers import count
+from gradflow.text.numbers import seconds as in_minutes
+
+if TYPE_CHECKING:
+    from gradflow.experiments import Run
+    from gradflow.experiments.estimate import Estimate
+
+MOST_ROWS = 20  # of a plan that is run at once; a dry run shows all
+HOUR, DAY = 3600.0, 86400.0
+HOURS_FROM, DAYS_FROM = 2 * HOUR, 2 * DAY
+
+
+def print_plan(
+    runs: Sequence[Run],
+    notes: Mapping[str, Any],
+    folder: Path,
+    form: str | None,
+    workers: int | None,
+    *,
+    dry_run: bool,
+) -> None:
+    """Print the plan; with `dry_run` its estimated time too, and as data where `form` asks."""
+    if form is not None and not dry_run:
+        output.say(text("plan.count", runs=count(len(runs), "runs")), form)
+        return
+    found = _estimated(runs, workers) if dry_run else None
+    if form is not None:
+        output.print_rows(form, _records(runs, found))
+    else:
+        show(_table(runs, found, None if dry_run else MOST_ROWS))
+    made = sum((folder / "runs" / run.id).is_dir() for run in runs)
+    lines = [count_made(made, folder)] if made else []
+    lines += _nearest(runs, notes)
+    if notes.get("scaled"):
+        lines.append(scaled_sentence(notes))
+    if found is not None:
+        lines += [*_told(found), text("plan.dry")]
+    for line in lines:
+        output.say(line, form)
+
+
+def print_shattering(arguments: Mapping[str, Any], form: str | None, *, dry_run: bool) -> None:
+    """Print what `shattering_by_depth` will measure."""
+    from gradflow.experiments.shattering import BLOCKS, SEEDS, SETTINGS, WIDTH
+
+    blocks, seeds = arguments.get("blocks", BLOCKS), arguments.get("seeds", SEEDS)
+    line = text(
+        "plan.shattering",
+        networks=count(len(blocks) * len(SETTINGS) * seeds, "plan.networks"),
+        blocks=", ".join(map(str, blocks)),
+        width=arguments.get("width", WIDTH),
+        seeds=count(seeds, "seeds"),
+    )
+    output.say(line, form)
+    if dry_run:
+        output.say(text("plan.dry"), form)
+
+
+def print_presets(form: str | None) -> None:
+    """Print the presets there are."""
+    from gradflow.experiments.presets import presets
+
+    found = presets()
+    if form is not None:
+        output.print_rows(form, [vars(one) for one in found])
+        return
+    columns = ("name", "title", "data", "scaled")
+    rows = [
+        (
+            one.name,
+            one.title,
+            one.data or text("presets.nothing"),
+            text("presets.yes" if one.scaled else "presets.none"),
+        )
+        for one in found
+    ]
+    show(
+        output.table(text("presets.title"), [text(f"presets.column.{name}") for name in columns], rows, words=range(4))
+    )
+
+
+def scaled_sentence(notes: Mapping[str, Any]) -> str:
+    """Return what a scaled version is scaled from, and how."""
+    return text("sweep.scaled", what=notes.get("preset") or notes.get("title") or "", how=notes["scaled"])
+
+
+def count_made(made: int, folder: Path) -> str:
+    """Return how many of the runs are in the folder."""
+    return text("plan.made.one" if made == 1 else "plan.made.many", n=made, folder=folder)
+
+
+def _estimated(runs: Sequence[Run], workers: int | None) -> Estimate:
+    from gradflow.experiments.estimate import estimate
+
+    return estimate(runs, workers=workers)
+
+
+def _table(runs: Sequence[Run], found: Estimate | None, most: int | None) -> Any:
+    """Return a row for each network and combination of settings, its seeds together."""
+    varied = list(dict.fromkeys(name for run in runs for name in run.varied))
+    differing = [name for name in ("steps", "data") if len({run.settings[name] for run in runs}) > 1 or name == "steps"]
+    columns = [*varied, *(name for name in differing if name not in varied)]
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for number, run in enumerate(runs):
+        cells = (_network(run), *(_shown(run.settings.get(name)) for name in columns))
+        groups.setdefault(cells, []).append(number)
+    rows = [
+        (
+            cells[0],
+            *cells[1:],
+            _seeds([runs[number].seed for number in numbers]),
+            *([long(found.of_runs[numbers[0]])] if found is not None else []),
+        )
+        for cells, numbers in groups.items()
+    ]
+    known = {"steps": text("plan.column.steps"), "data": text("plan.column.data")}
+    heads = [
+        text("plan.column.network"),
+        *(known.get(name, name.replace("_", " ")) for name in columns),
+        text("plan.column.seeds"),
+        *([text("plan.column.seconds")] if found is not None else []),
+    ]
+    caption = text("plan.more", n=len(rows) - most) if most is not None and len(rows) > most else ""
+    return output.table(count(len(runs), "plan.title"), heads, rows[:most], caption=caption)
+
+
+def _records(runs: Sequence[Run], found: Estimate | None) -> list[dict[str, Any]]:
+    rows = [{"run": run.id, "family": run.family, "depth": run.depth, "seed": run.seed, **run.settings} for run in runs]
+    if found is None:
+        return rows
+    return [{**row, "estimated_seconds": taken} for row, taken in zip(rows, found.of_runs, strict=True)]
+
+
+def _told(found: Estimate) -> list[str]:
+    """Return the estimate and how it was made."""
+    scaled = text("plan.estimate.scaled", networks=count(found.scaled, "plan.networks")) if found.scaled else ""
+    return [
+        text(
+            "plan.estimate",
+            total=long(found.seconds),
+            workers=count(found.workers, "plan.workers"),
+            sum=long(found.total_seconds),
+        ),
+        text("plan.estimate.how", measured=count(found.measured, "plan.networks"), scaled=scaled),
+    ]
+
+
+def _nearest(runs: Sequence[Run], notes: Mapping[str, Any]) -> list[str]:
+    """Return which measured depth each depth of an illustrative curve stands beside, where they differ."""
+    from gradflow.notes import nearest_depth
+    from gradflow.reference.published import ILLUSTRATIVE
+
+    measured = sorted({run.depth for run in runs if run.depth is not None})
+    shown = [one for one in notes.get("published", []) if one.get("kind") == ILLUSTRATIVE and "error" in one]
+    pairs = [
+        text("plan.nearest.pair", published=depth, measured=near)
+        for depth in sorted({one["depth"] for one in shown})
+        if (near := nearest_depth(depth, measured)) not in (None, depth)
+    ]
+    return [text("plan.nearest", source=shown[0]["source"], pairs=", ".join(pairs))] if pairs else []
+
+
+def _network(run: Run) -> str:
+    return run.family if run.depth is None else f"{run.family}-{run.depth}"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    ordered = sorted(seeds)
+    whole = ordered == list(range(ordered[0], ordered[-1] + 1))
+    return f"{ordered[0]}–{ordered[-1]}" if whole and len(ordered) > 2 else ", ".join(map(str, ordered))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def long(value: float) -> str:
+    """Return a duration in the unit in which it reads best, to two or three digits: it is an estimate."""
+    if value < HOURS_FROM:
+        return in_minutes(value)
+    if value < DAYS_FROM:
+        return text("plan.hours", value=f"{value / HOUR:.0f}")
+    return text("plan.days", value=f"{value / DAY:.0f}")
