@@ -14,6 +14,7 @@ from gradflow.analysis.nonfinite import first_nonfinite
 from gradflow.analysis.paths import binomial_shares, path_lengths, path_probes
 from gradflow.analysis.predicted import predicted
 from gradflow.analysis.profile import first_to_last, main_path, profile, profile_over_seeds
+from gradflow.analysis.published import published
 from gradflow.analysis.ranking import ranking
 from gradflow.analysis.shattering import autocorrelation_by_lag, shattering_by_depth
 from gradflow.analysis.stall import stall, stall_over_seeds
@@ -48,6 +49,7 @@ __all__ = [
     "predicted",
     "profile",
     "profile_over_seeds",
+    "published",
     "ranking",
     "shattering_by_depth",
     "stall",

@@ -1,9 +1,10 @@
 """Small frames in, figures out: colour is depth, line style is family, in every one of them."""
 
-from gradflow.plots.degradation import degradation, degradation_figure, paired_difference
+from gradflow.plots.degradation import degradation, degradation_figure
 from gradflow.plots.degree import degree, degree_figure
 from gradflow.plots.files import save, save_each, sizes
 from gradflow.plots.heatmap import heatmap, heatmaps
+from gradflow.plots.paired import paired_difference
 from gradflow.plots.paths import paths, paths_figure
 from gradflow.plots.profile import profile, profiles
 from gradflow.plots.shattering import autocorrelation, autocorrelation_figure, shattering, shattering_figure

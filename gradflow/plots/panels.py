@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
-from gradflow.plots.style import TICK_SIZE
+from gradflow.plots.measure import fitted, legend_columns, wrapped
+from gradflow.plots.style import FONT_SIZE, TICK_SIZE, TITLE_SIZE
 
 FRAME_HEIGHT = 0.95  # inches for a title of two lines, a label and a legend of two lines
 LABEL_HEIGHT = 0.55  # inches for tick labels and an x label of two lines
@@ -20,6 +21,9 @@ _STEPS = (1, 2, 5, 10)
 LINE_HEIGHT = 0.155  # inches of a legend's line
 _TITLE_LINE = 0.175  # inches of a line of the title over all panels
 _LEGEND_FRAME = 0.11  # inches around a legend
+_USUAL_LINES = 3  # of note and legend, for which `FRAME_HEIGHT` has room
+_INSET = 0.01  # of the figure's width, beside title and legend
+_TITLE_INSET = 0.02  # inches over the title
 
 
 class Margins(NamedTuple):
@@ -79,18 +83,17 @@ def finish(
 ) -> Margins:
     """Put a title over all panels, and under them a note and one legend, in as many columns as fit.
 
-    Returns the margins, which are those given and room for title, note and legend.
+    The figure grows by what a long legend or a title of several lines takes. Returns the margins, which are those
+    given and room for title, note and legend.
     """
     width = float(figure.get_size_inches()[0])
-    figure.suptitle(
-        f"{title}\n{subtitle}" if subtitle else title, x=0.01, y=0.995, ha="left", va="top", linespacing=1.4
-    )
-    longest = max((len(str(handle.get_label())) for handle in handles), default=1)
-    fitting = max(1, int((width - 0.2) / (0.55 + 0.058 * longest)))
-    columns = max(1, min(fitting, len(handles)))
+    room = width * (1 - 2 * _INSET)
+    heading = wrapped("\n".join(filter(None, (title, subtitle))), room, TITLE_SIZE)
+    columns = legend_columns([str(handle.get_label()) for handle in handles], room)
+    shown = wrapped(note, room, TICK_SIZE)
     figure.legend(
         handles=list(handles),
-        title=note,
+        title=shown or None,
         loc="lower left",
         bbox_to_anchor=(0, 0),
         borderaxespad=0.2,
@@ -100,9 +103,14 @@ def finish(
         columnspacing=1.2,
     )
     placed = margins._replace(
-        top=margins.top + _TITLE_LINE * (1 + bool(subtitle)) + 0.04,
-        bottom=margins.bottom + legend_height(1 + note.count("\n") + -(-len(handles) // columns)),
+        top=margins.top + (_TITLE_LINE * (1 + heading.count("\n")) + 0.04 if heading else 0.0),
+        bottom=margins.bottom + legend_height(bool(shown) + shown.count("\n") + -(-len(handles) // columns)),
     )
+    usual = margins.top + margins.bottom + 2 * _TITLE_LINE + 0.04 + legend_height(_USUAL_LINES)
+    height = float(figure.get_size_inches()[1]) + max(0.0, placed.top + placed.bottom - usual)
+    figure.set_size_inches(width, height)
+    if heading:
+        figure.suptitle(heading, x=_INSET, y=1 - _TITLE_INSET / height, ha="left", va="top", linespacing=1.4)
     arrange(figure, placed)
     return placed
 
@@ -110,6 +118,22 @@ def finish(
 def legend_height(lines: int) -> float:
     """Return the inches that a legend of so many lines takes."""
     return lines * LINE_HEIGHT + _LEGEND_FRAME
+
+
+def entitle(axes: Sequence[Axes], titles: Sequence[str], figure_width: float, margins: Margins) -> Margins:
+    """Title each panel, in two lines if one of them needs it, and return margins with room for them."""
+    first = axes[0].get_subplotspec()
+    columns = first.get_gridspec().ncols if first is not None else 1
+    inches = (figure_width - margins.left - margins.right - (columns - 1) * margins.columns) / columns
+    shown = []
+    for title in titles:
+        first_line, *others = wrapped(title, inches, FONT_SIZE).split("\n")
+        rest = [fitted(" ".join(others), inches, FONT_SIZE)] if others else []
+        shown.append("\n".join([fitted(first_line, inches, FONT_SIZE), *rest]))
+    for ax, title in zip(axes, shown, strict=True):
+        ax.set_title(title)
+    more = _TITLE_LINE * any("\n" in title for title in shown)
+    return margins._replace(top=margins.top + more, rows=margins.rows + more)
 
 
 def label_outer(axes: Sequence[Axes], xlabel: str, ylabel: str) -> None:
@@ -124,8 +148,10 @@ def label_outer(axes: Sequence[Axes], xlabel: str, ylabel: str) -> None:
             ax.tick_params(axis="x", labelbottom=True)
 
 
-def axes_legend(ax: Axes, handles: Sequence[Any], *, columns: int = 2) -> None:
+def axes_legend(ax: Axes, handles: Sequence[Any]) -> None:
     """Put the axes' legend under an x label of two lines, where it covers no data."""
+    inches = ax.get_window_extent().width / ax.figure.dpi
+    columns = legend_columns([str(handle.get_label()) for handle in handles], inches)
     below = ax.transAxes + ScaledTranslation(0, -LABEL_HEIGHT, ax.figure.dpi_scale_trans)
     ax.legend(
         handles=list(handles),
@@ -135,15 +161,14 @@ def axes_legend(ax: Axes, handles: Sequence[Any], *, columns: int = 2) -> None:
         ncols=columns,
         borderaxespad=0,
         handlelength=2.6,
-        fontsize="small",
     )
 
 
-def panel_grid(count: int, width: float, panel_height: float) -> tuple[Figure, list[Axes]]:
-    """Return a figure and its panels, which share both axes: up to three in a row, two if the figure is narrow."""
+def panel_grid(count: int, width: float, panel_height: float, *, sharey: bool = True) -> tuple[Figure, list[Axes]]:
+    """Return a figure and its panels, which share their axes: up to three in a row, two if the figure is narrow."""
     columns = min(count, 3 if width >= WIDE else 2)
     rows = -(-count // columns)
-    figure, axes = subplots(width, rows * panel_height + FRAME_HEIGHT, rows, columns, sharex=True, sharey=True)
+    figure, axes = subplots(width, rows * panel_height + FRAME_HEIGHT, rows, columns, sharex=True, sharey=sharey)
     for index, ax in enumerate(axes.flat):
         if index >= count:
             ax.remove()
