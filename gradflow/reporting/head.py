@@ -74,8 +74,8 @@ def _kind(contents: Contents) -> str:
 
 
 def _ran(contents: Contents) -> list[str]:
-    """Return what was run, a sentence for each kind of run there is."""
-    sentences = []
+    """Return what was run, a sentence for each kind of run there is, and what a scaled version is scaled from."""
+    sentences = [scaled_from(one) for one in dict.fromkeys(map(_scaled, contents.recordings)) if one[1]]
     if contents.is_comparison:
         sentences.append(_ran_comparison(contents.runs))
     elif contents.is_analysis:
@@ -99,6 +99,18 @@ def _ran(contents: Contents) -> list[str]:
             )
         )
     return sentences
+
+
+def _scaled(run: Recording) -> tuple[str, str]:
+    """Return the preset and how it was scaled, as the run's sweep says."""
+    preset, how = (run.meta.get(name) for name in ("preset", "scaled"))
+    return (str(preset or ""), str(how or ""))
+
+
+def scaled_from(scaled: tuple[str, str]) -> str:
+    """Return the sentence on what a scaled version is scaled from, and how."""
+    preset, how = scaled
+    return text("sweep.scaled", what=preset, how=how) if preset else text("sweep.scaled_file", how=how)
 
 
 def _ran_analysis(run: Recording) -> str:

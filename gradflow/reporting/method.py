@@ -16,6 +16,8 @@ from gradflow.text.numbers import count, percent, seconds
 
 # The meta keys worth showing, in order; each has the text fact.<key>.
 SHOWN = (
+    "preset",
+    "scaled",
     "model",
     "inputs",
     "mode",

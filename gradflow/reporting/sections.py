@@ -7,12 +7,14 @@ from functools import partial
 
 from gradflow import plots
 from gradflow.analysis.profile import profile_over_seeds
+from gradflow.analysis.published import published
 from gradflow.diagnosis import SEVERITIES
 from gradflow.reporting import (
     clipping_section,
     degree,
     demonstration,
     probes_section,
+    published_section,
     skips_section,
     theory_section,
     why,
@@ -35,6 +37,7 @@ def sections(contents: Contents) -> list[Section]:
     """Return the sections that apply to these recordings, their figures drawn."""
     makers: tuple[Callable[[Contents], Section | None], ...] = (
         _degradation,
+        published_section.beside_published,
         _training,
         _profile,
         _factor,
@@ -78,7 +81,7 @@ def _degradation(contents: Contents) -> Section | None:
     blocks: list[Block] = []
     if contents.is_comparison:
         frames = (contents.errors, contents.errors_over_seeds, contents.differences)
-        make = partial(plots.degradation_figure, *frames)
+        make = partial(plots.degradation_figure, *frames, published=published(contents.runs))
         alt = text("degradation.alt", finding=finding).strip()
         blocks.append(draw("degradation", make, contents.folder, alt=alt))
     blocks.append(summary_table(contents.summary))

@@ -40,7 +40,7 @@ class Table(NamedTuple):
 # Columns whose cells are words.
 WORDS = frozenset(
     {"network", "setting", "depth", "example", "layer_kind", "status", "verdict", "closed_form", "layers_passed"}
-    | {"join", "join_kind", "inputs_norm"}
+    | {"join", "join_kind", "inputs_norm", "published_measure", "published_law", "published_source"}
 )
 
 

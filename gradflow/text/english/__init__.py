@@ -17,6 +17,7 @@ from gradflow.text.english.models import MODELS
 from gradflow.text.english.numbers import NUMBERS
 from gradflow.text.english.probes import PROBES
 from gradflow.text.english.report import COLUMNS, DEFINITIONS, FACTS, HEAD, SECTIONS, STATUSES, TABLES
+from gradflow.text.english.sweeps import SWEEPS
 from gradflow.text.english.terminal import TERMINAL
 from gradflow.text.english.theory import THEORY
 from gradflow.text.english.words import WORDS
@@ -40,6 +41,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         **FACTS,
         **FORECAST,
         **DEFINITIONS,
+        **SWEEPS,
         **TERMINAL,
         **THEORY,
         **DEGREE,

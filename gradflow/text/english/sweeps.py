@@ -46,8 +46,13 @@ SWEEPS: Mapping[str, str] = {
         "A scaled version of {what}: {how}. The published figures are of the full one, so orders and trends compare, "
         "values do not."
     ),
+    "sweep.scaled_file": (
+        "A scaled version: {how}. Published figures are of the full one, so orders and trends compare, values do not."
+    ),
     "fact.preset": "Preset",
     "fact.scaled": "Scaled",
+    "published.alt": "Test error against depth, measured and published.",
+    "published.mean": "mean over runs",
     "published.title": "Published beside measured",
     "published.lead": "What others published, as their source prints it, and what these runs measured.",
     "published.lead_illustrative": "The curve marked illustrative was drawn to explain; nobody measured it.",
@@ -55,18 +60,17 @@ SWEEPS: Mapping[str, str] = {
     "table.published": "Errors after training",
     "table.published_paths": "Paths that nearly all of the gradient comes through, in modules (measured: 99 % of it)",
     "table.published_shattering": "Correlation of the gradients of two unrelated inputs at L blocks",
-    "column.published_family": "network",
     "column.published_measure": "error of",
     "column.published_value": "published",
     "column.published_measured": "measured",
     "column.published_depth": "depth measured",
     "column.published_source": "source",
+    "column.published_share": "share in the published range",
     "column.published_law": "published law",
     "column.published_of": "at the law",
     "published.train_error": "training",
     "published.test_error": "test",
     "published.not_run": "not run",
-    "published.nearest": "({depth})",
     "published.illustrative": "{value}, illustrative",
     "published.modules": "{shortest} to {longest} of {modules}",
 }

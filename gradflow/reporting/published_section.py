@@ -1,0 +1,131 @@
+"""The section that sets published figures beside measured ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+import pandas as pd
+
+from gradflow import plots
+from gradflow.analysis.degradation import paired_difference
+from gradflow.analysis.intervals import mean_interval
+from gradflow.analysis.paths import path_lengths
+from gradflow.analysis.published import ILLUSTRATIVE, published
+from gradflow.notes import PROBES, nearest_depth
+from gradflow.recording import SHATTERING, Recording
+from gradflow.reporting.blocks import Block, Section, section
+from gradflow.reporting.contents import Contents, holding
+from gradflow.reporting.figures import draw
+from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
+from gradflow.text import text
+from gradflow.text.numbers import number, percent
+
+TEST: Final = "test_error"
+TRAIN: Final = "train_error"
+_LAWS: Mapping[str, Callable[[int], float]] = {"2^-L": lambda depth: 2.0**-depth, "L^-1/2": lambda depth: depth**-0.5}
+
+
+def beside_published(contents: Contents) -> Section | None:
+    """Return the section, or None if the runs name no published figure."""
+    errors = published(contents.runs) if contents.runs else pd.DataFrame()
+    blocks: list[Block] = []
+    said = [text("published.lead")]
+    if len(errors):
+        said.append(text("published.same_depth"))
+        if (errors["kind"] == ILLUSTRATIVE).any():
+            said.append(text("published.lead_illustrative"))
+        if (errors["measure"] == TEST).any() and contents.errors[TEST].notna().any():
+            blocks.append(_test_errors(contents, errors))
+        blocks.append(_errors_table(contents, errors))
+    others = _others(contents.probed)
+    paths = [one for one in others if "modules" in one]
+    laws = [one for one in others if one.get("law") in _LAWS]
+    if paths and not contents.paths.empty:
+        blocks.append(_paths_table(contents.paths, paths[0]))
+    if laws and holding(contents.probed, SHATTERING):
+        blocks.append(_laws_table(contents.shattering, laws))
+    return section("published", *said, blocks=blocks) if blocks else None
+
+
+def _others(recordings: list[Recording]) -> list[dict[str, Any]]:
+    """Return the published figures that are no errors, each once."""
+    found: list[dict[str, Any]] = []
+    for recording in recordings:
+        found += [one for one in recording.meta.get(PROBES) or [] if one not in found]
+    return found
+
+
+def _test_errors(contents: Contents, errors: pd.DataFrame) -> Block:
+    """Return the figure of test errors against depth with the published ones in it."""
+    frame, differences = contents.errors, paired_difference(contents.errors, measure=TEST)
+    frames = (frame, contents.errors_over_seeds, differences)
+    make = partial(plots.degradation_figure, *frames, measure=TEST, published=errors)
+    return draw("published", make, contents.folder, alt=text("published.alt"))
+
+
+def _errors_table(contents: Contents, errors: pd.DataFrame) -> Table:
+    """Return one row per published error, and what the nearest depth that was run measured."""
+    rows = []
+    for row in errors.to_dict("records"):
+        measure = row["measure"] or TRAIN
+        depth, cell = _measured(contents.errors_over_seeds, row, measure)
+        value = percent(row["error"], 2)
+        shown = text("published.illustrative", value=value) if row["kind"] == ILLUSTRATIVE else value
+        rows.append(
+            [
+                Cell(network_name(row)),
+                Cell(text(f"published.{measure}")),
+                Cell(shown),
+                cell,
+                Cell("–" if depth is None else str(depth) if depth == row["depth"] else f"({depth})"),
+                Cell(str(row["source"])),
+            ]
+        )
+    heads = ("network", "measure", "value", "measured", "depth", "source")
+    columns = ["network", *(f"published_{head}" for head in heads[1:])]
+    return table("published", text("table.published"), columns, rows)
+
+
+def _measured(over_seeds: pd.DataFrame, row: Mapping[Any, Any], measure: str) -> tuple[int | None, Cell]:
+    """Return the depth that a published error stands beside, and the error measured there."""
+    family = over_seeds[over_seeds["family"] == row["family"]]
+    depth = nearest_depth(int(row["depth"]), [int(one) for one in family["depth"].dropna()])
+    if depth is None:
+        return None, Cell("–", text("published.not_run"))
+    found = family[family["depth"] == depth].iloc[0]
+    n = int(found["n_test" if measure == TEST else "n"])
+    bounds = (found[f"{measure}_low"], found[f"{measure}_high"])
+    return depth, bounded(found[measure], *bounds, n, partial(percent, digits=2))
+
+
+def _paths_table(frame: pd.DataFrame, figure: Mapping[str, Any]) -> Table:
+    """Return one row per run: the lengths that hold 99 % of the gradient, and the share in the published range."""
+    said = text("published.modules", **{name: figure[name] for name in ("shortest", "longest", "modules")})
+    rows, shares = [], []
+    for run, lengths in frame.groupby("run", sort=False):
+        if lengths["share"].isna().any():
+            continue
+        found = path_lengths(lengths)
+        shares.append(float(lengths["share"][lengths["length"].between(figure["shortest"], figure["longest"])].sum()))
+        measured = text("published.modules", shortest=found.shortest, longest=found.longest, modules=found.n_blocks)
+        rows.append([Cell(str(run)), Cell(said), Cell(measured), Cell(percent(shares[-1])), Cell(figure["source"])])
+    mean = mean_interval(shares)
+    share = bounded(mean.mean, mean.low, mean.high, mean.n, percent)
+    rows.append([Cell(text("published.mean")), Cell(""), Cell(""), share, Cell("")])
+    columns = ("network", "published_value", "published_measured", "published_share", "published_source")
+    return table("published-paths", text("table.published_paths"), columns, rows, "tables/paths.csv")
+
+
+def _laws_table(frame: pd.DataFrame, laws: list[dict[str, Any]]) -> Table:
+    """Return one row per depth of each law: its value, and the correlation measured."""
+    rows = []
+    for law in laws:
+        wanted = frame[(frame["family"] == law["family"]) & (frame["norm"] == law["norm"])].dropna(subset=["depth"])
+        for row in wanted.sort_values("depth").to_dict("records"):
+            cell = bounded(row["mean"], row["low"], row["high"], int(row["n"]), partial(number, digits=2))
+            value = number(_LAWS[law["law"]](int(row["depth"])), 2)
+            rows.append([Cell(network_name(row)), Cell(law["law"]), Cell(value), cell, Cell(law["source"])])
+    columns = ("network", "published_law", "published_of", "published_measured", "published_source")
+    return table("published-laws", text("table.published_shattering"), columns, rows, "tables/shattering.csv")
