@@ -104,7 +104,7 @@ def test_blocks_are_timed_and_explained(capsys):
     assert re.search(r"basic 256 → 256 +1,180,672 +3.70 G +\S+ \(\S+–\S+\) +\S+ \(\S+–\S+\)", shown)
     assert re.search(r"bottleneck 256 → 256 +70,400 +218 M", shown)
     said = " ".join(shown.split())
-    assert "Median (95 % interval) of n = 6 passes" in said
+    assert "Median (95 % interval), n = 6 each" in said
     assert "16.8 times the parameters of the bottleneck, 16.9 times its multiply-adds" in said
     assert "shows no saving: 73,984 and 75,008 parameters, 231 M and 231 M multiply-adds" in said
 

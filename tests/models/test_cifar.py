@@ -52,24 +52,31 @@ def test_plain_and_residual_of_one_seed_start_from_the_same_weights():
 
 @pytest.mark.parametrize("family", ["plain", "residual", "preactivation"])
 @pytest.mark.parametrize("shortcut", ["A", "B"])
-def test_weights_of_a_seed_stay_the_same(family, shortcut):
+@pytest.mark.parametrize("init", ["kaiming-fan-out", "default"])
+def test_weights_of_a_seed_stay_the_same(family, shortcut, init):
     """Layers are drawn in forward order as PyTorch draws them, then convolutions again; recorded runs rest on it."""
     torch.manual_seed(5)
     shapes = [(3, 16), *[(16, 16)] * 4, (16, 32), *[(32, 32)] * 3, (32, 64), *[(64, 64)] * 3]
     convs = [nn.Conv2d(*shape, 3, bias=False) for shape in shapes]
     classifier = nn.Linear(64, 10)
-    for conv in convs:
+    for conv in convs if init == "kaiming-fan-out" else ():
         nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
     after = torch.rand(3)
 
     torch.manual_seed(5)
-    net = cifar_net(14, family=family, shortcut=shortcut)
+    net = cifar_net(14, family=family, shortcut=shortcut, init=init)
     weighted = [module for module in net.modules() if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3)]
     for conv, expected in zip(weighted, convs, strict=True):
         assert torch.equal(conv.weight, expected.weight)
     assert torch.equal(net.fc.weight, classifier.weight)
     assert torch.equal(net.fc.bias, classifier.bias)
-    if shortcut == "A" or family == "plain":
+    projected = [module for module in net.modules() if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1)]
+    for conv in projected:  # drawn after all others, not beside one of them
+        for other in convs:
+            pair = torch.stack([conv.weight.flatten()[:100], other.weight.flatten()[:100]])
+            assert torch.corrcoef(pair)[0, 1].abs() < 0.9
+    assert len(projected) == (2 if shortcut == "B" and family != "plain" else 0)
+    if not projected:
         assert torch.equal(torch.rand(3), after)
 
 

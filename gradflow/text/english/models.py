@@ -34,13 +34,15 @@ MODELS: Mapping[str, str] = {
     "models.blocks.block": "{block} {before} → {after}",
     "models.blocks.time": "{median} ({low}–{high})",
     "models.blocks.caption": (
-        "Median (95 % interval) of n = {n} passes each, taken in turns, on {threads} threads of this machine's CPU. "
+        "Median (95 % interval), n = {n} each, taken in turns, on {threads} of this machine's CPU. "
         "Backward: gradients of weights and input. "
     ),
     "models.blocks.caption_alone": (
-        "Median of n = {n} passes each, too few for an interval, on {threads} threads of this machine's CPU. "
+        "Median, n = {n} each, too few for an interval, taken in turns, on {threads} of this machine's CPU. "
         "Backward: gradients of weights and input. "
     ),
+    "threads.one": "1 thread",
+    "threads.many": "{n} threads",
     "models.blocks.equal": (
         "At equal width, {width} in and {width} out, the basic block has {parameters} times the parameters of the "
         "bottleneck, {multiply_adds} times its multiply-adds, and takes {time} times as long. "
