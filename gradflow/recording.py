@@ -310,7 +310,8 @@ def _no_rows(table: str) -> pd.DataFrame:
 
 
 def _is_typed(frame: pd.DataFrame, columns: Mapping[str, Column]) -> bool:
-    return all(frame.dtypes.iloc[place] == column.dtype for place, column in enumerate(columns.values()))
+    found = frame.dtypes.tolist()
+    return all(dtype == column.dtype for dtype, column in zip(found, columns.values(), strict=False))
 
 
 def _typed(table: str, name: str, column: Column, frame: pd.DataFrame) -> pd.Series[Any]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gradflow import storage
@@ -122,8 +123,11 @@ def _described(meta: Mapping[str, Any]) -> dict[str, Any]:
 def _measured(recording: Recording) -> dict[str, Any]:
     """Return the last measured errors and the last step."""
     steps = recording.steps
-    errors = {name: steps[name].dropna() for name in ("train_error", "test_error")}
-    last = {name: float(values.iloc[-1]) if len(values) else math.nan for name, values in errors.items()}
+    last: dict[str, Any] = {}
+    for name in ("train_error", "test_error"):
+        errors = steps[name].to_numpy()
+        measured = errors[~np.isnan(errors)]
+        last[name] = float(measured[-1]) if len(measured) else math.nan
     return {**last, "step": int(steps["step"].max()) if len(steps) else None}
 
 
