@@ -15,7 +15,8 @@ from matplotlib.transforms import ScaledTranslation
 
 from gradflow import theory
 from gradflow.plots import panels, style
-from gradflow.plots.names import shorten
+from gradflow.plots.measure import legend_columns, text_width
+from gradflow.plots.names import short_names
 from gradflow.plots.scales import LogScale, edge_handles, log_axis
 from gradflow.text import text
 
@@ -37,6 +38,7 @@ _MARKS = (
 WIDE_HEIGHT, NARROW_HEIGHT = 3.2, 4.2  # inches; the narrow figure has its legend under the axes
 UNDER_X_LABEL, UNDER_Y_LABEL = 0.45, -0.55  # inches from the axes to a legend under their labels
 BESIDE_GAP, BESIDE = 0.1, 2.15  # inches from the axes to a legend beside them, and for it
+_HANDLE = 0.55  # inches of a legend's entry beside its label, and around it
 _MARK_EVERY = 3  # layers between two markers
 _LINE_ALPHA, _BAND_ALPHA = 0.5, 0.2
 # Measured lines are broad and pale, so that the closed form is seen on top of them where the two agree; the toy, which
@@ -110,10 +112,18 @@ def vanishing_figure(
     with style.context():
         figure, axes = panels.subplots(width, WIDE_HEIGHT if width >= panels.WIDE else NARROW_HEIGHT)
         vanishing(frame, axes.flat[0], measure=measure)
-        lines = 1 + -(-len(axes.flat[0].get_legend().get_texts()) // 2)
+        labels = [shown.get_text() for shown in axes.flat[0].get_legend().get_texts()]
+        lines = 1 + -(-len(labels) // _columns(labels, width))
         under = panels.Margins(bottom=UNDER_X_LABEL + panels.legend_height(lines))
-        panels.arrange(figure, panels.Margins(right=BESIDE) if width >= panels.WIDE else under)
+        longest = max(text_width(label, style.TICK_SIZE) for label in labels) + _HANDLE
+        panels.arrange(figure, panels.Margins(right=max(BESIDE, longest)) if width >= panels.WIDE else under)
     return figure
+
+
+def setting_colors(frame: pd.DataFrame) -> dict[str, str]:
+    """Return each setting's label and its colour on white, in the order of the frame."""
+    labels = frame.drop_duplicates("setting")["label"]
+    return {str(label): mark.color for label, mark in zip(labels, _marks(frame).values(), strict=True)}
 
 
 def _draw(ax: Axes, line: pd.DataFrame, mark: _Mark, scale: LogScale) -> None:
@@ -141,10 +151,11 @@ def _measured(mark: _Mark) -> dict[str, Any]:
 
 def _marks(frame: pd.DataFrame) -> dict[str, _Mark]:
     """Return colour, marker and name of each setting, the same for both measures."""
-    labels = frame.drop_duplicates("setting")[["setting", "label"]].itertuples(index=False)
+    labels = frame.drop_duplicates("setting")[["setting", "label"]].astype("str")
+    names = short_names(labels["label"])
     return {
-        str(setting): _Mark(*_MARKS[index % len(_MARKS)], shorten(str(label)))
-        for index, (setting, label) in enumerate(labels)
+        setting: _Mark(*_MARKS[index % len(_MARKS)], names[label])
+        for index, (setting, label) in enumerate(labels.itertuples(index=False))
     }
 
 
@@ -160,10 +171,15 @@ def _handles(rows: pd.DataFrame, marks: dict[str, _Mark]) -> list[Line2D]:
     return [*handles, Line2D([], [], label=text("figure.vanishing.toy", factor=f"{theory.TOY_FACTOR:g}"), **_TOY)]
 
 
+def _columns(labels: list[str], width: float) -> int:
+    return legend_columns(labels, width - 2 * BESIDE_GAP)
+
+
 def _legend(ax: Axes, handles: list[Line2D], n: pd.Series[Any]) -> None:
     """Put the legend beside wide axes and under narrow ones."""
     beside = ax.get_window_extent().width / ax.figure.dpi >= panels.WIDE
     shift = (BESIDE_GAP, 0.0) if beside else (UNDER_Y_LABEL, -UNDER_X_LABEL)
+    labels = [str(handle.get_label()) for handle in handles]
     ax.legend(
         handles=handles,
         title=text("figure.mean_and", seeds=style.seeds_text(n)),
@@ -171,7 +187,7 @@ def _legend(ax: Axes, handles: list[Line2D], n: pd.Series[Any]) -> None:
         loc="center left" if beside else "upper left",
         bbox_to_anchor=(1, 0.5) if beside else (0, 0),
         bbox_transform=ax.transAxes + ScaledTranslation(*shift, ax.figure.dpi_scale_trans),
-        ncols=1 if beside else 2,
+        ncols=1 if beside else _columns(labels, ax.figure.get_figwidth()),
         borderaxespad=0,
         handlelength=2.6,
         columnspacing=1.0,

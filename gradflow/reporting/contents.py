@@ -220,6 +220,7 @@ class Contents:
             yield "profile", self.profile
             for measure in ("grad_norm", "out_grad_norm"):
                 yield f"profile_over_seeds_{measure}", profile_over_seeds(self.profile, measure)
+            yield "layers", self.heatmap
             yield "decay", self.decay
             yield "decay_over_seeds", self.factors
             yield "weight_growth", self.growth

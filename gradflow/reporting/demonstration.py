@@ -13,10 +13,12 @@ from gradflow.plots.vanishing import GradientMeasure, vanishing_figure
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
+from gradflow.reporting.live.vanishing import vanishing as live_vanishing
 from gradflow.reporting.method import seeds
 from gradflow.reporting.tables import Cell, Table, bounded, table
 from gradflow.text import text
 from gradflow.text.numbers import count, factor, number, percent, signed
+from gradflow.text.words import named, word
 
 MEASURES: tuple[GradientMeasure, ...] = ("out_grad_norm", "grad_norm")
 TOY_LAYERS = (5, 10, 15, 20)
@@ -29,6 +31,7 @@ def vanishing(contents: Contents) -> Section | None:
     left = theory.toy(layers=TOY_LAYERS[-1])
     frame = contents.vanishing_profile
     blocks: list[Block] = [_toy_table(left)]
+    live = live_vanishing(frame)
     for measure in MEASURES:
         if not (frame.loc[frame["measure"] == measure, "mean"] > 0).any():
             continue
@@ -36,7 +39,8 @@ def vanishing(contents: Contents) -> Section | None:
         alt = text(f"vanishing.alt.{measure}", finding=_in_words(contents.vanishing)).strip()
         caption = text(f"vanishing.caption.{measure}")
         name = f"vanishing-{measure.replace('_', '-')}"
-        blocks.append(draw(name, make, contents.folder, alt=alt, caption=caption))
+        first, live = live, None
+        blocks.append(draw(name, make, contents.folder, alt=alt, caption=caption, live=first, is_covered=first is None))
     blocks.append(_measured_table(contents.vanishing))
     lead = text(
         "vanishing.lead",
@@ -51,7 +55,7 @@ def vanishing(contents: Contents) -> Section | None:
 def _in_words(frame: pd.DataFrame) -> str:
     """Return each setting's measured factor and verdict in one line, for those who cannot see the figure."""
     lines = [
-        text("vanishing.line", label=row["label"], factor=factor(row["factor"]), verdict=row["verdict"])
+        text("vanishing.line", label=named(row["label"]), factor=factor(row["factor"]), verdict=word(row["verdict"]))
         for row in frame.to_dict("records")
     ]
     return " ".join(lines)
@@ -73,12 +77,12 @@ def _measured_table(frame: pd.DataFrame) -> Table:
         predicted = "–" if pd.isna(row["predicted"]) else factor(row["predicted"])
         rows.append(
             [
-                Cell(row["label"]),
+                Cell(named(row["label"])),
                 bounded(row["factor"], row["low"], row["high"], n, factor),
                 Cell(predicted, off),
                 bounded(row["decades"], row["decades_low"], row["decades_high"], n, signed),
                 bounded(row["weight_factor"], row["weight_low"], row["weight_high"], n, factor),
-                Cell(row["verdict"]),
+                Cell(word(row["verdict"])),
             ]
         )
     columns = ("setting", "factor", "predicted", "decades", "weight_factor", "verdict")

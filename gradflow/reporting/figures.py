@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from gradflow.plots import style
+from gradflow.reporting.live.figure import Live
 
 SCREEN_REDUCTION = 2  # the page's copy has half the print's resolution in each direction, 150 dpi
 NARROW_DPI = 200  # 3.4 inches make 680 pixels: two a CSS pixel on a phone 340 wide
@@ -28,7 +29,10 @@ class Make(Protocol):
 
 
 class Picture(NamedTuple):
-    """One figure in two widths, as data URIs, with what a reader who cannot see it needs."""
+    """One figure as data URIs, with what a reader who cannot see it needs; `narrow` is empty beside a live one.
+
+    A picture that `is_covered` is what another's live figure shows, too: it is for print and for pages without script.
+    """
 
     name: str
     wide: str
@@ -38,11 +42,22 @@ class Picture(NamedTuple):
     alt: str
     caption: str
     file: str
+    live: Live | None = None
+    is_covered: bool = False
     kind: str = "picture"
 
 
-def draw(name: str, make: Make, folder: Path, *, alt: str, caption: str = "") -> Picture:
-    """Draw a figure wide and narrow and save the wide one as `<name>.png` at 300 dpi.
+def draw(
+    name: str,
+    make: Make,
+    folder: Path,
+    *,
+    alt: str,
+    caption: str = "",
+    live: Live | None = None,
+    is_covered: bool = False,
+) -> Picture:
+    """Draw a figure wide and save it as `<name>.png` at 300 dpi; draw it narrow, too, where no live one does that.
 
     Parameters
     ----------
@@ -54,15 +69,20 @@ def draw(name: str, make: Make, folder: Path, *, alt: str, caption: str = "") ->
         The report's; the file goes to its folder figures, which exists.
     alt, caption : str
         What the figure shows, for those who cannot see it and for all.
+    live : Live, optional
+        What takes the picture's place on a screen.
+    is_covered : bool
+        Whether another picture's live figure shows this one, too.
     """
     file = f"figures/{name}.png"
     with style.context():
-        wide, narrow = make(width=style.DOUBLE), make(width=style.SINGLE)
-        printed, small = _rendered(wide, style.PRINT_DPI), _rendered(narrow, NARROW_DPI)
+        wide = make(width=style.DOUBLE)
+        printed = _rendered(wide, style.PRINT_DPI)
+        small = "" if live or is_covered else _data_uri(_rendered(make(width=style.SINGLE), NARROW_DPI))
     printed.save(folder / file, dpi=(style.PRINT_DPI, style.PRINT_DPI), compress_level=3)
     width, height = (round(float(inches) * CSS_PIXELS_PER_INCH) for inches in wide.get_size_inches())
     screen = _data_uri(printed.reduce(SCREEN_REDUCTION))
-    return Picture(name, screen, _data_uri(small), width, height, alt, caption, file)
+    return Picture(name, screen, small, width, height, alt, caption, file, live, is_covered)
 
 
 def _rendered(figure: Figure, dpi: float) -> Image.Image:

@@ -15,6 +15,7 @@ from gradflow.reporting.figures import Picture
 from gradflow.reporting.method import seeds
 from gradflow.text import text
 from gradflow.text.numbers import count, percent, points, with_interval
+from gradflow.text.words import named, reworded, word
 
 
 class Head(NamedTuple):
@@ -121,8 +122,8 @@ def _ran_analysis(run: Recording) -> str:
         model=meta.get("model") or run.name,
         parameters=f"{meta.get('parameters', 0):,}",
         inputs=", ".join(meta.get("inputs", ())) or text("value.unknown"),
-        mode=meta.get("mode") or text("value.unknown"),
-        loss=meta.get("loss") or text("value.unknown"),
+        mode=word(str(meta.get("mode") or "")) or text("value.unknown"),
+        loss=reworded(str(meta.get("loss") or ""), "analyze.loss.") or text("value.unknown"),
     )
 
 
@@ -132,7 +133,7 @@ def _ran_comparison(runs: list[Recording]) -> str:
     values = {key: _only(runs, key) for key in ("data", "n_train", "steps", "batch_size")}
     return text(
         "ran.compare",
-        families=_listed(families).capitalize(),
+        families=_sentence_case(_listed([named(family) for family in families])),
         depths=_listed([str(depth) for depth in depths]),
         seeds=seeds(runs),
         runs=count(len(runs), "runs"),
@@ -146,10 +147,14 @@ def _only(runs: list[Recording], key: str) -> str:
     return " / ".join(values) or text("value.unknown")
 
 
+def _sentence_case(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
 def _listed(words: list[str]) -> str:
     if len(words) == 1:
         return words[0]
-    return text("list.and", first=", ".join(words[:-1]), last=words[-1])
+    return text("list.and", first=text("list.enumeration").join(words[:-1]), last=words[-1])
 
 
 def _version() -> str:

@@ -8,19 +8,21 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from gradflow.analysis.runs import as_list
 from gradflow.recording import Recording
 from gradflow.reporting.contents import Contents
+from gradflow.reporting.figures import Picture
 from gradflow.reporting.head import head
+from gradflow.reporting.live.assets import policy, scripts
 from gradflow.reporting.sections import lead_picture, sections
 from gradflow.reporting.tables import write
-from gradflow.text import text
+from gradflow.text import current_language, language, text
 
 PAGE = "report.html"
-TEMPLATE, STYLESHEET = "report.html", "report.css"
+TEMPLATE, FIGURE, STYLESHEET = "report.html", "figure.html", "report.css"
 
 
 def report(
@@ -29,10 +31,11 @@ def report(
     *,
     title: str | None = None,
     command: str | None = None,
+    lang: str | None = None,
 ) -> Path:
     """Write what the recordings say into a folder and return the page's path.
 
-    Needs neither torch nor a network. The page loads nothing: its images are in it and it has no script.
+    Needs neither torch nor a network. The page loads nothing: its images and its scripts are in it.
 
     Parameters
     ----------
@@ -46,11 +49,14 @@ def report(
         The page's heading; by default the question that the recordings answer.
     command : str, optional
         What made the recordings, to be shown under method; by default what their meta says.
+    lang : str, optional
+        "en" or "zh", of page and figures; by default that of the innermost `gradflow.text.language`, else English.
+        Without an installed font for it the figures are English, with a warning. Files of data stay as they are.
 
     Raises
     ------
     ValueError
-        There is no recording.
+        There is no recording, or the language does not exist.
 
     Examples
     --------
@@ -68,28 +74,47 @@ def report(
     contents = Contents(found, folder, command)
     write(contents.tables(), folder / "tables")
     page = folder / PAGE
-    page.write_text(_render(contents, title), encoding="utf-8")
+    with language(lang or current_language()):
+        page.write_text(_render(contents, title), encoding="utf-8")
     return page
 
 
 def _render(contents: Contents, title: str | None) -> str:
     every = sections(contents)
     first = head(contents, title, lead_picture(every))
-    return _template().render(head=first, sections=every, style=Markup(_read(STYLESHEET)))
+    shown = [first.picture, *(block for one in every for block in one.blocks)]
+    is_live = any(getattr(block, "live", None) or getattr(block, "is_long", False) for block in shown)
+    run = scripts() if is_live else ()
+    style = Markup(_read(STYLESHEET))
+    return _template(TEMPLATE).render(head=first, sections=every, style=style, scripts=run, policy=policy(run))
+
+
+def figure_page(picture: Picture) -> str:
+    """Return a page that holds one figure alone."""
+    run = scripts()
+    style = Markup(_read(STYLESHEET))
+    return _template(FIGURE).render(picture=picture, style=style, scripts=run, policy=policy(run))
 
 
 @cache
-def _template() -> Template:
+def _template(name: str) -> Template:
     environment = Environment(
-        autoescape=True, finalize=_unbroken, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(_read),
+        autoescape=True,
+        finalize=_unbroken,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.globals["text"] = text
-    return environment.from_string(_read(TEMPLATE))
+    environment.globals["payload"] = lambda figure: Markup(figure.payload())
+    return environment.get_template(name)
 
 
 def _unbroken(value: object) -> object:
     """Return text whose percent signs stay on the line of their number."""
-    return value.replace(" %", "\u00a0%") if isinstance(value, str) else value
+    is_text = isinstance(value, str) and not isinstance(value, Markup)
+    return str(value).replace(" %", "\u00a0%") if is_text else value
 
 
 def _read(name: str) -> str:

@@ -12,6 +12,7 @@ from gradflow.reporting.contents import Contents
 from gradflow.reporting.tables import Cell, Column, Table, bounded, network_name, table
 from gradflow.text import text
 from gradflow.text.numbers import factor, number, percent, seconds, signed, signed_points
+from gradflow.text.words import word
 
 
 def summary_table(frame: pd.DataFrame) -> Table:
@@ -73,7 +74,7 @@ def coverage_table(frame: pd.DataFrame) -> Table:
     """Return one row per reason and kind of layer: how many layers, in how many runs, and which is the first."""
     rows = []
     for (status, kind), found in frame.groupby(["status", "kind"], sort=False):
-        values = (status, kind, len(found), found["run"].nunique(), found["layer"].iloc[0])
+        values = (word(str(status)), kind, len(found), found["run"].nunique(), found["layer"].iloc[0])
         rows.append([Cell(str(value)) for value in values])
     columns = ("status", "layer_kind", "layers", "runs", "example")
     return table("coverage", text("table.coverage"), columns, rows, "tables/coverage.csv")

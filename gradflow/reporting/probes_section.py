@@ -14,6 +14,7 @@ from gradflow.recording import AUTOCORRELATION, SHATTERING
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents, holding
 from gradflow.reporting.figures import draw
+from gradflow.reporting.live.shattering import shattering as live_shattering
 from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
 from gradflow.text import text
 from gradflow.text.numbers import count, number
@@ -28,7 +29,8 @@ def shattering(contents: Contents) -> Section | None:
         if drawn["depth"].nunique() > 1:
             low, high = number(drawn["mean"].min(), 2), number(drawn["mean"].max(), 2)
             alt = text("shattering.alt", low=low, high=high, networks=count(len(drawn), "networks"))
-            blocks.append(draw("shattering", partial(shattering_figure, drawn), contents.folder, alt=alt))
+            make, live = partial(shattering_figure, drawn), live_shattering(drawn)
+            blocks.append(draw("shattering", make, contents.folder, alt=alt, live=live))
         blocks.append(_correlations(frame))
     if holding(contents.probed, AUTOCORRELATION):
         make = partial(autocorrelation_figure, contents.autocorrelation)

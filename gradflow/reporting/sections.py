@@ -13,6 +13,7 @@ from gradflow.reporting import (
     clipping_section,
     degree,
     demonstration,
+    layers_section,
     probes_section,
     published_section,
     skips_section,
@@ -22,10 +23,16 @@ from gradflow.reporting import (
 from gradflow.reporting.blocks import Block, Facts, Section, section, statements
 from gradflow.reporting.contents import WINDOW, Contents
 from gradflow.reporting.figures import Picture, draw
+from gradflow.reporting.live.degradation import degradation as live_degradation
+from gradflow.reporting.live.flow import flow
+from gradflow.reporting.live.heatmap import heatmap as live_heatmap
+from gradflow.reporting.live.training import training as live_training
+from gradflow.reporting.live.weights import weights as live_weights
 from gradflow.reporting.method import facts, n_layers, overhead
 from gradflow.reporting.page_tables import coverage_table, differences_table, factors_table, summary_table
 from gradflow.text import keys, text
 from gradflow.text.numbers import count, factor
+from gradflow.text.words import word
 from gradflow.theory import factor_per_layer
 
 PROFILES = ("out_grad_norm", "grad_norm")
@@ -54,7 +61,7 @@ def sections(contents: Contents) -> list[Section]:
     )
     shown = [found for make in makers if (found := make(contents)) is not None]
     anchors = {found.key: _anchor(found) for found in shown} | {"coverage": "coverage", "method": "method"}
-    words = [_findings(contents, anchors), _coverage(contents), _method(contents)]
+    words = [_findings(contents, anchors), layers_section.layers(contents), _coverage(contents), _method(contents)]
     return [*shown, *(found for found in words if found is not None)]
 
 
@@ -83,7 +90,8 @@ def _degradation(contents: Contents) -> Section | None:
         frames = (contents.errors, contents.errors_over_seeds, contents.differences)
         make = partial(plots.degradation_figure, *frames, published=published(contents.runs))
         alt = text("degradation.alt", finding=finding).strip()
-        blocks.append(draw("degradation", make, contents.folder, alt=alt))
+        live = live_degradation(contents.errors, contents.errors_over_seeds)
+        blocks.append(draw("degradation", make, contents.folder, alt=alt, live=live))
     blocks.append(summary_table(contents.summary))
     if len(contents.differences):
         blocks.append(differences_table(contents.differences))
@@ -102,14 +110,16 @@ def _training(contents: Contents) -> Section | None:
     if curves[["batch_error", "train_error"]].isna().all(axis=None):
         return _losses(contents)
     alt = text("training.alt", finding=contents.finding_for("training")).strip()
-    picture = draw("training", partial(plots.training_curves, curves, contents.windows), contents.folder, alt=alt)
+    make = partial(plots.training_curves, curves, contents.windows)
+    picture = draw("training", make, contents.folder, alt=alt, live=live_training(curves))
     return section("training", text("training.lead", window=WINDOW), blocks=[picture])
 
 
 def _losses(contents: Contents) -> Section:
     """Return the training curves of runs that recorded no error, which are their losses."""
     alt = text("training.alt_loss", finding=contents.finding_for("training")).strip()
-    picture = draw("training", partial(plots.loss_curves, contents.losses), contents.folder, alt=alt)
+    make, live = partial(plots.loss_curves, contents.losses), live_training(contents.training)
+    picture = draw("training", make, contents.folder, alt=alt, live=live)
     window = int(contents.losses["window"].iloc[0])
     lead = text("training.lead_loss_windows", window=window) if window > 1 else text("training.lead_loss")
     return section("training", lead, blocks=[picture])
@@ -117,6 +127,7 @@ def _losses(contents: Contents) -> Section:
 
 def _profile(contents: Contents) -> Section | None:
     blocks: list[Block] = []
+    live = flow(contents.heatmap) if contents.with_layers else None
     moment = text("when.batch") if contents.is_analysis else None
     for measure in PROFILES:
         if not contents.with_layers or not (contents.profile[measure] > 0).any():
@@ -130,6 +141,8 @@ def _profile(contents: Contents) -> Section | None:
                 contents.folder,
                 alt=alt,
                 caption=text(f"profile.caption.{measure}"),
+                live=None if blocks else live,
+                is_covered=bool(blocks and live),
             )
         )
     if not blocks:
@@ -155,7 +168,8 @@ def _heatmaps(contents: Contents) -> Section | None:
     alt = text("heatmaps.alt", finding=contents.finding_for("heatmaps")).strip()
     diverged = contents.errors.loc[contents.errors["diverged"], "run"]
     make = partial(plots.heatmaps, contents.heatmap, measure=HEATMAP_MEASURE, diverged=diverged)
-    return section("heatmaps", text("heatmaps.lead"), blocks=[draw("heatmaps", make, contents.folder, alt=alt)])
+    picture = draw("heatmaps", make, contents.folder, alt=alt, live=live_heatmap(contents.heatmap))
+    return section("heatmaps", text("heatmaps.lead"), blocks=[picture])
 
 
 def _weights(contents: Contents) -> Section | None:
@@ -165,7 +179,8 @@ def _weights(contents: Contents) -> Section | None:
         return None
     alt = text("weights.alt", finding=contents.finding_for("weights")).strip()
     make = partial(plots.weight_figure, contents.growth_over_seeds)
-    return section("weights", text("weights.lead"), blocks=[draw("weights", make, contents.folder, alt=alt)])
+    picture = draw("weights", make, contents.folder, alt=alt, live=live_weights(contents.growth_over_seeds))
+    return section("weights", text("weights.lead"), blocks=[picture])
 
 
 def _findings(contents: Contents, anchors: dict[str, str]) -> Section:
@@ -183,7 +198,7 @@ def _coverage(contents: Contents) -> Section | None:
         return section("coverage", text("coverage.full", layers=layers), blocks=[])
     said = text("coverage.lead", measured=total - len(listed), layers=layers)
     known = [status for status in dict.fromkeys(listed["status"]) if f"{STATUS}{status}" in keys()]
-    meanings: list[Block] = [Facts([(status, text(f"status.{status}")) for status in known])] if known else []
+    meanings: list[Block] = [Facts([(word(status), text(f"status.{status}")) for status in known])] if known else []
     return section("coverage", said, blocks=[coverage_table(listed), *meanings])
 
 
@@ -195,8 +210,8 @@ def _method(contents: Contents) -> Section:
         blocks.append(
             Facts(facts(contents.demonstration, contents.command if not contents.probed else None), commands=True)
         )
-    terms = [tuple(text(key).split(": ", 1)) for key in keys() if key.startswith("definition.")]
-    blocks.append(Facts([(name, meaning) for name, meaning in terms]))
+    terms = [text(key).partition(text("list.colon")) for key in keys() if key.startswith("definition.")]
+    blocks.append(Facts([(name, meaning) for name, _, meaning in terms]))
     return section("method", text("method.lead"), overhead(contents.recordings), blocks=blocks)
 
 

@@ -21,9 +21,11 @@ from gradflow.recording import EVERY_JOIN
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
+from gradflow.reporting.live.skips import skips as live_skips
 from gradflow.reporting.tables import Cell, Table, table
 from gradflow.text import text
 from gradflow.text.numbers import count, decades, number, percent
+from gradflow.text.words import word
 
 DRAWN = ("skip_share", "branch_ratio")
 
@@ -39,7 +41,8 @@ def skips(contents: Contents) -> Section | None:
     drawn = {measure: found for measure, found in over_seeds.items() if found["mean"].notna().any()}
     if drawn and last["step"].nunique() == 1:
         make = partial(plots.contribution_figure, drawn)
-        blocks.append(draw("skips-share", make, contents.folder, alt=_share_in_words(last)))
+        live = live_skips({measure: contribution_over_seeds(frame, measure) for measure in drawn})
+        blocks.append(draw("skips-share", make, contents.folder, alt=_share_in_words(last), live=live))
     if last["run"].nunique() == 1:
         blocks.append(_table(last))
     without, where = counterfactual(contents.runs), _where(contents)
@@ -94,8 +97,8 @@ def _table(frame: pd.DataFrame) -> Table:
     """Return one row per join of one network."""
     rows = [
         [
-            Cell(str(row["join"]), "" if row["status"] == MEASURED else str(row["status"])),
-            Cell(str(row["kind"])),
+            Cell(str(row["join"]), "" if row["status"] == MEASURED else word(str(row["status"]))),
+            Cell(word(str(row["kind"]))),
             Cell(_or_dash(row["skip_share"], percent)),
             *(Cell(_or_dash(row[name], partial(number, digits=2))) for name in ("skip_sq", "branch_sq", "cross")),
             Cell(_or_dash(row["angle"], lambda angle: f"{angle:.0f}°")),
@@ -115,7 +118,7 @@ def _lesion(row: Mapping[Hashable, Any]) -> Cell:
     """Return the change of the loss, or why there is none."""
     written = _or_dash(row["lesion"], number)
     why = str(row["lesion_status"])
-    return Cell(f"+{written}" if row["lesion"] > 0 else written, "" if why == MEASURED else why)
+    return Cell(f"+{written}" if row["lesion"] > 0 else written, "" if why == MEASURED else word(why))
 
 
 def _or_dash(value: float, form: Callable[[float], str]) -> str:

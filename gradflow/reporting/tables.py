@@ -9,14 +9,17 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from gradflow.analysis import variants
 from gradflow.text import text
+from gradflow.text.words import named
 
 
 class Cell(NamedTuple):
-    """One cell: the value, and beneath it what it is known to (an interval) or why it is missing."""
+    """One cell: the value, beneath it what it is known to (an interval) or why it is missing; a number to sort by."""
 
     main: str
     sub: str = ""
+    key: str = ""
 
 
 class Column(NamedTuple):
@@ -27,19 +30,34 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """One table of the page."""
+    """One table of the page; a long one can be searched and sorted."""
 
     name: str
     caption: str
     columns: tuple[Column, ...]
     rows: list[list[Cell]]
     file: str = ""
+    is_long: bool = False
     kind: str = "table"
 
 
+# Tables too long to be read: a million rows take ten seconds as text.
+PROGRAMS_ONLY = frozenset({"layers"})
+
 # Columns whose cells are words.
 WORDS = frozenset(
-    {"network", "setting", "depth", "example", "layer_kind", "status", "verdict", "closed_form", "layers_passed"}
+    {
+        "network",
+        "layer",
+        "setting",
+        "depth",
+        "example",
+        "layer_kind",
+        "status",
+        "verdict",
+        "closed_form",
+        "layers_passed",
+    }
     | {"join", "join_kind", "inputs_norm", "published_measure", "published_law", "published_source"}
 )
 
@@ -65,10 +83,11 @@ def table(name: str, caption: str, columns: Sequence[str], rows: list[list[Cell]
 
 
 def write(frames: Iterable[tuple[str, pd.DataFrame]], folder: Path) -> None:
-    """Write each frame that has rows as `<name>.csv` and `<name>.parquet`."""
+    """Write each frame that has rows as `<name>.csv` and `<name>.parquet`; those of `PROGRAMS_ONLY` as the latter."""
     for name, frame in frames:
         if len(frame):
-            frame.to_csv(folder / f"{name}.csv", index=False)
+            if name not in PROGRAMS_ONLY:
+                frame.to_csv(folder / f"{name}.csv", index=False)
             frame.to_parquet(folder / f"{name}.parquet", index=False)
 
 
@@ -84,5 +103,6 @@ def bounded(mean: float, low: float, high: float, n: int, form: Callable[[float]
 
 
 def network_name(row: Any) -> str:
-    """Return "plain-56", or the run's name where there is no depth."""
-    return str(row["family"]) if pd.isna(row["depth"]) else f"{row['family']}-{row['depth']}"
+    """Return "plain-56" in the current language, or the run's name where there is no depth."""
+    family, depth = str(row["family"]), row["depth"]
+    return named(family if pd.isna(depth) else variants.network_name(family, depth))

@@ -12,9 +12,11 @@ from gradflow.plots.predicted import predicted_figure, row_name
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
+from gradflow.reporting.live.factors import factors
 from gradflow.reporting.tables import Cell, Table, bounded, table
 from gradflow.text import text
 from gradflow.text.numbers import factor, percent
+from gradflow.text.words import named
 
 FILE = "tables/predicted.csv"
 
@@ -28,7 +30,8 @@ def theory(contents: Contents) -> Section | None:
     blocks: list[Block] = [_table(frame)]
     if len(known):
         alt = text("beside.alt", finding=_in_words(known))
-        blocks.insert(0, draw("predicted", partial(predicted_figure, frame), contents.folder, alt=alt))
+        make = partial(predicted_figure, frame)
+        blocks.insert(0, draw("predicted", make, contents.folder, alt=alt, live=factors(frame)))
     return section("beside", text("beside.lead"), _in_words(known), _tends(frame), blocks=blocks)
 
 
@@ -83,7 +86,7 @@ def _table(frame: pd.DataFrame) -> Table:
 
 
 def _name(row: dict[Any, Any]) -> str:
-    return str(row["label"]) or row_name(row)
+    return named(str(row["label"])) or row_name(row)
 
 
 def _law(row: dict[Any, Any]) -> str:

@@ -19,6 +19,7 @@ from gradflow.reporting.figures import draw
 from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
 from gradflow.text import text
 from gradflow.text.numbers import decades, number, percent, signed, times, with_interval
+from gradflow.text.words import named
 
 Row = Mapping[Hashable, Any]
 
@@ -58,8 +59,8 @@ def why(contents: Contents) -> Section | None:
 
 def _stalled(contents: Contents) -> set[str]:
     """Return the networks that both train worse than another and outgrew their learning rate, each by its own rule."""
-    outgrown = {one.subject.label for one in contents.findings if one.key == STALLED}
-    return outgrown & {one.subject.label for one in contents.findings if one.key in WORSE}
+    outgrown = {named(one.subject.label) for one in contents.findings if one.key == STALLED}
+    return outgrown & {named(one.subject.label) for one in contents.findings if one.key in WORSE}
 
 
 def _statements(stalled: list[Row], rows: list[Row], runs: pd.DataFrame) -> list[Statement]:

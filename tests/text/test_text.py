@@ -13,7 +13,7 @@ from gradflow.text.numbers import decades, number, percent, points, with_interva
 
 PACKAGE = Path(gradflow.__file__).parent
 PYTHON = sorted(PACKAGE.rglob("*.py"))
-TEMPLATE = (PACKAGE / "reporting" / "report.html").read_text(encoding="utf-8")
+TEMPLATE = "\n".join(page.read_text(encoding="utf-8") for page in (PACKAGE / "reporting").glob("*.html"))
 
 
 def calls_of_text():

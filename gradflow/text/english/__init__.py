@@ -13,6 +13,7 @@ from gradflow.text.english.degree import DEGREE
 from gradflow.text.english.figures import FIGURES
 from gradflow.text.english.findings import FINDINGS
 from gradflow.text.english.forecast import FORECAST
+from gradflow.text.english.live import LIVE
 from gradflow.text.english.models import MODELS
 from gradflow.text.english.numbers import NUMBERS
 from gradflow.text.english.probes import PROBES
@@ -28,6 +29,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         **CLI,
         **CLIPPING,
         **COMPARISONS,
+        **LIVE,
         **MODELS,
         **NUMBERS,
         **FIGURES,

@@ -1,0 +1,68 @@
+"""The section with a table of every weighted layer, to be searched and sorted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gradflow.analysis.profile import main_path
+from gradflow.reporting.blocks import Section, section
+from gradflow.reporting.contents import Contents
+from gradflow.reporting.live.thinning import even_layers
+from gradflow.reporting.tables import Cell, network_name, table
+from gradflow.text import text
+from gradflow.text.numbers import number
+
+FILE = "tables/layers.parquet"
+MOST_ROWS = 2000  # of the table; a page with more is slow to search
+MEASURES = ("out_grad_norm", "grad_norm", "weight_norm")
+COLUMNS = ("network", "layer", "layer_kind", "depth", "n", "out_start", "out_end", "grad_start", "grad_end", "growth")
+_KEYS = ["family", "depth", "layer", "kind", "layer_depth"]
+
+
+def layers(contents: Contents) -> Section | None:
+    """Return the section, or None if no gradient of a weighted layer was recorded."""
+    if not contents.with_layers or contents.heatmap.empty:
+        return None
+    frame = _over_seeds(contents.heatmap)
+    networks = frame[["family", "depth"]].drop_duplicates()
+    note = ""
+    if len(frame) > MOST_ROWS:
+        named = frame.assign(run=frame["family"].astype("str") + frame["depth"].astype("str"))
+        most = max(2, MOST_ROWS // len(networks))
+        frame = even_layers(named, most)
+        note = text("layers.thinned", most=most)
+    found = table("layers", text("table.layers"), COLUMNS, [_cells(row) for row in frame.to_dict("records")], FILE)
+    return section("layers", text("layers.lead"), note, blocks=[found._replace(is_long=True)])
+
+
+def _over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per network and layer: norms before and after training, as geometric means over seeds."""
+    path = main_path(frame)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        path = path.assign(**{name: np.log(path[name]) for name in MEASURES})
+    steps = path.groupby("run")["step"]
+    grouped = {
+        end: path[path["step"] == steps.transform(end)].groupby(_KEYS, dropna=False, sort=False)
+        for end in ("min", "max")
+    }
+    ends = [group[list(MEASURES)].mean().transform("exp").add_suffix(f"_{end}") for end, group in grouped.items()]
+    found = pd.concat([*ends, grouped["min"]["run"].nunique().rename("n")], axis=1)
+    ordered: pd.DataFrame = found.reset_index().sort_values(["family", "depth", "layer_depth"], kind="stable")
+    return ordered
+
+
+def _cells(row: Mapping[Hashable, Any]) -> list[Cell]:
+    start, end = row["weight_norm_min"], row["weight_norm_max"]
+    norms = [row[f"{name}_{moment}"] for name in MEASURES[:2] for moment in ("min", "max")]
+    words = [Cell(network_name(row)), Cell(str(row["layer"])), Cell(str(row["kind"]))]
+    growth = end / start if start > 0 else math.nan
+    return [*words, Cell(str(row["layer_depth"])), Cell(str(row["n"])), *map(_number, [*norms, growth])]
+
+
+def _number(value: float) -> Cell:
+    return Cell("–" if math.isnan(value) else number(value), key=f"{value:.6g}")

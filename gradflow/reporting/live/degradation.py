@@ -1,0 +1,106 @@
+"""The error after training against depth: means with intervals, and each seed."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from gradflow.reporting.live.figure import Live, Option, Spec, select
+from gradflow.reporting.live.pieces import by_network, families, figure, narrowed, palette, told
+from gradflow.text import text
+
+ERRORS = ("train_error", "test_error")
+MEAN, ONE = "mean", "one"
+_DODGE = 0.012  # of the span of depths, between families
+
+
+def degradation(errors: pd.DataFrame, over_seeds: pd.DataFrame) -> Live | None:
+    """Return the figure, or None if no network has a depth.
+
+    Parameters
+    ----------
+    errors, over_seeds : DataFrame
+        From `gradflow.analysis.degradation` and `degradation_over_seeds`.
+    """
+    found = [error for error in ERRORS if over_seeds[error].notna().any()]
+    if over_seeds["depth"].isna().any() or not found:
+        return None
+    parts = []
+    for error in found:
+        n = over_seeds["n" if error == "train_error" else "n_test"]
+        bounds = {"value": over_seeds[error], "low": over_seeds[f"{error}_low"], "high": over_seeds[f"{error}_high"]}
+        parts.append(over_seeds[["family", "depth"]].assign(**bounds, n=n, kind=MEAN, seed=""))
+        own = errors[["family", "depth", "seed"]].assign(value=errors[error], low=None, high=None, n=1, kind=ONE)
+        parts[-1] = pd.concat([parts[-1], own], ignore_index=True).assign(measure=error)
+    rows = pd.concat(parts, ignore_index=True).astype({"low": "float64", "high": "float64", "seed": "str"})
+    tones = palette(rows)
+    rows = tones.on(rows).assign(place=_places(rows))
+    rows = rows.assign(low=rows["low"].clip(lower=0.0), high=rows["high"].clip(upper=1.0))
+    spec = figure(_body(by_network(tones), rows), height=320)
+    controls = (
+        *select("measure", text("live.measure"), [Option(one, text(f"live.error.{one}")) for one in found]),
+        *select("family", text("live.family"), families(rows)),
+    )
+    columns = ["measure", "kind", "family", "network", "tone", "line", "depth", "place", "seed", "value", "low", "high"]
+    return Live("degradation", spec, narrowed(spec, 280), rows[[*columns, "n"]], controls, text("live.means"))
+
+
+def _places(rows: pd.DataFrame) -> pd.Series[float]:
+    """Return depths with the families side by side, so that equal values stay visible."""
+    names = sorted(rows["family"].unique())
+    depths = rows["depth"].astype("float64")
+    span = float(depths.max() - depths.min()) or 20.0
+    return depths + (rows["family"].map(names.index) - (len(names) - 1) / 2) * 2 * _DODGE * span
+
+
+def _body(network: Spec, rows: pd.DataFrame) -> Spec:
+    depths = sorted(int(depth) for depth in rows["depth"].unique())
+    span = (depths[-1] - depths[0]) or 20
+    top = min(1.0, max(1.1 * float(rows[["value", "high"]].max().max()), 0.05))
+    x: Spec = {
+        "field": "place",
+        "type": "quantitative",
+        "title": text("live.depth_axis"),
+        "scale": {"domain": [depths[0] - 0.08 * span, depths[-1] + 0.08 * span], "nice": False},
+        "axis": {"values": depths, "grid": False, "format": "d", "labelOverlap": True},
+    }
+    y: Spec = {
+        "field": "value",
+        "type": "quantitative",
+        "title": text("live.error_after"),
+        "scale": {"domain": [-0.02 * top, top], "nice": False},
+        "axis": {"format": ".0%"},
+    }
+    shared = {"x": x, "y": y, "color": network["color"]}
+    means, seeds = ([{"filter": f"datum.kind == '{kind}'"}] for kind in (MEAN, ONE))
+    tooltip = told(
+        network=text("column.network"),
+        value__percent=text("live.value"),
+        low__percent=text("live.low"),
+        high__percent=text("live.high"),
+        n=text("column.n"),
+    )
+    own = told(network=text("column.network"), seed=text("live.one_seed"), value__percent=text("live.value"))
+    path: Spec = {"x": x, "y": y, "color": {"value": "light-dark(#5a5a60,#a8a8b0)"}, "detail": {"field": "family"}}
+    if "strokeDash" in network:
+        path["strokeDash"] = network["strokeDash"]
+    bars = {**shared, "y": {**y, "field": "low"}, "y2": {"field": "high"}}
+    return {
+        "layer": [
+            {"transform": means, "mark": {"type": "line", "strokeWidth": 1.4}, "encoding": path},
+            {
+                "transform": [*means, {"filter": "isValid(datum.low)"}],
+                "mark": {"type": "rule", "strokeWidth": 2},
+                "encoding": bars,
+            },
+            {
+                "transform": means,
+                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
+                "encoding": {**shared, "tooltip": tooltip},
+            },
+            {
+                "transform": seeds,
+                "mark": {"type": "point", "size": 34, "opacity": 0.7},
+                "encoding": {**shared, "tooltip": own},
+            },
+        ]
+    }

@@ -1,0 +1,130 @@
+"""The gradient's norm against depth, at a step, for a family, a seed or the mean, of either gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from gradflow.analysis.profile import profile_over_seeds
+from gradflow.reporting.live import seeds
+from gradflow.reporting.live.figure import Live, Option, Spec, select
+from gradflow.reporting.live.pieces import (
+    MOST_BANDS,
+    NONFINITE,
+    VALUE,
+    ZERO,
+    LogRange,
+    band,
+    by_network,
+    dots,
+    edge_note,
+    edges,
+    families,
+    figure,
+    layered,
+    limits,
+    log_range,
+    log_y,
+    narrowed,
+    palette,
+    told,
+    whole_x,
+)
+from gradflow.reporting.live.thinning import even_layers, few_steps
+from gradflow.text import text
+
+MEASURES = ("out_grad_norm", "grad_norm")
+MOST_STEPS, FEWEST_STEPS = 12, 5
+MOST_ROWS = 60_000
+MOST_LAYERS = 250  # drawn of one run; more than a screen has pixels for
+_COLUMNS = ("measure", "seed", "step", "family", "network", "tone", "line", "layer", "layer_depth", "mean", "low")
+_MORE = ("high", "n", "edge", "mark")
+
+
+def flow(frame: pd.DataFrame) -> Live | None:
+    """Return the figure, or None if no gradient was recorded.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.analysis.profile`, at all recorded steps.
+    """
+    found = [measure for measure in MEASURES if (frame[measure] > 0).any()]
+    if not found:
+        return None
+    thin = even_layers(frame, MOST_LAYERS)
+    recorded = sorted(int(step) for step in thin["step"].unique())
+    n_layers = thin.drop_duplicates(["run", "layer"]).shape[0]
+    steps = few_steps(recorded, int(np.clip(MOST_ROWS // (2 * len(found) * n_layers), FEWEST_STEPS, MOST_STEPS)))
+    thin = thin[thin["step"].isin(steps)]
+    parts, ranges = [], {}
+    for measure in found:
+        rows = _rows(thin, measure)
+        ranges[measure] = log_range(rows["mean"].where(rows["n_nonfinite"] == 0, np.inf))
+        parts.append(_placed(rows.assign(measure=measure), ranges[measure]))
+    rows = pd.concat(parts, ignore_index=True)
+    tones = palette(thin)
+    rows = tones.on(rows)
+    body = _body(by_network(tones), draws_bands=len(tones.by_network) <= MOST_BANDS)
+    spec = figure({**body, "encoding": {"x": _depth_axis(rows)}}, height=340, params=limits(ranges[found[0]]))
+    controls = (
+        *select("measure", text("live.gradient"), [_measure(one, ranges[one]) for one in found]),
+        *select("step", text("live.step"), [Option(str(step), _moment(step)) for step in steps]),
+        *select("seed", text("live.seeds"), seeds.choice(rows) if rows["seed"].nunique() > 1 else []),
+        *select("family", text("live.family"), families(rows)),
+    )
+    notes = [text("live.bands"), edge_note(rows), text("live.thinned.steps", n=len(steps), of=len(recorded))]
+    if len(steps) == len(recorded):
+        notes.pop()
+    if len(thin) < len(frame[frame["step"].isin(steps)]):
+        notes.append(text("live.thinned.layers", n=MOST_LAYERS))
+    return Live("flow", spec, narrowed(spec, 300), rows[[*_COLUMNS, *_MORE]], controls, " ".join(notes).strip())
+
+
+def _rows(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Return the mean's and the seeds' rows of one measure, with the numbers of zeros and non-finite values."""
+    means = profile_over_seeds(frame, measure)
+    arrived = frame[measure].isna() & (frame["status"] == "measured") & (frame["n_nonfinite"] != 0)
+    values = frame[measure].mask(arrived, np.inf)
+    runs = frame.assign(value=values, n_zero=(values == 0).astype(int), n_nonfinite=np.isinf(values).astype(int))
+    rows = seeds.with_seeds(means, runs, "value")
+    layers = frame.drop_duplicates(["family", "depth", "layer_depth"])
+    keys = ["family", "depth", "layer_depth"]
+    named = rows.merge(layers[[*keys, "layer"]], on=keys, how="left")
+    return named.sort_values(["seed", "step", "family", "depth", "layer_depth"], kind="stable")
+
+
+def _placed(rows: pd.DataFrame, limits_of: LogRange) -> pd.DataFrame:
+    """Return the rows with a place for layers where any seed's norm is zero or not finite."""
+    is_zero, is_nonfinite = rows["n_zero"] > 0, rows["n_nonfinite"] > 0
+    mark = np.select([is_nonfinite, is_zero], [NONFINITE, ZERO], VALUE)
+    edge = np.select([is_nonfinite, is_zero], [limits_of.nonfinite, limits_of.zero], np.nan)
+    drawn = rows["mean"].where((rows["mean"] > 0) & np.isfinite(rows["mean"]))
+    return rows.assign(mean=drawn, edge=edge, mark=mark)
+
+
+def _depth_axis(rows: pd.DataFrame) -> Spec:
+    return whole_x("layer_depth", text("live.layer_depth"), float(rows["layer_depth"].max()))
+
+
+def _measure(measure: str, limits_of: LogRange) -> Option:
+    return Option(measure, text(f"live.norm.{measure}"), limits_of.signals())
+
+
+def _moment(step: int) -> str:
+    return text("live.start") if step == 0 else text("live.after", step=step)
+
+
+def _body(network: Spec, *, draws_bands: bool) -> Spec:
+    tooltip = told(
+        network=text("column.network"),
+        layer=text("live.layer"),
+        layer_depth=text("live.depth_short"),
+        mean__number=text("live.norm"),
+        low__number=text("live.low"),
+        high__number=text("live.high"),
+        n=text("column.n"),
+    )
+    title = text("live.norm_log")
+    parts = [*([band(title)] if draws_bands else []), {"mark": {"type": "line"}}, dots(tooltip), edges(title)]
+    return {"layer": layered(parts, {"y": log_y("mean", title), **network})}

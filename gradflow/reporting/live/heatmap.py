@@ -1,0 +1,211 @@
+"""Every layer of one run at every recorded step, with one layer's course and one step's profile beside it."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from gradflow.reporting.live.figure import Control, Live, Option, Pick, Spec, select
+from gradflow.reporting.live.pieces import (
+    NONFINITE,
+    VALUE,
+    ZERO,
+    edge_note,
+    figure,
+    limits,
+    log_range,
+    log_ticks,
+    placed,
+    told,
+)
+from gradflow.reporting.live.thinning import even_layers, even_steps
+from gradflow.text import text
+
+MEASURES = ("out_grad_norm", "grad_norm")
+MOST_STEPS = 40  # columns of a map, each wide enough to be pointed at
+MOST_LAYERS = 120
+MOST_CELLS = 250_000  # of all runs and measures together, about 3 MB of page
+_MAP_HEIGHT, _COURSE_HEIGHT = 320, 120
+_FRAME = "#ff4f9a"
+_LINE = "light-dark(#4b2e9e,#b8a5ff)"
+_LABELS = 60  # pixels left of an axis for its labels and title
+_SHOWN = {"calculate": "isValid(datum.value) ? datum.value : datum.edge", "as": "shown"}
+_COLUMNS = ["measure", "run", "layer", "layer_depth", "step", "value", "edge", "mark"]
+
+
+def heatmap(frame: pd.DataFrame) -> Live | None:
+    """Return the figure, or None if no gradient was recorded at two steps.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.analysis.profile`, at all recorded steps.
+    """
+    found = [measure for measure in MEASURES if (frame[measure] > 0).any()]
+    if not found or frame["step"].nunique() < 2:
+        return None
+    chosen = even_layers(frame, MOST_LAYERS)
+    kept = {run: even_steps(rows.unique().tolist(), MOST_STEPS) for run, rows in chosen.groupby("run")["step"]}
+    chosen = chosen[[step in kept[run] for run, step in zip(chosen["run"], chosen["step"], strict=True)]]
+    notes = [text("live.hover")]
+    if len(chosen) * len(found) > MOST_CELLS:
+        shown, total = _first_seeds(chosen), chosen["run"].nunique()
+        notes.append(text("live.thinned.runs", n=shown["run"].nunique(), of=total))
+        chosen = shown
+    elif len(chosen) < len(frame):
+        notes.append(text("live.thinned.cells", layers=MOST_LAYERS, steps=MOST_STEPS))
+    parts, ranges = [], {}
+    for measure in found:
+        rows = chosen.assign(measure=measure, value=_arrived(chosen, measure))
+        ranges[measure] = log_range(rows["value"])
+        parts.append(placed(rows, "value", ranges[measure]))
+    rows = pd.concat(parts, ignore_index=True)
+    rows = rows.sort_values(["measure", "run", "layer_depth", "step"], kind="stable")[_COLUMNS]
+    runs = [str(run) for run in dict.fromkeys(frame["run"]) if run in set(rows["run"])]
+    start = limits(ranges[found[0]])
+    controls: tuple[Control | Pick, ...] = (
+        *select("run", text("live.run"), [Option(run, run) for run in runs]),
+        *select(
+            "measure", text("live.gradient"), [Option(m, text(f"live.norm.{m}"), ranges[m].signals()) for m in found]
+        ),
+        Pick("layer_depth", text("live.depth_short"), start=1),
+        Pick("step", text("live.step"), start=float(rows["step"].min())),
+    )
+    params = [*start, {"name": "layer_depth", "value": 1}, {"name": "step", "value": int(rows["step"].min())}]
+    notes.append(edge_note(rows))
+    return Live("heatmaps", _wide(params), _narrow(params), rows, controls, " ".join(notes).strip())
+
+
+def _arrived(frame: pd.DataFrame, measure: str) -> pd.Series[float]:
+    """Return a measure with the gradients that arrived as NaN as infinite: NaN is "not measured"."""
+    is_nan = frame[measure].isna() & (frame["status"] == "measured") & (frame["n_nonfinite"] != 0)
+    return frame[measure].mask(is_nan, float("inf"))
+
+
+def _first_seeds(frame: pd.DataFrame) -> pd.DataFrame:
+    first = frame.drop_duplicates(["family", "depth"])["run"]
+    return frame[frame["run"].isin(first)]
+
+
+def _wide(params: list[Spec]) -> Spec:
+    left = {"share": 0.62, "less": _LABELS}
+    right = {"share": 0.38, "less": _LABELS + 50}
+    upper = {"hconcat": [_map(left), _profile(right)], "spacing": 26}
+    return figure({"vconcat": [upper, _course(left)], "spacing": 14}, params=params)
+
+
+def _narrow(params: list[Spec]) -> Spec:
+    whole = {"share": 1, "less": _LABELS + 14}
+    across = _profile(whole, lies=True)
+    return figure({"vconcat": [_map(whole), _course(whole), across], "spacing": 14}, params=params)
+
+
+def _tooltip() -> list[Spec]:
+    return told(
+        layer=text("live.layer"),
+        layer_depth=text("live.depth_short"),
+        step=text("live.step"),
+        value__number=text("live.norm"),
+    )
+
+
+def _map(width: Spec) -> Spec:
+    colour: Spec = {
+        "field": "value",
+        "type": "quantitative",
+        "scale": {"type": "log", "scheme": "viridis", "domain": [{"expr": "lo"}, {"expr": "hi"}]},
+        "legend": {"title": text("live.norm_log"), "orient": "top", "gradientLength": 180, **log_ticks(tickCount=4)},
+    }
+    axes: Spec = {"x": _steps(None), "y": _depths("ordinal")}
+    tooltip = {"tooltip": _tooltip()}
+    cells: Spec = {
+        "transform": [{"filter": f"datum.mark == '{VALUE}'"}],
+        "mark": {"type": "rect"},
+        "encoding": {**axes, "color": colour, **tooltip},
+    }
+    odd: Spec = {
+        "transform": [{"filter": "isValid(datum.edge)"}],
+        "mark": {"type": "rect"},
+        "encoding": {**axes, "color": {"value": "light-dark(#c8c8ce,#55555c)"}, **tooltip},
+    }
+    frames = [_framed(name, axes[channel], channel) for name, channel in (("layer_depth", "y"), ("step", "x"))]
+    return {"width": width, "height": _MAP_HEIGHT, "title": text("live.every_layer"), "layer": [cells, odd, *frames]}
+
+
+def _framed(name: str, axis: Spec, channel: str) -> Spec:
+    """Return the frame around the chosen layer's row or the chosen step's column."""
+    one = [{"filter": f"datum.{name} == {name}"}, {"aggregate": [{"op": "count", "as": "cells"}], "groupby": [name]}]
+    mark = {"type": "rect", "fill": None, "stroke": _FRAME, "strokeWidth": 1.5, "tooltip": None}
+    return {"transform": one, "mark": mark, "encoding": {channel: axis}}
+
+
+def _course(width: Spec) -> Spec:
+    line: Spec = {"mark": {"type": "line", "color": _LINE}, "encoding": _norm("y", "value")}
+    return {
+        "width": width,
+        "height": _COURSE_HEIGHT,
+        "title": text("live.at_layer"),
+        "transform": [{"filter": "datum.layer_depth == layer_depth"}, _SHOWN],
+        "encoding": {"x": _steps(text("live.recorded_step"))},
+        "layer": [line, _points("y")],
+    }
+
+
+def _profile(width: Spec, *, lies: bool = False) -> Spec:
+    """Return one step's profile: depth downwards beside the map, or along the bottom where it lies under it."""
+    value, place = ("y", "x") if lies else ("x", "y")
+    along: Spec = {place: _depths("quantitative", names=lies)}
+    return {
+        "width": width,
+        "height": _COURSE_HEIGHT if lies else _MAP_HEIGHT,
+        "title": text("live.at_step"),
+        "transform": [{"filter": "datum.step == step"}, _SHOWN],
+        "encoding": along,
+        "layer": [_points(value)],
+    }
+
+
+def _norm(channel: str, field: str) -> Spec:
+    scale = {"type": "log", "domain": [{"expr": "lo"}, {"expr": "hi"}], "nice": False}
+    axis = log_ticks(tickCount=4, **({"minExtent": 38, "maxExtent": 38} if channel == "y" else {}))
+    return {channel: {"field": field, "type": "quantitative", "title": None, "scale": scale, "axis": axis}}
+
+
+def _points(channel: str) -> Spec:
+    shapes = {"domain": [VALUE, ZERO, NONFINITE], "range": ["circle", "triangle-down", "cross"]}
+    shape = {"field": "mark", "type": "nominal", "scale": shapes, "legend": None}
+    return {
+        "mark": {"type": "point", "filled": True, "size": 18, "opacity": 1, "color": _LINE},
+        "encoding": {**_norm(channel, "shown"), "shape": shape, "tooltip": _tooltip()},
+    }
+
+
+def _steps(title: str | None) -> Spec:
+    axis: Spec = {"labelOverlap": True, "labelAngle": 0, "labels": title is not None, "ticks": title is not None}
+    return {
+        "field": "step",
+        "type": "ordinal",
+        "title": title,
+        "scale": {"padding": 0},
+        "axis": {**axis, "domain": False},
+    }
+
+
+def _depths(kind: str, *, names: bool = False) -> Spec:
+    if kind == "quantitative":
+        axis: Spec = {"labels": names, "ticks": names, "tickMinStep": 1, "format": "d", "grid": not names}
+        scale: Spec = {"reverse": not names, "zero": False, "nice": False, "padding": 4}
+        return {
+            "field": "layer_depth",
+            "type": kind,
+            "title": text("live.depth_short") if names else None,
+            "scale": scale,
+            "axis": axis,
+        }
+    axis = {"labelOverlap": True, "minExtent": 38, "maxExtent": 38, "ticks": False, "domain": False}
+    return {
+        "field": "layer_depth",
+        "type": kind,
+        "title": text("live.depth_short"),
+        "scale": {"padding": 0},
+        "axis": axis,
+    }

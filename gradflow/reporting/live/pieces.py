@@ -1,0 +1,267 @@
+"""What all live figures share: colours by depth, lines by family, logarithmic axes with a place for zeros."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.colors import to_hex
+
+from gradflow.plots import style
+from gradflow.reporting.live.figure import ALL, Option, Spec
+from gradflow.text import text
+
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name; nothing is fetched from it
+INK, SOFT, LINE = "light-dark(#1c1c1e,#e8e8ea)", "light-dark(#5a5a60,#a8a8b0)", "light-dark(#dddde1,#37383c)"
+# On dark paper deep is light. Plasma from here on keeps 3 : 1 on it (WCAG 1.4.11).
+_DARKEST = 0.42
+_LIGHTEST = 0.95
+_WITHOUT_DEPTH_DARK = ("#56b4e9", "#ff9a4d", "#3fc79a", "#e39ac4", "#e0c040", "#c0c0c0")
+_SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+MOST_BANDS = 8  # more interval bands than this hide each other
+ZERO, NONFINITE, VALUE = "zero", "nonfinite", "value"
+
+
+class LogRange(NamedTuple):
+    """The limits of a logarithmic axis, and where it shows what has no logarithm."""
+
+    low: float
+    high: float
+    zero: float
+    nonfinite: float
+
+    def signals(self) -> dict[str, float]:
+        """Return the limits as the signals that an axis made by `log_scale` follows."""
+        return {"lo": self.low, "hi": self.high}
+
+
+def log_range(values: pd.Series[Any]) -> LogRange:
+    """Return limits that hold all values, with room at the foot if one is zero and on top if one is not finite."""
+    found = values.dropna().to_numpy(dtype=np.float64)
+    usable = found[np.isfinite(found) & (found > 0)]
+    low, high = (float(math.log10(end)) for end in (usable.min(), usable.max())) if len(usable) else (-1.0, 1.0)
+    margin = max(0.06 * (high - low), 0.15)
+    foot = low - 2 * margin if (found == 0).any() else low
+    top = high + 2 * margin if np.isinf(found).any() else high
+    return LogRange(*(_power(one) for one in (foot - margin, top + margin, foot, top)))
+
+
+def placed(frame: pd.DataFrame, value: str, limits: LogRange) -> pd.DataFrame:
+    """Return the frame with `value` blank where it has no logarithm, `edge` where that is shown, and `mark`."""
+    found = frame[value]
+    mark = np.select([found.isna(), found == 0, np.isinf(found)], ["", ZERO, NONFINITE], VALUE)
+    edge = np.select([mark == ZERO, mark == NONFINITE], [limits.zero, limits.nonfinite], np.nan)
+    marked = frame.assign(edge=edge, mark=mark)
+    marked[value] = found.where(mark == VALUE)
+    return marked
+
+
+class Palette(NamedTuple):
+    """Which colour and which dashes each network has, in both themes."""
+
+    tones: dict[str, str]
+    dashes: dict[str, list[float]]
+    by_network: dict[style.Network, tuple[str, str]]
+
+    def on(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the frame with each row's network, tone and line, the words of the legends."""
+        keys = [style.network(*pair) for pair in frame[["family", "depth"]].itertuples(index=False)]
+        tones, lines = ([self.by_network[key][place] for key in keys] for place in (0, 1))
+        return frame.assign(network=[name_of(key) for key in keys], tone=tones, line=lines)
+
+
+def palette(frame: pd.DataFrame) -> Palette:
+    """Return the colours and dashes of a frame's networks; those on light paper are the printed figures' ones."""
+    looks = style.looks(frame)
+    depths = sorted({depth for _, depth in looks if depth is not None})
+    without = [family for family, depth in looks if depth is None]
+    tones, dashes, by_network = {}, {}, {}
+    for (family, depth), look in looks.items():
+        if depth is None:
+            tone, dark = family, _WITHOUT_DEPTH_DARK[without.index(family) % len(_WITHOUT_DEPTH_DARK)]
+        else:
+            rank = depths.index(depth) / (len(depths) - 1) if len(depths) > 1 else 1.0
+            tone = text("live.depth", depth=depth)
+            dark = to_hex(mpl.colormaps["plasma"](_DARKEST + (_LIGHTEST - _DARKEST) * rank))
+        tones[tone] = f"light-dark({look.color},{dark})"
+        dashes[family] = (
+            [float(part) for part in look.linestyle[1]] if isinstance(look.linestyle, tuple) else [1.0, 0.0]
+        )
+        by_network[family, depth] = (tone, family)
+    return Palette(tones, dashes, by_network)
+
+
+def name_of(key: style.Network) -> str:
+    """Return "plain-56", or the family alone where there is no depth."""
+    family, depth = key
+    return family if depth is None else f"{family}-{depth}"
+
+
+def by_network(found: Palette) -> Spec:
+    """Return the encodings of colour and dashes, with their legends where there is something to tell apart."""
+    known = {name: [2 * part for part in dash] if dash != [1, 0] else dash for name, dash in found.dashes.items()}
+    encoding: Spec = {"color": ordinal("tone", found.tones), "detail": [{"field": "network"}, {"field": "seed"}]}
+    if len(known) > 1 and set(known) != set(found.tones):
+        encoding["strokeDash"] = ordinal("line", known)
+    return encoding
+
+
+def ordinal(field: str, values: Mapping[str, Any]) -> Spec:
+    """Return an encoding of names by given colours or dashes."""
+    symbol = {"title": None, "symbolType": "stroke", "symbolOpacity": 1}
+    legend: Any = symbol if len(values) > 1 else None
+    scale = {"domain": list(values), "range": list(values.values())}
+    return {"field": field, "type": "nominal", "scale": scale, "legend": legend, "sort": None}
+
+
+def log_y(field: str, title: str) -> Spec:
+    """Return a logarithmic vertical axis whose limits are the signals lo and hi."""
+    return {
+        "field": field,
+        "type": "quantitative",
+        "title": title,
+        "scale": {"type": "log", "domain": [{"expr": "lo"}, {"expr": "hi"}], "nice": False},
+        "axis": log_ticks(),
+    }
+
+
+def log_ticks(**more: Any) -> Spec:
+    """Return ticks that are written as powers of ten, and as numbers where few decades are shown."""
+    return {"labelExpr": _label("datum.value"), "labelOverlap": True, "tickCount": 6, **more}
+
+
+def _label(value: str) -> str:
+    power = f"format(round(log({value})/LN10),'d')"
+    for digit, small in enumerate(_SUPERSCRIPTS):
+        power = f"replace({power},/{digit}/g,'{small}')"
+    is_power = f"abs(log({value})/LN10-round(log({value})/LN10))<1e-6"
+    plain = f"{value}>=0.001 && {value}<10000 && log(hi/lo)<11.6 ? format({value},'~g')"
+    return f"{plain} : {is_power} ? '10'+replace(replace({power},'−','⁻'),'-','⁻') : ''"
+
+
+def whole_x(field: str, title: str, highest: float, lowest: float = 1) -> Spec:
+    """Return a horizontal axis of whole numbers."""
+    return {
+        "field": field,
+        "type": "quantitative",
+        "title": title,
+        "scale": {"domain": [lowest, highest], "nice": False},
+        "axis": {"tickMinStep": 1, "format": "d", "grid": False, "labelOverlap": True, "tickCount": 8},
+    }
+
+
+def limits(of: LogRange) -> list[Spec]:
+    """Return the signals of a logarithmic axis."""
+    return [{"name": name, "value": value} for name, value in of.signals().items()]
+
+
+def told(**fields: str) -> list[Spec]:
+    """Return what a pointer is told: a title for each field, `__` before a number's own format."""
+    return [_told(field, title) for field, title in fields.items()]
+
+
+def _told(field: str, title: str) -> Spec:
+    name, _, kind = field.partition("__")
+    if not kind:
+        return {"field": name, "type": "nominal", "title": title}
+    return {"field": name, "type": "quantitative", "title": title, "format": {"percent": ".1%", "number": ".3~g"}[kind]}
+
+
+def band(title: str, low: str = "low", high: str = "high") -> Spec:
+    """Return the interval around a line on a logarithmic axis."""
+    return {
+        "transform": [{"filter": f"isValid(datum.{low}) && isValid(datum.{high})"}],
+        "mark": {"type": "area", "opacity": 0.16, "line": False, "clip": True, "tooltip": None},
+        "encoding": {"y": log_y(low, title), "y2": {"field": high}, "strokeDash": None},
+    }
+
+
+def edges(title: str) -> Spec:
+    """Return the marks of zeros, at the foot, and of values that are not finite, on top."""
+    shapes = {"domain": [ZERO, NONFINITE], "range": ["triangle-down", "cross"]}
+    return {
+        "transform": [{"filter": "isValid(datum.edge)"}],
+        "mark": {"type": "point", "filled": True, "size": 36, "opacity": 1, "strokeDash": [1, 0]},
+        "encoding": {
+            "y": log_y("edge", title),
+            "shape": {"field": "mark", "type": "nominal", "scale": shapes, "legend": None},
+            "strokeDash": None,
+        },
+    }
+
+
+def layered(parts: Iterable[Spec], shared: Spec) -> list[Spec]:
+    """Return the layers with the encodings that they share; one that a layer sets to None it goes without."""
+    found = []
+    for part in parts:
+        encoding = {**shared, **part.get("encoding", {})}
+        found.append({**part, "encoding": {name: how for name, how in encoding.items() if how is not None}})
+    return found
+
+
+def edge_note(frame: pd.DataFrame) -> str:
+    """Return where zeros and values that are not finite are drawn, if there are any."""
+    words = [text(f"live.edge.{mark}") for mark in (ZERO, NONFINITE) if (frame["mark"] == mark).any()]
+    return " ".join(words)
+
+
+def figure(body: Spec, *, height: int | None = None, params: Iterable[Spec] = ()) -> Spec:
+    """Return a whole specification of one view as wide as its place, or of several that bring their own widths."""
+    single: Spec = {"width": "container", "height": height, "autosize": {"type": "fit-x", "contains": "padding"}}
+    return {
+        "$schema": SCHEMA,
+        "data": {"name": "rows"},
+        "params": list(params),
+        **(single if height else {}),
+        **body,
+        "config": _config(),
+    }
+
+
+def narrowed(spec: Spec, height: int, legend_columns: int = 2) -> Spec:
+    """Return a specification for a narrow place: its height, and legends that stand one under the other."""
+    legend = {**spec["config"]["legend"], "columns": legend_columns, "layout": {"bottom": {"direction": "vertical"}}}
+    return {**spec, "height": height, "config": {**spec["config"], "legend": legend}}
+
+
+def dots(tooltip: list[Spec]) -> Spec:
+    """Return small marks on a line, each with a margin in which a pointer finds it."""
+    mark = {"type": "point", "filled": True, "size": 9, "opacity": 1, "stroke": "transparent", "strokeWidth": 9}
+    return {"mark": mark, "encoding": {"tooltip": tooltip, "strokeDash": None}}
+
+
+def _config() -> Spec:
+    font = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+    words = {"labelColor": SOFT, "titleColor": SOFT, "labelFontSize": 12, "titleFontSize": 12}
+    return {
+        "background": None,
+        "aria": False,  # the element around it says what it shows
+        "font": font,
+        "view": {"stroke": None},
+        "axis": {**words, "titleFontWeight": "normal", "domainColor": SOFT, "tickColor": SOFT, "gridColor": LINE},
+        "legend": {
+            **words,
+            "titleFontWeight": "normal",
+            "orient": "bottom",
+            "columns": 3,
+            "symbolStrokeWidth": 2.5,
+            "symbolSize": 150,
+        },
+        "title": {"color": INK, "anchor": "start", "fontSize": 13, "fontWeight": "normal", "offset": 6},
+        "line": {"strokeWidth": 1.8},
+        "header": {"labelColor": SOFT, "titleColor": SOFT},
+    }
+
+
+def families(frame: pd.DataFrame) -> list[Option]:
+    """Return the choice of a family, all of them first; nothing where there is one."""
+    names = [str(name) for name in dict.fromkeys(frame["family"])]
+    return [Option(ALL, text("live.all")), *(Option(name, name) for name in names)] if len(names) > 1 else []
+
+
+def _power(exponent: float) -> float:
+    return float(10 ** np.clip(exponent, -300, 300))

@@ -1,0 +1,66 @@
+"""How far gradients of different inputs agree, against depth."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from gradflow.plots.shattering import norm_name
+from gradflow.reporting.live.figure import Live, Spec
+from gradflow.reporting.live.pieces import figure, narrowed, ordinal, told
+from gradflow.text import text
+
+_DASHES = {0: [1, 0], 1: [7, 3], 2: [2, 2], 3: [9, 2, 2, 2]}
+_COLORS = ("light-dark(#0072b2,#56b4e9)", "light-dark(#b04a00,#ff9a4d)", "light-dark(#007355,#3fc79a)")
+
+
+def shattering(frame: pd.DataFrame) -> Live | None:
+    """Return the figure, or None if networks of two depths were not measured.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.analysis.shattering_by_depth`.
+    """
+    rows = frame.dropna(subset=["depth", "mean"])
+    if rows["depth"].nunique() < 2:
+        return None
+    norms = rows["norm"].map(lambda norm: norm_name(str(norm)))
+    rows = rows.assign(norms=norms, network=rows["family"].astype("str") + ", " + norms)
+    families = [str(name) for name in dict.fromkeys(rows["family"])]
+    spec = figure(_body(families, [str(name) for name in dict.fromkeys(norms)]), height=320)
+    columns = ["network", "family", "norms", "depth", "mean", "low", "high", "n", "predicted"]
+    return Live("shattering", spec, narrowed(spec, 300), rows[columns])
+
+
+def _body(families: list[str], norms: list[str]) -> Spec:
+    tooltip = told(
+        network=text("column.network"),
+        depth=text("column.depth"),
+        mean__number=text("live.value"),
+        low__number=text("live.low"),
+        high__number=text("live.high"),
+        predicted__number=text("live.closed_form"),
+        n=text("column.n"),
+    )
+    y: Spec = {"field": "mean", "type": "quantitative", "title": text("live.correlation")}
+    axis = {"grid": False, "format": "d", "tickMinStep": 1}
+    shared: Spec = {
+        "x": {"field": "depth", "type": "quantitative", "title": text("live.depth_axis"), "axis": axis},
+        "y": y,
+        "color": ordinal("norms", {name: _COLORS[place % len(_COLORS)] for place, name in enumerate(norms)}),
+        "detail": {"field": "network"},
+    }
+    dashes = {name: _DASHES[place % len(_DASHES)] for place, name in enumerate(families)}
+    line: Spec = {"mark": {"type": "line"}, "encoding": {**shared, "strokeDash": ordinal("family", dashes)}}
+    bars: Spec = {
+        "transform": [{"filter": "isValid(datum.low)"}],
+        "mark": {"type": "rule", "strokeWidth": 1.6},
+        "encoding": {**shared, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+    }
+    dots: Spec = {"mark": {"type": "point", "filled": True, "size": 46, "opacity": 1}}
+    form: Spec = {
+        "transform": [{"filter": "isValid(datum.predicted)"}],
+        "mark": {"type": "point", "shape": "stroke", "size": 160, "strokeWidth": 2},
+        "encoding": {**shared, "y": {**y, "field": "predicted"}, "tooltip": tooltip},
+    }
+    return {"layer": [line, bars, {**dots, "encoding": {**shared, "tooltip": tooltip}}, form]}

@@ -1,0 +1,67 @@
+"""Error or loss against the training step, one line a run."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from gradflow.analysis.training import window_means
+from gradflow.reporting.live.figure import Live, Option, Spec, select
+from gradflow.reporting.live.pieces import by_network, dots, families, figure, layered, narrowed, palette, told, whole_x
+from gradflow.text import text
+
+WINDOW = 10
+MOST_WINDOWS = 150  # of a run; windows grow where it has more steps
+AVERAGED = ("batch_error", "loss")  # measured at each step
+ERRORS = ("batch_error", "train_error", "test_error")
+
+
+def training(frame: pd.DataFrame) -> Live | None:
+    """Return the figure, or None if neither error nor loss was recorded at two steps.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.analysis.training`.
+    """
+    if frame["step"].nunique() < 2:
+        return None
+    window = max(WINDOW, -(-int(frame["step"].max() + 1) // MOST_WINDOWS))
+    parts, options = [], []
+    for measure in (*ERRORS, "loss"):
+        rows = window_means(frame, window=window if measure in AVERAGED else 1, measure=measure)
+        if not rows["mean"].notna().any():
+            continue
+        top = 1.02 if measure in ERRORS else float(rows["mean"].quantile(0.99)) * 1.05
+        parts.append(rows.assign(measure=measure))
+        options.append(Option(measure, _name(measure, window), {"top": top}))
+    if not parts:
+        return None
+    found = pd.concat(parts, ignore_index=True)
+    tones = palette(found)
+    rows = tones.on(found).drop(columns="seed").rename(columns={"run": "seed"})  # a line for each run
+    body = _body(by_network(tones), float(found["step"].max()))
+    spec = figure(body, height=320, params=[{"name": "top", "value": options[0].signals["top"]}])
+    controls = (
+        *select("measure", text("live.measure"), options),
+        *select("family", text("live.family"), families(rows)),
+    )
+    columns = ["measure", "seed", "family", "network", "tone", "line", "step", "mean"]
+    return Live("training", spec, narrowed(spec, 280), rows[columns], controls)
+
+
+def _name(measure: str, window: int) -> str:
+    return text(f"live.window.{measure}", window=window) if measure in AVERAGED else text(f"live.error.{measure}")
+
+
+def _body(network: Spec, last: float) -> Spec:
+    y: Spec = {
+        "field": "mean",
+        "type": "quantitative",
+        "title": text("live.error_or_loss"),
+        "scale": {"domain": [0, {"expr": "top"}], "nice": False, "clamp": True},
+        "axis": {"labelExpr": "top > 1.5 || top < 1 ? format(datum.value,'.3~g') : format(datum.value,'.0%')"},
+    }
+    shared = {"x": whole_x("step", text("live.training_step"), last, 0), "y": y, **network}
+    tooltip = told(seed=text("live.run"), step__number=text("live.step"), mean__number=text("live.value"))
+    parts = [{"mark": {"type": "line", "opacity": 0.8}}, dots(tooltip)]
+    return {"layer": layered(parts, shared)}
