@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradflow.cli import output
+from gradflow.cli.lang_option import lang_option
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -34,6 +35,7 @@ Row = Mapping[str, Any]
     help="With --blocks: timed passes of each.",
 )
 @output.data_options()
+@lang_option
 def models(blocks: bool, repeats: int, form: str | None) -> None:
     """Print the networks there are: layers by the paper's rule, block, parameters, multiply-adds.
 
@@ -114,6 +116,7 @@ def _listed(parts: Sequence[str]) -> str:
 def blocks_table(rows: Sequence[Row]) -> Group:
     """Return the table of `gradflow.models.block_timing.block_rows`."""
     from gradflow.text import text
+    from gradflow.text.numbers import count
 
     first = rows[0]
     has_interval = not math.isnan(first["forward_ms_low"])
@@ -131,7 +134,7 @@ def blocks_table(rows: Sequence[Row]) -> Group:
     caption = text(
         "models.blocks.caption" if has_interval else "models.blocks.caption_alone",
         n=first["n"],
-        threads=first["threads"],
+        threads=count(first["threads"], "threads"),
     )
     return output.table(
         text("models.blocks.title", size=first["size"], batch=first["batch"]),
@@ -174,13 +177,13 @@ def _time(row: Row, name: str) -> str:
     return text("models.blocks.time", median=median, low=low, high=high) if has_interval else median
 
 
-def _grouped(count: int) -> str:
-    return f"{count:,}"
+def _grouped(n: int) -> str:
+    return f"{n:,}"
 
 
-def _scaled(count: float, decimals: int | None = None) -> str:
+def _scaled(n: float, decimals: int | None = None) -> str:
     """Return a number of multiply-adds with three digits, in millions or billions."""
-    scale, unit = (GIGA, "G") if count >= GIGA else (MEGA, "M")
-    value = count / scale
+    scale, unit = (GIGA, "G") if n >= GIGA else (MEGA, "M")
+    value = n / scale
     places = (2 if value < 10 else 1 if value < 100 else 0) if decimals is None else decimals
     return f"{value:.{places}f} {unit}"
