@@ -1,29 +1,36 @@
-"""A sweep's folder: which runs are finished, and what must not be overwritten.
+"""A sweep's folder: which runs are finished, which are under way, and what must not be overwritten.
 
-<out>/gradflow.json        marks the folder as a sweep's, with the last command
-<out>/runs/<run id>/       one recording per finished run
+<out>/gradflow.json            marks the folder as a sweep's, with the last command
+<out>/runs/<run id>/           one recording per finished run
+<out>/unfinished/<run id>/     a run under way, interrupted or failed: see `gradflow.experiments.unfinished`
+<out>/.gradflow.lock           held by the command at work
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gradflow import storage
+from gradflow.experiments.locks import held
 from gradflow.experiments.recipe import PlanError
 from gradflow.experiments.runs import Run
+from gradflow.experiments.unfinished import Unfinished
 from gradflow.recording import Recording
 
 MARK = "gradflow.json"
 FORMAT = "gradflow-sweep"
 VERSION = 1
 RUNS = "runs"
-PART_PREFIX = ".part-"
+LOCK = ".gradflow.lock"
+OWN_PREFIX = ".gradflow."  # the lock, its holder, and what a killed process was writing
+WHOLE, FRESH = "whole", ".fresh"  # where recordings are written before they are moved to their places
 
 
 class SweepFolder:
@@ -38,16 +45,42 @@ class SweepFolder:
     def __init__(self, path: str | os.PathLike[str], *, command: str) -> None:
         self.path = Path(path)
         self.runs = self.path / RUNS
-        try:
+        self._command = command
+        with self._writing():
             if self.path.exists() and not self.path.is_dir():
                 raise PlanError(f"out must be a folder; {self.path} is a file.")
-            if self.path.is_dir() and any(self.path.iterdir()):
+            self.path.mkdir(parents=True, exist_ok=True)
+            if any(not file.name.startswith(OWN_PREFIX) for file in self.path.iterdir()):
                 self._check_mark()
-            self.runs.mkdir(parents=True, exist_ok=True)
-            mark = {"format": FORMAT, "version": VERSION, "command": command}
-            storage.write_json(self.path / MARK, mark)
+            else:
+                self._write_mark()
+            self.runs.mkdir(exist_ok=True)
+
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Hold the folder for this process alone; the operating system lets go of it when the process ends.
+
+        Raises
+        ------
+        PlanError
+            Another command is at work in the folder, or it cannot be written.
+        """
+        with contextlib.ExitStack() as stack:
+            with self._writing():
+                stack.enter_context(held(self.path / LOCK, what=f"out folder {self.path}"))
+                self._write_mark()
+            yield
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise PlanError(f"cannot write to out folder {self.path}: {error.strerror or error}.") from None
+
+    def _write_mark(self) -> None:
+        mark = {"format": FORMAT, "version": VERSION, "command": self._command}
+        storage.write_json(self.path / MARK, mark)
 
     def _check_mark(self) -> None:
         """Refuse a folder that holds anything but a sweep, so that nothing foreign is written into."""
@@ -73,12 +106,20 @@ class SweepFolder:
         folder = self.runs / run.id
         return storage.load(folder) if folder.exists() else None
 
-    def keep(self, run: Run, recording: Recording) -> None:
-        """Write a run's recording so that it appears whole or not at all."""
-        part = self.runs / f"{PART_PREFIX}{os.getpid()}-{run.id}"
-        shutil.rmtree(part, ignore_errors=True)
-        storage.save(recording, part)
-        os.replace(part, self.runs / run.id)
+    def unfinished(self, run: Run) -> Unfinished:
+        """Return the place of a run under way."""
+        return Unfinished(self.path / storage.UNFINISHED / run.id, run)
+
+    def keep(self, run: Run, recording: Recording) -> Recording:
+        """Write a run's recording so that it appears whole or not at all, and return it as it is on disk.
+
+        Only for whoever holds the run.
+        """
+        whole = self.unfinished(run).path / WHOLE
+        shutil.rmtree(whole, ignore_errors=True)  # of a process that was killed at this point
+        storage.save(recording, whole)
+        os.replace(whole, self.runs / run.id)
+        return storage.load(self.runs / run.id)
 
     def set_aside(self, run: Run) -> Path:
         """Rename a damaged run's folder, so that it is made again and nothing is lost."""
@@ -89,21 +130,16 @@ class SweepFolder:
         os.replace(folder, aside)
         return aside
 
-    def clear_parts(self) -> None:
-        """Remove half-written runs that a killed worker left; the folders hold no finished run."""
-        for part in self.runs.glob(f"{PART_PREFIX}*"):
-            if not _is_alive(int(part.name.removeprefix(PART_PREFIX).split("-")[0])):
-                shutil.rmtree(part, ignore_errors=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    def tidy(self, finished: Iterable[Run]) -> None:
+        """Remove what processes that were killed left of finished runs; only for whoever holds the sweep."""
+        home = self.path / storage.UNFINISHED
+        for run in finished:
+            if (home / run.id).exists():
+                self.unfinished(run).remove()
+            for file in (home / f".{run.id}.lock", home / f".{run.id}.json"):
+                file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there are others, or there is none
+            home.rmdir()
 
 
 def keep_all(recordings: Iterable[Recording], out: str | os.PathLike[str], *, group: str, command: str) -> Path:
@@ -112,10 +148,19 @@ def keep_all(recordings: Iterable[Recording], out: str | os.PathLike[str], *, gr
     Raises
     ------
     PlanError
-        `out` holds something else than a sweep, or cannot be written.
+        `out` holds something else than a sweep, cannot be written, or another command is at work in it.
     """
-    home = SweepFolder(out, command=command).path / group
-    for recording in recordings:
-        meta = {**recording.meta, "command": command}
-        storage.save(replace(recording, meta=meta), home / recording.name)
+    folder = SweepFolder(out, command=command)
+    home = folder.path / group
+    fresh = home / FRESH
+    with folder.claimed():
+        home.mkdir(exist_ok=True)
+        for recording in recordings:
+            place = home / recording.name
+            kept = replace(recording, meta={**recording.meta, "command": command})
+            if place.exists():
+                storage.save(kept, place)
+            else:  # whole or not at all
+                shutil.rmtree(fresh, ignore_errors=True)
+                os.replace(storage.save(kept, fresh), place)
     return home

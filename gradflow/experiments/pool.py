@@ -10,25 +10,32 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from gradflow import storage
+from gradflow.experiments.failures import reason_of_death
 from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.runs import Run
+from gradflow.experiments.unfinished import CHECKPOINT_SECONDS
 from gradflow.recording import Recording
 
-EventKind = Literal["skipped", "set aside", "started", "step", "finished", "failed"]
+WORKER = "gradflow.experiments.worker"
+STOP_SECONDS = 30.0  # for the step under way and a checkpoint, when a sweep is interrupted
+
+EventKind = Literal["skipped", "set aside", "started", "resumed", "step", "finished", "failed"]
 
 
 @dataclass(frozen=True)
 class Event:
     """Something that happened to one run of a sweep.
 
-    `step` updates are made of the run's, by process `pid`; `recording` comes with "finished" and "skipped" (made
-    earlier); `detail` says why a run failed or what was set aside.
+    `step` updates are made of the run's, by process `pid`; "resumed" tells from which one it goes on. `recording` comes
+    with "finished" and "skipped" (made earlier); `detail` says why a run failed or what was set aside.
     """
 
     kind: EventKind
@@ -43,19 +50,26 @@ class _Worker:
     """One worker process and the run it is busy with."""
 
     def __init__(
-        self, folder: SweepFolder, command: str, inbox: queue.SimpleQueue[tuple[_Worker, dict[str, Any]]]
+        self,
+        folder: SweepFolder,
+        command: str,
+        checkpoint_every: float,
+        inbox: queue.SimpleQueue[tuple[_Worker, dict[str, Any]]],
+        gpu: Mapping[str, str],
     ) -> None:
         package = str(Path(__file__).parents[2])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         self.run: Run | None = None
+        self.step = 0
+        self.gpu = gpu
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "gradflow.experiments.worker", str(folder.path.resolve()), command],
+            [sys.executable, "-P", "-m", WORKER, str(folder.path.resolve()), command, str(checkpoint_every)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            env={**os.environ, **threads, "PYTHONPATH": os.pathsep.join(paths)},
+            env={**os.environ, **threads, **gpu, "PYTHONPATH": os.pathsep.join(paths)},
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the workers
         )
         self._reader = threading.Thread(target=self._read, args=(inbox,), daemon=True)
@@ -73,16 +87,27 @@ class _Worker:
     def give(self, run: Run) -> None:
         """Send a run to the process."""
         assert self.process.stdin is not None
-        self.run = run
+        self.run, self.step = run, 0
         # If the process is gone, its end arrives as an event and the run is reported there.
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps(run.to_json()) + "\n")
             self.process.stdin.flush()
 
-    def close(self) -> None:
-        """End the process if it is still there, and wait for it."""
+    def stop(self) -> None:
+        """Ask the process to leave a checkpoint and end."""
         if self.process.poll() is None:
-            self.process.kill()
+            self.process.terminate()
+
+    def close(self) -> None:
+        """End the process if it is still there, and wait for it; one that is at work was asked to end by itself."""
+        try:
+            if self.run is not None:
+                self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
         self.process.wait()
         self._reader.join()
         for stream in (self.process.stdin, self.process.stdout):
@@ -94,10 +119,19 @@ class _Worker:
 class Pool:
     """Hands runs to workers and follows their events until every run finished or failed."""
 
-    def __init__(self, count: int, folder: SweepFolder, command: str, tell: Callable[[Event], object]) -> None:
+    def __init__(
+        self,
+        count: int,
+        folder: SweepFolder,
+        command: str,
+        tell: Callable[[Event], object],
+        *,
+        checkpoint_every: float = CHECKPOINT_SECONDS,
+    ) -> None:
         self._count = count
         self._folder = folder
         self._command = command
+        self._checkpoint_every = checkpoint_every
         self._tell = tell
         self._inbox: queue.SimpleQueue[tuple[_Worker, dict[str, Any]]] = queue.SimpleQueue()
         self._workers: list[_Worker] = []
@@ -107,8 +141,9 @@ class Pool:
         """Fill `recordings` as runs finish and return the failures; every process has ended on return."""
         waiting = deque(runs)
         try:
-            for _ in range(self._count):
-                self._hire()
+            n_gpus, visible = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
+            for number in range(self._count):
+                self._hire(gpu_of(number, runs, count=n_gpus, visible=visible))
             for worker in self._workers:
                 self._next(worker, waiting)
             while any(worker.run for worker in self._workers):
@@ -116,11 +151,13 @@ class Pool:
                 self._handle(worker, event, waiting, recordings)
         finally:
             for worker in self._workers:
+                worker.stop()
+            for worker in self._workers:
                 worker.close()
         return self._failures
 
-    def _hire(self) -> _Worker:
-        worker = _Worker(self._folder, self._command, self._inbox)
+    def _hire(self, gpu: Mapping[str, str]) -> _Worker:
+        worker = _Worker(self._folder, self._command, self._checkpoint_every, self._inbox, gpu)
         self._workers.append(worker)
         return worker
 
@@ -138,21 +175,60 @@ class Pool:
         run = worker.run
         if run is None or event["kind"] == "ready":
             return
-        if event["kind"] == "step":
-            self._tell(Event("step", run, step=event["step"], pid=worker.process.pid))
+        if event["kind"] in ("step", "resumed"):
+            worker.step = event["step"]
+            self._tell(Event(event["kind"], run, step=worker.step, pid=worker.process.pid))
             return
         if event["kind"] == "finished":
             recordings[run] = storage.load(self._folder.runs / run.id)
             self._tell(Event("finished", run, step=run.steps, recording=recordings[run]))
         elif event["kind"] == "failed":
             self._fail(run, event["reason"])
+            if event["is_disk_full"]:
+                self._give_up(waiting)
         elif event["kind"] == "ended":
-            self._fail(run, f"its worker process ended with exit code {event['code']}")
+            reason = reason_of_death(event["code"])
+            with contextlib.suppress(OSError):  # told below in any case
+                self._folder.unfinished(run).say("failed", step=worker.step, reason=reason)
+            self._fail(run, reason)
             worker.run = None
             if waiting:
-                worker = self._hire()
+                worker = self._hire(worker.gpu)
         self._next(worker, waiting)
+
+    def _give_up(self, waiting: deque[Run]) -> None:
+        """Start no further run: there is no room for it."""
+        while waiting:
+            self._fail(waiting.popleft(), "not started: the disk is full")
 
     def _fail(self, run: Run, reason: str) -> None:
         self._failures[run] = reason
         self._tell(Event("failed", run, detail=reason))
+
+
+def gpu_of(number: int, runs: Iterable[Run], *, count: int, visible: str | None) -> dict[str, str]:
+    """Return what a worker's environment must hold so that it uses one GPU, the next one after its neighbour's.
+
+    Nothing, where there are fewer than two, or runs name their GPUs themselves.
+
+    Examples
+    --------
+    >>> from gradflow.experiments import plan
+    >>> from dataclasses import replace
+    >>> run = replace(plan([8], device="cpu")[0], device="cuda")
+    >>> [gpu_of(number, [run], count=2, visible="4,5") for number in range(3)]
+    [{'CUDA_VISIBLE_DEVICES': '4'}, {'CUDA_VISIBLE_DEVICES': '5'}, {'CUDA_VISIBLE_DEVICES': '4'}]
+    """
+    if count < 2 or any(run.device != "cuda" for run in runs):
+        return {}
+    names = visible.split(",") if visible else [str(index) for index in range(count)]
+    return {"CUDA_VISIBLE_DEVICES": names[number % count]}
+
+
+def default_workers(device: str) -> int:
+    """Return how many processes to use: one for every core this process may use, or for every GPU."""
+    if device == "cuda":
+        return max(1, torch.cuda.device_count())
+    if device != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)

@@ -8,12 +8,16 @@ from typing import Any
 
 from gradflow import storage
 from gradflow.experiments.data import load_data
+from gradflow.experiments.engines import Engine, LocalEngine
 from gradflow.experiments.folder import SweepFolder
+from gradflow.experiments.identity import data_digest
 from gradflow.experiments.network import is_own
 from gradflow.experiments.plan import plan
-from gradflow.experiments.pool import Event, Pool
+from gradflow.experiments.pool import Event
 from gradflow.experiments.recipe import PlanError
 from gradflow.experiments.runs import Run
+from gradflow.experiments.store import Store
+from gradflow.experiments.unfinished import CHECKPOINT_SECONDS
 from gradflow.recording import Recording
 
 
@@ -35,13 +39,17 @@ def compare(
     *,
     out: str | os.PathLike[str],
     workers: int | None = None,
+    engine: Engine | None = None,
+    store: str | None = None,
+    checkpoint_every: float = CHECKPOINT_SECONDS,
     on_event: Callable[[Event], object] | None = None,
     command: str = "gradflow.compare()",
     **settings: Any,
 ) -> list[Recording]:
     """Train plain and residual networks of several depths and return what was recorded, in the plan's order.
 
-    Runs that the folder already holds are not made again, so the same call after an interruption goes on.
+    The same call after an interruption goes on: runs that the folder already holds are not made again, and one that
+    was cut goes on from its last checkpoint, to the numbers that it would have had.
 
     Parameters
     ----------
@@ -51,6 +59,13 @@ def compare(
         Folder for the recordings, new or from an earlier call.
     workers : int, optional
         Processes of one thread each; as many as there are cores unless given. One on a GPU.
+    engine : Engine, optional
+        Who makes the runs in place of worker processes: `gradflow.experiments.ray_engine.RayEngine(...)`.
+    store : str, optional
+        A URL that fsspec knows ("s3://bucket/sweep"): finished runs are copied there, and those that it holds are not
+        made again. With a Ray engine the nodes then need not share `out`.
+    checkpoint_every : float
+        Seconds between two checkpoints of a run: what a kill can cost it.
     on_event : callable, optional
         Receives an `Event` whenever a run starts, makes progress, finishes or fails.
     command : str
@@ -62,12 +77,22 @@ def compare(
     Raises
     ------
     PlanError, DataError
-        An argument is out of range, or `out` holds other files. Nothing has been trained.
+        An argument is out of range, `out` holds other files, or another command is at work in it. Nothing has been
+        trained.
     RunsFailedError
         Some runs failed; the others are finished and on disk.
     """
     runs = plan(depths, **settings)
-    return execute(runs, out=out, workers=workers, on_event=on_event, command=command)
+    return execute(
+        runs,
+        out=out,
+        workers=workers,
+        engine=engine,
+        store=store,
+        checkpoint_every=checkpoint_every,
+        on_event=on_event,
+        command=command,
+    )
 
 
 def execute(
@@ -75,37 +100,57 @@ def execute(
     *,
     out: str | os.PathLike[str],
     workers: int | None = None,
+    engine: Engine | None = None,
+    store: str | None = None,
+    checkpoint_every: float = CHECKPOINT_SECONDS,
     on_event: Callable[[Event], object] | None = None,
     command: str = "gradflow.experiments.execute()",
 ) -> list[Recording]:
     """Run a plan; see `compare`, which makes the plan first."""
     tell = on_event if on_event is not None else _ignore
-    if workers is not None and workers < 1:
-        raise PlanError(f"workers must be at least 1; got {workers}.")
+    if engine is not None and workers is not None:
+        raise PlanError(f"workers is for worker processes of this machine; got {workers} and {type(engine).__name__}.")
+    engine = engine or LocalEngine(workers)
+    if checkpoint_every <= 0:
+        raise PlanError(f"checkpoint every must be a positive number of seconds; got {checkpoint_every}.")
     folder = SweepFolder(out, command=command)
-    folder.clear_parts()
-    recordings: dict[Run, Recording] = {}
-    for run in runs:
-        try:
-            found = folder.finished(run)
-        except storage.StorageError as error:
-            aside = folder.set_aside(run)
-            tell(Event("set aside", run, detail=f"{error} Kept as {aside.name}; the run is made again."))
-            found = None
-        if found is not None:
-            recordings[run] = found
-            tell(Event("skipped", run, step=run.steps, recording=found))
-    waiting = [run for run in runs if run not in recordings]
-    _check_data_of(waiting)
-    failures: dict[Run, str] = {}
-    if waiting:
-        count = min(workers or default_workers(waiting[0].device), len(waiting))
-        pool = Pool(count, folder, command, tell)
-        failures = pool.run(waiting, recordings)
+    remote = None if store is None else Store(store)
+    with folder.claimed():
+        if remote is not None:
+            remote.claim(command)
+            for run in runs:
+                remote.fetch(run.id, folder.runs)
+        recordings = _finished(runs, folder, tell)
+        waiting = [run for run in runs if run not in recordings]
+        _check_data_of(waiting)
+        failures: dict[Run, str] = {}
+        if waiting:
+            failures = engine.run(
+                waiting, folder, recordings, tell, command=command, checkpoint_every=checkpoint_every, store=remote
+            )
+        folder.tidy(recordings)
     ordered = [recordings[run] for run in runs if run in recordings]
     if failures:
         raise RunsFailedError({run.id: reason for run, reason in failures.items()}, ordered)
     return ordered
+
+
+def _finished(runs: Sequence[Run], folder: SweepFolder, tell: Callable[[Event], object]) -> dict[Run, Recording]:
+    """Return the runs that are made already; what cannot be trusted, or was made of other data, is set aside."""
+    recordings: dict[Run, Recording] = {}
+    for run in runs:
+        try:
+            found = folder.finished(run)
+            if found is not None and ":" in run.data and found.meta.get("data_digest") != data_digest(run.data):
+                raise storage.StorageError(f"{run.id} was made of other data than {run.data} holds now.")
+        except storage.StorageError as error:
+            aside = folder.set_aside(run)
+            tell(Event("set aside", run, detail=f"{error} Kept as {aside.name}; the run is made again."))
+            continue
+        if found is not None:
+            recordings[run] = found
+            tell(Event("skipped", run, step=run.steps, recording=found))
+    return recordings
 
 
 def _check_data_of(runs: Sequence[Run]) -> None:
@@ -120,13 +165,6 @@ def _check_data_of(runs: Sequence[Run]) -> None:
             raise PlanError(
                 f"batch size must be at most the {n} training images of {run.data}; got {run.recipe.batch_size}."
             )
-
-
-def default_workers(device: str) -> int:
-    """Return how many processes to use: every core this process may use, or one for a GPU."""
-    if device != "cpu":
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 def _ignore(event: Event) -> None:

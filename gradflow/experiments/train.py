@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,10 +17,12 @@ from torch import Tensor, nn
 
 from gradflow.experiments.augmentation import PixelRange, augment
 from gradflow.experiments.data import Dataset, batches, load_data
+from gradflow.experiments.identity import data_digest, identity
 from gradflow.experiments.optimizers import Updater
 from gradflow.experiments.probes import measure_probes
 from gradflow.experiments.runs import Run
 from gradflow.experiments.schedules import LearningRate
+from gradflow.experiments.unfinished import Keeper
 from gradflow.hooks import Every, record
 from gradflow.recording import Recording
 
@@ -29,12 +34,16 @@ AUGMENTATION_SEED = 2**31  # added to the run's seed: the order of images and th
 Progress = Callable[[int], object]
 
 
-def train(run: Run, *, on_step: Progress | None = None, recorded: bool = True) -> Recording:
+def train(
+    run: Run, *, on_step: Progress | None = None, recorded: bool = True, keeper: Keeper | None = None
+) -> Recording:
     """Train a network as the run says and return what was recorded.
 
     The row of step s describes the network after s updates: the gradient of the batch that update s + 1 uses, and,
     where they were measured, the errors on the whole training and test sets in eval mode. The last row, s = `steps`, is
     the trained network. Errors on whole sets are measured in float32, whatever the precision of the training.
+
+    PyTorch's global random state, from which dropout draws, is seeded with the run's seed and put back afterwards.
 
     Parameters
     ----------
@@ -44,28 +53,39 @@ def train(run: Run, *, on_step: Progress | None = None, recorded: bool = True) -
         Called with the number of updates made, every few steps.
     recorded : bool
         False trains the same network with no gradient recorded: only losses and errors.
+    keeper : Keeper, optional
+        Keeps rows and checkpoints on disk as training goes on, and goes on from them.
 
     Returns
     -------
     Recording
-        `meta["status"]` is "diverged" if any loss was not finite, with the first such step in `diverged_step`.
+        `meta["status"]` is "diverged" if any loss was not finite, with the first such step in `diverged_step`;
+        `meta["resumed_at"]` holds the steps from which training went on after an interruption.
     """
-    began, started = time.perf_counter(), datetime.now(UTC)
     device = torch.device(run.device)
-    data = load_data(run.data).to(device)
-    model = build(run, data).to(device)
-    meta = {**describe(run, data), "started": started.isoformat(timespec="seconds")}
-    schedule = Every(run.record_every, also=(*PROFILE_STEPS, run.steps)) if recorded else _never
-    updater = Updater(model, run.recipe)
-    with record(model, scaler=updater.scaler, schedule=schedule, weights=True, name=run.id, meta=meta) as recorder:
-        _fit(run, model, updater, data, recorder.step, on_step)
-    recording = recorder.recording
-    return Recording(
-        layers=recording.layers,
-        steps=recording.steps,
-        probes=measure_probes(run, model, data),
-        meta={**recording.meta, **_outcome(recording), "wall_seconds": time.perf_counter() - began},
-    )
+    with _seeded(run.seed, device):
+        data = load_data(run.data).to(device)
+
+        def make(path: Path | None = None) -> Training:
+            return Training(run, data, recorded=recorded, path=path)
+
+        training = make() if keeper is None else keeper.start(make, identity(run))
+        with training.recorder:
+            while training.step <= run.steps:
+                if keeper is not None:
+                    keeper.look(training)
+                training.advance()
+                if on_step is not None and (training.step - 1) % PROGRESS_EVERY == 0:
+                    on_step(training.step - 1)
+        return training.outcome()
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed the global random state, and put it back at the end."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def build(run: Run, data: Dataset) -> nn.Module:
@@ -74,34 +94,118 @@ def build(run: Run, data: Dataset) -> nn.Module:
     return run.network.build(run.seed, input_shape=shape, num_classes=data.num_classes)
 
 
-def _fit(
-    run: Run,
-    model: nn.Module,
-    updater: Updater,
-    data: Dataset,
-    step_done: Callable[..., None],
-    on_step: Progress | None,
-) -> None:
-    """Make the run's updates, and measure once more after the last."""
-    recipe = run.recipe
-    rate = LearningRate(recipe)
-    order = batches(len(data.train_labels), recipe.batch_size, torch.Generator().manual_seed(run.seed))
-    draws = torch.Generator().manual_seed(run.seed + AUGMENTATION_SEED)
-    pixels = PixelRange.of(data.train_images, data.mean, data.std) if "jitter" in recipe.augment else None
-    model.train()
-    for step in range(run.steps + 1):
-        errors = measure_errors(model, data) if _is_eval_due(run, step) else {}
-        lr = rate.at(step)
-        index = next(order).to(data.train_images.device)
-        images = augment(data.train_images[index], recipe.augment, draws, pixels)
-        loss, batch_error = updater.forward_backward(images, data.train_labels[index])
+class Training:
+    """A network under way: all that changes from step to step, to be taken as it is and brought back.
+
+    Attributes
+    ----------
+    step : int
+        Updates made so far; the next row is this step's.
+    recorder : Recorder
+        Streams to `path`, where one is given.
+    """
+
+    def __init__(self, run: Run, data: Dataset, *, recorded: bool = True, path: Path | None = None) -> None:
+        self._run = run
+        self._data = data
+        self._model = build(run, data).to(data.train_images.device)
+        self._updater = Updater(self._model, run.recipe)
+        self._rate = LearningRate(run.recipe)
+        self._draws = torch.Generator().manual_seed(run.seed + AUGMENTATION_SEED)
+        self._pixels = PixelRange.of(data.train_images, data.mean, data.std) if "jitter" in run.recipe.augment else None
+        self._began = time.perf_counter()
+        self._started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._resumed_at: list[int] = []
+        self._begin_at(0)
+        self.recorder = record(
+            self._model,
+            scaler=self._updater.scaler,
+            schedule=Every(run.record_every, also=(*PROFILE_STEPS, run.steps)) if recorded else _never,
+            weights=True,
+            path=path,
+            name=run.id,
+            meta={**describe(run, data), "started": self._started},
+        )
+
+    def _begin_at(self, step: int) -> None:
+        """Make ready for a step: the batches follow from seed and step alone."""
+        batch_size, seed = self._run.recipe.batch_size, self._run.seed
+        order = batches(len(self._data.train_labels), batch_size, torch.Generator().manual_seed(seed))
+        self._order = itertools.islice(order, step, None)
+        self._model.train()
+        self.step = step
+
+    def advance(self) -> None:
+        """Measure and record one step and make its update; none after the last step."""
+        run, updater = self._run, self._updater
+        errors = measure_errors(self._model, self._data) if _is_eval_due(run, self.step) else {}
+        lr = self._rate.at(self.step)
+        index = next(self._order).to(self._data.train_images.device)
+        images = augment(self._data.train_images[index], run.recipe.augment, self._draws, self._pixels)
+        loss, batch_error = updater.forward_backward(images, self._data.train_labels[index])
         norm = updater.unclipped_grad_norm
-        step_done(loss=loss, batch_error=batch_error, lr=lr, unclipped_grad_norm=norm, **errors)
-        rate.observe(batch_error)
-        if step < run.steps:
+        self.recorder.step(loss=loss, batch_error=batch_error, lr=lr, unclipped_grad_norm=norm, **errors)
+        self._rate.observe(batch_error)
+        if self.step < run.steps:
             updater.update(lr)
-        if on_step is not None and step % PROGRESS_EVERY == 0:
-            on_step(step)
+        self.step += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that the next steps depend on; the rows so far are on disk on return."""
+        device = self._data.train_images.device
+        return {
+            "step": self.step,
+            "recorder": self.recorder.state_dict(),
+            "model": self._model.state_dict(),
+            "updater": self._updater.state_dict(),
+            "rate": self._rate.state_dict(),
+            "draws": self._draws.get_state(),
+            "random": torch.get_rng_state(),
+            "device_random": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+            "started": self._started,
+            "seconds": time.perf_counter() - self._began,
+            "resumed_at": self._resumed_at,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where `state_dict` was taken."""
+        self.recorder.load_state_dict(state["recorder"])
+        self._model.load_state_dict(state["model"])
+        self._updater.load_state_dict(state["updater"])
+        self._rate.load_state_dict(state["rate"])
+        self._draws.set_state(state["draws"])
+        torch.set_rng_state(state["random"])
+        if state["device_random"] is not None:
+            torch.cuda.set_rng_state(state["device_random"], self._data.train_images.device)
+        self._started = state["started"]
+        self._began = time.perf_counter() - state["seconds"]
+        self._resumed_at = [*state["resumed_at"], state["step"]]
+        self._begin_at(state["step"])
+
+    def flush(self) -> None:
+        """Bring the rows so far to the disk."""
+        self.recorder.flush()
+
+    def close(self) -> None:
+        """Take the recorder off the model."""
+        self.recorder.close()
+
+    def outcome(self) -> Recording:
+        """Return what was recorded, once the last step is done."""
+        recording = self.recorder.recording
+        return Recording(
+            layers=recording.layers,
+            steps=recording.steps,
+            probes=measure_probes(self._run, self._model, self._data),
+            meta={
+                **recording.meta,
+                **_outcome(recording),
+                "started": self._started,
+                "wall_seconds": time.perf_counter() - self._began,
+                "resumed_at": self._resumed_at,
+                "data_digest": data_digest(self._run.data),
+            },
+        )
 
 
 def _is_eval_due(run: Run, step: int) -> bool:

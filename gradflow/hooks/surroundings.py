@@ -20,7 +20,11 @@ def describe(model: nn.Module, parameters: list[nn.Parameter]) -> dict[str, Any]
         "device_name": device_name(parameters[0].device),
         "dtype": str(parameters[0].dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
-        "versions": {"gradflow": _version("gradflow-torch"), "torch": torch.__version__, "numpy": np.__version__}
+        "versions": {
+            "gradflow": installed_version("gradflow-torch"),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        }
         | {"python": platform.python_version()},
     }
 
@@ -32,7 +36,8 @@ def device_name(device: torch.device) -> str:
     return platform.processor() or platform.machine()
 
 
-def _version(distribution: str) -> str:
+def installed_version(distribution: str) -> str:
+    """Return a package's version, for the record."""
     try:
         return version(distribution)
     except PackageNotFoundError:

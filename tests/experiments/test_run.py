@@ -60,7 +60,9 @@ def test_a_damaged_run_is_set_aside_and_made_again(tmp_path):
 def test_one_failing_run_does_not_stop_the_others(tmp_path):
     runs = plan([8], families=["plain"], **SMALL)
     broken = broken_run()
-    with pytest.raises(RunsFailedError, match="family must be one of plain, residual; got 'dense'") as caught:
+    with pytest.raises(
+        RunsFailedError, match="family must be one of .* got 'dense'"
+    ) as caught:
         execute([broken, *runs], out=tmp_path / "out", workers=1)
     assert list(caught.value.failures) == [broken.id]
     assert [recording.name for recording in caught.value.recordings] == [runs[0].id]
@@ -75,20 +77,11 @@ def test_a_killed_worker_costs_its_run_alone(tmp_path):
             victims.append(event.run)
             os.kill(event.pid, signal.SIGKILL)
 
-    with pytest.raises(RunsFailedError, match="its worker process ended with exit code -9") as caught:
+    with pytest.raises(RunsFailedError, match=r"worker process was killed \(signal 9\), which the kernel") as caught:
         execute(runs, out=tmp_path / "out", workers=1, on_event=kill_first)
     assert list(caught.value.failures) == [victims[0].id]
     finished = execute(runs, out=tmp_path / "out", workers=1)
     assert len(finished) == 2
-
-
-def test_half_written_runs_of_dead_processes_are_removed(tmp_path):
-    runs = plan([8], families=["plain"], **SMALL)
-    execute(runs, out=tmp_path / "out")
-    half = tmp_path / "out" / "runs" / ".part-999999999-x"
-    half.mkdir()
-    execute(runs, out=tmp_path / "out")
-    assert not half.exists()
 
 
 def test_folders_that_are_refused(tmp_path):

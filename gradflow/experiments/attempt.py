@@ -1,0 +1,73 @@
+"""One attempt at a run: it goes on from its checkpoint, and is kept when it is done."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from gradflow.experiments.failures import reason_of
+from gradflow.experiments.folder import SweepFolder
+from gradflow.experiments.runs import Run
+from gradflow.experiments.train import train
+from gradflow.experiments.unfinished import CHECKPOINT_SECONDS, Keeper, StoppedError
+from gradflow.recording import Recording
+
+
+def attempt(
+    folder: SweepFolder,
+    run: Run,
+    *,
+    command: str,
+    checkpoint_every: float = CHECKPOINT_SECONDS,
+    on_step: Callable[[int], object] | None = None,
+    on_resume: Callable[[int], object] | None = None,
+    stop: threading.Event | None = None,
+) -> Recording:
+    """Make a run in a sweep's folder, from its last checkpoint if there is one, and return its recording.
+
+    Whatever ends it is told in the run's `status.json`, and its checkpoint stays.
+
+    Parameters
+    ----------
+    folder, run
+        Where to, and what.
+    command : str
+        Kept with the recording.
+    checkpoint_every : float
+        Seconds between two checkpoints.
+    on_step, on_resume : callable, optional
+        Called with the number of updates, as it goes on, and where it goes on from.
+    stop : threading.Event, optional
+        Once it is set, the run leaves a checkpoint and `StoppedError` is raised.
+    """
+    unfinished = folder.unfinished(run)
+    with unfinished.held():
+        found = folder.finished(run)  # by a worker that outlived its parent
+        if found is not None:
+            unfinished.remove()
+            return found
+        reached = 0
+
+        def step_done(step: int) -> None:
+            nonlocal reached
+            reached = step
+            if on_step is not None:
+                on_step(step)
+
+        try:
+            keeper = Keeper(unfinished, every=checkpoint_every, stop=stop, on_resume=on_resume)
+            recording = train(run, on_step=step_done, keeper=keeper)
+            kept = folder.keep(run, replace(recording, meta={**recording.meta, "command": command}))
+        except BaseException as error:
+            is_stop = isinstance(error, StoppedError | KeyboardInterrupt)
+            with contextlib.suppress(OSError):  # the disk may be what failed
+                unfinished.say(
+                    "waiting" if is_stop else "failed",
+                    step=reached,
+                    reason="interrupted" if is_stop else reason_of(error),
+                )
+            raise
+        unfinished.remove()
+        return kept

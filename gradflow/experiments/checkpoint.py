@@ -1,0 +1,115 @@
+"""Checkpoints: tensors and plain values in one file with its checksum, whole or not at all; never plain pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gradflow.recording import GradflowError
+
+HEADER = "gradflow-checkpoint 1 sha256 "  # and 64 digits and a line's end; then what torch.save wrote
+PREFIX, SUFFIX = "checkpoint-", ".pt"
+ASIDE_SUFFIX = ".set-aside"
+KEPT = 2  # the newest, and the one before should that be damaged
+
+
+class CheckpointError(GradflowError):
+    """A checkpoint that is cut short, damaged, of another format or of another run."""
+
+
+def write(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a state so that the file appears whole, and is on the disk on return.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; a file of that name is as it was.
+    """
+    stream = io.BytesIO()
+    torch.save(dict(state), stream)
+    payload = stream.getbuffer()
+    temporary = path.with_suffix(".tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write((HEADER + hashlib.sha256(payload).hexdigest() + "\n").encode())
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # on a full disk it takes the room that others need
+        raise
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the state in a file, on the CPU.
+
+    Nothing is unpickled but tensors and plain values, and that only once the checksum is right.
+
+    Raises
+    ------
+    CheckpointError
+        The file is cut short, damaged or of another format.
+    """
+    content = memoryview(path.read_bytes())
+    size = len(HEADER) + 64 + 1
+    payload = content[size:]
+    if bytes(content[:size]) != (HEADER + hashlib.sha256(payload).hexdigest() + "\n").encode():
+        raise CheckpointError(f"{path.name} is cut short, damaged or of another format.")
+    state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    return state
+
+
+class Checkpoints:
+    """The checkpoints of one run, in its folder.
+
+    Parameters
+    ----------
+    folder : path
+    identity : mapping
+        All that the states depend on, as JSON values: a state of another identity is never given back.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
+        self._folder = folder
+        self._identity = json.dumps(identity, sort_keys=True)
+
+    def write(self, step: int, state: Mapping[str, Any]) -> None:
+        """Write the state after so many updates, and remove all but the newest two.
+
+        Raises
+        ------
+        OSError
+            It cannot be written; earlier ones are kept.
+        """
+        write(self._folder / f"{PREFIX}{step:09d}{SUFFIX}", {"identity": self._identity, "state": dict(state)})
+        for old in self._files()[KEPT:]:
+            old.unlink()
+
+    def states(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Yield file and state of those that can be trusted, the newest first; others are set aside."""
+        for path in self._files():
+            try:
+                found = read(path)
+                if found["identity"] != self._identity:
+                    raise CheckpointError(f"{path.name} is of another run, or of another version's.")
+            except CheckpointError:
+                set_aside(path)
+            else:
+                yield path, found["state"]
+
+    def _files(self) -> list[Path]:
+        """Return the checkpoints, newest first."""
+        return sorted(self._folder.glob(f"{PREFIX}*{SUFFIX}"), reverse=True)
+
+
+def set_aside(path: Path) -> None:
+    """Rename a checkpoint so that it is never read."""
+    os.replace(path, path.with_name(path.name + ASIDE_SUFFIX))

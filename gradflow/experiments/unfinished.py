@@ -1,0 +1,214 @@
+"""A run under way, in a folder of its own: how it stands, what is recorded so far, checkpoints to go on from.
+
+<out>/unfinished/<run id>/status.json     how it stands, replaced every few seconds
+<out>/unfinished/<run id>/recording/      the rows so far, which `gradflow.load` reads
+<out>/unfinished/<run id>/checkpoint-*.pt the newest two
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+from gradflow import storage
+from gradflow.experiments.checkpoint import Checkpoints, set_aside
+from gradflow.experiments.failures import is_out_of_memory
+from gradflow.experiments.locks import held
+from gradflow.experiments.runs import Run
+
+STATUS, RECORDING = "status.json", "recording"
+CHECKPOINT_SECONDS = 20.0  # between two checkpoints, unless told otherwise
+PULSE_SECONDS = 5.0  # between two looks that another process can have at a run
+ORPHAN_SECONDS = 60.0  # a worker whose parent was killed has so long to end; it does after its step under way
+
+Standing = Literal["waiting", "running", "failed"]
+
+
+class Training(Protocol):
+    """What is kept of a network under way."""
+
+    step: int
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that training on depends on, after the rows so far are on disk."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where `state_dict` was taken."""
+        ...
+
+    def flush(self) -> None:
+        """Bring the rows so far to the disk."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the model."""
+        ...
+
+
+AnyTraining = TypeVar("AnyTraining", bound=Training)
+
+
+class StoppedError(Exception):
+    """Training was asked to stop and has left a checkpoint."""
+
+
+class Unfinished:
+    """The folder of one run that is not finished; nothing is made before something is written."""
+
+    def __init__(self, path: Path, run: Run) -> None:
+        self.path = path
+        self.run = run
+
+    @property
+    def recording(self) -> Path:
+        """Where the rows so far are."""
+        return self.path / RECORDING
+
+    @contextlib.contextmanager
+    def held(self, *, wait: float = ORPHAN_SECONDS) -> Iterator[None]:
+        """Hold the run for this process alone, so that no two train it at once.
+
+        Raises
+        ------
+        PlanError
+            Another process trains it and did not end in time.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with held(self.path.with_name(f".{self.path.name}.lock"), what=f"run {self.run.id}", wait=wait):
+            self.path.mkdir(parents=True, exist_ok=True)  # whoever held it may have finished the run
+            yield
+
+    def say(self, status: Standing, *, step: int = 0, reason: str = "") -> None:
+        """Tell other processes how the run stands.
+
+        Raises
+        ------
+        OSError
+            It cannot be written.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        axes = {"family": self.run.family, "depth": self.run.depth, "seed": self.run.seed}
+        told = {
+            "run": self.run.id,
+            "label": self.run.label,
+            "status": status,
+            "reason": reason,
+            "step": step,
+            "steps": self.run.steps,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "updated": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "settings": {**axes, **self.run.settings},
+        }
+        storage.write_json(self.path / STATUS, told)
+
+    def remove(self) -> None:
+        """Remove the folder and its lock; only for whoever holds the run, or the whole sweep."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class Keeper:
+    """Keeps a training in its folder while it goes on, and brings it back.
+
+    Parameters
+    ----------
+    unfinished : Unfinished
+        Held by this process.
+    every : float
+        Seconds between two checkpoints.
+    stop : threading.Event, optional
+        Once it is set, the training leaves a checkpoint and stops.
+    on_resume : callable, optional
+        Called with the number of updates from which the training goes on.
+    """
+
+    def __init__(
+        self,
+        unfinished: Unfinished,
+        *,
+        every: float = CHECKPOINT_SECONDS,
+        stop: threading.Event | None = None,
+        on_resume: Callable[[int], object] | None = None,
+    ) -> None:
+        self._unfinished = unfinished
+        self._every = every
+        self._stop = threading.Event() if stop is None else stop
+        self._on_resume = on_resume
+        self._checkpoints: Checkpoints | None = None
+        self._kept = self._pulsed = time.monotonic()
+
+    def start(self, make: Callable[[Path], AnyTraining], identity: Mapping[str, Any]) -> AnyTraining:
+        """Return the training as the newest sound checkpoint has it, or a new one.
+
+        Parameters
+        ----------
+        make : callable
+            Makes a new training that records into the folder it is given.
+        identity : mapping
+            What a checkpoint must have been taken of.
+        """
+        self._checkpoints = Checkpoints(self._unfinished.path, identity)
+        training = self._resumed(make)
+        if training is None:
+            shutil.rmtree(self._unfinished.recording, ignore_errors=True)
+            training = make(self._unfinished.recording)
+        elif self._on_resume is not None:
+            self._on_resume(training.step)
+        self._unfinished.say("running", step=training.step)
+        self._kept = self._pulsed = time.monotonic()
+        return training
+
+    def _resumed(self, make: Callable[[Path], AnyTraining]) -> AnyTraining | None:
+        """Return the training that a checkpoint brings back; one that does not fit is set aside."""
+        assert self._checkpoints is not None
+        for path, state in self._checkpoints.states():
+            training = None
+            try:
+                training = make(self._unfinished.recording)
+                training.load_state_dict(state)
+            except (storage.StorageError, LookupError, RuntimeError, ValueError) as error:
+                if (training is None and not isinstance(error, storage.StorageError)) or is_out_of_memory(error):
+                    raise  # it is not the checkpoint's fault
+                if training is not None:
+                    training.close()
+                set_aside(path)
+            else:
+                return training
+        return None
+
+    def look(self, training: Training) -> None:
+        """Keep what is due, between two steps.
+
+        Raises
+        ------
+        StoppedError
+            The training was asked to stop.
+        OSError
+            Nothing more can be written.
+        """
+        now = time.monotonic()
+        if self._stop.is_set():
+            self._keep(training)
+            raise StoppedError
+        if now - self._kept >= self._every:
+            self._keep(training)
+        elif now - self._pulsed >= PULSE_SECONDS:
+            training.flush()
+        else:
+            return
+        self._unfinished.say("running", step=training.step)
+        self._pulsed = time.monotonic()
+
+    def _keep(self, training: Training) -> None:
+        assert self._checkpoints is not None
+        self._checkpoints.write(training.step, training.state_dict())
+        self._kept = time.monotonic()
