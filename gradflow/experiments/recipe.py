@@ -45,13 +45,16 @@ class Recipe:
         First updates over which the rate rises linearly.
     warmup_until : float or None
         Start at a tenth of `lr` and go to it once the training error is below this fraction: 0.8 in He et al. 2015,
-        section 4.2, for 110 layers.
+        section 4.2, for 110 layers. It is the mean error of 20 batches, looked at after every 20 updates.
     augment : tuple of str
-        Of "crop" (pad 4, crop at random), "flip" (horizontal), "jitter" (brightness, contrast, saturation).
+        Of "crop" (pad by an eighth, 4 of 32, and crop at random), "flip" (horizontal) and "jitter" (brightness,
+        contrast, saturation), as in `gradflow.experiments.augmentation`.
     clip : float or None
-        Largest total gradient norm; larger gradients are scaled down to it.
+        Largest total gradient norm; larger gradients are scaled down to it. Recorded are the gradients after it, and
+        the norm before it as `unclipped_grad_norm`.
     precision : "float32", "bf16" or "fp16"
-        bf16 and fp16 run the forward pass under autocast, fp16 with a gradient scaler.
+        bf16 and fp16 run the forward pass under autocast, fp16 with a gradient scaler. Weights, and errors on whole
+        sets, stay float32.
     """
 
     steps: int = 300
