@@ -60,9 +60,7 @@ def test_a_damaged_run_is_set_aside_and_made_again(tmp_path):
 def test_one_failing_run_does_not_stop_the_others(tmp_path):
     runs = plan([8], families=["plain"], **SMALL)
     broken = broken_run()
-    with pytest.raises(
-        RunsFailedError, match="family must be one of .* got 'dense'"
-    ) as caught:
+    with pytest.raises(RunsFailedError, match=r"family must be one of .* got 'dense'") as caught:
         execute([broken, *runs], out=tmp_path / "out", workers=1)
     assert list(caught.value.failures) == [broken.id]
     assert [recording.name for recording in caught.value.recordings] == [runs[0].id]
