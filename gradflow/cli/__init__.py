@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from gradflow.cli.analyze_command import analyze
 from gradflow.cli.commands import BAD_INPUT, INTERRUPTED, cli
 from gradflow.cli.models_command import models
 from gradflow.cli.runs_command import runs
+from gradflow.cli.sweep_command import sweep
 from gradflow.cli.theory_command import theory
 
 __all__ = ["main"]
@@ -21,6 +23,7 @@ DONE = 0
 cli.add_command(analyze)
 cli.add_command(models)
 cli.add_command(runs)
+cli.add_command(sweep)
 cli.add_command(theory)
 
 
@@ -32,7 +35,9 @@ def main(arguments: list[str] | None = None) -> None:
 def _exit_code(arguments: list[str] | None) -> int:
     """Run a command; turn what a user can mend into one line and its exit code."""
     try:
-        result: Any = cli.main(arguments, prog_name="gradflow", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            result: Any = cli.main(arguments, prog_name="gradflow", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -47,3 +52,11 @@ def _exit_code(arguments: list[str] | None) -> int:
         output.say(f"gradflow: {error}", err=True)
         return BAD_INPUT
     return result if isinstance(result, int) else DONE
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """Print a warning of our own as one line, any other as Python does."""
+    if category.__module__.startswith("gradflow."):
+        output.say(f"gradflow: {message}", err=True)
+    else:
+        click.echo(warnings.formatwarning(message, category, *where[:2]), err=True, nl=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradflow.cli import output
+from gradflow.cli.lang_option import lang_option
 
 if TYPE_CHECKING:
     from gradflow.probe import Analysis
@@ -46,6 +47,7 @@ def _shape(context: click.Context, option: click.Parameter, value: str | None) -
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of weights and inputs.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for a report, its figures and the recording.")
 @output.data_options("Print all numbers as JSON.", "Print the layers as CSV.")
+@lang_option
 def analyze(
     target: str,
     shape: tuple[int, ...] | None,
@@ -88,9 +90,9 @@ def analyze(
 
 def _described(found: Analysis, target: Target, seed: int) -> Analysis:
     """Return the analysis with the target as its name, and with what it was made from."""
-    from gradflow.cli.commands import _command
+    from gradflow.cli.sweeping import command_line
 
-    meta = {"run": target.name, "inputs_from": target.origin, "seed": seed, "command": _command()}
+    meta = {"run": target.name, "inputs_from": target.origin, "seed": seed, "command": command_line()}
     return found.with_meta(meta)
 
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gradflow.cli import output
-from gradflow.cli.run_options import plan_arguments, settings_options, whole_numbers, words
+from gradflow.cli.lang_option import lang_option
+from gradflow.cli.run_options import execution_options, plan_arguments, settings_options, whole_numbers, words
+from gradflow.cli.sweeping import REPORTS, carry_out, command_line, heading, orders_of
 
 if TYPE_CHECKING:
     from gradflow.recording import Recording
 
 # Torch, pandas and matplotlib are imported inside the commands, so that --help answers at once.
 
-BAD_INPUT, RUNS_FAILED, INTERRUPTED = 2, 3, 130
-REPORTS = Path("reports")
+BAD_INPUT, INTERRUPTED = 2, 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -29,49 +28,43 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--depths", callback=whole_numbers, required=True, help="Weighted layers, each 6n + 2: 20,56,110.")
+@click.option("--depths", callback=whole_numbers, help="Weighted layers, each 6n + 2: 20,56,110.")
 @click.option("--families", callback=words, help="As the model has them.  [default: plain,residual]")
-@click.option("--seeds", type=int, default=3, show_default=True, help="Networks of each kind.")
+@click.option("--seeds", type=int, help="Networks of each kind.  [default: 3]")
+@click.option("--preset", help="The experiment of a paper or of the tutorial: a name, or list.")
 @settings_options
-@click.option("--workers", type=int, help="Processes of one thread each.  [default: one per core]")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: reports/NAME]")
-@click.option("--name", help="Title of the report.  [default: from data and depths]")
-@click.option("--demo/--no-demo", default=True, show_default=True, help="Add the vanishing-gradient demo.")
+@execution_options
+@click.option("--demo/--no-demo", default=None, help="Add the vanishing-gradient demo.  [default: without a preset]")
 @output.data_options()
-def compare(
-    depths: tuple[int, ...], out: Path | None, name: str | None, demo: bool, form: str | None, **settings: Any
-) -> None:
+@lang_option
+def compare(preset: str | None, demo: bool | None, form: str | None, **settings: Any) -> None:
     """Train plain and residual networks of several depths on real data; report errors and gradients.
 
+    An option given several times is varied: every combination is a run. With --preset, options replace the preset's.
     Runs that are already in the folder are not made again: after an interruption, give the same command.
     """
-    from gradflow import experiments
-    from gradflow.cli.progress import follow
-    from gradflow.cli.tables import print_summary
+    if preset == "list":
+        from gradflow.cli.plan_table import print_presets
 
-    began = time.perf_counter()
-    workers = settings.pop("workers")
-    runs = experiments.plan(depths, **plan_arguments(settings))
-    title = name or f"compare-{runs[0].data.partition(':')[0]}-{'-'.join(map(str, depths))}"
-    folder = out or REPORTS / title
-    failures: dict[str, str] = {}
-    with follow(runs, to_stderr=form is not None) as on_event:
-        try:
-            recordings = experiments.execute(runs, out=folder, workers=workers, on_event=on_event, command=_command())
-        except experiments.RunsFailedError as error:
-            failures, recordings = error.failures, error.recordings
-    trained = time.perf_counter() - began
-    if recordings:
-        print_summary(recordings, form)
-        shown = [*recordings, *(_demo(folder) if demo else ())]
-        _report(shown, folder, name, form)
-    output.say(f"recordings  {folder / 'runs'}", form)
-    output.say(f"{trained:.0f} s to train, {time.perf_counter() - began:.0f} s in all", form)
-    for run, reason in failures.items():
-        output.say(f"failed      {run}: {reason}", err=True)
-    if failures:
-        click.get_current_context().exit(RUNS_FAILED)
+        print_presets(form)
+        return
+    if preset is None and settings["depths"] is None and not _names_own_model(settings):
+        raise click.UsageError("Missing option '--depths', or '--preset' (gradflow compare --preset list).")
+    from gradflow.experiments.presets import read_preset
+    from gradflow.experiments.sweepfile import Sweep
+
+    scaled = settings.pop("scaled")
+    if scaled and preset is None:
+        raise click.UsageError("--scaled goes with --preset.")
+    sweep = Sweep("", "compare", {}) if preset is None else read_preset(preset, scaled=scaled)
+    orders = orders_of(settings, form)
+    with_demo = preset is None if demo is None else demo
+    carry_out(sweep, plan_arguments(settings), orders, write=write_report, extra=_demo if with_demo else None)
+
+
+def _names_own_model(settings: dict[str, Any]) -> bool:
+    """Whether the model is a user's own, which need not have depths."""
+    return any(":" in model for model in settings["model"])
 
 
 @cli.command()
@@ -83,6 +76,7 @@ def compare(
 @click.option("--batch-size", type=int, default=128, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: reports/vanishing]")
 @output.data_options("Print the measured table as JSON.", "Print the measured table as CSV.")
+@lang_option
 def vanishing(out: Path | None, form: str | None, **settings: Any) -> None:
     """Show the vanishing gradient: the arithmetic, then what real networks measure at initialisation."""
     from gradflow import theory
@@ -93,13 +87,14 @@ def vanishing(out: Path | None, form: str | None, **settings: Any) -> None:
         print_toy(theory.toy().tolist())
     recordings = _demo(folder, **settings)
     print_vanishing(recordings, form)
-    _report(recordings, folder, None, form)
+    write_report(recordings, folder, None, form)
 
 
 @cli.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: the first of RUNS]")
 @click.option("--title", help="Title of the report.")
+@lang_option
 def report(runs: tuple[Path, ...], out: Path | None, title: str | None) -> None:
     """Make a report of recordings: folders of single runs, or of whole comparisons, mixed at will.
 
@@ -107,16 +102,21 @@ def report(runs: tuple[Path, ...], out: Path | None, title: str | None) -> None:
     """
     from gradflow import storage
     from gradflow.analysis.variants import from_sources
+    from gradflow.notes import annotated, read_notes
 
     storage.find(runs)  # all of them, before any is read
     seen: set[Path] = set()
     groups: dict[str, list[Recording]] = {}
+    titles: dict[Path, str | None] = {}
     for path in dict.fromkeys(runs):
         folders = [folder for folder in storage.find([path]) if folder.resolve() not in seen]
         seen.update(folder.resolve() for folder in folders)
-        groups[str(path.resolve())] = [storage.load(folder) for folder in folders]
+        notes = read_notes(path)
+        titles[path] = heading(notes)
+        groups[str(path.resolve())] = annotated([storage.load(folder) for folder in folders], notes)
     recordings = from_sources(groups)
-    _report(recordings, out or runs[0], title)
+    alone = titles[runs[0]] if len(titles) == 1 else None
+    write_report(recordings, out or runs[0], title or alone)
 
 
 def _demo(folder: Path, **settings: Any) -> list[Recording]:
@@ -127,23 +127,21 @@ def _demo(folder: Path, **settings: Any) -> list[Recording]:
 
     torch.set_num_threads(1)  # the networks are small: a second thread costs more than it brings
     recordings = experiments.vanishing(**settings)
-    experiments.keep_all(recordings, folder, group="vanishing", command=_command())
+    experiments.keep_all(recordings, folder, group="vanishing", command=command_line())
     return recordings
 
 
-def _report(recordings: list[Recording], folder: Path, title: str | None, form: str | None = None) -> None:
+def write_report(
+    recordings: Sequence[Recording], folder: Path, title: str | None = None, form: str | None = None
+) -> None:
+    """Write a report and say where it is."""
     from gradflow.reporting import report as write
     from gradflow.storage import StorageError
 
     try:
-        page = write(recordings, folder, title=title, command=_command())
+        page = write(recordings, folder, title=title, command=command_line())
     except OSError as error:
         raise StorageError(f"cannot write a report to {folder}: {error.strerror or error}.") from None
     output.say(f"report      {page}", form)
     output.say(f"figures     {page.parent / 'figures'}", form)
     output.say(f"tables      {page.parent / 'tables'}", form)
-
-
-def _command() -> str:
-    """Return the command as it was given."""
-    return shlex.join(["gradflow", *sys.argv[1:]])

@@ -34,6 +34,8 @@ def print_plan(
     if form is not None and not dry_run:
         output.say(text("plan.count", runs=count(len(runs), "runs")), form)
         return
+    from gradflow.reporting.head import scaled_from
+
     found = _estimated(runs, workers) if dry_run else None
     if form is not None:
         output.print_rows(form, _records(runs, found))
@@ -43,7 +45,7 @@ def print_plan(
     lines = [count_made(made, folder)] if made else []
     lines += _nearest(runs, notes)
     if notes.get("scaled"):
-        lines.append(scaled_sentence(notes))
+        lines.append(scaled_from((str(notes.get("preset") or ""), str(notes["scaled"]))))
     if found is not None:
         lines += [*_told(found), text("plan.dry")]
     for line in lines:
@@ -88,11 +90,6 @@ def print_presets(form: str | None) -> None:
     show(
         output.table(text("presets.title"), [text(f"presets.column.{name}") for name in columns], rows, words=range(4))
     )
-
-
-def scaled_sentence(notes: Mapping[str, Any]) -> str:
-    """Return what a scaled version is scaled from, and how."""
-    return text("sweep.scaled", what=notes.get("preset") or notes.get("title") or "", how=notes["scaled"])
 
 
 def count_made(made: int, folder: Path) -> str:
