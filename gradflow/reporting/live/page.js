@@ -80,6 +80,7 @@ class Figure {
     const result = await vegaEmbed(this.plot, { ...spec, datasets: { rows: this.rows } }, options);
     this.view?.finalize();
     this.view = result.view;
+    this.plot.querySelector("svg").setAttribute("aria-hidden", "true"); // the element around it says what it shows
     this.signals();
     await this.view.runAsync();
     if (this.controls.some((control) => control.kind === "pick"))

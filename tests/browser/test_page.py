@@ -1,0 +1,201 @@
+"""The page in a browser: silent, self-contained, answering, sorted, readable, printed, and deaf to hostile names."""
+
+from importlib.resources import files
+
+import pytest
+
+from gradflow.reporting import interactive_profile
+
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+LIVE = ("degradation", "training", "flow", "heatmaps", "weights")
+PROFILE, MAP, TABLE = "[data-live=live-flow]", "[data-live=live-heatmaps]", "#rows-layers"
+
+
+def lines(page, figure=PROFILE):
+    """Return the drawn lines' paths."""
+    return page.eval_on_selector_all(f"{figure} .mark-line path", "paths => paths.map(path => path.getAttribute('d'))")
+
+
+def column(page, place):
+    script = "(cells) => cells.filter(cell => !cell.parentElement.hidden).map(cell => cell.innerText)"
+    return page.eval_on_selector_all(f"{TABLE} tbody tr > :nth-child({place})", script)
+
+
+def test_it_says_nothing_and_asks_for_nothing(opened, path):
+    assert opened.said == []
+    assert {url.split(":")[0] for url in opened.asked} <= {"file", "data"}
+    assert [url for url in opened.asked if url.startswith("file")] == [path.as_uri()]
+
+
+def test_every_figure_is_drawn(opened):
+    for name in LIVE:
+        figure = opened.page.locator(f"figure:has([data-live=live-{name}])")
+        assert figure.locator("svg").count() == 1, name
+        assert figure.locator("svg path").count() > 5, name
+        assert not figure.locator("picture").is_visible(), name
+
+
+def test_hostile_names_are_text(opened, watch):
+    page = opened.page
+    assert opened.asked_user == []
+    assert page.eval_on_selector_all("[onerror]", "found => found.length") == 0
+    assert page.locator("img[src=x]").count() == 0
+    assert HOSTILE in page.inner_text(".question")
+    assert HOSTILE in page.inner_text(f"{TABLE} tbody tr:first-child")
+    assert HOSTILE in page.inner_text(f"{MAP} select[data-control=run] option:first-child", timeout=1000)
+
+
+def test_a_pointer_is_told_a_hostile_layer_as_text(watch):
+    one = watch()
+    dot = one.page.locator(f"{PROFILE} .mark-symbol path").first
+    dot.scroll_into_view_if_needed()
+    dot.hover(force=True)
+    one.page.wait_for_selector(".hint:not([hidden])", timeout=5000)
+    assert f"conv1{HOSTILE}" in one.page.inner_text(".hint")
+    assert one.asked_user == []
+
+
+@pytest.mark.parametrize(
+    ("control", "choice"), [("measure", "grad_norm"), ("step", "20"), ("seed", "1"), ("family", "residual")]
+)
+def test_each_control_changes_the_profile(opened, control, choice):
+    chosen = opened.page.locator(f"{PROFILE} select[data-control={control}]")
+    before, first = lines(opened.page), chosen.input_value()
+    chosen.select_option(choice)
+    opened.page.wait_for_timeout(100)
+    after = lines(opened.page)
+    chosen.select_option(first)
+    opened.page.wait_for_timeout(100)
+    assert after != before
+    assert len(after) == (2 if control == "family" else 4)
+    assert sorted(lines(opened.page)) == sorted(before)
+
+
+def test_zeros_have_their_place_and_lines_their_gap(opened):
+    step = opened.page.locator(f"{PROFILE} select[data-control=step]")
+    step.select_option("20")
+    opened.page.wait_for_timeout(100)
+    broken = lines(opened.page)[0].count("M")
+    step.select_option("0")
+    opened.page.wait_for_timeout(100)
+    assert (broken, lines(opened.page)[0].count("M")) == (2, 1)
+    assert "Triangles at the foot" in opened.page.inner_text(f"{PROFILE} .note")
+
+
+def test_pointing_at_the_map_moves_the_curves_and_the_sliders(opened):
+    page = opened.page
+    before = lines(page, MAP)
+    cell = page.locator(f"{MAP} .mark-rect path").nth(4 * 1 + 2)  # rows are layers, four steps each
+    cell.scroll_into_view_if_needed()
+    cell.hover(force=True)
+    page.wait_for_timeout(200)
+    assert lines(page, MAP) != before
+    shown = page.eval_on_selector_all(f"{MAP} output", "found => found.map(one => one.textContent)")
+    assert shown == ["2", "10"]
+
+
+def test_sliders_move_by_keyboard(opened):
+    slider = opened.page.locator(f"{MAP} input[data-control=layer_depth]")
+    slider.focus()
+    opened.page.keyboard.press("Home")
+    first = lines(opened.page, MAP)
+    opened.page.keyboard.press("ArrowRight")
+    opened.page.wait_for_timeout(100)
+    assert slider.get_attribute("aria-valuetext") == "2"
+    assert lines(opened.page, MAP) != first
+
+
+def test_the_table_sorts_by_number_and_finds(opened):
+    page = opened.page
+    head = page.locator(f"{TABLE} thead th").nth(5).locator("button")
+    head.click()
+    keys = page.eval_on_selector_all(f"{TABLE} tbody td:nth-child(6)", "cells => cells.map(one => +one.dataset.key)")
+    assert keys == sorted(keys)
+    assert len(set(keys)) > 10
+    head.click()
+    again = page.eval_on_selector_all(f"{TABLE} tbody td:nth-child(6)", "cells => cells.map(one => +one.dataset.key)")
+    assert again == sorted(keys, reverse=True)
+    search = page.locator(".search input")
+    search.fill("residual-14 conv13")
+    assert column(page, 1) == ["residual-14"]
+    assert page.inner_text(".search output") == "1 of 44 rows"
+    search.fill("")
+    assert len(column(page, 1)) == 44
+
+
+def test_links_and_the_back_button_lead_to_sections(watch):
+    page = watch().page
+    page.click("nav a[href='#weights']")
+    assert page.evaluate("location.hash") == "#weights"
+    assert page.evaluate("Math.abs(document.getElementById('weights').getBoundingClientRect().top) < 60")
+    page.click("h2 a[href='#weights']")
+    page.click("nav a[href='#layers']")
+    page.go_back()
+    assert page.evaluate("location.hash") == "#weights"
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1440, "dark"), (768, "light"), (768, "dark"), (380, "light"), (380, "dark")]
+)
+def test_no_width_overflows_and_no_theme_fails(watch, width, scheme):
+    one = watch(width=width, scheme=scheme)
+    assert one.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert one.said == []
+    words = one.page.evaluate("getComputedStyle(document.querySelector('.live svg text')).fill")
+    assert (words == "rgb(168, 168, 176)") == (scheme == "dark")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (380, "dark")])
+def test_an_accessibility_scan_finds_nothing_serious(browser, path, width, scheme):
+    pytest.importorskip("axe_core_python", reason="axe-core-python is not installed")
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-live=ready]", timeout=30_000)
+    page.evaluate(files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run().then(result => result.violations)")
+    context.close()
+    grave = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+    assert grave == []
+
+
+def test_it_prints_with_its_pictures(watch):
+    page = watch().page
+    page.emulate_media(media="print")
+    assert not page.locator(PROFILE).is_visible()
+    assert page.locator("#figure-profile-grad-norm picture").is_visible()
+    assert page.locator("#figure-degradation picture").is_visible()
+    assert page.pdf().startswith(b"%PDF")
+
+
+def test_it_can_be_read_without_script(watch):
+    page = watch(java_script_enabled=False).page
+    assert page.locator("#figure-degradation picture").is_visible()
+    assert page.locator("#figure-profile-grad-norm picture").is_visible()
+    assert not page.locator(PROFILE).is_visible()
+    assert page.locator(f"{TABLE} tbody tr").count() == 44
+
+
+def test_injected_markup_neither_runs_nor_loads(watch):
+    one = watch()
+    one.page.evaluate(
+        "document.body.insertAdjacentHTML('beforeend', '<img src=\"http://example.org/x\" onerror=alert(1)>')"
+    )
+    one.page.wait_for_timeout(100)
+    assert one.asked_user == []
+    assert any("Content Security Policy" in line for line in one.said)
+
+
+def test_the_profile_alone_answers_in_a_notebook_frame(runs, watch, tmp_path):
+    shown = interactive_profile(runs)
+    assert shown._repr_html_().startswith("<iframe ")
+    page = tmp_path / "notebook.html"
+    page.write_text(f"<!doctype html><title>notebook</title>{shown._repr_html_()}", encoding="utf-8")
+    one = watch(path=shown.save(tmp_path / "figure.html"))
+    assert one.said == []
+    assert len(lines(one.page)) == 4
+    one.page.goto(page.as_uri())
+    frame = one.page.frame_locator("iframe")
+    frame.locator(".is-live svg").wait_for(timeout=20_000)
+    assert frame.locator(".mark-line path").count() == 4
+    assert one.said == []
