@@ -122,6 +122,7 @@ def test_images_that_do_not_fit(shape, classes, message):
 def test_nearest_depths():
     steps = Depths("6n + 2", smallest=8, step=6)
     assert [steps.nearest(depth) for depth in (1, 8, 9, 13, 14)] == [(8, 14), (8,), (8, 14), (8, 14), (14,)]
+    assert [Depths("any", smallest=2).nearest(depth) for depth in (0, 2, 3)] == [(2,), (2,), (3,)]
     few = Depths("few", few=(18, 34))
     assert [few.nearest(depth) for depth in (1, 18, 20, 34, 99)] == [(18,), (18,), (18, 34), (34,), (34,)]
 

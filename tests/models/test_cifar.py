@@ -123,6 +123,8 @@ def test_the_small_network_has_ten_layers():
     weighted = [module for module in net.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     assert len(weighted) == 10
     assert [len(stage) for stage in (net.stage1, net.stage2)] == [2, 2]
+    for depth in (6, 14, 18):
+        assert sum(isinstance(module, nn.Conv2d | nn.Linear) for module in mini_net(depth).modules()) == depth
     assert sum(isinstance(module, ResidualBlock) for module in net.modules()) == 4
     assert n_parameters(net) == 432 + 32 + 2 * (2 * 2304 + 64) + (4608 + 9216 + 128) + (2 * 9216 + 128) + 330
     with pytest.raises(ValueError, match=r"depth must be 4n \+ 2 \(6, 10, 14, ...\); got 8. Nearest: 6, 10."):
