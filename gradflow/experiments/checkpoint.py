@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import pickle  # for its error alone
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -56,14 +57,17 @@ def read(path: Path) -> dict[str, Any]:
     Raises
     ------
     CheckpointError
-        The file is cut short, damaged or of another format.
+        The file is cut short, damaged, of another format, or asks for anything else to be unpickled.
     """
     content = memoryview(path.read_bytes())
     size = len(HEADER) + 64 + 1
     payload = content[size:]
     if bytes(content[:size]) != (HEADER + hashlib.sha256(payload).hexdigest() + "\n").encode():
         raise CheckpointError(f"{path.name} is cut short, damaged or of another format.")
-    state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    try:
+        state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        raise CheckpointError(f"{path.name} holds more than tensors and plain values.") from error
     return state
 
 
