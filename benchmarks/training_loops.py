@@ -11,24 +11,27 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gradflow.experiments import Run, train
 from gradflow.experiments.data import Dataset
-from gradflow.experiments.train import build
+from gradflow.experiments.train import PROGRESS_EVERY, build
 
 GRADFLOW, BARE = "gradflow", "bare"
 EVAL_BATCH = 512
+BLOCK = PROGRESS_EVERY  # train() calls back as often
 
-Loop = Callable[[Run, Dataset], None]
-
-
-def gradflow_loop(run: Run, data: Dataset) -> None:
-    train(run)
+OnStep = Callable[[int], object]  # called every BLOCK steps
+Loop = Callable[[Run, Dataset, OnStep], None]
 
 
-def unrecorded_loop(run: Run, data: Dataset) -> None:
-    train(run, recorded=False)
+def gradflow_loop(run: Run, data: Dataset, on_step: OnStep) -> None:
+    train(run, on_step=on_step)
 
 
-def bare_loop(run: Run, data: Dataset, *, measured: bool = True) -> None:
+def unrecorded_loop(run: Run, data: Dataset, on_step: OnStep) -> None:
+    train(run, on_step=on_step, recorded=False)
+
+
+def bare_loop(run: Run, data: Dataset, on_step: OnStep, *, measured: bool = True) -> None:
     model, optimizer, scheduler = _begin(run, data)
+    on_step(0)
     size = run.recipe.batch_size
     for step, index in zip(range(1, run.steps + 1), _orders(len(data.train_labels), size, run.seed), strict=False):
         loss = functional.cross_entropy(model(data.train_images[index]), data.train_labels[index])
@@ -39,14 +42,17 @@ def bare_loop(run: Run, data: Dataset, *, measured: bool = True) -> None:
         if measured and (step % run.eval_every == 0 or step == run.steps):
             for images, labels in ((data.train_images, data.train_labels), (data.test_images, data.test_labels)):
                 _error(model, images, labels)
+        if step % BLOCK == 0:
+            on_step(step)
 
 
-def unmeasured_loop(run: Run, data: Dataset) -> None:
-    bare_loop(run, data, measured=False)
+def unmeasured_loop(run: Run, data: Dataset, on_step: OnStep) -> None:
+    bare_loop(run, data, on_step, measured=False)
 
 
-def usual_loop(run: Run, data: Dataset, *, processes: int = 0) -> None:
+def usual_loop(run: Run, data: Dataset, on_step: OnStep, *, processes: int = 0) -> None:
     model, optimizer, scheduler = _begin(run, data)
+    on_step(0)
     size = run.recipe.batch_size
     trained = TensorDataset(data.train_images, data.train_labels)
     loader = DataLoader(trained, batch_size=size, shuffle=True, drop_last=True, num_workers=processes)
@@ -67,6 +73,8 @@ def usual_loop(run: Run, data: Dataset, *, processes: int = 0) -> None:
             running_loss += loss.item()
             correct += (outputs.argmax(1) == labels).sum().item()
             step += 1
+            if step % BLOCK == 0:
+                on_step(step)
             if step == run.steps:
                 break
         model.eval()
@@ -76,8 +84,8 @@ def usual_loop(run: Run, data: Dataset, *, processes: int = 0) -> None:
                 correct += (model(images).argmax(1) == labels).sum().item()
 
 
-def two_process_loop(run: Run, data: Dataset) -> None:
-    usual_loop(run, data, processes=2)
+def two_process_loop(run: Run, data: Dataset, on_step: OnStep) -> None:
+    usual_loop(run, data, on_step, processes=2)
 
 
 LOOPS: dict[str, Loop] = {
@@ -89,6 +97,7 @@ LOOPS: dict[str, Loop] = {
     "usual": usual_loop,
     "usual, 2 processes": two_process_loop,
 }
+ALONE = ("usual, 2 processes",)  # its processes would work ahead while the others run
 
 
 def _begin(run: Run, data: Dataset) -> tuple[nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
