@@ -105,13 +105,14 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # What says how and where runs are made, and shapes none of them.
-_EXECUTION = ("workers",)
+_EXECUTION = ("workers", "checkpoint_every")
 
 
 def execution_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say how, where and whether its runs are made."""
     options = (
         click.option("--workers", type=int, help="Processes of one thread each.  [default: one per core]"),
+        click.option("--checkpoint-every", type=float, help="Seconds between checkpoints of a run.  [default: 20]"),
         click.option("--device", help="auto, cpu, cuda, ...  [default: auto]"),
         click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: reports/NAME]"),
         click.option("--name", help="Title of the report.  [default: what was compared]"),
@@ -124,8 +125,9 @@ def execution_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def taken_out(settings: dict[str, Any], names: Iterable[str] = _EXECUTION) -> dict[str, Any]:
-    """Return what says how runs are made, taken out of a command's settings."""
-    return {name: settings.pop(name) for name in names}
+    """Return what says how runs are made, as far as it is given, taken out of a command's settings."""
+    taken = {name: settings.pop(name) for name in names}
+    return {name: value for name, value in taken.items() if value is not None}
 
 
 def plan_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
