@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradflow.cli import output
+from gradflow.cli.lang_option import lang_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +42,7 @@ STATUSES = (
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @output.data_options()
+@lang_option
 def runs(paths: tuple[Path, ...], form: str | None) -> None:
     """List runs: finished, under way, failed, damaged.
 
@@ -119,6 +121,12 @@ def _when(started: Any) -> str:
         return output.shortened(started, 11)
 
 
+def _family(value: Any) -> str:
+    from gradflow.text.words import named
+
+    return named(_whole(value))
+
+
 def _whole(value: Any) -> str:
     import pandas as pd
 
@@ -128,7 +136,7 @@ def _whole(value: Any) -> str:
 _CELLS: dict[str, Callable[[dict[str, Any]], str]] = {
     "run": lambda row: output.shortened(row["run"], RUN_LENGTH),
     "status": lambda row: _status(row["status"]),
-    "family": lambda row: output.shortened(_whole(row["family"]), FAMILY_LENGTH),
+    "family": lambda row: output.shortened(_family(row["family"]), FAMILY_LENGTH),
     "depth": lambda row: _whole(row["depth"]),
     "seed": lambda row: _whole(row["seed"]),
     "train_error": lambda row: _percent(row["train_error"]),

@@ -15,6 +15,7 @@ from gradflow.cli.output import show
 from gradflow.cli.strip import Line, strips
 from gradflow.text import numbers as form
 from gradflow.text import text
+from gradflow.text.words import named, word
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -58,7 +59,7 @@ def _start_lines(recordings: Sequence[Recording]) -> list[Line]:
         return []
     frame = analysis.profile_over_seeds(analysis.profile(started, steps=[0]), "out_grad_norm")
     return [
-        Line(f"{family} {_depth(depth)}".strip(), _norms(rows))
+        Line(f"{named(str(family))} {_depth(depth)}".strip(), _norms(rows))
         for (family, depth), rows in frame.groupby(["family", "depth"], dropna=False)
     ]
 
@@ -74,7 +75,7 @@ def _summary_table(recordings: Sequence[Recording]) -> Group:
     """Return what a comparison found: a row per family and depth."""
     rows = [
         (
-            f"{row['family']}{_diverged(row['n_diverged'])}",
+            f"{named(str(row['family']))}{_diverged(row['n_diverged'])}",
             _depth(row["depth"]),
             str(row["n"]),
             _percent_interval(row["train_error"], row["train_error_high"]),
@@ -92,13 +93,13 @@ def _vanishing_table(recordings: Iterable[Recording]) -> Group:
     """Return what real networks measure: a row per setting."""
     rows = [
         (
-            row["label"],
+            named(str(row["label"])),
             str(row["n"]),
             _factor_interval(row["factor"], row["low"], row["high"]),
             form.factor(row["predicted"]),
             f"{row['decades']:.1f}",
             f"{row['weight_decades']:.1f}",
-            row["verdict"],
+            word(str(row["verdict"])),
         )
         for row in analysis.vanishing_table(recordings).to_dict("records")
     ]

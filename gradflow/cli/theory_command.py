@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gradflow.cli import output
+from gradflow.cli.lang_option import lang_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +34,7 @@ CRITICAL = ("critical_weight_variance", "critical_bias_variance")
 @click.option("--depth", type=int, default=50, show_default=True, help="Layers that the gradient passes.")
 @click.option("--bound", type=float, default=BOUND, show_default=True, help="Below it (above its inverse) is too far.")
 @output.data_options("Print all numbers as JSON, a list of settings.", "Print all numbers as CSV, a row per setting.")
+@lang_option
 def theory(
     activation: str,
     init: str,
@@ -175,6 +176,7 @@ def _table(rows: list[dict[str, Any]], depth: int, bound: float) -> str:
     """Return several settings, a line each, as wide as they need to be."""
     from gradflow.text import text
     from gradflow.text.numbers import count, factor, number
+    from gradflow.text.widths import columns, padded, wrapped
 
     heads = [text(f"theory.head.{name}") for name in ("setting", "factor", "left", "layers", "verdict")]
     cells = [
@@ -187,27 +189,25 @@ def _table(rows: list[dict[str, Any]], depth: int, bound: float) -> str:
         ]
         for row in rows
     ]
-    widths = [max(len(line[index]) for line in [heads, *cells]) for index in range(len(heads))]
+    widths = [max(columns(line[index]) for line in [heads, *cells]) for index in range(len(heads))]
     is_number = [False, True, True, True, False]
     lines = [
         (" " * GAP)
-        .join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(line, widths, is_number, strict=True)
-        )
+        .join(padded(cell, width, right=right) for cell, width, right in zip(line, widths, is_number, strict=True))
         .rstrip()
         for line in [heads, ["─" * width for width in widths], *cells]
     ]
     caption = text("theory.caption", layers=count(depth, "layers"), bound=f"{bound:g}", inverse=f"{1 / bound:g}")
-    return "\n".join([*lines, "", *textwrap.wrap(caption, WIDTH)])
+    return "\n".join([*lines, "", *wrapped(caption, WIDTH)])
 
 
 def _aligned(lines: list[tuple[str, str]]) -> list[str]:
     """Return names and values in two columns, the second folded."""
-    indent = max(len(name) for name, _ in lines) + GAP
+    from gradflow.text.widths import columns, padded, wrapped
+
+    indent = max(columns(name) for name, _ in lines) + GAP
     return [
-        textwrap.fill(f"{name:<{indent}}{value}", WIDTH, subsequent_indent=" " * indent, break_on_hyphens=False)
-        for name, value in lines
+        line for name, value in lines for line in wrapped(value, WIDTH, first=padded(name, indent), indent=" " * indent)
     ]
 
 

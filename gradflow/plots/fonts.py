@@ -45,7 +45,7 @@ class FontWarning(UserWarning):
 
 
 @contextmanager
-def drawable() -> Iterator[dict[str, Any]]:
+def drawable() -> Iterator[dict[Any, Any]]:
     """Yield the rc settings that draw the current language inside the block; without a font for it, English is current.
 
     Warns

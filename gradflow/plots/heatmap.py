@@ -173,7 +173,7 @@ def _note(runs: list[pd.DataFrame], diverged: frozenset[str], width: float) -> s
     seeds = {str(rows.seed.iloc[0]) for rows in others if pd.notna(rows.seed.iloc[0])}
     which = {0: "run", 1: "seed"}.get(len(seeds), "lowest")
     whose = "other" if parts else "each"
-    parts += [text(f"figure.heatmap.{whose}.{which}", seed=min(seeds, default=""))] if others else []
+    parts += [text(f"figure.drawn.{whose}.{which}", seed=min(seeds, default=""))] if others else []
     note = text("figure.list").join([*parts, text("figure.heatmap.first_layer")])
     return "\n".join(wrapped(note, int(width * _NOTE_CHARACTERS)))
 

@@ -108,7 +108,7 @@ def context() -> Iterator[None]:
     In another language than English a font that draws it is among them; where none is installed the block is in
     English, with a warning.
     """
-    with drawable() as fonts, mpl.rc_context({**_RC, **fonts}):
+    with drawable() as fonts, mpl.rc_context(_RC | fonts):
         yield
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
-from textwrap import wrap
 from typing import Any
 
 import pandas as pd
@@ -22,6 +21,8 @@ from gradflow.recording import Recording
 from gradflow.reference import forecast_study
 from gradflow.text import text
 from gradflow.text.numbers import number, percent
+from gradflow.text.widths import columns, padded, wrapped
+from gradflow.text.words import word
 
 WIDTH = 80
 NO_BREAK = "\u00a0"
@@ -204,9 +205,9 @@ def _sentence(reason: Reason) -> str:
 def _table(frame: pd.DataFrame) -> list[str]:
     """Return the measured numbers, one column per moment."""
     head = [text("forecast.table.sign"), *(text("forecast.table.updates", updates=moment) for moment in frame.index)]
-    rows = [[name, *(number(value) for value in frame[name])] for name in SHOWN]
-    widths = [max(map(len, cells)) for cells in zip(head, *rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in [head, *rows]]
+    rows = [[word(name), *(number(value) for value in frame[name])] for name in SHOWN]
+    widths = [max(map(columns, cells)) for cells in zip(head, *rows, strict=True)]
+    return ["  ".join(map(padded, row, widths)).rstrip() for row in [head, *rows]]
 
 
 def _track_record() -> list[str]:
@@ -224,7 +225,7 @@ def _track_record() -> list[str]:
 
 def _wrapped(line: str) -> list[str]:
     """Return a line in parts that fit; a table's row is short enough and keeps its columns."""
-    return wrap(line, WIDTH, subsequent_indent="  ") if len(line) > WIDTH else [line]
+    return wrapped(line, WIDTH, indent="  ") if columns(line) > WIDTH else [line]
 
 
 def _share(share: Share) -> str:

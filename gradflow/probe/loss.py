@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gradflow.recording import GradflowError
-from gradflow.text import text
+from gradflow.text import DEFAULT_LANGUAGE, text
 
 LossFunction = Callable[..., Any]
 
@@ -44,18 +44,18 @@ def loss_of(outputs: Any, targets: Any, loss_fn: LossFunction | None) -> tuple[T
     """
     if loss_fn is not None:
         found = loss_fn(outputs) if targets is None else loss_fn(outputs, targets)
-        return _checked(found), text("analyze.loss.own", name=_name(loss_fn))
+        return _checked(found), text("analyze.loss.own", DEFAULT_LANGUAGE, name=_name(loss_fn))
     own = _member(outputs, "loss")
     if targets is None and isinstance(own, Tensor):
-        return _checked(own), text("analyze.loss.model")
+        return _checked(own), text("analyze.loss.model", DEFAULT_LANGUAGE)
     prediction = _prediction(outputs)
     if targets is None:
-        return _projection(prediction), text("analyze.loss.projection", seed=PROJECTION_SEED)
+        return _projection(prediction), text("analyze.loss.projection", DEFAULT_LANGUAGE, seed=PROJECTION_SEED)
     if not isinstance(targets, Tensor):
         raise AnalysisError(f"targets must be a tensor unless loss_fn takes them; got {type(targets).__name__}.")
     if targets.is_floating_point():
-        return _mean_squares(prediction, targets), text("analyze.loss.mse")
-    return _cross_entropy(prediction, targets), text("analyze.loss.cross_entropy")
+        return _mean_squares(prediction, targets), text("analyze.loss.mse", DEFAULT_LANGUAGE)
+    return _cross_entropy(prediction, targets), text("analyze.loss.cross_entropy", DEFAULT_LANGUAGE)
 
 
 def error_share(outputs: Any, targets: Any) -> float | None:

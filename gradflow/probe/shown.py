@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from html import escape
-from textwrap import wrap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,9 @@ from gradflow.recording import EVERY_JOIN, PLAIN_TWIN, WITHOUT_BRANCHES, WITHOUT
 from gradflow.text import text
 from gradflow.text.controls import printable
 from gradflow.text.numbers import decades, factor, number, signed
+from gradflow.text.widths import columns as columns_of
+from gradflow.text.widths import padded, wrapped
+from gradflow.text.words import reworded, word
 
 ENDS_SHOWN = 12  # rows shown at either end of a table along depth; those between are in the frames
 WORST_SHOWN = 5
@@ -85,24 +87,24 @@ def _text(table: Shown) -> str:
     if not table.columns:
         return "\n".join([table.title, *_listed(table.rows)])
     heads = [table.heads, *table.rows]
-    widths = [max(map(len, cells)) for cells in zip(*heads, strict=True)]
+    widths = [max(map(columns_of, cells)) for cells in zip(*heads, strict=True)]
     ruled = [table.heads, tuple("-" * width for width in widths), *table.rows]
     lines = [_GAP.join(map(_padded, row, widths, table.columns)).rstrip() for row in ruled]
-    return "\n".join([table.title, *lines, *wrap(table.caption, WIDTH)])
+    return "\n".join([table.title, *lines, *wrapped(table.caption, WIDTH)])
 
 
 def _padded(cell: str, width: int, column: str) -> str:
-    return cell.ljust(width) if column in WORDS else cell.rjust(width)
+    return padded(cell, width, right=column not in WORDS)
 
 
 def _listed(rows: list[Row]) -> list[str]:
     """Return rows without heads as lines, the last cell wrapped beside the others."""
-    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)][:-1]
+    widths = [max(map(columns_of, cells)) for cells in zip(*rows, strict=True)][:-1]
     lines = []
     for row in rows:
-        lead = "".join(f"{cell:<{width}}{_GAP}" for cell, width in zip(row, widths, strict=False))
-        indent = " " * len(lead) if lead else _GAP
-        lines += wrap(row[-1], WIDTH, initial_indent=lead, subsequent_indent=indent, break_long_words=False)
+        lead = "".join(padded(cell, width) + _GAP for cell, width in zip(row, widths, strict=False))
+        indent = " " * columns_of(lead) if lead else _GAP
+        lines += wrapped(row[-1], WIDTH, first=lead, indent=indent)
     return lines
 
 
@@ -119,12 +121,13 @@ def _html(table: Shown) -> str:
 def _facts(recording: Recording) -> Shown:
     meta = recording.meta
     norm = meta.get("input_grad_norm")
+    loss = reworded(str(meta.get("loss", "")), "analyze.loss.")
     at_inputs = number(math.nan if norm is None else norm)
     values = {
-        "model": f"{meta.get('model', '')}, {meta.get('parameters', 0):,} parameters",
+        "model": text("analyze.parameters", model=meta.get("model", ""), parameters=f"{meta.get('parameters', 0):,}"),
         "inputs": ", ".join(meta.get("inputs", ())),
-        "mode": str(meta.get("mode", "")),
-        "loss": f"{number(_loss(recording))}: {meta.get('loss', '')}",
+        "mode": word(str(meta.get("mode", ""))),
+        "loss": text("list.colon").join([number(_loss(recording)), loss]),
         "input_grad_norm": text("analyze.inputs_unreached") if meta.get("inputs_reached") is False else at_inputs,
     }
     rows: list[Row] = [(text(f"analyze.fact.{key}"), value) for key, value in values.items() if value]
@@ -143,14 +146,15 @@ def _degree(degree: pd.DataFrame, joins: str) -> Shown:
         longest = stages.iloc[int(stages["n_layers"].to_numpy().argmax())]
         if longest["n_layers"] == 0 and math.isnan(longest["decades"]):
             continue
-        interval = "" if math.isnan(longest["low"]) else f"{factor(longest['low'])} to {factor(longest['high'])}"
+        low, high = factor(longest["low"]), factor(longest["high"])
+        interval = "" if math.isnan(longest["low"]) else text("cell.interval", low=low, high=high)
         rows.append(
             (
                 text(f"analyze.measure.{measure}"),
                 signed(longest["decades"]),
                 "–" if math.isnan(longest["factor"]) else factor(longest["factor"]),
                 interval or "–",
-                str(longest["law"]),
+                word(str(longest["law"])),
                 f"{longest['first_depth']}–{longest['last_depth']}" if longest["n_layers"] else "–",
             )
         )
@@ -202,9 +206,9 @@ def _skips(skips: pd.DataFrame) -> Shown:
     rows: list[Row] = [
         (
             _shortened(str(row["join"])),
-            str(row["kind"]),
+            word(str(row["kind"])),
             *(_fraction(row[name]) for name in ("skip_share", "skip_sq", "branch_sq")),
-            str(row["status"]) if math.isnan(row["angle"]) else f"{row['angle']:.0f}°",
+            word(str(row["status"])) if math.isnan(row["angle"]) else f"{row['angle']:.0f}°",
             _or_dash(row["branch_ratio"]),
         )
         for row in skips.to_dict("records")
@@ -221,11 +225,11 @@ def _lesions(recording: Recording) -> Shown:
     rows: list[Row] = [
         (
             _shortened(str(row["join"])),
-            str(row["kind"]),
+            word(str(row["kind"])),
             _or_dash(row["branch_ratio"]),
             _or_dash(loss + row["lesion"], 3),
             _change(row["lesion"]),
-            "" if row["lesion_status"] == MEASURED else str(row["lesion_status"]),
+            "" if row["lesion_status"] == MEASURED else word(str(row["lesion_status"])),
         )
         for row in asked.to_dict("records")
     ]
@@ -247,7 +251,7 @@ def _coverage(recording: Recording) -> Shown:
     rows = recording.layers.drop_duplicates("layer")
     others = rows[rows["status"] != "measured"]
     counted: list[Row] = [
-        (f"{len(group)}", str(status), text(f"status.{status}")) for status, group in others.groupby("status")
+        (f"{len(group)}", word(str(status)), text(f"status.{status}")) for status, group in others.groupby("status")
     ]
     return Shown(text("analyze.coverage.title"), (), counted)
 

@@ -13,6 +13,7 @@ from gradflow.analysis.runs import stacked
 from gradflow.recording import Recording
 from gradflow.text import text
 from gradflow.text.numbers import count, percent, seconds
+from gradflow.text.words import reworded, word
 
 # The meta keys worth showing, in order; each has the text fact.<key>.
 SHOWN = (
@@ -55,7 +56,11 @@ def facts(recordings: list[Recording], command: str | None) -> list[tuple[str, s
     rows.append(("started", _span(recordings)))
     wall = [run.meta["wall_seconds"] for run in recordings if _is_number(run.meta.get("wall_seconds"))]
     rows.append(("wall_seconds", seconds(sum(wall)) if wall else ""))
-    return [(text(f"fact.{key}"), value) for key, value in rows if value]
+    return [
+        (text(f"fact.{key}"), reworded(value, "analyze.loss.") if key == "loss" else value)
+        for key, value in rows
+        if value
+    ]
 
 
 def overhead(recordings: list[Recording]) -> str:
@@ -108,7 +113,7 @@ def _values(recordings: list[Recording], key: str) -> str:
 def _written(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else word(str(value))
 
 
 def _versions(recordings: list[Recording]) -> str:

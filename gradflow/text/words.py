@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from string import Formatter
 
-from gradflow.text import has, text
+from gradflow.text import DEFAULT_LANGUAGE, LANGUAGES, has, keys, text
 
 _SEPARATOR = ", "  # between a family and what tells its variants apart
 _FAMILY = re.compile(r"(?P<family>[a-z]+)(?P<depth>-\d+)?")
@@ -40,6 +41,25 @@ def named(label: str) -> str:
         if called:
             return text("list.separator").join([called, *map(_setting, parts[known:])])
     return label
+
+
+def reworded(sentence: str, prefix: str) -> str:
+    """Return an English sentence of the catalogue, whose key begins so, in the current language; any other as it is.
+
+    Examples
+    --------
+    >>> from gradflow.text import language
+    >>> with language("zh"):
+    ...     reworded("cross-entropy", "analyze.loss.")
+    '交叉熵'
+    """
+    for key in (key for key in keys() if key.startswith(prefix)):
+        parts = list(Formatter().parse(LANGUAGES[DEFAULT_LANGUAGE][key]))
+        pattern = "".join(re.escape(literal) + (f"(?P<{name}>.+)" if name else "") for literal, name, _, _ in parts)
+        found = re.fullmatch(pattern, sentence, re.DOTALL)
+        if found:
+            return text(key, **found.groupdict())
+    return sentence
 
 
 def _family(name: str) -> str:

@@ -14,6 +14,7 @@ ANALYZE: Mapping[str, str] = {
     "analyze.loss.cross_entropy": "交叉熵",
     "analyze.title": "{name} 的梯度流动，一批数据",
     "analyze.fact.model": "模型",
+    "analyze.parameters": "{model}，{parameters} 个参数",
     "analyze.fact.inputs": "输入",
     "analyze.fact.mode": "模式",
     "analyze.fact.loss": "损失",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 HEAD: Mapping[str, str] = {
+    "page.language": "zh-CN",
     "page.title": "梯度流动：{subject}",
     "page.question.compare": "更深的网络是否训练得更差？它们的梯度与此有何关系？",
     "page.question.vanishing": "梯度随深度消失或爆炸得有多快？",

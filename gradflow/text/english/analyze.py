@@ -15,6 +15,7 @@ ANALYZE: Mapping[str, str] = {
     "analyze.loss.cross_entropy": "cross-entropy",
     "analyze.title": "Gradient flow of {name}, one batch",
     "analyze.fact.model": "model",
+    "analyze.parameters": "{model}, {parameters} parameters",
     "analyze.fact.inputs": "inputs",
     "analyze.fact.mode": "mode",
     "analyze.fact.loss": "loss",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 HEAD: Mapping[str, str] = {
+    "page.language": "en",
     "page.title": "Gradient flow: {subject}",
     "page.question.compare": "Do deeper networks train worse, and what do their gradients have to do with it?",
     "page.question.vanishing": "How fast does a gradient vanish or explode with depth?",
