@@ -69,7 +69,7 @@ def _show(folder: str, frame: pd.DataFrame, columns: tuple[str, ...], width: int
     rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
     caption = "" if columns == WIDE else text("terminal.runs.caption", width=WIDE_FROM)
     made = output.table(
-        text("terminal.runs.title", folder=folder, runs=count(len(frame), "terminal.runs.runs"), statuses=statuses),
+        text("terminal.runs.title", folder=folder, runs=count(len(frame), "runs"), statuses=statuses),
         [text(f"terminal.runs.column.{column}") for column in columns],
         [[_CELLS[column](row) for column in columns] for row in rows],
         words=[number for number, column in enumerate(columns) if column in WORDS],

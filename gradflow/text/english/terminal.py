@@ -19,8 +19,6 @@ TERMINAL: Mapping[str, str] = {
     "terminal.strip.nonfinite": "{mark} not finite.",
     "terminal.strip.unmeasured": "{mark} not measured.",
     "terminal.runs.title": "{folder}: {runs}, {statuses}",
-    "terminal.runs.runs.one": "1 run",
-    "terminal.runs.runs.many": "{n} runs",
     "terminal.runs.column.run": "run",
     "terminal.runs.column.status": "status",
     "terminal.runs.column.family": "family",
