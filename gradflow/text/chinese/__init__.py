@@ -13,20 +13,24 @@ from gradflow.text.chinese.degree import DEGREE
 from gradflow.text.chinese.figures import FIGURES
 from gradflow.text.chinese.findings import FINDINGS
 from gradflow.text.chinese.forecast import FORECAST
+from gradflow.text.chinese.live import LIVE
+from gradflow.text.chinese.models import MODELS
 from gradflow.text.chinese.numbers import NUMBERS
 from gradflow.text.chinese.probes import PROBES
 from gradflow.text.chinese.report import COLUMNS, DEFINITIONS, FACTS, HEAD, SECTIONS, STATUSES, TABLES
+from gradflow.text.chinese.sweeps import SWEEPS
+from gradflow.text.chinese.terminal import TERMINAL
 from gradflow.text.chinese.theory import THEORY
 from gradflow.text.chinese.words import WORDS
-from gradflow.text.english import ENGLISH
 
 CHINESE: Mapping[str, str] = MappingProxyType(
     {
-        **ENGLISH,
         **ANALYZE,
         **CLI,
         **CLIPPING,
         **COMPARISONS,
+        **LIVE,
+        **MODELS,
         **NUMBERS,
         **FIGURES,
         **FINDINGS,
@@ -39,6 +43,8 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         **FACTS,
         **FORECAST,
         **DEFINITIONS,
+        **SWEEPS,
+        **TERMINAL,
         **THEORY,
         **DEGREE,
         **WORDS,

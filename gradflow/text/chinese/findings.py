@@ -50,14 +50,13 @@ FINDINGS: Mapping[str, str] = {
         "{subject}：没有规则发现问题。{when}（第 {step} 步），{measure}的首层与末层范数之比为 {decades}；"
         "训练误差最终为 {train_error}。"
     ),
-    "finding.healthy_list": ("没有规则在这些网络中发现问题。{when}（第 {step} 步），{measure}的首层与末层范数之比为："),
+    "finding.healthy_list": "没有规则在这些网络中发现问题。{when}（第 {step} 步），{measure}的首层与末层范数之比为：",
     "finding.healthy_line": "{subject}：{decades}",
     "finding.healthy_trained_line": "{subject}：{decades}；最终训练误差 {train_error}",
     "cause.factor_below_one": "每一层传出的梯度都小于它收到的梯度；损失随深度相乘。",
     "cause.factor_above_one": (
-        "每一层传出的梯度都大于它收到的梯度；增益随深度相乘。对于没有捷径连接、"
-        "批归一化位于 ReLU 之前的堆叠网络，闭式解为"
-        "每层 √(π/(π−1)) = 1.211（Yang et al. 2019）。"
+        "每一层传出的梯度都大于它收到的梯度；增益随深度相乘。对于没有捷径连接、批归一化位于 ReLU 之前的堆叠网络，"
+        "闭式解为每层 √(π/(π−1)) = 1.211（Yang et al. 2019）。"
     ),
     "cause.scale_invariance": (
         "过大的初始梯度使权重膨胀，而批归一化又会将其重新缩放；"

@@ -29,8 +29,7 @@ FORECAST: Mapping[str, str] = {
     "forecast.table.sign": "测量值",
     "forecast.record.head": (
         "该预测应验的频率：在未参与选定任何阈值的数据与因素下的 {n} 个网络上统计，"
-        "其中 {failed} 个在 {budgets} 次更新内失败"
-        "（95% Wilson 置信区间）："
+        "其中 {failed} 个在 {budgets} 次更新内失败（95% Wilson 置信区间）："
     ),
     "forecast.record.doomed": "- 注定失败：正确 {right}；覆盖了失败网络中的 {caught}",
     "forecast.record.will_train": "- 能训练成功：正确 {right}；覆盖了成功网络中的 {caught}",

@@ -9,8 +9,8 @@ PROBES: Mapping[str, str] = {
     "headline.probes": "仅记录了探针；探针的结果见下文。",
     "shattering.title": "不同输入的梯度是否一致？",
     "shattering.lead": (
-        "不同输入传回的梯度之间的相关系数：1 表示完全一致；0 表示从一个样本学到的东西对下一个样本毫无意义"
-        "（Balduzzi et al. 2017）。"
+        "不同输入传回的梯度之间的相关系数：1 表示完全一致；"
+        "0 表示从一个样本学到的东西对下一个样本毫无意义（Balduzzi et al. 2017）。"
     ),
     "shattering.alt": "输入处梯度的相关系数随深度的变化：{networks}，{low} 至 {high}。",
     "shattering.alt_lags": "梯度沿一条输入直线的自相关，旁边为布朗噪声与白噪声。",
@@ -45,7 +45,6 @@ PROBES: Mapping[str, str] = {
     ),
     "cause.shattering": (
         "对某个输入激活的单元中，另一个输入与之共有一半，因此在没有捷径连接时，"
-        "批归一化之后的每个整流层都会使相关系数减半；"
-        "有残差连接时，相关系数按深度的幂下降（Balduzzi et al. 2017）。"
+        "批归一化之后的每个整流层都会使相关系数减半；有残差连接时，相关系数按深度的幂下降（Balduzzi et al. 2017）。"
     ),
 }

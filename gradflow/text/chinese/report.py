@@ -25,8 +25,8 @@ HEAD: Mapping[str, str] = {
     ),
     "headline.none": "没有规则在这些运行中发现问题。",
     "ran.compare": (
-        "{families}，{depths} 层，数据 {data}（{n_train} 张训练图像），训练 {steps} 步，"
-        "每步 {batch_size} 张图像，{seeds}：共 {runs}。"
+        "{families}，{depths} 层，数据 {data}（{n_train} 张训练图像），训练 {steps} 步，每步 {batch_size} 张图像，"
+        "{seeds}：共 {runs}。"
     ),
     "ran.vanishing": "{settings} 种全连接网络，{depth} 层，宽度 {width}，处于初始化状态，各 {seeds}。",
     "ran.own": "{model} 的 {runs}；在 {steps}上记录了梯度。",
@@ -68,11 +68,11 @@ SECTIONS: Mapping[str, str] = {
         "在第 0 步对范数的对数作直线拟合得到（不含每个阶段的第一层），区间为各随机种子的 Student t 95% 置信区间。"
     ),
     "factor.closed_form": (
-        "对于没有捷径连接、批归一化位于 ReLU 之前的网络，闭式解为每层 {factor}（宽层，初始化时；Yang et al. 2019）。"
-        "残差分支内带批归一化的残差网络服从幂律，没有恒定的因子。"
+        "对于没有捷径连接、批归一化位于 ReLU 之前的网络，闭式解为每层 {factor}（宽层，初始化时；Yang et al. 2019）"
+        "。残差分支内带批归一化的残差网络服从幂律，没有恒定的因子。"
     ),
     "heatmaps.title": "每一层在每个记录步上的梯度",
-    "heatmaps.lead": ("每层一行，输入在最上方；每个记录步一列；颜色为激活梯度的范数，对数刻度，所有网络共用。"),
+    "heatmaps.lead": "每层一行，输入在最上方；每个记录步一列；颜色为激活梯度的范数，对数刻度，所有网络共用。",
     "heatmaps.alt": "每一层在每个记录步上的激活梯度范数，每个网络一格。{finding}",
     "weights.title": "权重增长与有效学习率",
     "weights.lead": (
