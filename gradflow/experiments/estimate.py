@@ -15,8 +15,9 @@ from torch import Tensor
 
 from gradflow.experiments.data import CIFAR10_SHAPE, is_at_hand, load_data
 from gradflow.experiments.optimizers import Updater
-from gradflow.experiments.run import default_workers
+from gradflow.experiments.pool import default_workers
 from gradflow.experiments.runs import Run
+from gradflow.experiments.train import EVAL_BATCH
 from gradflow.models.costs import cost
 
 BUDGET_SECONDS = 5.0  # no network's timing starts later
@@ -152,23 +153,23 @@ def _timed(run: Run, work: float, budget: float) -> _Sample:
     device = torch.device(run.device)
     draws = torch.Generator().manual_seed(0)
     n = run.recipe.batch_size
-    images = torch.randn(n, *shape, generator=draws).to(device)
+    images = torch.randn(max(n, EVAL_BATCH), *shape, generator=draws).to(device)
     labels = torch.randint(num_classes, (n,), generator=draws).to(device)
     model = run.network.build(run.seed, input_shape=shape, num_classes=num_classes).to(device)
     updater = Updater(model, run.recipe)
 
     def update() -> Tensor:
-        loss, _ = updater.forward_backward(images, labels)
+        loss, _ = updater.forward_backward(images[:n], labels)
         updater.update(0.0)
         return loss
 
     @torch.inference_mode()
     def evaluate() -> Tensor:
-        return torch.as_tensor(model(images))
+        return torch.as_tensor(model(images[:EVAL_BATCH]))
 
     seconds = _median_seconds(update, budget / 2)
     model.eval()
-    return _Sample(seconds, _median_seconds(evaluate, budget / 2) / n, work)
+    return _Sample(seconds, _median_seconds(evaluate, budget / 2) / EVAL_BATCH, work)
 
 
 def _median_seconds(once: Callable[[], Tensor], enough: float) -> float:

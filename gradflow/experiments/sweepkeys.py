@@ -50,7 +50,7 @@ ANYTHING = Kind("a value", lambda value: True)
 LISTED = Kind("a list", lambda value: isinstance(value, list))
 SEEDS = Kind("a whole number or a list of them", lambda value: WHOLE.fits(value) or WHOLES.fits(value))
 FIGURES = Kind("a name or a list of tables", lambda value: TEXT.fits(value) or TABLES.fits(value))
-OR_NONE = Kind('a number or "none"', lambda value: NUMBER.fits(value) or value == "none")
+OR_NONE = Kind('a number or "none"', lambda value: NUMBER.fits(value) or value in ("none", None))
 
 _BY_TYPE: Mapping[Any, Kind] = MappingProxyType({int: WHOLE, float: NUMBER, str: TEXT})
 _OF_ELEMENTS: Mapping[Any, Kind] = MappingProxyType({int: WHOLES, str: TEXTS})
