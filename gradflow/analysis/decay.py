@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,8 +113,7 @@ def decay_at(
     """Return `decay` of each recording at steps of its own, and of several measures: the column measure says which."""
     chosen = zip(recordings, steps, strict=True)
     tables = [recording.layers[recording.layers["step"].isin(list(own))] for recording, own in chosen]
-    grouped = weighted_layers(recordings, tables).groupby(["run", "step"], sort=False)
-    paths = {(str(path["run"].iloc[0]), int(path["step"].iloc[0])): path for _, path in grouped}
+    paths = _paths(weighted_layers(recordings, tables), measures)
     rows: list[dict[str, Any]] = []
     stages: list[_Stage] = []
     who = identities(recordings).itertuples(index=False)
@@ -165,6 +164,9 @@ def decay_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     return factor.assign(**{f"decades_{name}": decades[name] for name in ("low", "high", "n")})
 
 
+_Path = Mapping[str, np.ndarray[Any, Any]]
+
+
 class _Stage(NamedTuple):
     """The layers of one stage that have a logarithm, in order of depth."""
 
@@ -179,12 +181,26 @@ def _no_stage(why: str) -> tuple[list[dict[str, Any]], list[_Stage]]:
     return [missing | {"status": why}], [_Stage(np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.int64))]
 
 
-def _stages(path: pd.DataFrame, measure: str, leave_out: tuple[int, int]) -> tuple[list[dict[str, Any]], list[_Stage]]:
+def _paths(frame: pd.DataFrame, measures: Sequence[str]) -> dict[tuple[str, int], _Path]:
+    """Return the columns of each run's main path at each step, in order of depth.
+
+    As arrays: a frame of its own for each of the hundreds of paths takes longer than all fits.
+    """
+    columns = {name: frame[name].to_numpy() for name in ("layer", "layer_depth", "stage", "status", "n_nonfinite")}
+    columns |= {name: frame[name].to_numpy() for name in measures}
+    found: dict[tuple[str, int], _Path] = {}
+    for key, rows in frame.groupby(["run", "step"], sort=False).indices.items():
+        run, step = key  # type: ignore[misc]  # two keys were asked for
+        ordered = rows[np.argsort(columns["layer_depth"][rows], kind="stable")]
+        found[str(run), int(step)] = {name: column[ordered] for name, column in columns.items()}
+    return found
+
+
+def _stages(path: _Path, measure: str, leave_out: tuple[int, int]) -> tuple[list[dict[str, Any]], list[_Stage]]:
     """Return one row and one stage to fit per stage of a main path."""
-    path = path.iloc[np.argsort(path["layer_depth"].to_numpy(), kind="stable")]
-    stage, norms, depths, names = (path[name].to_numpy() for name in ("stage", measure, "layer_depth", "layer"))
+    stage, norms, depths, names = (path[name] for name in ("stage", measure, "layer_depth", "layer"))
     # A gradient that arrived holding NaN is a non-finite norm; one that did not arrive is no norm.
-    arrived = (path["status"] == MEASURED).to_numpy() & (path["n_nonfinite"] != 0).to_numpy()
+    arrived = (path["status"] == MEASURED) & (path["n_nonfinite"] != 0)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = norms[0] / norms[-1]
         ends = {"ratio": ratio, "decades": np.log10(ratio)}

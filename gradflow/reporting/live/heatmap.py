@@ -45,7 +45,12 @@ def heatmap(frame: pd.DataFrame) -> Live | None:
         return None
     chosen = even_layers(frame, MOST_LAYERS)
     kept = {run: even_steps(rows.unique().tolist(), MOST_STEPS) for run, rows in chosen.groupby("run")["step"]}
-    chosen = chosen[[step in kept[run] for run, step in zip(chosen["run"], chosen["step"], strict=True)]]
+    shown = pd.DataFrame([(run, step) for run, steps in kept.items() for step in steps], columns=["run", "step"])
+    chosen = (
+        chosen.merge(shown, on=["run", "step"])
+        if len(shown) < len(chosen[["run", "step"]].drop_duplicates())
+        else chosen
+    )
     notes = [text("live.hover")]
     if len(chosen) * len(found) > MOST_CELLS:
         shown, total = _first_seeds(chosen), chosen["run"].nunique()
@@ -60,7 +65,7 @@ def heatmap(frame: pd.DataFrame) -> Live | None:
         parts.append(placed(rows, "value", ranges[measure]))
     rows = pd.concat(parts, ignore_index=True)
     rows = rows.sort_values(["measure", "run", "layer_depth", "step"], kind="stable")[_COLUMNS]
-    runs = [str(run) for run in dict.fromkeys(frame["run"]) if run in set(rows["run"])]
+    runs = [str(run) for run in chosen["run"].unique()]
     start = limits(ranges[found[0]])
     controls: tuple[Control | Pick, ...] = (
         *select("run", text("live.run"), [Option(run, run) for run in runs]),

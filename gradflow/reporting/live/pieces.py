@@ -69,9 +69,14 @@ class Palette(NamedTuple):
 
     def on(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the frame with each row's network, tone and line, the words of the legends."""
-        keys = [style.network(*pair) for pair in frame[["family", "depth"]].itertuples(index=False)]
-        tones, lines = ([self.by_network[key][place] for key in keys] for place in (0, 1))
-        return frame.assign(network=[name_of(key) for key in keys], tone=tones, line=lines)
+        codes, pairs = pd.factorize(pd.MultiIndex.from_frame(frame[["family", "depth"]]))
+        keys = [style.network(*pair) for pair in pairs]
+        words = {
+            "network": [name_of(key) for key in keys],
+            "tone": [self.by_network[key][0] for key in keys],
+            "line": [self.by_network[key][1] for key in keys],
+        }
+        return frame.assign(**{name: np.asarray(found, dtype=object)[codes] for name, found in words.items()})
 
 
 def palette(frame: pd.DataFrame) -> Palette:
@@ -259,7 +264,7 @@ def _config() -> Spec:
 
 def families(frame: pd.DataFrame) -> list[Option]:
     """Return the choice of a family, all of them first; nothing where there is one."""
-    names = [str(name) for name in dict.fromkeys(frame["family"])]
+    names = [str(name) for name in frame["family"].unique()]
     return [Option(ALL, text("live.all")), *(Option(name, name) for name in names)] if len(names) > 1 else []
 
 

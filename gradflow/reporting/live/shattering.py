@@ -26,8 +26,8 @@ def shattering(frame: pd.DataFrame) -> Live | None:
         return None
     norms = rows["norm"].map(lambda norm: norm_name(str(norm)))
     rows = rows.assign(norms=norms, network=rows["family"].astype("str") + ", " + norms)
-    families = [str(name) for name in dict.fromkeys(rows["family"])]
-    spec = figure(_body(families, [str(name) for name in dict.fromkeys(norms)]), height=320)
+    families = [str(name) for name in rows["family"].unique()]
+    spec = figure(_body(families, [str(name) for name in norms.unique()]), height=320)
     columns = ["network", "family", "norms", "depth", "mean", "low", "high", "n", "predicted"]
     return Live("shattering", spec, narrowed(spec, 300), rows[columns])
 

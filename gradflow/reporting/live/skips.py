@@ -31,7 +31,7 @@ def skips(frames: Mapping[str, pd.DataFrame]) -> Live | None:
     tones = palette(rows)
     rows = tones.on(rows).sort_values(["measure", "step", "network", "order"], kind="stable")
     rows = rows.assign(place=rows.groupby(["measure", "step", "network"])["order"].rank().astype("int64"))
-    options = [_option(measure, rows[rows["measure"] == measure]) for measure in dict.fromkeys(rows["measure"])]
+    options = [_option(measure, rows[rows["measure"] == measure]) for measure in rows["measure"].unique()]
     params = [{"name": name, "value": value} for name, value in options[0].signals.items()]
     spec = figure(_body(by_network(tones), float(rows["place"].max())), height=300, params=params)
     controls = (

@@ -47,7 +47,7 @@ def vanishing(frame: pd.DataFrame) -> Live | None:
         return None
     rows = pd.concat(parts, ignore_index=True).sort_values(["measure", "setting", "layer_depth"], kind="stable")
     spec = figure(_body(setting_colors(frame), rows), height=340, params=limits(ranges[0]))
-    labels = [str(label) for label in dict.fromkeys(frame["label"])]
+    labels = [str(label) for label in frame["label"].unique()]
     settings = [Option("", text("live.all")), *(Option(label, label) for label in labels)]
     controls = (
         *select("measure", text("live.gradient"), options),
