@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,10 @@ CHINESE = (
 _FILES = ("cjk", "notosanssc", "sourcehan", "wqy", "msyh", "simhei", "simsun", "pingfang", "droidsansfallback")
 
 
+# Whether it was said already; Python's own count begins anew where matplotlib changes filters of warnings.
+_WARNED: ContextVar[bool] = ContextVar("gradflow_font_warned", default=False)
+
+
 class FontWarning(UserWarning):
     """No installed font draws the language that figures were asked in."""
 
@@ -51,7 +56,7 @@ def drawable() -> Iterator[dict[Any, Any]]:
     Warns
     -----
     FontWarning
-        There is no such font. Python shows it once.
+        There is no such font; inside `warned_once` that was said before.
     """
     if current_language() == DEFAULT_LANGUAGE:
         yield {}
@@ -61,9 +66,34 @@ def drawable() -> Iterator[dict[Any, Any]]:
         families = [family for family in mpl.rcParams["font.family"] if family != font]
         yield {"font.family": [*families, font]}
         return
-    warnings.warn(text("figure.no_font", names=", ".join(CHINESE[1:8:3])), FontWarning, stacklevel=1)
+    if not _WARNED.get():
+        _warn()
     with language(DEFAULT_LANGUAGE):
         yield {}
+
+
+@contextmanager
+def warned_once() -> Iterator[None]:
+    """Say at the beginning of the block, and not for each figure in it, that figures are in English, if they will be.
+
+    Warns
+    -----
+    FontWarning
+        No font draws the current language.
+    """
+    if current_language() == DEFAULT_LANGUAGE or chinese_font() is not None:
+        yield
+        return
+    _warn()
+    token = _WARNED.set(True)
+    try:
+        yield
+    finally:
+        _WARNED.reset(token)
+
+
+def _warn() -> None:
+    warnings.warn(text("figure.no_font", names=", ".join(CHINESE[1:8:3])), FontWarning, stacklevel=1)
 
 
 def chinese_font() -> str | None:

@@ -164,7 +164,8 @@ def _axis(ax: Axes, frame: pd.DataFrame, link: Link, drawn: list[str]) -> None:
         top = min(1.0, max(float(values.max(initial=0.0)) * 1.05, _ERROR_SPAN))
         ax.set_xlim(-0.07 * top, 1.07 * top)
         ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+        written = text("unit.percent", value="{}")
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: written.format(f"{100 * value:g}")))
     elif link.scale == "log":
         _log(ax, values[values > 0])
     else:

@@ -12,6 +12,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from gradflow.analysis.runs import as_list
+from gradflow.plots.fonts import warned_once
 from gradflow.recording import Recording
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import Picture
@@ -74,7 +75,7 @@ def report(
     contents = Contents(found, folder, command)
     write(contents.tables(), folder / "tables")
     page = folder / PAGE
-    with language(lang or current_language()):
+    with language(lang or current_language()), warned_once():
         page.write_text(_render(contents, title), encoding="utf-8")
     return page
 

@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 
+from gradflow.analysis.variants import network_name
 from gradflow.plots import style
 from gradflow.reporting.live.figure import ALL, Option, Spec
 from gradflow.text import text
+from gradflow.text.words import named
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name; nothing is fetched from it
 INK, SOFT, LINE = "light-dark(#1c1c1e,#e8e8ea)", "light-dark(#5a5a60,#a8a8b0)", "light-dark(#dddde1,#37383c)"
@@ -87,23 +89,23 @@ def palette(frame: pd.DataFrame) -> Palette:
     tones, dashes, by_network = {}, {}, {}
     for (family, depth), look in looks.items():
         if depth is None:
-            tone, dark = family, _WITHOUT_DEPTH_DARK[without.index(family) % len(_WITHOUT_DEPTH_DARK)]
+            tone, dark = named(family), _WITHOUT_DEPTH_DARK[without.index(family) % len(_WITHOUT_DEPTH_DARK)]
         else:
             rank = depths.index(depth) / (len(depths) - 1) if len(depths) > 1 else 1.0
             tone = text("live.depth", depth=depth)
             dark = to_hex(mpl.colormaps["plasma"](_DARKEST + (_LIGHTEST - _DARKEST) * rank))
         tones[tone] = f"light-dark({look.color},{dark})"
-        dashes[family] = (
+        dashes[named(family)] = (
             [float(part) for part in look.linestyle[1]] if isinstance(look.linestyle, tuple) else [1.0, 0.0]
         )
-        by_network[family, depth] = (tone, family)
+        by_network[family, depth] = (tone, named(family))
     return Palette(tones, dashes, by_network)
 
 
 def name_of(key: style.Network) -> str:
-    """Return "plain-56", or the family alone where there is no depth."""
+    """Return "plain-56" in the current language, or the family alone where there is no depth."""
     family, depth = key
-    return family if depth is None else f"{family}-{depth}"
+    return named(family if depth is None else network_name(family, depth))
 
 
 def by_network(found: Palette) -> Spec:
@@ -265,7 +267,7 @@ def _config() -> Spec:
 def families(frame: pd.DataFrame) -> list[Option]:
     """Return the choice of a family, all of them first; nothing where there is one."""
     names = [str(name) for name in frame["family"].unique()]
-    return [Option(ALL, text("live.all")), *(Option(name, name) for name in names)] if len(names) > 1 else []
+    return [Option(ALL, text("live.all")), *(Option(name, named(name)) for name in names)] if len(names) > 1 else []
 
 
 def _power(exponent: float) -> float:

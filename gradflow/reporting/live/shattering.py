@@ -8,6 +8,7 @@ from gradflow.plots.shattering import norm_name
 from gradflow.reporting.live.figure import Live, Spec
 from gradflow.reporting.live.pieces import figure, narrowed, ordinal, told
 from gradflow.text import text
+from gradflow.text.words import named
 
 _DASHES = {0: [1, 0], 1: [7, 3], 2: [2, 2], 3: [9, 2, 2, 2]}
 _COLORS = ("light-dark(#0072b2,#56b4e9)", "light-dark(#b04a00,#ff9a4d)", "light-dark(#007355,#3fc79a)")
@@ -25,7 +26,8 @@ def shattering(frame: pd.DataFrame) -> Live | None:
     if rows["depth"].nunique() < 2:
         return None
     norms = rows["norm"].map(lambda norm: norm_name(str(norm)))
-    rows = rows.assign(norms=norms, network=rows["family"].astype("str") + ", " + norms)
+    rows = rows.assign(norms=norms, family=rows["family"].map(lambda name: named(str(name))))
+    rows = rows.assign(network=rows["family"] + text("list.separator") + norms)
     families = [str(name) for name in rows["family"].unique()]
     spec = figure(_body(families, [str(name) for name in norms.unique()]), height=320)
     columns = ["network", "family", "norms", "depth", "mean", "low", "high", "n", "predicted"]

@@ -23,6 +23,7 @@ from gradflow.reporting.live.pieces import (
     whole_x,
 )
 from gradflow.text import text
+from gradflow.text.words import named
 
 MEASURES = ("out_grad_norm", "grad_norm")
 
@@ -35,6 +36,7 @@ def vanishing(frame: pd.DataFrame) -> Live | None:
     frame : DataFrame
         From `gradflow.analysis.vanishing_profile`.
     """
+    frame = frame.assign(label=[named(str(label)) for label in frame["label"]])
     parts, options, ranges = [], [], []
     for measure in MEASURES:
         rows = frame[frame["measure"] == measure]

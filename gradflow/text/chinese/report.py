@@ -11,7 +11,7 @@ HEAD: Mapping[str, str] = {
     "page.question.vanishing": "梯度随深度消失或爆炸得有多快？",
     "page.question.own": "梯度在这个网络中如何流动？",
     "value.unknown": "未注明",
-    "list.and": "{first} 与 {last}",
+    "list.and": "{first}、{last}",
     "page.contents": "目录",
     "page.skip": "跳到结论",
     "page.evidence": "图",
