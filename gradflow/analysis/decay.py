@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -190,7 +190,7 @@ def _paths(frame: pd.DataFrame, measures: Sequence[str]) -> dict[tuple[str, int]
     columns |= {name: frame[name].to_numpy() for name in measures}
     found: dict[tuple[str, int], _Path] = {}
     for key, rows in frame.groupby(["run", "step"], sort=False).indices.items():
-        run, step = key  # type: ignore[misc]  # two keys were asked for
+        run, step = cast("tuple[str, int]", key)
         ordered = rows[np.argsort(columns["layer_depth"][rows], kind="stable")]
         found[str(run), int(step)] = {name: column[ordered] for name, column in columns.items()}
     return found

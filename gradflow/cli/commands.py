@@ -94,8 +94,11 @@ def vanishing(out: Path | None, form: str | None, **settings: Any) -> None:
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: the first of RUNS]")
 @click.option("--title", help="Title of the report.")
+@click.option(
+    "--formats", callback=words, default="png", show_default=True, help="Of the figures: png, pdf, svg, or several."
+)
 @lang_option
-def report(runs: tuple[Path, ...], out: Path | None, title: str | None) -> None:
+def report(runs: tuple[Path, ...], out: Path | None, title: str | None, formats: tuple[str, ...]) -> None:
     """Make a report of recordings: folders of single runs, or of whole comparisons, mixed at will.
 
     Needs no torch.
@@ -116,7 +119,7 @@ def report(runs: tuple[Path, ...], out: Path | None, title: str | None) -> None:
         groups[str(path.resolve())] = annotated([storage.load(folder) for folder in folders], notes)
     recordings = from_sources(groups)
     alone = titles[runs[0]] if len(titles) == 1 else None
-    write_report(recordings, out or runs[0], title or alone)
+    write_report(recordings, out or runs[0], title or alone, formats=formats)
 
 
 def _demo(folder: Path, **settings: Any) -> list[Recording]:
@@ -132,16 +135,20 @@ def _demo(folder: Path, **settings: Any) -> list[Recording]:
 
 
 def write_report(
-    recordings: Sequence[Recording], folder: Path, title: str | None = None, form: str | None = None
+    recordings: Sequence[Recording],
+    folder: Path,
+    title: str | None = None,
+    form: str | None = None,
+    formats: Sequence[str] = ("png",),
 ) -> None:
     """Write a report and say where it is."""
     from gradflow.reporting import report as write
     from gradflow.storage import StorageError
 
     try:
-        page = write(recordings, folder, title=title, command=command_line())
+        page = write(recordings, folder, title=title, command=command_line(), formats=formats)
     except OSError as error:
         raise StorageError(f"cannot write a report to {folder}: {error.strerror or error}.") from None
-    output.say(f"report      {page}", form)
-    output.say(f"figures     {page.parent / 'figures'}", form)
-    output.say(f"tables      {page.parent / 'tables'}", form)
+    output.say_where("report", page, form)
+    output.say_where("figures", page.parent / "figures", form)
+    output.say_where("tables", page.parent / "tables", form)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -13,12 +16,22 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from gradflow.plots import style
+from gradflow.plots.files import FORMATS, save
+from gradflow.recording import GradflowError
 from gradflow.reporting.live.figure import Live
 
 SCREEN_REDUCTION = 2  # the page's copy has half the print's resolution in each direction, 150 dpi
 NARROW_DPI = 200  # 3.4 inches make 680 pixels: two a CSS pixel on a phone 340 wide
 CSS_PIXELS_PER_INCH = 96
 COLOURS = 256  # of the embedded copies; the files keep all
+
+
+PNG = "png"
+_formats: ContextVar[tuple[str, ...]] = ContextVar("formats", default=(PNG,))
+
+
+class FormatError(GradflowError):
+    """A figure was asked for in a format that there is not."""
 
 
 class Make(Protocol):
@@ -45,6 +58,26 @@ class Picture(NamedTuple):
     live: Live | None = None
     is_covered: bool = False
     kind: str = "picture"
+
+
+@contextmanager
+def printed_as(formats: Iterable[str]) -> Iterator[None]:
+    """Within the block `draw` writes these formats, too: PDF and SVG in both widths of a journal's page.
+
+    Raises
+    ------
+    FormatError
+        A format is none of `gradflow.plots.files.FORMATS`.
+    """
+    chosen = tuple(formats)
+    unknown = [form for form in chosen if form not in FORMATS]
+    if unknown:
+        raise FormatError(f"formats may hold {', '.join(FORMATS)}; got {unknown[0]!r}.")
+    before = _formats.set(chosen)
+    try:
+        yield
+    finally:
+        _formats.reset(before)
 
 
 def draw(
@@ -79,6 +112,9 @@ def draw(
         wide = make(width=style.DOUBLE)
         printed = _rendered(wide, style.PRINT_DPI)
         small = "" if live or is_covered else _data_uri(_rendered(make(width=style.SINGLE), NARROW_DPI))
+        for form in (form for form in _formats.get() if form != PNG):
+            save(wide, folder / f"figures/{name}.{form}")
+            save(make(width=style.SINGLE), folder / f"figures/{name}-single.{form}")
     printed.save(folder / file, dpi=(style.PRINT_DPI, style.PRINT_DPI), compress_level=3)
     width, height = (round(float(inches) * CSS_PIXELS_PER_INCH) for inches in wide.get_size_inches())
     screen = _data_uri(printed.reduce(SCREEN_REDUCTION))

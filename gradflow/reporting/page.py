@@ -15,7 +15,7 @@ from gradflow.analysis.runs import as_list
 from gradflow.plots.fonts import warned_once
 from gradflow.recording import Recording
 from gradflow.reporting.contents import Contents
-from gradflow.reporting.figures import Picture
+from gradflow.reporting.figures import Picture, printed_as
 from gradflow.reporting.head import head
 from gradflow.reporting.live.assets import policy, scripts
 from gradflow.reporting.sections import lead_picture, sections
@@ -33,6 +33,7 @@ def report(
     title: str | None = None,
     command: str | None = None,
     lang: str | None = None,
+    formats: Iterable[str] = ("png",),
 ) -> Path:
     """Write what the recordings say into a folder and return the page's path.
 
@@ -53,11 +54,14 @@ def report(
     lang : str, optional
         "en" or "zh", of page and figures; by default that of the innermost `gradflow.text.language`, else English.
         Without an installed font for it the figures are English, with a warning. Files of data stay as they are.
+    formats : iterable of str
+        Of the figures, besides the PNG: "pdf" and "svg" are written as wide as both columns of a page and as one,
+        figures/<name>.pdf and <name>-single.pdf.
 
     Raises
     ------
     ValueError
-        There is no recording, or the language does not exist.
+        There is no recording, or the language or a format does not exist.
 
     Examples
     --------
@@ -75,7 +79,7 @@ def report(
     contents = Contents(found, folder, command)
     write(contents.tables(), folder / "tables")
     page = folder / PAGE
-    with language(lang or current_language()), warned_once():
+    with language(lang or current_language()), warned_once(), printed_as(formats):
         page.write_text(_render(contents, title), encoding="utf-8")
     return page
 

@@ -261,3 +261,18 @@ def test_embedded_copies_are_the_figures(folder, page):
     assert distance.max() < 24
     ratio = embedded.size[0] / embedded.size[1]
     assert ratio == pytest.approx(int(first["width"]) / int(first["height"]), rel=0.02)
+
+
+def test_other_formats_come_on_request_in_both_widths(tmp_path):
+    steps = pd.DataFrame({"step": range(5), "loss": [2.0, 1.0, 0.5, 0.4, 0.3]})
+    report(Recording(steps=steps, meta={"run": "mine"}), tmp_path, formats=("png", "pdf", "svg"))
+    found = {file.name: file.read_bytes()[:5] for file in (tmp_path / "figures").iterdir()}
+    assert sorted(found) == [f"training{size}.{form}" for size in ("-single",) for form in ("pdf", "svg")] + [
+        f"training.{form}" for form in ("pdf", "png", "svg")
+    ]
+    assert (found["training-single.pdf"], found["training.svg"]) == (b"%PDF-", b"<?xml")
+
+
+def test_a_format_that_there_is_not_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="formats may hold png, pdf, svg; got 'jpg'"):
+        report(Recording(steps=pd.DataFrame({"step": [0]})), tmp_path, formats=("jpg",))
