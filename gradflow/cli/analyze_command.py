@@ -141,4 +141,4 @@ def _write(recording: Recording, out: Path, form: str | None) -> None:
     except OSError as error:
         raise StorageError(f"cannot write to {out}: {error.strerror or error}.") from None
     for name, path in (("report", page), ("figures", page.parent / "figures"), ("recording", kept)):
-        output.say(f"{name:<11} {path}", form)
+        output.say_where(name, path, form)

@@ -32,6 +32,7 @@ Row = Mapping[str, Any]
 
 GAP = 2  # between columns, one where they would not fit otherwise
 WIDEST = 1000
+WHERE = 11  # columns of the word before a path
 WIDTH = 80  # columns of a table in a pipe, where there is no terminal to measure
 
 # What a stream that knows no Unicode gets; anything else becomes an escape.
@@ -115,6 +116,14 @@ def json_value(value: Any) -> Any:
 def say(line: object, form: str | None = None, *, err: bool = False) -> None:
     """Print a line beside the data: to standard error where standard output holds JSON or CSV."""
     emit(printable(line), err=err or form is not None)
+
+
+def say_where(what: str, where: object, form: str | None = None, *, err: bool = False) -> None:
+    """Print where something is, or what became of it: a word of the catalogue, `cli.where.<what>`, and the rest."""
+    from gradflow.text import text
+    from gradflow.text.widths import padded
+
+    say(f"{padded(text(f'cli.where.{what}'), WHERE)} {where}", form, err=err)
 
 
 def table(

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gradflow.cli import output
+from gradflow.text import text
 from gradflow.text.controls import printable
+from gradflow.text.numbers import percent
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -60,14 +62,14 @@ class _Tally:
 
     def _outcome(self, event: Event) -> str:
         if event.recording is None:
-            return f"failed, {event.detail}"
+            return text("progress.failed", reason=event.detail)
         last = event.recording.steps.iloc[-1]
-        errors = f"training error {100 * last.train_error:.1f} %, test error {100 * last.test_error:.1f} %"
+        errors = text("progress.errors", train=percent(last.train_error), test=percent(last.test_error))
         if event.recording.meta.get("status") == "diverged":
-            errors = f"diverged at step {event.recording.meta['diverged_step']}, {errors}"
+            errors = text("progress.diverged", step=event.recording.meta["diverged_step"], errors=errors)
         if event.kind == "skipped":
-            return f"{errors} (made earlier)"
-        return f"{errors}, {time.perf_counter() - self._began[event.run]:.1f} s"
+            return text("progress.earlier", errors=errors)
+        return text("progress.done", errors=errors, seconds=f"{time.perf_counter() - self._began[event.run]:.1f}")
 
 
 class _Bars:
@@ -76,7 +78,7 @@ class _Bars:
     def __init__(self, progress: Progress, tally: _Tally, total: int) -> None:
         self._progress = progress
         self._tally = tally
-        self._sweep = progress.add_task("runs", total=total)
+        self._sweep = progress.add_task(text("progress.runs"), total=total)
         self._tasks: dict[Run, TaskID] = {}
 
     def show(self, event: Event) -> None:

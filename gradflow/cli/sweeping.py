@@ -15,6 +15,7 @@ import click
 
 from gradflow.cli import output
 from gradflow.cli.run_options import taken_out
+from gradflow.text import text
 
 if TYPE_CHECKING:
     from gradflow.experiments import Run
@@ -91,10 +92,11 @@ def carry_out(sweep: Sweep, given: Mapping[str, Any], orders: Orders, *, write: 
         print_summary(recordings, orders.form)
         shown = [*annotated(recordings, sweep.notes), *(extra(folder) if extra else ())]
         write(shown, folder, orders.title or heading(sweep.notes), orders.form)
-    output.say(f"recordings  {folder / 'runs'}", orders.form)
-    output.say(f"{trained:.0f} s to train, {time.perf_counter() - began:.0f} s in all", orders.form)
+    output.say_where("recordings", folder / "runs", orders.form)
+    took = {"trained": f"{trained:.0f}", "whole": f"{time.perf_counter() - began:.0f}"}
+    output.say(text("progress.took", **took), orders.form)
     for run, reason in failures.items():
-        output.say(f"failed      {run}: {reason}", err=True)
+        output.say_where("failed", f"{run}: {reason}", err=True)
     if failures:
         click.get_current_context().exit(RUNS_FAILED)
 
