@@ -2,8 +2,9 @@
 
 python benchmarks/kills.py [--kills 100] [--seed 0]
 
-Each attempt is a process of its own, as `gradflow compare` is, with two workers. At a random moment after the first run
-started, at random the command alone, one worker, or all three at once get SIGKILL. The same command follows at once.
+Each attempt is a process of its own, as `gradflow compare` is, with two workers. At a random moment, one time in five
+while the workers start and else after the first step, at random the command alone, one worker, or all three at once get
+SIGKILL. The same command follows at once.
 When every run is finished, each table is compared with that of an uninterrupted sweep, and a new folder is begun.
 """
 
@@ -29,6 +30,7 @@ import gradflow
 from gradflow.experiments import RunsFailedError, execute, plan
 
 CHECKPOINT_SECONDS = 0.3
+EARLY = 0.2
 VICTIMS = ("command", "worker", "all")
 SETTINGS: dict[str, Any] = {
     "families": ["plain", "residual"],
@@ -61,7 +63,7 @@ class Attempt:
             [sys.executable, __file__, "--sweep", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         self.events: list[dict[str, Any]] = []
-        self._has_begun = threading.Event()
+        self._has_begun, self._has_trained = threading.Event(), threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -71,11 +73,14 @@ class Attempt:
             self.events.append(json.loads(line))
             if self.events[-1]["kind"] == "started":
                 self._has_begun.set()
+            if self.events[-1]["kind"] in ("step", "resumed"):
+                self._has_trained.set()
         self._has_begun.set()
+        self._has_trained.set()
 
-    def kill(self, victim: str, after: float) -> bool:
-        """Kill some or all of its processes so many seconds after the first run started; False if it was done."""
-        self._has_begun.wait()
+    def kill(self, victim: str, after: float, *, early: bool) -> bool:
+        """Kill some or all of its processes so many seconds after the first step, or start; False if it was done."""
+        (self._has_begun if early else self._has_trained).wait()
         try:
             self.process.wait(after)
         except subprocess.TimeoutExpired:
@@ -107,7 +112,9 @@ def sweeps(kills: int, seed: int, home: Path, longest: float, counts: collection
         while len(finished) < len(plan(DEPTHS, **SETTINGS)):
             attempt = Attempt(out)
             victim = chance.choice(VICTIMS)
-            is_killed = counts["kills"] < kills and attempt.kill(victim, chance.uniform(0, longest))
+            is_killed = counts["kills"] < kills and attempt.kill(
+                victim, chance.uniform(0, longest), early=chance.random() < EARLY
+            )
             said = attempt.wait()
             counts["kills"] += is_killed
             counts[f"killed: {victim}"] += is_killed
@@ -120,8 +127,7 @@ def sweeps(kills: int, seed: int, home: Path, longest: float, counts: collection
             over = {event["run"] for event in attempt.events if event["kind"] in ("finished", "skipped")}
             counts["cut"] += len(begun - over)
             finished |= over
-            if is_killed and counts["kills"] % 10 == 0:
-                print(f"{counts['kills']} kills, {number} sweeps", file=sys.stderr, flush=True)
+            print(dict(counts), file=sys.stderr, flush=True)
         counts["sweeps"] += 1
         yield out
 
@@ -130,7 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--longest", type=float, default=8.0, help="seconds from the first start to a kill, at most")
+    parser.add_argument("--longest", type=float, default=4.0, help="seconds from the first step to a kill, at most")
     parser.add_argument("--sweep", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.sweep is not None:
