@@ -13,6 +13,7 @@ from gradflow.recording import Recording
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import Picture
 from gradflow.reporting.method import seeds
+from gradflow.reporting.published_section import answer
 from gradflow.text import text
 from gradflow.text.numbers import count, percent, points, with_interval
 from gradflow.text.words import named, reworded, word
@@ -37,7 +38,7 @@ def head(contents: Contents, title: str | None, picture: Picture | None) -> Head
     return Head(
         title=text("page.title", subject=question),
         question=question,
-        headline=headline(contents.findings) if contents.findings else text("headline.probes"),
+        headline=answer(contents) or (headline(contents.findings) if contents.findings else text("headline.probes")),
         ran=" ".join(_ran(contents)),
         picture=picture,
         footer=text("page.footer", version=_version(), runs=runs, when=now),

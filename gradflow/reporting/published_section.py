@@ -10,7 +10,7 @@ import pandas as pd
 
 from gradflow import plots
 from gradflow.analysis.degradation import paired_difference
-from gradflow.analysis.intervals import mean_interval
+from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.paths import path_lengths
 from gradflow.analysis.published import ILLUSTRATIVE, published
 from gradflow.notes import PROBES, nearest_depth
@@ -20,7 +20,7 @@ from gradflow.reporting.contents import Contents, holding
 from gradflow.reporting.figures import draw
 from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
 from gradflow.text import text
-from gradflow.text.numbers import number, percent
+from gradflow.text.numbers import number, percent, with_interval
 
 TEST: Final = "test_error"
 TRAIN: Final = "train_error"
@@ -47,6 +47,49 @@ def beside_published(contents: Contents) -> Section | None:
     if laws and holding(contents.probed, SHATTERING):
         blocks.append(_laws_table(contents.shattering, laws))
     return section("published", *said, blocks=blocks) if blocks else None
+
+
+def asked(contents: Contents) -> tuple[str, ...]:
+    """Return the keys of the sections that the published figures, where they are no errors, are about."""
+    others = _others(contents.probed)
+    found = {"paths": any("modules" in one for one in others), "shattering": any("law" in one for one in others)}
+    return tuple(key for key, is_asked in found.items() if is_asked)
+
+
+def answer(contents: Contents) -> str:
+    """Return what was measured beside published figures that are no errors, in a sentence; empty without any."""
+    others = _others(contents.probed)
+    figure = next((one for one in others if "modules" in one), None)
+    if figure is not None and not contents.paths.empty:
+        shares = _shares_within(contents.paths, figure)
+        if shares:
+            ends = {name: figure[name] for name in ("shortest", "longest")}
+            return text("published.answer.paths", share=with_interval(mean_interval(shares.values()), percent), **ends)
+    if any("law" in one for one in others) and holding(contents.probed, SHATTERING):
+        return _answer_of_shattering(contents.shattering)
+    return ""
+
+
+def _answer_of_shattering(frame: pd.DataFrame) -> str:
+    """Return the correlations behind the deepest networks of a plain and a residual kind, both with batch norm."""
+    deepest = frame[(frame["norm"] == "batch") & (frame["depth"] == frame["depth"].max())].set_index("family")
+    if not {"plain", "residual"} <= set(deepest.index):
+        return ""
+    plain, residual = (
+        with_interval(Interval(row["mean"], row["low"], row["high"], int(row["n"])), partial(number, digits=2))
+        for row in (deepest.loc[family] for family in ("plain", "residual"))
+    )
+    depth = int(frame["depth"].max())
+    return text("published.answer.shattering", depth=depth, plain=plain, residual=residual)
+
+
+def _shares_within(frame: pd.DataFrame, figure: Mapping[str, Any]) -> dict[str, float]:
+    """Return the share of the gradient through paths of the published lengths, by run."""
+    return {
+        str(run): float(lengths["share"][lengths["length"].between(figure["shortest"], figure["longest"])].sum())
+        for run, lengths in frame.groupby("run", sort=False)
+        if not lengths["share"].isna().any()
+    }
 
 
 def _others(recordings: list[Recording]) -> list[dict[str, Any]]:
@@ -103,17 +146,16 @@ def _measured(over_seeds: pd.DataFrame, row: Mapping[Any, Any], measure: str) ->
 def _paths_table(frame: pd.DataFrame, figure: Mapping[str, Any]) -> Table:
     """Return one row per run: the lengths that hold 99 % of the gradient, and the share in the published range."""
     said = text("published.modules", **{name: figure[name] for name in ("shortest", "longest", "modules")})
-    rows, shares = [], []
-    for run, lengths in frame.groupby("run", sort=False):
-        if lengths["share"].isna().any():
-            continue
-        found = path_lengths(lengths)
-        shares.append(float(lengths["share"][lengths["length"].between(figure["shortest"], figure["longest"])].sum()))
+    shares = _shares_within(frame, figure)
+    rows = []
+    for run, share in shares.items():
+        found = path_lengths(frame[frame["run"] == run])
         measured = text("published.modules", shortest=found.shortest, longest=found.longest, modules=found.n_blocks)
-        rows.append([Cell(str(run)), Cell(said), Cell(measured), Cell(percent(shares[-1])), Cell(figure["source"])])
-    mean = mean_interval(shares)
-    share = bounded(mean.mean, mean.low, mean.high, mean.n, percent)
-    rows.append([Cell(text("published.mean")), Cell(""), Cell(""), share, Cell("")])
+        rows.append([Cell(run), Cell(said), Cell(measured), Cell(percent(share)), Cell(str(figure["source"]))])
+    if len(shares) > 1:
+        mean = mean_interval(shares.values())
+        share_of_all = bounded(mean.mean, mean.low, mean.high, mean.n, percent)
+        rows.append([Cell(text("published.mean")), Cell(""), Cell(""), share_of_all, Cell("")])
     columns = ("network", "published_value", "published_measured", "published_share", "published_source")
     return table("published-paths", text("table.published_paths"), columns, rows, "tables/paths.csv")
 
@@ -126,6 +168,7 @@ def _laws_table(frame: pd.DataFrame, laws: list[dict[str, Any]]) -> Table:
         for row in wanted.sort_values("depth").to_dict("records"):
             cell = bounded(row["mean"], row["low"], row["high"], int(row["n"]), partial(number, digits=2))
             value = number(_LAWS[law["law"]](int(row["depth"])), 2)
-            rows.append([Cell(network_name(row)), Cell(law["law"]), Cell(value), cell, Cell(law["source"])])
-    columns = ("network", "published_law", "published_of", "published_measured", "published_source")
+            norm = Cell(text(f"published.norm.{law['norm'] or 'none'}"))
+            rows.append([Cell(network_name(row)), norm, Cell(law["law"]), Cell(value), cell, Cell(law["source"])])
+    columns = ("network", "inputs_norm", "published_law", "published_of", "published_measured", "published_source")
     return table("published-laws", text("table.published_shattering"), columns, rows, "tables/shattering.csv")

@@ -60,6 +60,8 @@ def sections(contents: Contents) -> list[Section]:
         theory_section.theory,
     )
     shown = [found for make in makers if (found := make(contents)) is not None]
+    asked = published_section.asked(contents)
+    shown.sort(key=lambda found: found.key not in asked)  # first what the sweep was made for
     anchors = {found.key: _anchor(found) for found in shown} | {"coverage": "coverage", "method": "method"}
     words = [_findings(contents, anchors), layers_section.layers(contents), _coverage(contents), _method(contents)]
     return [*shown, *(found for found in words if found is not None)]

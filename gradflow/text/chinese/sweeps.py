@@ -47,6 +47,12 @@ SWEEPS: Mapping[str, str] = {
     "fact.preset": "预设",
     "fact.scaled": "缩小版",
     "published.alt": "测试误差随深度的变化，测量值与公布值。",
+    "published.answer.paths": "{share} 的梯度经由长度为 {shortest} 至 {longest} 个模块的路径。",
+    "published.answer.shattering": (
+        "在 {depth} 个带批归一化的块之后，两个无关输入的梯度相关系数：普通网络为 {plain}，残差网络为 {residual}。"
+    ),
+    "published.norm.none": "无归一化",
+    "published.norm.batch": "批归一化",
     "published.mean": "各次运行的均值",
     "published.title": "公布值与测量值对照",
     "published.lead": "他人公布的数值（按其来源所载），以及这些运行测得的数值。",
