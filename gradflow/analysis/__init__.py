@@ -19,7 +19,7 @@ from gradflow.analysis.ranking import ranking
 from gradflow.analysis.shattering import autocorrelation_by_lag, shattering_by_depth
 from gradflow.analysis.stall import stall, stall_over_seeds
 from gradflow.analysis.summary import summary
-from gradflow.analysis.training import training, window_means
+from gradflow.analysis.training import errors_over_seeds, training, window_means
 from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
 from gradflow.analysis.vanishing_degree import degree, degree_over_seeds
 from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, weights
@@ -39,6 +39,7 @@ __all__ = [
     "degradation_over_seeds",
     "degree",
     "degree_over_seeds",
+    "errors_over_seeds",
     "first_nonfinite",
     "first_to_last",
     "main_path",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from gradflow.analysis.runs import IDENTITY, as_list, stacked
+from gradflow.analysis.runs import IDENTITY, NETWORK, as_list, check_seeds, over_seeds, stacked
 from gradflow.recording import STEP_COLUMNS, Recording
 
 
@@ -29,6 +29,34 @@ def training(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     """
     found = as_list(recordings)
     return stacked(found, [recording.steps[list(STEP_COLUMNS)] for recording in found])
+
+
+def errors_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the errors measured along training, over seeds.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `training`.
+
+    Returns
+    -------
+    DataFrame
+        One row per (measure, family, depth, step) at which the error was measured: measure ("train_error" or
+        "test_error"), mean, low, high (fractions; Student's 95 % interval, NaN for one seed), n.
+
+    Raises
+    ------
+    ValueError
+        Two runs share family, depth and seed.
+    """
+    check_seeds(frame)
+    by = (*NETWORK, "step")
+    parts = [
+        over_seeds(frame[frame[measure].notna()], by, measure).assign(measure=measure)
+        for measure in ("train_error", "test_error")
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def window_means(frame: pd.DataFrame, *, window: int, measure: str = "batch_error") -> pd.DataFrame:

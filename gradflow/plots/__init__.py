@@ -4,6 +4,7 @@ from gradflow.plots.degradation import degradation, degradation_figure
 from gradflow.plots.degree import degree, degree_figure
 from gradflow.plots.files import save, save_each, sizes
 from gradflow.plots.heatmap import heatmap, heatmaps
+from gradflow.plots.learning import learning_curve, learning_curves
 from gradflow.plots.paired import paired_difference
 from gradflow.plots.paths import paths, paths_figure
 from gradflow.plots.profile import profile, profiles
@@ -26,6 +27,8 @@ __all__ = [
     "degree_figure",
     "heatmap",
     "heatmaps",
+    "learning_curve",
+    "learning_curves",
     "loss_curve",
     "loss_curves",
     "paired_difference",

@@ -16,7 +16,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from gradflow.analysis.variants import network_name
 from gradflow.plots import panels, style
-from gradflow.plots.names import shorten
 from gradflow.plots.profile import measure_name
 from gradflow.plots.scales import power_of_ten
 from gradflow.text import text
@@ -104,6 +103,7 @@ def heatmaps(
     """
     style.require(frame, (*_COLUMNS, measure), _SOURCE)
     gone = frozenset(diverged)
+    every, frame = frame, panels.few_enough(frame)
     runs, columns = _arranged(frame, gone, wide=width >= panels.WIDE)
     norm = _norm([rows[measure] for rows in runs])
     rows = -(-len(runs) // columns)
@@ -114,7 +114,7 @@ def heatmaps(
         used = list(axes.flat[: len(runs)])
         for ax, run in zip(used, runs, strict=True):
             heatmap(run, ax, measure=measure, norm=norm)
-            ax.set_title(_title(run))
+        placed = panels.entitle(used, [_title(run) for run in runs], width, _MARGINS)
         panels.label_outer(used, text("figure.recorded_step"), text("figure.layer_depth"))
         subtitle = text("figure.log", quantity=measure_name(measure))
         margins = panels.finish(
@@ -122,8 +122,8 @@ def heatmaps(
             title=text("figure.heatmap.title"),
             subtitle=subtitle,
             handles=_special(runs, measure),
-            note=_note(runs, gone, width),
-            margins=_MARGINS,
+            note="\n".join(filter(None, (_note(runs, gone, width), panels.networks_note(frame, every)))),
+            margins=placed,
         )
         _color_bar(figure, norm, margins)
     return figure
@@ -163,7 +163,7 @@ def _one_run_each(frame: pd.DataFrame, order: list[str], diverged: frozenset[str
 
 def _title(rows: pd.DataFrame) -> str:
     family, depth = rows.iloc[0][["family", "depth"]]
-    return shorten(str(family), 14) if pd.isna(depth) else shorten(network_name(str(family), depth), 20)
+    return str(family) if pd.isna(depth) else network_name(str(family), depth)
 
 
 def _note(runs: list[pd.DataFrame], diverged: frozenset[str], width: float) -> str:

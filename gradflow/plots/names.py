@@ -18,7 +18,7 @@ def shorten(name: str, length: int = LABEL_LENGTH) -> str:
     A dollar sign would start mathematics and a leading underscore hide the entry: neither may. What is no character
     to be drawn is left out. Names of our own, of families and settings, are in the current language.
     """
-    name = "".join(_drawn(character) for character in named(name))
+    name = clean(named(name))
     if len(name) > length:
         tail = min(8, max(length - 2, 1) // 2)
         name = f"{name[: length - 1 - tail]}…{name[-tail:]}"
@@ -34,6 +34,11 @@ def short_names(names: Iterable[str], length: int = LABEL_LENGTH) -> dict[str, s
         if len(set(found.values())) == len(every) or length >= longest:
             return found
         length += 8
+
+
+def clean(name: str) -> str:
+    """Return a name on one line, without what is no character to be drawn."""
+    return "".join(_drawn(character) for character in name)
 
 
 def _drawn(character: str) -> str:

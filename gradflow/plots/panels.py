@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
 from gradflow.plots.measure import fitted, legend_columns, wrapped
+from gradflow.plots.names import clean
 from gradflow.plots.style import FONT_SIZE, TICK_SIZE, TITLE_SIZE
+from gradflow.text import text
+from gradflow.text.words import named
 
 FRAME_HEIGHT = 0.95  # inches for a title of two lines, a label and a legend of two lines
 LABEL_HEIGHT = 0.55  # inches for tick labels and an x label of two lines
 WIDE = 4.5  # inches: from here on panels stand three in a row
 X_TICKS, Y_TICKS = 4, 6  # intervals between ticks, at most
 _STEPS = (1, 2, 5, 10)
+MOST_PANELS = 24  # of networks in one figure
 LINE_HEIGHT = 0.155  # inches of a legend's line
 _TITLE_LINE = 0.175  # inches of a line of the title over all panels
 _LEGEND_FRAME = 0.11  # inches around a legend
@@ -127,7 +132,7 @@ def entitle(axes: Sequence[Axes], titles: Sequence[str], figure_width: float, ma
     inches = (figure_width - margins.left - margins.right - (columns - 1) * margins.columns) / columns
     shown = []
     for title in titles:
-        first_line, *others = wrapped(title, inches, FONT_SIZE).split("\n")
+        first_line, *others = wrapped(clean(named(title)), inches, FONT_SIZE).split("\n")
         rest = [fitted(" ".join(others), inches, FONT_SIZE)] if others else []
         shown.append("\n".join([fitted(first_line, inches, FONT_SIZE), *rest]))
     for ax, title in zip(axes, shown, strict=True):
@@ -162,6 +167,23 @@ def axes_legend(ax: Axes, handles: Sequence[Any]) -> None:
         borderaxespad=0,
         handlelength=2.6,
     )
+
+
+def few_enough(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of as many networks as a figure has panels for: depths left out evenly, the ends never."""
+    pairs = frame[["family", "depth"]].drop_duplicates()
+    depths = sorted(int(depth) for depth in pairs["depth"].dropna().unique())
+    most = max(2, MOST_PANELS // pairs["family"].nunique())
+    if len(pairs) <= MOST_PANELS or len(depths) <= most:
+        return frame
+    kept = {depths[round(place * (len(depths) - 1) / (most - 1))] for place in range(most)}
+    return frame[frame["depth"].isna() | frame["depth"].isin(list(kept))]
+
+
+def networks_note(shown: pd.DataFrame, frame: pd.DataFrame) -> str:
+    """Return how many networks are drawn, or nothing if all are."""
+    few, every = (len(rows[["family", "depth"]].drop_duplicates()) for rows in (shown, frame))
+    return "" if few == every else text("figure.some_networks", shown=few, n=every)
 
 
 def panel_grid(count: int, width: float, panel_height: float, *, sharey: bool = True) -> tuple[Figure, list[Axes]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,12 +13,14 @@ from matplotlib.ticker import PercentFormatter
 
 from gradflow.analysis.variants import network_name
 from gradflow.plots import panels, style
-from gradflow.plots.names import shorten
+from gradflow.plots.measure import text_width
+from gradflow.plots.names import LABEL_LENGTH, shorten
 from gradflow.text import text
 
 COLUMNS = ("label", "family", "depth", "stage", "n", "difference", "difference_low", "difference_high")
 LINE = 0.17  # inches of one row
-LABELS = 1.55  # inches for the names of rows
+NAMES_SHARE = 0.45  # of the figure's width, at most, for the names of rows
+TICK_ROOM = 0.12  # inches between names and axes, and beside them
 X_LABEL = 0.55  # inches for tick labels and a label of two lines
 LEAST_SPAN = 0.01  # on either side of 0: less is not worth an axis
 COARSE_SPAN = 0.03  # from here on ticks are whole percents
@@ -54,7 +59,8 @@ def predicted(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     drawn = rows[["difference", "difference_low", "difference_high"]].to_numpy(dtype=np.float64)
     span = max(1.1 * float(np.nanmax(np.abs(drawn))), LEAST_SPAN)
     ax.set_xlim(-span, span)
-    ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0 if span >= COARSE_SPAN else 1, symbol=" %"))
+    decimals = 0 if span >= COARSE_SPAN else 1
+    ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=decimals, symbol=text("unit.percent", value="")))
     ax.set_xlabel(f"{text('figure.predicted.x')}\n{style.seeds_text(rows['n'])}")
     ax.set_title(text("figure.predicted.title"))
     return ax
@@ -67,7 +73,10 @@ def predicted_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure
         height = panels.MARGINS.top + LINE * (n_rows + 0.4) + X_LABEL
         figure, axes = panels.subplots(width, height)
         ax = predicted(frame, axes.flat[0])
-        margins = panels.Margins(left=LABELS, bottom=X_LABEL)
+        names = _fitting_names(frame, NAMES_SHARE * width)
+        ax.set_yticklabels(names)
+        left = max(text_width(name, style.TICK_SIZE) for name in names) + TICK_ROOM
+        margins = panels.Margins(left=left, bottom=X_LABEL)
         panels.arrange(figure, margins)
         # Over the names, too: narrow axes are narrower than their title.
         ax.set_title("")
@@ -76,9 +85,19 @@ def predicted_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure
     return figure
 
 
-def row_name(row: dict[str, object]) -> str:
-    """Return the setting's label, or the network and its stage, counted from 1."""
+def _fitting_names(frame: pd.DataFrame, inches: float) -> list[str]:
+    """Return the names of the rows as they are drawn, from below, all short enough."""
+    rows = frame[np.isfinite(frame["difference"])].iloc[::-1].to_dict("records")
+    for length in range(LABEL_LENGTH, 4, -1):
+        names = [row_name(row, length) for row in rows]
+        if max(text_width(name, style.TICK_SIZE) for name in names) <= inches:
+            break
+    return names
+
+
+def row_name(row: Mapping[Any, Any], length: int = LABEL_LENGTH) -> str:
+    """Return the setting's label, or the network and its stage, counted from 1; names of at most so many characters."""
     if row["label"]:
-        return shorten(str(row["label"]))
-    network = shorten(network_name(str(row["family"]), row["depth"]))
+        return shorten(str(row["label"]), length)
+    network = shorten(network_name(str(row["family"]), row["depth"]), length)
     return text("figure.predicted.stage", network=network, stage=int(str(row["stage"])) + 1)

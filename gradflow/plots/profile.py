@@ -11,13 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gradflow.plots import panels, style
-from gradflow.plots.scales import LogScale, edge_handles, log_axis
+from gradflow.plots.scales import LogScale, are_too_far_apart, edge_handles, log_axis
 from gradflow.text import has, text
 from gradflow.text.numbers import count
 
 _COLUMNS = ("family", "depth", "step", "layer_depth", "mean", "low", "high", "n", "n_zero", "n_nonfinite")
 _SOURCE = "gradflow.analysis.profile_over_seeds"
 _PANEL_HEIGHT = 1.8  # inches
+_OWN_AXES = 0.46  # inches between panels, each with its tick labels
 
 
 def profile(
@@ -79,7 +80,7 @@ def profile(
 def profiles(
     frame: pd.DataFrame, *, measure: str = "grad_norm", moment: str | None = None, width: float = style.DOUBLE
 ) -> Figure:
-    """Draw `profile` once per step, on shared axes.
+    """Draw `profile` once per step, on shared axes unless these would span more than 20 decades and flatten a panel.
 
     Parameters
     ----------
@@ -96,19 +97,22 @@ def profiles(
     looks = style.looks(frame)
     steps = sorted(frame.step.unique())
     with style.context():
-        figure, axes = panels.panel_grid(len(steps), width, _PANEL_HEIGHT)
-        scale = _scaled(axes[0], frame)
+        own = are_too_far_apart(rows["mean"] for _, rows in frame.groupby("step"))
+        figure, axes = panels.panel_grid(len(steps), width, _PANEL_HEIGHT, sharey=not own)
         for ax, step in zip(axes, steps, strict=True):
-            _scaled(ax, frame)
-            profile(frame[frame.step == step], ax, measure=measure, looks=looks, scale=scale)
+            rows = frame[frame.step == step]
+            scale = _scaled(ax, rows if own else frame)
+            profile(rows, ax, measure=measure, looks=looks, scale=scale)
             ax.set_title(moment or _moment(int(step)))
         panels.label_outer(axes, text("figure.layer_depth_short"), text("figure.norm"))
+        note = text("figure.geometric_mean", seeds=style.bands_text(frame))
         panels.finish(
             figure,
             title=text("figure.profile.title"),
             subtitle=measure_name(measure),
             handles=[*style.legend_handles(frame), *_edge_legend(frame)],
-            note=text("figure.geometric_mean", seeds=style.bands_text(frame)),
+            note=f"{note}\n{text('figure.own_axes')}" if own else note,
+            margins=panels.MARGINS._replace(columns=_OWN_AXES) if own else panels.MARGINS,
         )
     return figure
 

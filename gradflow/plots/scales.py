@@ -16,6 +16,7 @@ from gradflow.text import text
 GRID = "#e6e6e6"
 NARROWEST = 4.0  # highest over lowest value that a log axis shows at least, so that level lines look level
 SHORT = 30.0  # up to this ratio a log axis names 1, 2 and 5 of each decade
+MOST_SHARED = 20.0  # decades of an axis that panels share, if one of them has less than a third of it
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -65,6 +66,19 @@ def log_axis(ax: Axes, values: Iterable[float], *, zeros: bool = False, nonfinit
     return edges
 
 
+def are_too_far_apart(panels: Iterable[Iterable[float]]) -> bool:
+    """Whether values of several panels span so many decades that on shared axes some panels would look flat."""
+    spans = []
+    for values in panels:
+        found = np.asarray(list(values), dtype=np.float64)
+        found = np.log10(found[np.isfinite(found) & (found > 0)])
+        spans += [(float(found.min()), float(found.max()))] if len(found) else []
+    if not spans:
+        return False
+    whole = max(high for _, high in spans) - min(low for low, _ in spans)
+    return whole > MOST_SHARED and min(high - low for low, high in spans) < whole / 3
+
+
 def power_of_ten(value: float) -> str:
     """Return a power of ten in plain characters, which are laid out ten times as fast as mathematics.
 
@@ -96,6 +110,7 @@ def edge_handles(*, zeros: bool, nonfinite: bool) -> list[Line2D]:
 def percent_axis(ax: Axes, *, axis: str = "y") -> None:
     """Show fractions as percent."""
     chosen = ax.yaxis if axis == "y" else ax.xaxis
-    chosen.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %".replace("-", "−")))
+    written = text("unit.percent", value="{}")  # here, in the language of the figure, and not when it is drawn
+    chosen.set_major_formatter(FuncFormatter(lambda value, _: written.format(f"{100 * value:g}".replace("-", "−"))))
     ax.grid(axis="y", color=GRID, linewidth=0.5)
     ax.set_axisbelow(True)

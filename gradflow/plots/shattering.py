@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from gradflow.plots import panels, style
-from gradflow.plots.names import shorten
+from gradflow.plots.names import short_names
 from gradflow.plots.scales import GRID
 from gradflow.text import text
 from gradflow.text.words import word
@@ -56,8 +56,11 @@ def shattering(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     style.require(frame, COLUMNS, _SOURCE)
     ax = style.current_axes(ax)
     depths = sorted(int(depth) for depth in frame["depth"].unique())
+    names = short_names(frame["family"])
     for (family, norm), rows in frame.groupby(["family", "norm"], sort=False):
-        _draw(ax, rows.sort_values("depth"), str(family), str(norm))
+        label = text("list.separator").join([names[str(family)], norm_name(str(norm))])
+        look = style.family_style(str(family), frame["family"])
+        _draw(ax, rows.sort_values("depth"), look, str(norm), label)
     ax.set_xscale("log", base=2)
     powers = 2.0 ** np.arange(np.floor(np.log2(depths[0])), np.ceil(np.log2(depths[-1])) + 1)
     ax.set_xticks(powers[:: -(-len(powers) // MOST_TICKS)])
@@ -149,12 +152,12 @@ def autocorrelation_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> 
     return figure
 
 
-def _draw(ax: Axes, rows: pd.DataFrame, family: str, norm: str) -> None:
+def _draw(ax: Axes, rows: pd.DataFrame, line: style.FamilyStyle, norm: str, label: str) -> None:
     """Draw one kind of network: its mean, its interval and its closed form."""
-    color, line = NORM_COLORS.get(norm, style.NEUTRAL), style.family_style(family)
+    color = NORM_COLORS.get(norm, style.NEUTRAL)
     depth = rows["depth"].astype("float64")
     ax.fill_between(depth, rows["low"], rows["high"], color=color, alpha=0.2, linewidth=0)
-    ax.plot(depth, rows["mean"], color=color, linestyle=line.linestyle, marker=line.marker, label=_label(family, norm))
+    ax.plot(depth, rows["mean"], color=color, linestyle=line.linestyle, marker=line.marker, label=label)
     if rows["predicted"].notna().any():
         ax.plot(depth, rows["predicted"], zorder=4, **_FORM)
 
@@ -164,16 +167,13 @@ def norm_name(norm: str) -> str:
     return word(f"{norm or 'no'} norm")
 
 
-def _label(family: str, norm: str) -> str:
-    return text("list.separator").join([shorten(family), norm_name(norm)])
-
-
 def _handles(frame: pd.DataFrame) -> list[Line2D]:
     handles = []
+    names = short_names(frame["family"])
     for family, norm in frame[["family", "norm"]].drop_duplicates().itertuples(index=False):
-        line = style.family_style(str(family))
+        line = style.family_style(str(family), frame["family"])
         color = NORM_COLORS.get(str(norm), style.NEUTRAL)
-        label = _label(str(family), str(norm))
+        label = text("list.separator").join([names[str(family)], norm_name(str(norm))])
         handles.append(Line2D([], [], color=color, linestyle=line.linestyle, marker=line.marker, label=label))
     if frame["predicted"].notna().any():
         handles.append(Line2D([], [], label=text("figure.closed_form"), **_FORM))

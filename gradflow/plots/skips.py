@@ -13,7 +13,6 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from gradflow.plots import panels, style
-from gradflow.plots.names import shorten
 from gradflow.plots.scales import LogScale, edge_handles, log_axis, percent_axis
 from gradflow.text import has, text
 from gradflow.text.words import word
@@ -178,12 +177,13 @@ def counterfactuals(frame: pd.DataFrame, *, where: str = "", width: float = styl
         Inches.
     """
     style.require(frame, _VARIANT_COLUMNS, _VARIANT_SOURCE)
-    networks = list(style.each_network(frame))
+    every, frame = frame, panels.few_enough(frame)
+    networks = list(style.each_network(frame, style.looks(every)))
     with style.context():
         figure, axes = panels.panel_grid(len(networks), width, _HEIGHT)
-        for ax, (look, rows) in zip(axes, networks, strict=True):
+        for ax, (_, rows) in zip(axes, networks, strict=True):
             counterfactual(rows, ax, scale=_scaled(ax, frame))
-            ax.set_title(shorten(look.label))
+        margins = panels.entitle(axes, [look.label for look, _ in networks], width, panels.MARGINS)
         panels.label_outer(axes, text("figure.layer_depth_short"), text("figure.gradient_norm"))
         zeros, nonfinite = _edges(frame)
         drawn = set(frame["variant"])
@@ -194,7 +194,8 @@ def counterfactuals(frame: pd.DataFrame, *, where: str = "", width: float = styl
             title=text("figure.without.title"),
             subtitle=text("figure.without.subtitle"),
             handles=[*handles, *edge_handles(zeros=zeros, nonfinite=nonfinite)],
-            note=_without_note(frame, where),
+            note="\n".join(filter(None, (_without_note(frame, where), panels.networks_note(frame, every)))),
+            margins=margins,
         )
     return figure
 

@@ -39,6 +39,7 @@ WIDE_HEIGHT, NARROW_HEIGHT = 3.2, 4.2  # inches; the narrow figure has its legen
 UNDER_X_LABEL, UNDER_Y_LABEL = 0.45, -0.55  # inches from the axes to a legend under their labels
 BESIDE_GAP, BESIDE = 0.1, 2.15  # inches from the axes to a legend beside them, and for it
 _HANDLE = 0.55  # inches of a legend's entry beside its label, and around it
+_USUAL_LINES = 6  # of a legend under the axes, for which the narrow figure has room
 _MARK_EVERY = 3  # layers between two markers
 _LINE_ALPHA, _BAND_ALPHA = 0.5, 0.2
 # Measured lines are broad and pale, so that the closed form is seen on top of them where the two agree; the toy, which
@@ -114,6 +115,8 @@ def vanishing_figure(
         vanishing(frame, axes.flat[0], measure=measure)
         labels = [shown.get_text() for shown in axes.flat[0].get_legend().get_texts()]
         lines = 1 + -(-len(labels) // _columns(labels, width))
+        if width < panels.WIDE:
+            figure.set_size_inches(width, NARROW_HEIGHT + max(0, lines - _USUAL_LINES) * panels.LINE_HEIGHT)
         under = panels.Margins(bottom=UNDER_X_LABEL + panels.legend_height(lines))
         longest = max(text_width(label, style.TICK_SIZE) for label in labels) + _HANDLE
         panels.arrange(figure, panels.Margins(right=max(BESIDE, longest)) if width >= panels.WIDE else under)
@@ -187,7 +190,7 @@ def _legend(ax: Axes, handles: list[Line2D], n: pd.Series[Any]) -> None:
         loc="center left" if beside else "upper left",
         bbox_to_anchor=(1, 0.5) if beside else (0, 0),
         bbox_transform=ax.transAxes + ScaledTranslation(*shift, ax.figure.dpi_scale_trans),
-        ncols=1 if beside else _columns(labels, ax.figure.get_figwidth()),
+        ncols=1 if beside else _columns(labels, ax.figure.bbox.width / ax.figure.dpi),
         borderaxespad=0,
         handlelength=2.6,
         columnspacing=1.0,

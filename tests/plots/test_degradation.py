@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from gradflow import analysis, plots
@@ -74,3 +75,44 @@ def test_the_wrong_frame_is_refused(runs, ax):
     over = frames(runs)[1]
     with pytest.raises(ValueError, match="lacks the column 'diverged'"):
         plots.degradation(over, over, ax)
+
+
+def test_published_errors_are_hollow_and_illustrations_faint_lines_apart_from_what_was_measured(runs, ax):
+    rows = [("plain", 4, 0.2, "a paper", "published"), ("plain", 8, 0.3, "a paper", "published")]
+    rows += [("residual", depth, 0.1, "a course", "illustrative") for depth in (4, 6)]
+    known = pd.DataFrame(rows, columns=["family", "depth", "error", "source", "kind"]).assign(measure="")
+    before = len(ax.lines)
+    plots.degradation(*frames(runs), ax, published=known)
+    drawn = {line.get_label(): line for line in ax.lines[before:] if line.get_label().partition(":")[1]}
+    points, line = drawn["published: a paper"], drawn["residual, illustrative, not measured: a course"]
+    assert (points.get_linestyle(), points.get_markerfacecolor()) == ("None", "none")
+    assert list(points.get_ydata()) == [0.2, 0.3]
+    assert (line.get_marker(), list(line.get_ydata())) == ("None", [0.1, 0.1])
+    assert {"published: a paper", "residual, illustrative, not measured: a course"} <= {
+        text.get_text() for text in ax.get_legend().get_texts()
+    }
+    assert ax.get_xlim()[1] > 8
+
+
+def test_published_errors_of_the_other_measure_are_left_out(runs, ax):
+    known = pd.DataFrame(
+        [{"family": "plain", "depth": 4, "error": 0.2, "source": "s", "kind": "published", "measure": "test_error"}]
+    )
+    plots.degradation(*frames(runs), ax, published=known)
+    assert not any("published" in text.get_text() for text in ax.get_legend().get_texts())
+
+
+def test_depths_of_a_wide_range_stand_on_a_logarithmic_axis(make, ax):
+    plots.degradation(*frames([make("plain", depth, 0) for depth in (3, 6, 100)]), ax)
+    assert list(ax.get_xticks()) == pytest.approx(np.log2([3, 6, 100]))
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["3", "6", "100"]
+    assert "(log)" in ax.get_xlabel()
+
+
+def test_differences_of_variants_have_lines_of_their_own(ax):
+    rows = [(depth, lr, f"lr {lr}") for depth in (4, 6) for lr in (0.1, 0.2)]
+    frame = pd.DataFrame(rows, columns=["depth", "mean", "settings"]).assign(n=2, low=0, high=1)
+    plots.paired_difference(frame, ax)
+    joined = [line for line in ax.lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 0.8][1:]
+    assert [list(line.get_ydata()) for line in joined] == [[0.1, 0.1], [0.2, 0.2]]
+    assert len({str(line._unscaled_dash_pattern) for line in joined}) == 2

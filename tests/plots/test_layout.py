@@ -1,0 +1,54 @@
+"""Texts of figures at sets of depths and families from small to large: none overlaps another or leaves its figure.
+
+`benchmarks/figures.py` draws a wider grid.
+"""
+
+import pytest
+from drawings import DEPTHS, FAMILIES, collisions, figures
+from matplotlib.figure import Figure
+
+from gradflow import plots
+
+
+@pytest.mark.parametrize(
+    ("name", "n_families", "n_depths", "column"),
+    [
+        ("degradation", 6, 12, "single"),
+        ("degradation", 1, 2, "double"),
+        ("training", 6, 2, "single"),
+        ("learning", 6, 3, "single"),
+        ("loss", 2, 5, "double"),
+        ("profiles", 6, 12, "double"),
+        ("vanished", 6, 3, "single"),
+        ("heatmaps", 3, 3, "single"),
+        ("weights", 6, 12, "single"),
+        ("degree", 6, 5, "single"),
+        ("stall", 6, 2, "double"),
+        ("contribution", 6, 12, "single"),
+        ("counterfactuals", 6, 1, "single"),
+        ("shattering", 6, 12, "single"),
+        ("autocorrelation", 6, 12, "single"),
+        ("predicted", 6, 2, "single"),
+        ("vanishing", 6, 1, "single"),
+        ("paths", 1, 12, "single"),
+    ],
+)
+def test_no_text_overlaps_another_or_leaves_the_figure(name, n_families, n_depths, column):
+    assert collisions(figures(n_families, n_depths)[name](plots.sizes(column))) == []
+
+
+def test_the_sets_reach_from_two_to_twelve_depths_and_one_to_six_families():
+    assert (len(DEPTHS), len(FAMILIES)) == (12, 6)
+
+
+def test_collisions_are_found():
+    figure = Figure(figsize=(2, 2), dpi=100)
+    ax = figure.add_axes((0.2, 0.2, 0.6, 0.6))
+    ax.text(0.4, 0.4, "one")
+    ax.text(0.42, 0.42, "two")
+    figure.text(0.95, 0.5, "far out")
+    figure.legend(handles=ax.plot([1, 2], label="entry"), loc="center")
+    found = collisions(figure)
+    assert any("'one'" in text and "'two'" in text for text in found)
+    assert "'far out' leaves the figure" in found
+    assert "'entry' lies on 'a panel'" in found
