@@ -102,10 +102,9 @@ def test_reasons():
     assert reason_of(KeyError("a\nb")) == "KeyError: 'a\\nb'"
     assert "signal 9" in reason_of_death(-9)
     assert reason_of_death(7) == "its worker process ended with exit code 7"
-    try:
-        raise gradflow.storage.StorageError("cannot write") from OSError(errno.ENOSPC, "No space left on device")
-    except gradflow.storage.StorageError as error:
-        assert is_disk_full(error)
+    error = gradflow.storage.StorageError("cannot write")
+    error.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    assert is_disk_full(error)
     assert not is_disk_full(OSError(errno.EACCES, "no"))
 
 
