@@ -1,0 +1,80 @@
+"""Published figures beside measured ones: the numbers of the page, from runs whose numbers are known."""
+
+import html
+import re
+
+import pandas as pd
+import pytest
+
+from gradflow import Recording
+from gradflow.analysis.paths import path_probes
+from gradflow.notes import annotated, checked, read_notes, write_notes
+from gradflow.reference.published import published
+from gradflow.reporting import report
+from gradflow.storage import StorageError
+
+
+def one(family, depth, seed, test_error):
+    steps = pd.DataFrame({"step": [0, 5], "train_error": [0.5, 0.25], "test_error": [0.5, test_error]})
+    meta = {"experiment": "compare", "run": f"{family}-{depth}-{seed}", "family": family, "depth": depth, "seed": seed}
+    return Recording(steps=steps, meta=meta)
+
+
+def words(page):
+    shown = re.sub(r"<(script|style).*?</\1>", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", shown)).replace("\u00a0", " ").split())
+
+
+def test_errors_stand_beside_the_nearest_depth(tmp_path):
+    runs = [one("residual", depth, seed, error) for depth in (20, 56) for seed, error in ((0, 0.10), (1, 0.20))]
+    notes = {"preset": "mine", "scaled": "half of it", "published": published("he2015-table6")}
+    illustration = {"family": "residual", "depth": 58, "error": 0.031, "measure": "test_error", "source": "a drawing"}
+    notes["published"] = [*notes["published"], {**illustration, "kind": "illustrative"}]
+    shown = words(report(annotated(runs, notes), tmp_path))
+    assert "residual-20 test 8.75 % 15.00 % -48.53 % to 78.53 % 20 He et al. 2015, table 6".replace("-", "−") in (
+        shown.replace("residual-20", "residual−20")
+    )
+    assert "residual-110 test 6.43 % – not run –" in shown
+    assert "residual-58 test 3.10 %, illustrative 15.00 %" in shown
+    assert "(56) a drawing" in shown
+    assert "A scaled version of mine: half of it." in shown
+
+
+def test_paths_are_summed_over_the_published_lengths(tmp_path):
+    frame = pd.DataFrame({"length": range(25), "share": 0.04, "paths": 1.0, "gradient": 1.0, "low": 1.0, "high": 1.0})
+    run = one("residual", 110, 0, 0.1)
+    run = Recording(steps=run.steps, probes=path_probes(frame.assign(n=1)), meta=run.meta)
+    shown = words(report(annotated([run], {"published": published("veit2016-paths")}), tmp_path))
+    assert "5 to 17 of 54 0 to 24 of 24 52.0 %" in shown  # 13 lengths of 4 % each
+    assert "52.0 % (1 seed, no interval) of the gradient comes through paths of 5 to 17 modules." in shown
+
+
+def test_without_published_figures_there_is_no_section(tmp_path):
+    assert "Published beside measured" not in words(report([one("plain", 8, 0, 0.2)], tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("notes", "message"),
+    [
+        ([], "it must hold an object"),
+        ({"title": 3}, "title must be text; got 3"),
+        ({"published": {}}, "published must be a list"),
+        ({"published": [{"family": "plain", "depth": "x", "error": 0.1}]}, "depth of a published figure must be a num"),
+        ({"published": [{"family": "plain", "depth": 8, "error": 3}]}, "must be a fraction from 0 to 1; got 3"),
+        ({"published": [{"family": "plain", "depth": 8, "error": 0.1, "kind": "x"}]}, "kind of a published figure"),
+    ],
+)
+def test_notes_of_strangers_are_checked(notes, message):
+    with pytest.raises(ValueError, match=message):
+        checked(notes)
+
+
+def test_notes_survive_and_damage_is_named(tmp_path):
+    notes = {"title": "T", "question": "Q", "published": published("tutorial")}
+    write_notes(tmp_path, {**notes, "other": "dropped"})
+    assert read_notes(tmp_path) == notes
+    (tmp_path / "sweep.json").write_text("{")
+    with pytest.raises(StorageError, match=r"sweep.json is damaged"):
+        read_notes(tmp_path)
+    write_notes(tmp_path, {"title": ""})
+    assert read_notes(tmp_path) == {}
