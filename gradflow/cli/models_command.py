@@ -61,13 +61,14 @@ def _rows(blocks: bool, repeats: int) -> list[dict[str, Any]]:
 def networks_table(rows: Sequence[Row]) -> Group:
     """Return the table of `gradflow.models.family_table.family_rows`."""
     from gradflow.text import text
+    from gradflow.text.words import named, word
 
     columns = ("network", "family", "block", "layers", "parameters", "multiply_adds", "published")
     cells = [
         (
             f"{row['model']}-{row['depth']}",
-            row["family"],
-            row["block"],
+            named(row["family"]),
+            word(row["block"]),
             str(row["weighted_layers"]),
             _grouped(row["parameters"]),
             _scaled(row["multiply_adds"]),
@@ -110,7 +111,9 @@ def _stride(rows: Sequence[Row]) -> str:
 def _listed(parts: Sequence[str]) -> str:
     from gradflow.text import text
 
-    return text("models.and").join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
+    if len(parts) < 2:
+        return "".join(parts)
+    return text("models.and").join([text("list.enumeration").join(parts[:-1]), parts[-1]])
 
 
 def blocks_table(rows: Sequence[Row]) -> Group:

@@ -13,8 +13,8 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -23,7 +23,9 @@ from gradflow.text.controls import is_shown, printable
 if TYPE_CHECKING:
     import pandas as pd
     from rich.box import Box
-    from rich.console import Group
+    from rich.console import Console, ConsoleOptions, Group
+    from rich.measure import Measurement
+    from rich.text import Text
 
 # pandas and rich are imported inside, so that --help answers at once.
 
@@ -168,8 +170,28 @@ def table(
         )
     for row in cells:
         made.add_row(*map(Text, row))
-    above, below = Text(cell(title), "italic"), Text(cell(caption), "dim")
-    return Group(*(part for part in (above, made, below) if part))
+    above = Text(cell(title), "italic")
+    return Group(*([above] if title else []), made, *([_Caption(cell(caption))] if caption else []))
+
+
+class _Caption(NamedTuple):
+    """What stands under a table, in lines that break where its language breaks them."""
+
+    text: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """Yield the lines at the width there is."""
+        from rich.text import Text
+
+        from gradflow.text.widths import wrapped
+
+        yield Text("\n".join(wrapped(self.text, options.max_width)), "dim")
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """Return that any width will do."""
+        from rich.measure import Measurement
+
+        return Measurement(1, options.max_width)
 
 
 def cell(text: object) -> str:

@@ -11,6 +11,7 @@ from gradflow.cli.output import show
 from gradflow.text import text
 from gradflow.text.numbers import count
 from gradflow.text.numbers import seconds as in_minutes
+from gradflow.text.words import named
 
 if TYPE_CHECKING:
     from gradflow.experiments import Run
@@ -169,7 +170,7 @@ def _nearest(runs: Sequence[Run], notes: Mapping[str, Any]) -> list[str]:
 
 
 def _network(run: Run) -> str:
-    return run.family if run.depth is None else f"{run.family}-{run.depth}"
+    return named(run.family if run.depth is None else f"{run.family}-{run.depth}")
 
 
 def _seeds(seeds: Sequence[int]) -> str:

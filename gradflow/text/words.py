@@ -8,7 +8,7 @@ from string import Formatter
 from gradflow.text import DEFAULT_LANGUAGE, LANGUAGES, has, keys, text
 
 _SEPARATOR = ", "  # between a family and what tells its variants apart
-_FAMILY = re.compile(r"(?P<family>[a-z]+)(?P<depth>-\d+)?")
+_FAMILY = re.compile(r"(?P<family>[a-z]+(?:-[a-z]+)*)(?P<depth>-\d+)?")
 
 
 def word(name: str) -> str:

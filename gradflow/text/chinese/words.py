@@ -8,6 +8,9 @@ WORDS: Mapping[str, str] = {
     "family.plain": "普通网络",
     "family.residual": "残差网络",
     "family.preactivation": "预激活残差网络",
+    "family.no-skip": "无跳跃连接",
+    "family.pre-norm": "前置归一化",
+    "family.post-norm": "后置归一化",
     "setting.block": "残差块",
     "setting.activation": "激活函数",
     "setting.norm": "归一化",
@@ -90,4 +93,8 @@ WORDS: Mapping[str, str] = {
     "word.update_ratio_min": "最小更新比",
     "word.growth": "增长",
     "word.loss": "损失",
+    "word.basic": "基本块",
+    "word.bottleneck": "瓶颈块",
+    "word.linear": "线性层",
+    "word.attention": "注意力",
 }

@@ -8,6 +8,9 @@ WORDS: Mapping[str, str] = {
     "family.plain": "plain",
     "family.residual": "residual",
     "family.preactivation": "preactivation",
+    "family.no-skip": "no-skip",
+    "family.pre-norm": "pre-norm",
+    "family.post-norm": "post-norm",
     "setting.block": "block",
     "setting.activation": "activation",
     "setting.norm": "norm",
@@ -90,4 +93,8 @@ WORDS: Mapping[str, str] = {
     "word.update_ratio_min": "update_ratio_min",
     "word.growth": "growth",
     "word.loss": "loss",
+    "word.basic": "basic",
+    "word.bottleneck": "bottleneck",
+    "word.linear": "linear",
+    "word.attention": "attention",
 }
