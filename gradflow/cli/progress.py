@@ -53,6 +53,8 @@ class _Tally:
         """Return the line for an event, or None if it deserves none."""
         if event.kind == "started":
             self._began[event.run] = time.perf_counter()
+        if event.kind == "resumed":
+            return f"{event.run.label}: {text('progress.resumed', step=event.step)}"
         if event.kind not in LINE_KINDS:
             return None
         if event.kind == "set aside":
@@ -85,7 +87,7 @@ class _Bars:
         """Move the bars, and print a line above them for a run that ended."""
         if event.kind == "started":
             self._tasks[event.run] = self._progress.add_task(f"  {printable(event.run.label)}", total=event.run.steps)
-        elif event.kind == "step":
+        elif event.kind in ("step", "resumed"):
             self._progress.update(self._tasks[event.run], completed=event.step)
         elif event.kind in ("finished", "failed", "skipped"):
             self._progress.advance(self._sweep)

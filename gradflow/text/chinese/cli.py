@@ -39,6 +39,7 @@ CLI: Mapping[str, str] = {
     "cli.where.recording": "记录",
     "cli.where.failed": "失败",
     "progress.runs": "运行",
+    "progress.resumed": "从中断处（第 {step} 次更新）继续",
     "progress.failed": "失败，{reason}",
     "progress.errors": "训练误差 {train}，测试误差 {test}",
     "progress.diverged": "第 {step} 步发散，{errors}",

@@ -39,6 +39,7 @@ CLI: Mapping[str, str] = {
     "cli.where.recording": "recording",
     "cli.where.failed": "failed",
     "progress.runs": "runs",
+    "progress.resumed": "goes on from update {step}, where it was interrupted",
     "progress.failed": "failed, {reason}",
     "progress.errors": "training error {train}, test error {test}",
     "progress.diverged": "diverged at step {step}, {errors}",
