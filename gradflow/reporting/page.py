@@ -53,7 +53,8 @@ def report(
         What made the recordings, to be shown under method; by default what their meta says.
     lang : str, optional
         "en" or "zh", of page and figures; by default that of the innermost `gradflow.text.language`, else English.
-        Without an installed font for it the figures are English, with a warning. Files of data stay as they are.
+        Without an installed font for it the figures are English, with a warning.
+        Of the files of data, the sentences of findings alone are in this language.
     formats : iterable of str
         Of the figures, besides the PNG: "pdf" and "svg" are written as wide as both columns of a page and as one,
         figures/<name>.pdf and <name>-single.pdf.
@@ -74,12 +75,12 @@ def report(
     if not found:
         raise ValueError("recordings must hold at least one gradflow.Recording; got none.")
     folder = Path(out)
-    for name in ("figures", "tables"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
     contents = Contents(found, folder, command)
-    write(contents.tables(), folder / "tables")
     page = folder / PAGE
     with language(lang or current_language()), warned_once(), printed_as(formats):
+        for name in ("figures", "tables"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        write(contents.tables(), folder / "tables")
         page.write_text(_render(contents, title), encoding="utf-8")
     return page
 
