@@ -16,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from gradflow.analysis.variants import network_name
 from gradflow.plots import panels, style
+from gradflow.plots.names import shorten
 from gradflow.plots.profile import measure_name
 from gradflow.plots.scales import power_of_ten
 from gradflow.text import text
@@ -182,8 +183,8 @@ def _gone(rows: pd.DataFrame) -> str:
     """Return that a network's run diverged, with its seed if it has one."""
     seed = rows.seed.iloc[0]
     if pd.isna(seed):
-        return text("figure.heatmap.diverged", network=_title(rows))
-    return text("figure.heatmap.diverged_seed", network=_title(rows), seed=seed)
+        return text("figure.heatmap.diverged", network=shorten(_title(rows)))
+    return text("figure.heatmap.diverged_seed", network=shorten(_title(rows)), seed=seed)
 
 
 def _grid(frame: pd.DataFrame, measure: str) -> tuple[Grid, list[int], list[int]]:
