@@ -60,6 +60,16 @@ def test_the_example_on_one_batch(tmp_path, monkeypatch, capsys):
     assert all(torch.equal(value, before[name]) for name, value in names["model"].state_dict().items())
 
 
+def test_the_example_of_an_own_network(tmp_path, monkeypatch):
+    from gradflow.experiments import compare
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nets.py").write_text(CODE[3], encoding="utf-8")
+    arguments = {"model": "nets.py:make", "data": "nets.py:wine", "vary": {"depth": [5, 10]}, "batch_size": 32}
+    found = compare(out=tmp_path / "out", seeds=1, steps=3, workers=1, device="cpu", **arguments)
+    assert sorted(one.meta["depth"] for one in found) == [5, 10]
+
+
 def test_the_example_is_short():
     assert len([line for line in CODE[0].splitlines() if line.strip()]) <= 13
 
