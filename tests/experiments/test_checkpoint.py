@@ -134,7 +134,12 @@ MOMENTS = {
     "between a checkpoint's file and its name": ("os.replace", lambda a, b: str(b).endswith(".pt"), 3, [1]),
     "between parts and manifest": ("gradflow.storage.writer.write_json", lambda path, _: True, 4, [2]),
     "between two tables' parts": ("gradflow.storage.writer.write_part", lambda *a: a[2] == "layers", 3, [5]),
-    "in the middle of the result": ("gradflow.storage.writer.write_json", lambda p, _: p.parent.name == "whole", 1, [12]),
+    "in the middle of the result": (
+        "gradflow.storage.writer.write_json",
+        lambda p, _: p.parent.name == "whole",
+        1,
+        [12],
+    ),
     "before the result has its name": ("os.replace", lambda a, b: a.name == "whole", 1, [12]),
     "after the result has its name": ("gradflow.experiments.unfinished.Unfinished.remove", lambda *_: True, 1, None),
 }
