@@ -2,12 +2,14 @@ import itertools
 
 import colorspacious
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from gradflow import analysis, plots
 from gradflow.plots import files, names, style
 
 
@@ -155,3 +157,18 @@ def test_short_names_that_would_read_alike_grow():
 )
 def test_names_are_drawn_on_one_line_as_they_are(name, shown):
     assert names.shorten(name) == shown
+
+
+def test_axes_are_the_current_ones_and_figures_are_left_out_of_pyplot(runs):
+    # As in a notebook, which shows each figure that pyplot holds at the end of a cell.
+    plt.switch_backend("agg")
+    plt.close("all")
+    frame = analysis.degradation(runs)
+    means = analysis.degradation_over_seeds(frame)
+    ax = plots.degradation(frame, means)
+    assert ax is plt.gca()
+    assert len(plt.get_fignums()) == 1
+    plt.close("all")
+    figure = plots.degradation_figure(frame, means, analysis.paired_difference(frame))
+    assert isinstance(figure, Figure)
+    assert not plt.get_fignums()
