@@ -13,7 +13,8 @@ from gradflow.analysis.degradation import paired_difference
 from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.paths import path_lengths
 from gradflow.analysis.published import ILLUSTRATIVE, published
-from gradflow.notes import PROBES, nearest_depth
+from gradflow.analysis.training import errors_over_seeds
+from gradflow.notes import DEPTH_STEP, PROBES, nearest_depth
 from gradflow.recording import SHATTERING, Recording
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents, holding
@@ -37,7 +38,7 @@ def beside_published(contents: Contents) -> Section | None:
         if (errors["kind"] == ILLUSTRATIVE).any():
             said.append(text("published.lead_illustrative"))
         if (errors["measure"] == TEST).any() and contents.errors[TEST].notna().any():
-            blocks.append(_test_errors(contents, errors))
+            blocks += [_test_errors(contents, errors), *_curves(contents)]
         blocks.append(_errors_table(contents, errors))
     others = _others(contents.probed)
     paths = [one for one in others if "modules" in one]
@@ -101,11 +102,21 @@ def _others(recordings: list[Recording]) -> list[dict[str, Any]]:
 
 
 def _test_errors(contents: Contents, errors: pd.DataFrame) -> Block:
-    """Return the figure of test errors against depth with the published ones in it."""
+    """Return the figure of test errors against depth, with the published ones up to the deepest network measured."""
+    errors = errors[errors["depth"] < contents.errors["depth"].max() + DEPTH_STEP]
     frame, differences = contents.errors, paired_difference(contents.errors, measure=TEST)
     frames = (frame, contents.errors_over_seeds, differences)
     make = partial(plots.degradation_figure, *frames, measure=TEST, published=errors)
     return draw("published", make, contents.folder, alt=text("published.alt"))
+
+
+def _curves(contents: Contents) -> list[Block]:
+    """Return the figure of training and test error along training, where they were measured more than once."""
+    curves = errors_over_seeds(contents.training)
+    if curves.empty or curves["step"].nunique() < 2:
+        return []
+    make = partial(plots.learning_curves, curves)
+    return [draw("learning", make, contents.folder, alt=text("published.alt_curves"))]
 
 
 def _errors_table(contents: Contents, errors: pd.DataFrame) -> Table:

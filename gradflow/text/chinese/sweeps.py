@@ -47,6 +47,7 @@ SWEEPS: Mapping[str, str] = {
     "fact.preset": "预设",
     "fact.scaled": "缩小版",
     "published.alt": "测试误差随深度的变化，测量值与公布值。",
+    "published.alt_curves": "每次更新后的训练误差与测试误差，每类网络一幅。",
     "published.answer.paths": "{share} 的梯度经由长度为 {shortest} 至 {longest} 个模块的路径。",
     "published.answer.shattering": (
         "在 {depth} 个带批归一化的块之后，两个无关输入的梯度相关系数：普通网络为 {plain}，残差网络为 {residual}。"

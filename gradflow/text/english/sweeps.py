@@ -52,6 +52,7 @@ SWEEPS: Mapping[str, str] = {
     "fact.preset": "Preset",
     "fact.scaled": "Scaled",
     "published.alt": "Test error against depth, measured and published.",
+    "published.alt_curves": "Training and test error after each update, a panel a family.",
     "published.answer.paths": "{share} of the gradient comes through paths of {shortest} to {longest} modules.",
     "published.answer.shattering": (
         "Behind {depth} blocks with batch norm, the gradients of two unrelated inputs correlate by {plain} in plain "
