@@ -169,15 +169,16 @@ def table(
             no_wrap=number in words,
         )
     for row in cells:
-        made.add_row(*map(Text, row))
+        made.add_row(*map(Text, row[:-1]), Text(row[-1]) if heads else _Lines(row[-1]))
     above = Text(cell(title), "italic")
-    return Group(*([above] if title else []), made, *([_Caption(cell(caption))] if caption else []))
+    return Group(*([above] if title else []), made, *([_Lines(cell(caption), "dim")] if caption else []))
 
 
-class _Caption(NamedTuple):
-    """What stands under a table, in lines that break where its language breaks them."""
+class _Lines(NamedTuple):
+    """Sentences under a table or in a list, in lines that break where their language breaks them."""
 
     text: str
+    style: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """Yield the lines at the width there is."""
@@ -185,7 +186,7 @@ class _Caption(NamedTuple):
 
         from gradflow.text.widths import wrapped
 
-        yield Text("\n".join(wrapped(self.text, options.max_width)), "dim")
+        yield Text("\n".join(wrapped(self.text, options.max_width)), self.style)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         """Return that any width will do."""
