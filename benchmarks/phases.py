@@ -2,57 +2,54 @@
 
     python benchmarks/phases.py [--depth 20] [--family residual] [--steps 300]
 
-Does in this process what a worker of `gradflow compare` does. About every hundredth of a second of processor time the
-stack is looked at, and the time since the last look goes to the first of the phases below that is found on it. Forward
-and backward hold the recorder's hooks; what it took in all, by its own clock, is the last line.
+Does in this process what a worker of `gradflow compare` does, checkpoints left out, with a clock around its functions.
+Forward and backward hold the recorder's hooks; what it took in all, by its own clock, is the last line.
 """
 
 from __future__ import annotations
 
 import argparse
-import signal
 import time
 from collections import Counter
-from types import FrameType
-
-SAMPLE_SECONDS = 0.01
-PHASES = (  # what is printed; the end of a file's name; the function's name, empty for any
-    ("imports", "<frozen importlib._bootstrap>", ""),
-    ("data", "experiments/data.py", "load_data"),
-    ("errors on whole sets", "experiments/train.py", "measure_errors"),
-    ("optimizer", "experiments/optimizers.py", "update"),
-    ("backward", "torch/_tensor.py", "backward"),
-    ("forward, loss and batch error", "experiments/optimizers.py", "forward_backward"),
-    ("batches, reading gradients", "experiments/train.py", "advance"),
-    ("network, tables and the rest", "", ""),
-)
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 
-class Samples(Counter[str]):
-    """Processor seconds of each phase, from the moment it is made."""
+class Clock(Counter[str]):
+    """Processor seconds of each phase; what a phase within another takes is the inner one's alone."""
 
     def __init__(self) -> None:
         super().__init__()
+        self._phases = ["the rest"]
         self._last = time.process_time()
-        signal.signal(signal.SIGPROF, self._look)
-        signal.setitimer(signal.ITIMER_PROF, SAMPLE_SECONDS, SAMPLE_SECONDS)
 
-    def stop(self) -> None:
-        """End sampling."""
-        signal.setitimer(signal.ITIMER_PROF, 0)
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Charge what runs inside to a phase."""
+        self.charge()
+        self._phases.append(name)
+        try:
+            yield
+        finally:
+            self.charge()
+            self._phases.pop()
 
-    def _look(self, number: int, frame: FrameType | None) -> None:
+    def charge(self) -> None:
+        """Charge the time since the last charge to the present phase."""
         now = time.process_time()
-        seen = []
-        while frame is not None:
-            seen.append((frame.f_code.co_filename, frame.f_code.co_name))
-            frame = frame.f_back
-        # a long call into C is looked at once, when it ends
-        for phase, file, function in PHASES:
-            if any(file in name and function in ("", found) for name, found in seen):
-                self[phase] += now - self._last
-                break
+        self[self._phases[-1]] += now - self._last
         self._last = now
+
+    def watch(self, owner: Any, function: str, name: str) -> None:
+        """Charge every call of a function to a phase."""
+        inner: Callable[..., Any] = getattr(owner, function)
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            with self.phase(name):
+                return inner(*args, **kwargs)
+
+        setattr(owner, function, watched)
 
 
 def main() -> None:
@@ -61,21 +58,29 @@ def main() -> None:
     parser.add_argument("--family", default="residual")
     parser.add_argument("--steps", type=int, default=300)
     arguments = parser.parse_args()
-    samples = Samples()
-    import torch
-
-    import gradflow.experiments.worker  # noqa: F401  what a worker imports before its first run
-    from gradflow.experiments import plan, train
-
+    clock = Clock()
+    with clock.phase("import torch"):
+        import torch
+    with clock.phase("import pandas, gradflow and what they need"):
+        import gradflow.experiments.worker  # noqa: F401  what a worker imports before its first run
+        from gradflow.experiments import optimizers, plan
+    with clock.phase("import torch._dynamo, as every torch optimizer does"):
+        import torch._dynamo
+    training = __import__("gradflow.experiments.train", fromlist=["train"])  # the package's `train` is the function
+    clock.watch(training, "load_data", "data")
+    clock.watch(training, "measure_errors", "errors on whole sets")
+    clock.watch(training, "augment", "augmentation")
+    clock.watch(optimizers.Updater, "forward_backward", "forward, loss and batch error")
+    clock.watch(torch.Tensor, "backward", "backward")
+    clock.watch(optimizers.Updater, "update", "optimizer")
     torch.set_num_threads(1)
-    settings = {"seeds": [0], "steps": arguments.steps, "device": "cpu"}
-    (run,) = plan([arguments.depth], families=[arguments.family], **settings)
-    meta = train(run).meta
-    samples.stop()
-    print(f"{run.id}, {run.steps} updates: {samples.total():.1f} s of processor time\n")
+    (run,) = plan([arguments.depth], families=[arguments.family], seeds=[0], steps=arguments.steps, device="cpu")
+    meta = training.train(run).meta
+    clock.charge()
+    print(f"{run.id}, {run.steps} updates: {clock.total():.1f} s of processor time\n")
     print("| phase | seconds | share |\n|---|---|---|")
-    for phase, _, _ in PHASES:
-        print(f"| {phase} | {samples[phase]:.2f} | {100 * samples[phase] / samples.total():.1f} % |")
+    for phase, seconds in clock.items():
+        print(f"| {phase} | {seconds:.2f} | {100 * seconds / clock.total():.1f} % |")
     share = meta["recorder_seconds"] / meta["wall_seconds"]
     print(f"\nrecording, by the recorder's clock: {100 * share:.1f} % of the run without imports")
 
