@@ -1,0 +1,213 @@
+"""Runs as tasks on a Ray cluster: fractional GPUs, dead nodes made good, events as from this machine's workers.
+
+Ray is optional and imported here alone. A task makes one run with `attempt`, as a worker process does, so its numbers
+are the same. If its node dies, Ray starts it again elsewhere: with the sweep's folder on a file system that all nodes
+share it goes on from its checkpoint, with a store (no shared folder) it begins again.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradflow import storage
+from gradflow.experiments.failures import reason_of
+from gradflow.experiments.folder import SweepFolder
+from gradflow.experiments.pool import Event
+from gradflow.experiments.recipe import PlanError, check_number
+from gradflow.experiments.runs import Run
+from gradflow.experiments.store import Store
+from gradflow.recording import Recording
+
+POLL_SECONDS = 0.2
+CONNECT_SECONDS = 5.0
+RETRIES = 5  # of a run whose node or process was lost
+EXTRA = "the ray engine needs Ray: pip install 'gradflow-torch[ray]'."
+
+
+@dataclass(frozen=True)
+class RayEngine:
+    """Makes runs on a Ray cluster.
+
+    Attributes
+    ----------
+    address : str or None
+        "host:port" of a cluster, "auto" for the one that this machine belongs to; None starts one on this machine.
+    gpus_per_run : float
+        GPUs that a run takes up, fractions included: with 0.25 four runs share one. 0 by default, 1 for runs on a GPU.
+    retries : int
+        How often a run is started again that was lost with its node or process.
+    """
+
+    address: str | None = None
+    gpus_per_run: float = 0.0
+    retries: int = RETRIES
+
+    def __post_init__(self) -> None:
+        check_number("gpus per run", self.gpus_per_run, "a number of at least 0", 0, float("inf"))
+        check_number("retries", self.retries, "a number of at least 0", 0, float("inf"))
+
+    def run(
+        self,
+        waiting: Sequence[Run],
+        folder: SweepFolder,
+        recordings: dict[Run, Recording],
+        tell: Callable[[Event], object],
+        *,
+        command: str,
+        checkpoint_every: float,
+        store: Store | None = None,
+    ) -> dict[Run, str]:
+        """Make the runs, fill `recordings` as they finish, and return why others failed.
+
+        Raises
+        ------
+        PlanError
+            Ray is not installed, or there is no cluster at the address.
+        """
+        ray = _connected(self.address)
+        try:
+            sweep = _Sweep(ray, self, folder, command, checkpoint_every, store)
+            return sweep.follow(waiting, recordings, tell)
+        finally:
+            ray.shutdown()
+
+
+class _Sweep:
+    """The tasks of one sweep and their events."""
+
+    def __init__(
+        self, ray: Any, engine: RayEngine, folder: SweepFolder, command: str, every: float, store: Store | None
+    ) -> None:
+        from ray.util.queue import Queue
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        self._ray, self._engine, self._folder, self._store = ray, engine, folder, store
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self._events = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+        self._task = ray.remote(_make)  # one for all runs: a process that has made one makes the next
+        place = None if store is not None else str(folder.path.resolve())
+        self._order = {
+            "folder": place,
+            "store": None if store is None else store.url,
+            "command": command,
+            "checkpoint_every": every,
+            "cwd": str(Path.cwd()),
+        }
+
+    def follow(
+        self, waiting: Sequence[Run], recordings: dict[Run, Recording], tell: Callable[[Event], object]
+    ) -> dict[Run, str]:
+        """Start a task a run, longest first as they come, and pass events on until all have ended."""
+        tasks = {self._start(run): run for run in waiting}
+        runs = {run.id: run for run in waiting}
+        failures: dict[Run, str] = {}
+        try:
+            while tasks:
+                ended, _ = self._ray.wait(list(tasks), num_returns=1, timeout=POLL_SECONDS)
+                self._pass_on(runs, tell)
+                for task in ended:
+                    run = tasks.pop(task)
+                    reason = self._outcome(task, run)
+                    if reason is None:
+                        recordings[run] = storage.load(self._folder.runs / run.id)
+                        tell(Event("finished", run, step=run.steps, recording=recordings[run]))
+                    else:
+                        failures[run] = reason
+                        tell(Event("failed", run, detail=reason))
+        finally:
+            for task in tasks:  # Ctrl-C: what is under way ends, and goes on from its checkpoint next time
+                self._ray.cancel(task, force=True)
+        return failures
+
+    def _start(self, run: Run) -> Any:
+        gpus = self._engine.gpus_per_run or float(run.device.startswith("cuda"))
+        task = self._task.options(name=run.label, num_cpus=1, num_gpus=gpus, max_retries=self._engine.retries)
+        return task.remote(run.to_json(), self._order, self._events)
+
+    def _pass_on(self, runs: dict[str, Run], tell: Callable[[Event], object]) -> None:
+        for event in self._events.get_nowait_batch(self._events.qsize()):
+            tell(Event(event["kind"], runs[event["run"]], step=event.get("step", 0), pid=event["pid"]))
+
+    def _outcome(self, task: Any, run: Run) -> str | None:
+        """Return why a run failed, or None if its recording is in the folder."""
+        try:
+            reason: str | None = self._ray.get(task)
+            if reason is None and self._store is not None:
+                self._store.fetch(run.id, self._folder.runs)
+        except self._ray.exceptions.RayError as error:
+            lost = f"its node or process was lost {self._engine.retries + 1} times"
+            return f"{lost} ({type(error).__name__})"
+        except storage.StorageError as error:
+            return str(error)
+        return reason
+
+
+def _make(values: dict[str, Any], order: dict[str, Any], events: Any) -> str | None:
+    """Make a run on whatever node this is; return why it failed, or None."""
+    import torch
+
+    from gradflow.experiments.attempt import attempt
+
+    run = Run.from_json(values)
+
+    def say(kind: str, step: int = 0) -> None:
+        events.put_nowait({"kind": kind, "run": run.id, "step": step, "pid": os.getpid()})
+
+    if Path(order["cwd"]).is_dir():
+        os.chdir(order["cwd"])  # where a factory of the user's is looked up
+    torch.set_num_threads(1)
+    say("started")
+    with tempfile.TemporaryDirectory(prefix="gradflow-") as scratch:
+        try:
+            folder = SweepFolder(order["folder"] or Path(scratch) / "sweep", command=order["command"])
+            attempt(
+                folder,
+                run,
+                command=order["command"],
+                checkpoint_every=order["checkpoint_every"],
+                on_step=lambda step: say("step", step),
+                on_resume=lambda step: say("resumed", step),
+            )
+            if order["store"] is not None:
+                Store(order["store"]).push(folder.runs / run.id)
+        except Exception as error:  # whatever ends one run must not end the others
+            return reason_of(error)
+    return None
+
+
+def _connected(address: str | None) -> Any:
+    """Return Ray, connected to a cluster, or to one of this machine alone."""
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray warns unless it is set
+    try:
+        import ray
+    except ImportError:
+        raise PlanError(EXTRA) from None
+    if address not in (None, "auto"):
+        _check_reachable(address)
+    began = time.monotonic()
+    try:
+        ray.init(address=address, log_to_driver=False, include_dashboard=None if address else False)
+    except Exception as error:  # ConnectionError, RuntimeError, ValueError, by what is missing
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise PlanError(
+            f"no Ray cluster at address {address or 'local'} after {time.monotonic() - began:.0f} s: {said}"
+        ) from None
+    return ray
+
+
+def _check_reachable(address: str) -> None:
+    """Raise PlanError unless something listens at host:port; Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        raise PlanError(f"address must be host:port, auto or local; got {address!r}.")
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise PlanError(f"no Ray cluster at address {address}: {error.strerror or error}.") from None
