@@ -29,7 +29,9 @@ def recording(name, seed):
                 "weighted": True,
                 "n_params": 10,
                 "grad_norm": 0.1 * slope ** (depth - places) * (1 + 0.1 * seed),
-                "out_grad_norm": np.where((places == 3) & (step == 20), 0.0, slope ** (depth - places) / (1 + step) * (1 + seed)),
+                "out_grad_norm": np.where(
+                    (places == 3) & (step == 20), 0.0, slope ** (depth - places) / (1 + step) * (1 + seed)
+                ),
                 "weight_norm": 1.0 + step,
             }
         )
