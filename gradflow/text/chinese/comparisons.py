@@ -13,5 +13,5 @@ COMPARISONS: Mapping[str, str] = {
     "figure.learning.title": "更深的网络是否始终拟合得更差？",
     "figure.learning.train": "训练误差（细线）",
     "figure.learning.test": "测试误差（粗线）",
-    "figure.learning.mean": "均值，n = {n} 个随机种子；未画区间",
+    "figure.learning_mean": "均值，n = {n} 个随机种子；未画区间",
 }

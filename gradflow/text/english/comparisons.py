@@ -13,5 +13,5 @@ COMPARISONS: Mapping[str, str] = {
     "figure.learning.title": "Do deeper networks fit worse, all along?",
     "figure.learning.train": "training error (thin)",
     "figure.learning.test": "test error (bold)",
-    "figure.learning.mean": "mean, n = {n} seeds; intervals not drawn",
+    "figure.learning_mean": "mean, n = {n} seeds; intervals not drawn",
 }
