@@ -211,18 +211,10 @@ def _telling(runs: list[_Run]) -> list[str]:
     chosen = []
     for name in _ordered({name for run in runs for name in run.values}):
         finer = [(*cell, run.values.get(name, "")) for cell, run in zip(cells, runs, strict=True)]
-        if len(set(finer)) > len(set(cells)) and _splits(cells, finer):
+        if len(set(finer)) > len(set(cells)):
             chosen.append(name)
             cells = finer
     return chosen
-
-
-def _splits(cells: list[tuple[object, ...]], finer: list[tuple[object, ...]]) -> bool:
-    """Whether runs of one cell fall into several finer ones."""
-    inside: dict[tuple[object, ...], set[object]] = {}
-    for cell, fine in zip(cells, finer, strict=True):
-        inside.setdefault(cell, set()).add(fine)
-    return any(len(found) > 1 for found in inside.values())
 
 
 def _ordered(names: Iterable[str]) -> list[str]:

@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from gradflow.analysis import training, window_means
+from gradflow.analysis import errors_over_seeds, training, window_means
 from gradflow.recording import Recording
 
 ERRORS = np.array([0.9, 0.7, 0.8, 0.4, 0.5, 0.1, 0.3])
@@ -43,3 +44,16 @@ def test_runs_without_a_seed_are_not_mixed(recording):
 def test_a_window_is_a_whole_number_of_steps(recording, window):
     with pytest.raises(ValueError, match="window must be a whole number"):
         window_means(training(recording), window=window)
+
+
+def test_errors_along_training_are_means_over_the_seeds_that_measured_them():
+    tables = [pd.DataFrame({"step": [0, 10], "test_error": [0.9, error]}) for error in (0.2, 0.4)]
+    runs = [
+        Recording(steps=table, meta={"run": str(seed), "family": "plain", "depth": 8, "seed": seed})
+        for seed, table in enumerate(tables)
+    ]
+    frame = errors_over_seeds(training(runs))
+    assert frame[["measure", "step", "n"]].to_numpy().tolist() == [["test_error", 0, 2], ["test_error", 10, 2]]
+    assert frame["mean"].tolist() == pytest.approx([0.9, 0.3])
+    half = stats.t.ppf(0.975, 1) * stats.sem([0.2, 0.4])
+    assert frame["high"].tolist() == pytest.approx([0.9, 0.3 + half])

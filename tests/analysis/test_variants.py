@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradflow.analysis import (
@@ -19,12 +19,12 @@ from gradflow.analysis.variants import agree, base_family, from_sources, labelle
 from gradflow.recording import Recording
 
 
-def run(family="plain", depth=20, seed=0, *, error=0.5, **settings):
+def run(family="plain", depth=20, seed=0, *, error=0.5, **chosen):
     """Return a run in the newer form: what shapes it is in meta["settings"]."""
     steps = pd.DataFrame({"step": [0, 1], "loss": 1.0, "train_error": [0.9, error]})
     layers = pd.DataFrame({"step": 0, "layer": ["a", "b"], "weighted": True, "order": [0, 1], "layer_depth": [1, 2]})
-    name = "-".join(map(str, (family, depth, *settings.values(), seed)))
-    meta = {"run": name, "family": family, "depth": depth, "seed": seed, "settings": settings}
+    name = "-".join(map(str, (family, depth, *chosen.values(), seed)))
+    meta = {"run": name, "family": family, "depth": depth, "seed": seed, "settings": chosen}
     return Recording(steps=steps, layers=layers.assign(grad_norm=error, out_grad_norm=error), meta=meta)
 
 
@@ -113,6 +113,7 @@ def test_labelled_runs_beside_new_ones_are_labelled_afresh():
     assert families([first, run(lr=0.2)]) == ["plain, lr 0.1", "plain, lr 0.2"]
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     st.lists(
         st.tuples(st.sampled_from([20, 56]), st.integers(0, 2), st.sampled_from([0.1, 0.01, None]), st.booleans()),

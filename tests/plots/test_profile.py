@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gradflow import analysis, plots
@@ -73,3 +74,17 @@ def test_several_steps_in_one_panel_are_refused(runs, ax):
 def test_no_text_overlaps_or_leaves_the_figure(which, width, request, overlaps):
     figure = plots.profiles(frame_of(request.getfixturevalue(which)), width=width)
     assert overlaps(figure) == ([], [])
+
+
+@pytest.mark.parametrize(("exponents", "is_shared"), [([-30, -1], False), ([-18, -1], True), ([-30, -25], True)])
+def test_axes_are_shared_unless_they_would_flatten_a_panel(exponents, is_shared):
+    rows = [
+        {"family": "plain", "depth": 4, "step": step, "layer_depth": layer, "mean": mean, "low": mean, "high": mean}
+        for step, exponent in enumerate(exponents)
+        for layer, mean in ((1, 10.0**exponent), (2, 1.0))
+    ]
+    frame = pd.DataFrame(rows).assign(n=2, n_zero=0, n_nonfinite=0)
+    figure = plots.profiles(frame)
+    first, second = figure.axes
+    assert (first.get_ylim() == second.get_ylim()) is is_shared
+    assert ("axes differ" in figure.legends[0].get_title().get_text()) is not is_shared
