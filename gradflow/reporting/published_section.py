@@ -130,7 +130,7 @@ def _errors_table(contents: Contents, errors: pd.DataFrame) -> Table:
         rows.append(
             [
                 Cell(network_name(row)),
-                Cell(text(f"published.{measure}")),
+                Cell(text(f"published.measure.{measure}")),
                 Cell(shown),
                 cell,
                 Cell("–" if depth is None else str(depth) if depth == row["depth"] else f"({depth})"),
