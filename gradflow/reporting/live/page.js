@@ -208,6 +208,7 @@ async function start() {
   document.querySelectorAll("[data-table]").forEach(searchable);
   for (const figure of figures) {
     await figure.start();
+    document.documentElement.dataset.first ??= "live";
     await new Promise((resolve) => setTimeout(resolve)); // the page answers in between
   }
   document.documentElement.dataset.live = "ready";
