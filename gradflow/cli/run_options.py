@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from gradflow.cli.engine_options import engine_options
+
 
 def words(context: click.Context, option: click.Parameter, value: str | None) -> tuple[str, ...] | None:
     """Return the words of a comma-separated option."""
@@ -121,7 +123,7 @@ def execution_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     for option in reversed(options):
         command = option(command)
-    return command
+    return engine_options(command)
 
 
 def taken_out(settings: dict[str, Any], names: Iterable[str] = _EXECUTION) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradflow.cli import output
+from gradflow.cli.engine_options import take_engine
 from gradflow.cli.run_options import taken_out
 from gradflow.text import text
 
@@ -46,7 +47,7 @@ class Orders:
 
 def orders_of(settings: dict[str, Any], form: str | None) -> Orders:
     """Return the orders among a command's settings, taken out of them."""
-    execution = taken_out(settings)
+    execution = {**take_engine(settings), **taken_out(settings)}
     return Orders(settings.pop("name"), settings.pop("out"), form, settings.pop("dry_run"), execution)
 
 

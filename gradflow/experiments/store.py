@@ -40,10 +40,12 @@ class Store:
         Raises
         ------
         PlanError
-            It holds something else, or cannot be written.
+            It holds something else, was written by a newer version, or cannot be written.
         """
         try:
             found = self._mark()
+            if found is not None and not (isinstance(found.get("version"), int) and found["version"] <= VERSION):
+                raise PlanError(f"store {self.url} was written by a newer gradflow; update gradflow or give another.")
             if found is None and self._files.exists(self._path) and self._files.ls(self._path):
                 raise PlanError(f"store {self.url} holds other files than gradflow's; give a new or an empty place.")
             self._files.makedirs(self._path, exist_ok=True)
