@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ from gradflow.recording import Recording
 
 POLL_SECONDS = 0.2
 CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 10.0
+PROBE = "import sys, ray; print(flush=True); ray.init(address=sys.argv[1], log_to_driver=False)"
+LOCAL, AUTO = "local", "auto"
 RETRIES = 5  # of a run whose node or process was lost
 EXTRA = "the ray engine needs Ray: pip install 'gradflow-torch[ray]'."
 
@@ -38,7 +42,8 @@ class RayEngine:
     Attributes
     ----------
     address : str or None
-        "host:port" of a cluster, "auto" for the one that this machine belongs to; None starts one on this machine.
+        "host:port" of a cluster, "auto" for the one that this machine belongs to; "local" or None starts one on this
+        machine for the time of the sweep.
     gpus_per_run : float
         GPUs that a run takes up, fractions included: with 0.25 four runs share one. 0 by default, 1 for runs on a GPU.
     retries : int
@@ -189,25 +194,45 @@ def _connected(address: str | None) -> Any:
         import ray
     except ImportError:
         raise PlanError(EXTRA) from None
-    if address not in (None, "auto"):
-        _check_reachable(address)
-    began = time.monotonic()
+    address = address or LOCAL
+    if address not in (LOCAL, AUTO):
+        _check_port(address)
+    if address != LOCAL:
+        _check_answers(address)
     try:
-        ray.init(address=address, log_to_driver=False, include_dashboard=None if address else False)
+        ray.init(address=address, log_to_driver=False, include_dashboard=False if address == LOCAL else None)
     except Exception as error:  # ConnectionError, RuntimeError, ValueError, by what is missing
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise PlanError(
-            f"no Ray cluster at address {address or 'local'} after {time.monotonic() - began:.0f} s: {said}"
-        ) from None
+        raise PlanError(f"no Ray cluster at address {address}: {said}") from None
     return ray
 
 
-def _check_reachable(address: str) -> None:
-    """Raise PlanError unless something listens at host:port; Ray itself would try for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+def _check_port(address: str) -> None:
+    """Raise PlanError unless something listens at host:port."""
+    host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise PlanError(f"address must be host:port, auto or local; got {address!r}.")
     try:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
-    except OSError as error:
-        raise PlanError(f"no Ray cluster at address {address}: {error.strerror or error}.") from None
+    except (OSError, OverflowError) as error:
+        raise PlanError(f"no Ray cluster at address {address}: {getattr(error, 'strerror', None) or error}.") from None
+
+
+def _check_answers(address: str) -> None:
+    """Raise PlanError unless a cluster answers in time.
+
+    Asked from another process: where a port is open and no cluster behind it, Ray goes on trying for minutes and cannot
+    be told to stop.
+    """
+    command = [sys.executable, "-P", "-c", PROBE, address]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as probe:
+        assert probe.stdout is not None
+        probe.stdout.readline()  # Ray is imported; the time begins
+        try:
+            _, said = probe.communicate(timeout=ANSWER_SECONDS)
+        except subprocess.TimeoutExpired:
+            probe.kill()
+            raise PlanError(f"no Ray cluster at address {address}: no answer in {ANSWER_SECONDS:.0f} s.") from None
+    if probe.returncode:
+        lines = said.strip().splitlines() or [f"exit code {probe.returncode}"]
+        raise PlanError(f"no Ray cluster at address {address}: {lines[-1]}")

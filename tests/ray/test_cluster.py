@@ -1,6 +1,7 @@
 """A sweep on a real Ray cluster of two nodes on loopback, one of which is killed on the way."""
 
 import shutil
+import socket
 
 import pytest
 from made import broken_run, one_run
@@ -80,3 +81,10 @@ def test_an_unreachable_cluster_is_one_line(tmp_path):
         execute([one_run()], out=tmp_path / "out", engine=RayEngine("127.0.0.1:9"))
     with pytest.raises(PlanError, match="address must be host:port, auto or local; got 'nowhere'"):
         execute([one_run()], out=tmp_path / "out", engine=RayEngine("nowhere"))
+
+
+def test_an_open_port_with_no_cluster_behind_it_is_one_line_in_time(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        address = f"127.0.0.1:{deaf.getsockname()[1]}"
+        with pytest.raises(PlanError, match=f"^no Ray cluster at address {address}: no answer in 10 s\\.$"):
+            execute([one_run()], out=tmp_path / "out", engine=RayEngine(address))
