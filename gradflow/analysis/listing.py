@@ -145,14 +145,14 @@ def _unfinished(folder: Path) -> dict[str, Any]:
     return {
         **_described(settings if isinstance(settings, dict) else {}),
         **{name: value for name, value in so_far.items() if value is not None and value == value},
-        "status": STOPPED if status == RUNNING and _is_gone(said) else status,
+        "status": STOPPED if status == RUNNING and is_gone(said) else status,
         "reason": _word(said.get("reason")) or "",
         "step": _whole(said.get("step")),
         "steps": _whole(said.get("steps")),
     }
 
 
-def _is_gone(said: Mapping[str, Any]) -> bool:
+def is_gone(said: Mapping[str, Any]) -> bool:
     """Whether the process that said so ran on this machine and runs no longer."""
     pid = _whole(said.get("pid"))
     if said.get("host") != socket.gethostname() or pid is None or pid < 1:

@@ -15,6 +15,7 @@ from gradflow.cli.models_command import models
 from gradflow.cli.runs_command import runs
 from gradflow.cli.sweep_command import sweep
 from gradflow.cli.theory_command import theory
+from gradflow.cli.watch_command import watch
 
 __all__ = ["main"]
 
@@ -25,6 +26,7 @@ cli.add_command(models)
 cli.add_command(runs)
 cli.add_command(sweep)
 cli.add_command(theory)
+cli.add_command(watch)
 
 
 def main(arguments: list[str] | None = None) -> None:

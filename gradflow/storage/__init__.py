@@ -19,6 +19,7 @@ from gradflow.storage.manifest import (
 )
 from gradflow.storage.parts import is_part_name
 from gradflow.storage.recordings import load, peek, save
+from gradflow.storage.tail import Tail
 from gradflow.storage.writer import Writer
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "UNFINISHED",
     "DamagedError",
     "StorageError",
+    "Tail",
     "Writer",
     "find",
     "is_part_name",

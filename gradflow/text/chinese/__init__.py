@@ -21,6 +21,7 @@ from gradflow.text.chinese.report import COLUMNS, DEFINITIONS, FACTS, HEAD, SECT
 from gradflow.text.chinese.sweeps import SWEEPS
 from gradflow.text.chinese.terminal import TERMINAL
 from gradflow.text.chinese.theory import THEORY
+from gradflow.text.chinese.watch import WATCH
 from gradflow.text.chinese.words import WORDS
 
 CHINESE: Mapping[str, str] = MappingProxyType(
@@ -47,6 +48,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         **TERMINAL,
         **THEORY,
         **DEGREE,
+        **WATCH,
         **WORDS,
     }
 )

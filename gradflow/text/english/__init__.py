@@ -21,6 +21,7 @@ from gradflow.text.english.report import COLUMNS, DEFINITIONS, FACTS, HEAD, SECT
 from gradflow.text.english.sweeps import SWEEPS
 from gradflow.text.english.terminal import TERMINAL
 from gradflow.text.english.theory import THEORY
+from gradflow.text.english.watch import WATCH
 from gradflow.text.english.words import WORDS
 
 ENGLISH: Mapping[str, str] = MappingProxyType(
@@ -47,6 +48,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         **TERMINAL,
         **THEORY,
         **DEGREE,
+        **WATCH,
         **WORDS,
     }
 )

@@ -1,0 +1,188 @@
+"""What can be seen of runs under way: their folders are read, never written, and no lock is taken."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradflow import storage
+from gradflow.analysis.listing import RECORDED, RUNNING, STATUS_FILE, STOPPED, is_gone
+from gradflow.diagnosis import Finding, diagnose
+from gradflow.recording import GradflowError, Recording
+
+RUNS, SO_FAR, SWEEP_FILE = "runs", "recording", "gradflow.json"
+ENDED = ("done", "diverged", "failed")
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at one run; `age` is seconds since its last rows were written, NaN where there are none."""
+
+    run: str
+    status: str
+    step: int | None = None
+    steps: int | None = None
+    age: float = math.nan
+    reason: str = ""
+    recording: Recording | None = None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self.status in ENDED
+
+
+class WatchedRun:
+    """One run, wherever its folder is by now: under way in a sweep, finished, or a recorder's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._name = folder.resolve().name
+        self._places = _places(folder)
+        self._tail: storage.Tail | None = None
+        self._said: tuple[Recording, tuple[Finding, ...]] | None = None
+        self._last = Look(self._name, RECORDED)
+
+    def look(self) -> Look:
+        """Return how the run stands; what cannot be read at this moment is as it was, with the reason."""
+        try:
+            self._last = self._now()
+        except (OSError, GradflowError) as error:
+            self._last = Look(**{**vars(self._last), "reason": str(error)})
+        return self._last
+
+    def _now(self) -> Look:
+        place = next((one for one in self._places if _is_run(one)), None)
+        if place is None:
+            return Look(**{**vars(self._last), "reason": ""})
+        said = status_of(place)
+        recorded = place if said is None else place / SO_FAR
+        recording = self._read(recorded) if storage.is_recording(recorded) else None
+        meta = {} if recording is None else recording.meta
+        last = None if recording is None or recording.steps.empty else int(recording.steps["step"].max())
+        standing = _standing(meta if said is None else said)
+        return Look(
+            run=self._name,
+            status=standing,
+            step=last if said is None else whole(said.get("step")),
+            steps=whole((meta if said is None else said).get("steps")),
+            age=_age(recorded),
+            reason=str((said or {}).get("reason") or ""),
+            recording=recording,
+            findings=() if recording is None else self._findings(recording),
+        )
+
+    def _read(self, folder: Path) -> Recording:
+        if self._tail is None or self._tail.folder != folder:
+            self._tail = storage.Tail(folder)
+        return self._tail.read()
+
+    def _findings(self, recording: Recording) -> tuple[Finding, ...]:
+        """Return what the rows say; they are judged once each time rows come."""
+        if self._said is None or self._said[0] is not recording:
+            self._said = recording, tuple(diagnose(recording))
+        return self._said[1]
+
+
+class WatchedSweep:
+    """A sweep's folder: its runs under way, those that run first, and of these the one last heard of."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._first: tuple[Path, WatchedRun] | None = None
+
+    def look(self) -> tuple[Look | None, list[Look]]:
+        """Return the first run in full, None where none is under way, and how the others stand."""
+        under_way = sorted(self._under_way(), key=lambda one: (one[2].status != RUNNING, one[0]))
+        if not under_way:
+            return None, []
+        place = under_way[0][1]
+        if self._first is None or self._first[0] != place:
+            self._first = place, WatchedRun(place)
+        return self._first[1].look(), [look for _, _, look in under_way[1:]]
+
+    def finished(self) -> int:
+        """Return how many runs are finished."""
+        return len(list((self._folder / RUNS).glob(f"[!.]*/{storage.MANIFEST}")))
+
+    def _under_way(self) -> Iterator[tuple[float, Path, Look]]:
+        """Yield age, place and standing of each run; no table is read."""
+        unfinished = self._folder / storage.UNFINISHED
+        for place in sorted(unfinished.iterdir()) if unfinished.is_dir() else ():
+            said = None if place.name.startswith(".") else status_of(place)
+            if said is None:
+                continue
+            step, steps = whole(said.get("step")), whole(said.get("steps"))
+            age = _age(place / SO_FAR)
+            look = Look(place.name, _standing(said), step, steps, age, str(said.get("reason") or ""))
+            yield (math.inf if math.isnan(age) else age), place, look
+
+
+def watched(path: Path) -> WatchedRun | WatchedSweep:
+    """Return what there is to watch at a path.
+
+    Raises
+    ------
+    StorageError
+        It is no folder, or neither a run's nor a sweep's.
+    """
+    if any(map(_is_run, _places(path))):
+        return WatchedRun(path)
+    if not path.is_dir():
+        raise storage.StorageError(f"{path} is no folder; give a run's or a sweep's.")
+    names = [file.name for file in path.iterdir()]
+    if {SWEEP_FILE, RUNS, storage.UNFINISHED} & set(names):
+        return WatchedSweep(path)
+    if all(storage.is_part_name(name) or name.endswith(".tmp") for name in names):
+        return WatchedRun(path)  # a recorder has not written its first rows yet
+    raise storage.StorageError(f"{path} holds neither a run nor a sweep; give the folder of one.")
+
+
+def status_of(place: Path) -> Mapping[str, Any] | None:
+    """Return what a run under way last said of itself, None where it says nothing that can be read."""
+    file = place / STATUS_FILE
+    if file.is_symlink() or not file.is_file():
+        return None
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def whole(value: Any) -> int | None:
+    """Return an integer that a file holds, None for anything else."""
+    fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+    return value if fits else None
+
+
+def _places(folder: Path) -> tuple[Path, ...]:
+    """Return where a run may be: where it was said to be, and where it goes when it ends or is taken up again."""
+    sweep, name = folder.resolve().parent.parent, folder.resolve().name
+    moves = {storage.UNFINISHED: RUNS, RUNS: storage.UNFINISHED}
+    other = moves.get(folder.resolve().parent.name)
+    return (folder,) if other is None else (folder, sweep / other / name)
+
+
+def _is_run(place: Path) -> bool:
+    return storage.is_recording(place) or status_of(place) is not None
+
+
+def _standing(said: Mapping[str, Any]) -> str:
+    status = said.get("status")
+    if status == RUNNING and is_gone(said):
+        return STOPPED
+    return status if isinstance(status, str) and status else RECORDED
+
+
+def _age(recorded: Path) -> float:
+    try:
+        written = (recorded / storage.MANIFEST).stat().st_mtime
+    except OSError:
+        return math.nan
+    return max(0.0, time.time() - written)
