@@ -64,7 +64,7 @@ def test_vanishing_prints_arithmetic_and_measurement(tmp_path, capsys):
     [
         (["compare", "--depths", "20,55"], "depth must be 6n + 2 (8, 14, 20, ...); got 55. Nearest: 50, 56."),
         (["compare", "--depths", "deep"], "'deep' is no list of whole numbers"),
-        (["compare", "--depths", "8", "--families", "dense"], "family must be one of plain, residual, preactivation; got 'dense'"),
+        (["compare", "--depths", "8", "--families", "dense"], "plain, residual, preactivation; got 'dense'"),
         (["compare", "--depths", "8", "--data", "svhn"], "data must be one of digits, mnist5k, cifar10"),
         (["compare", "--depths", "8", "--device", "tpu"], "device must be auto or one of"),
         (["compare", "--depths", "8", "--seeds", "0"], "seeds must be at least 1; got 0"),
