@@ -95,11 +95,14 @@ def palette(frame: pd.DataFrame) -> Palette:
             tone = text("live.depth", depth=depth)
             dark = to_hex(mpl.colormaps["plasma"](_DARKEST + (_LIGHTEST - _DARKEST) * rank))
         tones[tone] = f"light-dark({look.color},{dark})"
-        dashes[named(family)] = (
-            [float(part) for part in look.linestyle[1]] if isinstance(look.linestyle, tuple) else [1.0, 0.0]
-        )
+        dashes[named(family)] = dash(look.linestyle)
         by_network[family, depth] = (tone, named(family))
     return Palette(tones, dashes, by_network)
+
+
+def dash(linestyle: Any) -> list[float]:
+    """Return a printed figure's line style as lengths of marks and gaps on the screen."""
+    return [2.0 * part for part in linestyle[1]] if isinstance(linestyle, tuple) else [1.0, 0.0]
 
 
 def name_of(key: style.Network) -> str:
@@ -110,7 +113,7 @@ def name_of(key: style.Network) -> str:
 
 def by_network(found: Palette) -> Spec:
     """Return the encodings of colour and dashes, with their legends where there is something to tell apart."""
-    known = {name: [2 * part for part in dash] if dash != [1, 0] else dash for name, dash in found.dashes.items()}
+    known = found.dashes
     encoding: Spec = {"color": ordinal("tone", found.tones), "detail": [{"field": "network"}, {"field": "seed"}]}
     if len(known) > 1 and set(known) != set(found.tones):
         encoding["strokeDash"] = ordinal("line", known)

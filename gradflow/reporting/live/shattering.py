@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
+from gradflow.plots import style
+from gradflow.plots.names import in_order
 from gradflow.plots.shattering import norm_name
 from gradflow.reporting.live.figure import Live, Spec
-from gradflow.reporting.live.pieces import figure, narrowed, ordinal, told
+from gradflow.reporting.live.pieces import dash, figure, narrowed, ordinal, told
 from gradflow.text import text
 from gradflow.text.words import named
 
-_DASHES = {0: [1, 0], 1: [7, 3], 2: [2, 2], 3: [9, 2, 2, 2]}
 _COLORS = ("light-dark(#0072b2,#56b4e9)", "light-dark(#b04a00,#ff9a4d)", "light-dark(#007355,#3fc79a)")
 
 
@@ -26,15 +27,18 @@ def shattering(frame: pd.DataFrame) -> Live | None:
     if rows["depth"].nunique() < 2:
         return None
     norms = rows["norm"].map(lambda norm: norm_name(str(norm)))
+    dashes = {
+        named(name): dash(style.family_style(name, rows["family"]).linestyle)
+        for name in in_order(rows["family"].astype(str).unique())
+    }
     rows = rows.assign(norms=norms, family=rows["family"].map(lambda name: named(str(name))))
     rows = rows.assign(network=rows["family"] + text("list.separator") + norms)
-    families = [str(name) for name in rows["family"].unique()]
-    spec = figure(_body(families, [str(name) for name in norms.unique()]), height=320)
+    spec = figure(_body(dashes, [str(name) for name in norms.unique()]), height=320)
     columns = ["network", "family", "norms", "depth", "mean", "low", "high", "n", "predicted"]
     return Live("shattering", spec, narrowed(spec, 300), rows[columns])
 
 
-def _body(families: list[str], norms: list[str]) -> Spec:
+def _body(dashes: dict[str, list[float]], norms: list[str]) -> Spec:
     tooltip = told(
         network=text("column.network"),
         depth=text("column.depth"),
@@ -52,7 +56,6 @@ def _body(families: list[str], norms: list[str]) -> Spec:
         "color": ordinal("norms", {name: _COLORS[place % len(_COLORS)] for place, name in enumerate(norms)}),
         "detail": {"field": "network"},
     }
-    dashes = {name: _DASHES[place % len(_DASHES)] for place, name in enumerate(families)}
     line: Spec = {"mark": {"type": "line"}, "encoding": {**shared, "strokeDash": ordinal("family", dashes)}}
     bars: Spec = {
         "transform": [{"filter": "isValid(datum.low)"}],
