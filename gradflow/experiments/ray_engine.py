@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ from gradflow.experiments.store import Store
 from gradflow.recording import Recording
 
 POLL_SECONDS = 0.2
+LATE_SECONDS = 2.0  # between a run's outcome and the last that it said
+ENDED = "ended"
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 PROBE = "import sys, ray; print(flush=True); ray.init(address=sys.argv[1], log_to_driver=False)"
@@ -84,18 +87,36 @@ class RayEngine:
             ray.shutdown()
 
 
+class _Inbox:
+    """An actor with which tasks leave their events.
+
+    No `ray.util.queue.Queue`: putting something there waits for the answer, and while a task waits Ray counts its CPU
+    as free and starts the next run on it.
+    """
+
+    def __init__(self) -> None:
+        self._events: list[dict[str, Any]] = []
+
+    def put(self, event: dict[str, Any]) -> None:
+        self._events.append(event)
+
+    def take(self) -> list[dict[str, Any]]:
+        taken, self._events = self._events, []
+        return taken
+
+
 class _Sweep:
     """The tasks of one sweep and their events."""
 
     def __init__(
         self, ray: Any, engine: RayEngine, folder: SweepFolder, command: str, every: float, store: Store | None
     ) -> None:
-        from ray.util.queue import Queue
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         self._ray, self._engine, self._folder, self._store = ray, engine, folder, store
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self._events = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+        self._inbox = ray.remote(_Inbox).options(num_cpus=0, scheduling_strategy=here).remote()
+        self._ended: set[str] = set()
         self._task = ray.remote(_make)  # one for all runs: a process that has made one makes the next
         place = None if store is not None else str(folder.path.resolve())
         self._order = {
@@ -120,6 +141,7 @@ class _Sweep:
                 for task in ended:
                     run = tasks.pop(task)
                     reason = self._outcome(task, run)
+                    self._hear_out(run, runs, tell)
                     if reason is None:
                         recordings[run] = storage.load(self._folder.runs / run.id)
                         tell(Event("finished", run, step=run.steps, recording=recordings[run]))
@@ -134,11 +156,20 @@ class _Sweep:
     def _start(self, run: Run) -> Any:
         gpus = self._engine.gpus_per_run or float(run.device.startswith("cuda"))
         task = self._task.options(name=run.label, num_cpus=1, num_gpus=gpus, max_retries=self._engine.retries)
-        return task.remote(run.to_json(), self._order, self._events)
+        return task.remote(run.to_json(), self._order, self._inbox)
 
     def _pass_on(self, runs: dict[str, Run], tell: Callable[[Event], object]) -> None:
-        for event in self._events.get_nowait_batch(self._events.qsize()):
+        for event in self._ray.get(self._inbox.take.remote()):
+            if event["kind"] == ENDED:
+                self._ended.add(event["run"])
+                continue
             tell(Event(event["kind"], runs[event["run"]], step=event.get("step", 0), pid=event["pid"]))
+
+    def _hear_out(self, run: Run, runs: dict[str, Run], tell: Callable[[Event], object]) -> None:
+        """Pass on what a run said last, which may come after its outcome; if its node was lost, never."""
+        latest = time.monotonic() + LATE_SECONDS
+        while run.id not in self._ended and time.monotonic() < latest:
+            self._pass_on(runs, tell)
 
     def _outcome(self, task: Any, run: Run) -> str | None:
         """Return why a run failed, or None if its recording is in the folder."""
@@ -154,7 +185,7 @@ class _Sweep:
         return reason
 
 
-def _make(values: dict[str, Any], order: dict[str, Any], events: Any) -> str | None:
+def _make(values: dict[str, Any], order: dict[str, Any], inbox: Any) -> str | None:
     """Make a run on whatever node this is; return why it failed, or None."""
     import torch
 
@@ -163,7 +194,7 @@ def _make(values: dict[str, Any], order: dict[str, Any], events: Any) -> str | N
     run = Run.from_json(values)
 
     def say(kind: str, step: int = 0) -> None:
-        events.put_nowait({"kind": kind, "run": run.id, "step": step, "pid": os.getpid()})
+        inbox.put.remote({"kind": kind, "run": run.id, "step": step, "pid": os.getpid()})
 
     if Path(order["cwd"]).is_dir():
         os.chdir(order["cwd"])  # where a factory of the user's is looked up
@@ -184,6 +215,8 @@ def _make(values: dict[str, Any], order: dict[str, Any], events: Any) -> str | N
                 Store(order["store"]).push(folder.runs / run.id)
         except Exception as error:  # whatever ends one run must not end the others
             return reason_of(error)
+        finally:
+            say(ENDED)
     return None
 
 

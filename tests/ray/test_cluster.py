@@ -32,6 +32,16 @@ def same_tables(found, wanted):
         assert_frame_equal(one.steps, other.steps, check_exact=True)
 
 
+def most_at_once(events):
+    """The most runs that were started and had not ended at any time."""
+    going, most = set(), 0
+    for event in events:
+        going = going | {event.run} if event.kind == "started" else going
+        going = going - {event.run} if event.kind in ("finished", "failed") else going
+        most = max(most, len(going))
+    return most
+
+
 def test_a_node_killed_in_mid_sweep_loses_nothing(cluster, tmp_path):
     runs = plan([8, 14], **{**SMALL, "steps": 400})
     second = cluster.add_node(num_cpus=1)
