@@ -37,9 +37,11 @@ def read_notes(folder: Path) -> dict[str, Any]:
     Raises
     ------
     StorageError
-        The file is damaged.
+        The file is damaged, or a link, which could lead out of the folder.
     """
     path = folder / NOTES
+    if path.is_symlink():
+        raise StorageError(f"{path} is a link; a sweep's notes are a file.")
     try:
         found: Any = json.loads(path.read_text(encoding="utf-8"))
         return checked(found)

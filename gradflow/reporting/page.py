@@ -20,8 +20,10 @@ from gradflow.reporting.head import head
 from gradflow.reporting.live.assets import policy, scripts
 from gradflow.reporting.sections import lead_picture, sections
 from gradflow.reporting.tables import write
+from gradflow.storage import StorageError
 from gradflow.text import current_language, language, text
 
+CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n\r"}
 PAGE = "report.html"
 TEMPLATE, FIGURE, STYLESHEET = "report.html", "figure.html", "report.css"
 
@@ -63,6 +65,8 @@ def report(
     ------
     ValueError
         There is no recording, or the language or a format does not exist.
+    StorageError
+        In `out`, a file or folder that would be written is a link, which could lead out of it.
 
     Examples
     --------
@@ -75,6 +79,7 @@ def report(
     if not found:
         raise ValueError("recordings must hold at least one gradflow.Recording; got none.")
     folder = Path(out)
+    _check_links(folder)
     contents = Contents(found, folder, command)
     page = folder / PAGE
     with language(lang or current_language()), warned_once(), printed_as(formats):
@@ -83,6 +88,14 @@ def report(
         write(contents.tables(), folder / "tables")
         page.write_text(_render(contents, title), encoding="utf-8")
     return page
+
+
+def _check_links(folder: Path) -> None:
+    """Raise where writing would follow a link: a folder of recordings may come from a stranger."""
+    ours = (folder / PAGE, folder / "figures", folder / "tables")
+    for path in (*ours, *(file for one in ours[1:] if not one.is_symlink() for file in one.glob("*"))):
+        if path.is_symlink():
+            raise StorageError(f"{path} is a link, and a report is not written through links; give another folder.")
 
 
 def _render(contents: Contents, title: str | None) -> str:
@@ -118,9 +131,9 @@ def _template(name: str) -> Template:
 
 
 def _unbroken(value: object) -> object:
-    """Return text whose percent signs stay on the line of their number."""
+    """Return text whose percent signs stay on the line of their number, and that holds no control characters."""
     is_text = isinstance(value, str) and not isinstance(value, Markup)
-    return str(value).replace(" %", "\u00a0%") if is_text else value
+    return str(value).replace(" %", "\u00a0%").translate(CONTROLS) if is_text else value
 
 
 def _read(name: str) -> str:

@@ -78,6 +78,8 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
     file = Path(path) / MANIFEST
     if file.is_symlink():
         raise StorageError(f"{file} is a link; a recording's manifest is a file.")
+    if file.exists() and not file.is_file():  # opening a pipe would wait for ever
+        raise StorageError(f"{file} is no file.")
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
