@@ -15,7 +15,7 @@ from gradflow.reporting.live.figure import Live
 from gradflow.reporting.live.flow import flow
 from gradflow.text import text
 
-HEIGHT = 520  # CSS pixels of the frame in a notebook
+HEIGHT = 560  # CSS pixels of the frame in a notebook
 
 
 class InteractiveFigure:
