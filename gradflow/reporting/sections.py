@@ -92,7 +92,7 @@ def _degradation(contents: Contents) -> Section | None:
         frames = (contents.errors, contents.errors_over_seeds, contents.differences)
         make = partial(plots.degradation_figure, *frames, published=published(contents.runs))
         alt = text("degradation.alt", finding=finding).strip()
-        live = live_degradation(contents.errors, contents.errors_over_seeds)
+        live = live_degradation(contents.errors, contents.errors_over_seeds, published(contents.runs))
         blocks.append(draw("degradation", make, contents.folder, alt=alt, live=live))
     blocks.append(summary_table(contents.summary))
     if len(contents.differences):

@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import pandas as pd
 
+from gradflow.reporting.live import published as elsewhere
 from gradflow.reporting.live.figure import Live, Option, Spec, select
 from gradflow.reporting.live.pieces import by_network, families, figure, narrowed, palette, told
 from gradflow.text import text
 
 ERRORS = ("train_error", "test_error")
 MEAN, ONE = "mean", "one"
+_COLUMNS = (
+    "measure",
+    "kind",
+    "family",
+    "network",
+    "tone",
+    "line",
+    "depth",
+    "place",
+    "seed",
+    "value",
+    "low",
+    "high",
+    "n",
+)
 _DODGE = 0.012  # of the span of depths, between families
 
 
-def degradation(errors: pd.DataFrame, over_seeds: pd.DataFrame) -> Live | None:
+def degradation(errors: pd.DataFrame, over_seeds: pd.DataFrame, published: pd.DataFrame | None = None) -> Live | None:
     """Return the figure, or None if no network has a depth.
 
     Parameters
     ----------
     errors, over_seeds : DataFrame
         From `gradflow.analysis.degradation` and `degradation_over_seeds`.
+    published : DataFrame, optional
+        From `gradflow.analysis.published`: drawn behind what was measured, and never joined with it.
     """
     found = [error for error in ERRORS if over_seeds[error].notna().any()]
     if over_seeds["depth"].isna().any() or not found:
@@ -33,26 +51,32 @@ def degradation(errors: pd.DataFrame, over_seeds: pd.DataFrame) -> Live | None:
         parts[-1] = pd.concat([parts[-1], own], ignore_index=True).assign(measure=error)
     rows = pd.concat(parts, ignore_index=True).astype({"low": "float64", "high": "float64", "seed": "str"})
     tones = palette(rows)
-    rows = tones.on(rows).assign(place=_places(rows))
-    rows = rows.assign(low=rows["low"].clip(lower=0.0), high=rows["high"].clip(upper=1.0))
-    spec = figure(_body(by_network(tones), rows), height=320)
+    rows = tones.on(rows).assign(label="", source="", curve=-1)
+    known = elsewhere.known_elsewhere(published, rows, found)
+    names = sorted(rows["family"].unique())
+    choices = families(rows)
+    rows = pd.concat([rows, known.assign(seed="", n=0)], ignore_index=True) if len(known) else rows
+    rows = rows.assign(place=_places(rows, names), low=rows["low"].clip(lower=0.0), high=rows["high"].clip(upper=1.0))
+    spec = figure(_body(by_network(tones), rows, names), height=320)
     controls = (
         *select("measure", text("live.measure"), [Option(one, text(f"live.error.{one}")) for one in found]),
-        *select("family", text("live.family"), families(rows)),
+        *select("family", text("live.family"), choices),
     )
-    columns = ["measure", "kind", "family", "network", "tone", "line", "depth", "place", "seed", "value", "low", "high"]
-    return Live("degradation", spec, narrowed(spec, 280), rows[[*columns, "n"]], controls, text("live.means"))
+    columns = [*_COLUMNS, *(("label", "source", "curve") if len(known) else ())]
+    note = f"{text('live.means')} {elsewhere.note(known, published)}".strip()
+    return Live("degradation", spec, narrowed(spec, 280), rows[columns], controls, note)
 
 
-def _places(rows: pd.DataFrame) -> pd.Series[float]:
-    """Return depths with the families side by side, so that equal values stay visible."""
-    names = sorted(rows["family"].unique())
+def _places(rows: pd.DataFrame, names: list[str]) -> pd.Series[float]:
+    """Return depths with the measured families side by side, so that equal values stay visible."""
     depths = rows["depth"].astype("float64")
     span = float(depths.max() - depths.min()) or 20.0
-    return depths + (rows["family"].map(names.index) - (len(names) - 1) / 2) * 2 * _DODGE * span
+    middle = (len(names) - 1) / 2
+    ranks = rows["family"].map({name: rank for rank, name in enumerate(names)}).fillna(middle)
+    return depths + (ranks - middle) * 2 * _DODGE * span
 
 
-def _body(network: Spec, rows: pd.DataFrame) -> Spec:
+def _body(network: Spec, rows: pd.DataFrame, names: list[str]) -> Spec:
     depths = sorted(int(depth) for depth in rows["depth"].unique())
     span = (depths[-1] - depths[0]) or 20
     top = min(1.0, max(1.1 * float(rows[["value", "high"]].max().max()), 0.05))
@@ -86,6 +110,7 @@ def _body(network: Spec, rows: pd.DataFrame) -> Spec:
     bars = {**shared, "y": {**y, "field": "low"}, "y2": {"field": "high"}}
     return {
         "layer": [
+            *elsewhere.layers(rows, x, y, names),
             {"transform": means, "mark": {"type": "line", "strokeWidth": 1.4}, "encoding": path},
             {
                 "transform": [*means, {"filter": "isValid(datum.low)"}],

@@ -187,29 +187,48 @@ function sortable(table) {
 function searchable(search) {
   const table = document.getElementById(search.dataset.table);
   const count = search.querySelector("output");
-  const rows = [...table.tBodies[0].rows].map((row) => [row, row.textContent.toLowerCase()]);
+  const total = table.tBodies[0].rows.length;
+  let rows = null; // read when first asked
+  const tell = (shown) => (count.textContent = count.dataset.text.replace("{shown}", shown).replace("{all}", total));
   const show = () => {
     const words = search.querySelector("input").value.toLowerCase().split(/\s+/).filter(Boolean);
+    rows ??= [...table.tBodies[0].rows].map((row) => [row, row.textContent.toLowerCase()]);
     let shown = 0;
     rows.forEach(([row, content]) => {
       row.hidden = !words.every((word) => content.includes(word));
       shown += !row.hidden;
     });
-    count.textContent = count.dataset.text.replace("{shown}", shown).replace("{all}", rows.length);
+    tell(shown);
   };
   search.hidden = false;
   search.querySelector("input").addEventListener("input", show);
-  show();
+  tell(total);
+}
+
+// The figure nearest to the screen.
+function nearest(figures) {
+  const distance = (one) => {
+    const { top, bottom } = one.element.closest("figure").getBoundingClientRect();
+    return Math.max(top - innerHeight, -bottom, 0);
+  };
+  return figures.map((one) => [one, distance(one)]).sort(([, one], [, two]) => one - two)[0][0];
 }
 
 async function start() {
   const figures = [...document.querySelectorAll("[data-live]")].map((element) => new Figure(element));
+  const waiting = new Set(figures);
+  const next = async () => {
+    const figure = waiting.size > 1 ? nearest([...waiting]) : [...waiting][0];
+    waiting.delete(figure);
+    await figure.start();
+  };
+  if (waiting.size) await next();
+  document.documentElement.dataset.first = "live";
   document.querySelectorAll("table[data-sortable]").forEach(sortable);
   document.querySelectorAll("[data-table]").forEach(searchable);
-  for (const figure of figures) {
-    await figure.start();
-    document.documentElement.dataset.first ??= "live";
+  while (waiting.size) {
     await new Promise((resolve) => setTimeout(resolve)); // the page answers in between
+    await next();
   }
   document.documentElement.dataset.live = "ready";
   let settled;

@@ -1,0 +1,67 @@
+"""Published and illustrative errors stand behind the measured ones of the live figure, each with its own look."""
+
+import pandas as pd
+import pytest
+
+from gradflow.reporting.live.degradation import degradation
+
+
+def live(published):
+    errors = pd.DataFrame(
+        [
+            {"family": family, "depth": depth, "seed": 0, "train_error": 0.1, "test_error": 0.2}
+            for family in ("plain", "residual")
+            for depth in (20, 32)
+        ]
+    )
+    bounds = {f"{name}_{end}": float("nan") for name in ("train_error", "test_error") for end in ("low", "high")}
+    return degradation(errors, errors.drop(columns="seed").assign(n=1, n_test=1, **bounds), published)
+
+
+def entry(family, depth, kind="published", measure="test_error", error=0.4, source="a paper"):
+    return {"family": family, "depth": depth, "error": error, "source": source, "kind": kind, "measure": measure}
+
+
+def frame(*entries):
+    return pd.DataFrame(entries)
+
+
+def rows_of(figure, kind):
+    return figure.rows[figure.rows["kind"] == kind]
+
+
+def test_published_points_belong_to_their_measure_and_never_join_the_measured():
+    figure = live(frame(entry("plain", 20), entry("residual", 32, measure="")))
+    found = rows_of(figure, "published")
+    pairs = sorted(zip(found["measure"], found["network"], found["value"], strict=True))
+    assert pairs == [
+        ("test_error", "plain-20", 0.4),
+        ("test_error", "residual-32", 0.4),
+        ("train_error", "residual-32", 0.4),
+    ]
+    marks = [layer["mark"] for layer in figure.wide["layer"] if "published" in str(layer["transform"])]
+    assert [(mark["type"], mark["filled"]) for mark in marks] == [("point", False)]
+    assert "a paper" in figure.note
+
+
+def test_what_illustrates_is_a_faint_line_for_each_family_that_says_so():
+    figure = live(frame(*(entry(family, 20, "illustrative") for family in ("plain", "residual"))))
+    drawn = [layer for layer in figure.wide["layer"] if "illustrative" in str(layer["transform"])]
+    lines = [layer for layer in drawn if layer["mark"]["type"] == "line"]
+    dashes = [tuple(layer["mark"]["strokeDash"]) for layer in lines]
+    assert len(dashes) == len(set(dashes)) == 2
+    assert (1.0, 0.0) in dashes  # residual is solid
+    assert all(layer["encoding"]["stroke"]["scale"]["domain"] == ["illustrative, not measured"] for layer in lines)
+    assert "measured by nobody" in figure.note
+
+
+def test_much_deeper_networks_are_left_out_and_the_note_says_so():
+    figure = live(frame(entry("residual", 20), entry("residual", 1202)))
+    assert set(rows_of(figure, "published")["depth"]) == {20}
+    assert "left out" in figure.note
+    assert "left out" not in live(frame(entry("residual", 20))).note
+
+
+@pytest.mark.parametrize("published", [None, frame(entry("plain", 1202))])
+def test_without_published_figures_the_rows_are_the_measured_ones(published):
+    assert set(live(published).rows["kind"]) == {"mean", "one"}
