@@ -12,6 +12,7 @@ from gradflow.cli import output
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.run_options import execution_options, plan_arguments, settings_options, whole_numbers, words
 from gradflow.cli.sweeping import REPORTS, carry_out, command_line, heading, orders_of
+from gradflow.cli.torchrun import take_part
 
 if TYPE_CHECKING:
     from gradflow.recording import Recording
@@ -23,8 +24,10 @@ BAD_INPUT, INTERRUPTED = 2, 130
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="gradflow-torch", prog_name="gradflow")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Gradient-flow analysis for PyTorch: train, record, compare, report."""
+    take_part(context)
 
 
 @cli.command()

@@ -1,4 +1,4 @@
-"""The options that say who makes the runs: worker processes of this machine, or a Ray cluster."""
+"""The options that say who makes the runs: worker processes of this machine, a Ray cluster, or torchrun's processes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+
+from gradflow.cli import torchrun
 
 LOCAL, RAY = "local", "ray"
 _RAY_ALONE = ("address", "gpus_per_run")
@@ -41,6 +43,11 @@ def take_engine(settings: dict[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in details.items() if value is not None}
     store = settings.pop("store")
     arguments = {} if store is None else {"store": store}
+    together = torchrun.engine()
+    if together is not None:
+        if settings.get("workers") is not None or chosen != LOCAL or given:
+            raise click.UsageError("torchrun makes the runs: leave out --workers, --engine and what goes with it.")
+        return {"engine": together, **arguments}
     if chosen == LOCAL:
         for name in given:
             raise click.UsageError(f"--{name.replace('_', '-')} goes with --engine ray.")

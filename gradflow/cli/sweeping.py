@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradflow.cli import output
+from gradflow.cli import output, torchrun
 from gradflow.cli.engine_options import take_engine
 from gradflow.cli.run_options import taken_out
 from gradflow.text import text
@@ -74,7 +74,8 @@ def carry_out(sweep: Sweep, given: Mapping[str, Any], orders: Orders, *, write: 
     from gradflow.notes import annotated, write_notes
 
     began = time.perf_counter()
-    runs = sweep.plan(given)
+    together = torchrun.engine()
+    runs = sweep.plan(given if together is None else {**given, "processes": together.processes})
     folder = orders.folder(name_of(sweep, runs))
     print_plan(runs, sweep.notes, folder, orders.form, orders.execution.get("workers"), dry_run=orders.dry_run)
     if orders.dry_run:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from gradflow.experiments.failures import reason_of
 from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.runs import Run
+from gradflow.experiments.team import ALONE, Team
 from gradflow.experiments.train import train
 from gradflow.experiments.unfinished import CHECKPOINT_SECONDS, Keeper, StoppedError
 from gradflow.recording import Recording
@@ -24,6 +25,7 @@ def attempt(
     on_step: Callable[[int], object] | None = None,
     on_resume: Callable[[int], object] | None = None,
     stop: threading.Event | None = None,
+    team: Team = ALONE,
 ) -> Recording:
     """Make a run in a sweep's folder, from its last checkpoint if there is one, and return its recording.
 
@@ -41,6 +43,8 @@ def attempt(
         Called with the number of updates, as it goes on, and where it goes on from.
     stop : threading.Event, optional
         Once it is set, the run leaves a checkpoint and `StoppedError` is raised.
+    team : Team
+        The processes that make it together; this is the first.
     """
     unfinished = folder.unfinished(run)
     with unfinished.held():
@@ -58,7 +62,7 @@ def attempt(
 
         try:
             keeper = Keeper(unfinished, every=checkpoint_every, stop=stop, on_resume=on_resume)
-            recording = train(run, on_step=step_done, keeper=keeper)
+            recording = train(run, on_step=step_done, keeper=keeper, team=team)
             kept = folder.keep(run, replace(recording, meta={**recording.meta, "command": command}))
         except BaseException as error:
             is_stop = isinstance(error, StoppedError | KeyboardInterrupt)

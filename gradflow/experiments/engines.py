@@ -16,7 +16,15 @@ from gradflow.recording import Recording
 
 
 class Engine(Protocol):
-    """Makes runs, in this order as far as it can, and tells of them as they go."""
+    """Makes runs, in this order as far as it can, and tells of them as they go.
+
+    `processes` of them train one network together: those of a run must be as many.
+    """
+
+    @property
+    def processes(self) -> int:
+        """Processes that train one network."""
+        ...
 
     def run(
         self,
@@ -43,6 +51,11 @@ class LocalEngine:
         if self.workers is not None and self.workers < 1:
             raise PlanError(f"workers must be at least 1; got {self.workers}.")
 
+    @property
+    def processes(self) -> int:
+        """One."""
+        return 1
+
     def run(
         self,
         waiting: Sequence[Run],
@@ -56,15 +69,25 @@ class LocalEngine:
     ) -> dict[Run, str]:
         """Make the runs; see `Engine`."""
         unsent: dict[Run, str] = {}
-
-        def tell_and_send(event: Event) -> None:
-            if event.kind == "finished" and store is not None:
-                try:
-                    store.push(folder.runs / event.run.id)
-                except storage.StorageError as error:
-                    unsent[event.run] = str(error)
-            tell(event)
-
+        tell = sending(store, folder, tell, unsent)
         count = min(self.workers or default_workers(waiting[0].device), len(waiting))
-        pool = Pool(count, folder, command, tell_and_send, checkpoint_every=checkpoint_every)
+        pool = Pool(count, folder, command, tell, checkpoint_every=checkpoint_every)
         return {**pool.run(waiting, recordings), **unsent}
+
+
+def sending(
+    store: Store | None, folder: SweepFolder, tell: Callable[[Event], object], unsent: dict[Run, str]
+) -> Callable[[Event], object]:
+    """Return a `tell` that copies finished runs to the store first, and notes why one could not be."""
+    if store is None:
+        return tell
+
+    def tell_and_send(event: Event) -> None:
+        if event.kind == "finished":
+            try:
+                store.push(folder.runs / event.run.id)
+            except storage.StorageError as error:
+                unsent[event.run] = str(error)
+        tell(event)
+
+    return tell_and_send

@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from gradflow.experiments.recipe import Recipe
+from gradflow.experiments.team import Team
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 ADAMW_BETA2 = 0.999
@@ -43,11 +44,16 @@ class Updater:
 
     def __init__(self, model: nn.Module, recipe: Recipe) -> None:
         self._model = model
+        self._network: nn.Module = model
         self._recipe = recipe
         self._device = next(model.parameters()).device.type
         self._optimizer = make_optimizer(model, recipe)
         self.scaler = torch.amp.GradScaler(self._device) if recipe.precision == "fp16" else None
         self.unclipped_grad_norm: Tensor | None = None
+
+    def spread(self, team: Team) -> None:
+        """From now on average gradients over a team, whose processes must all call this."""
+        self._network = team.spread(self._model)
 
     def forward_backward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the gradients of a batch, in the model's present mode.
@@ -95,7 +101,7 @@ class Updater:
     def _one_part(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Add the gradients of a part of the batch; return its share of the mean loss, and its error."""
         with self._autocast():
-            logits = checked_logits(self._model(images))
+            logits = checked_logits(self._network(images))
             loss = functional.cross_entropy(logits, labels)
         if self._recipe.accumulate > 1:
             loss = loss / self._recipe.accumulate

@@ -25,7 +25,7 @@ MODEL = "cifar"
 SEEDS = 3
 PAIR = ("plain", "residual")  # what is compared unless families are named
 PROBES = ("paths",)  # of the trained network, as `gradflow.experiments.probes` measures them
-RUN_SETTINGS = ("model", "data", "record_every", "eval_every", "probes", "device")
+RUN_SETTINGS = ("model", "data", "record_every", "eval_every", "probes", "device", "processes")
 AXES = ("depth", "family", "seed")
 
 
@@ -55,6 +55,7 @@ def plan(
     eval_every: int = EVAL_EVERY,
     probes: Iterable[str] = (),
     device: str = "auto",
+    processes: int = 1,
     **settings: Any,
 ) -> list[Run]:
     """Return every run of a comparison or sweep, longest first; nothing is trained.
@@ -79,6 +80,8 @@ def plan(
         As in `Run`.
     device : str
         "auto" takes the GPU if there is one; otherwise PyTorch's name.
+    processes : int
+        That train one network together, as `torchrun` starts them.
     **settings
         Fields of `Recipe` (`steps`, `batch_size`, `lr`, ...) and options of the model (`shortcut`, `widths`, ...).
 
@@ -99,6 +102,7 @@ def plan(
         "eval_every": eval_every,
         "probes": tuple(probes),
         "device": device,
+        "processes": processes,
         **settings,
     }
     varied = {name: [frozen(value) for value in _unique(name, values)] for name, values in (vary or {}).items()}
@@ -148,20 +152,35 @@ def _run(chosen: dict[str, Any], overrides: Sequence[Override], varied: tuple[st
         if override.applies_to(chosen):
             chosen = {**chosen, **override.set}
     check_data(chosen["data"])
-    for name in ("record_every", "eval_every"):
+    for name in ("record_every", "eval_every", "processes"):
         check_count(name, chosen[name])
+    recipe = Recipe(**{name: chosen[name] for name in RECIPE_FIELDS if name in chosen})
+    device = resolve_device(chosen["device"])
+    _check_parts(recipe, chosen["processes"], device)
     return Run(
         network=_network(chosen, codes),
-        recipe=Recipe(**{name: chosen[name] for name in RECIPE_FIELDS if name in chosen}),
+        recipe=recipe,
         seed=chosen["seed"],
         data=chosen["data"],
         record_every=chosen["record_every"],
         eval_every=chosen["eval_every"],
         probes=_probes(chosen["probes"]),
-        device=resolve_device(chosen["device"]),
+        device=device,
         data_code=codes.digest(chosen["data"]),
+        processes=chosen["processes"],
         varied=varied,
     )
+
+
+def _check_parts(recipe: Recipe, processes: int, device: str) -> None:
+    """Check that every process has an equal part of the batch, and a device of its own."""
+    if recipe.batch_size % (processes * recipe.accumulate):
+        raise PlanError(
+            f"batch size must be a multiple of the {processes} processes times accumulate {recipe.accumulate}; "
+            f"got {recipe.batch_size}."
+        )
+    if processes > 1 and device not in ("cpu", "cuda"):
+        raise PlanError(f"device must be cpu or cuda where several processes train one network; got {device!r}.")
 
 
 def _probes(names: Iterable[str]) -> tuple[str, ...]:

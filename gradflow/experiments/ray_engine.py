@@ -61,6 +61,11 @@ class RayEngine:
         check_number("gpus per run", self.gpus_per_run, "a number of at least 0", 0, float("inf"))
         check_number("retries", self.retries, "a number of at least 0", 0, float("inf"))
 
+    @property
+    def processes(self) -> int:
+        """One."""
+        return 1
+
     def run(
         self,
         waiting: Sequence[Run],

@@ -60,7 +60,8 @@ def compare(
     workers : int, optional
         Processes of one thread each; as many as there are cores unless given. One on a GPU.
     engine : Engine, optional
-        Who makes the runs in place of worker processes: `gradflow.experiments.ray_engine.RayEngine(...)`.
+        Who makes the runs in place of worker processes: `gradflow.experiments.ray_engine.RayEngine(...)`, or the one
+        that `gradflow.experiments.torchrun.joined()` gives.
     store : str, optional
         A URL that fsspec knows ("s3://bucket/sweep"): finished runs are copied there, and those that it holds are not
         made again. With a Ray engine the nodes then need not share `out`.
@@ -111,6 +112,7 @@ def execute(
     if engine is not None and workers is not None:
         raise PlanError(f"workers is for worker processes of this machine; got {workers} and {type(engine).__name__}.")
     engine = engine or LocalEngine(workers)
+    _check_processes(runs, engine.processes)
     if checkpoint_every <= 0:
         raise PlanError(f"checkpoint every must be a positive number of seconds; got {checkpoint_every}.")
     folder = SweepFolder(out, command=command)
@@ -151,6 +153,15 @@ def _finished(runs: Sequence[Run], folder: SweepFolder, tell: Callable[[Event], 
             recordings[run] = found
             tell(Event("skipped", run, step=run.steps, recording=found))
     return recordings
+
+
+def _check_processes(runs: Sequence[Run], processes: int) -> None:
+    for run in runs:
+        if run.processes != processes:
+            raise PlanError(
+                f"processes must be {processes}, as many as this engine trains one network with; got {run.processes}. "
+                "For several, start gradflow by torchrun."
+            )
 
 
 def _check_data_of(runs: Sequence[Run]) -> None:

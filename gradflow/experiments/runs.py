@@ -12,11 +12,12 @@ import torch
 
 from gradflow.experiments.network import Network
 from gradflow.experiments.recipe import Recipe
+from gradflow.hooks.surroundings import installed_version
 
 DATA = "digits"
 RECORD_EVERY = 10
 EVAL_EVERY = 150
-RUN_FIELDS = ("seed", "data", "record_every", "eval_every", "probes", "device", "data_code")
+RUN_FIELDS = ("seed", "data", "record_every", "eval_every", "probes", "device", "data_code", "processes")
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Run:
 
     The gradient is recorded every `record_every` steps and at 0, 1, 10, 100 and the end; the errors on the whole sets
     are measured every `eval_every` steps and at the end, not before the first update, when batch norm's running
-    statistics hold nothing yet; `probes` (`gradflow.experiments.probes`) look at the trained network. `varied` names
-    the settings that a plan varies, for the label alone.
+    statistics hold nothing yet; `probes` (`gradflow.experiments.probes`) look at the trained network. `processes` train
+    it together, each on its part of the batch. `varied` names the settings that a plan varies, for the label alone.
     """
 
     network: Network
@@ -38,6 +39,7 @@ class Run:
     probes: tuple[str, ...] = ()
     device: str = "cpu"
     data_code: str = ""
+    processes: int = 1
     varied: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -64,6 +66,7 @@ class Run:
             **asdict(self.recipe),
             "data": self.data,
             "device": self.device,
+            "processes": self.processes,
         }
 
     @property
@@ -76,7 +79,8 @@ class Run:
     @property
     def id(self) -> str:
         """Folder name: readable, and different for any difference in what shapes the result."""
-        described = json.dumps({**self.to_json(), "torch": torch.__version__}, sort_keys=True)
+        versions = {"torch": torch.__version__, "gradflow": installed_version("gradflow-torch")}
+        described = json.dumps({**self.to_json(), **versions}, sort_keys=True)
         digest = hashlib.sha256(described.encode()).hexdigest()[:8]
         return f"{self._name}-seed{self.seed}-{digest}"
 

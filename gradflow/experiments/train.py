@@ -22,6 +22,7 @@ from gradflow.experiments.optimizers import Updater
 from gradflow.experiments.probes import measure_probes
 from gradflow.experiments.runs import Run
 from gradflow.experiments.schedules import LearningRate
+from gradflow.experiments.team import ALONE, Team
 from gradflow.experiments.unfinished import Keeper
 from gradflow.hooks import Every, record
 from gradflow.recording import Recording
@@ -35,7 +36,12 @@ Progress = Callable[[int], object]
 
 
 def train(
-    run: Run, *, on_step: Progress | None = None, recorded: bool = True, keeper: Keeper | None = None
+    run: Run,
+    *,
+    on_step: Progress | None = None,
+    recorded: bool = True,
+    keeper: Keeper | None = None,
+    team: Team = ALONE,
 ) -> Recording:
     """Train a network as the run says and return what was recorded.
 
@@ -55,6 +61,8 @@ def train(
         False trains the same network with no gradient recorded: only losses and errors.
     keeper : Keeper, optional
         Keeps rows and checkpoints on disk as training goes on, and goes on from them.
+    team : Team
+        The processes that make the run together; this is the first, and the others call `train_along`.
 
     Returns
     -------
@@ -67,10 +75,11 @@ def train(
         data = load_data(run.data).to(device)
 
         def make(path: Path | None = None) -> Training:
-            return Training(run, data, recorded=recorded, path=path)
+            return Training(run, data, recorded=recorded, path=path, team=team)
 
         training = make() if keeper is None else keeper.start(make, identity(run))
         with training.recorder:
+            training.begin()
             while training.step <= run.steps:
                 if keeper is not None:
                     keeper.look(training)
@@ -78,6 +87,17 @@ def train(
                 if on_step is not None and (training.step - 1) % PROGRESS_EVERY == 0:
                     on_step(training.step - 1)
         return training.outcome()
+
+
+def train_along(run: Run, team: Team) -> None:
+    """Make a run's steps together with the process that calls `train`, which keeps what there is to keep."""
+    device = torch.device(run.device)
+    with _seeded(run.seed, device):
+        training = Training(run, load_data(run.data).to(device), recorded=False, team=team)
+        with training.recorder:
+            training.begin()
+            while training.step <= run.steps:
+                training.advance()
 
 
 @contextmanager
@@ -105,8 +125,11 @@ class Training:
         Streams to `path`, where one is given.
     """
 
-    def __init__(self, run: Run, data: Dataset, *, recorded: bool = True, path: Path | None = None) -> None:
+    def __init__(
+        self, run: Run, data: Dataset, *, recorded: bool = True, path: Path | None = None, team: Team = ALONE
+    ) -> None:
         self._run = run
+        self._team = team
         self._data = data
         self._model = build(run, data).to(data.train_images.device)
         self._updater = Updater(self._model, run.recipe)
@@ -135,14 +158,30 @@ class Training:
         self._model.train()
         self.step = step
 
+    def begin(self) -> None:
+        """Bring the whole team to where its first process is.
+
+        Raises
+        ------
+        PartnerError
+            Another process of the team could not make the network.
+        """
+        state = self._team.begin(self.state_dict() if self.step and self._team.is_first else None)
+        if state is not None and not self._team.is_first:
+            self.load_state_dict(state)
+        self._updater.spread(self._team)
+
     def advance(self) -> None:
         """Measure and record one step and make its update; none after the last step."""
-        run, updater = self._run, self._updater
-        errors = measure_errors(self._model, self._data) if _is_eval_due(run, self.step) else {}
+        run, updater, team = self._run, self._updater, self._team
+        is_measured = team.is_first and _is_eval_due(run, self.step)
+        errors = measure_errors(self._model, self._data) if is_measured else {}
+        team.seed(run.seed, self.step)
         lr = self._rate.at(self.step)
         index = next(self._order).to(self._data.train_images.device)
         images = augment(self._data.train_images[index], run.recipe.augment, self._draws, self._pixels)
-        loss, batch_error = updater.forward_backward(images, self._data.train_labels[index])
+        labels = self._data.train_labels[index]
+        loss, batch_error = team.means(*updater.forward_backward(team.part(images), team.part(labels)))
         norm = updater.unclipped_grad_norm
         self.recorder.step(loss=loss, batch_error=batch_error, lr=lr, unclipped_grad_norm=norm, **errors)
         self._rate.observe(batch_error)
