@@ -58,7 +58,7 @@ def degree(
     rows = per_network(frame[frame["measure"] == measure])
     style.require(rows, _COLUMNS, _SOURCE)
     ax = style.current_axes(ax)
-    places = {moment: place for place, moment in enumerate(_order(frame))}
+    places = {moment: place for place, moment in enumerate(moments(frame))}
     bands = style.draws_bands(looks or rows)
     ax.axhline(0, color=style.FAINT, linewidth=0.8, zorder=1)
     for look, own in style.each_network(rows, looks):
@@ -71,7 +71,7 @@ def degree(
                 own["place"], own["decades_low"], own["decades_high"], color=look.color, alpha=0.13, linewidth=0
             )
     ax.xaxis.set_major_locator(FixedLocator(list(places.values())))
-    ax.set_xticklabels([_named(frame, moment) for moment in places])
+    ax.set_xticklabels([moment_name(frame, moment) for moment in places])
     ax.set_xlim(-0.3, len(places) - 0.7)
     ax.yaxis.set_major_locator(MaxNLocator(panels.Y_TICKS, integer=True))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "−").replace("+0", "0")))
@@ -118,13 +118,13 @@ def per_network(frame: pd.DataFrame) -> pd.DataFrame:
     return found.assign(decades=found["decades"].where(np.isfinite(found["decades"])))
 
 
-def _order(frame: pd.DataFrame) -> list[str]:
+def moments(frame: pd.DataFrame) -> list[str]:
     """Return the moments in the order of training."""
     found = set(frame["moment"])
     return sorted(found, key=lambda moment: (moment == _END, int(moment) if moment.isdigit() else 0))
 
 
-def _named(frame: pd.DataFrame, moment: str) -> str:
+def moment_name(frame: pd.DataFrame, moment: str) -> str:
     """Return the steps that stand for a moment, where all networks have the same, else the moment."""
     steps = frame.loc[frame["moment"] == moment, "steps"].unique()
     return str(steps[0]) if len(steps) == 1 and "," not in steps[0] else moment

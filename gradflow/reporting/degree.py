@@ -11,10 +11,11 @@ import pandas as pd
 
 from gradflow.analysis.intervals import Interval
 from gradflow.analysis.vanishing_degree import END, START, longest
-from gradflow.plots.degree import degree_figure, per_network
+from gradflow.plots.degree import degree_figure, moments, per_network
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
+from gradflow.reporting.live.degree import degree as live_degree
 from gradflow.reporting.tables import Cell, Column, Table, bounded, network_name, table
 from gradflow.text import text
 from gradflow.text.numbers import decades, factor, signed, with_interval
@@ -37,6 +38,7 @@ def degree(contents: Contents) -> Section | None:
         partial(degree_figure, frame),
         contents.folder,
         alt=text("degree.alt", finding=said).strip(),
+        live=live_degree(frame),
     )
     blocks: list[Block] = [picture, _decades_table(per_network(known)), _law_table(longest(known))]
     return section("degree", text("degree.lead"), said, text("degree.law"), blocks=blocks)
@@ -76,18 +78,18 @@ def _interval(row: Mapping[Hashable, Any]) -> Interval:
 
 def _decades_table(frame: pd.DataFrame) -> Table:
     """Return one row per network, one column per moment."""
-    moments = _moments(frame)
+    order = moments(frame)
     rows = []
     for _, network in frame.groupby(["family", "depth"], dropna=False):
         by_moment = {row["moment"]: row for row in network.to_dict("records")}
-        cells = [Cell("–")] * len(moments)
-        for place, moment in enumerate(moments):
+        cells = [Cell("–")] * len(order)
+        for place, moment in enumerate(order):
             if moment in by_moment:
                 value = _interval(by_moment[moment])
                 cells[place] = bounded(value.mean, value.low, value.high, value.n, signed)
         rows.append([Cell(network_name(network.iloc[0])), *cells])
     found = table("degree", text("table.degree"), ("network",), rows, FILE)
-    return found._replace(columns=(*found.columns, *(Column(_head(frame, moment)) for moment in moments)))
+    return found._replace(columns=(*found.columns, *(Column(_head(frame, moment)) for moment in order)))
 
 
 def _law_table(frame: pd.DataFrame) -> Table:
@@ -123,12 +125,6 @@ def _law(row: Mapping[Hashable, Any]) -> Cell:
         return Cell(name, text("cell.delta", delta=delta))
     low, high = signed(row["delta_low"]), signed(row["delta_high"])
     return Cell(name, text("cell.delta_interval", delta=delta, low=low, high=high))
-
-
-def _moments(frame: pd.DataFrame) -> list[str]:
-    """Return the moments in the order of training."""
-    numbered = sorted({int(moment) for moment in frame["moment"] if moment != END})
-    return [*map(str, numbered), *([END] if END in set(frame["moment"]) else [])]
 
 
 def _head(frame: pd.DataFrame, moment: str) -> str:

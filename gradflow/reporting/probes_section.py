@@ -14,6 +14,8 @@ from gradflow.recording import AUTOCORRELATION, SHATTERING
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents, holding
 from gradflow.reporting.figures import draw
+from gradflow.reporting.live.autocorrelation import autocorrelation as live_autocorrelation
+from gradflow.reporting.live.paths import paths as live_paths
 from gradflow.reporting.live.shattering import shattering as live_shattering
 from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
 from gradflow.text import text
@@ -33,8 +35,9 @@ def shattering(contents: Contents) -> Section | None:
             blocks.append(draw("shattering", make, contents.folder, alt=alt, live=live))
         blocks.append(_correlations(frame))
     if holding(contents.probed, AUTOCORRELATION):
-        make = partial(autocorrelation_figure, contents.autocorrelation)
-        blocks.append(draw("autocorrelation", make, contents.folder, alt=text("shattering.alt_lags")))
+        lags = contents.autocorrelation
+        make, live = partial(autocorrelation_figure, lags), live_autocorrelation(lags)
+        blocks.append(draw("autocorrelation", make, contents.folder, alt=text("shattering.alt_lags"), live=live))
     if not blocks:
         return None
     return section("shattering", text("shattering.lead"), blocks=blocks)
@@ -60,7 +63,8 @@ def paths(contents: Contents) -> Section | None:
             drawn.add(network)
             name = "paths" if len(drawn) == 1 else f"paths-{len(drawn)}"
             alt = text("paths.alt", said=words)
-            blocks.append(draw(name, partial(paths_figure, frame), contents.folder, alt=alt, caption=words))
+            make, live = partial(paths_figure, frame), live_paths(frame, lengths, name)
+            blocks.append(draw(name, make, contents.folder, alt=alt, caption=words, live=live))
     columns = ("network", "blocks", "path_mean", "path_middle", "path_nearly_all")
     blocks.append(table("paths", text("table.paths"), columns, rows, "tables/paths.csv"))
     return section("paths", text("paths.lead"), said[0] if len(said) == 1 else "", blocks=blocks)

@@ -16,6 +16,7 @@ from gradflow.plots.stall import ordered, stall_figure
 from gradflow.reporting.blocks import Block, Section, Statement, Statements, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
+from gradflow.reporting.live.stall import stall as live_stall
 from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
 from gradflow.text import text
 from gradflow.text.numbers import decades, number, percent, signed, times, with_interval
@@ -52,7 +53,10 @@ def why(contents: Contents) -> Section | None:
     said = f"{items[0].sentence.rstrip(':')}." if items else text("why.none")
     make = partial(stall_figure, frame)
     blocks: list[Block] = [Statements(text("why.stalled"), "notice", items)] if items else []
-    blocks += [draw("stall", make, contents.folder, alt=text("why.alt", finding=said)), _table(frame)]
+    blocks += [
+        draw("stall", make, contents.folder, alt=text("why.alt", finding=said), live=live_stall(frame)),
+        _table(frame),
+    ]
     ending = text("why.caveat") if items else text("why.none")
     return section("why", text("why.lead"), ending, blocks=blocks)
 

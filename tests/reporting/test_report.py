@@ -18,7 +18,7 @@ from gradflow.reporting import report
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 NETS = (("plain", 20, 0.0), ("plain", 56, 0.5), ("residual", 20, 0.0), ("residual", 56, 0.01))
-LIVE = ("degradation", "training", "flow", "heatmaps", "weights")
+LIVE = ("degradation", "training", "flow", "heatmaps", "weights", "degree")
 VOID = {"meta", "img", "source", "br", "hr", "link", "input"}
 
 
@@ -126,7 +126,8 @@ def test_links_lead_somewhere(folder, page):
 def test_every_picture_has_both_widths_and_says_what_it_shows(page):
     pictures, images = page.all("picture"), page.all("img")
     assert len(pictures) == len(images) >= 5
-    assert len(page.all("source")) == len(pictures) - len(LIVE) - 1  # the profile's second picture has the first's
+    # A live figure has a narrow form of its own; the profile's second picture has the first's.
+    assert len(page.all("source")) == len(pictures) - len(LIVE) - 1
     assert all(len(image["alt"]) > 40 for image in images)
     assert all(source["media"] == "(max-width: 600px)" for source in page.all("source"))
 

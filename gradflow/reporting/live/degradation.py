@@ -54,16 +54,18 @@ def degradation(errors: pd.DataFrame, over_seeds: pd.DataFrame, published: pd.Da
     rows = tones.on(rows).assign(label="", source="", curve=-1)
     known = elsewhere.known_elsewhere(published, rows, found)
     names = sorted(rows["family"].unique())
-    choices = families(rows)
+    choices, deepest = families(rows), float(rows["depth"].max())
     rows = pd.concat([rows, known.assign(seed="", n=0)], ignore_index=True) if len(known) else rows
     rows = rows.assign(place=_places(rows, names), low=rows["low"].clip(lower=0.0), high=rows["high"].clip(upper=1.0))
-    spec = figure(_body(by_network(tones), rows, names), height=320)
+    options = [Option(one, text(f"live.error.{one}"), elsewhere.printed(known, one)) for one in found]
+    params = [{"name": name, "value": value} for name, value in options[0].signals.items()]
+    spec = figure(_body(by_network(tones), rows, names), height=320, params=params)
     controls = (
-        *select("measure", text("live.measure"), [Option(one, text(f"live.error.{one}")) for one in found]),
+        *select("measure", text("live.measure"), options),
         *select("family", text("live.family"), choices),
     )
     columns = [*_COLUMNS, *(("label", "source", "curve") if len(known) else ())]
-    note = f"{text('live.means')} {elsewhere.note(known, published)}".strip()
+    note = f"{text('live.means')} {elsewhere.note(known, published, deepest)}".strip()
     return Live("degradation", spec, narrowed(spec, 280), rows[columns], controls, note)
 
 

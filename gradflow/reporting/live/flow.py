@@ -7,14 +7,13 @@ import pandas as pd
 
 from gradflow.analysis.profile import profile_over_seeds
 from gradflow.reporting.live import seeds
+from gradflow.reporting.live.bands import MOST_BANDS, band, bands_note
 from gradflow.reporting.live.figure import Live, Option, Spec, select
 from gradflow.reporting.live.pieces import (
-    MOST_BANDS,
     NONFINITE,
     VALUE,
     ZERO,
     LogRange,
-    band,
     by_network,
     dots,
     edge_note,
@@ -65,7 +64,8 @@ def flow(frame: pd.DataFrame) -> Live | None:
     rows = pd.concat(parts, ignore_index=True)
     tones = palette(thin)
     rows = tones.on(rows)
-    body = _body(by_network(tones), draws_bands=len(tones.by_network) <= MOST_BANDS)
+    draws_bands = len(tones.by_network) <= MOST_BANDS
+    body = _body(by_network(tones), draws_bands=draws_bands)
     spec = figure({**body, "encoding": {"x": _depth_axis(rows)}}, height=340, params=limits(ranges[found[0]]))
     controls = (
         *select("measure", text("live.gradient"), [_measure(one, ranges[one]) for one in found]),
@@ -73,12 +73,12 @@ def flow(frame: pd.DataFrame) -> Live | None:
         *select("seed", text("live.seeds"), seeds.choice(rows) if rows["seed"].nunique() > 1 else []),
         *select("family", text("live.family"), families(rows)),
     )
-    notes = [text("live.bands"), edge_note(rows), text("live.thinned.steps", n=len(steps), of=len(recorded))]
-    if len(steps) == len(recorded):
-        notes.pop()
+    notes = [bands_note(rows["low"], draws_bands=draws_bands), edge_note(rows)]
+    if len(steps) < len(recorded):
+        notes.append(text("live.thinned.steps", n=len(steps), of=len(recorded)))
     if len(thin) < len(frame[frame["step"].isin(steps)]):
         notes.append(text("live.thinned.layers", n=MOST_LAYERS))
-    return Live("flow", spec, narrowed(spec, 300), rows[[*_COLUMNS, *_MORE]], controls, " ".join(notes).strip())
+    return Live("flow", spec, narrowed(spec, 300), rows[[*_COLUMNS, *_MORE]], controls, " ".join(filter(None, notes)))
 
 
 def _rows(frame: pd.DataFrame, measure: str) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from gradflow.reporting.live.figure import Control, Live, Option, Pick, Spec, select
+from gradflow.reporting.live.panels import y_extent
 from gradflow.reporting.live.pieces import (
     NONFINITE,
     VALUE,
@@ -27,6 +28,7 @@ MOST_CELLS = 250_000  # of all runs and measures together, about 3 MB of page
 _MAP_HEIGHT, _COURSE_HEIGHT = 320, 120
 _FRAME = "#ff4f9a"
 _LINE = "light-dark(#4b2e9e,#b8a5ff)"
+_EXTENT = 38  # pixels of a vertical axis without its title
 _LABELS = 60  # pixels left of an axis for its labels and title
 _SHOWN = {"calculate": "isValid(datum.value) ? datum.value : datum.edge", "as": "shown"}
 _COLUMNS = ["measure", "run", "layer", "layer_depth", "step", "value", "edge", "mark"]
@@ -171,7 +173,7 @@ def _profile(width: Spec, *, lies: bool = False) -> Spec:
 
 def _norm(channel: str, field: str) -> Spec:
     scale = {"type": "log", "domain": [{"expr": "lo"}, {"expr": "hi"}], "nice": False}
-    axis = log_ticks(tickCount=4, **({"minExtent": 38, "maxExtent": 38} if channel == "y" else {}))
+    axis = log_ticks(tickCount=4, **(y_extent(_EXTENT) if channel == "y" else {}))
     return {channel: {"field": field, "type": "quantitative", "title": None, "scale": scale, "axis": axis}}
 
 
@@ -206,7 +208,7 @@ def _depths(kind: str, *, names: bool = False) -> Spec:
             "scale": scale,
             "axis": axis,
         }
-    axis = {"labelOverlap": True, "minExtent": 38, "maxExtent": 38, "ticks": False, "domain": False}
+    axis = {"labelOverlap": True, **y_extent(_EXTENT), "ticks": False, "domain": False}
     return {
         "field": "layer_depth",
         "type": kind,

@@ -24,7 +24,6 @@ _DARKEST = 0.42
 _LIGHTEST = 0.95
 _WITHOUT_DEPTH_DARK = ("#56b4e9", "#ff9a4d", "#3fc79a", "#e39ac4", "#e0c040", "#c0c0c0")
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
-MOST_BANDS = 8  # more interval bands than this hide each other
 ZERO, NONFINITE, VALUE = "zero", "nonfinite", "value"
 
 
@@ -139,18 +138,23 @@ def log_y(field: str, title: str) -> Spec:
     }
 
 
-def log_ticks(**more: Any) -> Spec:
-    """Return ticks that are written as powers of ten, and as numbers where few decades are shown."""
-    return {"labelExpr": _label("datum.value"), "labelOverlap": True, "tickCount": 6, **more}
+def log_ticks(span: str = "hi/lo", **more: Any) -> Spec:
+    """Return ticks that are written as powers of ten, and as numbers where the axis spans few decades."""
+    return {"labelExpr": _label("datum.value", span), "labelOverlap": True, "tickCount": 6, **more}
 
 
-def _label(value: str) -> str:
-    power = f"format(round(log({value})/LN10),'d')"
+def power_label(exponent: str) -> str:
+    """Return the expression that writes ten to the power of the whole number that another expression gives."""
+    power = f"format(round({exponent}),'d')"
     for digit, small in enumerate(_SUPERSCRIPTS):
         power = f"replace({power},/{digit}/g,'{small}')"
-    is_power = f"abs(log({value})/LN10-round(log({value})/LN10))<1e-6"
-    plain = f"{value}>=0.001 && {value}<10000 && log(hi/lo)<11.6 ? format({value},'~g')"
-    return f"{plain} : {is_power} ? '10'+replace(replace({power},'−','⁻'),'-','⁻') : ''"
+    return f"'10'+replace(replace({power},'−','⁻'),'-','⁻')"
+
+
+def _label(value: str, span: str) -> str:
+    exponent = f"log({value})/LN10"
+    plain = f"{value}>=0.001 && {value}<10000 && log({span})<11.6 ? format({value},'~g')"
+    return f"{plain} : abs({exponent}-round({exponent}))<1e-6 ? {power_label(exponent)} : ''"
 
 
 def whole_x(field: str, title: str, highest: float, lowest: float = 1) -> Spec:
@@ -179,15 +183,6 @@ def _told(field: str, title: str) -> Spec:
     if not kind:
         return {"field": name, "type": "nominal", "title": title}
     return {"field": name, "type": "quantitative", "title": title, "format": {"percent": ".1%", "number": ".3~g"}[kind]}
-
-
-def band(title: str, low: str = "low", high: str = "high") -> Spec:
-    """Return the interval around a line on a logarithmic axis."""
-    return {
-        "transform": [{"filter": f"isValid(datum.{low}) && isValid(datum.{high})"}],
-        "mark": {"type": "area", "opacity": 0.16, "line": False, "clip": True, "tooltip": None},
-        "encoding": {"y": log_y(low, title), "y2": {"field": high}, "strokeDash": None},
-    }
 
 
 def edges(title: str) -> Spec:
@@ -233,9 +228,14 @@ def figure(body: Spec, *, height: int | None = None, params: Iterable[Spec] = ()
 
 
 def narrowed(spec: Spec, height: int, legend_columns: int = 2) -> Spec:
-    """Return a specification for a narrow place: its height, and legends that stand one under the other."""
+    """Return the specification of one view for a narrow place: its height, and its legends stacked."""
+    return {**stacked(spec, legend_columns), "height": height}
+
+
+def stacked(spec: Spec, legend_columns: int = 2) -> Spec:
+    """Return a specification whose legends stand one under the other."""
     legend = {**spec["config"]["legend"], "columns": legend_columns, "layout": {"bottom": {"direction": "vertical"}}}
-    return {**spec, "height": height, "config": {**spec["config"], "legend": legend}}
+    return {**spec, "config": {**spec["config"], "legend": legend}}
 
 
 def dots(tooltip: list[Spec]) -> Spec:

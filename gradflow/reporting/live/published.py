@@ -96,9 +96,18 @@ def layers(rows: pd.DataFrame, x: Spec, y: Spec, families: Iterable[str]) -> lis
     return found
 
 
-def note(rows: pd.DataFrame, published: pd.DataFrame | None) -> str:
-    """Return where the figures come from that were not measured here; empty if there are none."""
-    if published is None or rows.empty:
+def printed(rows: pd.DataFrame, measure: str) -> dict[str, list[str]]:
+    """Return the signal that keeps markers out of the legend which the chosen error has not."""
+    found = rows[(rows["kind"] == PUBLISHED) & (rows["measure"] == measure)]
+    return {"printed": list(dict.fromkeys(found["label"]))}
+
+
+def note(rows: pd.DataFrame, published: pd.DataFrame | None, deepest: float) -> str:
+    """Return where the figures come from that were not measured here, and whether some of deeper networks are left out.
+
+    `deepest` is the depth of the deepest network that was run. Empty if nothing is known from elsewhere.
+    """
+    if published is None or published.empty:
         return ""
     said = []
     for kind in (PUBLISHED, ILLUSTRATIVE):
@@ -107,7 +116,7 @@ def note(rows: pd.DataFrame, published: pd.DataFrame | None) -> str:
             errors = text("list.separator").join(text(f"live.error.{one}") for one in known["measure"].unique())
             sources = text("list.separator").join(dict.fromkeys(known["source"]))
             said.append(text(f"live.note.{kind}", errors=errors, sources=sources))
-    if (published["depth"] > rows["depth"].max()).any():
+    if (published["depth"] >= deepest + DEPTH_STEP).any():
         said.append(text("live.note.deeper"))
     return " ".join(said)
 
@@ -130,5 +139,5 @@ def _shape(shapes: Mapping[str, str]) -> Spec:
         "field": "label",
         "type": "nominal",
         "scale": scale,
-        "legend": {"title": None, "symbolOpacity": 1, **symbol},
+        "legend": {"title": None, "symbolOpacity": 1, "values": {"expr": "printed"}, **symbol},
     }

@@ -51,7 +51,7 @@ def _body(dashes: dict[str, list[float]], norms: list[str]) -> Spec:
     y: Spec = {"field": "mean", "type": "quantitative", "title": text("live.correlation")}
     axis = {"grid": False, "format": "d", "tickMinStep": 1}
     shared: Spec = {
-        "x": {"field": "depth", "type": "quantitative", "title": text("live.depth_axis"), "axis": axis},
+        "x": {"field": "depth", "type": "quantitative", "title": text("figure.shattering.x"), "axis": axis},
         "y": y,
         "color": ordinal("norms", {name: _COLORS[place % len(_COLORS)] for place, name in enumerate(norms)}),
         "detail": {"field": "network"},

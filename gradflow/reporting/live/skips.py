@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from gradflow.reporting.live.bands import bands_note, linear_band
 from gradflow.reporting.live.figure import Live, Option, Spec, select
 from gradflow.reporting.live.pieces import by_network, dots, families, figure, layered, narrowed, palette, told, whole_x
 from gradflow.reporting.live.thinning import few_steps
@@ -54,7 +55,7 @@ def skips(frames: Mapping[str, pd.DataFrame]) -> Live | None:
         "high",
         "n",
     ]
-    return Live("skips", spec, narrowed(spec, 280), rows[columns], controls, text("live.bands"))
+    return Live("skips", spec, narrowed(spec, 280), rows[columns], controls, bands_note(rows["low"]))
 
 
 def _option(measure: str, rows: pd.DataFrame) -> Option:
@@ -82,10 +83,5 @@ def _body(network: Spec, last: float) -> Spec:
         high__number=text("live.high"),
         n=text("column.n"),
     )
-    interval: Spec = {
-        "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
-        "mark": {"type": "area", "opacity": 0.16, "clip": True, "tooltip": None},
-        "encoding": {"y": {**y, "field": "low"}, "y2": {"field": "high"}, "strokeDash": None},
-    }
     shared = {"x": whole_x("place", text("live.join"), last), "y": y, **network}
-    return {"layer": layered([interval, {"mark": {"type": "line"}}, dots(tooltip)], shared)}
+    return {"layer": layered([linear_band(y), {"mark": {"type": "line"}}, dots(tooltip)], shared)}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from gradflow.plots.vanishing import setting_colors
+from gradflow.reporting.live.bands import band
 from gradflow.reporting.live.figure import Live, Option, Spec, select
 from gradflow.reporting.live.pieces import (
-    band,
     dots,
     edge_note,
     edges,

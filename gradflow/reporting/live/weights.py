@@ -6,10 +6,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from gradflow.reporting.live.bands import MOST_BANDS, band, bands_note
 from gradflow.reporting.live.figure import Live, Option, Spec, select
 from gradflow.reporting.live.pieces import (
-    MOST_BANDS,
-    band,
     by_network,
     dots,
     families,
@@ -49,14 +48,16 @@ def weights(frames: Mapping[str, pd.DataFrame]) -> Live | None:
     rows = pd.concat(parts, ignore_index=True)
     tones = palette(rows)
     rows = tones.on(rows)
-    body = _body(by_network(tones), float(rows["step"].max()), draws_bands=len(tones.by_network) <= MOST_BANDS)
+    draws_bands = len(tones.by_network) <= MOST_BANDS
+    body = _body(by_network(tones), float(rows["step"].max()), draws_bands=draws_bands)
     spec = figure(body, height=300, params=limits(options[0][0]))
     controls = (
         *select("measure", text("live.measure"), [option for _, option in options]),
         *select("family", text("live.family"), families(rows)),
     )
     columns = ["measure", "seed", "family", "network", "tone", "line", "step", "mean", "low", "high", "n"]
-    return Live("weights", spec, narrowed(spec, 280), rows[columns], controls, text("live.bands"))
+    note = bands_note(rows["low"], draws_bands=draws_bands)
+    return Live("weights", spec, narrowed(spec, 280), rows[columns], controls, note)
 
 
 def _body(network: Spec, last: float, *, draws_bands: bool) -> Spec:

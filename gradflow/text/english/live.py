@@ -74,6 +74,18 @@ LIVE: Mapping[str, str] = {
     "live.join": "join, in forward order",
     "live.join_name": "Join",
     "live.correlation": "correlation of gradients between inputs",
+    "live.decades": "Decades",
+    "live.degree_note": "Above 0 the gradient is larger at the input, below 0 it vanishes toward it.",
+    "live.stall_note": (
+        "Dots are means over seeds, geometric for weights and rates, with their 95 % interval where there are several."
+    ),
+    "live.paths.middle": (
+        "The middle half of the gradient comes by paths of {low} to {high} blocks (shaded); "
+        "the vertical line is the mean length."
+    ),
+    "live.paths.drawn": "The band is the 95 % interval over the paths drawn of each length.",
+    "live.lag": "Lag",
+    "live.noise": "Grey lines are the closed forms of brown noise (dashes and dots) and of white noise (dots).",
     "live.choices": "Choose what the figure shows",
     "live.search": "Search layers",
     "live.shown": "{shown} of {all} rows",

@@ -1,0 +1,97 @@
+"""How long the paths are that the gradient takes: paths, gradient per path and their product, by length."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from gradflow.analysis.paths import PathLengths
+from gradflow.plots.paths import QUANTITIES
+from gradflow.reporting.live.bands import linear_band
+from gradflow.reporting.live.figure import Live, Spec
+from gradflow.reporting.live.panels import side_by_side, y_extent
+from gradflow.reporting.live.pieces import LogRange, edge_note, log_range, log_ticks, placed, told
+from gradflow.text import text
+
+_COLOUR = "light-dark(#4b2e9e,#b8a5ff)"
+_LABELS, _HEIGHT = 46, 190  # pixels
+_COLUMNS = ["length", "paths", "gradient", "low", "high", "n", "share", "edge", "mark"]
+
+
+def paths(frame: pd.DataFrame, lengths: PathLengths, name: str = "paths") -> Live:
+    """Return the figure of one network.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.probe.paths.effective_paths`, with a share at each length.
+    lengths : PathLengths
+        From `gradflow.analysis.paths.path_lengths`.
+    name : str
+        The figure's, which differs from those of other networks.
+    """
+    rows = frame.sort_values("length")
+    bounds = rows[["low", "high"]].where(rows["low"] > 0)
+    norms = log_range(pd.concat([rows["gradient"], bounds["low"], bounds["high"]]))
+    ends = {"paths": log_range(rows["paths"].astype("float64")), "gradient": norms}
+    views = [_view(quantity, rows, ends.get(quantity), lengths) for quantity in QUANTITIES]
+    was_drawn = rows["low"] != rows["high"]
+    rows = placed(
+        rows.assign(low=bounds["low"].where(was_drawn), high=bounds["high"].where(was_drawn)), "gradient", norms
+    )
+    wide, narrow = (side_by_side(views, columns=columns, labels=_LABELS, height=_HEIGHT) for columns in (3, 1))
+    notes = [text("live.paths.middle", low=lengths.quarter, high=lengths.three_quarters)]
+    if rows["low"].notna().any():
+        notes.append(text("live.paths.drawn"))
+    return Live(name, wide, narrow, rows[_COLUMNS], (), " ".join([*notes, edge_note(rows)]).strip())
+
+
+def _view(quantity: str, rows: pd.DataFrame, ends: LogRange | None, lengths: PathLengths) -> Spec:
+    """Return one panel; the share alone has a linear axis, and the lengths by which its middle half comes."""
+    first, last = float(rows["length"].min()), float(rows["length"].max())
+    axis = {"tickMinStep": 1, "format": "d", "grid": False, "labelOverlap": True, "tickCount": 6}
+    scale: Spec = {"domain": [first - 0.4, last + 0.4], "nice": False}
+    x: Spec = {"field": "length", "type": "quantitative", "title": text("figure.paths.x"), "scale": scale, "axis": axis}
+    y: Spec = {"field": quantity, "type": "quantitative", "title": None}
+    if ends is None:
+        top = 1.08 * float(rows[quantity].max()) or 1.0
+        y["scale"], y["axis"] = {"domain": [0, top], "nice": False}, {"format": ".0%", "tickCount": 5}
+    else:
+        y["scale"] = {"type": "log", "domain": [ends.low, ends.high], "nice": False}
+        y["axis"] = log_ticks(span=f"{ends.high / ends.low:.6g}", tickCount=5)
+    y["axis"] |= y_extent(_LABELS)
+    parts: list[Spec] = [{"mark": {"type": "line", "color": _COLOUR}, "encoding": {"x": x, "y": y}}]
+    dot = {"type": "point", "filled": True, "size": 30, "opacity": 1, "color": _COLOUR}
+    parts.append({"mark": dot, "encoding": {"x": x, "y": y, "tooltip": _tooltip()}})
+    if quantity == "gradient":
+        band = linear_band(y)
+        band = {**band, "mark": {**band["mark"], "color": _COLOUR}, "encoding": {**band["encoding"], "x": x}}
+        band["encoding"].pop("strokeDash")
+        absent = {"type": "point", "shape": "triangle-down", "filled": True, "size": 36, "color": _COLOUR}
+        edge = {"x": x, "y": {**y, "field": "edge"}, "tooltip": _tooltip()}
+        parts = [band, *parts, {"transform": [{"filter": "isValid(datum.edge)"}], "mark": absent, "encoding": edge}]
+    if quantity == "share":
+        parts = [*_middle(x, lengths), *parts]
+    return {"title": text(f"figure.paths.quantity.{quantity}"), "layer": parts}
+
+
+def _middle(x: Spec, lengths: PathLengths) -> list[Spec]:
+    """Return the shade of the middle half of the gradient and the line of the mean length, each drawn once."""
+    data = {"values": [{"first": lengths.quarter, "last": lengths.three_quarters, "mean": lengths.mean}]}
+    shade: Spec = {"type": "rect", "color": _COLOUR, "opacity": 0.16, "tooltip": None}
+    line: Spec = {"type": "rule", "color": "light-dark(#5a5a60,#a8a8b0)", "strokeDash": [2, 3], "tooltip": None}
+    return [
+        {"data": data, "mark": shade, "encoding": {"x": {**x, "field": "first"}, "x2": {"field": "last"}}},
+        {"data": data, "mark": line, "encoding": {"x": {**x, "field": "mean"}}},
+    ]
+
+
+def _tooltip() -> list[Spec]:
+    return told(
+        length=text("figure.paths.x"),
+        paths__number=text("figure.paths.quantity.paths"),
+        gradient__number=text("figure.paths.quantity.gradient"),
+        low__number=text("live.low"),
+        high__number=text("live.high"),
+        n=text("column.n"),
+        share__percent=text("figure.paths.quantity.share"),
+    )

@@ -1,0 +1,45 @@
+"""The live figures that the hostile report does not have are drawn without a word in the console, at every width."""
+
+import pytest
+from chains import degrees, lags, lengths, links
+
+from gradflow.analysis.paths import path_lengths
+from gradflow.reporting.live.autocorrelation import autocorrelation
+from gradflow.reporting.live.degree import degree
+from gradflow.reporting.live.notebook import InteractiveFigure
+from gradflow.reporting.live.paths import paths
+from gradflow.reporting.live.stall import stall
+
+# The marks that stand for values: moments, networks a link, lengths a quantity, lags a network and norm.
+FIGURES = {
+    "degree": (lambda: degree(degrees()), 4 * 2),
+    "stall": (lambda: stall(links()), 2 * 5 + 2 * 3),
+    "paths": (lambda: paths(lengths(), path_lengths(lengths())), 7 * 3),
+    "autocorrelation": (lambda: autocorrelation(lags()), 16 * 4 * 2),
+}
+
+
+@pytest.mark.parametrize("width", [1440, 380])
+@pytest.mark.parametrize("name", FIGURES)
+def test_it_is_drawn_whole_at_each_width(watch, tmp_path, name, width):
+    make, marks = FIGURES[name]
+    one = watch(width=width, path=InteractiveFigure(make(), name).save(tmp_path / f"{name}.html"))
+    assert one.said == []
+    assert one.page.locator(".plot svg .mark-symbol path[transform]").count() >= marks
+    assert one.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    right, edge = one.page.evaluate(
+        "[document.querySelector('.plot svg').getBoundingClientRect().right,"
+        " document.querySelector('.plot').getBoundingClientRect().right]"
+    )
+    assert right <= edge + 1
+
+
+def test_a_choice_of_gradient_changes_the_slopes(watch, tmp_path):
+    frame = degrees()
+    frame.loc[frame["measure"] == "grad_norm", "decades"] *= -1
+    one = watch(path=InteractiveFigure(degree(frame), "degree").save(tmp_path / "degree.html"))
+    before = one.page.locator(".mark-line path").first.get_attribute("d")
+    one.page.select_option("[data-control=measure]", "grad_norm")
+    one.page.wait_for_timeout(200)
+    assert one.page.locator(".mark-line path").first.get_attribute("d") != before
+    assert one.said == []

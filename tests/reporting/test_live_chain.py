@@ -1,0 +1,136 @@
+"""Live figures of slopes over time, of the links of a stall, of path lengths and of lags hold what was measured."""
+
+import math
+
+import pandas as pd
+import pytest
+from chains import degrees, lags, lengths, links
+
+from gradflow.analysis.paths import path_lengths
+from gradflow.reporting.live.autocorrelation import autocorrelation
+from gradflow.reporting.live.degradation import degradation
+from gradflow.reporting.live.degree import degree
+from gradflow.reporting.live.paths import paths
+from gradflow.reporting.live.stall import stall
+
+HOSTILE = "'];alert(1)//"
+
+
+def test_moments_stand_in_the_order_of_training():
+    figure = degree(degrees())
+    assert list(dict.fromkeys(figure.rows["when"])) == ["0", "2", "10", "40"]
+    plain = figure.rows[(figure.rows["network"] == "plain-20") & (figure.rows["measure"] == "out_grad_norm")]
+    assert list(plain["decades"]) == [3.0, 1.0, 0.5, -2.0]
+    assert (plain["decades_low"] < plain["decades"]).all()
+    assert figure.wide["params"][0]["value"] < -2.0 < 3.0 < figure.wide["params"][1]["value"]
+
+
+def test_one_moment_says_nothing_of_what_lasts():
+    frame = degrees()
+    assert degree(frame[frame["moment"] == "0"]) is None
+
+
+def test_a_network_whose_ends_have_no_logarithm_leaves_a_gap():
+    frame = degrees()
+    frame.loc[(frame["moment"] == "10"), "decades"] = -math.inf
+    assert set(degree(frame).rows["when"]) == {"0", "2", "40"}
+
+
+def test_each_link_keeps_its_own_axis():
+    figure = stall(links(growth=[4.0, 0.0], train_error=[0.9, 0.02], train_error_high=[1.2, 0.03]))
+    growth = figure.rows[figure.rows["link"] == "growth"]
+    assert growth["value"].tolist()[0] == 4.0
+    assert math.isnan(growth["value"].tolist()[1])  # zero has no logarithm
+    assert figure.rows.loc[figure.rows["link"] == "error", "high"].max() == 1.0
+    views = [view for row in figure.wide["vconcat"] for view in row["hconcat"]]
+    assert len(views) == 5
+    scales = [view["layer"][-1]["encoding"]["x"]["scale"].get("type") for view in views]
+    assert scales == [None, "log", "log", None, None]
+    assert [len(row["hconcat"]) for row in figure.narrow["vconcat"]] == [1] * 5
+
+
+def test_a_length_without_gradient_is_marked_and_never_drawn_as_a_small_one():
+    frame = lengths()
+    frame.loc[frame["length"] == 0, ["gradient", "low", "high", "share"]] = 0.0
+    frame["share"] /= frame["share"].sum()
+    rows = paths(frame, path_lengths(frame)).rows.set_index("length")
+    assert rows.loc[0, "mark"] == "zero"
+    assert math.isnan(rows.loc[0, "gradient"])
+    assert rows.loc[0, "edge"] < rows["gradient"].min()
+
+
+def test_an_interval_below_zero_has_no_band():
+    frame = lengths()
+    frame.loc[frame["length"] == 3, "low"] = -0.1
+    rows = paths(frame, path_lengths(frame)).rows.set_index("length")
+    assert rows.loc[[3], ["low", "high"]].isna().all(axis=None)
+    assert rows.loc[[2], ["low", "high"]].notna().all(axis=None)
+
+
+def test_noise_is_beside_each_norm_whichever_family_is_chosen():
+    figure = autocorrelation(lags())
+    noise = figure.rows[figure.rows["noise"] == "white"]
+    assert set(noise["family"]) == {"plain", "residual"}
+    # Of n independent points less their mean, lag 0 has 1 (Box, Jenkins, Reinsel, 2008, section 2.1).
+    assert set(noise.loc[noise["lag"] == 0, "mean"]) == {1.0}
+    assert [view["title"] for view in figure.wide["vconcat"][0]["hconcat"]] == ["no norm", "batch norm"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: degree(degrees(HOSTILE)), lambda: stall(links(family=HOSTILE)), lambda: autocorrelation(lags(HOSTILE))],
+)
+def test_no_name_becomes_part_of_an_expression(make):
+    figure = make()
+    for expression in expressions(figure.wide):
+        assert "alert" not in expression
+
+
+def test_bands_are_named_where_there_are_any():
+    frame = degrees().assign(decades_low=math.nan, decades_high=math.nan)
+    assert "interval" in degree(degrees()).note
+    assert "interval" not in degree(frame).note
+
+
+def test_the_legend_names_published_markers_of_the_chosen_error_alone():
+    errors = pd.DataFrame([{"family": "plain", "depth": 20, "seed": 0, "train_error": 0.1, "test_error": 0.2}])
+    bounds = {f"{name}_{end}": math.nan for name in ("train_error", "test_error") for end in ("low", "high")}
+    entry = {"family": "plain", "depth": 20, "error": 0.4, "source": "a paper", "kind": "published"}
+    figure = degradation(
+        errors,
+        errors.drop(columns="seed").assign(n=1, n_test=1, **bounds),
+        pd.DataFrame([{**entry, "measure": "test_error"}]),
+    )
+    (control,) = (one for one in figure.controls if one.column == "measure")
+    shown = {option.value: option.signals["printed"] for option in control.options}
+    assert shown == {"train_error": [], "test_error": ["plain, published"]}
+    assert figure.wide["params"] == [{"name": "printed", "value": []}]
+
+
+def test_a_note_tells_of_published_networks_that_are_all_deeper():
+    errors = pd.DataFrame([{"family": "plain", "depth": 8, "seed": 0, "train_error": 0.1, "test_error": 0.2}])
+    bounds = {f"{name}_{end}": math.nan for name in ("train_error", "test_error") for end in ("low", "high")}
+    entry = {
+        "family": "plain",
+        "depth": 110,
+        "error": 0.4,
+        "source": "a paper",
+        "kind": "published",
+        "measure": "test_error",
+    }
+    figure = degradation(errors, errors.drop(columns="seed").assign(n=1, n_test=1, **bounds), pd.DataFrame([entry]))
+    assert "deeper networks" in figure.note
+
+
+def expressions(spec):
+    """Return each filter and expression of a specification."""
+    if isinstance(spec, list):
+        return [found for one in spec for found in expressions(one)]
+    if not isinstance(spec, dict):
+        return []
+    own = [
+        value
+        for key, value in spec.items()
+        if key in ("filter", "expr", "labelExpr", "calculate") and isinstance(value, str)
+    ]
+    return own + [found for value in spec.values() for found in expressions(value)]
