@@ -48,10 +48,15 @@ SHOWN = (
 
 
 def facts(recordings: list[Recording], command: str | None) -> list[tuple[str, str]]:
-    """Return what was run as (name, value): each value once, where runs differ all of them."""
+    """Return what was run as (name, value): each value once, where runs differ all of them.
+
+    The command is the one that made the runs; where another one wrote the page, both are told.
+    """
     commands = dict.fromkeys(str(run.meta["command"]) for run in recordings if run.meta.get("command"))
-    rows = [("command", command or "\n".join(commands))]
+    rows = [("command", "\n".join(commands) or command or "")]
     rows += [(key, _values(recordings, key)) for key in SHOWN]
+    if commands and command and command not in commands:
+        rows.append(("page_command", command))
     rows.append(("versions", _versions(recordings)))
     rows.append(("started", _span(recordings)))
     wall = [run.meta["wall_seconds"] for run in recordings if _is_number(run.meta.get("wall_seconds"))]

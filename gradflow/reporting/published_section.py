@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pandas as pd
 
@@ -22,6 +22,9 @@ from gradflow.reporting.figures import draw
 from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
 from gradflow.text import text
 from gradflow.text.numbers import number, percent, with_interval
+from gradflow.text.words import named
+
+ErrorMeasure = Literal["train_error", "test_error"]
 
 TEST: Final = "test_error"
 TRAIN: Final = "train_error"
@@ -57,8 +60,20 @@ def asked(contents: Contents) -> tuple[str, ...]:
     return tuple(key for key, is_asked in found.items() if is_asked)
 
 
+def asked_error(contents: Contents) -> ErrorMeasure:
+    """Return the error that the runs are about.
+
+    It is the test error where they set networks of one family beside published test errors alone: there is no other
+    family whose training error would show a degradation. Otherwise it is the training error.
+    """
+    if not contents.is_comparison or contents.errors["family"].nunique() > 1 or contents.errors[TEST].isna().all():
+        return TRAIN
+    errors = published(contents.runs)
+    return TEST if len(errors) and (errors["measure"] == TEST).all() else TRAIN
+
+
 def answer(contents: Contents) -> str:
-    """Return what was measured beside published figures that are no errors, in a sentence; empty without any."""
+    """Return what was measured of that which the published figures are about, in a sentence; empty without any."""
     others = _others(contents.probed)
     figure = next((one for one in others if "modules" in one), None)
     if figure is not None and not contents.paths.empty:
@@ -69,7 +84,7 @@ def answer(contents: Contents) -> str:
             return text("published.answer.paths", share=share, shortest=ends[0], longest=ends[1])
     if any("law" in one for one in others) and holding(contents.probed, SHATTERING):
         return _answer_of_shattering(contents.shattering)
-    return ""
+    return _answer_of_test_errors(contents.errors_over_seeds) if asked_error(contents) == TEST else ""
 
 
 def _answer_of_shattering(frame: pd.DataFrame) -> str:
@@ -141,6 +156,31 @@ def _errors_table(contents: Contents, errors: pd.DataFrame) -> Table:
     heads = ("network", "measure", "value", "measured", "depth", "source")
     columns = ["network", *(f"published_{head}" for head in heads[1:])]
     return table("published", text("table.published"), columns, rows)
+
+
+def _answer_of_test_errors(over_seeds: pd.DataFrame) -> str:
+    """Return the test errors of the shallowest, the deepest and the best network of the one family that was run."""
+    rows = over_seeds.dropna(subset=["depth", TEST]).sort_values("depth").to_dict("records")
+    shallow, deep, best = rows[0], rows[-1], min(rows, key=lambda row: row[TEST])
+    family = named(str(shallow["family"]))
+    if len(rows) == 1:
+        return text("published.answer.test_error", family=family, depth=int(deep["depth"]), error=_test_error(deep))
+    said = text(
+        "published.answer.test_errors",
+        family=family,
+        shallow=int(shallow["depth"]),
+        deep=int(deep["depth"]),
+        first=_test_error(shallow),
+        last=_test_error(deep),
+    )
+    if best["depth"] in (shallow["depth"], deep["depth"]):
+        return said
+    return f"{said} {text('published.answer.least', depth=int(best['depth']), error=_test_error(best))}"
+
+
+def _test_error(row: Mapping[Any, Any]) -> str:
+    interval = Interval(row[TEST], row[f"{TEST}_low"], row[f"{TEST}_high"], int(row["n_test"]))
+    return with_interval(interval, percent)
 
 
 def _measured(over_seeds: pd.DataFrame, row: Mapping[Any, Any], measure: str) -> tuple[int | None, Cell]:

@@ -90,9 +90,10 @@ def _degradation(contents: Contents) -> Section | None:
     blocks: list[Block] = []
     if contents.is_comparison:
         frames = (contents.errors, contents.errors_over_seeds, contents.differences)
-        make = partial(plots.degradation_figure, *frames, published=published(contents.runs))
+        known, asked = published(contents.runs), published_section.asked_error(contents)
+        make = partial(plots.degradation_figure, *frames, measure=asked, published=known)
         alt = text("degradation.alt", finding=finding).strip()
-        live = live_degradation(contents.errors, contents.errors_over_seeds, published(contents.runs))
+        live = live_degradation(contents.errors, contents.errors_over_seeds, known, first=asked)
         blocks.append(draw("degradation", make, contents.folder, alt=alt, live=live))
     blocks.append(summary_table(contents.summary))
     if len(contents.differences):

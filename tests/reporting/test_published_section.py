@@ -40,6 +40,25 @@ def test_errors_stand_beside_the_nearest_depth(tmp_path):
     assert "A scaled version of mine: half of it." in shown
 
 
+def test_one_family_beside_published_test_errors_is_asked_for_its_test_error(tmp_path):
+    errors = {20: (0.10, 0.20), 44: (0.06, 0.08), 110: (0.12, 0.12)}
+    runs = [one("residual", depth, seed, error) for depth, both in errors.items() for seed, error in enumerate(both)]
+    page = report(annotated(runs, {"published": published("he2015-table6")}), tmp_path)
+    said = words(page)
+    assert "the test error of residual networks goes from 15.0 %" in said
+    assert "It is lowest at 44 layers: 7.0 %" in said
+    controls = re.search(r"data-control=\"measure\">(.*?)</select>", page.read_text(encoding="utf-8"))
+    assert re.findall(r'value="(\w+)"', controls[1])[0] == "test_error"
+
+
+def test_two_families_are_asked_for_their_training_error(tmp_path):
+    runs = [one(family, depth, 0, 0.1) for family in ("plain", "residual") for depth in (20, 56)]
+    page = report(annotated(runs, {"published": published("he2015-table6")}), tmp_path)
+    assert "the test error of" not in words(page)
+    controls = re.search(r"data-control=\"measure\">(.*?)</select>", page.read_text(encoding="utf-8"))
+    assert re.findall(r'value="(\w+)"', controls[1])[0] == "train_error"
+
+
 def test_paths_are_summed_over_the_published_lengths(tmp_path):
     frame = pd.DataFrame({"length": range(25), "share": 0.04, "paths": 1.0, "gradient": 1.0, "low": 1.0, "high": 1.0})
     run = one("residual", 110, 0, 0.1)

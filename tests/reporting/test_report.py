@@ -277,3 +277,12 @@ def test_other_formats_come_on_request_in_both_widths(tmp_path):
 def test_a_format_that_there_is_not_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="formats may hold png, pdf, svg; got 'jpg'"):
         report(Recording(steps=pd.DataFrame({"step": [0]})), tmp_path, formats=("jpg",))
+
+
+def test_the_command_that_made_the_runs_stays_whichever_wrote_the_page(tmp_path):
+    made, wrote = "gradflow compare --depths 20", "gradflow report elsewhere"
+    run = net("plain", 20, 0, command=made)
+    both = Page(report([run], tmp_path / "both", command=wrote).read_text("utf-8")).words
+    assert both[both.index("Command") + 1] == made
+    assert both[both.index("Page written by") + 1] == wrote
+    assert "Page written by" not in Page(report([run], tmp_path / "one", command=made).read_text("utf-8")).words

@@ -29,7 +29,13 @@ _COLUMNS = (
 _DODGE = 0.012  # of the span of depths, between families
 
 
-def degradation(errors: pd.DataFrame, over_seeds: pd.DataFrame, published: pd.DataFrame | None = None) -> Live | None:
+def degradation(
+    errors: pd.DataFrame,
+    over_seeds: pd.DataFrame,
+    published: pd.DataFrame | None = None,
+    *,
+    first: str = "train_error",
+) -> Live | None:
     """Return the figure, or None if no network has a depth.
 
     Parameters
@@ -38,8 +44,11 @@ def degradation(errors: pd.DataFrame, over_seeds: pd.DataFrame, published: pd.Da
         From `gradflow.analysis.degradation` and `degradation_over_seeds`.
     published : DataFrame, optional
         From `gradflow.analysis.published`: drawn behind what was measured, and never joined with it.
+    first : str
+        The error shown until a reader chooses the other one.
     """
-    found = [error for error in ERRORS if over_seeds[error].notna().any()]
+    ranked = sorted(ERRORS, key=lambda error: error != first)
+    found = [error for error in ranked if over_seeds[error].notna().any()]
     if over_seeds["depth"].isna().any() or not found:
         return None
     parts = []

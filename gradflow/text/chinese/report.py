@@ -212,6 +212,7 @@ FACTS: Mapping[str, str] = {
     "fact.threads": "每次运行的线程数",
     "fact.dtype": "数值类型",
     "fact.gradients": "梯度",
+    "fact.page_command": "生成本页的命令",
     "fact.versions": "版本",
     "fact.started": "开始时间",
     "fact.wall_seconds": "用时，全部运行合计",

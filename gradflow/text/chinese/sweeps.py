@@ -49,6 +49,9 @@ SWEEPS: Mapping[str, str] = {
     "published.alt": "测试误差随深度的变化，测量值与公布值。",
     "published.alt_curves": "每次更新后的训练误差与测试误差，每类网络一幅。",
     "published.answer.paths": "{share} 的梯度经由长度为 {shortest} 至 {longest} 个模块的路径。",
+    "published.answer.test_error": "{depth} 层的{family}在测试集上的误差为 {error}。",
+    "published.answer.test_errors": "从 {shallow} 层到 {deep} 层，{family}的测试误差由 {first} 变为 {last}。",
+    "published.answer.least": "在 {depth} 层时最低：{error}。",
     "published.answer.shattering": (
         "在 {depth} 个带批归一化的块之后，两个无关输入的梯度相关系数：普通网络为 {plain}，残差网络为 {residual}。"
     ),

@@ -246,6 +246,7 @@ FACTS: Mapping[str, str] = {
     "fact.threads": "Threads per run",
     "fact.dtype": "Numbers",
     "fact.gradients": "Gradients",
+    "fact.page_command": "Page written by",
     "fact.versions": "Versions",
     "fact.started": "Started",
     "fact.wall_seconds": "Time, all runs together",

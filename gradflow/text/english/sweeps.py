@@ -54,6 +54,11 @@ SWEEPS: Mapping[str, str] = {
     "published.alt": "Test error against depth, measured and published.",
     "published.alt_curves": "Training and test error after each update, a panel a family.",
     "published.answer.paths": "{share} of the gradient comes through paths of {shortest} to {longest} modules.",
+    "published.answer.test_error": "At {depth} layers, {family} networks misclassify {error} of the test set.",
+    "published.answer.test_errors": (
+        "From {shallow} to {deep} layers, the test error of {family} networks goes from {first} to {last}."
+    ),
+    "published.answer.least": "It is lowest at {depth} layers: {error}.",
     "published.answer.shattering": (
         "Behind {depth} blocks with batch norm, the gradients of two unrelated inputs correlate by {plain} in plain "
         "networks and by {residual} in residual ones."
