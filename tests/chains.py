@@ -49,3 +49,12 @@ def lags(norm="batch"):
     ]
     frame = pd.DataFrame(rows)
     return frame.assign(low=frame["mean"] - 0.05, high=frame["mean"] + 0.05)
+
+
+def errors(published):
+    """Return the arguments of a live degradation of one network beside an entry of what was published of its test."""
+    frame = pd.DataFrame([{"family": "plain", "depth": 20, "seed": 0, "train_error": 0.1, "test_error": 0.2}])
+    bounds = {f"{name}_{end}": np.nan for name in ("train_error", "test_error") for end in ("low", "high")}
+    entry = {"family": "plain", "depth": 20, "error": 0.4, "source": "a paper", "kind": "published"}
+    known = pd.DataFrame([{**entry, "measure": "test_error", **published}])
+    return frame, frame.drop(columns="seed").assign(n=1, n_test=1, **bounds), known

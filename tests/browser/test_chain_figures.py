@@ -1,10 +1,11 @@
 """The live figures that the hostile report does not have are drawn without a word in the console, at every width."""
 
 import pytest
-from chains import degrees, lags, lengths, links
+from chains import degrees, errors, lags, lengths, links
 
 from gradflow.analysis.paths import path_lengths
 from gradflow.reporting.live.autocorrelation import autocorrelation
+from gradflow.reporting.live.degradation import degradation
 from gradflow.reporting.live.degree import degree
 from gradflow.reporting.live.notebook import InteractiveFigure
 from gradflow.reporting.live.paths import paths
@@ -13,6 +14,7 @@ from gradflow.reporting.live.stall import stall
 # The marks that stand for values: moments, networks a link, lengths a quantity, lags a network and norm.
 FIGURES = {
     "degree": (lambda: degree(degrees()), 4 * 2),
+    "degradation": (lambda: degradation(*errors({})), 2),  # the mean and its seed; published is the other error's
     "stall": (lambda: stall(links()), 2 * 5 + 2 * 3),
     "paths": (lambda: paths(lengths(), path_lengths(lengths())), 7 * 3),
     "autocorrelation": (lambda: autocorrelation(lags()), 16 * 4 * 2),
@@ -32,6 +34,7 @@ def test_it_is_drawn_whole_at_each_width(watch, tmp_path, name, width):
         " document.querySelector('.plot').getBoundingClientRect().right]"
     )
     assert right <= edge + 1
+    assert one.page.locator(".plot svg").bounding_box()["height"] < 1500
 
 
 def test_a_choice_of_gradient_changes_the_slopes(watch, tmp_path):
@@ -42,4 +45,16 @@ def test_a_choice_of_gradient_changes_the_slopes(watch, tmp_path):
     one.page.select_option("[data-control=measure]", "grad_norm")
     one.page.wait_for_timeout(200)
     assert one.page.locator(".mark-line path").first.get_attribute("d") != before
+    assert one.said == []
+
+
+@pytest.mark.parametrize("width", [1440, 380])
+def test_the_legend_follows_the_chosen_error(watch, tmp_path, width):
+    one = watch(width=width, path=InteractiveFigure(degradation(*errors({})), "errors").save(tmp_path / "errors.html"))
+    legend = one.page.locator(".plot svg .role-legend-label")
+    assert "none published" in legend.all_text_contents()
+    one.page.select_option("[data-control=measure]", "test_error")
+    one.page.wait_for_timeout(200)
+    assert "plain, published" in legend.all_text_contents()
+    assert "none published" not in legend.all_text_contents()
     assert one.said == []

@@ -2,9 +2,8 @@
 
 import math
 
-import pandas as pd
 import pytest
-from chains import degrees, lags, lengths, links
+from chains import degrees, errors, lags, lengths, links
 
 from gradflow.analysis.paths import path_lengths
 from gradflow.reporting.live.autocorrelation import autocorrelation
@@ -93,33 +92,16 @@ def test_bands_are_named_where_there_are_any():
 
 
 def test_the_legend_names_published_markers_of_the_chosen_error_alone():
-    errors = pd.DataFrame([{"family": "plain", "depth": 20, "seed": 0, "train_error": 0.1, "test_error": 0.2}])
-    bounds = {f"{name}_{end}": math.nan for name in ("train_error", "test_error") for end in ("low", "high")}
-    entry = {"family": "plain", "depth": 20, "error": 0.4, "source": "a paper", "kind": "published"}
-    figure = degradation(
-        errors,
-        errors.drop(columns="seed").assign(n=1, n_test=1, **bounds),
-        pd.DataFrame([{**entry, "measure": "test_error"}]),
-    )
+    figure = degradation(*errors({}))
     (control,) = (one for one in figure.controls if one.column == "measure")
     shown = {option.value: option.signals["printed"] for option in control.options}
-    assert shown == {"train_error": [], "test_error": ["plain, published"]}
-    assert figure.wide["params"] == [{"name": "printed", "value": []}]
+    assert shown == {"train_error": ["none published"], "test_error": ["plain, published"]}
+    assert figure.wide["params"] == [{"name": "printed", "value": shown["train_error"]}]
 
 
 def test_a_note_tells_of_published_networks_that_are_all_deeper():
-    errors = pd.DataFrame([{"family": "plain", "depth": 8, "seed": 0, "train_error": 0.1, "test_error": 0.2}])
-    bounds = {f"{name}_{end}": math.nan for name in ("train_error", "test_error") for end in ("low", "high")}
-    entry = {
-        "family": "plain",
-        "depth": 110,
-        "error": 0.4,
-        "source": "a paper",
-        "kind": "published",
-        "measure": "test_error",
-    }
-    figure = degradation(errors, errors.drop(columns="seed").assign(n=1, n_test=1, **bounds), pd.DataFrame([entry]))
-    assert "deeper networks" in figure.note
+    assert "deeper networks" in degradation(*errors({"depth": 110})).note
+    assert "deeper networks" not in degradation(*errors({})).note
 
 
 def expressions(spec):

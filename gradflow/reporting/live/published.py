@@ -16,6 +16,7 @@ from gradflow.text import text
 from gradflow.text.words import named
 
 _SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross")
+_NO_SYMBOL = "M0,0"  # a path of no length
 _COLUMNS = ("family", "depth", "value", "kind", "measure", "source", "network", "label", "curve")
 
 
@@ -84,6 +85,7 @@ def layers(rows: pd.DataFrame, x: Spec, y: Spec, families: Iterable[str]) -> lis
     if len(printed):
         shapes = {_label(PUBLISHED, name): _SHAPES[n % len(_SHAPES)] for n, name in enumerate(in_order(every))}
         shapes = {label: shape for label, shape in shapes.items() if label in set(printed["label"])}
+        shapes[text("live.none_published")] = _NO_SYMBOL
         found.append(
             {
                 "transform": [{"filter": f"datum.kind == '{PUBLISHED}'"}],
@@ -97,9 +99,12 @@ def layers(rows: pd.DataFrame, x: Spec, y: Spec, families: Iterable[str]) -> lis
 
 
 def printed(rows: pd.DataFrame, measure: str) -> dict[str, list[str]]:
-    """Return the signal that keeps markers out of the legend which the chosen error has not."""
+    """Return the signal that keeps markers out of the legend which the chosen error has not.
+
+    It names that there is none where that is so: Vega gives a legend without entries an infinite height.
+    """
     found = rows[(rows["kind"] == PUBLISHED) & (rows["measure"] == measure)]
-    return {"printed": list(dict.fromkeys(found["label"]))}
+    return {"printed": list(dict.fromkeys(found["label"])) or [text("live.none_published")]}
 
 
 def note(rows: pd.DataFrame, published: pd.DataFrame | None, deepest: float) -> str:

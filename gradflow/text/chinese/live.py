@@ -50,6 +50,7 @@ LIVE: Mapping[str, str] = {
     "live.means": "实点为各随机种子的均值及其 95% 置信区间，圆环为单个随机种子。",
     "live.elsewhere": "类别",
     "live.published": "{family}，已发表",
+    "live.none_published": "无已发表的结果",
     "live.illustrative": "示意，非实测",
     "live.note.published": "灰色空心标记为已发表的结果（{errors}）：{sources}。",
     "live.note.illustrative": "浅色线仅作示意，并非任何人的实测（{errors}）：{sources}。",

@@ -52,6 +52,7 @@ LIVE: Mapping[str, str] = {
     "live.means": "Dots are means over seeds with their 95 % interval, rings single seeds.",
     "live.elsewhere": "Kind",
     "live.published": "{family}, published",
+    "live.none_published": "none published",
     "live.illustrative": "illustrative, not measured",
     "live.note.published": "Hollow grey markers were published ({errors}): {sources}.",
     "live.note.illustrative": "Faint lines illustrate and were measured by nobody ({errors}): {sources}.",
