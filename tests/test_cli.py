@@ -108,7 +108,7 @@ def test_a_damaged_recording_is_named(sweep, tmp_path, capsys):
 
 
 def start(*arguments, cwd):
-    command = [sys.executable, "-m", "gradflow.cli", *arguments]
+    command = [sys.executable, "-m", "gradflow", *arguments]
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

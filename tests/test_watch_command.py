@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -185,6 +186,18 @@ def test_a_sweep_shows_the_run_last_heard_of_in_full(tmp_path, capsys):
     assert "no run is under way, 0 finished" in " ".join(shown(capsys, "--once", tmp_path).split())
 
 
+def test_in_chinese_every_line_is_but_names(tmp_path, capsys):
+    under_way(tmp_path, "deep", status="stopped", reason="interrupted", step=10, steps=40)
+    out = shown(capsys, "--once", tmp_path, "--lang", "zh")
+    assert "deep" in out
+    assert "已中断" in out
+    assert not re.findall("[a-zA-Z]{3,}", out.replace("deep", ""))
+    train(tmp_path / "mine")
+    out = shown(capsys, "--once", tmp_path / "mine", "--lang", "zh")
+    assert "批损失" in out
+    assert not re.findall("[a-zA-Z]{3,}", out.replace("mine", ""))
+
+
 def test_hostile_names_and_statuses_are_text(tmp_path, capsys):
     layers = pd.DataFrame({"step": 0, "layer": ["\x1b[31m[red]", "b"], "out_grad_norm": [1.0, float("nan")]})
     layers = layers.assign(weighted=True, layer_depth=[1, 2], order=[0, 1])
@@ -229,7 +242,7 @@ def test_a_pipe_gets_a_line_for_each_change_until_the_run_has_ended(tmp_path, ca
 
 def test_control_c_ends_it(tmp_path):
     train(tmp_path / "r")
-    command = [sys.executable, "-m", "gradflow.cli", "watch", str(tmp_path / "r")]
+    command = [sys.executable, "-m", "gradflow", "watch", str(tmp_path / "r")]
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

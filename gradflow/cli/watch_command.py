@@ -107,6 +107,7 @@ def _looks(target: WatchedRun | WatchedSweep) -> list[Look]:
 def _news(look: Look) -> Iterator[tuple[str, object, str]]:
     """Yield what a line is about, what must differ for it to be printed again, and the line."""
     from gradflow.text import text
+    from gradflow.text.words import word
 
     measures = "".join(
         text("watch.measured", measure=_measure(name), value=value)
@@ -121,7 +122,7 @@ def _news(look: Look) -> Iterator[tuple[str, object, str]]:
         measures=measures,
         age=_age(look.age),
     )
-    yield look.run, (look.status, look.step, look.reason), f"{line} {look.reason}".rstrip()
+    yield look.run, (look.status, look.step, look.reason), f"{line} {word(look.reason)}".rstrip()
     for finding in look.findings:
         said = text("watch.finding", severity=text(f"severity.{finding.severity}"), sentence=finding)
         yield f"{look.run} {finding.key}", finding.severity, said
@@ -150,6 +151,7 @@ def _together(*made: Group) -> Group:
 def _run(look: Look) -> Group:
     """Return a run's standing, measures, strip and findings."""
     from gradflow.text import text
+    from gradflow.text.words import word
 
     title = text(
         "watch.title",
@@ -158,7 +160,7 @@ def _run(look: Look) -> Group:
         progress=_progress(look),
         age=_age(look.age),
     )
-    why = " ".join(filter(None, [look.reason, text("watch.stopped") if look.status == "stopped" else ""]))
+    why = " ".join(filter(None, [word(look.reason), text("watch.stopped") if look.status == "stopped" else ""]))
     parts = [output.table("", [], [[line] for line in _broken(title)], caption=why)]
     if look.recording is not None:
         parts += [_measures(look.recording), *_strip(look.recording), _findings(look)]

@@ -1,6 +1,6 @@
 """Processes that `torchrun` started train every network of a sweep together: several GPUs, or machines, for one.
 
-    torchrun --nproc-per-node 4 -m gradflow.cli compare --depths 110 --device cuda
+    torchrun --nproc-per-node 4 -m gradflow compare --depths 110 --device cuda
 
 The first process plans, records and reports; the others wait for the runs that it announces, and make them along.
 """

@@ -186,9 +186,10 @@ def _weights(contents: Contents) -> Section | None:
     return section("weights", text("weights.lead"), blocks=[picture])
 
 
-def _findings(contents: Contents, anchors: dict[str, str]) -> Section:
+def _findings(contents: Contents, anchors: dict[str, str]) -> Section | None:
     found = [statements(contents.findings, severity, anchors) for severity in SEVERITIES]
-    return section("findings", text("findings.lead"), blocks=[one for one in found if one.items])
+    blocks: list[Block] = [one for one in found if one.items]
+    return section("findings", text("findings.lead"), blocks=blocks) if blocks else None
 
 
 def _coverage(contents: Contents) -> Section | None:

@@ -12,6 +12,7 @@ from gradflow.text import text
 PLAIN_FROM = 1e-3
 PLAIN_TO = 1e5
 MINUTES_FROM = 120  # seconds
+HOURS_FROM = 10_800  # seconds
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -128,8 +129,8 @@ def seconds(value: float) -> str:
 
     Examples
     --------
-    >>> seconds(42.34), seconds(754)
-    ('42.3 s', '12.6 min')
+    >>> seconds(42.34), seconds(754), seconds(40000)
+    ('42.3 s', '12.6 min', '11.1 h')
     """
     return _or_word(value, _duration)
 
@@ -173,7 +174,9 @@ _WITHOUT_UNIT: Mapping[Callable[[float], str], Callable[[float], str]] = {points
 def _duration(value: float) -> str:
     if value < MINUTES_FROM:
         return text("unit.seconds", value=f"{value:.1f}")
-    return text("unit.minutes", value=f"{value / 60:.1f}")
+    if value < HOURS_FROM:
+        return text("unit.minutes", value=f"{value / 60:.1f}")
+    return text("unit.hours", value=f"{value / 3600:.1f}")
 
 
 def _finite(value: float, digits: int) -> str:

@@ -126,7 +126,7 @@ def test_the_full_preset_starts_is_killed_and_goes_on(cifar, tmp_path):
 
     def command(out):
         return [
-            sys.executable, "-m", "gradflow.cli", "compare", "--preset", "he2015-table6", "--data", f"cifar10:{cifar}",
+            sys.executable, "-m", "gradflow", "compare", "--preset", "he2015-table6", "--data", f"cifar10:{cifar}",
             "--depths", "20", "--seeds", "1", "--batch-size", "4", "--steps", "30", "--record-every", "5",
             "--eval-every", "15", "--device", "cpu", "--workers", "1", "--checkpoint-every", "0.2", "--out", str(out),
         ]  # fmt: skip

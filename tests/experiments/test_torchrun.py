@@ -16,7 +16,7 @@ from gradflow.experiments.engines import LocalEngine
 from gradflow.experiments.run import execute
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-COMPARE = ["-m", "gradflow.cli", "compare", "--seeds", "1", "--no-demo", "--device", "cpu"]
+COMPARE = ["-m", "gradflow", "compare", "--seeds", "1", "--no-demo", "--device", "cpu"]
 NETS = """
 import os
 from torch import nn

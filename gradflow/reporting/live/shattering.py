@@ -35,7 +35,8 @@ def shattering(frame: pd.DataFrame) -> Live | None:
     rows = rows.assign(network=rows["family"] + text("list.separator") + norms)
     spec = figure(_body(dashes, [str(name) for name in norms.unique()]), height=320)
     columns = ["network", "family", "norms", "depth", "mean", "low", "high", "n", "predicted"]
-    return Live("shattering", spec, narrowed(spec, 300), rows[columns])
+    note = text("live.factor_note") if rows["predicted"].notna().any() else ""
+    return Live("shattering", spec, narrowed(spec, 300), rows[columns], (), note)
 
 
 def _body(dashes: dict[str, list[float]], norms: list[str]) -> Spec:

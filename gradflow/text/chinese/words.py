@@ -36,6 +36,7 @@ WORDS: Mapping[str, str] = {
     "list.colon": "：",
     "list.enumeration": "、",
     "list.separator": "，",
+    "word.interrupted": "已中断",
     "word.batch norm": "批归一化",
     "word.layer norm": "层归一化",
     "word.group norm": "组归一化",

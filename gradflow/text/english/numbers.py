@@ -14,6 +14,7 @@ NUMBERS: Mapping[str, str] = {
     "unit.decades": "{value} decades",
     "unit.seconds": "{value} s",
     "unit.minutes": "{value} min",
+    "unit.hours": "{value} h",
     "seeds.one": "1 seed",
     "seeds.many": "{n} seeds",
     "runs.one": "1 run",

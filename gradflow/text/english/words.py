@@ -36,6 +36,7 @@ WORDS: Mapping[str, str] = {
     "list.colon": ": ",
     "list.enumeration": ", ",
     "list.separator": ", ",
+    "word.interrupted": "interrupted",
     "word.batch norm": "batch norm",
     "word.layer norm": "layer norm",
     "word.group norm": "group norm",

@@ -1,5 +1,0 @@
-"""`python -m gradflow.cli`."""
-
-from gradflow.cli import main
-
-main()
