@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gradflow import theory
-from gradflow.analysis.decay import decay, decay_over_seeds
+from gradflow.analysis.decay import decay_at, decay_over_seeds
 from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.profile import weighted_layers
 from gradflow.analysis.runs import as_list, identities, over_seeds
@@ -63,7 +63,7 @@ def vanishing_table(recordings: Recording | Iterable[Recording]) -> pd.DataFrame
     """
     found = as_list(recordings)
     groups = _by_setting(found)
-    of_outputs, of_weights = _factors(found, ACTIVATION_GRADIENT), _factors(found, WEIGHT_GRADIENT)
+    of_outputs, of_weights = _factors(found)
     hidden = _hidden(found)
     rows = [
         _row(group[0].meta, of_outputs[name], of_weights[name], _evidence(hidden[hidden["setting"] == name]))
@@ -159,11 +159,16 @@ def _row(
     }
 
 
-def _factors(recordings: list[Recording], measure: str) -> dict[str, Mapping[str, Any]]:
-    """Return, by setting, the row of `decay_over_seeds` for the hidden layers."""
-    frame = decay(recordings, measure=measure, leave_out=TRANSIENT)
-    over_seeds_frame = decay_over_seeds(frame[frame["stage"] == HIDDEN_STAGE])
-    rows = over_seeds_frame.set_index("setting").to_dict("index")
+def _factors(recordings: list[Recording]) -> list[dict[str, Mapping[str, Any]]]:
+    """Return, for activation and weight gradients, the row of `decay_over_seeds` of the hidden layers by setting."""
+    measures = [ACTIVATION_GRADIENT, WEIGHT_GRADIENT]
+    frame = decay_at(recordings, [[0]] * len(recordings), measures, TRANSIENT)
+    hidden = frame[frame["stage"] == HIDDEN_STAGE]
+    return [_by_setting_over_seeds(hidden[hidden["measure"] == one].drop(columns="measure")) for one in measures]
+
+
+def _by_setting_over_seeds(frame: pd.DataFrame) -> dict[str, Mapping[str, Any]]:
+    rows = decay_over_seeds(frame).set_index("setting").to_dict("index")
     return {str(setting): {str(name): value for name, value in row.items()} for setting, row in rows.items()}
 
 
