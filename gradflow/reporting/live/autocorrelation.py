@@ -13,7 +13,7 @@ from gradflow.reporting.live.pieces import by_network, dots, families, layered, 
 from gradflow.text import text
 from gradflow.theory import shattering as theory
 
-_LABELS, _TITLE, _HEIGHT = 34, 24, 220  # pixels
+_LABELS, _TITLE, _HEIGHT = 34, 26, 220  # pixels
 _LOWEST, _HIGHEST = -0.2, 1.05
 _NOISE = {"brown": [8, 2, 2, 2], "white": [2, 2]}  # dashes
 _GREY = "light-dark(#5a5a60,#a8a8b0)"
