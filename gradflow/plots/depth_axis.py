@@ -67,7 +67,7 @@ def draw_depths(ax: Axes, axis: DepthAxis, note: str, others: Iterable[int] = ()
     nameless = {family: place for (family, depth), place in axis.places.items() if depth is None}
     drawn = [*axis.places.values(), *map(axis.at, others)]
     low, high = min(drawn), max(drawn)
-    few = len(depths) + len(nameless) + len(list(others)) == 1
+    few = len({*depths, *map(int, others)}) + len(nameless) == 1
     margin = _BARE_SPAN / 2 if few else (0.3 if nameless else 0.08) * (high - low)
     ax.set_xlim(low - margin, high + margin)
     per_inch = (high - low + 2 * margin) / (ax.get_window_extent().width / ax.figure.dpi)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
@@ -157,7 +159,8 @@ def axes_legend(ax: Axes, handles: Sequence[Any]) -> None:
     """Put the axes' legend under an x label of two lines, where it covers no data."""
     inches = ax.get_window_extent().width / ax.figure.dpi
     columns = legend_columns([str(handle.get_label()) for handle in handles], inches)
-    below = ax.transAxes + ScaledTranslation(0, -LABEL_HEIGHT, ax.figure.dpi_scale_trans)
+    sizes = (ax.xaxis.label.get_fontsize() / FONT_SIZE, _tick_size() / TICK_SIZE)  # a notebook's are larger
+    below = ax.transAxes + ScaledTranslation(0, -LABEL_HEIGHT * max(sizes), ax.figure.dpi_scale_trans)
     ax.legend(
         handles=list(handles),
         loc="upper left",
@@ -167,6 +170,11 @@ def axes_legend(ax: Axes, handles: Sequence[Any]) -> None:
         borderaxespad=0,
         handlelength=2.6,
     )
+
+
+def _tick_size() -> float:
+    """Return the size of an x axis's labels in points, which matplotlib may know by a word."""
+    return float(FontProperties(size=mpl.rcParams["xtick.labelsize"]).get_size_in_points())
 
 
 def few_enough(frame: pd.DataFrame) -> pd.DataFrame:
