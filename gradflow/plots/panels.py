@@ -159,7 +159,10 @@ def axes_legend(ax: Axes, handles: Sequence[Any]) -> None:
     """Put the axes' legend under an x label of two lines, where it covers no data."""
     inches = ax.get_window_extent().width / ax.figure.dpi
     columns = legend_columns([str(handle.get_label()) for handle in handles], inches)
-    sizes = (ax.xaxis.label.get_fontsize() / FONT_SIZE, _tick_size() / TICK_SIZE)  # a notebook's are larger
+    sizes = (
+        _points(ax.xaxis.label.get_fontproperties()) / FONT_SIZE,
+        _tick_size() / TICK_SIZE,
+    )  # a notebook's are larger
     below = ax.transAxes + ScaledTranslation(0, -LABEL_HEIGHT * max(sizes), ax.figure.dpi_scale_trans)
     ax.legend(
         handles=list(handles),
@@ -174,7 +177,11 @@ def axes_legend(ax: Axes, handles: Sequence[Any]) -> None:
 
 def _tick_size() -> float:
     """Return the size of an x axis's labels in points, which matplotlib may know by a word."""
-    return float(FontProperties(size=mpl.rcParams["xtick.labelsize"]).get_size_in_points())
+    return _points(FontProperties(size=mpl.rcParams["xtick.labelsize"]))
+
+
+def _points(font: FontProperties) -> float:
+    return float(font.get_size_in_points())
 
 
 def few_enough(frame: pd.DataFrame) -> pd.DataFrame:
