@@ -159,10 +159,8 @@ def axes_legend(ax: Axes, handles: Sequence[Any]) -> None:
     """Put the axes' legend under an x label of two lines, where it covers no data."""
     inches = ax.get_window_extent().width / ax.figure.dpi
     columns = legend_columns([str(handle.get_label()) for handle in handles], inches)
-    sizes = (
-        _points(ax.xaxis.label.get_fontproperties()) / FONT_SIZE,
-        _tick_size() / TICK_SIZE,
-    )  # a notebook's are larger
+    # A notebook's letters are larger than a printed figure's.
+    sizes = (_points(ax.xaxis.label.get_fontproperties()) / FONT_SIZE, _tick_size() / TICK_SIZE)
     below = ax.transAxes + ScaledTranslation(0, -LABEL_HEIGHT * max(sizes), ax.figure.dpi_scale_trans)
     ax.legend(
         handles=list(handles),

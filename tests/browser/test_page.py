@@ -199,3 +199,16 @@ def test_the_profile_alone_answers_in_a_notebook_frame(runs, watch, tmp_path):
     frame.locator(".is-live svg").wait_for(timeout=20_000)
     assert frame.locator(".mark-line path").count() == 4
     assert one.said == []
+
+
+@pytest.mark.parametrize("width", [1000, 380])
+def test_the_frame_in_a_notebook_is_as_high_as_its_figure(runs, watch, tmp_path, width):
+    page = tmp_path / "notebook.html"
+    page.write_text(f"<!doctype html><title>notebook</title>{interactive_profile(runs)._repr_html_()}", "utf-8")
+    one = watch(width=width, path=interactive_profile(runs).save(tmp_path / "figure.html"))
+    one.page.goto(page.as_uri())
+    frame = one.page.frame_locator("iframe")
+    frame.locator(".is-live svg").wait_for(timeout=20_000)
+    one.page.wait_for_timeout(200)
+    high, place = frame.locator("html").evaluate("one => [one.scrollHeight, innerHeight]")
+    assert high <= place

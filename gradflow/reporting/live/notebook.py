@@ -16,6 +16,7 @@ from gradflow.reporting.live.flow import flow
 from gradflow.text import text
 
 HEIGHT = 560  # CSS pixels of the frame in a notebook
+_TALLER = "height:clamp(560px,calc(808px - 36vw),680px)"  # on a narrow screen controls and legend stand in more lines
 
 
 class InteractiveFigure:
@@ -39,7 +40,9 @@ class InteractiveFigure:
     def _repr_html_(self) -> str:
         """Show the page in a frame of its own, where its names and styles meet no others."""
         title, page = escape(self._alt), escape(self.html())
-        return f'<iframe title="{title}" srcdoc="{page}" height="{HEIGHT}" style="width:100%;border:0"></iframe>'
+        return (
+            f'<iframe title="{title}" srcdoc="{page}" height="{HEIGHT}" style="width:100%;{_TALLER};border:0"></iframe>'
+        )
 
     def __repr__(self) -> str:
         """Say what it is, where nothing can be shown."""
