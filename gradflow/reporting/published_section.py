@@ -63,10 +63,12 @@ def asked(contents: Contents) -> tuple[str, ...]:
 def asked_error(contents: Contents) -> ErrorMeasure:
     """Return the error that the runs are about.
 
-    It is the test error where they set networks of one family beside published test errors alone: there is no other
-    family whose training error would show a degradation. Otherwise it is the training error.
+    It is the test error where they set networks of one family, none of which degrades with depth, beside published
+    test errors alone. Otherwise it is the training error.
     """
     if not contents.is_comparison or contents.errors["family"].nunique() > 1 or contents.errors[TEST].isna().all():
+        return TRAIN
+    if any(finding.key == "degraded" for finding in contents.findings):
         return TRAIN
     errors = published(contents.runs)
     return TEST if len(errors) and (errors["measure"] == TEST).all() else TRAIN

@@ -36,6 +36,15 @@ def test_it_is_drawn_whole_at_each_width(watch, tmp_path, name, width):
     assert one.page.locator(".plot svg").bounding_box()["height"] < 1500
 
 
+def test_a_line_has_a_gap_where_there_is_no_logarithm(watch, tmp_path):
+    frame = degrees()
+    frame.loc[(frame["moment"] == "2") & (frame["family"] == "plain"), "decades"] = float("inf")
+    one = watch(path=InteractiveFigure(degree(frame), "degree").save(tmp_path / "degree.html"))
+    paths_drawn = [line.get_attribute("d") for line in one.page.locator(".mark-line path").all()]
+    assert sorted(path.count("M") for path in paths_drawn) == [1, 2]
+    assert one.said == []
+
+
 def test_a_choice_of_gradient_changes_the_slopes(watch, tmp_path):
     frame = degrees()
     frame.loc[frame["measure"] == "grad_norm", "decades"] *= -1

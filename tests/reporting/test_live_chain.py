@@ -29,10 +29,25 @@ def test_one_moment_says_nothing_of_what_lasts():
     assert degree(frame[frame["moment"] == "0"]) is None
 
 
-def test_a_network_whose_ends_have_no_logarithm_leaves_a_gap():
+def test_a_moment_at_which_no_network_has_a_logarithm_is_left_out():
     frame = degrees()
-    frame.loc[(frame["moment"] == "10"), "decades"] = -math.inf
+    frame.loc[frame["moment"] == "10", "decades"] = -math.inf
     assert set(degree(frame).rows["when"]) == {"0", "2", "40"}
+
+
+def test_a_network_without_a_logarithm_at_a_moment_keeps_a_row_for_the_gap():
+    frame = degrees()
+    frame.loc[(frame["moment"] == "10") & (frame["family"] == "plain"), "decades"] = -math.inf
+    rows = degree(frame).rows
+    own = rows[(rows["network"] == "plain-20") & (rows["measure"] == "out_grad_norm")]
+    assert list(own["when"]) == ["0", "2", "10", "40"]
+    assert list(own["decades"].isna()) == [False, False, True, False]
+
+
+def test_limits_whose_ratio_is_no_number_leave_an_expression_that_is_one():
+    frame = lengths()
+    frame.loc[frame["length"].isin([0, 6]), ["gradient", "low", "high"]] = [[1e200] * 3, [1e-200] * 3]
+    assert "inf" not in " ".join(expressions(paths(frame, path_lengths(frame)).wide))
 
 
 def test_each_link_keeps_its_own_axis():
@@ -81,8 +96,9 @@ def test_noise_is_beside_each_norm_whichever_family_is_chosen():
 )
 def test_no_name_becomes_part_of_an_expression(make):
     figure = make()
-    for expression in expressions(figure.wide):
-        assert "alert" not in expression
+    found = expressions(figure.wide)
+    assert found
+    assert not [expression for expression in found if "alert" in expression]
 
 
 def test_bands_are_named_where_there_are_any():

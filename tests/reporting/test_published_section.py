@@ -51,6 +51,21 @@ def test_one_family_beside_published_test_errors_is_asked_for_its_test_error(tmp
     assert re.findall(r'value="(\w+)"', controls[1])[0] == "test_error"
 
 
+def test_the_picture_s_words_name_the_error_that_it_shows(tmp_path):
+    runs = [one("residual", depth, 0, 0.1) for depth in (20, 56)]
+    html = report(annotated(runs, {"published": published("he2015-table6")}), tmp_path).read_text(encoding="utf-8")
+    assert 'alt="Test error after training against depth, a line for each family. From 20 to 56 layers' in html
+
+
+def test_a_family_that_degrades_is_asked_for_its_training_error(tmp_path):
+    runs = [one("plain", depth, seed, 0.1) for depth in (20, 56) for seed in (0, 1, 2)]
+    for run in runs:
+        run.steps["train_error"] = 0.0 if run.meta["depth"] == 20 else 0.5 + 0.01 * run.meta["seed"]
+    said = words(report(annotated(runs, {"published": published("he2015-table6")}), tmp_path))
+    assert "plain-56 trains worse than the shallower plain-20" in said
+    assert "the test error of" not in said
+
+
 def test_two_families_are_asked_for_their_training_error(tmp_path):
     runs = [one(family, depth, 0, 0.1) for family in ("plain", "residual") for depth in (20, 56)]
     page = report(annotated(runs, {"published": published("he2015-table6")}), tmp_path)

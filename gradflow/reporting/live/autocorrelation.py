@@ -9,14 +9,13 @@ from gradflow.plots.shattering import norm_name
 from gradflow.reporting.live.bands import MOST_BANDS, bands_note, linear_band
 from gradflow.reporting.live.figure import Live, Spec, select
 from gradflow.reporting.live.panels import side_by_side, y_extent
-from gradflow.reporting.live.pieces import by_network, dots, families, layered, palette, stacked, told
+from gradflow.reporting.live.pieces import SOFT, by_network, dots, families, layered, palette, stacked, told
 from gradflow.text import text
 from gradflow.theory import shattering as theory
 
 _LABELS, _TITLE, _HEIGHT = 34, 26, 220  # pixels
 _LOWEST, _HIGHEST = -0.2, 1.05
 _NOISE = {"brown": [8, 2, 2, 2], "white": [2, 2]}  # dashes
-_GREY = "light-dark(#5a5a60,#a8a8b0)"
 _COLUMNS = ["family", "network", "tone", "line", "seed", "panel", "noise", "lag", "mean", "low", "high", "n"]
 
 
@@ -87,7 +86,7 @@ def _view(panel: int, title: str, network: Spec, low: float, *, draws_bands: boo
     noise = [
         {
             "transform": [{"filter": f"datum.noise == '{name}'"}],
-            "mark": {"type": "line", "strokeDash": dashes, "strokeWidth": 1.2, "color": _GREY},
+            "mark": {"type": "line", "strokeDash": dashes, "strokeWidth": 1.2, "color": SOFT},
             "encoding": {"x": x, "y": y, "detail": {"field": "family"}},
         }
         for name, dashes in _NOISE.items()

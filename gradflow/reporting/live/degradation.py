@@ -6,7 +6,7 @@ import pandas as pd
 
 from gradflow.reporting.live import published as elsewhere
 from gradflow.reporting.live.figure import Live, Option, Spec, select
-from gradflow.reporting.live.pieces import by_network, families, figure, narrowed, palette, told
+from gradflow.reporting.live.pieces import SOFT, by_network, families, figure, narrowed, palette, told
 from gradflow.text import text
 
 ERRORS = ("train_error", "test_error")
@@ -115,7 +115,7 @@ def _body(network: Spec, rows: pd.DataFrame, names: list[str]) -> Spec:
         n=text("column.n"),
     )
     own = told(network=text("column.network"), seed=text("live.one_seed"), value__percent=text("live.value"))
-    path: Spec = {"x": x, "y": y, "color": {"value": "light-dark(#5a5a60,#a8a8b0)"}, "detail": {"field": "family"}}
+    path: Spec = {"x": x, "y": y, "color": {"value": SOFT}, "detail": {"field": "family"}}
     if "strokeDash" in network:
         path["strokeDash"] = network["strokeDash"]
     bars = {**shared, "y": {**y, "field": "low"}, "y2": {"field": "high"}}

@@ -7,7 +7,7 @@ import pandas as pd
 from gradflow.plots.degree import MEASURES, moment_name, moments, per_network
 from gradflow.reporting.live.bands import MOST_BANDS, bands_note, linear_band
 from gradflow.reporting.live.figure import Live, Option, Spec, select
-from gradflow.reporting.live.pieces import by_network, dots, families, figure, layered, narrowed, palette, told
+from gradflow.reporting.live.pieces import SOFT, by_network, dots, families, figure, layered, narrowed, palette, told
 from gradflow.text import text
 
 _MARGIN = 0.06  # of the span of decades
@@ -22,10 +22,13 @@ def degree(frame: pd.DataFrame) -> Live | None:
         From `gradflow.analysis.degree_over_seeds`.
     """
     found = per_network(frame)
-    rows = found[found["measure"].isin(MEASURES) & found["decades"].notna()]
-    if rows["moment"].nunique() < 2:
+    known = found[found["measure"].isin(MEASURES) & found["decades"].notna()]
+    if known["moment"].nunique() < 2:
         return None
-    order = [moment for moment in moments(frame) if moment in set(rows["moment"])]
+    measures = [measure for measure in MEASURES if measure in set(known["measure"])]
+    order = [moment for moment in moments(frame) if moment in set(known["moment"])]
+    # What has no logarithm stays, so that the line has a gap there.
+    rows = found[found["measure"].isin(measures) & found["moment"].isin(order)]
     names = {moment: moment_name(frame, moment) for moment in order}
     tones = palette(rows)
     rows = tones.on(rows).assign(
@@ -35,8 +38,7 @@ def degree(frame: pd.DataFrame) -> Live | None:
         n=rows["decades_n"],
     )
     rows = rows.sort_values(["measure", "network", "place"], kind="stable")
-    options = [_option(measure, rows[rows["measure"] == measure]) for measure in MEASURES]
-    options = [option for option in options if option.signals]
+    options = [_option(measure, rows[rows["measure"] == measure]) for measure in measures]
     params = [{"name": name, "value": value} for name, value in options[0].signals.items()]
     draws_bands = len(tones.by_network) <= MOST_BANDS
     spec = figure(_body(by_network(tones), list(names.values()), draws_bands=draws_bands), height=300, params=params)
@@ -54,8 +56,6 @@ def degree(frame: pd.DataFrame) -> Live | None:
 
 def _option(measure: str, rows: pd.DataFrame) -> Option:
     drawn = rows[["decades", "decades_low", "decades_high"]]
-    if drawn["decades"].isna().all():
-        return Option(measure, text(f"figure.degree.{measure}"))
     low, high = min(0.0, float(drawn.min().min())), max(0.0, float(drawn.max().max()))
     margin = _MARGIN * max(high - low, 1.0)
     return Option(measure, text(f"figure.degree.{measure}"), {"bottom": low - margin, "top": high + margin})
@@ -86,7 +86,7 @@ def _body(network: Spec, when: list[str], *, draws_bands: bool) -> Spec:
         n=text("column.n"),
     )
     level: Spec = {
-        "mark": {"type": "rule", "color": "light-dark(#5a5a60,#a8a8b0)"},
+        "mark": {"type": "rule", "color": SOFT},
         "encoding": {"y": {"datum": 0, "type": "quantitative"}},
     }
     bands = [linear_band(y, "decades_low", "decades_high")] if draws_bands else []

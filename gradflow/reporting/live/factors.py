@@ -6,7 +6,7 @@ import pandas as pd
 
 from gradflow.plots.predicted import row_name
 from gradflow.reporting.live.figure import Live, Spec
-from gradflow.reporting.live.pieces import figure, told
+from gradflow.reporting.live.pieces import ACCENT, SOFT, figure, told
 from gradflow.text import text
 
 _ROW = 20  # pixels
@@ -46,14 +46,13 @@ def _body(names: list[str]) -> Spec:
         "axis": {"labelLimit": 170, "grid": True},
     }
     x: Spec = {"field": "factor", "type": "quantitative", "title": text("live.factor"), "scale": {"zero": False}}
-    colour = "light-dark(#4b2e9e,#b8a5ff)"
-    one: Spec = {"mark": {"type": "rule", "strokeDash": [3, 3], "color": "light-dark(#5a5a60,#a8a8b0)"}}
+    one: Spec = {"mark": {"type": "rule", "strokeDash": [3, 3], "color": SOFT}}
     return {
         "layer": [
             {**one, "encoding": {"x": {"datum": 1, "type": "quantitative"}}},
             {
                 "transform": [{"filter": "isValid(datum.low)"}],
-                "mark": {"type": "rule", "strokeWidth": 2, "color": colour},
+                "mark": {"type": "rule", "strokeWidth": 2, "color": ACCENT},
                 "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}},
             },
             {
@@ -62,7 +61,7 @@ def _body(names: list[str]) -> Spec:
                 "encoding": {"y": y, "x": {**x, "field": "predicted"}, "tooltip": tooltip},
             },
             {
-                "mark": {"type": "point", "filled": True, "size": 46, "opacity": 1, "color": colour},
+                "mark": {"type": "point", "filled": True, "size": 46, "opacity": 1, "color": ACCENT},
                 "encoding": {"y": y, "x": x, "tooltip": tooltip},
             },
         ]

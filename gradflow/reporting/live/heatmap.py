@@ -7,6 +7,7 @@ import pandas as pd
 from gradflow.reporting.live.figure import Control, Live, Option, Pick, Spec, select
 from gradflow.reporting.live.panels import y_extent
 from gradflow.reporting.live.pieces import (
+    ACCENT,
     NONFINITE,
     VALUE,
     ZERO,
@@ -27,7 +28,6 @@ MOST_LAYERS = 120
 MOST_CELLS = 250_000  # of all runs and measures together, about 3 MB of page
 _MAP_HEIGHT, _COURSE_HEIGHT = 320, 120
 _FRAME = "#ff4f9a"
-_LINE = "light-dark(#4b2e9e,#b8a5ff)"
 _EXTENT = 38  # pixels of a vertical axis without its title
 _LABELS = 60  # pixels left of an axis for its labels and title
 _SHOWN = {"calculate": "isValid(datum.value) ? datum.value : datum.edge", "as": "shown"}
@@ -146,7 +146,7 @@ def _framed(name: str, axis: Spec, channel: str) -> Spec:
 
 
 def _course(width: Spec) -> Spec:
-    line: Spec = {"mark": {"type": "line", "color": _LINE}, "encoding": _norm("y", "value")}
+    line: Spec = {"mark": {"type": "line", "color": ACCENT}, "encoding": _norm("y", "value")}
     return {
         "width": width,
         "height": _COURSE_HEIGHT,
@@ -181,7 +181,7 @@ def _points(channel: str) -> Spec:
     shapes = {"domain": [VALUE, ZERO, NONFINITE], "range": ["circle", "triangle-down", "cross"]}
     shape = {"field": "mark", "type": "nominal", "scale": shapes, "legend": None}
     return {
-        "mark": {"type": "point", "filled": True, "size": 18, "opacity": 1, "color": _LINE},
+        "mark": {"type": "point", "filled": True, "size": 18, "opacity": 1, "color": ACCENT},
         "encoding": {**_norm(channel, "shown"), "shape": shape, "tooltip": _tooltip()},
     }
 

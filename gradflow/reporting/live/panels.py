@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from gradflow.reporting.live.figure import Spec
-from gradflow.reporting.live.pieces import figure
+from gradflow.reporting.live.pieces import LogRange, figure, log_ticks
 
 _SPACING = 18  # pixels between views
+_WIDEST = 1e300  # limits further apart have a ratio that is no number
 _RIGHT = 16  # pixels that the last label of an axis may stand out
 
 
@@ -31,6 +33,13 @@ def side_by_side(views: Sequence[Spec], *, columns: int, labels: int, height: in
     sized = [{**size, **view} for view in views]
     rows = [sized[first : first + columns] for first in range(0, len(sized), columns)]
     return figure({"vconcat": [{"hconcat": row, "spacing": _SPACING} for row in rows], "spacing": _SPACING})
+
+
+def log_axis(ends: LogRange, **more: Any) -> Spec:
+    """Return the scale and the ticks of a logarithmic axis whose limits no choice changes."""
+    span = min(ends.high / ends.low, _WIDEST)
+    scale = {"type": "log", "domain": [ends.low, ends.high], "nice": False}
+    return {"scale": scale, "axis": log_ticks(span=f"{span:.6g}", **more)}
 
 
 def y_extent(labels: int) -> Spec:

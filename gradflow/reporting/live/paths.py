@@ -8,11 +8,10 @@ from gradflow.analysis.paths import PathLengths
 from gradflow.plots.paths import QUANTITIES
 from gradflow.reporting.live.bands import linear_band
 from gradflow.reporting.live.figure import Live, Spec
-from gradflow.reporting.live.panels import side_by_side, y_extent
-from gradflow.reporting.live.pieces import LogRange, edge_note, log_range, log_ticks, placed, told
+from gradflow.reporting.live.panels import log_axis, side_by_side, y_extent
+from gradflow.reporting.live.pieces import ACCENT, SOFT, LogRange, edge_note, log_range, placed, told
 from gradflow.text import text
 
-_COLOUR = "light-dark(#4b2e9e,#b8a5ff)"
 _LABELS, _HEIGHT = 46, 190  # pixels
 _COLUMNS = ["length", "paths", "gradient", "low", "high", "n", "share", "edge", "mark"]
 
@@ -56,17 +55,16 @@ def _view(quantity: str, rows: pd.DataFrame, ends: LogRange | None, lengths: Pat
         top = 1.08 * float(rows[quantity].max()) or 1.0
         y["scale"], y["axis"] = {"domain": [0, top], "nice": False}, {"format": ".0%", "tickCount": 5}
     else:
-        y["scale"] = {"type": "log", "domain": [ends.low, ends.high], "nice": False}
-        y["axis"] = log_ticks(span=f"{ends.high / ends.low:.6g}", tickCount=5)
+        y |= log_axis(ends, tickCount=5)
     y["axis"] |= y_extent(_LABELS)
-    parts: list[Spec] = [{"mark": {"type": "line", "color": _COLOUR}, "encoding": {"x": x, "y": y}}]
-    dot = {"type": "point", "filled": True, "size": 30, "opacity": 1, "color": _COLOUR}
+    parts: list[Spec] = [{"mark": {"type": "line", "color": ACCENT}, "encoding": {"x": x, "y": y}}]
+    dot = {"type": "point", "filled": True, "size": 30, "opacity": 1, "color": ACCENT}
     parts.append({"mark": dot, "encoding": {"x": x, "y": y, "tooltip": _tooltip()}})
     if quantity == "gradient":
         band = linear_band(y)
-        band = {**band, "mark": {**band["mark"], "color": _COLOUR}, "encoding": {**band["encoding"], "x": x}}
+        band = {**band, "mark": {**band["mark"], "color": ACCENT}, "encoding": {**band["encoding"], "x": x}}
         band["encoding"].pop("strokeDash")
-        absent = {"type": "point", "shape": "triangle-down", "filled": True, "size": 36, "color": _COLOUR}
+        absent = {"type": "point", "shape": "triangle-down", "filled": True, "size": 36, "color": ACCENT}
         edge = {"x": x, "y": {**y, "field": "edge"}, "tooltip": _tooltip()}
         parts = [band, *parts, {"transform": [{"filter": "isValid(datum.edge)"}], "mark": absent, "encoding": edge}]
     if quantity == "share":
@@ -77,8 +75,8 @@ def _view(quantity: str, rows: pd.DataFrame, ends: LogRange | None, lengths: Pat
 def _middle(x: Spec, lengths: PathLengths) -> list[Spec]:
     """Return the shade of the middle half of the gradient and the line of the mean length, each drawn once."""
     data = {"values": [{"first": lengths.quarter, "last": lengths.three_quarters, "mean": lengths.mean}]}
-    shade: Spec = {"type": "rect", "color": _COLOUR, "opacity": 0.16, "tooltip": None}
-    line: Spec = {"type": "rule", "color": "light-dark(#5a5a60,#a8a8b0)", "strokeDash": [2, 3], "tooltip": None}
+    shade: Spec = {"type": "rect", "color": ACCENT, "opacity": 0.16, "tooltip": None}
+    line: Spec = {"type": "rule", "color": SOFT, "strokeDash": [2, 3], "tooltip": None}
     return [
         {"data": data, "mark": shade, "encoding": {"x": {**x, "field": "first"}, "x2": {"field": "last"}}},
         {"data": data, "mark": line, "encoding": {"x": {**x, "field": "mean"}}},

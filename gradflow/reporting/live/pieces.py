@@ -19,6 +19,7 @@ from gradflow.text.words import named
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name; nothing is fetched from it
 INK, SOFT, LINE = "light-dark(#1c1c1e,#e8e8ea)", "light-dark(#5a5a60,#a8a8b0)", "light-dark(#dddde1,#37383c)"
+ACCENT = "light-dark(#4b2e9e,#b8a5ff)"  # of a figure whose colours tell no networks apart
 # On dark paper deep is light. Plasma from here on keeps 3 : 1 on it (WCAG 1.4.11).
 _DARKEST = 0.42
 _LIGHTEST = 0.95

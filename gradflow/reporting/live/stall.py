@@ -9,9 +9,10 @@ import pandas as pd
 
 from gradflow.plots.stall import LINKS, Link
 from gradflow.reporting.live.figure import Live, Spec
-from gradflow.reporting.live.panels import side_by_side, y_extent
-from gradflow.reporting.live.pieces import log_range, log_ticks, ordinal, palette, power_label, told
+from gradflow.reporting.live.panels import log_axis, side_by_side, y_extent
+from gradflow.reporting.live.pieces import SOFT, log_range, ordinal, palette, power_label, told
 from gradflow.text import text
+from gradflow.text.widths import columns as columns_of
 
 _ROW = 20  # pixels a network
 _LETTER, _LONGEST = 7, 170  # pixels of a name
@@ -34,7 +35,7 @@ def stall(frame: pd.DataFrame) -> Live | None:
     tones = palette(frame)
     rows = tones.on(rows)
     names = list(dict.fromkeys(str(name) for name in rows["network"]))
-    labels = min(_LONGEST, 14 + _LETTER * max(map(len, names)))
+    labels = min(_LONGEST, 14 + _LETTER * max(map(columns_of, names)))
     colour = {**ordinal("tone", tones.tones), "legend": None}
     found = set(rows["link"])
     views = [
@@ -96,7 +97,7 @@ def _view(link: Link, rows: pd.DataFrame, names: list[str], labels: int, colour:
         ]
     if not math.isnan(link.neutral):
         place = {key: value for key, value in x.items() if key != "field"}
-        level: Spec = {"type": "rule", "color": "light-dark(#5a5a60,#a8a8b0)"}
+        level: Spec = {"type": "rule", "color": SOFT}
         parts.insert(0, {"mark": level, "encoding": {"x": {**place, "datum": link.neutral}}})
     title = {"text": link.title.split("\n")}
     return {"title": title, "transform": [{"filter": f"datum.link == '{link.name}'"}], "layer": parts}
@@ -113,9 +114,7 @@ def _axis(link: Link, rows: pd.DataFrame) -> Spec:
         scale: Spec = {"domain": [-0.07 * top, 1.07 * top], "nice": False}
         return {"scale": scale, "axis": {"format": ".0%", "tickCount": 3, "labelOverlap": True}}
     if link.scale == "log":
-        ends = log_range(values)
-        scale = {"type": "log", "domain": [ends.low, ends.high], "nice": False}
-        return {"scale": scale, "axis": log_ticks(span=f"{ends.high / ends.low:.6g}", tickCount=3)}
+        return log_axis(log_range(values), tickCount=3)
     margin = max(0.09 * (high - low), _DECADE_MARGIN)
     scale = {"domain": [low - margin, high + margin], "nice": False}
     ticks = {"tickMinStep": 1, "tickCount": 4, "labelOverlap": True, "labelExpr": power_label("datum.value")}

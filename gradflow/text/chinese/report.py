@@ -42,6 +42,7 @@ SECTIONS: Mapping[str, str] = {
         "这是固定预算下的效应：每个网络都训练了同样的 {steps} 步。步数更多时，中等深度处的差距会缩小。"
     ),
     "degradation.alt": "训练后的训练误差随深度的变化，每个网络族一条线。{finding}",
+    "degradation.alt_test": "训练后的测试误差随深度的变化，每个网络族一条线。{finding}",
     "training.title": "训练曲线",
     "training.lead": (
         "小批量误差（每 {window} 步取平均），以及在测量处的整个训练集误差。过拟合的网络学会了它的训练集；"

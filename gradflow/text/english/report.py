@@ -45,6 +45,7 @@ SECTIONS: Mapping[str, str] = {
         "middling depths shrinks."
     ),
     "degradation.alt": "Training error after training against depth, a line for each family. {finding}",
+    "degradation.alt_test": "Test error after training against depth, a line for each family. {finding}",
     "training.title": "Training curves",
     "training.lead": (
         "The minibatch error, averaged over windows of {window} steps, and the error on the whole training set "
