@@ -92,10 +92,9 @@ def _degradation(contents: Contents) -> Section | None:
         frames = (contents.errors, contents.errors_over_seeds, contents.differences)
         known, asked = published(contents.runs), published_section.asked_error(contents)
         make = partial(plots.degradation_figure, *frames, measure=asked, published=known)
-        key, said = (
-            ("alt", finding) if asked == published_section.TRAIN else ("alt_test", published_section.answer(contents))
-        )
-        alt = text(f"degradation.{key}", finding=said).strip()
+        alt = text("degradation.alt", finding=finding).strip()
+        if asked == published_section.TEST:
+            alt = text("degradation.alt_test", finding=published_section.answer(contents))
         live = live_degradation(contents.errors, contents.errors_over_seeds, known, first=asked)
         blocks.append(draw("degradation", make, contents.folder, alt=alt, live=live))
     blocks.append(summary_table(contents.summary))
