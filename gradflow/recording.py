@@ -112,6 +112,7 @@ class Probe(NamedTuple):
 SHATTERING, AUTOCORRELATION = "shattering", "autocorrelation"
 PATH_COUNTS, PATH_GRADIENTS, PATH_SHARES = "path counts", "path gradients", "path shares"
 PATH_LOWS, PATH_HIGHS, PATH_DRAWN = "path gradients, low", "path gradients, high", "paths drawn"
+AS_IT_IS = "as it is"
 WITHOUT_SKIPS, WITHOUT_BRANCHES, PLAIN_TWIN = "without skips", "without branches", "plain twin"
 EVERY_JOIN = "*"  # meta["joins"] where the counterfactuals are of all joins
 INPUT = "(input)"  # the layer of a probe that belongs to the model's input
@@ -121,6 +122,10 @@ _LAYER_DEPTH = Column("float64", "weighted layers", "longest chain of weighted l
 
 PROBES: Mapping[str, Probe] = MappingProxyType(
     {
+        AS_IT_IS: Probe(
+            _LAYER_DEPTH,
+            Column("float64", "", "out_grad_norm of the pass that the two below are of, where it is none of the steps"),
+        ),
         WITHOUT_SKIPS: Probe(
             _LAYER_DEPTH,
             Column("float64", "", "out_grad_norm with the skips' share removed from the backward pass, and it alone"),

@@ -51,6 +51,17 @@ def lags(norm="batch"):
     return frame.assign(low=frame["mean"] - 0.05, high=frame["mean"] + 0.05)
 
 
+def layers_after():
+    """Return the correlation of gradients at six places of two networks."""
+    rows = [
+        {"family": family, "depth": 20, "layers_after": place, "mean": base**place, "n": 3}
+        for family, base in (("plain", 0.5), ("residual", 0.9))
+        for place in range(6)
+    ]
+    frame = pd.DataFrame(rows)
+    return frame.assign(low=frame["mean"] - 0.05, high=frame["mean"] + 0.05)
+
+
 def errors(published):
     """Return the arguments of a live degradation of one network beside an entry of what was published of its test."""
     frame = pd.DataFrame([{"family": "plain", "depth": 20, "seed": 0, "train_error": 0.1, "test_error": 0.2}])

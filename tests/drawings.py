@@ -162,6 +162,15 @@ def correlations(pairs):
     return _frame(rows)
 
 
+def layers_after(pairs):
+    rows = [
+        {"family": family, "depth": depth, "layers_after": place} | _over_seeds(0.8**place)
+        for family, depth in pairs
+        for place in range(min(depth, MOST_LAYERS) + 1)
+    ]
+    return _frame(rows)
+
+
 def lags(pairs):
     rows = [
         {"family": family, "norm": norm, "depth": depth, "lag": lag, "points": 256} | _over_seeds(0.9**lag)
@@ -223,6 +232,7 @@ def figures(n_families, n_depths):
         "contribution": lambda width: skips.contribution_figure(joins, width=width),
         "counterfactuals": lambda width: skips.counterfactuals(counterfactuals(pairs), width=width),
         "shattering": lambda width: plots.shattering_figure(correlations(pairs), width),
+        "shattering-layers": lambda width: plots.shattering_layers_figure(layers_after(pairs), width),
         "autocorrelation": lambda width: plots.autocorrelation_figure(lags(pairs), width),
         "predicted": lambda width: predicted_figure(laws(pairs), width),
         "vanishing": lambda width: plots.vanishing_figure(settings(n_families + 2), width),

@@ -5,6 +5,7 @@ from gradflow.analysis.contribution import (
     contribution,
     contribution_over_seeds,
     counterfactual,
+    counterfactual_ends,
     counterfactual_over_seeds,
 )
 from gradflow.analysis.decay import decay, decay_over_seeds
@@ -16,7 +17,7 @@ from gradflow.analysis.predicted import predicted
 from gradflow.analysis.profile import first_to_last, main_path, profile, profile_over_seeds
 from gradflow.analysis.published import published
 from gradflow.analysis.ranking import ranking
-from gradflow.analysis.shattering import autocorrelation_by_lag, shattering_by_depth
+from gradflow.analysis.shattering import autocorrelation_by_lag, shattering_by_depth, shattering_by_layer
 from gradflow.analysis.stall import stall, stall_over_seeds
 from gradflow.analysis.summary import summary
 from gradflow.analysis.training import errors_over_seeds, training, window_means
@@ -32,6 +33,7 @@ __all__ = [
     "contribution",
     "contribution_over_seeds",
     "counterfactual",
+    "counterfactual_ends",
     "counterfactual_over_seeds",
     "decay",
     "decay_over_seeds",
@@ -53,6 +55,7 @@ __all__ = [
     "published",
     "ranking",
     "shattering_by_depth",
+    "shattering_by_layer",
     "stall",
     "stall_over_seeds",
     "summary",

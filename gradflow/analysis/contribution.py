@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.decay import MEASURED
-from gradflow.analysis.profile import profile, profile_over_seeds
+from gradflow.analysis.profile import first_to_last, profile, profile_over_seeds
 from gradflow.analysis.runs import NETWORK, as_list, over_seeds, stacked
-from gradflow.recording import PLAIN_TWIN, WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
+from gradflow.recording import AS_IT_IS, PLAIN_TWIN, WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
 
-AS_IT_IS = "as it is"
 CONTRIBUTIONS = ("skip_share", "skip_sq", "branch_sq", "cross", "angle", "grad_norm", "branch_ratio")
 VARIANTS = (AS_IT_IS, WITHOUT_SKIPS, WITHOUT_BRANCHES, PLAIN_TWIN)
 
@@ -49,7 +48,8 @@ def counterfactual(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
         "without skips", "without branches", "plain twin"). Only out_grad_norm differs between variants: the share of
         the skips, or of the branches, is removed from the backward pass at all joins, or at those that meta["joins"]
         names; activations keep their skips, and weights and loss are the same. "plain twin" is another network, built
-        without skips, where one was analyzed beside. Recordings that hold no such measurement have no rows.
+        without skips, where one was analyzed beside. Recordings that hold no such measurement have no rows. Of a run
+        that was trained it is one batch before the first update.
     """
     found = [one for one in as_list(recordings) if one.probes["probe"].isin(VARIANTS).any()]
     frames = []
@@ -73,9 +73,9 @@ def removed(recording: Recording, variant: str) -> Recording:
     """
     if variant not in VARIANTS:
         raise ValueError(f"variant must be one of {', '.join(VARIANTS)}; got {variant!r}.")
-    if variant == AS_IT_IS:
-        return recording
     probes = recording.probes[recording.probes["probe"] == variant]
+    if variant == AS_IT_IS and probes.empty:
+        return recording
     norms = probes.drop_duplicates("layer").set_index("layer")["value"]
     layers = recording.layers.drop_duplicates("layer")
     found = layers.assign(out_grad_norm=layers["layer"].map(norms), grad_norm=np.nan, status=MEASURED)
@@ -108,6 +108,26 @@ def contribution_over_seeds(frame: pd.DataFrame, measure: str = "skip_share") ->
         raise ValueError(f"measure must be one of {', '.join(CONTRIBUTIONS)}; got {measure!r}.")
     by = (*NETWORK, "step", "order", "join", "kind")
     return over_seeds(frame, by, measure, geometric=measure in ("grad_norm", "branch_ratio"))
+
+
+def counterfactual_ends(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return how much larger the gradient is at the first weighted layer than at the last one, of each variant.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `counterfactual`.
+
+    Returns
+    -------
+    DataFrame
+        One row per (family, depth, variant): mean, low, high, n of log10 of the first over the last norm, in decades
+        (Student's 95 % interval over seeds, NaN for one). A run in which either is zero or not finite has none.
+    """
+    parts = [first_to_last(rows, "out_grad_norm").assign(variant=name) for name, rows in frame.groupby("variant")]
+    ends = pd.concat(parts, ignore_index=True)
+    ratio = ends["ratio"].where((ends["ratio"] > 0) & np.isfinite(ends["ratio"]))
+    return over_seeds(ends.assign(decades=np.log10(ratio)), [*NETWORK, "variant"], "decades")
 
 
 def counterfactual_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:

@@ -41,6 +41,27 @@ def shattering_by_depth(recordings: Recording | Iterable[Recording]) -> pd.DataF
     return over_seeds(frame, [*KIND, "predicted"], "value")[[*KIND, "mean", "low", "high", "n", "predicted"]]
 
 
+def shattering_by_layer(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
+    """Return the correlation of the gradients at every weighted layer, with its interval over seeds.
+
+    Parameters
+    ----------
+    recordings : Recording or iterable of Recording
+        With the probe "shattering"; those without are left out.
+
+    Returns
+    -------
+    DataFrame
+        One row per (family, norm, depth, layers_after), from the output to the input: layers_after (weighted layers
+        that the gradient has come through; of several with as many, as of a projection beside a convolution, the first
+        to run counts), mean, low, high, n as in `shattering_by_depth`. Layers whose output has no row per input, and
+        so no value, are left out.
+    """
+    found = _with_probe(recordings, SHATTERING)
+    frame = stacked(found, [_of_layers(recording) for recording in found])
+    return over_seeds(frame, [*KIND, "layers_after"], "value")[[*KIND, "layers_after", "mean", "low", "high", "n"]]
+
+
 def autocorrelation_by_lag(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     """Return the autocorrelation of the gradients along a line of inputs, at the input, with its interval over seeds.
 
@@ -79,6 +100,13 @@ def _rows(recording: Recording, probe: str) -> pd.DataFrame:
     probes = recording.probes
     rows = probes[(probes["probe"] == probe) & (probes["layer"] == INPUT)]
     return rows.assign(norm=str(recording.meta.get("norm") or ""), predicted=_predicted(recording))
+
+
+def _of_layers(recording: Recording) -> pd.DataFrame:
+    probes = recording.probes
+    rows = probes[(probes["probe"] == SHATTERING) & probes["value"].notna()].drop_duplicates("x")
+    after = rows["x"].astype("int64")
+    return rows.assign(layers_after=after, norm=str(recording.meta.get("norm") or "")).sort_values("layers_after")
 
 
 def _predicted(recording: Recording) -> float:

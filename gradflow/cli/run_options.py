@@ -91,6 +91,7 @@ _SETTINGS: Mapping[str, tuple[Any, str]] = MappingProxyType(
         "precision": (str, "float32, bf16 or fp16.  [default: float32]"),
         "record_every": (int, "Steps between recorded gradients.  [default: 10]"),
         "eval_every": (int, "Steps between errors on whole sets.  [default: 150]"),
+        "probes": (_lists(words), "Of skips,shattering,paths, or none.  [default: skips,shattering]"),
     }
 )
 

@@ -17,14 +17,13 @@ from gradflow.experiments.data import check_data
 from gradflow.experiments.data import is_own as is_own_data
 from gradflow.experiments.network import Network, check_model, frozen, is_own, network, own_network
 from gradflow.experiments.recipe import RECIPE_FIELDS, PlanError, Recipe, check_count, check_names, one_of
-from gradflow.experiments.runs import DATA, EVAL_EVERY, RECORD_EVERY, Run
+from gradflow.experiments.runs import DATA, DEFAULT_PROBES, EVAL_EVERY, NO_PROBES, PROBES, RECORD_EVERY, Run
 from gradflow.factories import source_digest
 from gradflow.models.catalogue import CATALOGUE
 
 MODEL = "cifar"
 SEEDS = 3
 PAIR = ("plain", "residual")  # what is compared unless families are named
-PROBES = ("paths",)  # of the trained network, as `gradflow.experiments.probes` measures them
 RUN_SETTINGS = ("model", "data", "record_every", "eval_every", "probes", "device", "processes")
 AXES = ("depth", "family", "seed")
 
@@ -53,7 +52,7 @@ def plan(
     data: str = DATA,
     record_every: int = RECORD_EVERY,
     eval_every: int = EVAL_EVERY,
-    probes: Iterable[str] = (),
+    probes: Iterable[str] = DEFAULT_PROBES,
     device: str = "auto",
     processes: int = 1,
     **settings: Any,
@@ -184,9 +183,12 @@ def _check_parts(recipe: Recipe, processes: int, device: str) -> None:
 
 
 def _probes(names: Iterable[str]) -> tuple[str, ...]:
-    for name in names:
-        one_of("probes", name, PROBES)
-    return tuple(names)
+    chosen = tuple(names)
+    if chosen == (NO_PROBES,):
+        return ()
+    for name in chosen:
+        one_of("probes", name, (*PROBES, NO_PROBES))
+    return tuple(name for name in PROBES if name in chosen)
 
 
 def _network(chosen: Mapping[str, Any], codes: Codes) -> Network:

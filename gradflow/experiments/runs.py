@@ -17,6 +17,8 @@ from gradflow.hooks.surroundings import installed_version
 DATA = "digits"
 RECORD_EVERY = 10
 EVAL_EVERY = 150
+PROBES = ("skips", "shattering", "paths")  # as `gradflow.experiments.probes` measures them
+DEFAULT_PROBES, NO_PROBES = ("skips", "shattering"), "none"
 RUN_FIELDS = ("seed", "data", "record_every", "eval_every", "probes", "device", "data_code", "processes")
 
 
@@ -26,8 +28,9 @@ class Run:
 
     The gradient is recorded every `record_every` steps and at 0, 1, 10, 100 and the end; the errors on the whole sets
     are measured every `eval_every` steps and at the end, not before the first update, when batch norm's running
-    statistics hold nothing yet; `probes` (`gradflow.experiments.probes`) look at the trained network. `processes` train
-    it together, each on its part of the batch. `varied` names the settings that a plan varies, for the label alone.
+    statistics hold nothing yet; `probes` (`gradflow.experiments.probes`) look at the network before and after training.
+    `processes` train it together, each on its part of the batch. `varied` names the settings that a plan varies, for
+    the label alone.
     """
 
     network: Network

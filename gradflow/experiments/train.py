@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,11 @@ def build(run: Run, data: Dataset) -> nn.Module:
     return run.network.build(run.seed, input_shape=shape, num_classes=data.num_classes)
 
 
+def _built(run: Run, data: Dataset) -> nn.Module:
+    """Return the run's network where its data is."""
+    return build(run, data).to(data.train_images.device)
+
+
 class Training:
     """A network under way: all that changes from step to step, to be taken as it is and brought back.
 
@@ -131,7 +137,7 @@ class Training:
         self._run = run
         self._team = team
         self._data = data
-        self._model = build(run, data).to(data.train_images.device)
+        self._model = _built(run, data)
         self._updater = Updater(self._model, run.recipe)
         self._rate = LearningRate(run.recipe)
         self._draws = torch.Generator().manual_seed(run.seed + AUGMENTATION_SEED)
@@ -232,13 +238,17 @@ class Training:
     def outcome(self) -> Recording:
         """Return what was recorded, once the last step is done."""
         recording = self.recorder.recording
+        untrained = partial(_built, self._run, self._data)
+        probed = measure_probes(self._run, self._data, untrained, self._model)
         return Recording(
             layers=recording.layers,
             steps=recording.steps,
-            probes=measure_probes(self._run, self._model, self._data),
+            skips=probed.skips,
+            probes=probed.probes,
             meta={
                 **recording.meta,
                 **_outcome(recording),
+                "not_probed": dict(probed.failed),
                 "started": self._started,
                 "wall_seconds": time.perf_counter() - self._began,
                 "resumed_at": self._resumed_at,

@@ -8,7 +8,14 @@ from gradflow.plots.learning import learning_curve, learning_curves
 from gradflow.plots.paired import paired_difference
 from gradflow.plots.paths import paths, paths_figure
 from gradflow.plots.profile import profile, profiles
-from gradflow.plots.shattering import autocorrelation, autocorrelation_figure, shattering, shattering_figure
+from gradflow.plots.shattering import (
+    autocorrelation,
+    autocorrelation_figure,
+    shattering,
+    shattering_figure,
+    shattering_layers,
+    shattering_layers_figure,
+)
 from gradflow.plots.stall import stall_figure, stall_link
 from gradflow.plots.style import DOUBLE, SINGLE, context
 from gradflow.plots.training import loss_curve, loss_curves, training_curve, training_curves
@@ -40,6 +47,8 @@ __all__ = [
     "save_each",
     "shattering",
     "shattering_figure",
+    "shattering_layers",
+    "shattering_layers_figure",
     "sizes",
     "stall_figure",
     "stall_link",

@@ -90,13 +90,15 @@ def contribution(
     return ax
 
 
-def contribution_figure(frames: Mapping[str, pd.DataFrame], *, width: float = style.DOUBLE) -> Figure:
+def contribution_figure(frames: Mapping[str, pd.DataFrame], *, moment: str = "", width: float = style.DOUBLE) -> Figure:
     """Draw `contribution` for each measure side by side, under each other where the figure is narrow.
 
     Parameters
     ----------
     frames : mapping of str to DataFrame
         Measure -> its frame.
+    moment : str
+        When it was measured ("before training"), where there is more than one moment.
     width : float
         Inches.
     """
@@ -115,7 +117,7 @@ def contribution_figure(frames: Mapping[str, pd.DataFrame], *, width: float = st
         panels.finish(
             figure,
             title=text("figure.skips.title"),
-            subtitle=text("figure.skips.subtitle"),
+            subtitle=text("list.separator").join(filter(None, (moment, text("figure.skips.subtitle")))),
             handles=[*style.legend_handles(first), *_kind_handles(first)],
             note=style.bands_text(first),
             margins=gap,

@@ -16,7 +16,7 @@ from gradflow.analysis.paths import recorded_paths
 from gradflow.analysis.predicted import predicted
 from gradflow.analysis.profile import profile, profile_over_seeds
 from gradflow.analysis.runs import stacked
-from gradflow.analysis.shattering import EXPERIMENT, autocorrelation_by_lag, shattering_by_depth
+from gradflow.analysis.shattering import EXPERIMENT, autocorrelation_by_lag, shattering_by_depth, shattering_by_layer
 from gradflow.analysis.stall import stall, stall_over_seeds
 from gradflow.analysis.summary import summary
 from gradflow.analysis.training import training, window_means
@@ -73,6 +73,11 @@ class Contents:
         """Whether the runs are of several families or depths, as `gradflow compare` makes them."""
         nets = {(run.meta.get("family"), run.meta.get("depth")) for run in self.runs}
         return len(nets) > 1 and all(family and depth is not None for family, depth in nets)
+
+    @cached_property
+    def is_of_compare(self) -> bool:
+        """Whether `gradflow compare` or a sweep made every run: its probes look at the first batch."""
+        return bool(self.runs) and all(run.meta.get("experiment") == "compare" for run in self.runs)
 
     @cached_property
     def is_analysis(self) -> bool:
@@ -194,6 +199,21 @@ class Contents:
         return shattering_by_depth(holding(self.probed, SHATTERING))
 
     @cached_property
+    def shattering_by_layer(self) -> pd.DataFrame:
+        """One row per network and weighted layer: the correlation of gradients there."""
+        return shattering_by_layer(holding(self.probed, SHATTERING))
+
+    @cached_property
+    def contribution(self) -> pd.DataFrame:
+        """One row per run, step and residual join: what comes back through the skip."""
+        return contribution(self.runs)
+
+    @cached_property
+    def counterfactual(self) -> pd.DataFrame:
+        """One row per run, variant and weighted layer: the gradient as it is and without a share of it."""
+        return counterfactual(self.runs)
+
+    @cached_property
     def autocorrelation(self) -> pd.DataFrame:
         """One row per network and lag: the autocorrelation of gradients along a line of inputs."""
         return autocorrelation_by_lag(holding(self.probed, AUTOCORRELATION))
@@ -228,10 +248,11 @@ class Contents:
             yield "degree_over_seeds", self.degree_over_seeds
             yield "stall", self.stall
             yield "stall_over_seeds", self.stall_over_seeds
-            yield "skips", contribution(self.runs)
-            yield "skips_without", counterfactual(self.runs)
+            yield "skips", self.contribution
+            yield "skips_without", self.counterfactual
         if holding(self.probed, SHATTERING):
             yield "shattering", self.shattering
+            yield "shattering_by_layer", self.shattering_by_layer
         if holding(self.probed, AUTOCORRELATION):
             yield "autocorrelation", self.autocorrelation
         if self.probed:

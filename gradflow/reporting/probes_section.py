@@ -9,7 +9,7 @@ import pandas as pd
 
 from gradflow.analysis.paths import PathLengths, path_lengths
 from gradflow.plots.paths import paths_figure
-from gradflow.plots.shattering import autocorrelation_figure, norm_name, shattering_figure
+from gradflow.plots.shattering import autocorrelation_figure, norm_name, shattering_figure, shattering_layers_figure
 from gradflow.recording import AUTOCORRELATION, SHATTERING
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents, holding
@@ -17,22 +17,29 @@ from gradflow.reporting.figures import draw
 from gradflow.reporting.live.autocorrelation import autocorrelation as live_autocorrelation
 from gradflow.reporting.live.paths import paths as live_paths
 from gradflow.reporting.live.shattering import shattering as live_shattering
+from gradflow.reporting.live.shattering_layers import shattering_layers as live_layers
 from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
 from gradflow.text import text
 from gradflow.text.numbers import count, number
+
+FEWEST_LAYERS = 3  # of which a line over layers is drawn
 
 
 def shattering(contents: Contents) -> Section | None:
     """Return the section, or None if no recording holds the probes of `gradflow.probe.shattering` at the input."""
     blocks: list[Block] = []
     if holding(contents.probed, SHATTERING):
-        frame = contents.shattering
+        frame, layers = contents.shattering, contents.shattering_by_layer
         drawn = frame.dropna(subset=["depth", "mean"])
-        if drawn["depth"].nunique() > 1:
-            low, high = number(drawn["mean"].min(), 2), number(drawn["mean"].max(), 2)
-            alt = text("shattering.alt", low=low, high=high, networks=count(len(drawn), "networks"))
-            make, live = partial(shattering_figure, drawn), live_shattering(drawn)
-            blocks.append(draw("shattering", make, contents.folder, alt=alt, live=live))
+        low, high = number(drawn["mean"].min(), 2), number(drawn["mean"].max(), 2)
+        said = {"low": low, "high": high, "networks": count(len(drawn), "networks")}
+        if layers["layers_after"].nunique() >= FEWEST_LAYERS:
+            layers = layers.dropna(subset=["mean"])
+            by_layer, alt = partial(shattering_layers_figure, layers), text("shattering.alt_layers", **said)
+            blocks.append(draw("shattering", by_layer, contents.folder, alt=alt, live=live_layers(layers)))
+        elif drawn["depth"].nunique() > 1:
+            by_depth, alt = partial(shattering_figure, drawn), text("shattering.alt", **said)
+            blocks.append(draw("shattering", by_depth, contents.folder, alt=alt, live=live_shattering(drawn)))
         blocks.append(_correlations(frame))
     if holding(contents.probed, AUTOCORRELATION):
         lags = contents.autocorrelation
@@ -40,7 +47,8 @@ def shattering(contents: Contents) -> Section | None:
         blocks.append(draw("autocorrelation", make, contents.folder, alt=text("shattering.alt_lags"), live=live))
     if not blocks:
         return None
-    return section("shattering", text("shattering.lead"), blocks=blocks)
+    when = text("shattering.before") if contents.is_of_compare else ""
+    return section("shattering", text("shattering.lead"), when, blocks=blocks)
 
 
 def paths(contents: Contents) -> Section | None:
@@ -71,17 +79,18 @@ def paths(contents: Contents) -> Section | None:
 
 
 def _correlations(frame: pd.DataFrame) -> Table:
-    """Return one row per network: the correlation with its interval, beside the closed form."""
+    """Return one row per network: the correlation with its interval, beside the closed form where there is one."""
+    has_closed_form = bool(frame["predicted"].notna().any())
     rows = [
         [
             Cell(network_name(row)),
             Cell(norm_name(str(row["norm"]))),
             bounded(row["mean"], row["low"], row["high"], int(row["n"]), partial(number, digits=2)),
-            Cell("–" if math.isnan(row["predicted"]) else number(row["predicted"], 2)),
+            *([Cell("–" if math.isnan(row["predicted"]) else number(row["predicted"], 2))] if has_closed_form else []),
         ]
         for row in frame.to_dict("records")
     ]
-    columns = ("network", "inputs_norm", "correlation", "correlation_predicted")
+    columns = ("network", "inputs_norm", "correlation", *(["correlation_predicted"] if has_closed_form else []))
     return table("shattering", text("table.shattering"), columns, rows, "tables/shattering.csv")
 
 

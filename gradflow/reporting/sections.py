@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -200,12 +201,24 @@ def _coverage(contents: Contents) -> Section | None:
         return None
     listed = contents.coverage
     layers = count(total, "layers")
+    unprobed = _unprobed(contents)
     if listed.empty:
-        return section("coverage", text("coverage.full", layers=layers), blocks=[])
+        return section("coverage", text("coverage.full", layers=layers), *unprobed, blocks=[])
     said = text("coverage.lead", measured=total - len(listed), layers=layers)
     known = [status for status in dict.fromkeys(listed["status"]) if f"{STATUS}{status}" in keys()]
     meanings: list[Block] = [Facts([(word(status), text(f"status.{status}")) for status in known])] if known else []
-    return section("coverage", said, blocks=[coverage_table(listed), *meanings])
+    return section("coverage", said, *unprobed, blocks=[coverage_table(listed), *meanings])
+
+
+def _unprobed(contents: Contents) -> list[str]:
+    """Return a sentence for each probe that found nothing, and why, with the number of runs."""
+    failed = Counter(
+        (str(probe), str(why)) for run in contents.runs for probe, why in dict(run.meta.get("not_probed") or {}).items()
+    )
+    return [
+        text("coverage.unprobed", probe=word(probe), runs=count(n, "runs"), why=why)
+        for (probe, why), n in failed.items()
+    ]
 
 
 def _method(contents: Contents) -> Section:

@@ -10,21 +10,22 @@ from typing import Any
 import pandas as pd
 
 from gradflow.analysis.contribution import (
-    contribution,
+    VARIANTS,
     contribution_over_seeds,
-    counterfactual,
+    counterfactual_ends,
     counterfactual_over_seeds,
 )
 from gradflow.analysis.decay import MEASURED
+from gradflow.analysis.runs import NETWORK
 from gradflow.plots import skips as plots
 from gradflow.recording import EVERY_JOIN
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live.skips import skips as live_skips
-from gradflow.reporting.tables import Cell, Table, table
+from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
 from gradflow.text import text
-from gradflow.text.numbers import count, decades, number, percent
+from gradflow.text.numbers import count, decades, number, percent, signed
 from gradflow.text.words import word
 
 DRAWN = ("skip_share", "branch_ratio")
@@ -32,30 +33,36 @@ DRAWN = ("skip_share", "branch_ratio")
 
 def skips(contents: Contents) -> Section | None:
     """Return the section, or None if no recording holds a residual join."""
-    frame = contribution(contents.runs)
+    frame = contents.contribution
     if frame.empty:
         return None
-    last = frame[frame["step"] == frame.groupby("run")["step"].transform("max")]
+    first = frame[frame["step"] == frame.groupby("run")["step"].transform("min")]
     blocks: list[Block] = []
-    over_seeds = {measure: contribution_over_seeds(last, measure) for measure in DRAWN}
+    over_seeds = {measure: contribution_over_seeds(first, measure) for measure in DRAWN}
     drawn = {measure: found for measure, found in over_seeds.items() if found["mean"].notna().any()}
-    if drawn and last["step"].nunique() == 1:
-        make = partial(plots.contribution_figure, drawn)
+    moment = text("live.start") if contents.is_of_compare else ""
+    if drawn and first["step"].nunique() == 1:
+        make = partial(plots.contribution_figure, drawn, moment=moment)
         live = live_skips({measure: contribution_over_seeds(frame, measure) for measure in drawn})
-        blocks.append(draw("skips-share", make, contents.folder, alt=_share_in_words(last), live=live))
-    if last["run"].nunique() == 1:
-        blocks.append(_table(last))
-    without, where = counterfactual(contents.runs), _where(contents)
+        blocks.append(draw("skips-share", make, contents.folder, alt=_share_in_words(first), live=live))
+    is_one = first["run"].nunique() == 1
+    if is_one:
+        blocks.append(_table(first))
+    without, where = contents.counterfactual, _where(contents)
+    said = _without_in_words(without, where) if is_one else ""
     if len(without):
-        networks = counterfactual_over_seeds(without)
+        networks, ends = counterfactual_over_seeds(without), counterfactual_ends(without)
         make = partial(plots.counterfactuals, networks, where=where)
         caption = text("skips.caption.without", where=where or text("skips.every_join"))
-        blocks.append(
-            draw("skips-without", make, contents.folder, alt=_without_in_words(without, where), caption=caption),
-        )
-    joins = count(last.groupby("run").size().iloc[0], "joins") if last["run"].nunique() == 1 else ""
-    lead = text("skips.lead_one", joins=joins) if joins else text("skips.lead")
-    return section("skips", lead, text("skips.definition"), _without_in_words(without, where), blocks=blocks)
+        alt = said or text("skips.alt.without", networks=count(len(ends.drop_duplicates(list(NETWORK))), "networks"))
+        blocks.append(draw("skips-without", make, contents.folder, alt=alt, caption=caption))
+        if not is_one:
+            blocks.append(_ends(ends))
+    if is_one:
+        lead = text("skips.lead_one", joins=count(len(first), "joins"))
+    else:
+        lead = text("skips.lead_training") if contents.is_of_compare else text("skips.lead")
+    return section("skips", lead, text("skips.definition"), said, blocks=blocks)
 
 
 def _where(contents: Contents) -> str:
@@ -112,6 +119,20 @@ def _table(frame: pd.DataFrame) -> Table:
         for cells, row in zip(rows, frame.to_dict("records"), strict=True):
             cells.append(_lesion(row))
     return table("skips", text("table.skips"), columns, rows, "tables/skips.csv")
+
+
+def _ends(frame: pd.DataFrame) -> Table:
+    """Return one row per network: how much larger its gradient is at the first layer, of each variant."""
+    variants = [name for name in VARIANTS if name in set(frame["variant"])]
+    rows = []
+    for _, network in frame.groupby(list(NETWORK), dropna=False):
+        found = {row["variant"]: row for row in network.to_dict("records")}
+        missing = {"mean": math.nan, "low": math.nan, "high": math.nan, "n": 0}
+        ends = [found.get(name, missing) for name in variants]
+        cells = [bounded(row["mean"], row["low"], row["high"], int(row["n"]), signed) for row in ends]
+        rows.append([Cell(network_name(network.iloc[0])), Cell(str(network["n"].max())), *cells])
+    columns = ("network", "n", *(name.replace(" ", "_") for name in variants))
+    return table("skips-without", text("table.skips_without"), columns, rows, "tables/skips_without.csv")
 
 
 def _lesion(row: Mapping[Hashable, Any]) -> Cell:

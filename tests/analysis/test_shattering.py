@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from gradflow import Recording
-from gradflow.analysis.shattering import autocorrelation_by_lag, shattering_by_depth
+from gradflow.analysis.shattering import autocorrelation_by_lag, shattering_by_depth, shattering_by_layer
 
 
 def recording(value, seed, *, depth=4, norm="batch", family="residual", lags=(1.0, 0.5), **meta):
@@ -65,3 +65,27 @@ def test_no_probe_and_repeated_seeds_are_named():
         shattering_by_depth(Recording(meta={"run": "mine"}))
     with pytest.raises(ValueError, match="one run per family, depth and seed"):
         shattering_by_depth([recording(0.1, 0), recording(0.2, 0)])
+
+
+def layers(values, seed, family="plain"):
+    rows = [("shattering", name, after, value) for name, after, value in values]
+    probes = pd.DataFrame(rows, columns=["probe", "layer", "x", "value"])
+    return Recording(probes=probes, meta={"run": f"{family}-{seed}", "family": family, "depth": 2, "seed": seed})
+
+
+def test_layers_are_averaged_over_seeds_from_the_output_on():
+    of_seeds = [(0.1, 0.5), (0.3, 0.7)]
+    runs = [
+        layers([("(input)", 2, low), ("conv1", 1, high), ("fc", 0, 1.0)], seed)
+        for seed, (low, high) in enumerate(of_seeds)
+    ]
+    frame = shattering_by_layer(runs)
+    assert frame["layers_after"].tolist() == [0, 1, 2]
+    assert frame["mean"].to_numpy() == pytest.approx([1.0, 0.6, 0.2])
+    assert frame["n"].tolist() == [2, 2, 2]
+
+
+def test_of_layers_side_by_side_the_first_counts_and_one_without_a_value_is_left_out():
+    rows = [("(input)", 2, 0.1), ("conv1", 1, 0.5), ("shortcut", 1, 0.9), ("scalar", 0, math.nan)]
+    frame = shattering_by_layer(layers(rows, 0))
+    assert frame[["layers_after", "mean"]].to_numpy().tolist() == [[1, 0.5], [2, 0.1]]

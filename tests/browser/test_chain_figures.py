@@ -1,7 +1,7 @@
 """The live figures that the hostile report does not have are drawn without a word in the console, at every width."""
 
 import pytest
-from chains import degrees, errors, lags, lengths, links
+from chains import degrees, errors, lags, layers_after, lengths, links
 
 from gradflow.analysis.paths import path_lengths
 from gradflow.reporting.live.autocorrelation import autocorrelation
@@ -9,6 +9,7 @@ from gradflow.reporting.live.degradation import degradation
 from gradflow.reporting.live.degree import degree
 from gradflow.reporting.live.notebook import InteractiveFigure
 from gradflow.reporting.live.paths import paths
+from gradflow.reporting.live.shattering_layers import shattering_layers
 from gradflow.reporting.live.stall import stall
 
 # The marks that stand for values: moments, networks a link, lengths a quantity, lags a network and norm.
@@ -17,6 +18,7 @@ FIGURES = {
     "degradation": (lambda: degradation(*errors({})), 2),  # the mean and its seed; published is the other error's
     "stall": (lambda: stall(links()), 2 * 5 + 2 * 3),
     "paths": (lambda: paths(lengths(), path_lengths(lengths())), 7 * 3),
+    "shattering": (lambda: shattering_layers(layers_after()), 2 * 6),
     "autocorrelation": (lambda: autocorrelation(lags()), 16 * 4 * 2),
 }
 

@@ -6,7 +6,14 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from gradflow.plots.shattering import autocorrelation, autocorrelation_figure, shattering, shattering_figure
+from gradflow.plots.shattering import (
+    autocorrelation,
+    autocorrelation_figure,
+    shattering,
+    shattering_figure,
+    shattering_layers,
+    shattering_layers_figure,
+)
 from gradflow.theory.shattering import brown_noise, white_noise
 
 DEPTHS = [1, 2, 4, 128]
@@ -105,3 +112,32 @@ def test_what_is_missing_is_named():
         autocorrelation(lag_frame(), axes())
     with pytest.raises(ValueError, match="no rows"):
         shattering(frame().iloc[:0], axes())
+
+
+def layer_frame():
+    after = np.arange(5)
+    rows = [
+        pd.DataFrame({"family": family, "depth": depth, "layers_after": after, "mean": base**after, "n": 3})
+        for family, base in (("plain", 0.5), ("residual", 0.9))
+        for depth in (4, 8)
+    ]
+    found = pd.concat(rows, ignore_index=True).astype({"depth": "Int64"})
+    return found.assign(low=found["mean"] - 0.1, high=found["mean"] + 0.1)
+
+
+def test_layers_are_drawn_from_the_output_on_one_line_a_network():
+    data = layer_frame()
+    ax = shattering_layers(data.sample(frac=1, random_state=0), axes())
+    line = labelled(ax, "plain-8")
+    np.testing.assert_array_equal(line.get_xdata(), range(5))
+    np.testing.assert_allclose(line.get_ydata(), 0.5 ** np.arange(5))
+    assert (len(ax.lines), len(ax.collections)) == (4, 4)
+    assert labelled(ax, "residual-8").get_color() == line.get_color() != labelled(ax, "plain-4").get_color()
+    assert line.get_linestyle() == "--"
+
+
+def test_layers_of_a_figure_name_their_interval_and_seeds():
+    figure = shattering_layers_figure(layer_frame())
+    assert figure.legends[0].get_title().get_text() == "mean, 95 % interval, n = 3 seeds"
+    with pytest.raises(ValueError, match="frame lacks the column 'layers_after'"):
+        shattering_layers(layer_frame().drop(columns="layers_after"), axes())

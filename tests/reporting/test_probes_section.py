@@ -12,6 +12,7 @@ from gradflow.reporting import report
 from gradflow.reporting.blocks import Picture, Table
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.probes_section import paths, shattering
+from gradflow.reporting.skips_section import skips
 
 N_BLOCKS = 9
 
@@ -98,7 +99,7 @@ def test_correlations_with_their_intervals(tmp_path):
     found = shattering(contents(runs, tmp_path))
     assert pictures(found) == ["shattering"]
     means = {"plain-2": "0.25", "plain-8": "0.050", "residual-2": "0.65", "residual-8": "0.45"}
-    assert cells(found) == [[network, "batch norm", mean, "–"] for network, mean in means.items()]
+    assert cells(found) == [[network, "batch norm", mean] for network, mean in means.items()]
     (table,) = (block for block in found.blocks if isinstance(block, Table))
     assert table.rows[0][2].sub == "−0.39 to 0.89"  # 0.25 ± 12.706 * 0.05, Student's t of two seeds
 
@@ -106,7 +107,7 @@ def test_correlations_with_their_intervals(tmp_path):
 def test_a_model_of_ones_own_has_a_row_and_no_figure(tmp_path):
     probes = pd.DataFrame({"probe": "shattering", "layer": ["(input)"], "x": [3.0], "value": [0.25]})
     found = shattering(contents([mine(probes)], tmp_path))
-    assert cells(found) == [["mine", "no norm", "0.25", "–"]]
+    assert cells(found) == [["mine", "no norm", "0.25"]]
     assert pictures(found) == []
 
 
@@ -128,3 +129,58 @@ def test_the_page_holds_them(tmp_path, experiment):
     assert "How long are the paths that the gradient takes?" in page
     assert (tmp_path / "out" / "tables" / "shattering.csv").is_file()
     assert len(pd.read_csv(tmp_path / "out" / "tables" / "paths.csv")) == N_BLOCKS + 1
+
+
+def test_layers_of_a_network_are_drawn_where_they_were_measured(tmp_path):
+    def one(family, seed):
+        probes = pd.DataFrame({"probe": "shattering", "layer": ["(input)", "a", "b"], "x": [2.0, 1.0, 0.0]})
+        meta = {"run": f"{family}-{seed}", "family": family, "depth": 2, "seed": seed, "experiment": "compare"}
+        return Recording(probes=probes.assign(value=[0.25, 0.5, 1.0]), meta=meta)
+
+    held = contents([one(family, seed) for family in ("plain", "residual") for seed in (0, 1)], tmp_path)
+    found = shattering(held)
+    (picture,) = (block for block in found.blocks if isinstance(block, Picture))
+    assert picture.live.rows.groupby("network")["mean"].apply(list).to_dict() == {
+        "plain-2": [1.0, 0.5, 0.25],
+        "residual-2": [1.0, 0.5, 0.25],
+    }
+    assert "at the input 0.25 to 0.25 over 2 networks" in picture.alt
+    assert "before the first update" in found.paragraphs[1]
+    names = [name for name, _ in held.tables()]
+    assert "shattering_by_layer" in names
+
+
+def residual(depth, seed, *, first=0.1):
+    """Return a trained network's joins at both ends of training, and its gradient at three layers, as it is and not."""
+    joins = pd.DataFrame({"join": ["a", "b"], "order": [0, 1], "kind": "identity", "branch_ratio": 0.5})
+    joins = pd.concat([joins.assign(step=step, skip_share=0.5 + step / 100) for step in (0, 10)])
+    layers = pd.DataFrame({"step": 0, "layer": ["x", "y", "z"], "order": [0, 1, 2], "layer_depth": [1, 2, 3]})
+    layers = layers.assign(weighted=True, out_grad_norm=1.0, grad_norm=1.0, weight_norm=1.0, stage=0, status="measured")
+    values = {"as it is": [10 * first, 1.0, 1.0], "without skips": [first, 0.5, 1.0], "without branches": [0.0, 1, 1]}
+    probes = pd.concat(
+        [
+            pd.DataFrame({"probe": name, "layer": ["x", "y", "z"], "x": [1, 2, 3.0], "value": value})
+            for name, value in values.items()
+        ]
+    )
+    meta = {"run": f"residual-{depth}-{seed}", "family": "residual", "depth": depth, "seed": seed}
+    return Recording(layers=layers, skips=joins, probes=probes, meta={**meta, "experiment": "compare"})
+
+
+def test_skips_of_several_runs_are_told_by_network(tmp_path):
+    runs = [residual(depth, seed, first=0.1 * 10**-seed) for depth in (8, 14) for seed in (0, 1)]
+    found = skips(contents(runs, tmp_path))
+    assert pictures(found) == ["skips-share", "skips-without"]
+    share = next(block for block in found.blocks if isinstance(block, Picture))
+    assert sorted(share.live.rows["step"].unique()) == [0, 10]
+    assert cells(found) == [[f"residual-{depth}", "2", "−0.5", "−1.5", "–"] for depth in (8, 14)]
+    (table,) = (block for block in found.blocks if isinstance(block, Table))
+    assert table.rows[0][4].sub == "not measured"
+    assert "before the first update and after the last one" in found.paragraphs[0]
+
+
+def test_skips_of_one_run_are_told_by_join(tmp_path):
+    found = skips(contents([residual(8, 0)], tmp_path))
+    assert [row[0] for row in cells(found)] == ["a", "b"]
+    assert found.paragraphs[0].startswith("2 residual connections")
+    assert "0.0 decades" in found.paragraphs[-1]

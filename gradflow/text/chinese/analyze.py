@@ -91,6 +91,9 @@ ANALYZE: Mapping[str, str] = {
     "joins.many": "{n} 个残差连接",
     "skips.title": "残差连接传递了什么",
     "skips.lead": "残差连接是在一次反向传播的自动微分计算图中找到的，无需任何标注。",
+    "skips.lead_training": (
+        "残差连接是在一次反向传播的自动微分计算图中找到的，无需任何标注。用第一个批次分别在第一次更新之前与最后一次更新之后测量。"
+    ),
     "skips.lead_one": "{joins}，在该次反向传播的自动微分计算图中找到，无需任何标注。",
     "skips.definition": (
         "在路径分开处，梯度为 g = s + b：s 经跳跃连接传回，b 经残差分支传回。跳跃连接的占比为 ⟨s, g⟩ / |g|²；|s|²、"
@@ -108,8 +111,14 @@ ANALYZE: Mapping[str, str] = {
     "skips.every_join": "在每个汇合点",
     "skips.chosen_joins": "在汇合点 {joins} ",
     "skips.alt.share": "跳跃连接在梯度中的占比随深度的变化：{joins}，占比为 {low} 至 {high}。",
+    "skips.alt.without": ("训练前激活梯度随深度的变化：原样、去除跳跃连接的部分、去除残差分支的部分；{networks}。"),
     "skips.alt.none": "跳跃连接在梯度中的占比随深度的变化：没有任何汇合点传回梯度。",
     "table.skips": "各汇合点，自输入起；占 |g|² 的比例",
+    "table.skips_without": "训练前：第一个带权层的激活梯度与最后一个带权层之比，以数量级计",
+    "column.as_it_is": "原样",
+    "column.without_skips": "去除跳跃连接的部分",
+    "column.without_branches": "去除残差分支的部分",
+    "column.plain_twin": "普通孪生网络",
     "column.join": "汇合于",
     "column.join_kind": "类型",
     "column.skip_share": "跳跃连接占比",

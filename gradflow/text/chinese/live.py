@@ -72,6 +72,7 @@ LIVE: Mapping[str, str] = {
     "live.hidden_layer": "隐藏层，自输入起",
     "live.join": "汇合点，按前向顺序",
     "live.join_name": "汇合点",
+    "live.layers_after": "已经过的层数",
     "live.correlation": "不同输入的梯度之间的相关系数",
     "live.decades": "数量级",
     "live.degree_note": "0 以上表示输入端的梯度更大，0 以下表示梯度向输入端消失。",

@@ -14,6 +14,12 @@ PROBES: Mapping[str, str] = {
     ),
     "shattering.alt": "输入处梯度的相关系数随深度的变化：{networks}，{low} 至 {high}。",
     "shattering.alt_lags": "梯度沿一条输入直线的自相关，旁边为布朗噪声与白噪声。",
+    "shattering.alt_layers": (
+        "不同输入的梯度的相关系数随梯度已经过的层数的变化；在输入处，{networks}的值为 {low} 至 {high}。"
+    ),
+    "shattering.before": (
+        "在第一次更新之前用第一个批次测得；批归一化的统计量视为常数，因为它们使同一批次中的输入相互耦合。"
+    ),
     "networks.one": "1 个网络",
     "networks.many": "{n} 个网络",
     "table.shattering": "各网络的输入处，对输入对取平均",

@@ -104,6 +104,7 @@ SECTIONS: Mapping[str, str] = {
     ),
     "coverage.title": "覆盖范围",
     "coverage.lead": "在每次运行中计数，{layers}里有 {measured} 层在其输出处测得了梯度。其余为：",
+    "coverage.unprobed": "探针“{probe}”在{runs}中没有结果：{why}",
     "coverage.full": "在每次运行中计数，全部 {layers}都在其输出处测得了梯度。",
     "method.title": "方法与复现",
     "method.lead": (

@@ -96,6 +96,10 @@ ANALYZE: Mapping[str, str] = {
     "joins.many": "{n} residual connections",
     "skips.title": "What the residual connections carry",
     "skips.lead": "The residual connections were found in the autograd graph of a pass; nothing was annotated.",
+    "skips.lead_training": (
+        "The residual connections were found in the autograd graph of a pass; nothing was annotated. They were "
+        "measured on the first batch, before the first update and after the last one."
+    ),
     "skips.lead_one": "{joins}, found in the autograd graph of the pass; nothing was annotated.",
     "skips.definition": (
         "Where the paths part, the gradient is g = s + b: s came back through the skip, b through the branch. The "
@@ -115,8 +119,19 @@ ANALYZE: Mapping[str, str] = {
     "skips.every_join": "at every join",
     "skips.chosen_joins": "at the joins {joins}",
     "skips.alt.share": "The skip's share of the gradient along depth: {low} to {high} over {joins}.",
+    "skips.alt.without": (
+        "Activation gradient against depth before training, as it is, without the skips' share and without the "
+        "branches', of {networks}."
+    ),
     "skips.alt.none": "The skip's share of the gradient along depth: no join passed a gradient back.",
     "table.skips": "At every join, from the input; fractions of |g|²",
+    "table.skips_without": (
+        "Before training: the activation gradient at the first weighted layer over that at the last one, in decades"
+    ),
+    "column.as_it_is": "As it is",
+    "column.without_skips": "Without the skips' share",
+    "column.without_branches": "Without the branches' share",
+    "column.plain_twin": "Plain twin",
     "column.join": "Joins at",
     "column.join_kind": "Kind",
     "column.skip_share": "Skip's share",

@@ -74,6 +74,7 @@ LIVE: Mapping[str, str] = {
     "live.hidden_layer": "hidden layer, counted from the input",
     "live.join": "join, in forward order",
     "live.join_name": "Join",
+    "live.layers_after": "Layers passed",
     "live.correlation": "correlation of gradients between inputs",
     "live.decades": "Decades",
     "live.degree_note": "Above 0 the gradient is larger at the input, below 0 it vanishes toward it.",

@@ -14,6 +14,14 @@ PROBES: Mapping[str, str] = {
     ),
     "shattering.alt": "Correlation of the gradients at the input against depth: {low} to {high} over {networks}.",
     "shattering.alt_lags": "Autocorrelation of the gradient along a line of inputs, beside brown and white noise.",
+    "shattering.alt_layers": (
+        "Correlation of the gradients of different inputs against the layers that they have come through; at the input "
+        "{low} to {high} over {networks}."
+    ),
+    "shattering.before": (
+        "Measured on the first batch before the first update, with the statistics of batch norm held constant, as they "
+        "couple the inputs of a batch."
+    ),
     "networks.one": "1 network",
     "networks.many": "{n} networks",
     "table.shattering": "At the input of each network, mean over pairs of inputs",

@@ -122,6 +122,7 @@ SECTIONS: Mapping[str, str] = {
     "coverage.lead": (
         "{measured} of {layers}, counted in every run, had a gradient measured at their output. The others:"
     ),
+    "coverage.unprobed": "The probe “{probe}” found nothing in {runs}: {why}",
     "coverage.full": "All of {layers}, counted in every run, had a gradient measured at their output.",
     "method.title": "Method and reproduction",
     "method.lead": (
