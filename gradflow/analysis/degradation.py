@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gradflow.analysis.intervals import SHARE
 from gradflow.analysis.runs import NETWORK, as_list, check_seeds, over_seeds, stacked
 from gradflow.analysis.variants import agree, base_family, told_apart_by
 from gradflow.recording import Recording
@@ -51,7 +52,7 @@ def degradation_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         One row per (family, depth): n (runs with a measured training error), train_error, train_error_low,
         train_error_high, n_test, test_error, test_error_low, test_error_high, n_diverged. Student's 95 %
-        interval over seeds, NaN for one seed. A run that diverged counts with the last error that was
+        interval over seeds, cut at 0 and 1, NaN for one seed. A run that diverged counts with the last error that was
         measured.
 
     Raises
@@ -60,8 +61,8 @@ def degradation_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
         Two runs share family, depth and seed.
     """
     check_seeds(frame)
-    train = over_seeds(frame, NETWORK, "train_error")
-    test = over_seeds(frame, NETWORK, "test_error")
+    train = over_seeds(frame, NETWORK, "train_error", within=SHARE)
+    test = over_seeds(frame, NETWORK, "test_error", within=SHARE)
     diverged = over_seeds(frame.assign(diverged=frame.diverged.astype("float64")), NETWORK, "diverged")
     count = (diverged["mean"] * diverged["n"]).round().astype("int64")
     names = {"mean": "{}", "low": "{}_low", "high": "{}_high"}
@@ -91,7 +92,7 @@ def paired_difference(
     DataFrame
         One row per variant and depth at which both families have a seed in common: depth, n (pairs), mean, low,
         high, all in fractions, and settings (what tells the variant apart, "" if there is one alone). Student's
-        95 % interval over the pairs, NaN for one pair. No rows if there is no pair.
+        95 % interval over the pairs, cut at -1 and 1, NaN for one pair. No rows if there is no pair.
 
     Raises
     ------
@@ -114,7 +115,8 @@ def paired_difference(
     )
     pairs = pairs.assign(settings=longer, difference=pairs[measure] - pairs[f"{measure}_of_other"])
     pairs = pairs.dropna(subset="difference")
-    return over_seeds(pairs, ("settings", "depth"), "difference")[["depth", "n", "mean", "low", "high", "settings"]]
+    found = over_seeds(pairs, ("settings", "depth"), "difference", within=(-1.0, 1.0))
+    return found[["depth", "n", "mean", "low", "high", "settings"]]
 
 
 def is_diverged(recording: Recording) -> bool:

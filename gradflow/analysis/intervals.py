@@ -10,6 +10,7 @@ import numpy as np
 from scipy import special
 
 CONFIDENCE = 0.95
+ANYWHERE, SHARE = (-math.inf, math.inf), (0.0, 1.0)  # where values can lie, at which their intervals are cut
 
 Floats = np.ndarray[tuple[int], np.dtype[np.float64]]
 Ints = np.ndarray[tuple[int], np.dtype[np.integer[Any]]]
@@ -22,6 +23,17 @@ class Interval(NamedTuple):
     low: float
     high: float
     n: int
+
+    def within(self, low: float, high: float) -> Interval:
+        """Return the interval cut at the bounds that its values cannot leave, such as 0 and 1 of a share.
+
+        Examples
+        --------
+        >>> Interval(0.5, -1.5, 2.5, 2).within(0.0, 1.0)
+        Interval(mean=0.5, low=0.0, high=1.0, n=2)
+        """
+        # NaN, the bound of a single value, stays: it compares with nothing.
+        return self._replace(low=low if self.low < low else self.low, high=high if self.high > high else self.high)
 
 
 def mean_interval(values: Iterable[float], confidence: float = CONFIDENCE) -> Interval:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradflow.analysis.intervals import Floats, Ints, mean_intervals
+from gradflow.analysis.intervals import ANYWHERE, Floats, Ints, mean_intervals
 from gradflow.analysis.variants import labelled
 from gradflow.recording import Recording
 
@@ -62,7 +62,14 @@ def stacked(recordings: Sequence[Recording], tables: Sequence[pd.DataFrame]) -> 
     return pd.concat([left, right], axis=1)
 
 
-def over_seeds(frame: pd.DataFrame, by: Sequence[str], measure: str, *, geometric: bool = False) -> pd.DataFrame:
+def over_seeds(
+    frame: pd.DataFrame,
+    by: Sequence[str],
+    measure: str,
+    *,
+    geometric: bool = False,
+    within: tuple[float, float] = ANYWHERE,
+) -> pd.DataFrame:
     """Return mean, 95 % interval and number of seeds of one column, per group.
 
     Parameters
@@ -77,6 +84,8 @@ def over_seeds(frame: pd.DataFrame, by: Sequence[str], measure: str, *, geometri
         Average logarithms, as norms over many decades need. Zeros and non-finite values have no logarithm:
         they are left out, and counted in two further columns, n_zero and n_nonfinite. Where nothing but zeros
         was measured the mean is 0.
+    within : tuple of float
+        Where values can lie, such as 0 and 1 for shares: intervals are cut there.
 
     Returns
     -------
@@ -92,7 +101,8 @@ def over_seeds(frame: pd.DataFrame, by: Sequence[str], measure: str, *, geometri
     keys = frame[list(by)].iloc[first].reset_index(drop=True)
     values = frame[measure].to_numpy(dtype=np.float64)
     found = _geometric(values, groups, len(keys)) if geometric else _arithmetic(values, groups, len(keys))
-    return keys.assign(**found)
+    cut = {bound: np.clip(found[bound], *within) for bound in ("low", "high")}
+    return keys.assign(**{**found, **cut})
 
 
 def _arithmetic(values: Floats, groups: Ints, n_groups: int) -> dict[str, Floats | Ints]:

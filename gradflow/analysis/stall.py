@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.degradation import degradation
+from gradflow.analysis.intervals import ANYWHERE, SHARE
 from gradflow.analysis.profile import first_to_last, profile
 from gradflow.analysis.runs import NETWORK, as_list, check_seeds, identities, over_seeds
 from gradflow.analysis.weights import weight_growth, weights
@@ -110,7 +111,11 @@ def stall_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     """
     check_seeds(frame)
     finite = frame.assign(**{link: frame[link].where(np.isfinite(frame[link])) for link in ARITHMETIC})
-    found = {link: over_seeds(finite, NETWORK, link, geometric=link in GEOMETRIC) for link in LINKS}
+    limits = {"train_error": SHARE}
+    found = {
+        link: over_seeds(finite, NETWORK, link, geometric=link in GEOMETRIC, within=limits.get(link, ANYWHERE))
+        for link in LINKS
+    }
     table = found["growth"][[*NETWORK, "n"]]
     latest = frame.groupby(list(NETWORK), dropna=False, sort=True)["last_step"].max()
     table = table.assign(last_step=latest.to_numpy())

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from gradflow.analysis.intervals import SHARE
 from gradflow.analysis.runs import IDENTITY, NETWORK, as_list, check_seeds, over_seeds, stacked
 from gradflow.recording import STEP_COLUMNS, Recording
 
@@ -43,7 +44,7 @@ def errors_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         One row per (measure, family, depth, step) at which the error was measured: measure ("train_error" or
-        "test_error"), mean, low, high (fractions; Student's 95 % interval, NaN for one seed), n.
+        "test_error"), mean, low, high (fractions; Student's 95 % interval, cut at 0 and 1, NaN for one seed), n.
 
     Raises
     ------
@@ -53,7 +54,7 @@ def errors_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     check_seeds(frame)
     by = (*NETWORK, "step")
     parts = [
-        over_seeds(frame[frame[measure].notna()], by, measure).assign(measure=measure)
+        over_seeds(frame[frame[measure].notna()], by, measure, within=SHARE).assign(measure=measure)
         for measure in ("train_error", "test_error")
     ]
     return pd.concat(parts, ignore_index=True)

@@ -120,13 +120,14 @@ def blocks_table(rows: Sequence[Row]) -> Group:
     """Return the table of `gradflow.models.block_timing.block_rows`."""
     from gradflow.text import text
     from gradflow.text.numbers import count
+    from gradflow.text.words import word
 
     first = rows[0]
     has_interval = not math.isnan(first["forward_ms_low"])
     columns = ("block", "parameters", "multiply_adds", "forward", "backward")
     cells = [
         (
-            text("models.blocks.block", block=row["block"], before=row["in_channels"], after=row["out_channels"]),
+            text("models.blocks.block", block=word(row["block"]), before=row["in_channels"], after=row["out_channels"]),
             _grouped(row["parameters"]),
             _scaled(row["multiply_adds"]),
             _time(row, "forward_ms"),

@@ -61,7 +61,7 @@ def print_shattering(arguments: Mapping[str, Any], form: str | None, *, dry_run:
     line = text(
         "plan.shattering",
         networks=count(len(blocks) * len(SETTINGS) * seeds, "plan.networks"),
-        blocks=", ".join(map(str, blocks)),
+        blocks=text("list.enumeration").join(map(str, blocks)),
         width=arguments.get("width", WIDTH),
         seeds=count(seeds, "seeds"),
     )
@@ -166,7 +166,9 @@ def _nearest(runs: Sequence[Run], notes: Mapping[str, Any]) -> list[str]:
         for depth in sorted({one["depth"] for one in shown})
         if (near := nearest_depth(depth, measured)) not in (None, depth)
     ]
-    return [text("plan.nearest", source=shown[0]["source"], pairs=", ".join(pairs))] if pairs else []
+    return (
+        [text("plan.nearest", source=shown[0]["source"], pairs=text("list.enumeration").join(pairs))] if pairs else []
+    )
 
 
 def _network(run: Run) -> str:

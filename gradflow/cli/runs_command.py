@@ -65,7 +65,8 @@ def _show(folder: str, frame: pd.DataFrame, columns: tuple[str, ...], width: int
     from gradflow.text import text
     from gradflow.text.numbers import count
 
-    statuses = ", ".join(f"{n} {_status(str(status))}" for status, n in frame["status"].value_counts().items())
+    counted = frame["status"].value_counts().items()
+    statuses = text("list.enumeration").join(text("runs.counted", n=n, status=_status(str(one))) for one, n in counted)
     rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
     caption = "" if columns == WIDE else text("terminal.runs.caption", width=WIDE_FROM)
     made = output.table(

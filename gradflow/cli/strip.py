@@ -76,7 +76,7 @@ def strips(title: str, lines: Sequence[Line], note: str = "") -> Group:
     heads = [text(f"terminal.strip.column.{name}") for name in columns]
     if max(sizes) == 1:
         heads, rows = heads[:-1], [row[:-1] for row in rows]
-    legend = " ".join(filter(None, [_legend(scale, "".join(drawn), max(sizes)), note]))
+    legend = text("list.sentences").join(filter(None, [_legend(scale, "".join(drawn), max(sizes)), note]))
     return output.table(title, heads, rows, words=(0, 2), caption=legend)
 
 
@@ -114,4 +114,4 @@ def _legend(scale: Scale, drawn: str, largest_group: int) -> str:
         NONFINITE: text("terminal.strip.nonfinite", mark=NONFINITE),
         UNMEASURED: text("terminal.strip.unmeasured", mark=UNMEASURED),
     }
-    return " ".join([*said, *(sentence for mark, sentence in marks.items() if mark in drawn)])
+    return text("list.sentences").join([*said, *(sentence for mark, sentence in marks.items() if mark in drawn)])

@@ -35,6 +35,11 @@ class Case:
     recordings: tuple[Recording, ...]
 
     @cached_property
+    def has_batch_norm(self) -> bool:
+        """Whether a batch norm was recorded in any run: it makes the scale of the weights before it irrelevant."""
+        return any(one.layers["kind"].str.contains("BatchNorm").any() for one in self.recordings)
+
+    @cached_property
     def start(self) -> Ends | None:
         """How far apart the gradient's ends are at step 0."""
         return ends(self.recordings, "start")

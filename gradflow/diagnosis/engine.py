@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from gradflow.diagnosis.cases import Case, cases
+from gradflow.diagnosis.cases import Case, Subject, cases
 from gradflow.diagnosis.finding import SEVERITIES, Finding
 from gradflow.diagnosis.rules import (
     dead,
@@ -57,14 +57,22 @@ def diagnose(recordings: Recording | Iterable[Recording]) -> list[Finding]:
     mine: the loss left the finite numbers in 1 of 1 run, first at step 1.
     """
     grouped = cases(recordings)
-    found = [_fitting(finding) for rule in RULES for finding in rule(grouped)]
+    normed = {case.subject for case in grouped if case.has_batch_norm}
+    found = [_fitting(finding, normed) for rule in RULES for finding in rule(grouped)]
     named = {finding.subject for finding in found if finding.severity in ("problem", "notice")}
     found += healthy.find([case for case in grouped if case.subject not in named])
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
-def _fitting(finding: Finding) -> Finding:
-    """Return the finding without remedies that its network has taken already."""
-    if finding.subject.base_family != RESIDUAL:
-        return finding
-    return replace(finding, remedies=tuple(remedy for remedy in finding.remedies if remedy != "remedy.skip"))
+def _fitting(finding: Finding, normed: set[Subject]) -> Finding:
+    """Return the finding without remedies that its network has taken already, or that cannot help it.
+
+    Behind batch norm the scale of an initialisation changes nothing, nor does any initialisation once training is over.
+    """
+    is_normed = finding.subject in normed
+    vain = {
+        "remedy.skip": finding.subject.base_family == RESIDUAL,
+        "remedy.init": is_normed or finding.values.get("when") == "end",
+        "remedy.norm": is_normed or finding.subject.base_family != RESIDUAL,
+    }
+    return replace(finding, remedies=tuple(remedy for remedy in finding.remedies if not vain.get(remedy)))

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from gradflow.experiments.recipe import PlanError
+from gradflow.hooks.surroundings import device_name, versions
 from gradflow.models import rectifier_net
 from gradflow.probe.shattering import LAGS, autocorrelation, shattering
 from gradflow.recording import INPUT, Recording
@@ -127,6 +128,12 @@ def _measure(setting: Setting, *, depth: int, width: int, seed: int, n_inputs: i
         "width": width,
         "seed": seed,
         "n_inputs": n_inputs,
+        "data": "standard normal inputs",
+        "device": "cpu",
+        "device_name": device_name(torch.device("cpu")),
+        "dtype": "float32",
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
         "started": started.isoformat(),
     }
     return Recording(probes=probes[probes["layer"] == INPUT], meta=meta)

@@ -296,8 +296,14 @@ def describe(run: Run, data: Dataset) -> dict[str, Any]:
         "eval_every": run.eval_every,
         "n_train": len(data.train_labels),
         "n_test": len(data.test_labels),
+        "constant_error": _constant_error(data),
         "image_size": list(data.train_images.shape[1:]),
     }
+
+
+def _constant_error(data: Dataset) -> float:
+    """Return the training error of a network that answers every image with the most frequent class."""
+    return 1.0 - torch.bincount(data.train_labels).max().item() / len(data.train_labels)
 
 
 def _outcome(recording: Recording) -> dict[str, Any]:

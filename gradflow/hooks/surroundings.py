@@ -20,12 +20,18 @@ def describe(model: nn.Module, parameters: list[nn.Parameter]) -> dict[str, Any]
         "device_name": device_name(parameters[0].device),
         "dtype": str(parameters[0].dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
-        "versions": {
-            "gradflow": installed_version("gradflow-torch"),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-        }
-        | {"python": platform.python_version()},
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return what numbers can depend on besides the machine."""
+    own = installed_version("gradflow-torch")
+    return {
+        "gradflow": own,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
     }
 
 

@@ -162,7 +162,7 @@ def _degree(degree: pd.DataFrame, joins: str) -> Shown:
     caption = text("analyze.degree.caption")
     if degree["measure"].isin([WITHOUT_SKIPS, WITHOUT_BRANCHES]).any():
         where = "" if joins == EVERY_JOIN else text("analyze.at_joins", joins=joins)
-        caption = " ".join([caption, text("analyze.degree.without", where=where)])
+        caption = text("list.sentences").join([caption, text("analyze.degree.without", where=where)])
     return Shown(text("analyze.degree.title"), columns, rows, caption)
 
 

@@ -62,7 +62,7 @@ def _turns(frame: pd.DataFrame) -> str:
             }
             sentences.append(text("degree.turns", network=network_name(start), **values))
     if sentences or not compared:
-        return " ".join(sentences)
+        return text("list.sentences").join(sentences)
     return text("degree.lasts")
 
 
@@ -134,4 +134,4 @@ def _head(frame: pd.DataFrame, moment: str) -> str:
 def _steps(frame: pd.DataFrame, moment: str) -> str:
     """Return the recorded steps that stand for a moment, over all networks."""
     steps = {step for steps in frame.loc[frame["moment"] == moment, "steps"] for step in steps.split(", ")}
-    return ", ".join(sorted(steps, key=int))
+    return text("list.enumeration").join(sorted(steps, key=int))

@@ -58,7 +58,7 @@ def _in_words(frame: pd.DataFrame) -> str:
         text("vanishing.line", label=named(row["label"]), factor=factor(row["factor"]), verdict=word(row["verdict"]))
         for row in frame.to_dict("records")
     ]
-    return " ".join(lines)
+    return text("list.sentences").join(lines)
 
 
 def _toy_table(left: NDArray[np.float64]) -> Table:

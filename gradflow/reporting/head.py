@@ -39,7 +39,7 @@ def head(contents: Contents, title: str | None, picture: Picture | None) -> Head
         title=text("page.title", subject=question),
         question=question,
         headline=answer(contents) or (headline(contents.findings) if contents.findings else text("headline.probes")),
-        ran=" ".join(_ran(contents)),
+        ran=text("list.sentences").join(_ran(contents)),
         picture=picture,
         footer=text("page.footer", version=_version(), runs=runs, when=now),
     )
@@ -84,7 +84,9 @@ def _ran(contents: Contents) -> list[str]:
         sentences.extend(_ran_analysis(run) for run in contents.runs)
     elif contents.runs:
         steps = sum(recording.layers["step"].nunique() for recording in contents.runs)
-        models = ", ".join(dict.fromkeys(str(run.meta.get("model") or run.name) for run in contents.runs))
+        models = text("list.enumeration").join(
+            dict.fromkeys(str(run.meta.get("model") or run.name) for run in contents.runs)
+        )
         sentences.append(
             text("ran.own", runs=count(len(contents.runs), "runs"), model=models, steps=count(steps, "steps"))
         )

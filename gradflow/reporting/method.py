@@ -26,6 +26,7 @@ SHOWN = (
     "data",
     "n_train",
     "n_test",
+    "n_inputs",
     "widths",
     "width",
     "shortcut",

@@ -22,7 +22,7 @@ from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
 from gradflow.text import text
 from gradflow.text.numbers import count, number
 
-FEWEST_LAYERS = 3  # of which a line over layers is drawn
+FEWEST_LAYERS = 3  # of a network of which a line over layers is drawn
 
 
 def shattering(contents: Contents) -> Section | None:
@@ -33,8 +33,7 @@ def shattering(contents: Contents) -> Section | None:
         drawn = frame.dropna(subset=["depth", "mean"])
         low, high = number(drawn["mean"].min(), 2), number(drawn["mean"].max(), 2)
         said = {"low": low, "high": high, "networks": count(len(drawn), "networks")}
-        if layers["layers_after"].nunique() >= FEWEST_LAYERS:
-            layers = layers.dropna(subset=["mean"])
+        if _has_lines(layers):
             by_layer, alt = partial(shattering_layers_figure, layers), text("shattering.alt_layers", **said)
             blocks.append(draw("shattering", by_layer, contents.folder, alt=alt, live=live_layers(layers)))
         elif drawn["depth"].nunique() > 1:
@@ -49,6 +48,14 @@ def shattering(contents: Contents) -> Section | None:
         return None
     when = text("shattering.before") if contents.is_of_compare else ""
     return section("shattering", text("shattering.lead"), when, blocks=blocks)
+
+
+def _has_lines(layers: pd.DataFrame) -> bool:
+    """Whether the correlations make a line of layers for every network, and one line alone."""
+    places = layers.groupby(["family", "depth"], dropna=False)["layers_after"]
+    return bool(
+        (places.nunique() >= FEWEST_LAYERS).all() and not places.apply(lambda one: one.duplicated().any()).any()
+    )
 
 
 def paths(contents: Contents) -> Section | None:

@@ -153,7 +153,7 @@ def _profile(contents: Contents) -> Section | None:
         )
     if not blocks:
         return None
-    steps = ", ".join(str(step) for step in sorted(contents.profile["step"].unique()))
+    steps = text("list.enumeration").join(str(step) for step in sorted(contents.profile["step"].unique()))
     lead = text("profile.lead_batch") if contents.is_analysis else text("profile.lead", steps=steps)
     return section("profile", lead, blocks=blocks)
 

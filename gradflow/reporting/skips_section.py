@@ -68,7 +68,11 @@ def skips(contents: Contents) -> Section | None:
 def _where(contents: Contents) -> str:
     """Return at which joins shares were removed, an empty string where it is all of them."""
     patterns = dict.fromkeys(str(run.meta.get("joins") or EVERY_JOIN) for run in contents.runs)
-    return "" if list(patterns) == [EVERY_JOIN] else text("skips.chosen_joins", joins=", ".join(patterns))
+    return (
+        ""
+        if list(patterns) == [EVERY_JOIN]
+        else text("skips.chosen_joins", joins=text("list.enumeration").join(patterns))
+    )
 
 
 def _share_in_words(frame: pd.DataFrame) -> str:
@@ -90,7 +94,7 @@ def _without_in_words(frame: pd.DataFrame, where: str) -> str:
             sentences.append(text("skips.without", run=run, where=where or text("skips.every_join"), **written))
         if "plain_twin" in written:
             sentences.append(text("skips.twin", change=written["plain_twin"]))
-    return " ".join(sentences)
+    return text("list.sentences").join(sentences)
 
 
 def _apart(rows: pd.DataFrame) -> float:

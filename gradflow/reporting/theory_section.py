@@ -59,8 +59,8 @@ def _tends(frame: pd.DataFrame) -> str:
     last = stages[-1]  # furthest from the first layer, which sees data and not a block's output
     return text(
         "beside.tends",
-        factors=", ".join(factor(value) for value in last["factor"]),
-        depths=", ".join(str(depth) for depth in last["depth"]),
+        factors=text("list.enumeration").join(factor(value) for value in last["factor"]),
+        depths=text("list.enumeration").join(str(depth) for depth in last["depth"]),
         stage=int(last["stage"].iloc[0]) + 1,
     )
 

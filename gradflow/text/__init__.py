@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,6 +14,7 @@ from gradflow.text.english import ENGLISH
 
 LANGUAGES: Mapping[str, Mapping[str, str]] = MappingProxyType({"en": ENGLISH, "zh": CHINESE})
 DEFAULT_LANGUAGE = "en"
+_BETWEEN_CHINESE = re.compile(r"(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")  # spaces that a label leaves there
 # The language is where the caller is, not an argument: a sentence passes through a dozen functions that have no other
 # use for it.
 _LANGUAGE: ContextVar[str] = ContextVar("gradflow_language", default=DEFAULT_LANGUAGE)
@@ -84,7 +86,8 @@ def text(key: str, lang: str | None = None, **values: object) -> str:
         raise KeyError(
             f"text {key!r} needs a value for {', '.join(missing)}; got {', '.join(sorted(values)) or 'none'}."
         )
-    return LANGUAGES[chosen][key].format(**values)
+    written = LANGUAGES[chosen][key].format(**values)
+    return _BETWEEN_CHINESE.sub("", written) if chosen == "zh" else written
 
 
 def has(key: str) -> bool:

@@ -47,7 +47,7 @@ def test_a_window_is_a_whole_number_of_steps(recording, window):
 
 
 def test_errors_along_training_are_means_over_the_seeds_that_measured_them():
-    tables = [pd.DataFrame({"step": [0, 10], "test_error": [0.9, error]}) for error in (0.2, 0.4)]
+    tables = [pd.DataFrame({"step": [0, 10], "test_error": [0.9, error]}) for error in (0.28, 0.32)]
     runs = [
         Recording(steps=table, meta={"run": str(seed), "family": "plain", "depth": 8, "seed": seed})
         for seed, table in enumerate(tables)
@@ -55,5 +55,18 @@ def test_errors_along_training_are_means_over_the_seeds_that_measured_them():
     frame = errors_over_seeds(training(runs))
     assert frame[["measure", "step", "n"]].to_numpy().tolist() == [["test_error", 0, 2], ["test_error", 10, 2]]
     assert frame["mean"].tolist() == pytest.approx([0.9, 0.3])
-    half = stats.t.ppf(0.975, 1) * stats.sem([0.2, 0.4])
+    half = stats.t.ppf(0.975, 1) * stats.sem([0.28, 0.32])
     assert frame["high"].tolist() == pytest.approx([0.9, 0.3 + half])
+
+
+def test_the_interval_of_a_share_ends_at_0_and_1():
+    tables = [pd.DataFrame({"step": [0, 10], "train_error": [error, 1 - error]}) for error in (0.0, 0.2)]
+    runs = [
+        Recording(steps=table, meta={"run": str(seed), "family": "plain", "depth": 8, "seed": seed})
+        for seed, table in enumerate(tables)
+    ]
+    frame = errors_over_seeds(training(runs))
+    half = stats.t.ppf(0.975, 1) * stats.sem([0.0, 0.2])
+    assert half > 0.9
+    assert frame["low"].tolist() == pytest.approx([0.0, max(0.9 - half, 0.0)])
+    assert frame["high"].tolist() == pytest.approx([min(0.1 + half, 1.0), 1.0])

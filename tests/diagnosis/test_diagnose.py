@@ -74,6 +74,14 @@ def test_an_interval_that_holds_zero_is_no_degradation():
     assert of(found, "degradation_unclear").severity == "notice"
 
 
+def test_an_interval_that_allows_a_point_does_not_show_that_nothing_is_lost():
+    runs = [recording(depth=20, seed=seed, train_error=0.01) for seed in range(3)]
+    runs += [recording(depth=56, seed=seed, train_error=error) for seed, error in enumerate([0.0, 0.02, 0.01])]
+    assert of(diagnose(runs), "degradation_unclear").severity == "notice"
+    near = [recording(depth=56, seed=seed, train_error=error) for seed, error in enumerate([0.010, 0.011, 0.009])]
+    assert of(diagnose([*runs[:3], *near]), "not_degraded").severity == "healthy"
+
+
 def test_one_seed_is_a_notice_that_says_so():
     found = of(diagnose([recording(depth=20), recording(depth=56, train_error=0.4)]), "degraded")
     assert found.severity == "notice"

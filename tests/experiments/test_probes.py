@@ -114,6 +114,12 @@ def test_a_run_that_diverged_is_kept():
     assert recording.skips[recording.skips["step"] == 0]["skip_share"].notna().all()
 
 
+def test_what_a_constant_answer_would_get_is_noted(residual):
+    labels = load_data("digits").train_labels.tolist()
+    most = max(labels.count(label) for label in set(labels))
+    assert residual.meta["constant_error"] == pytest.approx(1 - most / len(labels))
+
+
 def test_which_probes_there_are():
     (run,) = plan([8], families=["plain"], seeds=1, probes=["paths", "skips"], device="cpu")
     assert run.probes == ("skips", "paths")

@@ -184,3 +184,12 @@ def test_skips_of_one_run_are_told_by_join(tmp_path):
     assert [row[0] for row in cells(found)] == ["a", "b"]
     assert found.paragraphs[0].startswith("2 residual connections")
     assert "0.0 decades" in found.paragraphs[-1]
+
+
+def test_networks_of_two_norms_are_drawn_by_depth_and_never_joined(tmp_path):
+    runs = [correlation("plain", depth, 0, 1 / depth, norm=norm) for depth in (2, 4, 8) for norm in ("batch", "")]
+    runs = [Recording(probes=one.probes, meta={**one.meta, "run": f"{place}"}) for place, one in enumerate(runs)]
+    found = shattering(contents(runs, tmp_path))
+    (picture,) = (block for block in found.blocks if isinstance(block, Picture))
+    assert "depth" in picture.live.rows.columns
+    assert len(picture.live.rows) == 6

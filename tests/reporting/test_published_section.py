@@ -31,7 +31,7 @@ def test_errors_stand_beside_the_nearest_depth(tmp_path):
     illustration = {"family": "residual", "depth": 58, "error": 0.031, "measure": "test_error", "source": "a drawing"}
     notes["published"] = [*notes["published"], {**illustration, "kind": "illustrative"}]
     shown = words(report(annotated(runs, notes), tmp_path))
-    assert "residual-20 test 8.75 % 15.00 % -48.53 % to 78.53 % 20 He et al. 2015, table 6".replace("-", "−") in (
+    assert "residual-20 test 8.75 % 15.00 % 0.00 % to 78.53 % 20 He et al. 2015, table 6".replace("-", "−") in (
         shown.replace("residual-20", "residual−20")
     )
     assert "residual-110 test 6.43 % – not run –" in shown

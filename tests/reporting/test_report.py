@@ -143,7 +143,7 @@ def test_what_was_run_and_what_recording_cost_is_said(page):
     words = " ".join("".join(page.words).split())
     assert "gradflow compare --depths 20,56" in words
     assert "Recording took 8.0 s of 6.7 min of training: 2.0 %." in words
-    assert "It is a fixed-budget effect: every network got the same 10 steps." in words
+    assert "every network got the same 10 steps." in words
 
 
 def test_files_for_print_and_programs_lie_beside_the_page(folder, runs):

@@ -40,8 +40,8 @@ def _against_shallower(nets: list[Case], errors: pd.DataFrame) -> Iterator[Findi
             continue
         deep_errors, shallow_errors = _errors(errors, case.subject), _errors(errors, shallow)
         values: dict[str, Value] = {
-            "train_error": mean_interval(deep_errors),
-            "shallow_error": mean_interval(shallow_errors),
+            "train_error": _share(deep_errors),
+            "shallow_error": _share(shallow_errors),
             "shallow": shallow.label,
         }
         yield from _judged("degraded", "not_degraded", case, _paired(deep_errors, shallow_errors), values)
@@ -56,15 +56,18 @@ def _against_residual(nets: list[Case], errors: pd.DataFrame) -> Iterator[Findin
             continue
         plain_errors, residual_errors = _errors(errors, case.subject), _errors(errors, partner)
         values: dict[str, Value] = {
-            "train_error": mean_interval(plain_errors),
-            "residual_error": mean_interval(residual_errors),
+            "train_error": _share(plain_errors),
+            "residual_error": _share(residual_errors),
             "residual": partner.label,
         }
         yield from _judged("skip_helps", "", case, _paired(plain_errors, residual_errors), values)
 
 
 def _judged(worse: str, else_key: str, case: Case, difference: Interval, values: dict[str, Value]) -> Iterator[Finding]:
-    """Yield what a paired difference allows: its interval must exclude 0; one seed gives a notice."""
+    """Yield what a paired difference allows: "worse" if its interval excludes 0, "not worse" if it excludes a point.
+
+    One seed has no interval: it gives a notice, or its difference alone.
+    """
     if difference.n == 0:
         return
     values = {**values, "difference": difference, "threshold_points": MIN_DIFFERENCE}
@@ -75,8 +78,8 @@ def _judged(worse: str, else_key: str, case: Case, difference: Interval, values:
         remedies = () if worse == "skip_helps" else REMEDIES
         yield Finding(worse, severity, case.subject, values, FIGURE, cause, remedies)
     elif else_key:
-        severity = "healthy" if difference.mean < MIN_DIFFERENCE else "notice"
-        key = else_key if severity == "healthy" else "degradation_unclear"
+        is_equal = (difference.mean if difference.n == 1 else difference.high) < MIN_DIFFERENCE
+        key, severity = (else_key, "healthy") if is_equal else ("degradation_unclear", "notice")
         yield Finding(key, severity, case.subject, values, FIGURE)
 
 
@@ -90,7 +93,11 @@ def _paired(first: pd.Series[float], second: pd.Series[float]) -> Interval:
     """Return the mean difference over the seeds that both have."""
     if first.index.has_duplicates or second.index.has_duplicates:
         return Interval(math.nan, math.nan, math.nan, 0)
-    return mean_interval((first - second).dropna())
+    return mean_interval((first - second).dropna()).within(-1.0, 1.0)
+
+
+def _share(errors: pd.Series[float]) -> Interval:
+    return mean_interval(errors).within(0.0, 1.0)
 
 
 def _depth(subject: Subject) -> int:

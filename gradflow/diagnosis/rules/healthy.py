@@ -28,7 +28,7 @@ def _finding(case: Case) -> Finding | None:
         "decades": start.decades,
         "threshold": DECADES,
     }
-    errors = mean_interval(degradation(case.recordings)["train_error"])
+    errors = mean_interval(degradation(case.recordings)["train_error"]).within(0.0, 1.0)
     if errors.n:
         return Finding("healthy_trained", "healthy", case.subject, {**values, "train_error": errors}, FIGURE)
     return Finding("healthy", "healthy", case.subject, values, FIGURE)

@@ -22,14 +22,14 @@ REMEDIES = ("remedy.skip", "remedy.shallower")
 def find(cases: list[Case]) -> list[Finding]:
     """Return what the probe says of each case that holds it, and one finding if no run does; nothing else implies it.
 
-    Shattered is a case whose correlation's interval over seeds lies below the threshold; of one run, which has no
-    interval, the correlation itself.
+    Shattered is a case whose correlation's interval over seeds lies below the threshold, not shattered one whose
+    interval lies above it; of one run, which has no interval, the correlation itself. In between it is open.
     """
     findings = [finding for case in cases if (finding := _finding(case)) is not None]
     if findings or not cases:
         return findings
     runs = tuple(run for case in cases for run in case.subject.runs)
-    return [Finding("shattering_not_measured", "unmeasured", Subject("", runs=runs), {}, "method")]
+    return [Finding("shattering_not_measured", "unmeasured", Subject("", runs=runs), {}, "")]
 
 
 def _finding(case: Case) -> Finding | None:
@@ -39,8 +39,11 @@ def _finding(case: Case) -> Finding | None:
         return None
     layers = max(layers for layers, _ in rows)
     values: dict[str, Value] = {"correlation": correlation, "layers": layers, "threshold": CORRELATION}
-    if not (correlation.mean if correlation.n == 1 else correlation.high) < CORRELATION:
+    low, high = (correlation.mean, correlation.mean) if correlation.n == 1 else (correlation.low, correlation.high)
+    if low >= CORRELATION:
         return Finding("gradients_agree", "healthy", case.subject, values, FIGURE)
+    if high >= CORRELATION:
+        return Finding("shattering_unclear", "notice", case.subject, values, FIGURE)
     cause = "" if case.subject.base_family == RESIDUAL else "cause.shattering"
     return Finding("shattered", "notice", case.subject, values, FIGURE, cause, REMEDIES)
 

@@ -212,7 +212,7 @@ def layered(parts: Iterable[Spec], shared: Spec) -> list[Spec]:
 def edge_note(frame: pd.DataFrame) -> str:
     """Return where zeros and values that are not finite are drawn, if there are any."""
     words = [text(f"live.edge.{mark}") for mark in (ZERO, NONFINITE) if (frame["mark"] == mark).any()]
-    return " ".join(words)
+    return text("list.sentences").join(words)
 
 
 def figure(body: Spec, *, height: int | None = None, params: Iterable[Spec] = ()) -> Spec:

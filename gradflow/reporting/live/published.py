@@ -123,7 +123,7 @@ def note(rows: pd.DataFrame, published: pd.DataFrame | None, deepest: float) -> 
             said.append(text(f"live.note.{kind}", errors=errors, sources=sources))
     if (published["depth"] >= deepest + DEPTH_STEP).any():
         said.append(text("live.note.deeper"))
-    return " ".join(said)
+    return text("list.sentences").join(said)
 
 
 def _label(kind: str, family: str) -> str:

@@ -41,14 +41,14 @@ ANALYZE: Mapping[str, str] = {
     "analyze.coverage.title": "输出梯度未能直接测量的层",
     "analyze.left_out": "其间还有 {n} 个",
     "analyze.degree.without": (
-        "去除跳跃连接、去除残差分支：在相同的权重与激活上，{where}去掉它们传回的部分之后的激活梯度。"
+        "去除跳跃连接、去除残差分支：在相同的权重与激活值上，{where}去掉它们传回的部分之后的激活梯度。"
     ),
     "analyze.at_joins": "于汇合点 {joins} ",
-    "analyze.inputs_unreached": "无：损失的梯度到达参数，但不到达输入",
+    "analyze.inputs_unreached": "无：损失的梯度能到达参数，但到不了输入",
     "analyze.lesions.title": "去掉一个残差分支后的损失",
     "analyze.lesions.caption": (
-        "保留全部残差分支时为 {loss}。在模型当前模式下，前向传播每次去掉一个：若损失几乎不变，"
-        "说明其余残差块没有它也能工作。"
+        "保留全部残差分支时损失为 {loss}。在模型当前模式下，前向传播每次去掉一个分支：若损失几乎不变，说明其余残差块"
+        "没有它也能工作。"
     ),
     "analyze.column.lesion": "变化",
     "analyze.column.lesion_loss": "损失",
@@ -58,7 +58,7 @@ ANALYZE: Mapping[str, str] = {
         "在分叉处 g = s + b：s 经跳跃连接传回，b 经残差分支传回。占比：<s, g>/|g|²。|s|² 与 |b|² 为占 |g|² 的比例。"
         "夹角：s 与 b 之间。|F|/|x|：前向时残差分支与跳跃连接之比。"
     ),
-    "analyze.column.measure": "量",
+    "analyze.column.measure": "指标",
     "analyze.column.decades": "数量级",
     "analyze.column.factor": "每层因子",
     "analyze.column.interval": "区间",
@@ -80,10 +80,8 @@ ANALYZE: Mapping[str, str] = {
     "analyze.column.act_rms": "输出均方根",
     "analyze.column.grad_per_weight": "梯度/权重",
     "analyze.column.off": "偏离中位数",
-    "ran.analyze": "一批数据 {inputs} 通过 {model}（{parameters} 个参数，{mode} 模式）。损失：{loss}。",
-    "profile.lead_batch": (
-        "损失对各带权层的梯度的范数，对数坐标。斜率恒定的直线表示每层因子恒定；水平线表示梯度均匀流动。"
-    ),
+    "ran.analyze": "一批数据 {inputs} 通过 {model}（{parameters} 个参数，{mode}模式）。损失：{loss}。",
+    "profile.lead_batch": "各带权层处损失梯度的范数，对数坐标。斜直线表示每层因子恒定；水平线表示梯度均匀流动。",
     "fact.inputs": "输入",
     "fact.mode": "模式",
     "fact.loss": "损失",
@@ -99,25 +97,27 @@ ANALYZE: Mapping[str, str] = {
         "在路径分开处，梯度为 g = s + b：s 经跳跃连接传回，b 经残差分支传回。跳跃连接的占比为 ⟨s, g⟩ / |g|²；|s|²、"
         "|b|² 与 2⟨s, b⟩ 为占 |g|² 的比例，三者之和为 1。前向时，|F(x)| / |x| 表明残差块与恒等映射的接近程度。"
     ),
-    "skips.twin": "在其普通孪生网络中（构建时即无跳跃连接，激活亦为其自身的激活），变化为 {change}。",
+    "skips.twin": "在其普通孪生网络中（构建时即无跳跃连接，激活值亦为其自身的激活值），变化为 {change}。",
     "skips.without": (
         "{run}：从最后一层到第一层，激活梯度变化 {as_it_is}；{where}去除跳跃连接传回的部分后变化 {without_skips}，"
         "去除残差分支传回的部分后变化 {without_branches}。"
     ),
     "skips.caption.without": (
-        "仅限反向；激活仍保留跳跃连接。三条曲线的权重、激活与损失均相同；"
-        "{where}去除了跳跃连接或残差分支传回的部分。这不是构建时就没有跳跃连接的网络：后者是普通孪生网络。"
+        "仅作用于反向传播；前向的激活值仍含跳跃连接。三条曲线的权重、激活值与损失均相同；{where}去除了跳跃连接或残差"
+        "分支传回的部分。这不是构建时就没有跳跃连接的网络：后者是普通孪生网络。"
     ),
     "skips.every_join": "在每个汇合点",
     "skips.chosen_joins": "在汇合点 {joins} ",
     "skips.alt.share": "跳跃连接在梯度中的占比随深度的变化：{joins}，占比为 {low} 至 {high}。",
-    "skips.alt.without": ("训练前激活梯度随深度的变化：原样、去除跳跃连接的部分、去除残差分支的部分；{networks}。"),
+    "skips.alt.without": (
+        "训练前激活梯度随深度的变化：原样、去除跳跃连接传回的部分后、去除残差分支传回的部分后；{networks}。"
+    ),
     "skips.alt.none": "跳跃连接在梯度中的占比随深度的变化：没有任何汇合点传回梯度。",
     "table.skips": "各汇合点，自输入起；占 |g|² 的比例",
-    "table.skips_without": "训练前：第一个带权层的激活梯度与最后一个带权层之比，以数量级计",
+    "table.skips_without": "训练前：第一个与最后一个带权层的激活梯度之比，以数量级计",
     "column.as_it_is": "原样",
-    "column.without_skips": "去除跳跃连接的部分",
-    "column.without_branches": "去除残差分支的部分",
+    "column.without_skips": "去除跳跃连接后",
+    "column.without_branches": "去除残差分支后",
     "column.plain_twin": "普通孪生网络",
     "column.join": "汇合于",
     "column.join_kind": "类型",

@@ -6,24 +6,24 @@ from collections.abc import Mapping
 
 CLI: Mapping[str, str] = {
     "cli.summary.title": "训练后，误差以百分比计",
-    "cli.summary.diverged": "{n} 个发散",
+    "cli.summary.diverged": "{n} 次发散",
     "cli.summary.caption": (
-        "误差：整个数据集，评估模式，各随机种子的均值 ± 95% 置信区间的半宽。比值："
-        "训练前首层与末层参数梯度范数之比，各随机种子的几何平均。"
+        "误差：整个数据集，评估模式，跨随机种子的均值 ± 95% 置信区间的半宽。比值：训练前首层与末层参数梯度范数之比，"
+        "跨随机种子的几何平均。"
     ),
     "cli.toy.title": "算术：每层乘以 0.8",
     "cli.vanishing.title": "真实网络训练前的测量值",
     "cli.vanishing.caption": (
-        "每层因子：第 l - 1 层与第 l 层输出处梯度范数之比，各随机种子的几何平均 ± 95% 置信区间的半宽。输出、权重："
-        "从最后一层到第一层梯度范数变化的数量级。"
+        "每层因子：第 l - 1 层与第 l 层输出处梯度范数之比，跨随机种子的几何平均 ± 95% 置信区间的半宽。输出、权重：从"
+        "最后一层到第一层梯度范数变化的数量级。"
     ),
-    "cli.column.family": "网络族",
+    "cli.column.family": "网络类型",
     "cli.column.depth": "深度",
     "cli.column.seeds": "n",
     "cli.column.train_error": "训练误差",
     "cli.column.test_error": "测试误差",
     "cli.column.ratio": "比值，第 0 步",
-    "cli.column.seconds": "秒",
+    "cli.column.seconds": "用时（秒）",
     "cli.column.layers": "层数",
     "cli.column.share": "剩余梯度",
     "cli.column.setting": "设置",
@@ -44,6 +44,6 @@ CLI: Mapping[str, str] = {
     "progress.errors": "训练误差 {train}，测试误差 {test}",
     "progress.diverged": "第 {step} 步发散，{errors}",
     "progress.earlier": "{errors}（先前已完成）",
-    "progress.done": "{errors}，{seconds} s",
-    "progress.took": "训练 {trained} s，共 {whole} s",
+    "progress.done": "{errors}，{seconds} 秒",
+    "progress.took": "训练 {trained} 秒，共 {whole} 秒",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 COMPARISONS: Mapping[str, str] = {
-    "figure.published": "已发表：{source}",
+    "figure.published": "公布值：{source}",
     "figure.illustrative": "{family}，示意曲线，并非实测：{source}",
     "figure.difference.of": "差值，{settings}",
     "figure.own_axes": "各小图坐标轴不同",

@@ -13,7 +13,7 @@ FORECAST: Mapping[str, str] = {
     "forecast.verdict.doomed": "注定失败",
     "forecast.verdict.will train": "能在该任务上训练成功",
     "forecast.verdict.open": "尚无定论",
-    "forecast.experimental": "{verdict}（实验性：正确率可能低于所求的 {target}）",
+    "forecast.experimental": "{verdict}（实验性：正确率可能低于目标值 {target}）",
     "forecast.because.doomed": "因为：",
     "forecast.because.will train": "没有失败的征兆，且：",
     "forecast.because.open": "没有失败的征兆，但能训练成功的网络所具有的特征尚未出现：",
@@ -28,8 +28,8 @@ FORECAST: Mapping[str, str] = {
     "forecast.table.updates": "{updates} 次更新",
     "forecast.table.sign": "测量值",
     "forecast.record.head": (
-        "该预测应验的频率：在未参与选定任何阈值的数据与因素下的 {n} 个网络上统计，"
-        "其中 {failed} 个在 {budgets} 次更新内失败（95% Wilson 置信区间）："
+        "这类预测的命中率：在选定阈值时未曾用到的数据与因素下，对 {n} 个网络统计，其中 {failed} 个在 {budgets} 次更新"
+        "内失败（95% Wilson 置信区间）："
     ),
     "forecast.record.doomed": "- 注定失败：正确 {right}；覆盖了失败网络中的 {caught}",
     "forecast.record.will_train": "- 能训练成功：正确 {right}；覆盖了成功网络中的 {caught}",

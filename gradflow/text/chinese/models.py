@@ -7,23 +7,23 @@ from collections.abc import Mapping
 MODELS: Mapping[str, str] = {
     "models.title": "采用默认选项的网络",
     "models.head.network": "网络",
-    "models.head.family": "网络族",
-    "models.head.block": "残差块",
+    "models.head.family": "网络类型",
+    "models.head.block": "块类型",
     "models.head.layers": "带权层数",
     "models.head.parameters": "参数量",
     "models.head.multiply_adds": "乘加次数",
     "models.head.published": "论文",
     "models.for": "{model}：{channels} × {height} × {width} 的图像，{classes} 类。",
     "models.caption": (
-        "带权层指卷积层与线性层；跳跃连接上的投影不计。Transformer 的数字为其块数。乘加次数针对一张图像，"
-        "不含归一化、激活与偏置；论文：He et al. 2015 表 1 的数值。"
+        "带权层指卷积层与线性层；跳跃连接上的投影不计。Transformer 名称中的数字为其块数。乘加次数针对一张图像，不含归"
+        "一化、激活与偏置；论文：He et al. 2015 表 1 的数值。"
     ),
     "models.stride": (
         "瓶颈块由 3x3 卷积做下采样，与 torchvision 相同。若如论文改由第一个 1x1 卷积做下采样（stride_on=1x1），"
         "则 {counted}，而论文公布的为 {published}。"
     ),
     "models.stride.counted": "resnet-{depth} 为 {multiply_adds}",
-    "models.and": " 与 ",
+    "models.and": " 和 ",
     "models.blocks.title": "基本块与瓶颈块，{size} × {size} 的图像，批大小 {batch}",
     "models.blocks.head.block": "块",
     "models.blocks.head.parameters": "参数量",

@@ -20,44 +20,43 @@ HEAD: Mapping[str, str] = {
     "page.print_figure": "PNG，300 dpi",
     "page.footer": "由 gradflow {version} 根据 {runs}生成，{when}。",
     "headline.contrast": (
-        "在 {depth} 层时，普通网络对其训练集的误分类率为 {plain_error}，残差网络为 {residual_error}："
-        "相差 {difference}。"
+        "{depth} 层时，普通网络在训练集上的误分类率为 {plain_error}，残差网络为 {residual_error}：相差 {difference}。"
     ),
-    "headline.none": "没有规则在这些运行中发现问题。",
+    "headline.none": "各条规则均未在这些运行中发现问题。",
     "ran.compare": (
-        "{families}，{depths} 层，数据 {data}（{n_train} 张训练图像），训练 {steps} 步，每步 {batch_size} 张图像，"
-        "{seeds}：共 {runs}。"
+        "{families}，深度 {depths} 层，数据集 {data}（{n_train} 张训练图像），训练 {steps} 步，每步 {batch_size} 张图"
+        "像，{seeds}：共 {runs}。"
     ),
-    "ran.vanishing": "{settings} 种全连接网络，{depth} 层，宽度 {width}，处于初始化状态，各 {seeds}。",
+    "ran.vanishing": "{settings} 种设置的全连接网络，{depth} 层，宽度 {width}，处于初始化状态，每种 {seeds}。",
     "ran.own": "{model} 的 {runs}；在 {steps}上记录了梯度。",
 }
 
 SECTIONS: Mapping[str, str] = {
     "degradation.title": "退化：训练误差随深度的变化",
     "degradation.lead": (
-        "较深的网络能够表示较浅网络所能表示的一切，因此训练误差更高意味着训练没有找到这样的解：这是优化的问题，"
-        "而不是过拟合。"
+        "较深的网络能够表示较浅网络所能表示的一切，因此训练误差更高意味着训练没有找到这样的解：这是优化问题，而不是过"
+        "拟合。"
     ),
     "degradation.caveat": (
-        "这是固定预算下的效应：每个网络都训练了同样的 {steps} 步。步数更多时，中等深度处的差距会缩小。"
+        "这是固定预算下的误差：每个网络都训练了同样的 {steps} 步。步数更多时会有何变化，此处没有测量。"
     ),
-    "degradation.alt": "训练后的训练误差随深度的变化，每个网络族一条线。{finding}",
-    "degradation.alt_test": "训练后的测试误差随深度的变化，每个网络族一条线。{finding}",
+    "degradation.alt": "训练后的训练误差随深度的变化，每类网络一条线。{finding}",
+    "degradation.alt_test": "训练后的测试误差随深度的变化，每类网络一条线。{finding}",
     "training.title": "训练曲线",
     "training.lead": (
-        "小批量误差（每 {window} 步取平均），以及在测量处的整个训练集误差。过拟合的网络学会了它的训练集；"
-        "退化的网络则没有。"
+        "小批量误差（每 {window} 步取平均），以及整个训练集上的误差（在测量了的步上）。过拟合的网络能学会其训练集；退"
+        "化的网络则不能。"
     ),
-    "training.lead_loss": "每一步所用批次的损失；未记录错误率。若损失从一开始就持平，则该网络从未学习。",
+    "training.lead_loss": "每一步所用批次的损失；未记录错误率。若损失从一开始就一直持平，说明网络根本没有学到东西。",
     "training.lead_loss_windows": (
-        "每一步所用批次的损失，每 {window} 步取平均；未记录错误率。若损失从一开始就持平，则该网络从未学习。"
+        "每一步所用批次的损失，每 {window} 步取平均；未记录错误率。若损失从一开始就一直持平，说明网络根本没有学到东西。"
     ),
     "training.alt_loss": "各网络的损失随训练步的变化。{finding}",
     "training.alt": "各网络的误差随训练步的变化。{finding}",
     "profile.title": "梯度范数随深度的变化",
     "profile.lead": (
-        "损失对各带权层的梯度的范数，对数坐标，分别在 {steps} 次更新之后。斜率恒定的直线表示每层因子恒定；"
-        "水平线表示梯度均匀流动。"
+        "各带权层处损失梯度的范数，对数坐标，分别在 {steps} 次更新之后。斜直线表示每层因子恒定；水平线表示梯度均匀流"
+        "动。"
     ),
     "profile.caption.out_grad_norm": "对各层输出的梯度，即反向传播的信号。",
     "profile.caption.grad_norm": "对各层参数的梯度，即优化器收到的信号。",
@@ -65,30 +64,31 @@ SECTIONS: Mapping[str, str] = {
     "profile.alt.grad_norm": "若干步上参数梯度范数随层深度的变化。{finding}",
     "factor.title": "每层因子",
     "factor.lead": (
-        "沿反向传播方向，激活梯度的范数在同一阶段内每经过一层大致变化相同的因子。小于 1 为消失，大于 1 为爆炸。"
-        "在第 0 步对范数的对数作直线拟合得到（不含每个阶段的第一层），区间为各随机种子的 Student t 95% 置信区间。"
+        "沿反向传播方向，在同一阶段内，激活梯度的范数每经过一层大致都乘以同一个因子。小于 1 为消失，大于 1 为爆炸。该"
+        "因子由第 0 步范数的对数作直线拟合得到（不含每个阶段的第一层），区间为跨随机种子的 95% 置信区间（Student t）"
+        "。"
     ),
     "factor.closed_form": (
-        "对于没有捷径连接、批归一化位于 ReLU 之前的网络，闭式解为每层 {factor}（宽层，初始化时；Yang et al. 2019）"
-        "。残差分支内带批归一化的残差网络服从幂律，没有恒定的因子。"
+        "对于没有跳跃连接、批归一化位于 ReLU 之前的网络，闭式解为每层 {factor}（宽层，初始化时；Yang et al. 2019）。"
+        "残差分支内带批归一化的残差网络服从幂律，没有恒定的因子。"
     ),
     "heatmaps.title": "每一层在每个记录步上的梯度",
     "heatmaps.lead": "每层一行，输入在最上方；每个记录步一列；颜色为激活梯度的范数，对数刻度，所有网络共用。",
     "heatmaps.alt": "每一层在每个记录步上的激活梯度范数，每个网络一格。{finding}",
     "weights.title": "权重增长与有效学习率",
     "weights.lead": (
-        "批归一化使权重的尺度不起作用；一步对权重的转动约为学习率除以权重范数的平方，即有效学习率。"
-        "若网络最初几步使权重膨胀，此后便几乎不再变动。"
+        "批归一化使权重的尺度无关紧要；一次更新使权重转动的幅度约为学习率除以权重范数的平方，即有效学习率。若最初几步"
+        "使权重膨胀，网络此后便几乎不再变化。"
     ),
     "weights.alt": "相对于第 0 步的权重范数以及有效学习率随训练步的变化。{finding}",
     "vanishing.title": "实测的梯度消失",
     "vanishing.lead": (
-        "处于初始化状态的深层全连接网络，各 {seeds}。恒定的每层因子会连乘：每层为 {factor} 时，"
-        "经过 {layers}后剩余 {after} 的梯度。"
+        "处于初始化状态的深层全连接网络，每种设置 {seeds}。恒定的每层因子会逐层连乘：每层为 {factor} 时，经过 "
+        "{layers}后梯度为原来的 {after}。"
     ),
     "vanishing.homogeneous": (
-        "同时给出两种梯度，因为二者不同：在没有偏置和归一化的 ReLU 网络中，⟨W, ∂L/∂W⟩ 在每一层都相等，"
-        "因此其权重梯度的分布是平的，尽管其整体水平在消失。"
+        "同时给出两种梯度，因为二者不同：在没有偏置和归一化的 ReLU 网络中，⟨W, ∂L/∂W⟩ 在每一层都相等，因此权重梯度沿"
+        "深度的曲线是平的，而其整体大小却在消失。"
     ),
     "vanishing.alt.out_grad_norm": (
         "激活梯度范数（相对于最后一层）随层深度的变化，每种设置一条线，闭式解为虚线。{finding}"
@@ -99,26 +99,26 @@ SECTIONS: Mapping[str, str] = {
     "vanishing.caption.grad_norm": "权重梯度：优化器收到的信号。",
     "findings.title": "文字结论",
     "findings.lead": (
-        "每条结论都来自各自的测量；消失、爆炸、破碎与退化是四件不同的事，没有一件是由另一件推断出来的。"
-        "区间为各随机种子的 Student t 95% 置信区间；只有一个随机种子时没有区间。"
+        "每条结论都来自各自的测量；梯度消失、梯度爆炸、梯度破碎与网络退化是四种不同的现象，任何一种都不由另一种推断得"
+        "出。区间为跨随机种子的 95% 置信区间（Student t）；只有一个随机种子时没有区间。"
     ),
     "coverage.title": "覆盖范围",
-    "coverage.lead": "在每次运行中计数，{layers}里有 {measured} 层在其输出处测得了梯度。其余为：",
+    "coverage.lead": "逐次运行计数，共 {layers}，其中 {measured} 层在其输出处测得了梯度。其余为：",
     "coverage.unprobed": "探针“{probe}”在{runs}中没有结果：{why}",
-    "coverage.full": "在每次运行中计数，全部 {layers}都在其输出处测得了梯度。",
+    "coverage.full": "逐次运行计数，全部 {layers}都在其输出处测得了梯度。",
     "method.title": "方法与复现",
     "method.lead": (
-        "梯度由钩子记录，钩子使训练逐比特保持不变。范数为 L2 范数。本页的每个数字都来自此处列出的记录；"
+        "梯度由钩子记录，训练结果与不加钩子时逐比特一致。范数为 L2 范数。本页的每个数字都来自此处列出的记录；"
         "除非标签注明在多少步上平均，否则未作任何平滑。"
     ),
-    "method.overhead": "在 {recorded} 的训练中，记录用时 {recorder}：{share}。",
+    "method.overhead": "训练用时 {recorded}，其中记录用时 {recorder}，占 {share}。",
 }
 
 STATUSES: Mapping[str, str] = {
     "status.output is the input": (
-        "该层原样返回其输入，恒等捷径即是如此。记录的值为该张量的梯度，包括其全部其他用途。"
+        "该层原样返回其输入，例如恒等捷径连接。记录的值为该张量的梯度，其中包含该张量其他所有用途的贡献。"
     ),
-    "status.measured at its base": "输出是一个被就地修改的视图。其梯度在它所指的原张量处读取。",
+    "status.measured at its base": "输出是一个被就地修改的视图，其梯度在该视图所对应的原张量处读取。",
     "status.parameters only": "该层未作为模块被调用，或其输出没有梯度。读取了其参数的梯度。",
     "status.not in the graph": "该层未被调用，或在不计算梯度的情况下被调用。",
     "status.frozen": "其参数不需要梯度，也没有梯度经过其输出。",
@@ -130,8 +130,8 @@ STATUSES: Mapping[str, str] = {
 }
 
 TABLES: Mapping[str, str] = {
-    "table.summary": "训练后；以及训练前首层与末层梯度范数之比",
-    "table.paired_difference": "普通网络减残差网络的训练误差，按随机种子配对",
+    "table.summary": "训练后的误差，以及训练前首层与末层的梯度范数之比",
+    "table.paired_difference": "训练误差之差（普通网络减残差网络），按随机种子配对",
     "table.factor": "第 0 步的每层因子，每个网络一行",
     "table.one_seed": "{caption}。各 1 个随机种子，无置信区间",
     "table.toy": "每层乘以 {factor}：剩余的梯度。这是算术，不是测量",
@@ -148,14 +148,17 @@ DEFINITIONS: Mapping[str, str] = {
         "层深度：从输入起最长路径上的带权层（卷积层、全连接层）的个数；归一化层与激活层的深度与其前一层相同。"
     ),
     "definition.decades": (
-        "首层与末层之比，以数量级计：首个与最后一个带权层的范数之比的以 10 为底的对数。−2 个数量级即百分之一。"
+        "首层与末层之比，以数量级计：首个与最后一个带权层的范数之比，取以 10 为底的对数。−2 个数量级即百分之一。"
     ),
     "definition.factor": (
-        "每层因子：在一个阶段内，ln(范数) 对层深度的斜率取负后的 e 的幂；大于 1 表示范数在传回输入的途中增大。"
+        "每层因子：在一个阶段内拟合 ln(范数) 对层深度的斜率，以其相反数为 e 的指数；大于 1 表示范数在传回输入的途中增"
+        "大。"
     ),
     "definition.stage": "阶段：特征图尺寸相同的一串层。",
     "definition.effective_lr": "有效学习率：学习率除以权重范数的平方（van Laarhoven 2017）。",
-    "definition.interval": "区间：各随机种子的 Student t 95% 置信区间；范数与因子则取其对数计算。",
+    "definition.interval": (
+        "区间：跨随机种子的 95% 置信区间（Student t）；范数与因子先取对数再计算；误差的区间截断于 0 与 100%。"
+    ),
 }
 
 COLUMNS: Mapping[str, str] = {
@@ -195,10 +198,11 @@ FACTS: Mapping[str, str] = {
     "fact.model": "模型",
     "fact.data": "数据",
     "fact.n_train": "训练图像数",
+    "fact.n_inputs": "每次测量的输入数",
     "fact.n_test": "测试图像数",
     "fact.widths": "各阶段通道数",
     "fact.width": "宽度",
-    "fact.shortcut": "捷径方案",
+    "fact.shortcut": "捷径连接方案",
     "fact.steps": "步数",
     "fact.batch_size": "批大小",
     "fact.lr": "学习率",

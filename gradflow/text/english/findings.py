@@ -21,7 +21,7 @@ FINDINGS: Mapping[str, str] = {
     ),
     "finding.degradation_unclear": (
         "Whether {subject} trains worse than {shallow} is open: the paired difference in training error is "
-        "{difference}, and its interval holds 0."
+        "{difference}, an interval that allows less than {threshold_points} as well as more."
     ),
     "finding.skip_helps": (
         "{subject} trains worse than {residual}, which has the same layers and residual connections: training "
@@ -78,7 +78,7 @@ FINDINGS: Mapping[str, str] = {
     ),
     "remedy.skip": "Add residual connections.",
     "remedy.shallower": "Use fewer layers.",
-    "remedy.budget": "Train longer: part of the gap is a matter of budget.",
+    "remedy.budget": "Train longer, to see how much of the gap is a matter of budget.",
     "remedy.init": "Match the initialisation's variance to the activation (Kaiming for ReLU, gain 1 for tanh).",
     "remedy.norm": "Normalise inside residual branches.",
     "remedy.warmup": "Start with a smaller learning rate (warm-up).",

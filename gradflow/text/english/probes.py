@@ -48,6 +48,10 @@ PROBES: Mapping[str, str] = {
         "{subject}: behind {layers} the gradients of different inputs have next to nothing in common: their "
         "correlation at the input is {correlation}, below {threshold}."
     ),
+    "finding.shattering_unclear": (
+        "Whether the gradients of {subject} shatter is open: behind {layers} the correlation between different inputs "
+        "is {correlation}, an interval that holds the threshold, {threshold}."
+    ),
     "finding.gradients_agree": (
         "{subject}: the gradients of different inputs do not shatter: their correlation at the input, behind {layers}, "
         "is {correlation}; the threshold is {threshold}."

@@ -41,8 +41,8 @@ SECTIONS: Mapping[str, str] = {
         "training did not find it: a fault of optimisation, not of overfitting."
     ),
     "degradation.caveat": (
-        "It is a fixed-budget effect: every network got the same {steps} steps. With more steps the gap of "
-        "middling depths shrinks."
+        "These are errors after a fixed budget: every network got the same {steps} steps. What more steps would change "
+        "was not measured here."
     ),
     "degradation.alt": "Training error after training against depth, a line for each family. {finding}",
     "degradation.alt_test": "Test error after training against depth, a line for each family. {finding}",
@@ -189,7 +189,10 @@ DEFINITIONS: Mapping[str, str] = {
     "definition.effective_lr": (
         "Effective learning rate: learning rate over squared weight norm (van Laarhoven 2017)."
     ),
-    "definition.interval": "Interval: Student's t, 95 %, over seeds; for norms and factors over their logarithms.",
+    "definition.interval": (
+        "Interval: Student's t, 95 %, over seeds; for norms and factors over their logarithms; of errors, cut at 0 and "
+        "100 %."
+    ),
 }
 
 COLUMNS: Mapping[str, str] = {
@@ -229,6 +232,7 @@ FACTS: Mapping[str, str] = {
     "fact.model": "Model",
     "fact.data": "Data",
     "fact.n_train": "Training images",
+    "fact.n_inputs": "Inputs of a measurement",
     "fact.n_test": "Test images",
     "fact.widths": "Channels of the stages",
     "fact.width": "Width",

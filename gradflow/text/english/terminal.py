@@ -29,6 +29,7 @@ TERMINAL: Mapping[str, str] = {
     "terminal.runs.column.steps": "steps",
     "terminal.runs.column.wall_seconds": "time",
     "terminal.runs.column.started": "started, UTC",
+    "runs.counted": "{n} {status}",
     "terminal.runs.caption": "Errors as last measured. Family, depth and seed: --csv, or {width} columns.",
     "terminal.status.done": "done",
     "terminal.status.diverged": "diverged",
