@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 from gradflow.diagnosis import Finding, sentence
 from gradflow.reporting.figures import Picture
@@ -21,12 +22,13 @@ class Facts(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """One finding in words: where it comes from, what to try, and where it is drawn."""
+    """One finding in words: where it comes from, what to try, where it is drawn and what is to be chosen there."""
 
     sentence: str
     notes: list[str]
     anchor: str
     lines: tuple[str, ...] = ()
+    choose: str = ""
 
 
 class Statements(NamedTuple):
@@ -63,6 +65,7 @@ def statements(findings: list[Finding], severity: str, anchors: dict[str, str]) 
             str(finding),
             [text(key) for key in (finding.cause, *finding.remedies) if key],
             anchors.get(finding.figure, ""),
+            choose=_choice(finding),
         )
         for finding in shown
         if finding.key not in _WITHOUT_FAULT
@@ -75,11 +78,17 @@ def statements(findings: list[Finding], severity: str, anchors: dict[str, str]) 
     return Statements(text(f"severity.{severity}"), severity, items)
 
 
+def _choice(finding: Finding) -> str:
+    """Return what a live figure must show for a reader to see what a finding says, as a query."""
+    chosen = {name: finding.values[name] for name in ("measure", "step") if name in finding.values}
+    return urlencode(chosen)
+
+
 def _without_fault(group: list[Finding], anchors: dict[str, str]) -> Statement:
     """Return one statement for all networks in which no rule found a fault: a short line of numbers for each."""
     first = group[0]
     if len(group) == 1:
-        return Statement(str(first), [], anchors.get(first.figure, ""))
+        return Statement(str(first), [], anchors.get(first.figure, ""), choose=_choice(first))
     lines = tuple(sentence(f"{finding.key}_line", finding.subject.label, finding.values) for finding in group)
     lead = sentence("healthy_list", "", {name: first.values[name] for name in ("when", "measure", "step")})
-    return Statement(lead, [], anchors.get(first.figure, ""), lines)
+    return Statement(lead, [], anchors.get(first.figure, ""), lines, _choice(first))

@@ -15,7 +15,7 @@ from gradflow.reporting.live.stall import stall
 # The marks that stand for values: moments, networks a link, lengths a quantity, lags a network and norm.
 FIGURES = {
     "degree": (lambda: degree(degrees()), 4 * 2),
-    "degradation": (lambda: degradation(*errors({})), 2),  # the mean and its seed; published is the other error's
+    "degradation": (lambda: degradation(*errors({})), 1),  # of one seed; published is the other error's
     "stall": (lambda: stall(links()), 2 * 5 + 2 * 3),
     "paths": (lambda: paths(lengths(), path_lengths(lengths())), 7 * 3),
     "shattering": (lambda: shattering_layers(layers_after()), 2 * 6),
@@ -59,12 +59,13 @@ def test_a_choice_of_gradient_changes_the_slopes(watch, tmp_path):
 
 
 @pytest.mark.parametrize("width", [1440, 380])
-def test_the_legend_follows_the_chosen_error(watch, tmp_path, width):
+def test_the_note_and_the_axis_follow_the_chosen_error(watch, tmp_path, width):
     one = watch(width=width, path=InteractiveFigure(degradation(*errors({})), "errors").save(tmp_path / "errors.html"))
-    legend = one.page.locator(".plot svg .role-legend-label")
-    assert "none published" in legend.all_text_contents()
+    ticks = one.page.locator(".plot svg .role-axis-label text").all_text_contents
+    before = ticks()
+    assert "published" not in one.page.inner_text(".note")
     one.page.select_option("[data-control=measure]", "test_error")
     one.page.wait_for_timeout(200)
-    assert "plain, published" in legend.all_text_contents()
-    assert "none published" not in legend.all_text_contents()
+    assert "Hollow grey markers were published (plain): a paper." in one.page.inner_text(".note")
+    assert ticks() != before
     assert one.said == []

@@ -71,6 +71,35 @@ def test_each_control_changes_the_profile(opened, control, choice):
     assert sorted(lines(opened.page)) == sorted(before)
 
 
+def test_what_is_said_of_the_profile_follows_the_choice(opened):
+    page = opened.page
+    note, link = page.locator(f"{PROFILE} .note"), page.locator("figure:has([data-live=live-flow]) figcaption a")
+    measure, seed = (page.locator(f"{PROFILE} select[data-control={name}]") for name in ("measure", "seed"))
+    assert "each layer's output" in note.inner_text()
+    assert "Bands are 95 % intervals" in note.inner_text()
+    measure.select_option("grad_norm")
+    seed.select_option("1")
+    page.wait_for_timeout(100)
+    said, file = note.inner_text(), link.get_attribute("href")
+    measure.select_option("out_grad_norm")
+    seed.select_option("mean")
+    page.wait_for_timeout(100)
+    assert "each layer's output" not in said
+    assert "Bands" not in said
+    assert file == "figures/profile-grad-norm.png"
+    assert link.get_attribute("href") == "figures/profile-out-grad-norm.png"
+
+
+def test_a_finding_s_link_shows_the_step_that_it_speaks_of(watch):
+    page = watch().page
+    step = page.locator(f"{PROFILE} select[data-control=step]")
+    step.select_option("20")
+    page.locator("#findings a[data-choose*='step=0']").first.click()
+    page.wait_for_timeout(200)
+    assert step.input_value() == "0"
+    assert page.evaluate("location.hash").startswith("#figure-")
+
+
 def test_zeros_have_their_place_and_lines_their_gap(opened):
     step = opened.page.locator(f"{PROFILE} select[data-control=step]")
     step.select_option("20")

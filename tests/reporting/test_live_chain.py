@@ -107,12 +107,20 @@ def test_bands_are_named_where_there_are_any():
     assert "interval" not in degree(frame).note
 
 
-def test_the_legend_names_published_markers_of_the_chosen_error_alone():
+def test_published_markers_are_noted_of_the_chosen_error_alone():
     figure = degradation(*errors({}))
     (control,) = (one for one in figure.controls if one.column == "measure")
-    shown = {option.value: option.signals["printed"] for option in control.options}
-    assert shown == {"train_error": ["none published"], "test_error": ["plain, published"]}
-    assert figure.wide["params"] == [{"name": "printed", "value": shown["train_error"]}]
+    assert {option.value: option.note for option in control.options} == {
+        "train_error": "",
+        "test_error": "Hollow grey markers were published (plain): a paper.",
+    }
+    assert "published" not in figure.note
+
+
+def test_the_vertical_axis_fits_what_is_chosen():
+    figure = degradation(*errors({"error": 0.5}))
+    tops = {tuple(scale.when.values()): scale.signals["top"] for scale in figure.scales}
+    assert tops == {("train_error", ""): pytest.approx(0.11), ("test_error", ""): pytest.approx(0.55)}
 
 
 def test_a_note_tells_of_published_networks_that_are_all_deeper():

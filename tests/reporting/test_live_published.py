@@ -26,6 +26,11 @@ def frame(*entries):
     return pd.DataFrame(entries)
 
 
+def notes(figure):
+    (control,) = (one for one in figure.controls if one.column == "measure")
+    return [option.note for option in control.options]
+
+
 def rows_of(figure, kind):
     return figure.rows[figure.rows["kind"] == kind]
 
@@ -41,7 +46,14 @@ def test_published_points_belong_to_their_measure_and_never_join_the_measured():
     ]
     marks = [layer["mark"] for layer in figure.wide["layer"] if "published" in str(layer["transform"])]
     assert [(mark["type"], mark["filled"]) for mark in marks] == [("point", False)]
-    assert "a paper" in figure.note
+    assert all("a paper" in said for said in notes(figure))
+
+
+def test_published_markers_have_the_shapes_of_the_printed_figure():
+    figure = live(frame(entry("plain", 20), entry("residual", 32)))
+    (layer,) = (layer for layer in figure.wide["layer"] if "published" in str(layer["transform"]))
+    scale = layer["encoding"]["shape"]["scale"]
+    assert dict(zip(scale["domain"], scale["range"], strict=True)) == {"plain": "square", "residual": "circle"}
 
 
 def test_what_illustrates_is_a_faint_line_for_each_family_that_says_so():
@@ -51,8 +63,7 @@ def test_what_illustrates_is_a_faint_line_for_each_family_that_says_so():
     dashes = [tuple(layer["mark"]["strokeDash"]) for layer in lines]
     assert len(dashes) == len(set(dashes)) == 2
     assert (1.0, 0.0) in dashes  # residual is solid
-    assert all(layer["encoding"]["stroke"]["scale"]["domain"] == ["illustrative, not measured"] for layer in lines)
-    assert "measured by nobody" in figure.note
+    assert notes(figure) == ["", "Faint lines illustrate (plain, residual) and were measured by nobody: a paper."]
 
 
 def test_much_deeper_networks_are_left_out_and_the_note_says_so():
@@ -64,4 +75,4 @@ def test_much_deeper_networks_are_left_out_and_the_note_says_so():
 
 @pytest.mark.parametrize("published", [None, frame(entry("plain", 1202))])
 def test_without_published_figures_the_rows_are_the_measured_ones(published):
-    assert set(live(published).rows["kind"]) == {"mean", "one"}
+    assert set(live(published).rows["kind"]) == {"mean"}  # of one seed there is nothing beside it

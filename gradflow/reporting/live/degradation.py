@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pandas as pd
 
 from gradflow.reporting.live import published as elsewhere
-from gradflow.reporting.live.figure import Live, Option, Spec, select
-from gradflow.reporting.live.pieces import SOFT, by_network, families, figure, narrowed, palette, told
+from gradflow.reporting.live.figure import ALL, Live, Option, Scale, Spec, select
+from gradflow.reporting.live.pieces import SOFT, by_network, families, figure, narrowed, palette, signals, told
 from gradflow.text import text
 
 ERRORS = ("train_error", "test_error")
@@ -57,6 +59,7 @@ def degradation(
         bounds = {"value": over_seeds[error], "low": over_seeds[f"{error}_low"], "high": over_seeds[f"{error}_high"]}
         parts.append(over_seeds[["family", "depth"]].assign(**bounds, n=n, kind=MEAN, seed=""))
         own = errors[["family", "depth", "seed"]].assign(value=errors[error], low=None, high=None, n=1, kind=ONE)
+        own = own if (n > 1).any() else own.iloc[:0]  # a ring around a dot that is the same run says nothing
         parts[-1] = pd.concat([parts[-1], own], ignore_index=True).assign(measure=error)
     rows = pd.concat(parts, ignore_index=True).astype({"low": "float64", "high": "float64", "seed": "str"})
     tones = palette(rows)
@@ -66,16 +69,29 @@ def degradation(
     choices, deepest = families(rows), float(rows["depth"].max())
     rows = pd.concat([rows, known.assign(seed="", n=0)], ignore_index=True) if len(known) else rows
     rows = rows.assign(place=_places(rows, names), low=rows["low"].clip(lower=0.0), high=rows["high"].clip(upper=1.0))
-    options = [Option(one, text(f"live.error.{one}"), elsewhere.printed(known, one)) for one in found]
-    params = [{"name": name, "value": value} for name, value in options[0].signals.items()]
-    spec = figure(_body(by_network(tones), rows, names), height=320, params=params)
+    said = {one: elsewhere.note(known[known["measure"] == one]) for one in found}
+    options = [Option(one, text(f"live.error.{one}"), note=said[one] if len(found) > 1 else "") for one in found]
+    scales = _scales(rows, found, [choice.value for choice in choices] or [ALL])
+    spec = figure(_body(by_network(tones), rows, names), height=320, params=signals(scales[0].signals))
     controls = (
         *select("measure", text("live.measure"), options),
         *select("family", text("live.family"), choices),
     )
     columns = [*_COLUMNS, *(("label", "source", "curve") if len(known) else ())]
-    note = f"{text('live.means')} {elsewhere.note(known, published, deepest)}".strip()
-    return Live("degradation", spec, narrowed(spec, 280), rows[columns], controls, note)
+    means = text("live.means") if rows["low"].notna().any() else text("live.single")
+    only = said[found[0]] if len(found) == 1 else ""
+    note = text("list.sentences").join(filter(None, (means, only, elsewhere.left_out(published, deepest))))
+    return Live("degradation", spec, narrowed(spec, 280), rows[columns], controls, note, scales)
+
+
+def _scales(rows: pd.DataFrame, measures: list[str], families: list[str]) -> tuple[Scale, ...]:
+    """Return the limits of the vertical axis for each error and family, or all of them."""
+    found = []
+    for measure, family in itertools.product(measures, families):
+        drawn = rows[(rows["measure"] == measure) & rows["family"].isin([family] if family else rows["family"])]
+        top = min(1.0, max(1.1 * float(drawn[["value", "high"]].max().max()), 0.05))
+        found.append(Scale({"measure": measure, "family": family}, {"foot": -0.02 * top, "top": top}))
+    return tuple(found)
 
 
 def _places(rows: pd.DataFrame, names: list[str]) -> pd.Series[float]:
@@ -88,21 +104,21 @@ def _places(rows: pd.DataFrame, names: list[str]) -> pd.Series[float]:
 
 
 def _body(network: Spec, rows: pd.DataFrame, names: list[str]) -> Spec:
-    depths = sorted(int(depth) for depth in rows["depth"].unique())
-    span = (depths[-1] - depths[0]) or 20
-    top = min(1.0, max(1.1 * float(rows[["value", "high"]].max().max()), 0.05))
+    every = sorted(int(depth) for depth in rows["depth"].unique())
+    depths = sorted(int(depth) for depth in rows.loc[rows["kind"].isin([MEAN, ONE]), "depth"].unique())
+    span = (every[-1] - every[0]) or 20
     x: Spec = {
         "field": "place",
         "type": "quantitative",
         "title": text("live.depth_axis"),
-        "scale": {"domain": [depths[0] - 0.08 * span, depths[-1] + 0.08 * span], "nice": False},
+        "scale": {"domain": [every[0] - 0.08 * span, every[-1] + 0.08 * span], "nice": False},
         "axis": {"values": depths, "grid": False, "format": "d", "labelOverlap": True},
     }
     y: Spec = {
         "field": "value",
         "type": "quantitative",
         "title": text("live.error_after"),
-        "scale": {"domain": [-0.02 * top, top], "nice": False},
+        "scale": {"domain": [{"expr": "foot"}, {"expr": "top"}], "nice": False},
         "axis": {"format": ".0%"},
     }
     shared = {"x": x, "y": y, "color": network["color"]}

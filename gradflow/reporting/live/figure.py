@@ -25,11 +25,16 @@ _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u202
 
 
 class Option(NamedTuple):
-    """One choice: the value that a column must have, how it is called, and the signals that it sets."""
+    """One choice: the value that a column must have, how it is called, and what else changes with it.
+
+    That is the signals that it sets, a note on what is then drawn, and the file for print that shows the same.
+    """
 
     value: str
     label: str
     signals: Mapping[str, Any] = {}
+    note: str = ""
+    file: str = ""
 
 
 class Control(NamedTuple):
@@ -39,6 +44,13 @@ class Control(NamedTuple):
     label: str
     options: tuple[Option, ...]
     kind: str = "select"
+
+
+class Scale(NamedTuple):
+    """The signals to set where every named column has the value that a reader has chosen of it."""
+
+    when: Mapping[str, str]
+    signals: Mapping[str, Any]
 
 
 class Pick(NamedTuple):
@@ -62,11 +74,19 @@ class Live(NamedTuple):
     rows: pd.DataFrame
     controls: tuple[Control | Pick, ...] = ()
     note: str = ""
+    scales: tuple[Scale, ...] = ()
+
+    @property
+    def has_notes(self) -> bool:
+        """Whether a choice changes what is said of the figure."""
+        return any(option.note for one in self.controls if isinstance(one, Control) for option in one.options)
 
     def payload(self) -> str:
         """Return all of it as JSON that may stand in a script element, whatever the names in it are."""
-        controls = [{"kind": one.kind, "column": one.column, "options": _signals(one)} for one in self.controls]
+        controls = [{"kind": one.kind, "column": one.column, "options": _answers(one)} for one in self.controls]
+        scales = [{"when": dict(one.when), "signals": dict(one.signals)} for one in self.scales]
         value = {"wide": self.wide, "narrow": self.narrow, "columns": columns(self.rows), "controls": controls}
+        value |= {"scales": scales} if scales else {}
         return script_safe(value)
 
 
@@ -91,10 +111,16 @@ def select(column: str, label: str, options: Sequence[Option]) -> tuple[Control,
     return (Control(column, label, tuple(options)),) if len(options) > 1 else ()
 
 
-def _signals(control: Control | Pick) -> dict[str, Mapping[str, Any]]:
+def _answers(control: Control | Pick) -> dict[str, Mapping[str, Any]]:
+    """Return what each option changes besides the rows."""
     if isinstance(control, Pick):
         return {}
-    return {option.value: dict(option.signals) for option in control.options if option.signals}
+    every = {
+        option.value: {"signals": dict(option.signals), "note": option.note, "file": option.file}
+        for option in control.options
+    }
+    changes = {value: {name: one for name, one in answer.items() if one} for value, answer in every.items()}
+    return {value: answer for value, answer in changes.items() if answer}
 
 
 def _column(values: pd.Series[Any]) -> Any:

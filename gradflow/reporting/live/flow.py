@@ -8,7 +8,7 @@ import pandas as pd
 from gradflow.analysis.profile import profile_over_seeds
 from gradflow.reporting.live import seeds
 from gradflow.reporting.live.bands import MOST_BANDS, band, bands_note
-from gradflow.reporting.live.figure import Live, Option, Spec, select
+from gradflow.reporting.live.figure import Live, Option, Scale, Spec, select
 from gradflow.reporting.live.pieces import (
     NONFINITE,
     VALUE,
@@ -21,11 +21,11 @@ from gradflow.reporting.live.pieces import (
     families,
     figure,
     layered,
-    limits,
     log_range,
     log_y,
     narrowed,
     palette,
+    signals,
     told,
     whole_x,
 )
@@ -35,6 +35,7 @@ from gradflow.text import text
 MEASURES = ("out_grad_norm", "grad_norm")
 MOST_STEPS, FEWEST_STEPS = 12, 5
 MOST_ROWS = 60_000
+MOST_DOTS = 40  # layers up to which each has its dot
 MOST_LAYERS = 250  # drawn of one run; more than a screen has pixels for
 _COLUMNS = ("measure", "seed", "step", "family", "network", "tone", "line", "layer", "layer_depth", "mean", "low")
 _MORE = ("high", "n", "edge", "mark")
@@ -56,29 +57,34 @@ def flow(frame: pd.DataFrame) -> Live | None:
     n_layers = thin.drop_duplicates(["run", "layer"]).shape[0]
     steps = few_steps(recorded, int(np.clip(MOST_ROWS // (2 * len(found) * n_layers), FEWEST_STEPS, MOST_STEPS)))
     thin = thin[thin["step"].isin(steps)]
-    parts, ranges = [], {}
+    parts, scales = [], []
     for measure in found:
-        rows = _rows(thin, measure)
-        ranges[measure] = log_range(rows["mean"].where(rows["n_nonfinite"] == 0, np.inf))
-        parts.append(_placed(rows.assign(measure=measure), ranges[measure]))
-    rows = pd.concat(parts, ignore_index=True)
+        rows = _rows(thin, measure).assign(measure=measure)
+        for step, of_step in rows.groupby("step"):
+            ends = log_range(of_step["mean"].where(of_step["n_nonfinite"] == 0, np.inf))
+            scales.append(Scale({"measure": measure, "step": str(step)}, ends.signals()))
+            parts.append(_placed(of_step, ends))
+    rows = pd.concat(parts, ignore_index=True).sort_values(["seed"], kind="stable")
     tones = palette(thin)
     rows = tones.on(rows)
     draws_bands = len(tones.by_network) <= MOST_BANDS
-    body = _body(by_network(tones), draws_bands=draws_bands)
-    spec = figure({**body, "encoding": {"x": _depth_axis(rows)}}, height=340, params=limits(ranges[found[0]]))
+    body = _body(by_network(tones), rows, draws_bands=draws_bands)
+    spec = figure({**body, "encoding": {"x": _depth_axis(rows)}}, height=340, params=signals(scales[0].signals))
+    bands = bands_note(rows["low"], draws_bands=draws_bands)
+    has_seeds = rows["seed"].nunique() > 1
     controls = (
-        *select("measure", text("live.gradient"), [_measure(one, ranges[one]) for one in found]),
+        *select("measure", text("live.gradient"), [_measure(one) for one in found]),
         *select("step", text("live.step"), [Option(str(step), _moment(step)) for step in steps]),
-        *select("seed", text("live.seeds"), seeds.choice(rows) if rows["seed"].nunique() > 1 else []),
+        *select("seed", text("live.seeds"), seeds.choice(rows, bands) if has_seeds else []),
         *select("family", text("live.family"), families(rows)),
     )
-    notes = [bands_note(rows["low"], draws_bands=draws_bands), edge_note(rows)]
+    notes = ["" if has_seeds else bands, edge_note(rows), text("live.fitted") if len(steps) > 1 else ""]
     if len(steps) < len(recorded):
         notes.append(text("live.thinned.steps", n=len(steps), of=len(recorded)))
     if len(thin) < len(frame[frame["step"].isin(steps)]):
         notes.append(text("live.thinned.layers", n=MOST_LAYERS))
-    return Live("flow", spec, narrowed(spec, 300), rows[[*_COLUMNS, *_MORE]], controls, " ".join(filter(None, notes)))
+    note = text("list.sentences").join(filter(None, notes))
+    return Live("flow", spec, narrowed(spec, 300), rows[[*_COLUMNS, *_MORE]], controls, note, tuple(scales))
 
 
 def _rows(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
@@ -107,15 +113,16 @@ def _depth_axis(rows: pd.DataFrame) -> Spec:
     return whole_x("layer_depth", text("live.layer_depth"), float(rows["layer_depth"].max()))
 
 
-def _measure(measure: str, limits_of: LogRange) -> Option:
-    return Option(measure, text(f"live.norm.{measure}"), limits_of.signals())
+def _measure(measure: str) -> Option:
+    note, file = text(f"profile.caption.{measure}"), f"figures/profile-{measure.replace('_', '-')}.png"
+    return Option(measure, text(f"live.norm.{measure}"), note=note, file=file)
 
 
 def _moment(step: int) -> str:
     return text("live.start") if step == 0 else text("live.after", step=step)
 
 
-def _body(network: Spec, *, draws_bands: bool) -> Spec:
+def _body(network: Spec, rows: pd.DataFrame, *, draws_bands: bool) -> Spec:
     tooltip = told(
         network=text("column.network"),
         layer=text("live.layer"),
@@ -126,5 +133,6 @@ def _body(network: Spec, *, draws_bands: bool) -> Spec:
         n=text("column.n"),
     )
     title = text("live.norm_log")
-    parts = [*([band(title)] if draws_bands else []), {"mark": {"type": "line"}}, dots(tooltip), edges(title)]
+    marks = dots(tooltip, is_seen=rows["layer_depth"].max() <= MOST_DOTS)
+    parts = [*([band(title)] if draws_bands else []), {"mark": {"type": "line"}}, marks, edges(title)]
     return {"layer": layered(parts, {"y": log_y("mean", title), **network})}

@@ -120,7 +120,7 @@ def _map(width: Spec) -> Spec:
         "field": "value",
         "type": "quantitative",
         "scale": {"type": "log", "scheme": "viridis", "domain": [{"expr": "lo"}, {"expr": "hi"}]},
-        "legend": {"title": text("live.norm_log"), "orient": "top", "gradientLength": 180, **log_ticks(tickCount=4)},
+        "legend": {"title": text("live.norm_log"), "orient": "top", "gradientLength": 180, **log_ticks()},
     }
     axes: Spec = {"x": _steps(None), "y": _depths("ordinal")}
     tooltip = {"tooltip": _tooltip()}
@@ -173,7 +173,7 @@ def _profile(width: Spec, *, lies: bool = False) -> Spec:
 
 def _norm(channel: str, field: str) -> Spec:
     scale = {"type": "log", "domain": [{"expr": "lo"}, {"expr": "hi"}], "nice": False}
-    axis = log_ticks(tickCount=4, **(y_extent(_EXTENT) if channel == "y" else {}))
+    axis = log_ticks(**(y_extent(_EXTENT) if channel == "y" else {}))
     return {channel: {"field": field, "type": "quantitative", "title": None, "scale": scale, "axis": axis}}
 
 

@@ -15,8 +15,8 @@ from gradflow.reporting.live.figure import Live
 from gradflow.reporting.live.flow import flow
 from gradflow.text import text
 
-HEIGHT = 560  # CSS pixels of the frame in a notebook
-_TALLER = "height:clamp(560px,calc(808px - 36vw),680px)"  # on a narrow screen controls and legend stand in more lines
+HEIGHT = 620  # CSS pixels of the frame in a notebook
+_TALLER = "height:clamp(620px,calc(940px - 36vw),800px)"  # on a narrow screen controls and legend stand in more lines
 
 
 class InteractiveFigure:

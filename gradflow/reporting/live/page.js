@@ -82,6 +82,7 @@ class Figure {
     this.view = result.view;
     this.plot.querySelector("svg").setAttribute("aria-hidden", "true"); // the element around it says what it shows
     this.signals();
+    this.say();
     await this.view.runAsync();
     if (this.controls.some((control) => control.kind === "pick"))
       this.view.addEventListener("pointermove", (event, item) => this.point(item));
@@ -128,8 +129,28 @@ class Figure {
         this.view.signal(control.column, Number(input.dataset.value));
         return;
       }
-      Object.entries(control.options[input.value] ?? {}).forEach(([name, value]) => this.view.signal(name, value));
+      this.set(control.options[input.value]?.signals);
     });
+    const chosen = (column) => this.inputs.find((input) => input.dataset.control === column)?.value;
+    const fits = ([column, value]) => [undefined, value].includes(chosen(column));
+    this.set(this.scales?.find((scale) => Object.entries(scale.when).every(fits))?.signals);
+  }
+
+  set(signals) {
+    Object.entries(signals ?? {}).forEach(([name, value]) => this.view.signal(name, value));
+  }
+
+  // What is said of the figure, and the file for print beside it, follow what is chosen.
+  say() {
+    const answers = this.controls.map((control, place) => control.options?.[this.inputs[place].value] ?? {});
+    const note = this.element.querySelector(".note");
+    if (note) {
+      const said = [...answers.map((answer) => answer.note), note.dataset.note].filter(Boolean);
+      note.textContent = said.join(note.dataset.between);
+    }
+    const file = answers.map((answer) => answer.file).find(Boolean);
+    const link = this.element.closest("figure").querySelector("figcaption a");
+    if (file && link) link.href = file;
   }
 
   async answer(input) {
@@ -140,7 +161,18 @@ class Figure {
       this.view.data("rows", this.rows);
     }
     this.signals();
+    this.say();
     await this.view.runAsync();
+  }
+
+  // Choose what a link asks for, as far as it can be chosen.
+  async choose(wanted) {
+    for (const input of this.inputs) {
+      const value = wanted.get(input.dataset.control);
+      if (value === null || ![...(input.options ?? [])].some((option) => option.value === value)) continue;
+      input.value = value;
+      if (this.view) await this.answer(input);
+    }
   }
 
   point(item) {
@@ -216,6 +248,11 @@ function nearest(figures) {
 
 async function start() {
   const figures = [...document.querySelectorAll("[data-live]")].map((element) => new Figure(element));
+  document.querySelectorAll("a[data-choose]").forEach((link) => {
+    const place = document.getElementById(link.hash.slice(1));
+    const figure = figures.find((one) => place?.contains(one.element));
+    if (figure) link.addEventListener("click", () => figure.choose(new URLSearchParams(link.dataset.choose)));
+  });
   const waiting = new Set(figures);
   const next = async () => {
     const figure = waiting.size > 1 ? nearest([...waiting]) : [...waiting][0];

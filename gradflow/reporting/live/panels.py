@@ -35,11 +35,11 @@ def side_by_side(views: Sequence[Spec], *, columns: int, labels: int, height: in
     return figure({"vconcat": [{"hconcat": row, "spacing": _SPACING} for row in rows], "spacing": _SPACING})
 
 
-def log_axis(ends: LogRange, **more: Any) -> Spec:
-    """Return the scale and the ticks of a logarithmic axis whose limits no choice changes."""
+def log_axis(ends: LogRange, most: int, **more: Any) -> Spec:
+    """Return scale and ticks, at most so many powers, of a logarithmic axis whose limits no choice changes."""
     span = min(ends.high / ends.low, _WIDEST)
     scale = {"type": "log", "domain": [ends.low, ends.high], "nice": False}
-    return {"scale": scale, "axis": log_ticks(span=f"{span:.6g}", **more)}
+    return {"scale": scale, "axis": log_ticks(span=f"{span:.6g}", values=ends.ticks(most), **more)}
 
 
 def y_extent(labels: int) -> Spec:

@@ -55,7 +55,7 @@ def _view(quantity: str, rows: pd.DataFrame, ends: LogRange | None, lengths: Pat
         top = 1.08 * float(rows[quantity].max()) or 1.0
         y["scale"], y["axis"] = {"domain": [0, top], "nice": False}, {"format": ".0%", "tickCount": 5}
     else:
-        y |= log_axis(ends, tickCount=5)
+        y |= log_axis(ends, most=5)
     y["axis"] |= y_extent(_LABELS)
     parts: list[Spec] = [{"mark": {"type": "line", "color": ACCENT}, "encoding": {"x": x, "y": y}}]
     dot = {"type": "point", "filled": True, "size": 30, "opacity": 1, "color": ACCENT}

@@ -25,6 +25,7 @@ _DARKEST = 0.42
 _LIGHTEST = 0.95
 _WITHOUT_DEPTH_DARK = ("#56b4e9", "#ff9a4d", "#3fc79a", "#e39ac4", "#e0c040", "#c0c0c0")
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+MOST_TICKS = 6  # of a logarithmic axis
 ZERO, NONFINITE, VALUE = "zero", "nonfinite", "value"
 
 
@@ -36,9 +37,26 @@ class LogRange(NamedTuple):
     zero: float
     nonfinite: float
 
-    def signals(self) -> dict[str, float]:
-        """Return the limits as the signals that an axis made by `log_scale` follows."""
-        return {"lo": self.low, "hi": self.high}
+    def signals(self) -> dict[str, Any]:
+        """Return the limits and ticks as the signals that an axis made by `log_y` follows."""
+        return {"lo": self.low, "hi": self.high, "ticks": self.ticks()}
+
+    def ticks(self, most: int = MOST_TICKS) -> list[float]:
+        """Return powers of ten, evenly apart; 1, 2 and 5 times powers of ten where the limits hold less than two.
+
+        Examples
+        --------
+        >>> LogRange(1e-7, 20.0, 1e-7, 20.0).ticks()
+        [1e-06, 0.0001, 0.01, 1.0]
+        >>> LogRange(0.3, 6.0, 0.3, 6.0).ticks()
+        [0.5, 1.0, 2.0, 5.0]
+        """
+        first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
+        if last > first:
+            apart = -(-(last - first + 1) // most)
+            return [float(f"1e{power}") for power in range(first, last + 1) if power % apart == 0]
+        within = [float(f"{digit}e{power}") for power in range(first - 1, last + 2) for digit in (1, 2, 5)]
+        return [value for value in within if self.low <= value <= self.high]
 
 
 def log_range(values: pd.Series[Any]) -> LogRange:
@@ -139,9 +157,13 @@ def log_y(field: str, title: str) -> Spec:
     }
 
 
-def log_ticks(span: str = "hi/lo", **more: Any) -> Spec:
-    """Return ticks that are written as powers of ten, and as numbers where the axis spans few decades."""
-    return {"labelExpr": _label("datum.value", span), "labelOverlap": True, "tickCount": 6, **more}
+def log_ticks(span: str = "hi/lo", *, values: Any = None, **more: Any) -> Spec:
+    """Return ticks that are written as powers of ten, and as numbers where the axis spans few decades.
+
+    They stand at `values`, by default where the signal ticks says.
+    """
+    places = {"expr": "ticks"} if values is None else values
+    return {"labelExpr": _label("datum.value", span), "labelOverlap": True, "values": places, **more}
 
 
 def power_label(exponent: str) -> str:
@@ -155,7 +177,9 @@ def power_label(exponent: str) -> str:
 def _label(value: str, span: str) -> str:
     exponent = f"log({value})/LN10"
     plain = f"{value}>=0.001 && {value}<10000 && log({span})<11.6 ? format({value},'~g')"
-    return f"{plain} : abs({exponent}-round({exponent}))<1e-6 ? {power_label(exponent)} : ''"
+    digit = f"format({value}/pow(10,floor({exponent}+1e-9)),'.0f')+'×'+"
+    power = power_label(f"floor({exponent}+1e-9)")
+    return f"{plain} : (abs({exponent}-round({exponent}))<1e-6 ? '' : {digit}'') + {power}"
 
 
 def whole_x(field: str, title: str, highest: float, lowest: float = 1) -> Spec:
@@ -171,7 +195,12 @@ def whole_x(field: str, title: str, highest: float, lowest: float = 1) -> Spec:
 
 def limits(of: LogRange) -> list[Spec]:
     """Return the signals of a logarithmic axis."""
-    return [{"name": name, "value": value} for name, value in of.signals().items()]
+    return signals(of.signals())
+
+
+def signals(values: Mapping[str, Any]) -> list[Spec]:
+    """Return signals by name with the values that they start from."""
+    return [{"name": name, "value": value} for name, value in values.items()]
 
 
 def told(**fields: str) -> list[Spec]:
@@ -239,9 +268,13 @@ def stacked(spec: Spec, legend_columns: int = 2) -> Spec:
     return {**spec, "config": {**spec["config"], "legend": legend}}
 
 
-def dots(tooltip: list[Spec]) -> Spec:
-    """Return small marks on a line, each with a margin in which a pointer finds it."""
-    mark = {"type": "point", "filled": True, "size": 9, "opacity": 1, "stroke": "transparent", "strokeWidth": 9}
+def dots(tooltip: list[Spec], *, is_seen: bool = True) -> Spec:
+    """Return small marks on a line, each with a margin in which a pointer finds it.
+
+    Many beside each other would fill the gaps of a dashed line: then they are there for the pointer alone.
+    """
+    mark = {"type": "point", "filled": True, "size": 9, "opacity": int(is_seen), "strokeWidth": 9}
+    mark["stroke"] = "transparent"
     return {"mark": mark, "encoding": {"tooltip": tooltip, "strokeDash": None}}
 
 
@@ -260,7 +293,7 @@ def _config() -> Spec:
             "orient": "bottom",
             "columns": 3,
             "symbolStrokeWidth": 2.5,
-            "symbolSize": 150,
+            "symbolSize": 500,  # long enough for a dash and a gap
         },
         "title": {"color": INK, "anchor": "start", "fontSize": 13, "fontWeight": "normal", "offset": 6},
         "line": {"strokeWidth": 1.8},

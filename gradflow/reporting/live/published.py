@@ -15,8 +15,16 @@ from gradflow.reporting.live.pieces import dash, name_of, told
 from gradflow.text import text
 from gradflow.text.words import named
 
-_SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross")
-_NO_SYMBOL = "M0,0"  # a path of no length
+# Of the markers of printed figures.
+_SHAPES: Mapping[str, str] = {
+    "o": "circle",
+    "s": "square",
+    "^": "triangle-up",
+    "D": "diamond",
+    "P": "cross",
+    "v": "triangle-down",
+    "X": "cross",
+}
 _COLUMNS = ("family", "depth", "value", "kind", "measure", "source", "network", "label", "curve")
 
 
@@ -70,7 +78,7 @@ def layers(rows: pd.DataFrame, x: Spec, y: Spec, families: Iterable[str]) -> lis
             {
                 "transform": [{"filter": f"datum.kind == '{ILLUSTRATIVE}' && datum.curve == {int(str(curve))}"}],
                 "mark": {"type": "line", "strokeWidth": 1, "strokeDash": line},
-                "encoding": {"x": x, "y": y, "stroke": _stroke()},
+                "encoding": {"x": x, "y": y, "stroke": {"value": style.FAINT}},
             }
         )
     if len(drawn):  # in which a pointer finds the lines
@@ -83,66 +91,43 @@ def layers(rows: pd.DataFrame, x: Spec, y: Spec, families: Iterable[str]) -> lis
         )
     printed = rows[rows["kind"] == PUBLISHED]
     if len(printed):
-        shapes = {_label(PUBLISHED, name): _SHAPES[n % len(_SHAPES)] for n, name in enumerate(in_order(every))}
-        shapes = {label: shape for label, shape in shapes.items() if label in set(printed["label"])}
-        shapes[text("live.none_published")] = _NO_SYMBOL
+        shapes = {str(name): _shape_of(str(name), every) for name in printed["family"].unique()}
+        shape: Spec = {"field": "family", "type": "nominal", "legend": None}
+        shape["scale"] = {"domain": list(shapes), "range": list(shapes.values())}
         found.append(
             {
                 "transform": [{"filter": f"datum.kind == '{PUBLISHED}'"}],
                 "mark": {"type": "point", "filled": False, "size": 130, "opacity": 1, "strokeWidth": 1.4},
                 "encoding": {
-                    "x": x, "y": y, "color": {"value": style.FAINT}, "shape": _shape(shapes), "tooltip": tooltip,
+                    "x": x, "y": y, "color": {"value": style.FAINT}, "shape": shape, "tooltip": tooltip,
                 },
             }
         )  # fmt: skip
     return found
 
 
-def printed(rows: pd.DataFrame, measure: str) -> dict[str, list[str]]:
-    """Return the signal that keeps markers out of the legend which the chosen error has not.
-
-    It names that there is none where that is so: Vega gives a legend without entries an infinite height.
-    """
-    found = rows[(rows["kind"] == PUBLISHED) & (rows["measure"] == measure)]
-    return {"printed": list(dict.fromkeys(found["label"])) or [text("live.none_published")]}
-
-
-def note(rows: pd.DataFrame, published: pd.DataFrame | None, deepest: float) -> str:
-    """Return where the figures come from that were not measured here, and whether some of deeper networks are left out.
-
-    `deepest` is the depth of the deepest network that was run. Empty if nothing is known from elsewhere.
-    """
-    if published is None or published.empty:
-        return ""
+def note(rows: pd.DataFrame) -> str:
+    """Return where the figures of one error come from that were not measured here; empty if there are none."""
     said = []
     for kind in (PUBLISHED, ILLUSTRATIVE):
         known = rows[rows["kind"] == kind]
         if len(known):
-            errors = text("list.separator").join(text(f"live.error.{one}") for one in known["measure"].unique())
             sources = text("list.separator").join(dict.fromkeys(known["source"]))
-            said.append(text(f"live.note.{kind}", errors=errors, sources=sources))
-    if (published["depth"] >= deepest + DEPTH_STEP).any():
-        said.append(text("live.note.deeper"))
+            families = text("list.separator").join(map(named, in_order(known["family"].astype(str).unique())))
+            said.append(text(f"live.note.{kind}", families=families, sources=sources))
     return text("list.sentences").join(said)
 
 
+def left_out(published: pd.DataFrame | None, deepest: float) -> str:
+    """Return that some are of much deeper networks than the deepest that was run; empty if there are none."""
+    is_deeper = published is not None and (published["depth"] >= deepest + DEPTH_STEP).any()
+    return text("live.note.deeper") if is_deeper else ""
+
+
 def _label(kind: str, family: str) -> str:
-    """Return a legend's words; the curves that illustrate share theirs, as the dashes tell families apart."""
+    """Return what a pointer is told of it."""
     return text("live.illustrative") if kind == ILLUSTRATIVE else text("live.published", family=named(family))
 
 
-def _stroke() -> Spec:
-    scale = {"domain": [text("live.illustrative")], "range": [style.FAINT]}
-    legend = {"title": None, "symbolType": "stroke", "symbolStrokeWidth": 1, "symbolOpacity": 1}
-    return {"field": "label", "type": "nominal", "scale": scale, "legend": legend}
-
-
-def _shape(shapes: Mapping[str, str]) -> Spec:
-    scale = {"domain": list(shapes), "range": list(shapes.values())}
-    symbol = {"symbolStrokeColor": style.FAINT, "symbolFillColor": "transparent", "symbolStrokeWidth": 1.4}
-    return {
-        "field": "label",
-        "type": "nominal",
-        "scale": scale,
-        "legend": {"title": None, "symbolOpacity": 1, "values": {"expr": "printed"}, **symbol},
-    }
+def _shape_of(family: str, families: Iterable[str]) -> str:
+    return _SHAPES[style.family_style(family, families).marker]

@@ -25,7 +25,7 @@ def with_seeds(means: pd.DataFrame, runs: pd.DataFrame, value: str) -> pd.DataFr
     return pd.concat([means.assign(seed=MEAN), own[[*columns, "seed"]]], ignore_index=True)
 
 
-def choice(rows: pd.DataFrame) -> Sequence[Option]:
-    """Return the choice between the mean and each seed."""
+def choice(rows: pd.DataFrame, note: str) -> Sequence[Option]:
+    """Return the choice between the mean, of which there is a note, and each seed."""
     seeds = sorted({str(seed) for seed in rows["seed"]} - {MEAN, ""}, key=lambda seed: (len(seed), seed))
-    return [Option(MEAN, text("live.mean")), *(Option(seed, text("live.seed", seed=seed)) for seed in seeds)]
+    return [Option(MEAN, text("live.mean"), note=note), *(Option(seed, text("live.seed", seed=seed)) for seed in seeds)]

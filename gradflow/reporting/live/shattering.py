@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from gradflow.plots import style
 from gradflow.plots.names import in_order
-from gradflow.plots.shattering import norm_name
+from gradflow.plots.shattering import NORM_COLORS, norm_name
 from gradflow.reporting.live.figure import Live, Spec
 from gradflow.reporting.live.pieces import dash, figure, narrowed, ordinal, told
 from gradflow.text import text
 from gradflow.text.words import named
 
-_COLORS = ("light-dark(#0072b2,#56b4e9)", "light-dark(#b04a00,#ff9a4d)", "light-dark(#007355,#3fc79a)")
+# Those of the printed figure, and what stands for each on dark paper.
+_ON_DARK = {"": "#ff9a4d", "batch": "#56b4e9"}
+_OTHER = ("light-dark(#007355,#3fc79a)", "light-dark(#A65085,#e39ac4)", "light-dark(#7A5C00,#e0c040)")
 
 
 def shattering(frame: pd.DataFrame) -> Live | None:
@@ -33,13 +37,22 @@ def shattering(frame: pd.DataFrame) -> Live | None:
     }
     rows = rows.assign(norms=norms, family=rows["family"].map(lambda name: named(str(name))))
     rows = rows.assign(network=rows["family"] + text("list.separator") + norms)
-    spec = figure(_body(dashes, [str(name) for name in norms.unique()]), height=320)
+    spec = figure(_body(dashes, _colors(frame["norm"].astype(str)), rows["depth"]), height=320)
     columns = ["network", "family", "norms", "depth", "mean", "low", "high", "n", "predicted"]
     note = text("live.factor_note") if rows["predicted"].notna().any() else ""
     return Live("shattering", spec, narrowed(spec, 300), rows[columns], (), note)
 
 
-def _body(dashes: dict[str, list[float]], norms: list[str]) -> Spec:
+def _colors(norms: pd.Series[str]) -> dict[str, str]:
+    """Return a colour for each norm by what it is called."""
+    known = [norm for norm in norms.unique() if norm in NORM_COLORS]
+    others = [norm for norm in norms.unique() if norm not in NORM_COLORS]
+    found = {norm: f"light-dark({NORM_COLORS[norm]},{_ON_DARK[norm]})" for norm in known}
+    found |= {norm: _OTHER[place % len(_OTHER)] for place, norm in enumerate(others)}
+    return {norm_name(norm): found[norm] for norm in norms.unique()}
+
+
+def _body(dashes: dict[str, list[float]], colors: dict[str, str], depths: pd.Series[Any]) -> Spec:
     tooltip = told(
         network=text("column.network"),
         depth=text("column.depth"),
@@ -50,11 +63,18 @@ def _body(dashes: dict[str, list[float]], norms: list[str]) -> Spec:
         n=text("column.n"),
     )
     y: Spec = {"field": "mean", "type": "quantitative", "title": text("live.correlation")}
-    axis = {"grid": False, "format": "d", "tickMinStep": 1}
+    axis = {"grid": False, "format": "d", "values": sorted(depths.astype(int).unique().tolist()), "labelOverlap": True}
+    scale = {"type": "log", "base": 2, "nice": False, "padding": 10}
     shared: Spec = {
-        "x": {"field": "depth", "type": "quantitative", "title": text("figure.shattering.x"), "axis": axis},
+        "x": {
+            "field": "depth",
+            "type": "quantitative",
+            "title": text("figure.shattering.x"),
+            "axis": axis,
+            "scale": scale,
+        },
         "y": y,
-        "color": ordinal("norms", {name: _COLORS[place % len(_COLORS)] for place, name in enumerate(norms)}),
+        "color": ordinal("norms", colors),
         "detail": {"field": "network"},
     }
     line: Spec = {"mark": {"type": "line"}, "encoding": {**shared, "strokeDash": ordinal("family", dashes)}}

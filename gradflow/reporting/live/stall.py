@@ -114,7 +114,7 @@ def _axis(link: Link, rows: pd.DataFrame) -> Spec:
         scale: Spec = {"domain": [-0.07 * top, 1.07 * top], "nice": False}
         return {"scale": scale, "axis": {"format": ".0%", "tickCount": 3, "labelOverlap": True}}
     if link.scale == "log":
-        return log_axis(log_range(values), tickCount=3)
+        return log_axis(log_range(values), most=3)
     margin = max(0.09 * (high - low), _DECADE_MARGIN)
     scale = {"domain": [low - margin, high + margin], "nice": False}
     ticks = {"tickMinStep": 1, "tickCount": 4, "labelOverlap": True, "labelExpr": power_label("datum.value")}

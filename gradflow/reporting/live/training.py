@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from gradflow.analysis.training import window_means
@@ -31,7 +32,8 @@ def training(frame: pd.DataFrame) -> Live | None:
         rows = window_means(frame, window=window if measure in AVERAGED else 1, measure=measure)
         if not rows["mean"].notna().any():
             continue
-        top = 1.02 if measure in ERRORS else float(rows["mean"].quantile(0.99)) * 1.05
+        largest = float(rows["mean"].where(np.isfinite(rows["mean"])).max())
+        top = 1.02 if measure in ERRORS else 1.05 * largest if largest > 0 else 1.0
         parts.append(rows.assign(measure=measure))
         options.append(Option(measure, _name(measure, window), {"top": top}))
     if not parts:
@@ -58,7 +60,7 @@ def _body(network: Spec, last: float) -> Spec:
         "field": "mean",
         "type": "quantitative",
         "title": text("live.error_or_loss"),
-        "scale": {"domain": [0, {"expr": "top"}], "nice": False, "clamp": True},
+        "scale": {"domain": [0, {"expr": "top"}], "nice": False},
         "axis": {"labelExpr": "top > 1.5 || top < 1 ? format(datum.value,'.3~g') : format(datum.value,'.0%')"},
     }
     shared = {"x": whole_x("step", text("live.training_step"), last, 0), "y": y, **network}

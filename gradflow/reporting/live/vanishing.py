@@ -8,6 +8,7 @@ from gradflow.plots.vanishing import setting_colors
 from gradflow.reporting.live.bands import band
 from gradflow.reporting.live.figure import Live, Option, Spec, select
 from gradflow.reporting.live.pieces import (
+    LogRange,
     dots,
     edge_note,
     edges,
@@ -43,7 +44,7 @@ def vanishing(frame: pd.DataFrame) -> Live | None:
         if (rows["mean"] > 0).any():
             ends = log_range(pd.concat([rows["mean"], rows["predicted"]]))
             parts.append(placed(rows, "mean", ends))
-            options.append(Option(measure, text(f"live.norm.{measure}"), ends.signals()))
+            options.append(_option(measure, rows, ends))
             ranges.append(ends)
     if not parts:
         return None
@@ -55,7 +56,6 @@ def vanishing(frame: pd.DataFrame) -> Live | None:
         *select("measure", text("live.gradient"), options),
         *(select("label", text("live.setting"), settings) if len(labels) > 1 else ()),
     )
-    said = text("live.forms")
     columns = ["measure", "label", "layer_depth", "mean", "low", "high", "n", "predicted", "edge", "mark"]
     return Live(
         "vanishing",
@@ -63,8 +63,18 @@ def vanishing(frame: pd.DataFrame) -> Live | None:
         narrowed(spec, 320, 1),
         rows[columns],
         controls,
-        f"{said} {edge_note(rows)}".strip(),
+        edge_note(rows),
     )
+
+
+def _option(measure: str, rows: pd.DataFrame, ends: LogRange) -> Option:
+    note = text(f"vanishing.caption.{measure}")
+    if rows["predicted"].notna().any():
+        note = text("list.sentences").join([note, text("live.forms")])
+    elif rows["low"].notna().any():
+        note = text("list.sentences").join([note, text("live.bands")])
+    file = f"figures/vanishing-{measure.replace('_', '-')}.png"
+    return Option(measure, text(f"live.norm.{measure}"), ends.signals(), note, file)
 
 
 def _body(colors: dict[str, str], rows: pd.DataFrame) -> Spec:

@@ -16,6 +16,7 @@ HEAD: Mapping[str, str] = {
     "page.skip": "跳到结论",
     "page.evidence": "图",
     "page.see": "详见",
+    "page.unprinted": "打印时省略，见 {file}。",
     "page.data": "数据",
     "page.print_figure": "PNG，300 dpi",
     "page.footer": "由 gradflow {version} 根据 {runs}生成，{when}。",

@@ -16,6 +16,7 @@ HEAD: Mapping[str, str] = {
     "page.skip": "Skip to the findings",
     "page.evidence": "Figure",
     "page.see": "More",
+    "page.unprinted": "Left out in print: {file} holds it.",
     "page.data": "Data",
     "page.print_figure": "PNG, 300 dpi",
     "page.footer": "Made by gradflow {version} from {runs}, {when}.",
