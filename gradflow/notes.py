@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import Any
 
 from gradflow.recording import Recording
 from gradflow.reference.published import ERRORS, KINDS
-from gradflow.storage import StorageError, write_json
+from gradflow.storage import StorageError, read_json, write_json
 
 NOTES = "sweep.json"
 PROBES = "published_probes"  # meta key of published figures that are no errors
@@ -40,11 +39,8 @@ def read_notes(folder: Path) -> dict[str, Any]:
         The file is damaged, or a link, which could lead out of the folder.
     """
     path = folder / NOTES
-    if path.is_symlink():
-        raise StorageError(f"{path} is a link; a sweep's notes are a file.")
     try:
-        found: Any = json.loads(path.read_text(encoding="utf-8"))
-        return checked(found)
+        return checked(read_json(path))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
@@ -92,6 +88,15 @@ def check_figure(figure: Any) -> None:
     for name, allowed in (("kind", KINDS), ("measure", ERRORS)):
         if figure.get(name, allowed[0]) not in allowed:
             raise ValueError(f"{name} of a published figure must be {' or '.join(allowed)}; got {figure[name]!r}.")
+
+
+def is_figure(figure: Any) -> bool:
+    """Whether something is a published figure as `check_figure` asks."""
+    try:
+        check_figure(figure)
+    except ValueError:
+        return False
+    return True
 
 
 def nearest_depth(depth: int, measured: Iterable[int]) -> int | None:

@@ -195,6 +195,15 @@ class RecordingError(GradflowError):
     """A table that is no recording: a column missing or of the wrong type."""
 
 
+MOST_SHOWN = 60  # characters of a name in a notebook
+NO_MATHEMATICS = "tex2jax_ignore mathjax_ignore"  # classes in which a notebook reads no dollar sign as mathematics
+
+
+def _shortened(name: str, most: int = MOST_SHOWN) -> str:
+    name = "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
+    return name if len(name) <= most else f"{name[: most - 9]}…{name[-8:]}"
+
+
 def _empty() -> pd.DataFrame:
     return pd.DataFrame()
 
@@ -288,8 +297,10 @@ class Recording:
 
         last = self.layers[self.layers.step == self.layers.step.max()] if len(self.layers) else self.layers
         shown = last[["layer", "kind", "layer_depth", "grad_norm", "out_grad_norm", "weight_norm", "status"]]
-        table = shown.to_html(index=False, max_rows=40, float_format=lambda value: f"{value:.3g}")
-        return f"<p><strong>{escape(repr(self))}</strong></p>{table}"
+        words = {name: shown[name].map(_shortened) for name in ("layer", "kind", "status")}
+        table = shown.assign(**words).to_html(index=False, max_rows=40, float_format=lambda value: f"{value:.3g}")
+        said = escape(_shortened(repr(self), 4 * MOST_SHOWN))
+        return f'<div class="{NO_MATHEMATICS}"><p><strong>{said}</strong></p>{table}</div>'
 
 
 def _validated(table: str, frame: pd.DataFrame) -> pd.DataFrame:
@@ -326,6 +337,6 @@ def _typed(table: str, name: str, column: Column, frame: pd.DataFrame) -> pd.Ser
         return pd.Series([missing] * len(frame), index=frame.index, name=name, dtype=column.dtype)
     try:
         typed: pd.Series[Any] = frame[name].astype(column.dtype)  # type: ignore[call-overload]  # dtype from the table
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise RecordingError(f"{table}.{name} must hold {column.dtype} values; {error}.") from error
     return typed

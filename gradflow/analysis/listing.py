@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import socket
@@ -134,7 +133,7 @@ def _measured(recording: Recording) -> dict[str, Any]:
 def _unfinished(folder: Path) -> dict[str, Any]:
     """Return the row of a sweep's run that has not finished: what its process last said, and whether that is there."""
     try:
-        said = json.loads((folder / STATUS_FILE).read_text(encoding="utf-8"))
+        said = storage.read_json(folder / STATUS_FILE)
     except (OSError, ValueError) as error:
         return {"status": DAMAGED, "reason": f"{STATUS_FILE} cannot be read: {error}"}
     if not isinstance(said, dict):

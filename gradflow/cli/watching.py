@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -62,7 +61,8 @@ class WatchedRun:
             return Look(**{**vars(self._last), "reason": ""})
         said = status_of(place)
         recorded = place if said is None else place / SO_FAR
-        recording = self._read(recorded) if storage.is_recording(recorded) else None
+        is_there = storage.is_recording(recorded) and not recorded.is_symlink()
+        recording = self._read(recorded) if is_there else None
         meta = {} if recording is None else recording.meta
         last = None if recording is None or recording.steps.empty else int(recording.steps["step"].max())
         standing = _standing(meta if said is None else said)
@@ -114,7 +114,7 @@ class WatchedSweep:
         """Yield age, place and standing of each run; no table is read."""
         unfinished = self._folder / storage.UNFINISHED
         for place in sorted(unfinished.iterdir()) if unfinished.is_dir() else ():
-            said = None if place.name.startswith(".") else status_of(place)
+            said = None if place.name.startswith(".") or place.is_symlink() else status_of(place)
             if said is None:
                 continue
             step, steps = whole(said.get("step")), whole(said.get("steps"))
@@ -145,11 +145,8 @@ def watched(path: Path) -> WatchedRun | WatchedSweep:
 
 def status_of(place: Path) -> Mapping[str, Any] | None:
     """Return what a run under way last said of itself, None where it says nothing that can be read."""
-    file = place / STATUS_FILE
-    if file.is_symlink() or not file.is_file():
-        return None
     try:
-        said = json.loads(file.read_text(encoding="utf-8"))
+        said = storage.read_json(place / STATUS_FILE)
     except (OSError, ValueError):
         return None
     return said if isinstance(said, dict) else None

@@ -9,6 +9,7 @@ from typing import Literal
 from gradflow.diagnosis.cases import Case, Subject
 from gradflow.diagnosis.ends import DECADES, Ends
 from gradflow.diagnosis.wording import Value, sentence
+from gradflow.text.controls import printable
 
 Severity = Literal["problem", "notice", "healthy", "unmeasured"]
 SEVERITIES: tuple[Severity, ...] = ("problem", "notice", "healthy", "unmeasured")  # in the order of reading
@@ -47,7 +48,7 @@ class Finding:
 
     def __str__(self) -> str:
         """Return the sentence, in English."""
-        return sentence(self.key, self.subject.label, self.values)
+        return printable(sentence(self.key, self.subject.label, self.values))
 
 
 def finding_at_ends(key: str, case: Case, found: Ends, *, cause: str, remedies: tuple[str, ...]) -> Finding:

@@ -14,7 +14,7 @@ from gradflow.plots.style import TICK_SIZE
 
 _POINTS = 72.0  # to an inch
 _DPI = 720.0  # of the measurement: so fine that letters are not moved onto pixels
-_SHORTEST = 4  # characters of a name
+_SHORTEST, _LONGEST = 4, 200  # characters of a name; as many narrow ones are wider than any figure
 _HINTED = 1.03  # by how much coarse pixels may widen a line
 # Of a legend's entry, in units of the font size, as matplotlib's own settings and `panels.LEGEND` say.
 _HANDLE, _HANDLE_PAD, _COLUMN_SPACING, _BORDER = 2.6, 0.8, 1.2, 0.4
@@ -49,7 +49,7 @@ def fitted(name: str, inches: float, size: float) -> str:
     >>> "…" in fitted("an architecture of a long name", 1.0, 7)
     True
     """
-    length = len(name)
+    length = min(len(name), _LONGEST)
     while length > _SHORTEST and text_width(shorten(name, length), size) > inches:
         length -= 1
     return shorten(name, length)

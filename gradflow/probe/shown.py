@@ -12,7 +12,7 @@ import pandas as pd
 
 from gradflow.analysis.decay import MEASURED
 from gradflow.analysis.ranking import OFF
-from gradflow.recording import EVERY_JOIN, PLAIN_TWIN, WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
+from gradflow.recording import EVERY_JOIN, NO_MATHEMATICS, PLAIN_TWIN, WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
 from gradflow.text import text
 from gradflow.text.controls import printable
 from gradflow.text.numbers import decades, factor, number, signed
@@ -111,11 +111,13 @@ def _listed(rows: list[Row]) -> list[str]:
 def _html(table: Shown) -> str:
     if len(table.columns) == 0 and table.rows and len(table.rows[0]) == 1:
         body = "".join(f"<li>{escape(row[0])}</li>" for row in table.rows)
-        return f"<p><strong>{escape(table.title)}</strong></p><ul>{body}</ul>"
+        return f'<div class="{NO_MATHEMATICS}"><p><strong>{escape(table.title)}</strong></p><ul>{body}</ul></div>'
     head = "".join(f"<th>{escape(cell)}</th>" for cell in table.heads)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table.rows)
+    cell_of = '<td style="text-align:left">{}</td>'.format  # a notebook's own style is right
+    body = "".join(f"<tr>{''.join(cell_of(escape(cell)) for cell in row)}</tr>" for row in table.rows)
     caption = f"<p>{escape(table.caption)}</p>" if table.caption else ""
-    return f"<p><strong>{escape(table.title)}</strong></p><table><tr>{head}</tr>{body}</table>{caption}"
+    title = f"<p><strong>{escape(table.title)}</strong></p>"
+    return f'<div class="{NO_MATHEMATICS}">{title}<table><tr>{head}</tr>{body}</table>{caption}</div>'
 
 
 def _facts(recording: Recording) -> Shown:

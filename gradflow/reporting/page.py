@@ -22,8 +22,8 @@ from gradflow.reporting.sections import lead_picture, sections
 from gradflow.reporting.tables import write
 from gradflow.storage import StorageError
 from gradflow.text import current_language, language, text
+from gradflow.text.controls import UNSEEN
 
-CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n\r"}
 PAGE = "report.html"
 TEMPLATE, FIGURE, STYLESHEET = "report.html", "figure.html", "report.css"
 
@@ -94,8 +94,10 @@ def _check_links(folder: Path) -> None:
     """Raise where writing would follow a link: a folder of recordings may come from a stranger."""
     ours = (folder / PAGE, folder / "figures", folder / "tables")
     for path in (*ours, *(file for one in ours[1:] if not one.is_symlink() for file in one.glob("*"))):
-        if path.is_symlink():
+        if path.is_symlink() or (path.is_file() and path.stat().st_nlink > 1):
             raise StorageError(f"{path} is a link, and a report is not written through links; give another folder.")
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise StorageError(f"{path} is neither a file nor a folder; give another folder.")
 
 
 def _render(contents: Contents, title: str | None) -> str:
@@ -131,9 +133,9 @@ def _template(name: str) -> Template:
 
 
 def _unbroken(value: object) -> object:
-    """Return text whose percent signs stay on the line of their number, and that holds no control characters."""
+    """Return text whose percent signs stay on the line of their number, and that holds nothing unseen."""
     is_text = isinstance(value, str) and not isinstance(value, Markup)
-    return str(value).replace(" %", "\u00a0%").translate(CONTROLS) if is_text else value
+    return str(value).replace(" %", "\u00a0%").translate(UNSEEN) if is_text else value
 
 
 def _read(name: str) -> str:

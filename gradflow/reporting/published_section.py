@@ -14,7 +14,7 @@ from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.paths import path_lengths
 from gradflow.analysis.published import ILLUSTRATIVE, published
 from gradflow.analysis.training import errors_over_seeds
-from gradflow.notes import DEPTH_STEP, PROBES, nearest_depth
+from gradflow.notes import DEPTH_STEP, PROBES, is_figure, nearest_depth
 from gradflow.recording import SHATTERING, Recording
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents, holding
@@ -115,7 +115,7 @@ def _others(recordings: list[Recording]) -> list[dict[str, Any]]:
     """Return the published figures that are no errors, each once."""
     found: list[dict[str, Any]] = []
     for recording in recordings:
-        found += [one for one in recording.meta.get(PROBES) or [] if one not in found]
+        found += [one for one in recording.meta.get(PROBES) or [] if is_figure(one) and one not in found]
     return found
 
 

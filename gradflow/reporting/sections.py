@@ -169,7 +169,7 @@ def _factor(contents: Contents) -> Section | None:
 
 def _heatmaps(contents: Contents) -> Section | None:
     several = [run for run in contents.with_layers if run.layers["step"].nunique() > 1]
-    if not several:
+    if not several or contents.heatmap.empty:
         return None
     alt = text("heatmaps.alt", finding=contents.finding_for("heatmaps")).strip()
     diverged = contents.errors.loc[contents.errors["diverged"], "run"]

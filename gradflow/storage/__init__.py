@@ -7,6 +7,7 @@ leaves a folder that loads, or one without a manifest, which is no recording.
 
 from __future__ import annotations
 
+from gradflow.storage.json_files import read_json
 from gradflow.storage.manifest import (
     MANIFEST,
     UNFINISHED,
@@ -34,6 +35,7 @@ __all__ = [
     "is_recording",
     "load",
     "peek",
+    "read_json",
     "read_manifest",
     "save",
     "write_json",

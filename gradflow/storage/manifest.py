@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from gradflow.recording import GradflowError
+from gradflow.storage.json_files import read_json
 
 FORMAT = "gradflow-recording"
 VERSION = 1
@@ -76,12 +78,8 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
         There is none, it is unreadable, or its format is newer than this gradflow knows.
     """
     file = Path(path) / MANIFEST
-    if file.is_symlink():
-        raise StorageError(f"{file} is a link; a recording's manifest is a file.")
-    if file.exists() and not file.is_file():  # opening a pipe would wait for ever
-        raise StorageError(f"{file} is no file.")
     try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
+        manifest = read_json(file)
     except FileNotFoundError:
         raise StorageError(f"{path} is no recording: it has no {MANIFEST}.") from None
     except (OSError, ValueError) as error:
@@ -96,7 +94,35 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
     problem = _manifest_problem(manifest)
     if problem:
         raise StorageError(f"{file} is damaged: {problem}.")
-    return manifest
+    return {**manifest, "meta": _fitting(manifest["meta"])}
+
+
+def _fitting(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the description without what is of another type than every room takes it for."""
+    fits = {name: fit for fit, names in _KINDS.items() for name in names}
+    return {name: value for name, value in meta.items() if value is None or name not in fits or fits[name](value)}
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+# What rooms further up compute with or compare; all else in a description is only shown.
+_KINDS: Mapping[Callable[[Any], bool], tuple[str, ...]] = {
+    _is_text: ("run", "model", "family", "setting", "label", "experiment", "status", "norm", "activation", "init"),
+    _is_integer: ("depth", "seed", "steps", "record_every", "n_train", "n_test"),
+    _is_number: ("wall_seconds", "recorder_seconds", "recorded_seconds", "constant_error"),
+    lambda value: isinstance(value, dict): ("settings", "versions", "not_probed", "told_apart"),
+    lambda value: isinstance(value, list): ("published", "published_probes", "set_aside"),
+}
 
 
 def _manifest_problem(manifest: Mapping[str, Any]) -> str | None:

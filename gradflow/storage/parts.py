@@ -45,19 +45,45 @@ def joined(folder: Path, parts: Sequence[Part]) -> pd.DataFrame:
             content = b""
         if hashlib.sha256(content).hexdigest() != part["sha256"]:
             raise DamagedError(folder, {part["file"]: damage(folder, part) or "changed while it was read"})
-        frames.append(_rows(folder / part["file"], content))
+        frames.append(_rows(folder / part["file"], content, part["rows"]))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def _rows(path: Path, content: bytes) -> pd.DataFrame:
-    """Return the rows of one part, on one thread: parts are small, and starting a pool costs more than it brings."""
+def _rows(path: Path, content: bytes, n_rows: int) -> pd.DataFrame:
+    """Return the rows of one part, on one thread: parts are small, and starting a pool costs more than it brings.
+
+    A file can claim few rows and unfold into billions, and what it says of pandas can be anything: its rows are counted
+    before they are read, columns hold numbers and words alone, and nothing else in it is believed.
+    """
     try:
-        read = parquet.ParquetFile(pyarrow.BufferReader(content)).read(use_threads=False)
-        frame: pd.DataFrame = read.to_pandas(use_threads=False)
-    except pyarrow.ArrowException as error:
-        first = str(error).partition("\n")[0]
-        raise DamagedError(path.parent, {path.name: f"it is no Parquet file: {first}"}) from None
-    return frame
+        file = parquet.ParquetFile(pyarrow.BufferReader(content))
+        problem = _problem(file, n_rows)
+        if problem is None:
+            read = file.read(use_threads=False).replace_schema_metadata(None)
+            read.validate(full=True)
+            frame: pd.DataFrame = read.to_pandas(use_threads=False)
+            return frame
+    except (pyarrow.ArrowException, OSError) as error:
+        problem = f"it is no Parquet file: {error}".partition("\n")[0]
+    raise DamagedError(path.parent, {path.name: problem})
+
+
+def _problem(file: parquet.ParquetFile, n_rows: int) -> str | None:
+    """Return why a file is no part of a table, by its description alone, or None."""
+    if file.metadata.num_rows != n_rows:
+        return f"it holds {file.metadata.num_rows} rows instead of {n_rows}"
+    schema = file.schema_arrow
+    if len(set(schema.names)) < len(schema.names):
+        return "two of its columns have one name"
+    strange = next((field for field in schema if not _is_plain(field.type)), None)
+    return None if strange is None else f"its column {strange.name!r} holds {strange.type}"
+
+
+def _is_plain(kind: pyarrow.DataType) -> bool:
+    of = pyarrow.types
+    inner = kind.value_type if of.is_dictionary(kind) else kind
+    checks = (of.is_integer, of.is_floating, of.is_boolean, of.is_string, of.is_large_string, of.is_null)
+    return any(check(inner) for check in checks)
 
 
 def damage(folder: Path, part: Part) -> str | None:

@@ -136,7 +136,7 @@ def _opened(folder: Path, checked: Callable[[Path, Part], str | None], *, set_as
 
 def _set_aside(folder: Path, manifest: dict[str, Any], damaged: Mapping[str, str]) -> dict[str, Any]:
     """Rename damaged parts, and write and return the manifest of those that are left."""
-    meta = {**manifest["meta"], "set_aside": sorted({*manifest["meta"].get("set_aside", ()), *damaged})}
+    meta = {**manifest["meta"], "set_aside": sorted({*map(str, manifest["meta"].get("set_aside") or ()), *damaged})}
     left = {**manifest, "meta": meta, "parts": [part for part in manifest["parts"] if part["file"] not in damaged]}
     for name in damaged:
         if (folder / name).exists():

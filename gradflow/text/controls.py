@@ -25,3 +25,12 @@ def printable(text: object) -> str:
     if written.isprintable():
         return written
     return "".join(one if is_shown(one) else one.encode("unicode_escape").decode("ascii") for one in written)
+
+
+# What no reader sees and what turns the order of others round, Unicode's categories Cc (controls) and Cf (directions,
+# zero widths), each as a mark; line ends and tabs stay.
+UNSEEN: dict[int, str] = {
+    code: "\ufffd"
+    for code in (*range(0xA0), 0x61C, *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2061, 0x2070), 0xFEFF)
+    if not chr(code).isprintable() and chr(code) not in "\t\n\r"
+}

@@ -13,10 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
+from pyarrow import parquet
 
-from gradflow import Recording, load, save
+from gradflow import Recording, diagnose, load, report, save
 from gradflow.cli import main
+from gradflow.plots import measure
 from gradflow.storage import StorageError
 
 MARKUP = "</script><img src=x onerror=alert(1)>"
@@ -224,3 +227,122 @@ def test_a_pipe_in_place_of_a_manifest_does_not_hang(strangers):
     os.mkfifo(strangers / "runs" / "a" / "recording.json")
     with pytest.raises(StorageError, match="is no file"):
         load(strangers / "runs" / "a")
+
+
+@pytest.mark.parametrize("name", ["report.html", "tables/summary.csv", "figures/training.png"])
+def test_a_file_that_has_another_name_outside_is_not_overwritten(strangers, outside, name):
+    victim = outside / "victim"
+    victim.write_text(SECRET)
+    place = strangers / name
+    place.parent.mkdir(exist_ok=True)
+    os.link(victim, place)
+    assert exit_code(["report", str(strangers), "--out", str(strangers)]) == 2
+    assert victim.read_text() == SECRET
+
+
+@pytest.mark.parametrize("name", ["report.html", "sweep.json"])
+def test_a_pipe_is_not_waited_for(strangers, name, capfd):
+    (strangers / name).unlink(missing_ok=True)
+    os.mkfifo(strangers / name)
+    assert exit_code(["report", str(strangers), "--out", str(strangers)]) == 2
+    assert name in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["runs", "watch"])
+def test_runs_under_way_are_not_followed_out_of_the_folder(strangers, outside, capfd, command):
+    own = strangers / "unfinished" / "a"
+    own.mkdir(parents=True)
+    (outside / "status.json").write_text(json.dumps({"status": "failed", "reason": SECRET}))
+    (own / "status.json").symlink_to(outside / "status.json")
+    (strangers / "unfinished" / "b").symlink_to(outside)
+    piped = strangers / "unfinished" / "c"
+    piped.mkdir()
+    os.mkfifo(piped / "status.json")
+    assert exit_code([command, str(strangers), *(["--once"] if command == "watch" else [])]) == 0
+    assert SECRET not in "".join(capfd.readouterr())
+
+
+def swap_part(run, table, change):
+    """Replace a table's part by another file, with the checksum that fits it."""
+    manifest = json.loads((run / "recording.json").read_text())
+    part = next(one for one in manifest["parts"] if one["table"] == table)
+    path = run / part["file"]
+    parquet.write_table(change(parquet.read_table(path)), path)
+    content = path.read_bytes()
+    part.update(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    (run / "recording.json").write_text(json.dumps(manifest))
+
+
+PARTS = {
+    "more rows than it says": (lambda table: pyarrow.concat_tables([table, table]), "rows instead of"),
+    "what it says of pandas": (lambda table: table.replace_schema_metadata({b"pandas": b"[" * 20_000}), None),
+    "dates": (lambda table: table.append_column("day", pyarrow.array([0] * len(table), pyarrow.date32())), "date32"),
+    "a name twice": (lambda table: table.append_column("step", table["step"]), "have one name"),
+    "no text": (
+        lambda table: table.append_column(
+            "note", pyarrow.array([b"\xff\xfe"] * len(table)).view(pyarrow.binary()).cast(pyarrow.large_binary())
+        ),
+        "large_binary",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PARTS)
+def test_a_part_is_believed_in_nothing_but_its_numbers_and_words(strangers, tmp_path, capfd, case):
+    change, why = PARTS[case]
+    swap_part(strangers / "runs" / "a", "layers", change)
+    assert exit_code(["report", str(strangers), "--out", str(tmp_path / "out")]) == (2 if why else 0)
+    assert (why or "report") in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("depth", "x"),
+        ("depth", [1]),
+        ("seed", 1e400),
+        ("family", {"a": 1}),
+        ("setting", [2]),
+        ("settings", "no"),
+        ("published_probes", ["a"]),
+        ("published_probes", 3),
+        ("wall_seconds", "long"),
+        ("run", "\ud800"),
+        ("set_aside", 5),
+    ],
+)
+def test_a_description_of_other_types_is_as_none(strangers, tmp_path, key, value):
+    for run in (path.parent for path in strangers.rglob("recording.json")):
+        edit_manifest(run, lambda manifest: manifest["meta"].update({key: value}))
+    assert exit_code(["report", str(strangers / "runs" / "a"), "--out", str(tmp_path / "out")]) == 0
+    assert exit_code(["runs", str(strangers)]) == 0
+    assert exit_code(["watch", str(strangers / "runs" / "a"), "--once"]) == 0
+
+
+def test_a_description_nested_without_end_is_refused_in_a_line(strangers, tmp_path, capfd):
+    (strangers / "sweep.json").write_text("[" * 100_000)
+    assert exit_code(["report", str(strangers), "--out", str(tmp_path / "out")]) == 2
+    assert "nested too deeply" in capfd.readouterr().err
+
+
+def test_no_name_turns_the_page_round(tmp_path):
+    steps = pd.DataFrame({"step": [0, 1], "loss": [2.0, 1.0]})
+    layers = pd.DataFrame({"step": 0, "layer": ["a\u202e", "b"], "order": [0, 1], "layer_depth": [1, 2]})
+    layers = layers.assign(weighted=True, out_grad_norm=1.0, grad_norm=1.0)
+    run = Recording(steps=steps, layers=layers, meta={"run": "evil\u202e\u200b\x9b"})
+    page = report(run, tmp_path).read_text(encoding="utf-8")
+    assert not set("\u202e\u200b\x9b") & set(page)
+    assert not set("\u202e\u200b\x9b") & set(run._repr_html_())
+    assert not set("\u202e\u200b\x9b") & set("".join(map(str, diagnose(run))))
+
+
+def test_a_name_of_thousands_of_characters_is_cut_before_it_is_measured(monkeypatch):
+    measured = []
+
+    def width(text, size):
+        measured.append(len(text))
+        return len(text) * size / 100
+
+    monkeypatch.setattr(measure, "text_width", width)
+    assert len(measure.fitted("x" * 100_000, 1.0, 8)) <= 13
+    assert max(measured) <= 200

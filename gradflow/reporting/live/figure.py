@@ -16,12 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from gradflow.text.controls import UNSEEN
+
 Spec = dict[str, Any]
 
 DIGITS = 4  # significant ones of the numbers in a page; the tables beside it hold all
 ALL = ""  # the option that leaves no row out
 # What ends a script element or starts a comment in it, and what JavaScript once took for line ends.
-_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}) | UNSEEN
 
 
 class Option(NamedTuple):
