@@ -14,10 +14,12 @@ from markupsafe import Markup
 from gradflow.analysis.runs import as_list
 from gradflow.plots.fonts import warned_once
 from gradflow.recording import Recording
+from gradflow.reporting.blocks import Section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import Picture, printed_as
-from gradflow.reporting.head import head
+from gradflow.reporting.head import Head, head
 from gradflow.reporting.live.assets import policy, scripts
+from gradflow.reporting.painters import painters
 from gradflow.reporting.sections import lead_picture, sections
 from gradflow.reporting.tables import write
 from gradflow.storage import StorageError
@@ -82,11 +84,14 @@ def report(
     _check_links(folder)
     contents = Contents(found, folder, command)
     page = folder / PAGE
-    with language(lang or current_language()), warned_once(), printed_as(formats):
+    with language(lang or current_language()), warned_once(), printed_as(formats), painters(len(found)) as drawing:
         for name in ("figures", "tables"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         write(contents.tables(), folder / "tables")
-        page.write_text(_render(contents, title), encoding="utf-8")
+        every = sections(contents)
+        first = head(contents, title, lead_picture(every))
+        drawing.finish()
+        page.write_text(_render(first, every), encoding="utf-8")
     return page
 
 
@@ -100,9 +105,7 @@ def _check_links(folder: Path) -> None:
             raise StorageError(f"{path} is neither a file nor a folder; give another folder.")
 
 
-def _render(contents: Contents, title: str | None) -> str:
-    every = sections(contents)
-    first = head(contents, title, lead_picture(every))
+def _render(first: Head, every: list[Section]) -> str:
     shown = [first.picture, *(block for one in every for block in one.blocks)]
     is_live = any(getattr(block, "live", None) or getattr(block, "is_long", False) for block in shown)
     run = scripts() if is_live else ()

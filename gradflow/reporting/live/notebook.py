@@ -35,7 +35,7 @@ class InteractiveFigure:
         """Return the page."""
         from gradflow.reporting.page import figure_page
 
-        return figure_page(Picture(self._live.name, "", "", 0, 0, self._alt, "", "", self._live))
+        return figure_page(Picture(self._live.name, self._alt, live=self._live))
 
     def _repr_html_(self) -> str:
         """Show the page in a frame of its own, where its names and styles meet no others."""

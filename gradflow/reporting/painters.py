@@ -1,0 +1,177 @@
+"""Who draws a report's figures: this process and, where there are many runs and processors, one more beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import warnings
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+from gradflow.reporting.drawing import Drawn, Job, drawn
+from gradflow.text import current_language
+
+PROGRAM = "gradflow.reporting.painter"
+FEWEST_RUNS = 9  # of which a report takes longer than a second process takes to start
+
+
+class Ticket:
+    """A figure that is drawn, or will be: `result` is there once its painters have finished."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.result: Drawn | None = None
+
+    def draw(self) -> None:
+        """Draw the figure here and now."""
+        self.result = drawn(self.job)
+
+
+class Painters:
+    """Figures asked for, drawn by a second process while this one goes on, and by this one in the end.
+
+    What the second process cannot draw, because it ended or for whatever it says, is drawn here, where an error is
+    raised as if there were no second one.
+    """
+
+    def __init__(self, *, has_helper: bool) -> None:
+        self._waiting: deque[Ticket] = deque()
+        self._came = threading.Semaphore(0)
+        self._ends = False
+        self._warned: list[str] = []
+        self._process = _started() if has_helper else None
+        self._thread = threading.Thread(target=self._hand_over, daemon=True) if self._process else None
+        if self._thread is not None:
+            self._thread.start()
+
+    def ask(self, job: Job) -> Ticket:
+        """Return a ticket for a figure, which is drawn at once if there is no second process."""
+        ticket = Ticket(job)
+        if self._process is None:
+            ticket.draw()
+        else:
+            self._waiting.append(ticket)
+            self._came.release()
+        return ticket
+
+    def finish(self) -> None:
+        """Draw what nobody has begun, wait for the rest, and say what the second process warned of."""
+        self._draw_waiting()
+        self._ends = True
+        self._came.release()
+        if self._thread is not None:
+            self._thread.join()
+        self._draw_waiting()  # what the second process gave back
+        for message in self._warned:
+            warnings.warn(message, stacklevel=2)
+
+    def close(self) -> None:
+        """End the second process."""
+        self._ends = True
+        self._waiting.clear()
+        self._came.release()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream is not None:
+                    with contextlib.suppress(OSError):  # what it did not take any more
+                        stream.close()
+
+    def _draw_waiting(self) -> None:
+        while True:
+            try:
+                ticket = self._waiting.pop()
+            except IndexError:
+                return
+            ticket.draw()
+
+    def _hand_over(self) -> None:
+        """Give figure by figure to the second process, until all are drawn or it fails."""
+        while True:
+            self._came.acquire()
+            try:
+                ticket = self._waiting.popleft()
+            except IndexError:
+                if self._ends:
+                    return
+                continue
+            try:
+                answer = self._answer(ticket.job)
+                ticket.result = Drawn(*answer["drawn"])
+                self._warned += answer["warned"]
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, pickle.PicklingError):
+                self._waiting.append(ticket)
+                return
+
+    def _answer(self, job: Job) -> dict[str, Any]:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        # To a process of our own; what comes back, as all that is read from elsewhere, is no pickle.
+        pickle.dump((job, _own_settings()), self._process.stdin)
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+
+_CURRENT: ContextVar[Painters | None] = ContextVar("painters", default=None)
+
+
+@contextmanager
+def painters(n_runs: int) -> Iterator[Painters]:
+    """Let figures be asked for inside the block; a second process helps from `FEWEST_RUNS` runs on."""
+    found = Painters(has_helper=n_runs >= FEWEST_RUNS and _processors() > 1)
+    before = _CURRENT.set(found)
+    try:
+        yield found
+    finally:
+        _CURRENT.reset(before)
+        found.close()
+
+
+def ask(job: Job) -> Ticket:
+    """Return a ticket from the block's painters; without a block the figure is drawn at once."""
+    current = _CURRENT.get()
+    if current is not None:
+        return current.ask(job)
+    ticket = Ticket(job)
+    ticket.draw()
+    return ticket
+
+
+def _own_settings() -> dict[str, Any]:
+    """Return what of matplotlib's settings this process has changed."""
+    default = mpl.rcParamsDefault
+    return {name: value for name, value in mpl.rcParams.items() if value != default[name] and name != "backend"}
+
+
+def _started() -> subprocess.Popen[bytes] | None:
+    """Start the second process in the language that is spoken here; None where none can be started."""
+    package = str(Path(__file__).parents[2])
+    paths = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", PROGRAM, current_language()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": paths},
+            start_new_session=True,  # Ctrl-C reaches this process alone, which then ends it
+        )
+    except OSError:
+        return None
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

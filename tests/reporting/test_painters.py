@@ -1,0 +1,100 @@
+"""A second process draws what this one would have drawn, byte for byte, and a report does not depend on it."""
+
+import os
+import signal
+import warnings
+from functools import partial
+
+import pandas as pd
+import pytest
+
+from gradflow import plots
+from gradflow.reporting import painters
+from gradflow.reporting.drawing import Job, drawn
+from gradflow.reporting.painters import Painters, ask
+
+
+def frame(scale):
+    rows = [
+        {"family": family, "depth": depth, "layers_after": place, "mean": scale / (1 + place), "n": 3}
+        for family in ("plain", "residual")
+        for depth in (8, 20)
+        for place in range(depth)
+    ]
+    found = pd.DataFrame(rows).astype({"depth": "Int64"})
+    return found.assign(low=found["mean"] * 0.9, high=found["mean"] * 1.1)
+
+
+def job(folder, name="one", scale=1.0, **how):
+    folder.mkdir(exist_ok=True)
+    values = {"has_narrow": True, "formats": ("svg",), **how}
+    return Job(name, partial(plots.shattering_layers_figure, frame(scale)), folder, **values)
+
+
+@pytest.fixture
+def started():
+    found = Painters(has_helper=True)
+    yield found
+    found.close()
+
+
+def answered(found, one):
+    """Draw one figure by the second process alone: this one does not take part."""
+    ticket = found.ask(one)
+    for _ in range(600):
+        if ticket.result is not None:
+            return ticket
+        found._thread.join(0.1)
+    raise AssertionError("no answer in a minute")
+
+
+def test_both_draw_the_same_bytes(started, tmp_path):
+    with plots.context():
+        own = drawn(job(tmp_path / "own"))
+    other = answered(started, job(tmp_path / "other"))
+    assert other.result == own
+    names = sorted(file.name for file in (tmp_path / "own").iterdir())
+    assert names == ["one-single.svg", "one.png", "one.svg"]
+    for name in names:
+        assert (tmp_path / "other" / name).read_bytes() == (tmp_path / "own" / name).read_bytes()
+
+
+def test_what_a_killed_process_leaves_is_drawn_here(started, tmp_path):
+    started._process.send_signal(signal.SIGKILL)
+    tickets = [started.ask(job(tmp_path / "out", f"figure{n}", 0.1 * (1 + n))) for n in range(3)]
+    started.finish()
+    assert all(ticket.result is not None for ticket in tickets)
+    assert len({ticket.result.wide for ticket in tickets}) == 3
+
+
+def test_an_error_is_raised_here_as_without_a_second_process(started, tmp_path):
+    broken = job(tmp_path / "out")._replace(make=partial(plots.shattering_layers_figure, frame(1.0).drop(columns="n")))
+    started.ask(broken)
+    with pytest.raises(ValueError, match="frame lacks the column 'n'"):
+        started.finish()
+
+
+def test_what_cannot_be_sent_is_drawn_here(started, tmp_path):
+    data = frame(1.0)
+    ticket = started.ask(job(tmp_path / "out")._replace(make=lambda width: plots.shattering_layers_figure(data, width)))
+    started.finish()
+    assert ticket.result.wide.startswith("data:image/png")
+
+
+def test_no_process_is_left(tmp_path):
+    found = Painters(has_helper=True)
+    pid = found._process.pid
+    found.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_few_runs_start_none(monkeypatch):
+    monkeypatch.setattr(painters, "_started", lambda: pytest.fail("started"))
+    with painters.painters(painters.FEWEST_RUNS - 1) as few:
+        assert few._process is None
+
+
+def test_without_painters_a_figure_is_drawn_at_once(tmp_path):
+    with warnings.catch_warnings():
+        assert ask(job(tmp_path / "out")).result is not None
