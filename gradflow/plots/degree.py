@@ -57,7 +57,7 @@ def degree(
     style.require(frame, _COLUMNS, _SOURCE)
     rows = per_network(frame[frame["measure"] == measure])
     style.require(rows, _COLUMNS, _SOURCE)
-    ax = style.current_axes(ax)
+    given, ax = ax, style.current_axes(ax)
     places = {moment: place for place, moment in enumerate(moments(frame))}
     bands = style.draws_bands(looks or rows)
     ax.axhline(0, color=style.FAINT, linewidth=0.8, zorder=1)
@@ -80,7 +80,7 @@ def degree(
     ax.set_xlabel(text("figure.step"))
     ax.set_ylabel(text("figure.degree.y"))
     ax.set_title(text(f"figure.degree.{measure}") if has(f"figure.degree.{measure}") else measure)
-    return ax
+    return style.keyed(ax, given, style.legend_handles(rows, markers=True))
 
 
 def degree_figure(frame: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure:

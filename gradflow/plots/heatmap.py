@@ -66,12 +66,14 @@ def heatmap(
     style.require(frame, (*_COLUMNS, measure), _SOURCE)
     if frame.run.nunique() > 1:
         raise ValueError(f"frame must hold one run; got {', '.join(map(str, frame.run.unique()[:3]))}, ...")
-    ax = style.current_axes(ax)
+    given, ax = ax, style.current_axes(ax)
     values, steps, depths = _grid(frame, measure)
     positive = np.where((values > 0) & np.isfinite(values), values, np.nan)
     extent = (np.arange(len(steps) + 1, dtype=np.float64) - 0.5, _borders(depths))
     norm = norm or _norm([frame[measure]])
-    ax.pcolormesh(*extent, np.ma.masked_invalid(positive), norm=norm, cmap=_colors(), rasterized=True)
+    mesh = ax.pcolormesh(*extent, np.ma.masked_invalid(positive), norm=norm, cmap=_colors(), rasterized=True)
+    if given is None and ax.figure is not None:  # shown by itself, it must say what its colours are
+        ax.figure.colorbar(mesh, ax=ax, label=measure_name(measure))
     _overlay(ax, extent, values == 0, ZERO_COLOR)
     _overlay(ax, extent, np.isinf(values), NONFINITE_COLOR)
     shown = _round_steps(steps)

@@ -48,7 +48,7 @@ def learning_curve(
         The frame lacks a column or has no rows.
     """
     style.require(frame, _COLUMNS, _SOURCE)
-    ax = style.current_axes(ax)
+    given, ax = ax, style.current_axes(ax)
     for look, network in style.each_network(frame, looks):
         for measure, line in _KINDS.items():
             rows = network[network["measure"] == measure].sort_values("step")
@@ -58,7 +58,7 @@ def learning_curve(
     ax.set_ylim(0, min(1.0, 1.05 * float(frame["mean"].max()) or 1.0))
     ax.set_xlabel(text("figure.step"))
     ax.set_ylabel(text("figure.error"))
-    return ax
+    return style.keyed(ax, given, style.legend_handles(frame))
 
 
 def learning_curves(frame: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure:

@@ -61,7 +61,7 @@ def profile(
     style.require(frame, _COLUMNS, _SOURCE)
     if frame.step.nunique() > 1:
         raise ValueError(f"frame must hold one step; got {', '.join(map(str, sorted(frame.step.unique())))}.")
-    ax = style.current_axes(ax)
+    given, ax = ax, style.current_axes(ax)
     drawn = scale or _scaled(ax, frame)
     bands = style.draws_bands(looks or frame)
     for look, rows in style.each_network(frame, looks):
@@ -74,7 +74,7 @@ def profile(
         _edges(ax, rows, drawn, look.color)
     ax.set_xlabel(text("figure.layer_depth_long"))
     ax.set_ylabel(measure_name(measure))
-    return ax
+    return style.keyed(ax, given, style.legend_handles(frame))
 
 
 def profiles(

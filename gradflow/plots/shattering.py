@@ -56,7 +56,7 @@ def shattering(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         The frame lacks a column or has no rows.
     """
     style.require(frame, COLUMNS, _SOURCE)
-    ax = style.current_axes(ax)
+    given, ax = ax, style.current_axes(ax)
     depths = sorted(int(depth) for depth in frame["depth"].unique())
     names = short_names(frame["family"])
     for (family, norm), rows in frame.groupby(["family", "norm"], sort=False):
@@ -73,7 +73,7 @@ def shattering(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xlabel(text("figure.shattering.x"))
     ax.set_ylabel(text("figure.shattering.y"))
     ax.set_title(text("shattering.title"))
-    return ax
+    return style.keyed(ax, given, _handles(frame))
 
 
 def shattering_layers(
@@ -99,7 +99,7 @@ def shattering_layers(
         The frame lacks a column or has no rows.
     """
     style.require(frame, LAYER_COLUMNS, _LAYER_SOURCE)
-    ax = style.current_axes(ax)
+    given, ax = ax, style.current_axes(ax)
     bands = style.draws_bands(looks or frame)
     for look, rows in style.each_network(frame, looks):
         rows = rows.sort_values("layers_after")
@@ -113,7 +113,7 @@ def shattering_layers(
     ax.set_xlabel(text("figure.shattering.layers"))
     ax.set_ylabel(text("figure.shattering.at_layer"))
     ax.set_title(text("shattering.title"))
-    return ax
+    return style.keyed(ax, given, style.legend_handles(frame))
 
 
 def autocorrelation(
@@ -141,7 +141,7 @@ def autocorrelation(
     style.require(frame, LAG_COLUMNS, _LAG_SOURCE)
     if frame["norm"].nunique() > 1:
         raise ValueError(f"frame must hold one norm; got {', '.join(map(repr, sorted(frame['norm'].unique())))}.")
-    ax = style.current_axes(ax)
+    given, ax = ax, style.current_axes(ax)
     points, lags = int(frame["points"].max()), int(frame["lag"].max())
     bands = style.draws_bands(looks or frame)
     for look, rows in style.each_network(frame, looks):
@@ -156,7 +156,7 @@ def autocorrelation(
     _grid(ax)
     ax.set_xlabel(text("figure.autocorrelation.x"))
     ax.set_ylabel(text("figure.autocorrelation.y"))
-    return ax
+    return style.keyed(ax, given, ax.get_legend_handles_labels()[0])
 
 
 def shattering_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure:

@@ -65,7 +65,7 @@ def contribution(
     style.require(frame, _COLUMNS, _SOURCE)
     if frame.step.nunique() > 1:
         raise ValueError(f"frame must hold one step; got {', '.join(map(str, sorted(frame.step.unique())))}.")
-    ax = style.current_axes(ax)
+    given, ax = ax, style.current_axes(ax)
     if measure == RATIO:
         log_axis(ax, frame["mean"])
     bands = style.draws_bands(looks or frame)
@@ -87,7 +87,7 @@ def contribution(
     ax.set_xlim(0.5, float(frame["order"].max()) + 1.5)
     ax.set_xlabel(text("figure.skips.x"))
     ax.set_ylabel(text(f"figure.skips.{measure}") if has(f"figure.skips.{measure}") else measure)
-    return ax
+    return style.keyed(ax, given, [*style.legend_handles(frame), *_kind_handles(frame)])
 
 
 def contribution_figure(frames: Mapping[str, pd.DataFrame], *, moment: str = "", width: float = style.DOUBLE) -> Figure:
@@ -149,7 +149,7 @@ def counterfactual(frame: pd.DataFrame, ax: Axes | None = None, *, scale: LogSca
     style.require(frame, _VARIANT_COLUMNS, _VARIANT_SOURCE)
     if len(style.looks(frame)) > 1:
         raise ValueError(f"frame must hold one network; got {', '.join(_names(frame))}.")
-    ax = style.current_axes(ax)
+    given, ax = ax, style.current_axes(ax)
     drawn = scale or _scaled(ax, frame)
     for variant, look in VARIANTS.items():
         rows = frame[frame["variant"] == variant].sort_values("layer_depth")
@@ -163,7 +163,7 @@ def counterfactual(frame: pd.DataFrame, ax: Axes | None = None, *, scale: LogSca
             ax.plot(depths, np.full(len(depths), place), color=look["color"], marker=marker, linestyle="", markersize=3)
     ax.set_xlabel(text("figure.layer_depth_long"))
     ax.set_ylabel(text("figure.measure.out_grad_norm"))
-    return ax
+    return style.keyed(ax, given, ax.get_legend_handles_labels()[0])
 
 
 def counterfactuals(frame: pd.DataFrame, *, where: str = "", width: float = style.DOUBLE) -> Figure:

@@ -252,6 +252,13 @@ def require(frame: pd.DataFrame, columns: Sequence[str], source: str) -> None:
         raise ValueError(f"frame has no rows, so there is nothing to draw; see {source}.")
 
 
+def keyed(ax: Axes, given: Axes | None, handles: Sequence[Any]) -> Axes:
+    """Return the axes, with a legend where nobody gave them: the plot then stands alone, and must say what is what."""
+    if given is None and len(handles) > 1:
+        ax.legend(handles=list(handles), fontsize=TICK_SIZE, frameon=False, handlelength=2.6)
+    return ax
+
+
 def current_axes(ax: Axes | None) -> Axes:
     """Return the axes given, or the current ones, as seaborn does."""
     if ax is not None:

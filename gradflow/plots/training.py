@@ -53,7 +53,7 @@ def training_curve(
     """
     style.require(frame, ("run", "step", "train_error"), "gradflow.analysis.training")
     _require_errors(frame, windows)
-    ax = style.current_axes(ax)
+    given, ax = ax, style.current_axes(ax)
     for look, rows in style.each_network(frame, looks):
         for run, measured in rows.groupby("run"):
             thin = windows[windows.run == run]
@@ -64,7 +64,7 @@ def training_curve(
     ax.set_ylim(0, 1)
     ax.set_xlabel(text("figure.step"))
     ax.set_ylabel(text("figure.error"))
-    return ax
+    return style.keyed(ax, given, style.legend_handles(frame))
 
 
 def training_curves(frame: pd.DataFrame, windows: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure:
@@ -116,7 +116,7 @@ def loss_curve(
     logarithmic axis.
     """
     style.require(windows, _LOSS_COLUMNS, _LOSS_SOURCE)
-    ax = style.current_axes(ax)
+    given, ax = ax, style.current_axes(ax)
     edges = scale or _loss_axis(ax, windows)
     for look, rows in style.each_network(windows, looks):
         for _, run in rows.groupby("run"):
@@ -128,7 +128,7 @@ def loss_curve(
                 ax.plot(gone, [edges.nonfinite] * len(gone), color=look.color, marker="x", linestyle="")
     ax.set_xlabel(text("figure.step"))
     ax.set_ylabel(_loss_label(windows))
-    return ax
+    return style.keyed(ax, given, style.legend_handles(windows))
 
 
 def loss_curves(windows: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure:

@@ -56,7 +56,7 @@ def weight_growth(
     style.require(frame, _COLUMNS, _SOURCE)
     measured = frame[(frame.n > 0) | (frame.n_zero > 0) | (frame.n_nonfinite > 0)]
     style.require(measured, _COLUMNS, "gradflow.record(weights=True), which records weight norms")
-    ax = style.current_axes(ax)
+    given, ax = ax, style.current_axes(ax)
     scale = log_axis(
         ax, measured["mean"], zeros=bool(measured.n_zero.any()), nonfinite=bool(measured.n_nonfinite.any())
     )
@@ -75,7 +75,7 @@ def weight_growth(
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.set_xlabel(text("figure.step_log"))
     ax.set_title(text(f"figure.weights.{measure}") if has(f"figure.weights.{measure}") else measure)
-    return ax
+    return style.keyed(ax, given, style.legend_handles(measured))
 
 
 def weight_figure(frames: Mapping[str, pd.DataFrame], *, width: float = style.DOUBLE) -> Figure:

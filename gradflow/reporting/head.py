@@ -18,6 +18,8 @@ from gradflow.text import text
 from gradflow.text.numbers import count, percent, points, with_interval
 from gradflow.text.words import named, reworded, word
 
+MOST_NAMES = 200  # characters of names on the first screen
+
 
 class Head(NamedTuple):
     """What the page begins and ends with."""
@@ -38,20 +40,45 @@ def head(contents: Contents, title: str | None, picture: Picture | None) -> Head
     return Head(
         title=text("page.title", subject=question),
         question=question,
-        headline=answer(contents) or (headline(contents.findings) if contents.findings else text("headline.probes")),
+        headline=answer(contents) or (headline(contents) if contents.findings else text("headline.probes")),
         ran=text("list.sentences").join(_ran(contents)),
         picture=picture,
         footer=text("page.footer", version=_version(), runs=runs, when=now),
     )
 
 
-def headline(findings: list[Finding]) -> str:
-    """Return the answer: the deepest contrast of plain and residual, else the most severe finding."""
+def headline(contents: Contents) -> str:
+    """Return the answer: what depth does to both families, down to their deepest contrast, else the gravest finding."""
+    findings = contents.findings
     contrasts = [finding for finding in findings if finding.key == "skip_helps"]
     if contrasts:
-        return _contrast(max(contrasts, key=lambda finding: finding.subject.depth or 0))
+        deepest = max(contrasts, key=lambda finding: finding.subject.depth or 0)
+        return _rise(deepest, contents) or _contrast(deepest)
     spoken = [finding for finding in findings if finding.severity != "unmeasured"]
     return str(spoken[0]) if spoken else text("headline.none")
+
+
+def _rise(finding: Finding, contents: Contents) -> str:
+    """Return both families' training errors at the shallowest and at the finding's depth; empty if one lacks either."""
+    errors = contents.errors_over_seeds.dropna(subset=["depth", "train_error"])
+    families = (finding.subject.family, str(finding.values["residual"]).rpartition("-")[0])
+    depths, deep = sorted({int(depth) for depth in errors["depth"]}), finding.subject.depth or 0
+    known = {(str(row["family"]), int(row["depth"])): row["train_error"] for row in errors.to_dict("records")}
+    ends = [known.get((family, depth), math.nan) for family in families for depth in (depths[0], deep)]
+    difference = finding.values["difference"]
+    if depths[0] == deep or any(map(math.isnan, ends)) or not isinstance(difference, Interval):
+        return ""
+    plain_first, plain_last, residual_first, residual_last = (percent(end) for end in ends)
+    return text(
+        "headline.rise",
+        shallow=depths[0],
+        deep=deep,
+        plain_first=plain_first,
+        plain_last=plain_last,
+        residual_first=residual_first,
+        residual_last=residual_last,
+        difference=with_interval(difference, points),
+    )
 
 
 def _contrast(finding: Finding) -> str:
@@ -87,6 +114,7 @@ def _ran(contents: Contents) -> list[str]:
         models = text("list.enumeration").join(
             dict.fromkeys(str(run.meta.get("model") or run.name) for run in contents.runs)
         )
+        models = models if len(models) <= MOST_NAMES else f"{models[: MOST_NAMES - 1]}…"
         sentences.append(
             text("ran.own", runs=count(len(contents.runs), "runs"), model=models, steps=count(steps, "steps"))
         )

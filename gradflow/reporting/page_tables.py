@@ -11,7 +11,7 @@ import pandas as pd
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.tables import Cell, Column, Table, bounded, network_name, table
 from gradflow.text import text
-from gradflow.text.numbers import factor, number, percent, seconds, signed, signed_points
+from gradflow.text.numbers import factor, number, percent, signed, signed_points
 from gradflow.text.words import word
 
 
@@ -23,9 +23,8 @@ def summary_table(frame: pd.DataFrame) -> Table:
         cells = [Cell(network_name(row)), Cell(str(max(n, int(row["n_test"]))))]
         cells += [_spread(row, "train_error", n, percent), _spread(row, "test_error", int(row["n_test"]), percent)]
         cells += [_spread(row, name, n, _as_decades) for name in ("grad_ratio", "out_grad_ratio")]
-        cells.append(Cell(seconds(row["seconds"]) if row["seconds"] > 0 else "–"))
         rows.append(cells)
-    columns = ("network", "n", "train_error", "test_error", "grad_ratio", "out_grad_ratio", "seconds")
+    columns = ("network", "n", "train_error", "test_error", "grad_ratio", "out_grad_ratio")
     return table("summary", text("table.summary"), columns, rows, "tables/summary.csv")
 
 

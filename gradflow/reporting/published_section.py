@@ -144,7 +144,8 @@ def _errors_table(contents: Contents, errors: pd.DataFrame) -> Table:
         measure = row["measure"] or TRAIN
         depth, cell = _measured(contents.errors_over_seeds, row, measure)
         value = percent(row["error"], 2)
-        shown = text("published.illustrative", value=value) if row["kind"] == ILLUSTRATIVE else value
+        is_odd_one = row["kind"] == ILLUSTRATIVE and not (errors["kind"] == ILLUSTRATIVE).all()
+        shown = text("published.illustrative", value=value) if is_odd_one else value
         rows.append(
             [
                 Cell(network_name(row)),
@@ -155,19 +156,20 @@ def _errors_table(contents: Contents, errors: pd.DataFrame) -> Table:
                 Cell(str(row["source"])),
             ]
         )
-    heads = ("network", "measure", "value", "measured", "depth", "source")
+    value = "drawn" if (errors["kind"] == ILLUSTRATIVE).all() else "value"
+    heads = ("network", "measure", value, "measured", "depth", "source")
     columns = ["network", *(f"published_{head}" for head in heads[1:])]
     return table("published", text("table.published"), columns, rows)
 
 
 def _answer_of_test_errors(over_seeds: pd.DataFrame) -> str:
-    """Return the test errors of the shallowest, the deepest and the best network of the one family that was run."""
+    """Return the test errors of the shallowest and the deepest network of the one family that was run."""
     rows = over_seeds.dropna(subset=["depth", TEST]).sort_values("depth").to_dict("records")
-    shallow, deep, best = rows[0], rows[-1], min(rows, key=lambda row: row[TEST])
+    shallow, deep = rows[0], rows[-1]
     family = named(str(shallow["family"]))
     if len(rows) == 1:
         return text("published.answer.test_error", family=family, depth=int(deep["depth"]), error=_test_error(deep))
-    said = text(
+    return text(
         "published.answer.test_errors",
         family=family,
         shallow=int(shallow["depth"]),
@@ -175,9 +177,6 @@ def _answer_of_test_errors(over_seeds: pd.DataFrame) -> str:
         first=_test_error(shallow),
         last=_test_error(deep),
     )
-    if best["depth"] in (shallow["depth"], deep["depth"]):
-        return said
-    return f"{said} {text('published.answer.least', depth=int(best['depth']), error=_test_error(best))}"
 
 
 def _test_error(row: Mapping[Any, Any]) -> str:

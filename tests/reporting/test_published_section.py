@@ -46,7 +46,7 @@ def test_one_family_beside_published_test_errors_is_asked_for_its_test_error(tmp
     page = report(annotated(runs, {"published": published("he2015-table6")}), tmp_path)
     said = words(page)
     assert "the test error of residual networks goes from 15.0 %" in said
-    assert "It is lowest at 44 layers: 7.0 %" in said
+    assert "lowest" not in said  # the best of a few test errors is chosen by chance
     controls = re.search(r"data-control=\"measure\">(.*?)</select>", page.read_text(encoding="utf-8"))
     assert re.findall(r'value="(\w+)"', controls[1])[0] == "test_error"
 

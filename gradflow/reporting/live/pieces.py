@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.colors import to_hex
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 
 from gradflow.analysis.variants import network_name
 from gradflow.plots import style
@@ -20,11 +19,12 @@ from gradflow.text.words import named
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name; nothing is fetched from it
 INK, SOFT, LINE = "light-dark(#1c1c1e,#e8e8ea)", "light-dark(#5a5a60,#a8a8b0)", "light-dark(#dddde1,#37383c)"
 ACCENT = "light-dark(#4b2e9e,#b8a5ff)"  # of a figure whose colours tell no networks apart
-# On dark paper deep is light. Plasma from here on keeps 3 : 1 on it (WCAG 1.4.11).
-_DARKEST = 0.42
-_LIGHTEST = 0.95
+# On dark paper deep is light, and hues come in the order that they have on light paper, orange to violet, so that a
+# printed figure beside a live one means the same. Each keeps 3 : 1 (WCAG 1.4.11).
+_DARK = LinearSegmentedColormap.from_list("dark", ("#b3561e", "#d1527a", "#c98be0", "#e2dcff"))
 _WITHOUT_DEPTH_DARK = ("#56b4e9", "#ff9a4d", "#3fc79a", "#e39ac4", "#e0c040", "#c0c0c0")
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+FEW_VALUES = 8  # each of which has its tick
 MOST_TICKS = 6  # of a logarithmic axis
 ZERO, NONFINITE, VALUE = "zero", "nonfinite", "value"
 
@@ -111,7 +111,7 @@ def palette(frame: pd.DataFrame) -> Palette:
         else:
             rank = depths.index(depth) / (len(depths) - 1) if len(depths) > 1 else 1.0
             tone = text("live.depth", depth=depth)
-            dark = to_hex(mpl.colormaps["plasma"](_DARKEST + (_LIGHTEST - _DARKEST) * rank))
+            dark = to_hex(_DARK(rank))
         tones[tone] = f"light-dark({look.color},{dark})"
         dashes[named(family)] = dash(look.linestyle)
         by_network[family, depth] = (tone, named(family))
@@ -184,12 +184,14 @@ def _label(value: str, span: str) -> str:
 
 def whole_x(field: str, title: str, highest: float, lowest: float = 1) -> Spec:
     """Return a horizontal axis of whole numbers."""
+    is_short = highest - lowest <= FEW_VALUES
+    ticks: Spec = {"values": [*range(int(lowest), int(highest) + 1)]} if is_short else {"tickCount": 8}
     return {
         "field": field,
         "type": "quantitative",
         "title": title,
         "scale": {"domain": [lowest, highest], "nice": False},
-        "axis": {"tickMinStep": 1, "format": "d", "grid": False, "labelOverlap": True, "tickCount": 8},
+        "axis": {"tickMinStep": 1, "format": "d", "grid": False, "labelOverlap": True, **ticks},
     }
 
 

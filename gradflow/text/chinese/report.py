@@ -7,7 +7,7 @@ from collections.abc import Mapping
 HEAD: Mapping[str, str] = {
     "page.language": "zh-CN",
     "page.title": "梯度流动：{subject}",
-    "page.question.compare": "更深的网络是否训练得更差？它们的梯度与此有何关系？",
+    "page.question.compare": "更深的网络是否训练得更差？跳跃连接改变了什么？",
     "page.question.vanishing": "梯度随深度消失或爆炸得有多快？",
     "page.question.own": "梯度在这个网络中如何流动？",
     "value.unknown": "未注明",
@@ -22,6 +22,10 @@ HEAD: Mapping[str, str] = {
     "page.footer": "由 gradflow {version} 根据 {runs}生成，{when}。",
     "headline.contrast": (
         "{depth} 层时，普通网络在训练集上的误分类率为 {plain_error}，残差网络为 {residual_error}：相差 {difference}。"
+    ),
+    "headline.rise": (
+        "从 {shallow} 层到 {deep} 层，普通网络的训练误差由 {plain_first} 变为 {plain_last}，残差网络由 "
+        "{residual_first} 变为 {residual_last}；{deep} 层时两者相差 {difference}。"
     ),
     "headline.none": "各条规则均未在这些运行中发现问题。",
     "ran.compare": (

@@ -51,7 +51,6 @@ SWEEPS: Mapping[str, str] = {
     "published.answer.paths": "{share} 的梯度经由长度为 {shortest} 至 {longest} 个模块的路径。",
     "published.answer.test_error": "{depth} 层的{family}在测试集上的误差为 {error}。",
     "published.answer.test_errors": "从 {shallow} 层到 {deep} 层，{family}的测试误差由 {first} 变为 {last}。",
-    "published.answer.least": "在 {depth} 层时最低：{error}。",
     "published.answer.shattering": (
         "在 {depth} 个带批归一化的块之后，两个无关输入的梯度相关系数：普通网络为 {plain}，残差网络为 {residual}。"
     ),
@@ -67,6 +66,7 @@ SWEEPS: Mapping[str, str] = {
     "table.published_shattering": "L 个残差块时，两个无关输入的梯度之间的相关系数",
     "column.published_measure": "误差",
     "column.published_value": "公布值",
+    "column.published_drawn": "示意值，非实测",
     "column.published_measured": "测量值",
     "column.published_depth": "测量深度",
     "column.published_source": "来源",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 HEAD: Mapping[str, str] = {
     "page.language": "en",
     "page.title": "Gradient flow: {subject}",
-    "page.question.compare": "Do deeper networks train worse, and what do their gradients have to do with it?",
+    "page.question.compare": "Do deeper networks train worse, and what do skip connections change?",
     "page.question.vanishing": "How fast does a gradient vanish or explode with depth?",
     "page.question.own": "How does the gradient flow through this network?",
     "value.unknown": "not noted",
@@ -23,6 +23,10 @@ HEAD: Mapping[str, str] = {
     "headline.contrast": (
         "At {depth} layers the plain network misclassifies {plain_error} of its training set, the residual one "
         "{residual_error}: {difference}."
+    ),
+    "headline.rise": (
+        "From {shallow} to {deep} layers the training error of plain networks goes from {plain_first} to {plain_last}, "
+        "that of residual ones from {residual_first} to {residual_last}; at {deep} layers they differ by {difference}."
     ),
     "headline.none": "No rule found a fault in these runs.",
     "ran.compare": (

@@ -58,7 +58,6 @@ SWEEPS: Mapping[str, str] = {
     "published.answer.test_errors": (
         "From {shallow} to {deep} layers, the test error of {family} networks goes from {first} to {last}."
     ),
-    "published.answer.least": "It is lowest at {depth} layers: {error}.",
     "published.answer.shattering": (
         "Behind {depth} blocks with batch norm, the gradients of two unrelated inputs correlate by {plain} in plain "
         "networks and by {residual} in residual ones."
@@ -75,6 +74,7 @@ SWEEPS: Mapping[str, str] = {
     "table.published_shattering": "Correlation of the gradients of two unrelated inputs at L blocks",
     "column.published_measure": "Error of",
     "column.published_value": "Published",
+    "column.published_drawn": "Illustration, not measured",
     "column.published_measured": "Measured",
     "column.published_depth": "Depth measured",
     "column.published_source": "Source",
