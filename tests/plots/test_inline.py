@@ -50,7 +50,9 @@ def test_a_heat_map_by_itself_says_what_its_colours_are():
         frame = heat(PAIRS)
         one = frame[frame["run"] == frame["run"].iloc[0]]
         ax = plots.heatmap(one)
-        assert [bar.get_ylabel() for bar in ax.figure.axes if bar is not ax] == ["gradient norm of the layer's parameters"]
+        assert [bar.get_ylabel() for bar in ax.figure.axes if bar is not ax] == [
+            "gradient norm of the layer's parameters"
+        ]
         figure = Figure()
         plots.heatmap(one, figure.add_subplot())
         assert len(figure.axes) == 1

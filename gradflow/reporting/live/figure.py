@@ -118,7 +118,11 @@ def _answers(control: Control | Pick) -> dict[str, Mapping[str, Any]]:
     if isinstance(control, Pick):
         return {}
     every = {
-        option.value: {"signals": dict(option.signals), "note": option.note, "file": option.file}
+        option.value: {
+            "signals": dict(option.signals),
+            "note": option.note.replace(" %", "\u00a0%"),
+            "file": option.file,
+        }
         for option in control.options
     }
     changes = {value: {name: one for name, one in answer.items() if one} for value, answer in every.items()}

@@ -7,8 +7,19 @@ from collections.abc import Mapping
 import pandas as pd
 
 from gradflow.reporting.live.bands import bands_note, linear_band
-from gradflow.reporting.live.figure import Live, Option, Spec, select
-from gradflow.reporting.live.pieces import by_network, dots, families, figure, layered, narrowed, palette, told, whole_x
+from gradflow.reporting.live.figure import Live, Option, Scale, Spec, select
+from gradflow.reporting.live.pieces import (
+    by_network,
+    dots,
+    families,
+    figure,
+    layered,
+    narrowed,
+    palette,
+    signals,
+    told,
+    whole_x,
+)
 from gradflow.reporting.live.thinning import few_steps
 from gradflow.text import text
 
@@ -32,9 +43,13 @@ def skips(frames: Mapping[str, pd.DataFrame]) -> Live | None:
     tones = palette(rows)
     rows = tones.on(rows).sort_values(["measure", "step", "network", "order"], kind="stable")
     rows = rows.assign(place=rows.groupby(["measure", "step", "network"])["order"].rank().astype("int64"))
-    options = [_option(measure, rows[rows["measure"] == measure]) for measure in rows["measure"].unique()]
-    params = [{"name": name, "value": value} for name, value in options[0].signals.items()]
-    spec = figure(_body(by_network(tones), float(rows["place"].max())), height=300, params=params)
+    options = [Option(one, text(f"live.share.{one}")) for one in frames if (rows["measure"] == one).any()]
+    scales = tuple(
+        Scale({"measure": str(measure), "step": str(step)}, _limits(drawn))
+        for (measure, step), drawn in rows.groupby(["measure", "step"])
+    )
+    first = next(scale for scale in scales if scale.when["measure"] == options[0].value)
+    spec = figure(_body(by_network(tones), float(rows["place"].max())), height=300, params=signals(first.signals))
     controls = (
         *select("measure", text("live.measure"), options),
         *select("step", text("live.step"), [Option(str(step), _moment(step)) for step in steps]),
@@ -55,13 +70,13 @@ def skips(frames: Mapping[str, pd.DataFrame]) -> Live | None:
         "high",
         "n",
     ]
-    return Live("skips", spec, narrowed(spec, 280), rows[columns], controls, bands_note(rows["low"]))
+    return Live("skips", spec, narrowed(spec, 280), rows[columns], controls, bands_note(rows["low"]), scales)
 
 
-def _option(measure: str, rows: pd.DataFrame) -> Option:
+def _limits(rows: pd.DataFrame) -> dict[str, float]:
     drawn = rows[["mean", "low", "high"]]
     low, high = min(0.0, float(drawn.min().min())), float(drawn.max().max())
-    return Option(measure, text(f"live.share.{measure}"), {"bottom": low, "top": high * 1.05 or 1.0})
+    return {"bottom": low, "top": high * 1.05 or 1.0}
 
 
 def _moment(step: int) -> str:
