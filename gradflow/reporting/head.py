@@ -53,7 +53,8 @@ def headline(contents: Contents) -> str:
     contrasts = [finding for finding in findings if finding.key == "skip_helps"]
     if contrasts:
         deepest = max(contrasts, key=lambda finding: finding.subject.depth or 0)
-        return _rise(deepest, contents) or _contrast(deepest)
+        said, settings = _rise(deepest, contents) or _contrast(deepest), deepest.subject.settings
+        return text("headline.variant", settings=settings, said=said) if settings else said
     spoken = [finding for finding in findings if finding.severity != "unmeasured"]
     return str(spoken[0]) if spoken else text("headline.none")
 
@@ -61,8 +62,8 @@ def headline(contents: Contents) -> str:
 def _rise(finding: Finding, contents: Contents) -> str:
     """Return both families' training errors at the shallowest and at the finding's depth; empty if one lacks either."""
     errors = contents.errors_over_seeds.dropna(subset=["depth", "train_error"])
-    families = (finding.subject.family, str(finding.values["residual"]).rpartition("-")[0])
     depths, deep = sorted({int(depth) for depth in errors["depth"]}), finding.subject.depth or 0
+    families = (finding.subject.family, str(finding.values["residual"]).replace(f"-{deep}", "", 1))
     known = {(str(row["family"]), int(row["depth"])): row["train_error"] for row in errors.to_dict("records")}
     ends = [known.get((family, depth), math.nan) for family in families for depth in (depths[0], deep)]
     difference = finding.values["difference"]

@@ -23,6 +23,7 @@ HEAD: Mapping[str, str] = {
     "headline.contrast": (
         "{depth} 层时，普通网络在训练集上的误分类率为 {plain_error}，残差网络为 {residual_error}：相差 {difference}。"
     ),
+    "headline.variant": "{settings}：{said}",
     "headline.rise": (
         "从 {shallow} 层到 {deep} 层，普通网络的训练误差由 {plain_first} 变为 {plain_last}，残差网络由 "
         "{residual_first} 变为 {residual_last}；{deep} 层时两者相差 {difference}。"

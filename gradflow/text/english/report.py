@@ -24,6 +24,7 @@ HEAD: Mapping[str, str] = {
         "At {depth} layers the plain network misclassifies {plain_error} of its training set, the residual one "
         "{residual_error}: {difference}."
     ),
+    "headline.variant": "{settings}: {said}",
     "headline.rise": (
         "From {shallow} to {deep} layers the training error of plain networks goes from {plain_first} to {plain_last}, "
         "that of residual ones from {residual_first} to {residual_last}; at {deep} layers they differ by {difference}."
