@@ -87,9 +87,9 @@ def report(
     with language(lang or current_language()), warned_once(), printed_as(formats), painters(len(found)) as drawing:
         for name in ("figures", "tables"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        write(contents.tables(), folder / "tables")
         every = sections(contents)
         first = head(contents, title, lead_picture(every))
+        write(contents.tables(), folder / "tables")  # while figures are drawn
         drawing.finish()
         page.write_text(_render(first, every), encoding="utf-8")
     return page
