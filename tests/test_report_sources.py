@@ -1,10 +1,11 @@
 """One report of several folders, as the command makes it."""
 
 import pandas as pd
+import pytest
 from click.testing import CliRunner
 
-from gradflow import Recording, save
-from gradflow.cli import cli
+from gradflow import Recording, load, save
+from gradflow.cli import cli, main
 
 
 def made(folder, *seeds, run="plain-20"):
@@ -30,3 +31,22 @@ def test_further_seeds_and_a_folder_given_twice_make_one_family(tmp_path):
     ann, bob = made(tmp_path / "ann", 0), made(tmp_path / "bob", 1)
     assert families(tmp_path / "out", ann, bob, ann) == {"plain-20-0": "plain", "plain-20-1": "plain"}
     assert len(families(tmp_path / "all", tmp_path / "ann" / "plain-20-0", tmp_path / "ann")) == 1
+
+
+def test_a_folder_given_in_two_spellings_is_one(tmp_path, monkeypatch):
+    ann, bob = made(tmp_path / "ann", 0), made(tmp_path / "bob", 1)
+    (tmp_path / "link").symlink_to(ann)
+    monkeypatch.chdir(tmp_path)
+    assert families(tmp_path / "out", "ann", ann, tmp_path / "link", bob) == {
+        "plain-20-0": "plain",
+        "plain-20-1": "plain",
+    }
+
+
+def test_two_runs_of_one_label_in_one_folder_are_named_in_a_line(tmp_path, capsys):
+    folder = made(tmp_path / "ann", 0)
+    save(load(folder / "plain-20-0"), folder / "again")
+    with pytest.raises(SystemExit) as ended:
+        main(["report", str(folder), "--out", str(tmp_path / "out")])
+    assert ended.value.code == 2
+    assert "one run per family, depth and seed" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import pandas as pd
 
 from gradflow.analysis.intervals import ANYWHERE, Floats, Ints, mean_intervals
 from gradflow.analysis.variants import labelled
-from gradflow.recording import Recording
+from gradflow.recording import GradflowError, Recording
 
 IDENTITY = ("run", "family", "depth", "seed")
 NETWORK = ("family", "depth")
@@ -133,7 +133,7 @@ def check_seeds(frame: pd.DataFrame) -> None:
         family, depth, seed = repeated.iloc[0][["family", "depth", "seed"]]
         same = repeated[(repeated.family == family) & (repeated.seed == seed)]
         named = ", ".join(same.run[(same.depth == depth) | (same.depth.isna() & pd.isna(depth))])
-        raise ValueError(
+        raise GradflowError(
             f"recordings must hold one run per family, depth and seed; "
             f"family={family!r}, depth={depth}, seed={seed} has {named}."
         )

@@ -114,14 +114,17 @@ def report(runs: tuple[Path, ...], out: Path | None, title: str | None, formats:
     seen: set[Path] = set()
     groups: dict[str, list[Recording]] = {}
     titles: dict[Path, str | None] = {}
-    for path in dict.fromkeys(runs):
+    given: dict[Path, Path] = {}
+    for path in runs:
+        given.setdefault(path.resolve(), path)  # a folder has several spellings
+    for path in given.values():
         folders = [folder for folder in storage.find([path]) if folder.resolve() not in seen]
         seen.update(folder.resolve() for folder in folders)
         notes = read_notes(path)
         titles[path] = heading(notes)
         groups[str(path.resolve())] = annotated([storage.load(folder) for folder in folders], notes)
     recordings = from_sources(groups)
-    alone = titles[runs[0]] if len(titles) == 1 else None
+    alone = next(iter(titles.values())) if len(titles) == 1 else None
     write_report(recordings, out or runs[0], title or alone, formats=formats)
 
 

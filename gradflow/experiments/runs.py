@@ -75,7 +75,7 @@ class Run:
     @property
     def label(self) -> str:
         """What the run is called in progress displays."""
-        settings = self.settings
+        settings = {name: getattr(self, name) for name in RUN_FIELDS} | self.settings
         varied = "".join(f", {name.replace('_', ' ')} {_short(settings[name])}" for name in self.varied)
         return f"{self._name}{varied} seed {self.seed}"
 

@@ -32,7 +32,7 @@ def differences_table(frame: pd.DataFrame) -> Table:
     """Return one row per depth: plain minus residual training error."""
     rows = [
         [
-            Cell(str(row["depth"])),
+            Cell(str(row["depth"]), str(row["settings"])),
             Cell(str(row["n"])),
             bounded(row["mean"], row["low"], row["high"], int(row["n"]), signed_points),
         ]

@@ -96,3 +96,8 @@ def test_bad_input_is_one_clear_line(arguments, message):
 def test_unknown_data():
     with pytest.raises(DataError, match="data must be one of digits, mnist5k, cifar10"):
         plan([20], data="svhn")
+
+
+def test_a_label_names_what_varies_whatever_it_is():
+    runs = plan([8], families=["plain"], seeds=1, vary={"record_every": [3, 2]}, device="cpu")
+    assert {run.label for run in runs} == {"plain-8, record every 3 seed 0", "plain-8, record every 2 seed 0"}

@@ -27,6 +27,8 @@ from gradflow import plots
         ("contribution", 6, 12, "single"),
         ("counterfactuals", 6, 1, "single"),
         ("shattering", 6, 12, "single"),
+        ("shattering-layers", 6, 12, "single"),
+        ("shattering-layers", 2, 3, "single"),
         ("autocorrelation", 6, 12, "single"),
         ("predicted", 6, 2, "single"),
         ("vanishing", 6, 1, "single"),

@@ -82,7 +82,7 @@ FIGURES: Mapping[str, str] = {
     "figure.predicted.stage": "{network}，第 {stage} 阶段",
     "figure.profile.title": "梯度朝输入方向消失还是爆炸？",
     "figure.shattering.x": "深度（输入与输出之间的层数）",
-    "figure.shattering.layers": "梯度已经过的带权层数（0 = 输出）",
+    "figure.shattering.layers": "与输出之间的带权层数",
     "figure.shattering.at_layer": "梯度的相关系数",
     "figure.shattering.y": "输入梯度的相关系数",
     "figure.autocorrelation.title": "沿一条输入直线的梯度是噪声吗？",

@@ -84,7 +84,7 @@ FIGURES: Mapping[str, str] = {
     "figure.predicted.stage": "{network}, stage {stage}",
     "figure.profile.title": "Do gradients vanish or explode towards the input?",
     "figure.shattering.x": "depth (layers between input and output)",
-    "figure.shattering.layers": "weighted layers that the gradient has come through (0 = output)",
+    "figure.shattering.layers": "layers between here and the output",
     "figure.shattering.at_layer": "correlation of gradients",
     "figure.shattering.y": "correlation of input gradients",
     "figure.autocorrelation.title": "Are gradients along a line of inputs noise?",
