@@ -112,6 +112,12 @@ def context() -> Iterator[None]:
         yield
 
 
+def words(key: str) -> str:
+    """Return a text in the language that figures are drawn in: English where no font draws another."""
+    with context():
+        return text(key)
+
+
 def depth_color(depth: int, depths: Iterable[int]) -> str:
     """Return a depth's colour: its rank among all depths of the comparison on a sequential map, deep is dark.
 

@@ -10,6 +10,7 @@ from gradflow import plots
 from gradflow.analysis.profile import profile_over_seeds
 from gradflow.analysis.published import published
 from gradflow.diagnosis import SEVERITIES
+from gradflow.plots import style
 from gradflow.reporting import (
     clipping_section,
     degree,
@@ -134,7 +135,7 @@ def _losses(contents: Contents) -> Section:
 def _profile(contents: Contents) -> Section | None:
     blocks: list[Block] = []
     live = flow(contents.heatmap) if contents.with_layers else None
-    moment = text("when.batch") if contents.is_analysis else None
+    moment = style.words("when.batch") if contents.is_analysis else None
     for measure in PROFILES:
         if not contents.with_layers or not (contents.profile[measure] > 0).any():
             continue

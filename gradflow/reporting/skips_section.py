@@ -18,6 +18,7 @@ from gradflow.analysis.contribution import (
 from gradflow.analysis.decay import MEASURED
 from gradflow.analysis.runs import NETWORK
 from gradflow.plots import skips as plots
+from gradflow.plots import style
 from gradflow.recording import EVERY_JOIN
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents
@@ -40,7 +41,7 @@ def skips(contents: Contents) -> Section | None:
     blocks: list[Block] = []
     over_seeds = {measure: contribution_over_seeds(first, measure) for measure in DRAWN}
     drawn = {measure: found for measure, found in over_seeds.items() if found["mean"].notna().any()}
-    moment = text("live.start") if contents.is_of_compare else ""
+    moment = style.words("live.start") if contents.is_of_compare else ""
     if drawn and first["step"].nunique() == 1:
         make = partial(plots.contribution_figure, drawn, moment=moment)
         live = live_skips({measure: contribution_over_seeds(frame, measure) for measure in drawn})

@@ -1,6 +1,7 @@
 """Sections on shattering and path lengths: present where probes hold them, with the probes' numbers."""
 
 import math
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 
 from gradflow import Recording
 from gradflow.analysis.paths import path_probes, path_shares, recorded_paths
+from gradflow.plots import fonts
 from gradflow.reporting import report
 from gradflow.reporting.blocks import Picture, Table
 from gradflow.reporting.contents import Contents
@@ -193,3 +195,12 @@ def test_networks_of_two_norms_are_drawn_by_depth_and_never_joined(tmp_path):
     (picture,) = (block for block in found.blocks if isinstance(block, Picture))
     assert "depth" in picture.live.rows.columns
     assert len(picture.live.rows) == 6
+
+
+def test_moments_in_figures_are_in_the_language_of_figures(tmp_path, monkeypatch):
+    monkeypatch.setattr(fonts, "chinese_font", lambda: None)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        page = report([residual(depth, seed) for depth in (8, 14) for seed in (0, 1)], tmp_path, lang="zh")
+    assert [warning.category for warning in caught] == [fonts.FontWarning]
+    assert "残差连接" in page.read_text(encoding="utf-8")
