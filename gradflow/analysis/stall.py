@@ -65,7 +65,7 @@ def stall(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     found = as_list(recordings)
     ends = [_ends(recording) for recording in found]
     table = identities(found).assign(
-        batch_norm=[bool(one.layers["kind"].str.contains("BatchNorm").any()) for one in found],
+        batch_norm=[has_batch_norm(one) for one in found],
         last_step=[int(one.layers["step"].max()) if len(one.layers) else -1 for one in found],
     )
     norms = profile(ends, steps="recorded")
@@ -86,6 +86,11 @@ def stall(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
         end_decades_scaled=[scaled.get(place, np.nan) for place in last],
         train_error=degradation(found)["train_error"].to_numpy(),
     )
+
+
+def has_batch_norm(recording: Recording) -> bool:
+    """Whether a batch norm was recorded: it makes the scale of the weights before it irrelevant."""
+    return bool(recording.layers["kind"].str.contains("BatchNorm").any())
 
 
 def stall_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from gradflow.analysis.runs import as_list
+from gradflow.analysis.stall import has_batch_norm
 from gradflow.analysis.variants import base_family, network_name, told_apart_by
 from gradflow.diagnosis.ends import Ends, ends
 from gradflow.recording import Recording
@@ -36,8 +37,8 @@ class Case:
 
     @cached_property
     def has_batch_norm(self) -> bool:
-        """Whether a batch norm was recorded in any run: it makes the scale of the weights before it irrelevant."""
-        return any(one.layers["kind"].str.contains("BatchNorm").any() for one in self.recordings)
+        """Whether a batch norm was recorded in any run."""
+        return any(map(has_batch_norm, self.recordings))
 
     @cached_property
     def start(self) -> Ends | None:

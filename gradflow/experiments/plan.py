@@ -99,7 +99,7 @@ def plan(
         "data": data,
         "record_every": record_every,
         "eval_every": eval_every,
-        "probes": tuple(probes),
+        "probes": probes if isinstance(probes, str) else tuple(probes),
         "device": device,
         "processes": processes,
         **settings,
@@ -182,8 +182,9 @@ def _check_parts(recipe: Recipe, processes: int, device: str) -> None:
         raise PlanError(f"device must be cpu or cuda where several processes train one network; got {device!r}.")
 
 
-def _probes(names: Iterable[str]) -> tuple[str, ...]:
-    chosen = tuple(names)
+def _probes(names: Iterable[str] | None) -> tuple[str, ...]:
+    """Return the probes by name; None is what `--vary probes=none` reads as, and one alone is a word."""
+    chosen = (names,) if isinstance(names, str) else tuple(names or ())
     if chosen == (NO_PROBES,):
         return ()
     for name in chosen:

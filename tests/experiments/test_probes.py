@@ -123,5 +123,7 @@ def test_what_a_constant_answer_would_get_is_noted(residual):
 def test_which_probes_there_are():
     (run,) = plan([8], families=["plain"], seeds=1, probes=["paths", "skips"], device="cpu")
     assert run.probes == ("skips", "paths")
+    varied = plan([8], families=["plain"], seeds=1, vary={"probes": [None, "paths"]}, device="cpu")
+    assert {run.probes for run in varied} == {(), ("paths",)}
     with pytest.raises(PlanError, match="probes must be one of skips, shattering, paths, none; got 'skip'"):
         plan([8], probes=["skip"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gradflow.analysis.stall import has_batch_norm
 from gradflow.analysis.weights import weight_growth, weights
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding
@@ -40,7 +41,7 @@ def find(cases: list[Case]) -> list[Finding]:
 
 def first_growth(recordings: Iterable[Recording]) -> list[float]:
     """Return the first layer's last recorded weight norm over that at step 0, of each run with batch norm."""
-    ends = [_ends(one) for one in recordings if one.layers["kind"].str.contains("BatchNorm").any()]
+    ends = [_ends(one) for one in recordings if has_batch_norm(one)]
     growth = weight_growth(weights(ends)).drop_duplicates("run", keep="last")
     return [float(value) for value in growth["first_growth"]]
 
