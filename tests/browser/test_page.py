@@ -76,7 +76,7 @@ def test_what_is_said_of_the_profile_follows_the_choice(opened):
     note, link = page.locator(f"{PROFILE} .note"), page.locator("figure:has([data-live=live-flow]) figcaption a")
     measure, seed = (page.locator(f"{PROFILE} select[data-control={name}]") for name in ("measure", "seed"))
     assert "each layer's output" in note.inner_text()
-    assert "Bands are 95 % intervals" in note.inner_text()
+    assert "Bands are 95\u00a0% intervals" in note.inner_text()
     measure.select_option("grad_norm")
     seed.select_option("1")
     page.wait_for_timeout(100)
