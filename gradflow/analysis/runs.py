@@ -40,12 +40,8 @@ def identities(recordings: Iterable[Recording]) -> pd.DataFrame:
     a family of its own, under the run's name; depth and seed are then <NA> unless given.
     """
     rows: list[dict[str, Any]] = []
-    seen: dict[str, int] = {}
     for recording in labelled(list(recordings)):
-        seen[recording.name] = seen.get(recording.name, 0) + 1
-        number = seen[recording.name]
-        run = recording.name if number == 1 else f"{recording.name} ({number})"
-        meta = recording.meta
+        run, meta = recording.name, recording.meta
         family = str(meta.get("family") or run)
         rows.append({"run": run, "family": family, "depth": meta.get("depth"), "seed": meta.get("seed")})
     frame = pd.DataFrame(rows, columns=list(IDENTITY))

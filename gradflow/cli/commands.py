@@ -107,7 +107,7 @@ def report(runs: tuple[Path, ...], out: Path | None, title: str | None, formats:
     Needs no torch.
     """
     from gradflow import storage
-    from gradflow.analysis.variants import from_sources
+    from gradflow.analysis.sources import by_folder, from_sources
     from gradflow.notes import annotated, read_notes
 
     storage.find(runs)  # all of them, before any is read
@@ -122,7 +122,9 @@ def report(runs: tuple[Path, ...], out: Path | None, title: str | None, formats:
         seen.update(folder.resolve() for folder in folders)
         notes = read_notes(path)
         titles[path] = heading(notes)
-        groups[str(path.resolve())] = annotated([storage.load(folder) for folder in folders], notes)
+        groups[str(path.resolve())] = annotated(
+            by_folder({str(one.resolve()): storage.load(one) for one in folders}), notes
+        )
     recordings = from_sources(groups)
     alone = next(iter(titles.values())) if len(titles) == 1 else None
     write_report(recordings, out or runs[0], title or alone, formats=formats)

@@ -52,7 +52,7 @@ class Case:
 
 
 def cases(recordings: Recording | Iterable[Recording]) -> list[Case]:
-    """Group recordings: by setting, else by family and depth, else by the run's name, in order of appearance.
+    """Group recordings as figures do: by setting, else by family and depth, else by run, in order of appearance.
 
     Examples
     --------
@@ -70,8 +70,8 @@ def _identity(recording: Recording) -> tuple[Any, ...]:
     meta = recording.meta
     if meta.get("setting"):
         return ("setting", meta["setting"])
-    if meta.get("family") and meta.get("depth") is not None:
-        return ("net", meta["family"], meta["depth"])
+    if meta.get("family"):
+        return ("net", meta["family"], meta.get("depth"))
     return ("run", recording.name)
 
 
@@ -82,7 +82,8 @@ def _subject(group: list[Recording]) -> Subject:
     if kind == "setting":
         return Subject(str(meta.get("label") or meta["setting"]), runs=runs)
     if kind == "net":
-        family, depth = str(meta["family"]), int(meta["depth"])
+        family, depth = str(meta["family"]), meta.get("depth")
         told = base_family(group[0]), told_apart_by(group[0])
-        return Subject(network_name(family, depth), family, depth, runs, *told)
+        label = family if depth is None else network_name(family, depth)
+        return Subject(label, family, None if depth is None else int(depth), runs, *told)
     return Subject(group[0].name, runs=runs)

@@ -56,7 +56,10 @@ def headline(contents: Contents) -> str:
         said, settings = _rise(deepest, contents) or _contrast(deepest), deepest.subject.settings
         return text("headline.variant", settings=settings, said=said) if settings else said
     spoken = [finding for finding in findings if finding.severity != "unmeasured"]
-    return str(spoken[0]) if spoken else text("headline.none")
+    if spoken:
+        return str(spoken[0])
+    is_empty = not any(len(run.steps) or len(run.layers) for run in contents.recordings)
+    return text("headline.empty" if is_empty else "headline.none")
 
 
 def _rise(finding: Finding, contents: Contents) -> str:

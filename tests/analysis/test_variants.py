@@ -15,7 +15,8 @@ from gradflow.analysis import (
     summary,
 )
 from gradflow.analysis.runs import check_seeds, identities
-from gradflow.analysis.variants import agree, base_family, from_sources, labelled, told_apart_by
+from gradflow.analysis.sources import by_folder, from_sources
+from gradflow.analysis.variants import agree, base_family, labelled, told_apart_by
 from gradflow.recording import Recording
 
 
@@ -193,3 +194,46 @@ def test_norms_of_the_shattering_experiment_are_no_variants():
 def test_what_one_run_lacks_is_no_disagreement():
     assert agree("", "lr 0.1")
     assert not agree("lr 0.1", "lr 0.3")
+
+
+def own(name="Sequential", **meta):
+    return Recording(meta={"run": name, "model": "Sequential", "parameters": 10, **meta})
+
+
+def test_runs_of_one_name_without_a_family_are_numbered():
+    frame = identities([own(), own(), own("Sequential (2)")])
+    assert frame.run.tolist() == ["Sequential", "Sequential (3)", "Sequential (2)"]
+    assert frame.family.tolist() == frame.run.tolist()
+
+
+def test_seeds_of_one_nameless_network_are_one_family():
+    frame = identities([own(seed=0), own(seed=1)])
+    assert frame.family.tolist() == ["Sequential"] * 2
+    assert frame.run.tolist() == ["Sequential", "Sequential (2)"]
+
+
+@pytest.mark.parametrize(
+    "other", [{"seed": 0}, {"seed": None}, {"seed": 1, "parameters": 11}, {"seed": 1, "model": "MLP"}]
+)
+def test_equal_seeds_and_other_networks_are_no_repetitions(other):
+    assert families([own(seed=0), own(**other)]) == ["Sequential", "Sequential (2)"]
+
+
+def test_numbers_hold_in_a_part_and_beside_new_runs():
+    _, second = labelled([own(), own()])
+    assert families([second]) == ["Sequential (2)"]
+    assert families([second, own("other")]) == ["Sequential", "other"]
+    assert families([second, second]) == ["Sequential", "Sequential (2)"]
+
+
+def test_runs_of_one_name_are_told_apart_by_their_own_folders():
+    found = by_folder(
+        {"runs/wide": own(), "runs/deep": own(), "runs/mlp": own("mlp"), "runs/a": run(), "runs/b": run()}
+    )
+    assert families(found) == ["Sequential, wide", "Sequential, deep", "mlp", "plain", "plain"]
+    assert families(by_folder({"s0": own(seed=0), "s1": own(seed=1)})) == ["Sequential"] * 2
+
+
+def test_two_users_folders_of_namesakes_are_told_apart_by_both():
+    folders = {who: by_folder({f"{who}/a": own(), f"{who}/b": own()}) for who in ("ann", "bob")}
+    assert families(from_sources(folders)) == [f"Sequential, {who}/{one}" for who in ("ann", "bob") for one in "ab"]

@@ -198,3 +198,83 @@ def test_variants_are_subjects_of_their_own_and_paired_by_their_settings():
         "plain-20, lr 0.2": "residual-20, lr 0.2",
     }
     assert helped["plain-20, lr 0.2"]["difference"].mean == pytest.approx(0.5)
+
+
+def trained(losses, *, name="mine", dead_from=None, zero_loss=False, **meta):
+    """Return a run with a loss a step, its second layer's gradient zero from a step on."""
+    steps = np.arange(len(losses))
+    layers = pd.DataFrame(
+        {
+            "step": np.repeat(steps, 2),
+            "layer": ["first", "second"] * len(steps),
+            "order": [0, 1] * len(steps),
+            "layer_depth": [1, 2] * len(steps),
+            "weighted": True,
+            "n_params": 3,
+            "out_grad_norm": 1.0,
+            "grad_norm": 1.0,
+        }
+    )
+    if dead_from is not None:
+        layers.loc[(layers["step"] >= dead_from) & (layers["layer"] == "second"), "grad_norm"] = 0.0
+    loss = np.where(steps >= dead_from, 0.0, losses) if zero_loss else losses
+    return Recording(
+        layers=layers, steps=pd.DataFrame({"step": steps, "loss": loss}), meta={"run": name, "seed": None, **meta}
+    )
+
+
+def test_a_finite_loss_that_ends_ten_times_higher_is_a_problem():
+    found = of(diagnose(trained([2.0, 3e6, 1e6, 2e6])), "loss_rose")
+    assert (found.severity, found.values["first"], found.values["last"]) == ("problem", 2.0, 2e6)
+    assert "remedy.lower_lr" in found.remedies
+    assert "loss_rose" not in {one.key for one in diagnose(trained([2.0, 3e6, 1e6, 19.0]))}
+
+
+def test_a_loss_that_ends_where_it_began_is_a_notice_after_twenty_steps():
+    level = [2.3] + [2.4] * 19
+    found = of(diagnose(trained(level)), "loss_level")
+    assert (found.severity, found.values["first"], found.values["last"]) == ("notice", 2.3, 2.4)
+    assert "loss_level" not in {one.key for one in diagnose(trained(level[:-1]))}
+    assert "loss_level" not in {one.key for one in diagnose(trained([2.3] + [2.4] * 17 + [2.2] * 2))}
+
+
+def test_a_loss_that_left_the_finite_numbers_did_not_also_rise():
+    keys_found = {one.key for one in diagnose(trained([2.0, 3e6, np.inf, 2e6]))}
+    assert "diverged" in keys_found
+    assert "loss_rose" not in keys_found
+
+
+def test_a_layer_whose_gradient_becomes_zero_for_good_is_named_with_its_step():
+    found = of(diagnose(trained([2.0, 1.0, 0.9, 0.8, 0.7], dead_from=2)), "lost_gradient")
+    assert (found.values["example"], found.values["step"], found.values["layers"]) == ("second", 2, 1)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        trained([2.0, 1.0, 0.9, 0.8], dead_from=2),
+        trained([2.0, 1.0, 0.9, 0.8, 0.7], dead_from=2, zero_loss=True),
+        trained([2.0, 1.0, 0.9, 0.8], dead_from=0),
+    ],
+    ids=["two steps", "nothing left to learn", "never alive"],
+)
+def test_a_gradient_that_was_not_lost_is_not_called_so(run):
+    assert "lost_gradient" not in {one.key for one in diagnose(run)}
+
+
+def test_what_was_not_measured_at_two_layers_is_not_called_healthy():
+    steps = pd.DataFrame({"step": [0, 1], "loss": [2.0, 1.0]})
+    found = {one.key: one.severity for one in diagnose(Recording(steps=steps, meta={"run": "losses"}))}
+    assert found["ends_not_measured"] == "unmeasured"
+    assert "healthy" not in found
+
+
+def test_runs_of_one_name_are_subjects_of_their_own_unless_they_are_seeds():
+    two = [trained([2.0, 1.0], name="Sequential"), trained([2.0, 30.0], name="Sequential")]
+    assert [(one.subject.label, one.key) for one in diagnose(two) if one.severity != "unmeasured"] == [
+        ("Sequential (2)", "loss_rose"),
+        ("Sequential", "healthy"),
+    ]
+    seeds = [trained([2.0, 30.0], name="Sequential", seed=seed) for seed in (0, 1)]
+    found = of(diagnose(seeds), "loss_rose")
+    assert (found.subject.label, found.values["runs"]) == ("Sequential", 2)

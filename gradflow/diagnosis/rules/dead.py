@@ -1,4 +1,4 @@
-"""Weighted layers whose gradient is exactly zero, and layers that receive none."""
+"""Weighted layers whose gradient is or becomes exactly zero, and layers that receive none."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ FIGURE = "coverage"
 # A zero at one step can be meant: zero-initialised heads, ReZero, Fixup, zero-initialised last batch norms
 # start so and leave it after one update. Zero at every recorded step, of at least two, cannot.
 MIN_STEPS = 2
+# A layer that had a gradient may lose it for a step, such as an expert that no token chose; for three it is dead.
+MIN_STEPS_SINCE = 3
 ABSENT = ("not in the graph", "no gradient")  # statuses of layers that the loss does not reach
 REMEDIES = ("remedy.check_graph", "remedy.other_activation")
 
@@ -21,7 +23,7 @@ _IF_SEEN_ONCE: tuple[str, Severity] = ("zero_gradient_once", "notice")
 
 
 def find(cases: list[Case]) -> list[Finding]:
-    """Return a finding for each case with zero gradients, and for each with layers that received none."""
+    """Return a finding for each case with zero gradients, with gradients that became zero, and with layers without."""
     findings = []
     for case in cases:
         zero = {layer for recording in case.recordings for layer in zero_layers(recording)}
@@ -30,6 +32,12 @@ def find(cases: list[Case]) -> list[Finding]:
             seen: dict[str, Value] = {"layers": len(zero), "steps": n_steps, "example": _first(case, zero)}
             key, severity = _IF_SEEN_AGAIN if n_steps >= MIN_STEPS else _IF_SEEN_ONCE
             findings.append(Finding(key, severity, case.subject, seen, "profile", remedies=REMEDIES))
+        gone = [lost for recording in case.recordings if (lost := lost_layers(recording))]
+        if gone:
+            layers = {layer for lost in gone for layer in lost}
+            since = min(step for lost in gone for step in lost.values())
+            left: dict[str, Value] = {"layers": len(layers), "step": since, "example": _first(case, layers)}
+            findings.append(Finding("lost_gradient", "problem", case.subject, left, "profile", remedies=REMEDIES))
         absent = {layer for recording in case.recordings for layer in absent_layers(recording)}
         if absent:
             found: dict[str, Value] = {"layers": len(absent), "example": _first(case, absent)}
@@ -44,6 +52,26 @@ def zero_layers(recording: Recording) -> list[str]:
     owners = recording.layers[recording.layers["weighted"] & recording.layers["grad_norm"].notna()]
     largest = owners.groupby("layer", sort=False)["grad_norm"].max()
     return [str(layer) for layer in largest.index[largest == 0]]
+
+
+def lost_layers(recording: Recording) -> dict[str, int]:
+    """Return the weighted layers with a gradient that became exactly zero for good, and since which recorded step.
+
+    At least the last three recorded steps must be zero. Steps with a loss of exactly zero do not count: there is
+    nothing left to learn from them.
+    """
+    done = recording.steps.loc[recording.steps["loss"] == 0, "step"]
+    layers = recording.layers
+    owners = layers[layers["weighted"] & layers["grad_norm"].notna() & ~layers["step"].isin(done)]
+    norms = owners.groupby(["layer", "step"], sort=True)["grad_norm"].max().unstack("layer")
+    lost = {}
+    for layer, column in norms.items():
+        known = column.dropna()
+        alive = known.index[known > 0]
+        since = known.index[known.index > alive.max()]  # none after the maximum of none, which is NaN
+        if len(since) >= MIN_STEPS_SINCE:
+            lost[str(layer)] = int(since[0])
+    return lost
 
 
 def absent_layers(recording: Recording) -> list[str]:

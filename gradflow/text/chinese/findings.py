@@ -9,6 +9,14 @@ FINDINGS: Mapping[str, str] = {
     "finding.nonfinite_gradient": (
         "{subject}：第 {step} 步有梯度不再是有限值；按反向传播的顺序，{layer} 是最先出现的层。"
     ),
+    "finding.loss_rose": (
+        "{subject}：{runs}中有 {n_runs} 次损失最终高于初始值的 {threshold} 倍；最严重的一次由 {first} 升至 {last}"
+        "（{steps}中最后十分之一的中位数）。"
+    ),
+    "finding.loss_level": (
+        "{subject}：{runs}中有 {n_runs} 次损失没有下降：起初为 {first}，最终为 {last}"
+        "（{steps}中最后十分之一的中位数）。"
+    ),
     "finding.degraded": (
         "{subject} 的训练效果不如层数更少的 {shallow}：训练误差为 {train_error}，后者为 {shallow_error}。按随机种子配"
         "对，差值为 {difference}。"
@@ -41,8 +49,13 @@ FINDINGS: Mapping[str, str] = {
     "finding.zero_gradient_once": (
         "{subject}：有 {layers}的参数梯度在唯一的记录步上恰为零；按顺序第一个是 {example}。零初始化的层起初本应如此。"
     ),
+    "finding.lost_gradient": (
+        "{subject}：有 {layers}的参数梯度变为恰好为零，并一直保持到结束，最早出现在第 {step} 步；"
+        "按顺序第一个是 {example}。"
+    ),
     "finding.no_gradient": "{subject}：有 {layers}含参数却没有收到梯度；按顺序第一个是 {example}。",
     "finding.shattering_not_measured": "这些运行没有测量梯度破碎，因此对此不作结论。",
+    "finding.ends_not_measured": "{subject}：没有在两层上测得梯度，因此对梯度消失或爆炸不作判断。",
     "finding.healthy": (
         "{subject}：各条规则均未发现问题。{when}（第 {step} 步），{measure}的首层与末层范数之比为 {decades}，在 ±"
         "{threshold} 个数量级以内。"

@@ -28,7 +28,8 @@ HEAD: Mapping[str, str] = {
         "从 {shallow} 层到 {deep} 层，普通网络的训练误差由 {plain_first} 变为 {plain_last}，残差网络由 "
         "{residual_first} 变为 {residual_last}；{deep} 层时两者相差 {difference}。"
     ),
-    "headline.none": "各条规则均未在这些运行中发现问题。",
+    "headline.none": "各条规则均未发现问题，而首层与末层的梯度未被测量。",
+    "headline.empty": "没有记录任何一步，因此对这些运行不作判断。",
     "ran.compare": (
         "{families}，深度 {depths} 层，数据集 {data}（{n_train} 张训练图像），训练 {steps} 步，每步 {batch_size} 张图"
         "像，{seeds}：共 {runs}。"

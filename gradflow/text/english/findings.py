@@ -11,6 +11,14 @@ FINDINGS: Mapping[str, str] = {
     "finding.nonfinite_gradient": (
         "{subject}: a gradient stopped being finite at step {step}; in the backward pass {layer} was the first layer."
     ),
+    "finding.loss_rose": (
+        "{subject}: in {n_runs} of {runs} the loss ended above {threshold} times its first value; at worst it went "
+        "from {first} to {last}, the median of the last tenth of {steps}."
+    ),
+    "finding.loss_level": (
+        "{subject}: in {n_runs} of {runs} the loss did not fall: it was {first} at first and {last} in the end, the "
+        "median of the last tenth of {steps}."
+    ),
     "finding.degraded": (
         "{subject} trains worse than the shallower {shallow}: training error {train_error} against "
         "{shallow_error}. Paired by seed, the difference is {difference}."
@@ -46,9 +54,16 @@ FINDINGS: Mapping[str, str] = {
         "{subject}: the parameter gradient of {layers} was exactly zero at the only recorded step; first in order: "
         "{example}. Zero-initialised layers start so by design."
     ),
+    "finding.lost_gradient": (
+        "{subject}: the parameter gradient of {layers} became exactly zero and stayed so to the end, first at step "
+        "{step}; first in order: {example}."
+    ),
     "finding.no_gradient": "{subject}: no gradient arrived at {layers} with parameters; first in order: {example}.",
     "finding.shattering_not_measured": (
         "Shattering of the gradient was not measured in these runs, so nothing is said about it."
+    ),
+    "finding.ends_not_measured": (
+        "{subject}: no gradient was measured at two layers, so nothing is said about vanishing or exploding."
     ),
     "finding.healthy": (
         "{subject}: no rule found a fault. {when} (step {step}) the norm of the {measure} at the first layer over "

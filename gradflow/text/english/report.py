@@ -29,7 +29,8 @@ HEAD: Mapping[str, str] = {
         "From {shallow} to {deep} layers the training error of plain networks goes from {plain_first} to {plain_last}, "
         "that of residual ones from {residual_first} to {residual_last}; at {deep} layers they differ by {difference}."
     ),
-    "headline.none": "No rule found a fault in these runs.",
+    "headline.none": "No rule found a fault, and the gradient's first and last layer were not measured.",
+    "headline.empty": "No step was recorded, so nothing is said of these runs.",
     "ran.compare": (
         "{families} networks of {depths} layers on {data} ({n_train} training images), {steps} steps of "
         "{batch_size} images each, {seeds}: {runs}."
