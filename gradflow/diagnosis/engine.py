@@ -56,7 +56,7 @@ def diagnose(recordings: Recording | Iterable[Recording]) -> list[Finding]:
     >>> import pandas as pd
     >>> steps = pd.DataFrame({"step": [0, 1], "loss": [2.3, float("inf")]})
     >>> print(diagnose(Recording(steps=steps, meta={"run": "mine"}))[0])
-    mine: the loss left the finite numbers in 1 of 1 run, first at step 1.
+    mine: the loss left the finite numbers, first at step 1.
     """
     grouped = cases(recordings)
     normed = {case.subject for case in grouped if case.has_batch_norm}

@@ -48,6 +48,9 @@ def sentence(key: str, label: str, values: Mapping[str, Value]) -> str:
     'Shattering of the gradient was not measured in these runs, so nothing is said about it.'
     """
     written = {name: _written(name, value) for name, value in values.items()}
+    if "n_runs" in values:
+        several = values["runs"] != 1
+        written["in_runs"] = text("finding.in_runs", n=written["n_runs"], runs=written["runs"]) if several else ""
     return text(f"finding.{key}", subject=named(label), **written)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ def record(
     compiled: bool = False,
     path: str | os.PathLike[str] | None = None,
     strict: bool = False,
-    name: str = "model",
+    name: str | None = None,
     meta: Mapping[str, Any] | None = None,
 ) -> Recorder:
     """Attach a recorder to a model; call its `step` after each `backward()`, or give it the optimizer.
@@ -66,8 +67,8 @@ def record(
         Stream the rows into this folder, which `gradflow.load` reads. Otherwise they are kept in memory.
     strict : bool
         Raise if a measurement fails, instead of warning once and going on.
-    name : str
-        The run's name in figures and reports.
+    name : str, optional
+        The run's name in figures and reports. By default that of the folder `path`, else of the model's class.
     meta : mapping, optional
         Anything worth keeping with the numbers, as JSON values: seed, depth, data, ...
 
@@ -104,8 +105,12 @@ def record(
         compiled=compiled,
         path=path,
         strict=strict,
-        meta={"run": name, **(meta or {})},
+        meta={"run": name or _folder_name(path) or type(root).__name__, **(meta or {})},
     )
+
+
+def _folder_name(path: str | os.PathLike[str] | None) -> str:
+    return "" if path is None else Path(path).absolute().name
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

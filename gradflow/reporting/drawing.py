@@ -38,6 +38,12 @@ class Job(NamedTuple):
     has_narrow: bool
     formats: tuple[str, ...]
 
+    @property
+    def files(self) -> list[str]:
+        """The names of the files that the figure is written to."""
+        others = (name for form in self.formats for name in (f"{self.name}.{form}", f"{self.name}-single.{form}"))
+        return [f"{self.name}.{PNG}", *others]
+
 
 class Drawn(NamedTuple):
     """The figure as data URIs, `narrow` empty where it was not asked for, and its size on a page in CSS pixels."""

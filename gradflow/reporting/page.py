@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from functools import cache
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
@@ -14,6 +14,7 @@ from markupsafe import Markup
 from gradflow.analysis.runs import as_list
 from gradflow.plots.fonts import warned_once
 from gradflow.recording import Recording
+from gradflow.reporting import leftovers
 from gradflow.reporting.blocks import Section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import Picture, printed_as
@@ -50,7 +51,7 @@ def report(
         Not changed.
     out : path
         A folder, made if it does not exist: report.html, figures/*.png (300 dpi), tables/*.csv and *.parquet.
-        Files of these names are replaced.
+        Files of these names are replaced; figures and tables that an older report wrote there are removed.
     title : str, optional
         The page's heading; by default the question that the recordings answer.
     command : str, optional
@@ -89,10 +90,18 @@ def report(
             (folder / name).mkdir(parents=True, exist_ok=True)
         every = sections(contents)
         first = head(contents, title, lead_picture(every))
-        write(contents.tables(), folder / "tables")  # while figures are drawn
+        tables = write(contents.tables(), folder / "tables")  # while figures are drawn
         drawing.finish()
-        page.write_text(_render(first, every), encoding="utf-8")
+        files = [f"tables/{name}" for name in tables] + [f"figures/{name}" for name in _figure_files(first, every)]
+        older = leftovers.named_in(page)
+        page.write_text(_render(first, every, files), encoding="utf-8")
+        leftovers.remove(folder, older.difference(files))
     return page
+
+
+def _figure_files(first: Head, every: list[Section]) -> list[str]:
+    shown = [first.picture, *(block for one in every for block in one.blocks)]
+    return [name for one in shown if isinstance(one, Picture) and one.ticket for name in one.ticket.job.files]
 
 
 def _check_links(folder: Path) -> None:
@@ -105,12 +114,14 @@ def _check_links(folder: Path) -> None:
             raise StorageError(f"{path} is neither a file nor a folder; give another folder.")
 
 
-def _render(first: Head, every: list[Section]) -> str:
+def _render(first: Head, every: list[Section], files: list[str]) -> str:
     shown = [first.picture, *(block for one in every for block in one.blocks)]
     is_live = any(getattr(block, "live", None) or getattr(block, "is_long", False) for block in shown)
     run = scripts() if is_live else ()
     style = Markup(_read(STYLESHEET))
-    return _template(TEMPLATE).render(head=first, sections=every, style=style, scripts=run, policy=policy(run))
+    return _template(TEMPLATE).render(
+        head=first, sections=every, files=files, style=style, scripts=run, policy=policy(run)
+    )
 
 
 def figure_page(picture: Picture) -> str:
@@ -142,4 +153,4 @@ def _unbroken(value: object) -> object:
 
 
 def _read(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")

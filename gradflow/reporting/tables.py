@@ -82,13 +82,20 @@ def table(name: str, caption: str, columns: Sequence[str], rows: list[list[Cell]
     return Table(name, caption, heads, rows, file)
 
 
-def write(frames: Iterable[tuple[str, pd.DataFrame]], folder: Path) -> None:
-    """Write each frame that has rows as `<name>.csv` and `<name>.parquet`; those of `PROGRAMS_ONLY` as the latter."""
+def write(frames: Iterable[tuple[str, pd.DataFrame]], folder: Path) -> list[str]:
+    """Write each frame that has rows as `<name>.csv` and `<name>.parquet`, those of `PROGRAMS_ONLY` as the latter.
+
+    Returns the names of the files.
+    """
+    written = []
     for name, frame in frames:
         if len(frame):
             if name not in PROGRAMS_ONLY:
                 frame.to_csv(folder / f"{name}.csv", index=False)
+                written.append(f"{name}.csv")
             frame.to_parquet(folder / f"{name}.parquet", index=False)
+            written.append(f"{name}.parquet")
+    return written
 
 
 def bounded(mean: float, low: float, high: float, n: int, form: Callable[[float], str]) -> Cell:

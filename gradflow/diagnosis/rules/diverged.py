@@ -18,7 +18,7 @@ def find(cases: list[Case]) -> list[Finding]:
     for case in cases:
         steps = [step for recording in case.recordings if (step := diverged_step(recording)) is not None]
         if steps:
-            values = {"n_diverged": len(steps), "runs": len(case.recordings), "step": min(steps)}
+            values = {"n_runs": len(steps), "runs": len(case.recordings), "step": min(steps)}
             findings.append(Finding("diverged", "problem", case.subject, values, FIGURE, remedies=REMEDIES))
         origins = [origin for recording in case.recordings if (origin := _first_nonfinite(recording)) is not None]
         if origins:

@@ -43,10 +43,9 @@ def find(cases: list[Case]) -> list[Finding]:
             values = _values(rose, case) | {"threshold": RISE}
             findings.append(Finding("loss_rose", "problem", case.subject, values, FIGURE, remedies=REMEDIES))
         if level:
-            remedies = ("remedy.check_graph", "remedy.lower_lr")
-            findings.append(
-                Finding("loss_level", "notice", case.subject, _values(level, case), FIGURE, remedies=remedies)
-            )
+            remedies = ("remedy.check_optimizer", "remedy.check_graph")
+            values = _values(level, case)
+            findings.append(Finding("loss_level", "notice", case.subject, values, FIGURE, remedies=remedies))
     return findings
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 FINDINGS: Mapping[str, str] = {
-    "finding.diverged": "{subject}：{runs}中有 {n_diverged} 次损失不再是有限值，最早出现在第 {step} 步。",
+    "finding.diverged": "{subject}：{in_runs}损失不再是有限值，最早出现在第 {step} 步。",
     "finding.nonfinite_gradient": (
         "{subject}：第 {step} 步有梯度不再是有限值；按反向传播的顺序，{layer} 是最先出现的层。"
     ),
+    "finding.in_runs": "{runs}中有 {n} 次",
     "finding.loss_rose": (
-        "{subject}：{runs}中有 {n_runs} 次损失最终高于初始值的 {threshold} 倍；最严重的一次由 {first} 升至 {last}"
+        "{subject}：{in_runs}损失最终高于初始值的 {threshold} 倍；最严重的一次由 {first} 升至 {last}"
         "（{steps}中最后十分之一的中位数）。"
     ),
     "finding.loss_level": (
-        "{subject}：{runs}中有 {n_runs} 次损失没有下降：起初为 {first}，最终为 {last}"
-        "（{steps}中最后十分之一的中位数）。"
+        "{subject}：{in_runs}损失没有下降：起初为 {first}，最终为 {last}（{steps}中最后十分之一的中位数）。"
     ),
     "finding.degraded": (
         "{subject} 的训练效果不如层数更少的 {shallow}：训练误差为 {train_error}，后者为 {shallow_error}。按随机种子配"
@@ -87,6 +87,7 @@ FINDINGS: Mapping[str, str] = {
     "remedy.warmup": "以较小的学习率开始（预热）。",
     "remedy.lower_lr": "降低学习率。",
     "remedy.clip": "按范数裁剪梯度。",
+    "remedy.check_optimizer": "检查优化器是否持有这些参数；试试十倍的学习率，以及十分之一的学习率。",
     "remedy.check_graph": "检查该层的输出是否通向损失。",
     "remedy.other_activation": "检查是否有从不激活的单元；尝试带泄漏的激活函数（如 leaky ReLU）。",
     "severity.problem": "问题",

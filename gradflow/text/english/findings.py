@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 FINDINGS: Mapping[str, str] = {
-    "finding.diverged": (
-        "{subject}: the loss left the finite numbers in {n_diverged} of {runs}, first at step {step}."
-    ),
+    "finding.diverged": ("{subject}: the loss left the finite numbers{in_runs}, first at step {step}."),
     "finding.nonfinite_gradient": (
-        "{subject}: a gradient stopped being finite at step {step}; in the backward pass {layer} was the first layer."
+        "{subject}: a gradient stopped being finite at step {step}; in the backward pass layer {layer} was the first."
     ),
+    "finding.in_runs": " in {n} of {runs}",
     "finding.loss_rose": (
-        "{subject}: in {n_runs} of {runs} the loss ended above {threshold} times its first value; at worst it went "
+        "{subject}: the loss ended{in_runs} above {threshold} times its first value; at worst it went "
         "from {first} to {last}, the median of the last tenth of {steps}."
     ),
     "finding.loss_level": (
-        "{subject}: in {n_runs} of {runs} the loss did not fall: it was {first} at first and {last} in the end, the "
+        "{subject}: the loss did not fall{in_runs}: it was {first} at first and {last} in the end, the "
         "median of the last tenth of {steps}."
     ),
     "finding.degraded": (
@@ -99,6 +98,9 @@ FINDINGS: Mapping[str, str] = {
     "remedy.warmup": "Start with a smaller learning rate (warm-up).",
     "remedy.lower_lr": "Lower the learning rate.",
     "remedy.clip": "Clip the gradient's norm.",
+    "remedy.check_optimizer": (
+        "Check that the optimizer holds the parameters; try ten times the learning rate, and a tenth of it."
+    ),
     "remedy.check_graph": "Check that the layer's output reaches the loss.",
     "remedy.other_activation": "Check for units that never activate; try a leaky activation.",
     "severity.problem": "Problem",
