@@ -70,10 +70,10 @@ def decay(
         and `high` are the regression's 95 % interval over layers, NaN below three. `exponent` and its bounds are
         those of a power law, layer_depth^exponent. `delta_aicc` is AICc of the exponential minus AICc of the
         power law: positive where the power law fits better, NaN for too few layers. `ratio` is the first
-        weighted layer's norm over the last one's, of the whole network, and `decades` its log10. Zeros and
-        non-finite norms have no logarithm and stay out of the fit: n_zero and n_nonfinite count them. Where
-        nothing can be fitted factor is NaN and `status` tells why. Weighted layers of the main path count, as
-        in `profile`.
+        weighted layer's norm over the last one's, of the whole network, and `decades` its log10; NaN where there
+        is one layer. Zeros and non-finite norms have no logarithm and stay out of the fit: n_zero and n_nonfinite
+        count them. Where nothing can be fitted factor is NaN and `status` tells why. Weighted layers
+        of the main path count, as in `profile`.
 
     Raises
     ------
@@ -202,7 +202,7 @@ def _stages(path: _Path, measure: str, leave_out: tuple[int, int]) -> tuple[list
     # A gradient that arrived holding NaN is a non-finite norm; one that did not arrive is no norm.
     arrived = (path["status"] == MEASURED) & (path["n_nonfinite"] != 0)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        ratio = norms[0] / norms[-1]
+        ratio = norms[0] / norms[-1] if len(norms) > 1 else math.nan
         ends = {"ratio": ratio, "decades": np.log10(ratio)}
     rows, stages = [], []
     for number in np.unique(stage):

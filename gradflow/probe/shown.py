@@ -146,7 +146,7 @@ def _degree(degree: pd.DataFrame, joins: str) -> Shown:
     by_measure = dict(iter(degree.groupby("measure", sort=False)))
     for measure, stages in ((name, by_measure[name]) for name in MEASURES if name in by_measure):
         longest = stages.iloc[int(stages["n_layers"].to_numpy().argmax())]
-        if longest["n_layers"] == 0 and math.isnan(longest["decades"]):
+        if longest["n_layers"] < 2 and math.isnan(longest["decades"]):
             continue
         low, high = factor(longest["low"]), factor(longest["high"])
         interval = "" if math.isnan(longest["low"]) else text("cell.interval", low=low, high=high)

@@ -104,7 +104,7 @@ def _degradation(contents: Contents) -> Section | None:
         blocks.append(differences_table(contents.differences))
     lead = text("degradation.lead") if contents.is_comparison else ""
     caveat = text("degradation.caveat", steps=budget) if contents.is_comparison and budget else ""
-    return section("degradation", lead, caveat, blocks=blocks)
+    return section("degradation" if contents.is_comparison else "errors", lead, caveat, blocks=blocks)
 
 
 def _training(contents: Contents) -> Section | None:

@@ -208,3 +208,8 @@ def test_cifar_net_explodes_by_the_batch_norm_law_in_its_first_stage():
     frame = decay(recorder.recording, leave_out=(1, 0))
     assert frame.n_layers.tolist() == [10, 9, 9, 0]
     assert 1.1 < frame.factor[0] < 1.35
+
+
+def test_one_layer_has_no_first_and_last():
+    layers = pd.DataFrame({"step": 0, "layer": ["a"], "out_grad_norm": 2.0, "weighted": True, "layer_depth": 1})
+    assert decay(Recording(layers=layers))[["ratio", "decades"]].isna().all(axis=None)

@@ -231,6 +231,18 @@ def test_captions_stand_outside_what_scrolls(page):
     assert captions == [attributes["aria-labelledby"] for attributes in page.all("table")]
 
 
+def test_a_report_of_one_network_speaks_of_errors_and_not_of_degradation(tmp_path):
+    words = Page(report(net("plain", 20, 0), tmp_path).read_text("utf-8")).words
+    assert "Errors after training" in words
+    assert not any("Degradation" in word for word in words)
+
+
+def test_nothing_recorded_is_said_to_be_nothing(tmp_path):
+    words = Page(report(Recording(meta={"run": "empty"}), tmp_path).read_text("utf-8")).words
+    assert "No step was recorded, so nothing is said of these runs." in words
+    assert not any("No rule found a fault" in word for word in words)
+
+
 def test_no_recording_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="at least one"):
         report([], tmp_path)

@@ -28,7 +28,7 @@ HEAD: Mapping[str, str] = {
         "从 {shallow} 层到 {deep} 层，普通网络的训练误差由 {plain_first} 变为 {plain_last}，残差网络由 "
         "{residual_first} 变为 {residual_last}；{deep} 层时两者相差 {difference}。"
     ),
-    "headline.none": "各条规则均未发现问题，而首层与末层的梯度未被测量。",
+    "headline.none": "各条规则均未发现问题；没有在可供比较的两层上测得梯度。",
     "headline.empty": "没有记录任何一步，因此对这些运行不作判断。",
     "ran.compare": (
         "{families}，深度 {depths} 层，数据集 {data}（{n_train} 张训练图像），训练 {steps} 步，每步 {batch_size} 张图"
@@ -39,6 +39,7 @@ HEAD: Mapping[str, str] = {
 }
 
 SECTIONS: Mapping[str, str] = {
+    "errors.title": "训练后的误差",
     "degradation.title": "退化：训练误差随深度的变化",
     "degradation.lead": (
         "较深的网络能够表示较浅网络所能表示的一切，因此训练误差更高意味着训练没有找到这样的解：这是优化问题，而不是过"

@@ -29,7 +29,7 @@ HEAD: Mapping[str, str] = {
         "From {shallow} to {deep} layers the training error of plain networks goes from {plain_first} to {plain_last}, "
         "that of residual ones from {residual_first} to {residual_last}; at {deep} layers they differ by {difference}."
     ),
-    "headline.none": "No rule found a fault, and the gradient's first and last layer were not measured.",
+    "headline.none": "No rule found a fault; the gradient was not measured at two layers that could be compared.",
     "headline.empty": "No step was recorded, so nothing is said of these runs.",
     "ran.compare": (
         "{families} networks of {depths} layers on {data} ({n_train} training images), {steps} steps of "
@@ -38,10 +38,11 @@ HEAD: Mapping[str, str] = {
     "ran.vanishing": (
         "{settings} fully connected networks of {depth} layers, {width} wide, at initialisation, {seeds} each."
     ),
-    "ran.own": "{runs} of {model}; gradients recorded at {steps}.",
+    "ran.own": "{runs} of {model}; gradients at {steps}.",
 }
 
 SECTIONS: Mapping[str, str] = {
+    "errors.title": "Errors after training",
     "degradation.title": "Degradation: training error against depth",
     "degradation.lead": (
         "A deeper network can represent all that a shallower one can, so a higher training error means that "
