@@ -49,6 +49,8 @@ def find(cases: list[Case]) -> list[Finding]:
 
 def zero_layers(recording: Recording) -> list[str]:
     """Return the weighted layers whose parameter gradient is exactly zero at every recorded step."""
+    if not _has_zeros(recording):
+        return []
     owners = recording.layers[recording.layers["weighted"] & recording.layers["grad_norm"].notna()]
     largest = owners.groupby("layer", sort=False)["grad_norm"].max()
     return [str(layer) for layer in largest.index[largest == 0]]
@@ -60,6 +62,8 @@ def lost_layers(recording: Recording) -> dict[str, int]:
     At least the last three recorded steps must be zero. Steps with a loss of exactly zero do not count: there is
     nothing left to learn from them.
     """
+    if not _has_zeros(recording):
+        return {}
     done = recording.steps.loc[recording.steps["loss"] == 0, "step"]
     layers = recording.layers
     owners = layers[layers["weighted"] & layers["grad_norm"].notna() & ~layers["step"].isin(done)]
@@ -76,9 +80,17 @@ def lost_layers(recording: Recording) -> dict[str, int]:
 
 def absent_layers(recording: Recording) -> list[str]:
     """Return the layers with parameters that received no gradient at any recorded step."""
+    missing = recording.layers["status"].isin(ABSENT)
+    if not missing.any():
+        return []
     owners = recording.layers[recording.layers["n_params"] > 0]
-    absent = owners["status"].isin(ABSENT).groupby(owners["layer"], sort=False).all()
+    absent = missing[owners.index].groupby(owners["layer"], sort=False).all()
     return [str(layer) for layer in absent.index[absent]]
+
+
+def _has_zeros(recording: Recording) -> bool:
+    """Whether any gradient is exactly zero: most runs have none, and a look at one column says so."""
+    return bool((recording.layers["grad_norm"].to_numpy() == 0).any())
 
 
 def _first(case: Case, layers: set[str]) -> str:
