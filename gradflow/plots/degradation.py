@@ -13,7 +13,14 @@ from matplotlib.lines import Line2D
 from gradflow.plots import panels, style
 from gradflow.plots.depth_axis import depth_axis, draw_depths
 from gradflow.plots.names import in_order, short_names
-from gradflow.plots.paired import interval_bar, mean_note, paired_difference, settings_handles
+from gradflow.plots.paired import (
+    PAIRS,
+    PAIRS_SOURCE,
+    interval_bar,
+    mean_note,
+    paired_difference,
+    settings_handles,
+)
 from gradflow.plots.published import draw_published, of_measure, published_handles
 from gradflow.plots.scales import percent_axis
 from gradflow.text import text
@@ -58,8 +65,10 @@ def degradation(
     ValueError
         A frame lacks a column or has no rows.
     """
+    n = "n" if measure == "train_error" else "n_test"
+    means = ("family", "depth", "n", n, measure, f"{measure}_low", f"{measure}_high")
     style.require(frame, ("family", "depth", "diverged", measure), "gradflow.analysis.degradation")
-    style.require(over_seeds, ("n", f"{measure}_low"), "gradflow.analysis.degradation_over_seeds")
+    style.require(over_seeds, means, "gradflow.analysis.degradation_over_seeds", "over_seeds")
     ax = style.current_axes(ax)
     found = style.looks(over_seeds)
     known_elsewhere = of_measure(published, measure)
@@ -80,8 +89,7 @@ def degradation(
         if key[1] is not None:  # beside the mean, away from the other family
             place += np.sign(place - axis.at(key[1]) or 1) * _SEED_DODGE * axis.span
         _one_run(ax, place, run, measure, found[key])
-    n_measured = over_seeds["n" if measure == "train_error" else "n_test"]
-    draw_depths(ax, axis, mean_note(n_measured), known_elsewhere["depth"])
+    draw_depths(ax, axis, mean_note(over_seeds[n]), known_elsewhere["depth"])
     percent_axis(ax)
     _error_limits(ax, pd.concat([frame[measure], over_seeds[f"{measure}_high"], known_elsewhere["error"]]))
     error = text(f"figure.error.{measure}")
@@ -95,12 +103,13 @@ def degradation_figure(
     frame: pd.DataFrame,
     over_seeds: pd.DataFrame,
     differences: pd.DataFrame,
+    width: float = style.DOUBLE,
     *,
     measure: ErrorMeasure = "train_error",
     published: pd.DataFrame | None = None,
-    width: float = style.DOUBLE,
 ) -> Figure:
     """Draw `degradation` and, where there are pairs, `paired_difference`; stacked if the figure is narrow."""
+    style.require_columns(differences, PAIRS, PAIRS_SOURCE, "differences")
     count = 1 + bool(len(differences))
     wide = width >= panels.WIDE
     with style.context():

@@ -83,7 +83,7 @@ def degree(
     return style.keyed(ax, given, style.legend_handles(rows, markers=True))
 
 
-def degree_figure(frame: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure:
+def degree_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
     """Draw `degree` for each measure that has decades, on shared axes.
 
     Parameters

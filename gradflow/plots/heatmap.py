@@ -86,10 +86,10 @@ def heatmap(
 
 def heatmaps(
     frame: pd.DataFrame,
+    width: float = style.DOUBLE,
     *,
     measure: str = "grad_norm",
     diverged: Iterable[str] = (),
-    width: float = style.DOUBLE,
 ) -> Figure:
     """Draw `heatmap` once per network, its lowest seed or one that diverged, on one colour scale.
 
@@ -97,12 +97,12 @@ def heatmaps(
     ----------
     frame : DataFrame
         From `gradflow.analysis.profile(recordings, steps="recorded")`.
+    width : float
+        Inches.
     measure : str
         Column to draw.
     diverged : iterable of str
         Runs that diverged: of a network that has some, the one of lowest seed is drawn, and the note says so.
-    width : float
-        Inches.
     """
     style.require(frame, (*_COLUMNS, measure), _SOURCE)
     gone = frozenset(diverged)

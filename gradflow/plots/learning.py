@@ -61,7 +61,7 @@ def learning_curve(
     return style.keyed(ax, given, style.legend_handles(frame))
 
 
-def learning_curves(frame: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure:
+def learning_curves(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
     """Draw `learning_curve` once per family, on shared axes: plain left, residual right."""
     style.require(frame, _COLUMNS, _SOURCE)
     looks = style.looks(frame)

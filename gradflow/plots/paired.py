@@ -15,6 +15,9 @@ from gradflow.plots.names import in_order, short_names
 from gradflow.plots.scales import percent_axis
 from gradflow.text import text
 
+PAIRS = ("depth", "n", "mean", "low", "high", "settings")
+PAIRS_SOURCE = "gradflow.analysis.paired_difference"
+
 
 def paired_difference(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw the plain minus the residual error at each depth, paired by seed; one line per variant.
@@ -33,7 +36,7 @@ def paired_difference(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ValueError
         The frame lacks a column or has no rows.
     """
-    style.require(frame, ("depth", "n", "mean", "low", "high", "settings"), "gradflow.analysis.paired_difference")
+    style.require(frame, PAIRS, PAIRS_SOURCE)
     ax = style.current_axes(ax)
     depths = [int(depth) for depth in frame["depth"]]
     axis = depth_axis((settings, int(depth)) for settings, depth in zip(frame["settings"], depths, strict=True))

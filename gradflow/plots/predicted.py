@@ -18,6 +18,7 @@ from gradflow.plots.names import LABEL_LENGTH, shorten
 from gradflow.text import text
 
 COLUMNS = ("label", "family", "depth", "stage", "n", "difference", "difference_low", "difference_high")
+_SOURCE = "gradflow.analysis.predicted"
 LINE = 0.17  # inches of one row
 NAMES_SHARE = 0.45  # of the figure's width, at most, for the names of rows
 TICK_ROOM = 0.12  # inches between names and axes, and beside them
@@ -43,9 +44,9 @@ def predicted(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ValueError
         The frame lacks a column, or has no prediction.
     """
-    style.require(frame, COLUMNS, "gradflow.analysis.predicted")
+    style.require(frame, COLUMNS, _SOURCE)
     rows = frame[np.isfinite(frame["difference"])].iloc[::-1]
-    style.require(rows, COLUMNS, "gradflow.analysis.predicted")
+    style.require(rows, COLUMNS, _SOURCE)
     ax = style.current_axes(ax)
     depths = [int(depth) for depth in rows["depth"].dropna()]
     ax.axvline(0, color=style.FAINT, linewidth=0.8, zorder=1)
@@ -68,6 +69,7 @@ def predicted(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 def predicted_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
     """Draw `predicted` as a figure of the given width in inches."""
+    style.require(frame, COLUMNS, _SOURCE)
     with style.context():
         n_rows = int(np.isfinite(frame["difference"]).sum())
         height = panels.MARGINS.top + LINE * (n_rows + 0.4) + X_LABEL

@@ -78,7 +78,7 @@ def profile(
 
 
 def profiles(
-    frame: pd.DataFrame, *, measure: str = "grad_norm", moment: str | None = None, width: float = style.DOUBLE
+    frame: pd.DataFrame, width: float = style.DOUBLE, *, measure: str = "grad_norm", moment: str | None = None
 ) -> Figure:
     """Draw `profile` once per step, on shared axes unless these would span more than 20 decades and flatten a panel.
 
@@ -86,12 +86,12 @@ def profiles(
     ----------
     frame : DataFrame
         From `gradflow.analysis.profile_over_seeds`.
+    width : float
+        Inches.
     measure : str
         What the frame holds, for the labels.
     moment : str, optional
         What every step is called; by default the number of updates before it.
-    width : float
-        Inches.
     """
     style.require(frame, _COLUMNS, _SOURCE)
     looks = style.looks(frame)

@@ -22,9 +22,9 @@ _SOURCE_LENGTH = 44  # characters
 
 def of_measure(frame: pd.DataFrame | None, measure: str) -> pd.DataFrame:
     """Return the rows that are of a measure, or do not say of which they are; none if there is no frame."""
-    if frame is None or frame.empty:
+    if frame is None:
         return pd.DataFrame(columns=list(_COLUMNS))
-    style.require(frame, _COLUMNS, _SOURCE)
+    style.require_columns(frame, _COLUMNS, _SOURCE, "published")
     return frame[frame["measure"].isin([measure, ""])]
 
 

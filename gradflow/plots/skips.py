@@ -90,18 +90,20 @@ def contribution(
     return style.keyed(ax, given, [*style.legend_handles(frame), *_kind_handles(frame)])
 
 
-def contribution_figure(frames: Mapping[str, pd.DataFrame], *, moment: str = "", width: float = style.DOUBLE) -> Figure:
+def contribution_figure(frames: Mapping[str, pd.DataFrame], width: float = style.DOUBLE, *, moment: str = "") -> Figure:
     """Draw `contribution` for each measure side by side, under each other where the figure is narrow.
 
     Parameters
     ----------
     frames : mapping of str to DataFrame
         Measure -> its frame.
-    moment : str
-        When it was measured ("before training"), where there is more than one moment.
     width : float
         Inches.
+    moment : str
+        When it was measured ("before training"), where there is more than one moment.
     """
+    for measure, frame in frames.items():
+        style.require(frame, _COLUMNS, _SOURCE, f"frames[{measure!r}]")
     count = len(frames)
     columns = count if width >= panels.WIDE else 1
     first = next(iter(frames.values()))
@@ -166,17 +168,17 @@ def counterfactual(frame: pd.DataFrame, ax: Axes | None = None, *, scale: LogSca
     return style.keyed(ax, given, ax.get_legend_handles_labels()[0])
 
 
-def counterfactuals(frame: pd.DataFrame, *, where: str = "", width: float = style.DOUBLE) -> Figure:
+def counterfactuals(frame: pd.DataFrame, width: float = style.DOUBLE, *, where: str = "") -> Figure:
     """Draw `counterfactual` once per network, on shared axes.
 
     Parameters
     ----------
     frame : DataFrame
         From `gradflow.analysis.counterfactual_over_seeds`.
-    where : str
-        Where shares were removed ("at the joins layer3.*"), if not at every join.
     width : float
         Inches.
+    where : str
+        Where shares were removed ("at the joins layer3.*"), if not at every join.
     """
     style.require(frame, _VARIANT_COLUMNS, _VARIANT_SOURCE)
     every, frame = frame, panels.few_enough(frame)

@@ -20,6 +20,7 @@ from gradflow.text import text
 from gradflow.text.widths import columns as columns_of
 
 _SOURCE = "gradflow.analysis.stall_over_seeds"
+_BOUNDS = ("", "_low", "_high")
 _ROW = 0.19  # inches a network
 _PANEL, _GAP, _RIGHT = 1.0, 0.22, 0.17  # inches: the least that a panel's title needs, between panels, beside them
 _LETTER = 0.062  # inches of a network's name
@@ -77,9 +78,7 @@ def stall_link(frame: pd.DataFrame, ax: Axes | None = None, *, link: Link = LINK
         The frame lacks a column or has no rows.
     """
     drawn = [name for name in (link.hollow, link.filled) if name]
-    style.require(
-        frame, ("family", "depth", *(f"{name}{end}" for name in drawn for end in ("", "_low", "_high"))), _SOURCE
-    )
+    style.require(frame, _columns(link), _SOURCE)
     ax = style.current_axes(ax)
     if np.isfinite(link.neutral):
         ax.axvline(link.neutral, color=style.FAINT, linewidth=0.8, zorder=1)
@@ -97,7 +96,7 @@ def stall_link(frame: pd.DataFrame, ax: Axes | None = None, *, link: Link = LINK
     return ax
 
 
-def stall_figure(frame: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure:
+def stall_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
     """Draw all links side by side; two in a row if the figure is narrow.
 
     Parameters
@@ -107,6 +106,7 @@ def stall_figure(frame: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure:
     width : float
         Inches.
     """
+    style.require(frame, ("n", *(column for link in LINKS for column in _columns(link))), _SOURCE)
     found = ordered(frame)
     links = [link for link in LINKS if found[link.filled].notna().any()]
     labels = [look.label for look, _ in style.each_network(found)]
@@ -134,6 +134,12 @@ def stall_figure(frame: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure:
             margins=panels.Margins(left=left, right=_RIGHT, top=0.4, columns=_GAP, rows=0.85),
         )
     return figure
+
+
+def _columns(link: Link) -> tuple[str, ...]:
+    """Return the columns that a panel draws."""
+    drawn = [name for name in (link.hollow, link.filled) if name]
+    return ("family", "depth", *(f"{name}{end}" for name in drawn for end in _BOUNDS))
 
 
 def ordered(frame: pd.DataFrame) -> pd.DataFrame:

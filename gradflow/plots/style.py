@@ -249,13 +249,20 @@ def _span(counts: Sequence[int]) -> str:
     return str(first) if first == last else text("figure.span", low=first, high=last)
 
 
-def require(frame: pd.DataFrame, columns: Sequence[str], source: str) -> None:
-    """Raise ValueError naming the first column that a frame lacks, or that it has no rows."""
+def require(frame: pd.DataFrame, columns: Sequence[str], source: str, argument: str = "frame") -> None:
+    """Raise ValueError naming the first column that an argument lacks, or that it has no rows."""
+    require_columns(frame, columns, source, argument)
+    if not len(frame):
+        raise ValueError(f"{argument} has no rows, so there is nothing to draw; see {source}.")
+
+
+def require_columns(frame: pd.DataFrame, columns: Sequence[str], source: str, argument: str = "frame") -> None:
+    """Raise ValueError naming the first column that an argument lacks; TypeError if it is no frame."""
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(f"{argument} must be a DataFrame from {source}; got {type(frame).__name__}.")
     missing = [name for name in columns if name not in frame.columns]
     if missing:
-        raise ValueError(f"frame lacks the column {missing[0]!r}; pass what {source} returns.")
-    if not len(frame):
-        raise ValueError(f"frame has no rows, so there is nothing to draw; see {source}.")
+        raise ValueError(f"{argument} lacks the column {missing[0]!r}; pass what {source} returns.")
 
 
 def keyed(ax: Axes, given: Axes | None, handles: Sequence[Any]) -> Axes:

@@ -18,6 +18,10 @@ from gradflow.text import text
 
 _PANEL_HEIGHT = 1.55  # inches
 _THIN = 0.7
+_COLUMNS = ("run", "family", "depth", "step", "train_error")
+_SOURCE = "gradflow.analysis.training"
+_WINDOW_COLUMNS = ("run", "step", "mean", "window")
+_WINDOW_SOURCE = "gradflow.analysis.window_means"
 _LOSS_COLUMNS = ("run", "family", "depth", "step", "mean", "window")
 _LOSS_SOURCE = 'gradflow.analysis.window_means(frame, window=..., measure="loss")'
 _TITLE_LENGTH = 26  # characters of a run's name over its panel
@@ -51,7 +55,6 @@ def training_curve(
     ValueError
         A frame lacks a column, or holds no error at all.
     """
-    style.require(frame, ("run", "step", "train_error"), "gradflow.analysis.training")
     _require_errors(frame, windows)
     given, ax = ax, style.current_axes(ax)
     for look, rows in style.each_network(frame, looks):
@@ -67,7 +70,7 @@ def training_curve(
     return style.keyed(ax, given, style.legend_handles(frame))
 
 
-def training_curves(frame: pd.DataFrame, windows: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure:
+def training_curves(frame: pd.DataFrame, windows: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
     """Draw `training_curve` once per depth, and once per run that has no depth."""
     _require_errors(frame, windows)
     looks = style.looks(frame)
@@ -115,7 +118,7 @@ def loss_curve(
     The axis is logarithmic where every loss is positive, else linear. An infinite loss is a cross on top of a
     logarithmic axis.
     """
-    style.require(windows, _LOSS_COLUMNS, _LOSS_SOURCE)
+    style.require(windows, _LOSS_COLUMNS, _LOSS_SOURCE, "windows")
     given, ax = ax, style.current_axes(ax)
     edges = scale or _loss_axis(ax, windows)
     for look, rows in style.each_network(windows, looks):
@@ -131,9 +134,9 @@ def loss_curve(
     return style.keyed(ax, given, style.legend_handles(windows))
 
 
-def loss_curves(windows: pd.DataFrame, *, width: float = style.DOUBLE) -> Figure:
+def loss_curves(windows: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
     """Draw `loss_curve` once per depth, and once per run that has no depth."""
-    style.require(windows, _LOSS_COLUMNS, _LOSS_SOURCE)
+    style.require(windows, _LOSS_COLUMNS, _LOSS_SOURCE, "windows")
     looks = style.looks(windows)
     groups = _groups(windows)
     window = int(windows.window.iloc[0])
@@ -180,10 +183,11 @@ def _title(group: Any, width: float) -> str:
 
 
 def _require_errors(frame: pd.DataFrame, windows: pd.DataFrame) -> None:
-    style.require(windows if len(windows) or frame.train_error.isna().all() else frame, ("run", "step"), _SOURCE)
-
-
-_SOURCE = "gradflow.analysis.window_means (no error was recorded)"
+    """Raise ValueError if an argument lacks a column, or neither holds an error."""
+    style.require(frame, _COLUMNS, _SOURCE)
+    style.require_columns(windows, _WINDOW_COLUMNS, _WINDOW_SOURCE, "windows")
+    if windows.empty and frame.train_error.isna().all():
+        raise ValueError("frame and windows hold no error, so there is nothing to draw: no error was recorded.")
 
 
 def _note(frame: pd.DataFrame) -> str:

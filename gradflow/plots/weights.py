@@ -78,7 +78,7 @@ def weight_growth(
     return style.keyed(ax, given, style.legend_handles(measured))
 
 
-def weight_figure(frames: Mapping[str, pd.DataFrame], *, width: float = style.DOUBLE) -> Figure:
+def weight_figure(frames: Mapping[str, pd.DataFrame], width: float = style.DOUBLE) -> Figure:
     """Draw `weight_growth` for several measures, two in a row, one if the figure is narrow.
 
     Parameters
@@ -88,6 +88,8 @@ def weight_figure(frames: Mapping[str, pd.DataFrame], *, width: float = style.DO
     width : float
         Inches.
     """
+    for measure, frame in frames.items():
+        style.require(frame, _COLUMNS, _SOURCE, f"frames[{measure!r}]")
     columns = min(len(frames), 2 if width >= panels.WIDE else 1)
     rows = -(-len(frames) // columns)
     with style.context():
