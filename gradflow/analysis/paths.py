@@ -18,6 +18,7 @@ from gradflow.recording import (
     PATH_HIGHS,
     PATH_LOWS,
     PATH_SHARES,
+    GradflowError,
     Recording,
 )
 
@@ -33,6 +34,7 @@ _PROBES = {
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 NEARLY_ALL = 0.99  # of the gradient, in `PathLengths.shortest` and `longest`
+_ROUNDING = 1e-6  # by which shares of all lengths may miss 1
 
 
 class PathLengths(NamedTuple):
@@ -49,6 +51,15 @@ class PathLengths(NamedTuple):
     three_quarters: int
     shortest: int
     longest: int
+
+
+class PublishedLengths(NamedTuple):
+    """Path lengths that someone published for a network of `n_blocks` blocks: `shortest` to `longest`, in blocks."""
+
+    shortest: int
+    longest: int
+    n_blocks: int
+    source: str
 
 
 def path_shares(gradients: Iterable[float]) -> Floats:
@@ -113,8 +124,8 @@ def path_lengths(frame: pd.DataFrame) -> PathLengths:
 
     Raises
     ------
-    ValueError
-        The shares are NaN: no gradient arrived, or one that is not finite.
+    GradflowError
+        The shares are NaN, as no gradient arrived or one that is not finite, or they are not those of every length.
 
     Examples
     --------
@@ -125,12 +136,36 @@ def path_lengths(frame: pd.DataFrame) -> PathLengths:
     rows = frame.sort_values("length")
     length, share = rows["length"].to_numpy(dtype=np.int64), rows["share"].to_numpy(dtype=np.float64)
     if np.isnan(share).any():
-        raise ValueError("frame must hold finite shares; they are NaN, so no finite gradient arrived at the input.")
+        raise GradflowError("frame must hold finite shares; they are NaN, so no finite gradient arrived at the input.")
+    if not has_every_length(frame):
+        raise GradflowError(f"frame must hold every path length, whose shares add up to 1; got {share.sum():.3g}.")
     reached = np.cumsum(share) + 1e-12  # rounding of a sum of shares
     quarter, median, three_quarters = (int(length[np.argmax(reached >= part)]) for part in (0.25, 0.5, 0.75))
     return PathLengths(
         int(length[-1]), float((length * share).sum()), quarter, median, three_quarters, *_narrowest(length, reached)
     )
+
+
+def has_every_length(frame: pd.DataFrame) -> bool:
+    """Whether the shares are those of every path length, so that one can say where they lie.
+
+    Examples
+    --------
+    >>> has_every_length(pd.DataFrame({"length": [3], "share": [0.2]}))
+    False
+    """
+    return bool(abs(frame["share"].sum(skipna=False) - 1) <= _ROUNDING)
+
+
+def share_within(frame: pd.DataFrame, shortest: int, longest: int) -> float:
+    """Return the share of the gradient that comes by paths of `shortest` to `longest` blocks.
+
+    Examples
+    --------
+    >>> share_within(pd.DataFrame({"length": [0, 1, 2], "share": [0.25, 0.5, 0.25]}), 1, 2)
+    0.75
+    """
+    return float(frame["share"][frame["length"].between(shortest, longest)].sum())
 
 
 def _narrowest(length: np.ndarray[Any, np.dtype[np.int64]], reached: Floats) -> tuple[int, int]:

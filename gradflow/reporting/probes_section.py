@@ -7,7 +7,7 @@ from functools import partial
 
 import pandas as pd
 
-from gradflow.analysis.paths import PathLengths, path_lengths
+from gradflow.analysis.paths import PathLengths, PublishedLengths, path_lengths, share_within
 from gradflow.plots.paths import paths_figure
 from gradflow.plots.shattering import autocorrelation_figure, norm_name, shattering_figure, shattering_layers_figure
 from gradflow.recording import AUTOCORRELATION, SHATTERING
@@ -18,9 +18,10 @@ from gradflow.reporting.live.autocorrelation import autocorrelation as live_auto
 from gradflow.reporting.live.paths import paths as live_paths
 from gradflow.reporting.live.shattering import shattering as live_shattering
 from gradflow.reporting.live.shattering_layers import shattering_layers as live_layers
+from gradflow.reporting.published_section import published_lengths
 from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
 from gradflow.text import text
-from gradflow.text.numbers import count, number
+from gradflow.text.numbers import count, number, percent
 
 FEWEST_LAYERS = 3  # of a network of which a line over layers is drawn
 
@@ -69,16 +70,18 @@ def paths(contents: Contents) -> Section | None:
     blocks: list[Block] = []
     said: list[str] = []
     drawn: set[str] = set()
+    known = published_lengths(contents)
     for run, frame in contents.paths.groupby("run", sort=False):
         lengths = None if frame["share"].isna().any() else path_lengths(frame)
-        words, network = _in_words(str(run), lengths), network_name(frame.iloc[0])
+        words, network = _in_words(str(run), frame, lengths, known), network_name(frame.iloc[0])
         rows.append([Cell(str(run)), *_cells(lengths, len(frame) - 1)])
         said.append(words)
         if lengths is not None and network not in drawn:
             drawn.add(network)
             name = "paths" if len(drawn) == 1 else f"paths-{len(drawn)}"
             alt = text("paths.alt", said=words)
-            make, live = partial(paths_figure, frame), live_paths(frame, lengths, name)
+            make = partial(paths_figure, frame, published=known)
+            live = live_paths(frame, lengths, name, published=known)
             blocks.append(draw(name, make, contents.folder, alt=alt, caption=words, live=live))
     columns = ("network", "blocks", "path_mean", "path_middle", "path_nearly_all")
     blocks.append(table("paths", text("table.paths"), columns, rows, "tables/paths.csv"))
@@ -101,12 +104,22 @@ def _correlations(frame: pd.DataFrame) -> Table:
     return table("shattering", text("table.shattering"), columns, rows, "tables/shattering.csv")
 
 
-def _in_words(run: str, found: PathLengths | None) -> str:
+def _in_words(run: str, frame: pd.DataFrame, found: PathLengths | None, known: PublishedLengths | None) -> str:
+    """Return where the lengths lie: how much of the gradient comes by those published, or by which half of it does."""
     if found is None:
         return text("paths.none", run=run)
-    quarter, most = found.quarter, count(found.three_quarters, "blocks")
-    blocks, mean = count(found.n_blocks, "blocks"), f"{found.mean:.1f}"
-    return text("paths.said", run=run, blocks=blocks, mean=mean, quarter=quarter, most=most)
+    said = {"run": run, "blocks": count(found.n_blocks, "blocks"), "mean": f"{found.mean:.1f}"}
+    if known is None:
+        return text("paths.said", **said, quarter=found.quarter, most=count(found.three_quarters, "blocks"))
+    return text(
+        "paths.said_published",
+        **said,
+        share=percent(share_within(frame, known.shortest, known.longest)),
+        shortest=known.shortest,
+        longest=known.longest,
+        published=count(known.n_blocks, "blocks"),
+        source=known.source,
+    )
 
 
 def _cells(found: PathLengths | None, n_blocks: int) -> list[Cell]:

@@ -11,7 +11,7 @@ import pandas as pd
 from gradflow import plots
 from gradflow.analysis.degradation import paired_difference
 from gradflow.analysis.intervals import Interval, mean_interval
-from gradflow.analysis.paths import path_lengths
+from gradflow.analysis.paths import PublishedLengths, path_lengths, share_within
 from gradflow.analysis.published import ILLUSTRATIVE, published
 from gradflow.analysis.training import errors_over_seeds
 from gradflow.notes import DEPTH_STEP, PROBES, is_figure, nearest_depth
@@ -44,10 +44,10 @@ def beside_published(contents: Contents) -> Section | None:
             blocks += [_test_errors(contents, errors), *_curves(contents)]
         blocks.append(_errors_table(contents, errors))
     others = _others(contents.probed)
-    paths = [one for one in others if "modules" in one]
+    lengths = published_lengths(contents)
     laws = [one for one in others if one.get("law") in _LAWS]
-    if paths and not contents.paths.empty:
-        blocks.append(_paths_table(contents.paths, paths[0]))
+    if lengths and not contents.paths.empty:
+        blocks.append(_paths_table(contents.paths, lengths))
     if laws and holding(contents.probed, SHATTERING):
         blocks.append(_laws_table(contents.shattering, laws))
     return section("published", *said, blocks=blocks) if blocks else None
@@ -56,7 +56,7 @@ def beside_published(contents: Contents) -> Section | None:
 def asked(contents: Contents) -> tuple[str, ...]:
     """Return the keys of the sections that the published figures, where they are no errors, are about."""
     others = _others(contents.probed)
-    found = {"paths": any("modules" in one for one in others), "shattering": any("law" in one for one in others)}
+    found = {"paths": published_lengths(contents) is not None, "shattering": any("law" in one for one in others)}
     return tuple(key for key, is_asked in found.items() if is_asked)
 
 
@@ -76,17 +76,23 @@ def asked_error(contents: Contents) -> ErrorMeasure:
 
 def answer(contents: Contents) -> str:
     """Return what was measured of that which the published figures are about, in a sentence; empty without any."""
-    others = _others(contents.probed)
-    figure = next((one for one in others if "modules" in one), None)
-    if figure is not None and not contents.paths.empty:
-        shares = _shares_within(contents.paths, figure)
+    lengths = published_lengths(contents)
+    if lengths is not None and not contents.paths.empty:
+        shares = _shares_within(contents.paths, lengths)
         if shares:
             share = with_interval(mean_interval(shares.values()), percent)
-            ends = figure["shortest"], figure["longest"]
-            return text("published.answer.paths", share=share, shortest=ends[0], longest=ends[1])
-    if any("law" in one for one in others) and holding(contents.probed, SHATTERING):
+            return text("published.answer.paths", share=share, shortest=lengths.shortest, longest=lengths.longest)
+    if any("law" in one for one in _others(contents.probed)) and holding(contents.probed, SHATTERING):
         return _answer_of_shattering(contents.shattering)
     return _answer_of_test_errors(contents.errors_over_seeds) if asked_error(contents) == TEST else ""
+
+
+def published_lengths(contents: Contents) -> PublishedLengths | None:
+    """Return the path lengths that the runs are set beside, or None if they name no such figure."""
+    for one in _others(contents.probed):
+        if {"shortest", "longest", "modules", "source"} <= one.keys():
+            return PublishedLengths(int(one["shortest"]), int(one["longest"]), int(one["modules"]), one["source"])
+    return None
 
 
 def _answer_of_shattering(frame: pd.DataFrame) -> str:
@@ -102,12 +108,12 @@ def _answer_of_shattering(frame: pd.DataFrame) -> str:
     return text("published.answer.shattering", depth=depth, plain=plain, residual=residual)
 
 
-def _shares_within(frame: pd.DataFrame, figure: Mapping[str, Any]) -> dict[str, float]:
+def _shares_within(frame: pd.DataFrame, lengths: PublishedLengths) -> dict[str, float]:
     """Return the share of the gradient through paths of the published lengths, by run."""
     return {
-        str(run): float(lengths["share"][lengths["length"].between(figure["shortest"], figure["longest"])].sum())
-        for run, lengths in frame.groupby("run", sort=False)
-        if not lengths["share"].isna().any()
+        str(run): share_within(rows, lengths.shortest, lengths.longest)
+        for run, rows in frame.groupby("run", sort=False)
+        if not rows["share"].isna().any()
     }
 
 
@@ -196,15 +202,15 @@ def _measured(over_seeds: pd.DataFrame, row: Mapping[Any, Any], measure: str) ->
     return depth, bounded(found[measure], *bounds, n, partial(percent, digits=2))
 
 
-def _paths_table(frame: pd.DataFrame, figure: Mapping[str, Any]) -> Table:
+def _paths_table(frame: pd.DataFrame, lengths: PublishedLengths) -> Table:
     """Return one row per run: the lengths that hold 99 % of the gradient, and the share in the published range."""
-    said = text("published.modules", **{name: figure[name] for name in ("shortest", "longest", "modules")})
-    shares = _shares_within(frame, figure)
+    said = text("published.modules", shortest=lengths.shortest, longest=lengths.longest, modules=lengths.n_blocks)
+    shares = _shares_within(frame, lengths)
     rows = []
     for run, share in shares.items():
         found = path_lengths(frame[frame["run"] == run])
         measured = text("published.modules", shortest=found.shortest, longest=found.longest, modules=found.n_blocks)
-        rows.append([Cell(run), Cell(said), Cell(measured), Cell(percent(share)), Cell(str(figure["source"]))])
+        rows.append([Cell(run), Cell(said), Cell(measured), Cell(percent(share)), Cell(lengths.source)])
     if len(shares) > 1:
         mean = mean_interval(shares.values())
         share_of_all = bounded(mean.mean, mean.low, mean.high, mean.n, percent)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
-from gradflow.analysis.paths import PathLengths
+from gradflow.analysis.paths import PathLengths, PublishedLengths
 from gradflow.plots.paths import QUANTITIES
 from gradflow.reporting.live.bands import linear_band
 from gradflow.reporting.live.figure import Live, Spec
 from gradflow.reporting.live.panels import log_axis, side_by_side, y_extent
 from gradflow.reporting.live.pieces import ACCENT, SOFT, LogRange, edge_note, log_range, placed, told
 from gradflow.text import text
+from gradflow.text.numbers import count
 
 _LABELS, _HEIGHT = 46, 190  # pixels
 _COLUMNS = ["length", "paths", "gradient", "low", "high", "n", "share", "edge", "mark"]
 
 
-def paths(frame: pd.DataFrame, lengths: PathLengths, name: str = "paths") -> Live:
+def paths(
+    frame: pd.DataFrame, lengths: PathLengths, name: str = "paths", *, published: PublishedLengths | None = None
+) -> Live:
     """Return the figure of one network.
 
     Parameters
@@ -27,25 +32,37 @@ def paths(frame: pd.DataFrame, lengths: PathLengths, name: str = "paths") -> Liv
         From `gradflow.analysis.paths.path_lengths`.
     name : str
         The figure's, which differs from those of other networks.
+    published : PublishedLengths, optional
+        Shaded in place of the middle half.
     """
     rows = frame.sort_values("length")
     bounds = rows[["low", "high"]].where(rows["low"] > 0)
     norms = log_range(pd.concat([rows["gradient"], bounds["low"], bounds["high"]]))
     ends = {"paths": log_range(rows["paths"].astype("float64")), "gradient": norms}
-    views = [_view(quantity, rows, ends.get(quantity), lengths) for quantity in QUANTITIES]
+    shaded = published[:2] if published else (lengths.quarter, lengths.three_quarters)
+    marks = {"first": shaded[0], "last": min(shaded[1], lengths.n_blocks), "mean": lengths.mean}
+    views = [_view(quantity, rows, ends.get(quantity), marks) for quantity in QUANTITIES]
     was_drawn = rows["low"] != rows["high"]
     rows = placed(
         rows.assign(low=bounds["low"].where(was_drawn), high=bounds["high"].where(was_drawn)), "gradient", norms
     )
     wide, narrow = (side_by_side(views, columns=columns, labels=_LABELS, height=_HEIGHT) for columns in (3, 1))
-    notes = [text("live.paths.middle", low=lengths.quarter, high=lengths.three_quarters)]
+    notes = [_note(lengths, published)]
     if rows["low"].notna().any():
         notes.append(text("live.paths.drawn"))
     return Live(name, wide, narrow, rows[_COLUMNS], (), " ".join([*notes, edge_note(rows)]).strip())
 
 
-def _view(quantity: str, rows: pd.DataFrame, ends: LogRange | None, lengths: PathLengths) -> Spec:
-    """Return one panel; the share alone has a linear axis, and the lengths by which its middle half comes."""
+def _note(lengths: PathLengths, published: PublishedLengths | None) -> str:
+    """Return what is shaded, and what the line is."""
+    if published is None:
+        return text("live.paths.middle", low=lengths.quarter, high=lengths.three_quarters)
+    blocks, low, high = count(published.n_blocks, "blocks"), published.shortest, published.longest
+    return text("live.paths.published", blocks=blocks, low=low, high=high, source=published.source)
+
+
+def _view(quantity: str, rows: pd.DataFrame, ends: LogRange | None, marks: Mapping[str, float]) -> Spec:
+    """Return one panel; the share alone has a linear axis, and the shade and the line of `marks`."""
     first, last = float(rows["length"].min()), float(rows["length"].max())
     axis = {"tickMinStep": 1, "format": "d", "grid": False, "labelOverlap": True, "tickCount": 6}
     scale: Spec = {"domain": [first - 0.4, last + 0.4], "nice": False}
@@ -68,13 +85,13 @@ def _view(quantity: str, rows: pd.DataFrame, ends: LogRange | None, lengths: Pat
         edge = {"x": x, "y": {**y, "field": "edge"}, "tooltip": _tooltip()}
         parts = [band, *parts, {"transform": [{"filter": "isValid(datum.edge)"}], "mark": absent, "encoding": edge}]
     if quantity == "share":
-        parts = [*_middle(x, lengths), *parts]
+        parts = [*_marked(x, marks), *parts]
     return {"title": text(f"figure.paths.quantity.{quantity}"), "layer": parts}
 
 
-def _middle(x: Spec, lengths: PathLengths) -> list[Spec]:
-    """Return the shade of the middle half of the gradient and the line of the mean length, each drawn once."""
-    data = {"values": [{"first": lengths.quarter, "last": lengths.three_quarters, "mean": lengths.mean}]}
+def _marked(x: Spec, marks: Mapping[str, float]) -> list[Spec]:
+    """Return the shade from the first length to the last and the line of the mean length, each drawn once."""
+    data = {"values": [dict(marks)]}
     shade: Spec = {"type": "rect", "color": ACCENT, "opacity": 0.16, "tooltip": None}
     line: Spec = {"type": "rule", "color": SOFT, "strokeDash": [2, 3], "tooltip": None}
     return [

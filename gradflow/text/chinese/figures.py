@@ -73,6 +73,7 @@ FIGURES: Mapping[str, str] = {
     "figure.paths.quantity.share": "梯度占比",
     "figure.paths.subtitle": "{blocks}，平均长度 {mean}",
     "figure.paths.middle": "占比的中间一半：{low} 至 {high}",
+    "figure.paths.published": "{blocks}的公布值：{low} 至 {high}",
     "figure.paths.mean": "平均长度",
     "figure.paths.all": "每种长度全部路径的均值",
     "figure.paths.drawn": "每种长度抽取 {n} 条路径的均值与 95% 置信区间",

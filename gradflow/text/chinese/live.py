@@ -79,6 +79,9 @@ LIVE: Mapping[str, str] = {
     "live.degree_note": "0 以上表示输入端的梯度更大，0 以下表示梯度向输入端消失。",
     "live.stall_note": "实点为跨随机种子的均值（权重与学习率取几何平均）；有多个种子时附 95% 置信区间。",
     "live.paths.middle": "居中的一半梯度来自长度为 {low} 至 {high} 个残差块的路径（阴影）；竖线为平均长度。",
+    "live.paths.published": (
+        "阴影为针对 {blocks}的网络公布的路径长度：{low} 至 {high} 个残差块（{source}）；竖线为此处测得的平均长度。"
+    ),
     "live.paths.drawn": "色带为每个长度所抽取路径的 95% 置信区间。",
     "live.lag": "滞后",
     "live.noise": "灰线为布朗噪声（点划线）与白噪声（点线）的闭式解。",

@@ -32,6 +32,10 @@ PROBES: Mapping[str, str] = {
         "但每个分支都会缩放梯度，因此某一长度的占比等于其路径数乘以一条路径带来的梯度（Veit et al. 2016）。"
     ),
     "paths.said": "{run}：{blocks}；平均长度为 {mean}，一半的梯度经由长度为 {quarter} 至 {most}的路径传回。",
+    "paths.said_published": (
+        "{run}：{blocks}；平均长度为 {mean}，{share} 的梯度经由长度为 {shortest} 至 {longest} 个残差块的路径传回，"
+        "这是针对 {published}公布的范围（{source}）。"
+    ),
     "paths.none": "{run}：没有有限的梯度到达输入。",
     "paths.alt": "按长度给出路径数、单条路径的梯度以及梯度占比。{said}",
     "table.paths": "梯度路径的长度，以残差块计",

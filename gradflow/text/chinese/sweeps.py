@@ -48,7 +48,7 @@ SWEEPS: Mapping[str, str] = {
     "fact.scaled": "缩小版",
     "published.alt": "测试误差随深度的变化，测量值与公布值。",
     "published.alt_curves": "每次更新后的训练误差与测试误差，每类网络一幅。",
-    "published.answer.paths": "{share} 的梯度经由长度为 {shortest} 至 {longest} 个模块的路径。",
+    "published.answer.paths": "{share} 的梯度经由长度为 {shortest} 至 {longest} 个模块的路径，即公布的范围。",
     "published.answer.test_error": "{depth} 层的{family}在测试集上的误差为 {error}。",
     "published.answer.test_errors": "从 {shallow} 层到 {deep} 层，{family}的测试误差由 {first} 变为 {last}。",
     "published.answer.shattering": (

@@ -73,6 +73,7 @@ FIGURES: Mapping[str, str] = {
     "figure.paths.quantity.share": "share of the gradient",
     "figure.paths.subtitle": "{blocks}, mean length {mean}",
     "figure.paths.middle": "middle half of the share: {low} to {high}",
+    "figure.paths.published": "published for {blocks}: {low} to {high}",
     "figure.paths.mean": "mean length",
     "figure.paths.all": "mean of all paths of each length",
     "figure.paths.drawn": "mean and 95 % interval over {n} paths drawn of each length",

@@ -86,6 +86,10 @@ LIVE: Mapping[str, str] = {
         "The middle half of the gradient comes by paths of {low} to {high} blocks (shaded); "
         "the vertical line is the mean length."
     ),
+    "live.paths.published": (
+        "Shaded are paths of {low} to {high} blocks, published for a network of {blocks} ({source}); "
+        "the vertical line is the mean length measured here."
+    ),
     "live.paths.drawn": "The band is the 95 % interval over the paths drawn of each length.",
     "live.lag": "Lag",
     "live.noise": "Grey lines are the closed forms of brown noise (dashes and dots) and of white noise (dots).",

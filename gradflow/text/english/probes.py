@@ -35,6 +35,10 @@ PROBES: Mapping[str, str] = {
         "number of paths times the gradient that one of them brings (Veit et al. 2016)."
     ),
     "paths.said": "{run}: {blocks}; the mean length is {mean}, and half of the gradient comes by {quarter} to {most}.",
+    "paths.said_published": (
+        "{run}: {blocks}; the mean length is {mean}, and {share} of the gradient comes by {shortest} to {longest} "
+        "blocks, the range published for {published} ({source})."
+    ),
     "paths.none": "{run}: no finite gradient arrived at the input.",
     "paths.alt": "Paths, gradient per path and share of the gradient by length. {said}",
     "table.paths": "Lengths of the gradient's paths, in blocks",

@@ -53,7 +53,9 @@ SWEEPS: Mapping[str, str] = {
     "fact.scaled": "Scaled",
     "published.alt": "Test error against depth, measured and published.",
     "published.alt_curves": "Training and test error after each update, a panel a family.",
-    "published.answer.paths": "{share} of the gradient comes through paths of {shortest} to {longest} modules.",
+    "published.answer.paths": (
+        "{share} of the gradient comes through paths of {shortest} to {longest} modules, the published range."
+    ),
     "published.answer.test_error": "At {depth} layers, {family} networks misclassify {error} of the test set.",
     "published.answer.test_errors": (
         "From {shallow} to {deep} layers, the test error of {family} networks goes from {first} to {last}."
