@@ -67,7 +67,7 @@ def paths(
         _draw_share(ax, rows, published)
     else:
         _draw_log(ax, rows, quantity)
-    if rows["length"].nunique() == 1:
+    if len(rows) == 1:
         ax.set_xlim(rows["length"].iloc[0] - 1, rows["length"].iloc[0] + 1)
     ax.xaxis.set_major_locator(MaxNLocator(panels.X_TICKS, integer=True))
     ax.set_xlabel(text("figure.paths.x"))
@@ -108,8 +108,10 @@ def _draw_log(ax: Axes, rows: pd.DataFrame, quantity: str) -> None:
     bounds = [*rows["low"], *rows["high"]] if quantity == "gradient" else []
     scale = log_axis(ax, [*values, *[bound for bound in bounds if bound > 0]], zeros=zeros, nonfinite=nonfinite)
     if quantity == "gradient":
-        low, high = rows["low"], rows["high"]
-        ax.fill_between(rows["length"], low, high, where=low > 0, color=_COLOR, alpha=_MIDDLE_ALPHA, linewidth=0)
+        low, high = rows["low"].where(rows["low"] > 0), rows["high"]
+        ax.fill_between(rows["length"], low, high, color=_COLOR, alpha=_MIDDLE_ALPHA, linewidth=0)
+        if len(rows) == 1:  # a band of one place has no width
+            ax.vlines(rows["length"], low, high, color=_COLOR)
     ax.plot(rows["length"], scale.place(values.where(values > 0)), **_LINE)
     if zeros:
         absent = rows["length"][values == 0]
@@ -119,8 +121,7 @@ def _draw_log(ax: Axes, rows: pd.DataFrame, quantity: str) -> None:
 def _draw_share(ax: Axes, rows: pd.DataFrame, published: PublishedLengths | None) -> None:
     percent_axis(ax)
     ax.plot(rows["length"], rows["share"], **_LINE)
-    known = rows["share"].notna().any()
-    ax.set_ylim(bottom=0, top=None if known and rows["share"].max() > 0 else 1)
+    ax.set_ylim(bottom=0, top=None if rows["share"].max() > 0 else 1)
     found = path_lengths(rows) if has_every_length(rows) else None
     shaded = _shaded(found, published)
     if shaded is not None:

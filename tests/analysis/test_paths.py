@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from gradflow.analysis.paths import binomial_shares, path_lengths, path_shares
+from gradflow.recording import GradflowError
 
 
 def test_shares_are_counts_times_gradients():
@@ -52,3 +53,9 @@ def test_bad_arguments_are_named(n_blocks, scale):
 def test_lengths_of_no_gradient_are_refused():
     with pytest.raises(ValueError, match="no finite gradient arrived"):
         path_lengths(pd.DataFrame({"length": [0, 1], "share": path_shares([0.0, 0.0])}))
+
+
+def test_a_part_of_the_lengths_says_nothing_of_where_they_lie():
+    frame = pd.DataFrame({"length": range(21), "share": binomial_shares(20, 0.5)})
+    with pytest.raises(GradflowError, match=r"frame must hold every path length, whose shares add up to 1; got 0\.182"):
+        path_lengths(frame.query("length == 6"))

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from gradflow.analysis.paths import PublishedLengths, path_lengths, path_shares
 from gradflow.plots.paths import paths, paths_figure
+from gradflow.reporting.live.paths import paths as live_paths
 
 N_BLOCKS = 20
 
@@ -46,6 +47,56 @@ def test_mean_and_middle_half_of_the_share_are_marked_and_named():
     assert (box.x0, box.x1) == pytest.approx((found.quarter, found.three_quarters))
     texts = [text.get_text() for text in paths_figure(data).legends[0].get_texts()]
     assert texts == [f"middle half of the share: {found.quarter} to {found.three_quarters}", "mean length"]
+
+
+@pytest.mark.parametrize("length", [0, 6])
+def test_one_length_of_many_is_a_point_without_marks(length):
+    data = frame().query("length == @length")
+    (line,) = paths(data, axes()).lines
+    assert list(line.get_xdata()) == [length]
+    assert list(line.get_ydata()) == list(data["share"])
+    figure = paths_figure(data)
+    assert not figure.legends[0].get_texts()
+    assert [len(ax.lines) for ax in figure.axes] == [1, 1, 1]
+    assert [list(ax.get_xlim()) for ax in figure.axes] == [[length - 1, length + 1]] * 3
+    (bar,) = figure.axes[1].collections[-1].get_segments()
+    np.testing.assert_allclose(bar, [[length, data["low"].iloc[0]], [length, data["high"].iloc[0]]])
+
+
+def test_a_network_without_blocks_has_one_length_which_is_all_of_it():
+    data = pd.DataFrame({"length": [0], "paths": 1.0, "gradient": 0.5, "share": 1.0, "low": 0.5, "high": 0.5, "n": 1})
+    line, mean = paths(data, axes()).lines
+    assert (line.get_xdata()[0], line.get_ydata()[0], mean.get_xdata()[0]) == (0, 1, 0)
+    assert paths_figure(data).get_suptitle().endswith("0 blocks, mean length 0.0")
+
+
+@pytest.mark.parametrize("longest", [9, 40])
+def test_published_lengths_are_shaded_and_named_in_place_of_the_middle(longest):
+    data = frame()
+    known = PublishedLengths(5, longest, 54, "a paper")
+    ax = paths(data, axes(), published=known)
+    box = ax.patches[0].get_extents().transformed(ax.transData.inverted())
+    assert (box.x0, box.x1) == pytest.approx((5, longest))
+    assert ax.lines[1].get_xdata()[0] == pytest.approx(path_lengths(data).mean)
+    assert ax.get_xlim()[1] < N_BLOCKS + 2  # of the lengths that there are
+    texts = [text.get_text() for text in paths_figure(data, published=known).legends[0].get_texts()]
+    assert texts == [f"published for 54 blocks: 5 to {longest}", "mean length"]
+
+
+def test_the_live_figure_shades_what_the_printed_one_does():
+    data, known = frame(), PublishedLengths(5, 17, 54, "a paper")
+    for published, ends in ((known, (5, 17)), (None, path_lengths(data)[2:5:2])):
+        live = live_paths(data, path_lengths(data), published=published)
+        (marks,) = {str(part["data"]["values"][0]) for part in parts_with_data(live.wide)}
+        mean = path_lengths(data).mean
+        assert marks == str({"first": ends[0], "last": ends[1], "mean": mean})
+        box = paths(data, axes(), published=published).patches[0]
+        assert (box.get_x(), box.get_x() + box.get_width()) == ends
+
+
+def parts_with_data(spec):
+    views = [view for row in spec["vconcat"] for view in row["hconcat"]]
+    return [part for view in views for part in view["layer"] if "data" in part]
 
 
 def test_note_tells_drawn_paths_from_all_of_them():

@@ -57,8 +57,8 @@ def _note(lengths: PathLengths, published: PublishedLengths | None) -> str:
     """Return what is shaded, and what the line is."""
     if published is None:
         return text("live.paths.middle", low=lengths.quarter, high=lengths.three_quarters)
-    blocks, low, high = count(published.n_blocks, "blocks"), published.shortest, published.longest
-    return text("live.paths.published", blocks=blocks, low=low, high=high, source=published.source)
+    low, high, n_blocks, source = published
+    return text("live.paths.published", low=low, high=high, blocks=count(n_blocks, "blocks"), source=source)
 
 
 def _view(quantity: str, rows: pd.DataFrame, ends: LogRange | None, marks: Mapping[str, float]) -> Spec:
