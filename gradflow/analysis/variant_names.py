@@ -16,10 +16,11 @@ _LONGEST = 24  # characters of a value
 
 
 class Described(NamedTuple):
-    """One recording as variants are told: its group, its depth, and its settings as JSON."""
+    """One recording as variants are told: its group, its depth and seed, and its settings as JSON."""
 
     group: tuple[str, str]
     depth: object
+    seed: object
     values: Mapping[str, str]
 
 

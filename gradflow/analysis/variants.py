@@ -41,6 +41,8 @@ ORDER = (
 _MARK = "told_apart"  # meta key of a labelled recording: its names before, and what tells it apart
 _NAMED = ("run", "family", "setting", "label")
 _NO_SETTING = ("run", "family", "depth", "seed")
+# What is measured of a run and how often: told where two runs of one seed differ in nothing else.
+_MEASURED = ("record_every", "eval_every", "probes")
 # Other experiments look at a network's norm as at its depth.
 _LOOKED_AT = {"shattering": ("norm",)}
 _MEANINGLESS = {"plain": ("shortcut", "skip")}
@@ -154,7 +156,8 @@ def _described(recording: Recording) -> Described:
     meta = recording.meta
     experiment = str(meta.get("experiment") or "")
     own = f"{experiment if experiment in _LOOKED_AT else ''}"
-    settings = {name: meta[name] for name in ORDER if name in meta and name != "model"}  # there it is the class
+    known = (*ORDER[1:], *_MEASURED)  # the model there is the class
+    settings = {name: meta[name] for name in known if name in meta}
     given = meta.get("settings")
     if isinstance(given, Mapping):
         settings |= {str(name): value for name, value in given.items()}
@@ -167,7 +170,7 @@ def _described(recording: Recording) -> Described:
         for name, value in settings.items()
         if name not in left_out and not name.endswith("_seed")
     }
-    return Described(group, meta.get("depth"), values)
+    return Described(group, meta.get("depth"), meta.get("seed"), values)
 
 
 def _telling(runs: list[Described]) -> list[str]:
@@ -175,6 +178,9 @@ def _telling(runs: list[Described]) -> list[str]:
     cells: list[tuple[object, ...]] = [(run.depth,) for run in runs]
     chosen = []
     for name in _ordered({name for run in runs for name in run.values}):
+        seeded = [(*cell, run.seed) for cell, run in zip(cells, runs, strict=True)]
+        if name in _MEASURED and len(set(seeded)) == len(runs):
+            continue
         finer = [(*cell, run.values.get(name, "")) for cell, run in zip(cells, runs, strict=True)]
         if len(set(finer)) > len(set(cells)):
             chosen.append(name)
@@ -184,7 +190,7 @@ def _telling(runs: list[Described]) -> list[str]:
 
 def _ordered(names: Iterable[str]) -> list[str]:
     places = {name: place for place, name in enumerate(ORDER)}
-    return sorted(names, key=lambda name: (name == SOURCE, places.get(name, len(ORDER)), name))
+    return sorted(names, key=lambda name: (name in _MEASURED, name == SOURCE, places.get(name, len(ORDER)), name))
 
 
 def _named(recording: Recording, text: str, by: str) -> Recording:

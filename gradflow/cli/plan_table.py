@@ -111,7 +111,7 @@ def _table(runs: Sequence[Run], found: Estimate | None, most: int | None) -> Any
     columns = [*varied, *(name for name in differing if name not in varied)]
     groups: dict[tuple[str, ...], list[int]] = {}
     for number, run in enumerate(runs):
-        cells = (_network(run), *(_shown(run.settings.get(name)) for name in columns))
+        cells = (_network(run), *map(run.shown, columns))
         groups.setdefault(cells, []).append(number)
     rows = [
         (
@@ -179,12 +179,6 @@ def _seeds(seeds: Sequence[int]) -> str:
     ordered = sorted(seeds)
     whole = ordered == list(range(ordered[0], ordered[-1] + 1))
     return f"{ordered[0]}–{ordered[-1]}" if whole and len(ordered) > 2 else ", ".join(map(str, ordered))
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def long(value: float) -> str:

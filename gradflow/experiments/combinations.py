@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
-from gradflow.experiments.network import frozen
+from gradflow.experiments.network import settled
 from gradflow.experiments.recipe import PlanError
 
 Settings = Mapping[str, Any]
@@ -18,7 +18,9 @@ class _Labelled(Hashable, Protocol):
 
 def agrees(condition: Settings, chosen: Settings) -> bool:
     """Whether a combination of settings has all that a condition names."""
-    return all(name in chosen and frozen(chosen[name]) == frozen(value) for name, value in condition.items())
+    return all(
+        name in chosen and settled(name, chosen[name]) == settled(name, value) for name, value in condition.items()
+    )
 
 
 def kept(combinations: Sequence[dict[str, Any]], leave_out: Sequence[Settings]) -> list[dict[str, Any]]:

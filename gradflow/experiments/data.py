@@ -72,10 +72,10 @@ class Dataset:
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
-def check_data(spec: str) -> None:
+def check_data(spec: object) -> None:
     """Raise DataError unless `spec` is a known name, or a known name with a folder."""
-    name, _, folder = spec.partition(":")
-    if is_own(spec):
+    name, _, folder = str(spec).partition(":")
+    if isinstance(spec, str) and is_own(spec):
         try:
             load_factory(spec)
         except TargetError as error:

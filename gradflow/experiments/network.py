@@ -10,9 +10,11 @@ import torch
 from torch import nn
 
 from gradflow.experiments import own
-from gradflow.experiments.recipe import PlanError, one_of
+from gradflow.experiments.recipe import PlanError, listed, one_of
 from gradflow.factories import OWN_FORMS
 from gradflow.models import catalogue
+
+LISTS = ("milestones", "augment", "probes")  # settings of a run that hold any number of values
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Network:
             )
 
 
-def check_model(model: str) -> None:
+def check_model(model: object) -> None:
     """Raise PlanError unless the catalogue has such a model."""
     if model not in catalogue.CATALOGUE:
         known = ", ".join(catalogue.CATALOGUE)
@@ -97,9 +99,14 @@ def network(model: str, family: str, depth: int, options: Mapping[str, Any]) -> 
     return Network(model, family, depth, frozen_options(full))
 
 
-def is_own(model: str) -> bool:
+def is_own(model: object) -> bool:
     """Whether a model's name is a factory's: `package.module:FACTORY` or `path/to/file.py:FACTORY`."""
-    return ":" in model
+    return ":" in str(model)
+
+
+def settled(name: str, value: Any) -> Any:
+    """Return a setting's value in its one form, which can be hashed and compared: lists are tuples."""
+    return listed(value) if name in LISTS else frozen(value)
 
 
 def own_network(factory: own.Factory, family: str | None, depth: int | None, options: Mapping[str, Any]) -> Network:

@@ -15,9 +15,9 @@ from gradflow.experiments import own
 from gradflow.experiments.combinations import agrees, check_distinct, check_matches, kept
 from gradflow.experiments.data import check_data
 from gradflow.experiments.data import is_own as is_own_data
-from gradflow.experiments.network import Network, check_model, frozen, is_own, network, own_network
-from gradflow.experiments.recipe import RECIPE_FIELDS, PlanError, Recipe, check_count, check_names, one_of
-from gradflow.experiments.runs import DATA, DEFAULT_PROBES, EVAL_EVERY, NO_PROBES, PROBES, RECORD_EVERY, Run
+from gradflow.experiments.network import Network, check_model, frozen, is_own, network, own_network, settled
+from gradflow.experiments.recipe import RECIPE_FIELDS, PlanError, Recipe, check_count, check_names, listed, some_of
+from gradflow.experiments.runs import DATA, DEFAULT_PROBES, EVAL_EVERY, PROBES, RECORD_EVERY, Run
 from gradflow.factories import source_digest
 from gradflow.models.catalogue import CATALOGUE
 
@@ -99,12 +99,12 @@ def plan(
         "data": data,
         "record_every": record_every,
         "eval_every": eval_every,
-        "probes": probes if isinstance(probes, str) else tuple(probes),
+        "probes": listed(probes),
         "device": device,
         "processes": processes,
         **settings,
     }
-    varied = {name: [frozen(value) for value in _unique(name, values)] for name, values in (vary or {}).items()}
+    varied = {name: _unique(name, (settled(name, value) for value in values)) for name, values in (vary or {}).items()}
     depths = _either("depth", depths, varied)
     named = _either("family", families, varied)
     if "seed" in varied:
@@ -182,13 +182,10 @@ def _check_parts(recipe: Recipe, processes: int, device: str) -> None:
         raise PlanError(f"device must be cpu or cuda where several processes train one network; got {device!r}.")
 
 
-def _probes(names: Iterable[str] | None) -> tuple[str, ...]:
-    """Return the probes by name; None is what `--vary probes=none` reads as, and one alone is a word."""
-    chosen = (names,) if isinstance(names, str) else tuple(names or ())
-    if chosen == (NO_PROBES,):
-        return ()
-    for name in chosen:
-        one_of("probes", name, (*PROBES, NO_PROBES))
+def _probes(names: Any) -> tuple[str, ...]:
+    """Return the probes by name, in one order."""
+    chosen = listed(names)
+    some_of("probes", chosen, PROBES)
     return tuple(name for name in PROBES if name in chosen)
 
 

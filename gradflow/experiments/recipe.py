@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -15,6 +15,7 @@ OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("cosine", "step", "multistep", "constant")
 PRECISIONS = ("float32", "bf16", "fp16")
 AUGMENTATIONS = ("crop", "flip", "jitter")
+NONE = "none"  # the word for an empty list
 
 
 class PlanError(GradflowError):
@@ -73,9 +74,9 @@ class Recipe:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
-        # TOML, JSON and the command line bring lists
-        object.__setattr__(self, "milestones", tuple(self.milestones))
-        object.__setattr__(self, "augment", tuple(self.augment))
+        # TOML, JSON and the command line bring lists, words and None
+        object.__setattr__(self, "milestones", listed(self.milestones))
+        object.__setattr__(self, "augment", listed(self.augment))
         _check(self)
 
 
@@ -93,8 +94,7 @@ def _check(recipe: Recipe) -> None:
     one_of("optimizer", recipe.optimizer, OPTIMIZERS)
     one_of("schedule", recipe.schedule, SCHEDULES)
     one_of("precision", recipe.precision, PRECISIONS)
-    for name in recipe.augment:
-        one_of("augment", name, AUGMENTATIONS)
+    some_of("augment", recipe.augment, AUGMENTATIONS)
     check_number("lr", recipe.lr, "a positive number", 0, math.inf, low_open=True)
     check_number("momentum", recipe.momentum, "at least 0 and below 1", 0, 1)
     check_number("weight_decay", recipe.weight_decay, "a number of at least 0", 0, math.inf)
@@ -116,15 +116,31 @@ def _check_rates(recipe: Recipe) -> None:
         raise PlanError(
             f"milestones go with the multistep schedule; got schedule {recipe.schedule}, milestones {shown}."
         )
+    for milestone in recipe.milestones:
+        check_count("milestones", milestone)
     rising = [0, *recipe.milestones, recipe.steps]
     if any(later <= earlier for earlier, later in itertools.pairwise(rising)):
         shown = ", ".join(map(str, recipe.milestones))
         raise PlanError(f"milestones must rise, between 0 and the {recipe.steps} steps; got {shown}.")
 
 
+def listed(value: Any) -> tuple[Any, ...]:
+    """Return the values of a setting that is a list: none for None and for the word "none", a lone one by itself.
+
+    Examples
+    --------
+    >>> listed(["crop", "flip"]), listed("crop"), listed(None), listed(["none"])
+    (('crop', 'flip'), ('crop',), (), ())
+    """
+    values = (value,) if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
+    return () if values in ((None,), (NONE,)) else values
+
+
 def check_count(name: str, value: object) -> None:
     """Raise PlanError unless the value is a whole number of at least 1."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise PlanError(f"{name.replace('_', ' ')} must be a whole number of at least 1; got {value}.")
+    if value < 1:
         raise PlanError(f"{name.replace('_', ' ')} must be at least 1; got {value}.")
 
 
@@ -139,6 +155,12 @@ def one_of(name: str, value: object, allowed: Sequence[str]) -> None:
     """Raise PlanError unless the value is one of the allowed."""
     if value not in allowed:
         raise PlanError(f"{name} must be one of {', '.join(allowed)}; got {value!r}.")
+
+
+def some_of(name: str, values: Sequence[object], allowed: Sequence[str]) -> None:
+    """Raise PlanError unless all values of a list are of the allowed."""
+    if any(value not in allowed for value in values):
+        raise PlanError(f"{name} must be {NONE}, or some of {', '.join(allowed)}; got {', '.join(map(str, values))}.")
 
 
 def check_names(what: str, given: Mapping[str, Any], allowed: Sequence[str]) -> None:

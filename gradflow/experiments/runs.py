@@ -11,14 +11,14 @@ from typing import Any
 import torch
 
 from gradflow.experiments.network import Network
-from gradflow.experiments.recipe import Recipe
+from gradflow.experiments.recipe import NONE, Recipe
 from gradflow.hooks.surroundings import installed_version
 
 DATA = "digits"
 RECORD_EVERY = 10
 EVAL_EVERY = 150
 PROBES = ("skips", "shattering", "paths")  # as `gradflow.experiments.probes` measures them
-DEFAULT_PROBES, NO_PROBES = ("skips", "shattering"), "none"
+DEFAULT_PROBES = ("skips", "shattering")
 RUN_FIELDS = ("seed", "data", "record_every", "eval_every", "probes", "device", "data_code", "processes")
 
 
@@ -75,9 +75,13 @@ class Run:
     @property
     def label(self) -> str:
         """What the run is called in progress displays."""
-        settings = {name: getattr(self, name) for name in RUN_FIELDS} | self.settings
-        varied = "".join(f", {name.replace('_', ' ')} {_short(settings[name])}" for name in self.varied)
+        varied = "".join(f", {name.replace('_', ' ')} {self.shown(name)}" for name in self.varied)
         return f"{self._name}{varied} seed {self.seed}"
+
+    def shown(self, name: str) -> str:
+        """Return a setting's value in few characters, "none" for none; empty where the run has no such setting."""
+        settings = {field: getattr(self, field) for field in RUN_FIELDS} | self.settings
+        return _short(settings[name]) if name in settings else ""
 
     @property
     def id(self) -> str:
@@ -109,4 +113,8 @@ class Run:
 
 
 def _short(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if value is None or value == ():
+        return NONE
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from gradflow.experiments.data import DataError
-from gradflow.experiments.network import frozen
+from gradflow.experiments.network import settled
 from gradflow.experiments.plan import Override, plan
 from gradflow.experiments.recipe import PlanError
 from gradflow.experiments.runs import Run
@@ -161,7 +161,7 @@ def _merged(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
     vary = {name: values for name, values in arguments.get("vary", {}).items() if name not in replaced} | several
     merged = {**{name: value for name, value in arguments.items() if name not in several}, **replaced, "vary": vary}
     narrowed: dict[str, Any] = {_AXES.get(name, name): _listed(name, value) for name, value in replaced.items()}
-    narrowed |= {name: list(map(frozen, values)) for name, values in several.items()}
+    narrowed |= {name: [settled(name, value) for value in values] for name, values in several.items()}
     for name, condition_of in (("leave_out", lambda one: one), ("overrides", lambda one: one.when)):
         if name in merged and name not in replaced:
             merged[name] = [one for one in merged[name] if _may_match(condition_of(one), narrowed)]
@@ -172,8 +172,8 @@ def _listed(name: str, value: Any) -> list[Any]:
     """Return the values that an argument gives its setting."""
     if name == "seeds" and isinstance(value, int):
         return list(range(value))
-    return list(map(frozen, value)) if name in _AXES else [frozen(value)]
+    return list(value) if name in _AXES else [settled(name, value)]
 
 
 def _may_match(condition: Mapping[str, Any], narrowed: Mapping[str, list[Any]]) -> bool:
-    return all(name not in narrowed or frozen(value) in narrowed[name] for name, value in condition.items())
+    return all(name not in narrowed or settled(name, value) in narrowed[name] for name, value in condition.items())

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType, UnionType
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
-from gradflow.experiments.recipe import PlanError, Recipe
+from gradflow.experiments.recipe import NONE, PlanError, Recipe
 from gradflow.models.catalogue import CATALOGUE
 
 EXPERIMENTS = ("compare", "shattering")
@@ -50,16 +50,23 @@ ANYTHING = Kind("a value", lambda value: True)
 LISTED = Kind("a list", lambda value: isinstance(value, list))
 SEEDS = Kind("a whole number or a list of them", lambda value: WHOLE.fits(value) or WHOLES.fits(value))
 FIGURES = Kind("a name or a list of tables", lambda value: TEXT.fits(value) or TABLES.fits(value))
-OR_NONE = Kind('a number or "none"', lambda value: NUMBER.fits(value) or value in ("none", None))
+
+
+def _or_none(kind: Kind) -> Kind:
+    return Kind(f'{kind.words} or "{NONE}"', lambda value: kind.fits(value) or value in (NONE, None))
+
+
+NUMBER_OR_NONE, WHOLES_OR_NONE, TEXTS_OR_NONE = map(_or_none, (NUMBER, WHOLES, TEXTS))
+_CAN_BE_NONE = (NUMBER_OR_NONE, WHOLES_OR_NONE, TEXTS_OR_NONE)
 
 _BY_TYPE: Mapping[Any, Kind] = MappingProxyType({int: WHOLE, float: NUMBER, str: TEXT})
-_OF_ELEMENTS: Mapping[Any, Kind] = MappingProxyType({int: WHOLES, str: TEXTS})
+_OF_ELEMENTS: Mapping[Any, Kind] = MappingProxyType({int: WHOLES_OR_NONE, str: TEXTS_OR_NONE})
 
 
 def _kind_of(hint: Any) -> Kind:
     """Return the TOML form of a field's type."""
     if get_origin(hint) is UnionType:
-        return OR_NONE
+        return NUMBER_OR_NONE
     return _OF_ELEMENTS[get_args(hint)[0]] if get_origin(hint) is tuple else _BY_TYPE[hint]
 
 
@@ -74,7 +81,7 @@ SETTINGS: Mapping[str, Kind] = MappingProxyType(
         "data": TEXT,
         "record_every": WHOLE,
         "eval_every": WHOLE,
-        "probes": TEXTS,
+        "probes": TEXTS_OR_NONE,
         "device": TEXT,
         **{name: _kind_of(hint) for name, hint in get_type_hints(Recipe).items()},
         **{name: _kind_like(value) for entry in CATALOGUE.values() for name, value in entry.options.items()},
@@ -159,4 +166,4 @@ class _Keys:
     def _typed(self, key: str, value: Any, kind: Kind) -> Any:
         if not kind.fits(value):
             raise SweepFileError(f"{self._source}: {key} must be {kind.words}; got {value!r}.")
-        return None if kind is OR_NONE and value == "none" else value
+        return None if kind in _CAN_BE_NONE and value == NONE else value

@@ -294,6 +294,7 @@ def describe(run: Run, data: Dataset) -> dict[str, Any]:
         "settings": settings,
         "record_every": run.record_every,
         "eval_every": run.eval_every,
+        "probes": list(run.probes),
         "n_train": len(data.train_labels),
         "n_test": len(data.test_labels),
         "constant_error": _constant_error(data),

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -237,3 +238,15 @@ def test_runs_of_one_name_are_told_apart_by_their_own_folders():
 def test_two_users_folders_of_namesakes_are_told_apart_by_both():
     folders = {who: by_folder({f"{who}/a": own(), f"{who}/b": own()}) for who in ("ann", "bob")}
     assert families(from_sources(folders)) == [f"Sequential, {who}/{one}" for who in ("ann", "bob") for one in "ab"]
+
+
+def test_what_is_measured_tells_runs_apart_that_differ_in_nothing_else():
+    runs = [
+        replace(one, meta={**one.meta, "probes": probes, "record_every": every})
+        for one in (run(seed=0), run(seed=1))
+        for every, probes in ((2, []), (2, ["skips"]), (3, []))
+    ]
+    assert families(runs[:2]) == ["plain, no probes", "plain, probes skips"]
+    assert families([runs[0], runs[2]]) == ["plain, record every 2", "plain, record every 3"]
+    assert families([runs[0], runs[4]]) == ["plain", "plain"]  # of two seeds
+    assert families([runs[0], replace(runs[1], meta={**runs[1].meta, "settings": {"lr": 0.1}})])[0] == "plain"

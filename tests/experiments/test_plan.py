@@ -84,6 +84,14 @@ def test_overrides_change_the_runs_they_name():
         ({"warmup_until": 1.5}, "warmup_until must be a fraction above 0 and below 1; got 1.5"),
         ({"precision": "fp8"}, "precision must be one of float32, bf16, fp16; got 'fp8'"),
         ({"momentum": 1.0}, "momentum must be at least 0 and below 1; got 1.0"),
+        ({"steps": 1.5}, "steps must be a whole number of at least 1; got 1.5"),
+        ({"schedule": "multistep", "milestones": "abc"}, "milestones must be a whole number of at least 1; got abc"),
+        ({"augment": ["flip", "none"]}, "augment must be none, or some of crop, flip, jitter; got flip, none."),
+        ({"vary": {"augment": ["crop", 3]}}, "augment must be none, or some of crop, flip, jitter; got 3."),
+        ({"vary": {"probes": [3]}}, "probes must be none, or some of skips, shattering, paths; got 3."),
+        ({"vary": {"milestones": [3]}}, "milestones go with the multistep schedule; got schedule cosine, milestones 3"),
+        ({"vary": {"widths": [None]}}, "widths must be 3 positive ints, such as 16, 32, 64; got None"),
+        ({"vary": {"model": [None]}}, "model must be one of cifar, .*; got None"),
         ({"device": "tpu"}, "device must be auto or one of cpu.*; got 'tpu'"),
     ],
 )
@@ -93,11 +101,24 @@ def test_bad_input_is_one_clear_line(arguments, message):
     assert "\n" not in str(caught.value)
 
 
-def test_unknown_data():
-    with pytest.raises(DataError, match="data must be one of digits, mnist5k, cifar10"):
-        plan([20], data="svhn")
+@pytest.mark.parametrize("data", ["svhn", None, 3])
+def test_unknown_data(data):
+    with pytest.raises(DataError, match=f"data must be one of digits, mnist5k, cifar10.*; got {data!r}"):
+        plan([20], vary={"data": [data]})
 
 
 def test_a_label_names_what_varies_whatever_it_is():
     runs = plan([8], families=["plain"], seeds=1, vary={"record_every": [3, 2]}, device="cpu")
     assert {run.label for run in runs} == {"plain-8, record every 3 seed 0", "plain-8, record every 2 seed 0"}
+
+
+def test_a_setting_that_is_a_list_varies_with_none_and_with_one_alone():
+    vary = {"augment": [None, "flip", ["crop", "flip"]], "probes": ["none", "paths"]}
+    runs = plan([8], families=["plain"], seeds=1, vary=vary, device="cpu")
+    found = {(run.recipe.augment, run.probes) for run in runs}
+    assert found == set(product(((), ("flip",), ("crop", "flip")), ((), ("paths",))))
+    assert "plain-8, augment none, probes none seed 0" in {run.label for run in runs}
+    (run,) = plan([8], families=["plain"], seeds=1, augment="none", milestones=None, device="cpu")
+    assert run.id == one_run(device="cpu").id
+    kept = plan([8], families=["plain"], seeds=1, vary=vary, leave_out=[{"augment": [], "probes": []}], device="cpu")
+    assert {(run.recipe.augment, run.probes) for run in kept} == found - {((), ())}

@@ -88,7 +88,7 @@ BAD = {
     'depths = [8.0]': "depths must be a list of whole numbers; got [8.0].",
     'depths = [8]\nsteps = true': "steps must be a whole number; got True.",
     'depths = [8]\nlr = "0.1"': "lr must be a number; got '0.1'.",
-    'depths = [8]\naugment = "crop"': "augment must be a list of words; got 'crop'.",
+    'depths = [8]\naugment = "crop"': "augment must be a list of words or \"none\"; got 'crop'.",
     'depths = [8]\nwidths = 8': "widths must be a list of whole numbers; got 8.",
     'depths = [8]\nclip = "off"': "clip must be a number or \"none\"; got 'off'.",
     'depths = [8]\nvary = 3': "vary must be a table; got 3.",
@@ -141,3 +141,13 @@ def test_scaled_needs_a_table_that_says_how():
         parse_sweep("depths = [8]", source="a.toml", scaled=True)
     with pytest.raises(PlanError, match=r"a.toml: scaled lacks the key how"):
         parse_sweep("depths = [8]\n[scaled]\nsteps = 1", source="a.toml", scaled=True)
+
+
+def test_none_is_a_list_without_values():
+    content = 'depths = [8]\nprobes = "none"\nleave_out = [{augment = "none", lr = 0.5}]\n[vary]\nlr = [0.1, 0.5]\n'
+    sweep = parse_sweep(content + 'augment = ["none", ["flip"]]', source="a.toml")
+    runs = sweep.plan({"families": ["plain"], "seeds": 1, "device": "cpu"})
+    assert {(run.recipe.augment, run.recipe.lr) for run in runs} == {((), 0.1), (("flip",), 0.1), (("flip",), 0.5)}
+    assert {run.probes for run in runs} == {()}
+    narrowed = sweep.plan({"families": ["plain"], "seeds": 1, "device": "cpu", "vary": {"augment": [None, "crop"]}})
+    assert {(run.recipe.augment, run.recipe.lr) for run in narrowed} == {((), 0.1), (("crop",), 0.1), (("crop",), 0.5)}

@@ -146,20 +146,3 @@ def test_what_is_missing_is_named():
         paths(frame().drop(columns="share"), axes())
     with pytest.raises(ValueError, match="quantity must be one of paths, gradient, share; got 'norm'"):
         paths(frame(), axes(), quantity="norm")
-
-
-def test_one_length_of_many_is_drawn_without_a_middle_or_mean():
-    one = frame().loc[[3]]
-    figure = paths_figure(one)
-    assert [len(ax.patches) for ax in figure.axes] == [0, 0, 0]
-    assert figure.axes[2].lines[0].get_ydata().tolist() == one["share"].tolist()
-    assert figure.legends[0].get_texts() == []
-
-
-def test_published_lengths_are_shaded_in_place_of_the_middle_half():
-    known = PublishedLengths(5, 17, 54, "someone 2016")
-    figure = paths_figure(frame(), published=known)
-    ax = figure.axes[2]
-    box = ax.patches[0].get_extents().transformed(ax.transData.inverted())
-    assert (box.x0, box.x1) == pytest.approx((5, 17))
-    assert figure.legends[0].get_texts()[0].get_text() == "published for 54 blocks: 5 to 17"
