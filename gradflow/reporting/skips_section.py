@@ -24,6 +24,7 @@ from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live.skips import skips as live_skips
+from gradflow.reporting.live.skips_without import skips_without as live_without
 from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
 from gradflow.text import text
 from gradflow.text.numbers import count, decades, number, percent, signed
@@ -56,7 +57,8 @@ def skips(contents: Contents) -> Section | None:
         make = partial(plots.counterfactuals, networks, where=where)
         caption = text("skips.caption.without", where=where or text("skips.every_join"))
         alt = said or text("skips.alt.without", networks=count(len(ends.drop_duplicates(list(NETWORK))), "networks"))
-        blocks.append(draw("skips-without", make, contents.folder, alt=alt, caption=caption))
+        live = live_without(networks)
+        blocks.append(draw("skips-without", make, contents.folder, alt=alt, caption=caption, live=live))
         if not is_one:
             blocks.append(_ends(ends))
     if is_one:
