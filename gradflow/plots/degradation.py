@@ -53,7 +53,7 @@ def degradation(
     over_seeds : DataFrame
         From `gradflow.analysis.degradation_over_seeds`: lines are means, bars 95 % intervals over seeds.
     ax : Axes, optional
-        The current axes by default.
+        The current axes by default; made smaller where words around them would leave their figure.
     measure : "train_error" or "test_error"
         Fractions; the axis shows percent.
     published : DataFrame, optional
@@ -96,7 +96,7 @@ def degradation(
     ax.set_ylabel(text("figure.degradation.y", error=error))
     ax.set_title(text("figure.degradation.title", error=error))
     panels.axes_legend(ax, [*_handles(frame, over_seeds), *published_handles(known_elsewhere, over_seeds.family)])
-    return ax
+    return panels.keep_inside(ax)
 
 
 def degradation_figure(

@@ -12,12 +12,13 @@ from matplotlib.font_manager import FontProperties
 from gradflow.plots.names import shorten
 from gradflow.plots.style import TICK_SIZE
 
-_POINTS = 72.0  # to an inch
+POINTS = 72.0  # to an inch
 _DPI = 720.0  # of the measurement: so fine that letters are not moved onto pixels
 _SHORTEST, _LONGEST = 4, 200  # characters of a name; as many narrow ones are wider than any figure
 _HINTED = 1.03  # by how much coarse pixels may widen a line
 # Of a legend's entry, in units of the font size, as matplotlib's own settings and `panels.LEGEND` say.
 _HANDLE, _HANDLE_PAD, _COLUMN_SPACING, _BORDER = 2.6, 0.8, 1.2, 0.4
+BESIDE_LABEL = _HANDLE + _HANDLE_PAD + 2 * _BORDER  # what an entry takes in width besides its label
 
 
 def text_width(text: str, size: float) -> float:
@@ -80,8 +81,10 @@ def legend_columns(labels: Sequence[str], inches: float, size: float = TICK_SIZE
 
     Matplotlib fills columns one after the other, the first ones longer, each as wide as its longest label.
     """
-    em = size / _POINTS
-    widths = [text_width(label, size) + (_HANDLE + _HANDLE_PAD) * em for label in labels]
+    em = size / POINTS
+    widths = [
+        max(text_width(line, size) for line in label.split("\n")) + (_HANDLE + _HANDLE_PAD) * em for label in labels
+    ]
     for columns in range(len(labels), 1, -1):
         taken = sum(max(part) for part in _parts(widths, columns)) + (columns - 1) * _COLUMN_SPACING * em
         if taken + 2 * _BORDER * em <= inches:

@@ -29,7 +29,7 @@ def paired_difference(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     frame : DataFrame
         From `gradflow.analysis.paired_difference`.
     ax : Axes, optional
-        The current axes by default.
+        The current axes by default; made smaller where words around them would leave their figure.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def paired_difference(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     handles = settings_handles(frame)
     if handles:
         panels.axes_legend(ax, handles)
-    return ax
+    return panels.keep_inside(ax)
 
 
 def settings_handles(frame: pd.DataFrame) -> list[Line2D]:

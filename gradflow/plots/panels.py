@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import ScaledTranslation
+from matplotlib.transforms import Bbox, ScaledTranslation
 
-from gradflow.plots.measure import fitted, legend_columns, wrapped
+from gradflow.plots.measure import BESIDE_LABEL, POINTS, fitted, legend_columns, wrapped
 from gradflow.plots.names import clean
 from gradflow.plots.style import FONT_SIZE, TICK_SIZE, TITLE_SIZE
 from gradflow.text import text
@@ -31,6 +33,8 @@ _LEGEND_FRAME = 0.11  # inches around a legend
 _USUAL_LINES = 3  # of note and legend, for which `FRAME_HEIGHT` has room
 _INSET = 0.01  # of the figure's width, beside title and legend
 _TITLE_INSET = 0.02  # inches over the title
+_LEAST, _EDGE = 1.0, 0.03  # inches: axes are made no smaller than this, and so far from their figure's edge
+_ROUNDS = 2  # smaller axes may have other tick labels
 
 
 class Margins(NamedTuple):
@@ -52,7 +56,8 @@ MARGINS = Margins()
 
 def subplots(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
     """Return a figure that pyplot does not keep, and its axes, as an array (rows, columns)."""
-    figure = Figure(figsize=(width, height))
+    # `arrange` lays it out: nothing else need measure words, nor `keep_inside`.
+    figure = Figure(figsize=(width, height), layout=PlaceHolderLayoutEngine(True, True))
     axes = figure.subplots(rows, columns, squeeze=False, **options)
     for ax in axes.flat:
         # Ticks are made when they are drawn, outside of context(): say their size now.
@@ -158,10 +163,11 @@ def label_outer(axes: Sequence[Axes], xlabel: str, ylabel: str) -> None:
 def axes_legend(ax: Axes, handles: Sequence[Any]) -> None:
     """Put the axes' legend under an x label of two lines, where it covers no data."""
     inches = ax.get_window_extent().width / ax.figure.dpi
-    columns = legend_columns([str(handle.get_label()) for handle in handles], inches)
-    # A notebook's letters are larger than a printed figure's.
-    sizes = (_points(ax.xaxis.label.get_fontproperties()) / FONT_SIZE, _tick_size() / TICK_SIZE)
-    below = ax.transAxes + ScaledTranslation(0, -LABEL_HEIGHT * max(sizes), ax.figure.dpi_scale_trans)
+    size = legend_size()
+    for handle in handles:
+        handle.set_label(wrapped(str(handle.get_label()), inches - BESIDE_LABEL * size / POINTS, size))
+    columns = legend_columns([str(handle.get_label()) for handle in handles], inches, size)
+    below = ax.transAxes + ScaledTranslation(0, -LABEL_HEIGHT * label_scale(ax), ax.figure.dpi_scale_trans)
     ax.legend(
         handles=list(handles),
         loc="upper left",
@@ -173,9 +179,48 @@ def axes_legend(ax: Axes, handles: Sequence[Any]) -> None:
     )
 
 
-def _tick_size() -> float:
-    """Return the size of an x axis's labels in points, which matplotlib may know by a word."""
-    return _points(FontProperties(size=mpl.rcParams["xtick.labelsize"]))
+def keep_inside(ax: Axes) -> Axes:
+    """Return the axes, so much smaller that the words around them are inside their figure, as a colour bar makes them.
+
+    Those of a figure that lays itself out stay as they are.
+    """
+    if ax.figure.get_layout_engine() is None:
+        for _ in range(_ROUNDS):
+            _shrink(ax)
+    return ax
+
+
+def _shrink(ax: Axes) -> None:
+    """Move each side of the axes inwards by as much as what is drawn beyond it leaves the figure."""
+    box, page, inch = ax.get_tightbbox(), ax.figure.bbox, ax.figure.dpi
+    if box is None:  # invisible
+        return
+    beyond = np.array([page.x0 - box.x0, page.y0 - box.y0, box.x1 - page.x1, box.y1 - page.y1])
+    left, bottom, right, top = np.where(beyond > 0, beyond + _EDGE * inch, 0.0)
+    own = ax.get_window_extent()
+    if own.width - left - right < _LEAST * inch or own.height - bottom - top < _LEAST * inch:
+        return
+    if (beyond > 0).any():
+        smaller = Bbox.from_extents(own.x0 + left, own.y0 + bottom, own.x1 - right, own.y1 - top)
+        ax.set_position(smaller.transformed(ax.figure.transSubfigure.inverted()))
+        ax.set_in_layout(True)  # a layout that is asked for later is free to place them
+
+
+def label_scale(ax: Axes) -> float:
+    """Return by how much the letters along the x axis are larger than a printed figure's, as a notebook's are."""
+    return max(
+        _points(ax.xaxis.label.get_fontproperties()) / FONT_SIZE, _size(mpl.rcParams["xtick.labelsize"]) / TICK_SIZE
+    )
+
+
+def legend_size() -> float:
+    """Return the size of a legend's letters in points."""
+    return _size(mpl.rcParams["legend.fontsize"])
+
+
+def _size(setting: float | str) -> float:
+    """Return a size in points, which matplotlib may know by a word."""
+    return _points(FontProperties(size=setting))
 
 
 def _points(font: FontProperties) -> float:

@@ -37,7 +37,7 @@ def predicted(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     frame : DataFrame
         From `gradflow.analysis.predicted`. Rows without a prediction are left out.
     ax : Axes, optional
-        The current axes by default.
+        The current axes by default; made smaller where words around them would leave their figure.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def predicted(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=decimals, symbol=text("unit.percent", value="")))
     ax.set_xlabel(f"{text('figure.predicted.x')}\n{style.seeds_text(rows['n'])}")
     ax.set_title(text("figure.predicted.title"))
-    return ax
+    return panels.keep_inside(ax)
 
 
 def predicted_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure:

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from gradflow.plots import panels, style
 from gradflow.plots.names import in_order, short_names
@@ -68,7 +68,7 @@ def stall_link(frame: pd.DataFrame, ax: Axes | None = None, *, link: Link = LINK
     frame : DataFrame
         From `gradflow.analysis.stall_over_seeds`. Intervals are 95 %.
     ax : Axes, optional
-        The current axes by default.
+        The current axes by default; made smaller where words around them would leave their figure.
     link : Link
         One of `LINKS`.
 
@@ -82,18 +82,20 @@ def stall_link(frame: pd.DataFrame, ax: Axes | None = None, *, link: Link = LINK
     ax = style.current_axes(ax)
     if np.isfinite(link.neutral):
         ax.axvline(link.neutral, color=style.FAINT, linewidth=0.8, zorder=1)
-    for place, (look, rows) in enumerate(style.each_network(ordered(frame))):
+    networks = list(style.each_network(frame))
+    for place, (look, rows) in enumerate(networks):
         row = rows.iloc[0]
         if link.hollow:
             ax.plot([row[name] for name in drawn], [place, place], color=look.color, linewidth=0.8, zorder=2)
             ax.plot(row[link.hollow], place, marker=look.marker, color=look.color, markerfacecolor="white", zorder=3)
         _interval(ax, place, row, link, look)
     _axis(ax, frame, link, drawn)
-    ax.set_ylim(len(frame) - 0.4, -0.6)
+    ax.set_yticks(range(len(networks)), _names(networks))
+    ax.set_ylim(len(networks) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
     ax.set_title(link.title)
     ax.set_xlabel(link.marks, fontsize=style.TICK_SIZE)
-    return ax
+    return panels.keep_inside(ax)
 
 
 def stall_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
@@ -109,18 +111,12 @@ def stall_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
     style.require(frame, ("n", *(column for link in LINKS for column in _columns(link))), _SOURCE)
     found = ordered(frame)
     links = [link for link in LINKS if found[link.filled].notna().any()]
-    labels = [look.label for look, _ in style.each_network(found)]
-    shown = short_names(labels, _LONGEST)
-    names = [shown[label] for label in labels]
-    left = 0.1 + _LETTER * max(map(columns_of, names))
+    left = 0.1 + _LETTER * max(map(columns_of, _names(style.each_network(found))))
     columns = min(len(links), max(1, int((width - left - _RIGHT + _GAP) / (_PANEL + _GAP))))
     rows = -(-len(links) // columns)
     height = rows * (_ROW * len(found) + 0.85) + 0.85
     with style.context():
         figure, axes = panels.subplots(width, height, rows, columns, sharey=True)
-        for ax in axes[:, 0]:
-            ax.yaxis.set_major_locator(FixedLocator(range(len(names))))
-            ax.set_yticklabels(names)
         for ax, link in zip(axes.flat, links, strict=False):
             stall_link(found, ax, link=link)
         for ax in axes.flat[len(links) :]:
@@ -140,6 +136,13 @@ def _columns(link: Link) -> tuple[str, ...]:
     """Return the columns that a panel draws."""
     drawn = [name for name in (link.hollow, link.filled) if name]
     return ("family", "depth", *(f"{name}{end}" for name in drawn for end in _BOUNDS))
+
+
+def _names(networks: Iterable[tuple[style.Look, pd.DataFrame]]) -> list[str]:
+    """Return what the rows are called, from the top down."""
+    labels = [look.label for look, _ in networks]
+    shown = short_names(labels, _LONGEST)
+    return [shown[label] for label in labels]
 
 
 def ordered(frame: pd.DataFrame) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from gradflow import theory
 from gradflow.plots import panels, style
-from gradflow.plots.measure import legend_columns, text_width
+from gradflow.plots.measure import legend_columns, text_width, wrapped
 from gradflow.plots.names import short_names
 from gradflow.plots.scales import LogScale, edge_handles, log_axis
 from gradflow.text import text
@@ -38,6 +38,8 @@ _MARKS = (
 WIDE_HEIGHT, NARROW_HEIGHT = 3.2, 4.2  # inches; the narrow figure has its legend under the axes
 UNDER_X_LABEL, UNDER_Y_LABEL = 0.45, -0.55  # inches from the axes to a legend under their labels
 BESIDE_GAP, BESIDE = 0.1, 2.15  # inches from the axes to a legend beside them, and for it
+LEAST_BESIDE = 3.0  # inches of axes beside a legend, which stands under narrower ones
+ABOVE_LEGEND = 0.6  # of the height of axes, for the words beside them, where a legend takes some of it
 _HANDLE = 0.55  # inches of a legend's entry beside its label, and around it
 _USUAL_LINES = 6  # of a legend under the axes, for which the narrow figure has room
 _MARK_EVERY = 3  # layers between two markers
@@ -75,7 +77,7 @@ def vanishing(frame: pd.DataFrame, ax: Axes | None = None, *, measure: GradientM
     frame : DataFrame
         From `gradflow.analysis.vanishing_profile`.
     ax : Axes, optional
-        The current axes by default.
+        The current axes by default; made smaller where words around them would leave their figure.
     measure : "out_grad_norm" or "grad_norm"
         Gradient with respect to the layers' outputs or to their parameters.
 
@@ -84,10 +86,43 @@ def vanishing(frame: pd.DataFrame, ax: Axes | None = None, *, measure: GradientM
     ValueError
         The frame lacks a column or has no rows of the measure.
     """
+    ax, handles, n = _drawn(frame, style.current_axes(ax), measure)
+    beside = _has_room(ax, handles)
+    _legend(ax, handles, n, beside=beside)
+    height = ax.get_window_extent().height / ax.figure.dpi * (1 if beside else ABOVE_LEGEND)
+    ax.set_ylabel(wrapped(ax.get_ylabel(), height, float(ax.yaxis.label.get_fontsize())))
+    return panels.keep_inside(ax)
+
+
+def vanishing_figure(
+    frame: pd.DataFrame, width: float = style.DOUBLE, *, measure: GradientMeasure = "out_grad_norm"
+) -> Figure:
+    """Draw `vanishing` as a figure of the given width in inches."""
+    with style.context():
+        figure, axes = panels.subplots(width, WIDE_HEIGHT if width >= panels.WIDE else NARROW_HEIGHT)
+        ax, handles, n = _drawn(frame, axes.flat[0], measure)
+        _legend(ax, handles, n, beside=width >= panels.WIDE)
+        labels = [str(handle.get_label()) for handle in handles]
+        lines = 1 + -(-len(labels) // _columns(labels, width))
+        if width < panels.WIDE:
+            figure.set_size_inches(width, NARROW_HEIGHT + max(0, lines - _USUAL_LINES) * panels.LINE_HEIGHT)
+        under = panels.Margins(bottom=UNDER_X_LABEL + panels.legend_height(lines))
+        longest = max(text_width(label, style.TICK_SIZE) for label in labels) + _HANDLE
+        panels.arrange(figure, panels.Margins(right=max(BESIDE, longest)) if width >= panels.WIDE else under)
+    return figure
+
+
+def setting_colors(frame: pd.DataFrame) -> dict[str, str]:
+    """Return each setting's label and its colour on white, in the order of the frame."""
+    labels = frame.drop_duplicates("setting")["label"]
+    return {str(label): mark.color for label, mark in zip(labels, _marks(frame).values(), strict=True)}
+
+
+def _drawn(frame: pd.DataFrame, ax: Axes, measure: str) -> tuple[Axes, list[Line2D], pd.Series[Any]]:
+    """Return the axes with all lines, and what their legend is to say."""
     style.require(frame, COLUMNS, "gradflow.analysis.vanishing_profile")
     rows = frame[frame["measure"] == measure]
     style.require(rows, COLUMNS, "gradflow.analysis.vanishing_profile")
-    ax = style.current_axes(ax)
     last = int(rows["layer_depth"].max())
     toy = theory.toy(layers=last - 1)[::-1]
     zeros, nonfinite = bool((rows["mean"] == 0).any()), bool(np.isinf(rows["mean"]).any())
@@ -102,31 +137,7 @@ def vanishing(frame: pd.DataFrame, ax: Axes | None = None, *, measure: GradientM
     ax.set_xlabel(text("figure.vanishing.x"))
     ax.set_ylabel(text("figure.vanishing.y"))
     ax.set_title(text(f"figure.vanishing.title.{measure}"))
-    _legend(ax, [*_handles(rows, marks), *edge_handles(zeros=zeros, nonfinite=nonfinite)], rows["n"])
-    return ax
-
-
-def vanishing_figure(
-    frame: pd.DataFrame, width: float = style.DOUBLE, *, measure: GradientMeasure = "out_grad_norm"
-) -> Figure:
-    """Draw `vanishing` as a figure of the given width in inches."""
-    with style.context():
-        figure, axes = panels.subplots(width, WIDE_HEIGHT if width >= panels.WIDE else NARROW_HEIGHT)
-        vanishing(frame, axes.flat[0], measure=measure)
-        labels = [shown.get_text() for shown in axes.flat[0].get_legend().get_texts()]
-        lines = 1 + -(-len(labels) // _columns(labels, width))
-        if width < panels.WIDE:
-            figure.set_size_inches(width, NARROW_HEIGHT + max(0, lines - _USUAL_LINES) * panels.LINE_HEIGHT)
-        under = panels.Margins(bottom=UNDER_X_LABEL + panels.legend_height(lines))
-        longest = max(text_width(label, style.TICK_SIZE) for label in labels) + _HANDLE
-        panels.arrange(figure, panels.Margins(right=max(BESIDE, longest)) if width >= panels.WIDE else under)
-    return figure
-
-
-def setting_colors(frame: pd.DataFrame) -> dict[str, str]:
-    """Return each setting's label and its colour on white, in the order of the frame."""
-    labels = frame.drop_duplicates("setting")["label"]
-    return {str(label): mark.color for label, mark in zip(labels, _marks(frame).values(), strict=True)}
+    return ax, [*_handles(rows, marks), *edge_handles(zeros=zeros, nonfinite=nonfinite)], rows["n"]
 
 
 def _draw(ax: Axes, line: pd.DataFrame, mark: _Mark, scale: LogScale) -> None:
@@ -175,13 +186,22 @@ def _handles(rows: pd.DataFrame, marks: dict[str, _Mark]) -> list[Line2D]:
 
 
 def _columns(labels: list[str], width: float) -> int:
-    return legend_columns(labels, width - 2 * BESIDE_GAP)
+    return legend_columns(labels, width - 2 * BESIDE_GAP, panels.legend_size())
 
 
-def _legend(ax: Axes, handles: list[Line2D], n: pd.Series[Any]) -> None:
-    """Put the legend beside wide axes and under narrow ones."""
-    beside = ax.get_window_extent().width / ax.figure.dpi >= panels.WIDE
-    shift = (BESIDE_GAP, 0.0) if beside else (UNDER_Y_LABEL, -UNDER_X_LABEL)
+def _has_room(ax: Axes, handles: list[Line2D]) -> bool:
+    """Whether axes that are made smaller for a legend beside them are still wide enough."""
+    size = panels.legend_size()
+    labels = max(text_width(str(handle.get_label()), size) for handle in handles)
+    taken = BESIDE_GAP + labels + _HANDLE * size / style.TICK_SIZE
+    own, inch = ax.get_window_extent(), ax.figure.dpi
+    free = (ax.figure.bbox.x1 - own.x1) / inch
+    return bool(own.width / inch - max(0.0, taken - free) >= LEAST_BESIDE)
+
+
+def _legend(ax: Axes, handles: list[Line2D], n: pd.Series[Any], *, beside: bool) -> None:
+    """Put the legend beside the axes or under them."""
+    shift = (BESIDE_GAP, 0.0) if beside else (UNDER_Y_LABEL, -UNDER_X_LABEL * panels.label_scale(ax))
     labels = [str(handle.get_label()) for handle in handles]
     ax.legend(
         handles=handles,

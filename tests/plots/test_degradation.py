@@ -89,7 +89,7 @@ def test_published_errors_are_hollow_and_illustrations_faint_lines_apart_from_wh
     assert list(points.get_ydata()) == [0.2, 0.3]
     assert (line.get_marker(), list(line.get_ydata())) == ("None", [0.1, 0.1])
     assert {"published: a paper", "residual, illustrative, not measured: a course"} <= {
-        text.get_text() for text in ax.get_legend().get_texts()
+        text.get_text().replace("\n", " ") for text in ax.get_legend().get_texts()
     }
     assert ax.get_xlim()[1] > 8
 

@@ -2,12 +2,28 @@
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
 from chains import errors, layers_after
-from drawings import along, degree, heat, lags, networks, profile, training, weights
+from drawings import (
+    along,
+    chain,
+    collisions,
+    degree,
+    heat,
+    lags,
+    laws,
+    networks,
+    profile,
+    settings,
+    training,
+    weights,
+)
+from drawings import errors as errors_of
 from matplotlib.figure import Figure
 
 from gradflow import plots
+from gradflow.plots.predicted import predicted
 
 
 @pytest.mark.parametrize("size", [8, 10, 14])
@@ -58,3 +74,59 @@ def test_a_heat_map_by_itself_says_what_its_colours_are():
         assert len(figure.axes) == 1
     finally:
         plt.close("all")
+
+
+RUNS, MEANS, DIFFERENCES = errors_of(networks(2, 4))
+VARIANTS = pd.concat([DIFFERENCES.assign(settings=settings) for settings in ("lr 0.1", "lr 0.01, batch norm")])
+KNOWN = pd.DataFrame(
+    [("plain", 20, 0.2, "Authors of many names: A paper of a title that is long, 2015", "published", "")],
+    columns=["family", "depth", "error", "source", "kind", "measure"],
+)
+# What has words beyond the margins that matplotlib leaves around axes.
+WORDY = {
+    "degradation": lambda ax: plots.degradation(RUNS, MEANS, ax),
+    "degradation, published": lambda ax: plots.degradation(RUNS, MEANS, ax, published=KNOWN),
+    "difference": lambda ax: plots.paired_difference(DIFFERENCES, ax),
+    "differences": lambda ax: plots.paired_difference(VARIANTS, ax),
+    "vanishing": lambda ax: plots.vanishing(settings(4), ax),
+    "vanishing, short": lambda ax: plots.vanishing(settings(4).assign(label=lambda rows: rows.setting.str[-12:]), ax),
+    "predicted": lambda ax: predicted(laws(networks(2, 2)), ax),
+    "stall": lambda ax: plots.stall_link(chain(networks(6, 2)), ax),
+}
+
+
+@pytest.mark.parametrize("size", [8, 10, 12])
+@pytest.mark.parametrize("name", WORDY)
+def test_words_around_plain_axes_are_within_the_figure(name, size):
+    with mpl.rc_context({**mpl.rcParamsDefault, "font.size": size, "backend": "agg"}):
+        figure = Figure()
+        ax = WORDY[name](figure.subplots())
+        assert collisions(figure) == []
+        assert min(ax.get_window_extent().size) > 1.5 * figure.dpi
+
+
+@pytest.mark.parametrize("name", WORDY)
+def test_axes_of_a_figure_that_lays_itself_out_are_left_to_it(name):
+    with mpl.rc_context({**mpl.rcParamsDefault, "backend": "agg"}):
+        figure = Figure(layout="constrained")
+        ax = figure.subplots()
+        before = ax.get_position().bounds
+        WORDY[name](ax)
+        assert ax.get_position().bounds == before
+        assert not [said for said in collisions(figure) if said.endswith("leaves the figure")]
+
+
+def test_axes_are_made_smaller_once():
+    ax = Figure().subplots()
+    plots.degradation(RUNS, MEANS, ax)
+    first = ax.get_position().bounds
+    plots.degradation(RUNS, MEANS, ax)
+    assert ax.get_position().bounds == pytest.approx(first, abs=0.01)
+
+
+def test_axes_too_small_for_their_words_keep_their_size():
+    figure = Figure(figsize=(1.5, 1.5))
+    ax = figure.subplots()
+    before = ax.get_position().bounds
+    plots.degradation(RUNS, MEANS, ax)
+    assert ax.get_position().bounds == before

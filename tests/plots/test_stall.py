@@ -22,6 +22,21 @@ def test_each_network_has_a_row_with_its_mark_and_interval(runs, ax):
     np.testing.assert_allclose([line.get_xdata() for line in spans], frame[["growth_low", "growth_high"]])
 
 
+def test_rows_are_named_after_their_networks(runs, ax):
+    plots.stall_link(frame_of(runs), ax)
+    names = {label.get_position()[1]: label.get_text() for label in ax.get_yticklabels()}
+    assert names == {0: "plain-4", 1: "residual-4", 2: "plain-6", 3: "residual-6"}
+    colors = {line.get_ydata()[0]: line.get_color() for line in ax.lines if line.get_marker() in ("o", "s")}
+    assert colors[0] == colors[1] != colors[2] == colors[3]
+
+
+def test_the_rows_of_a_figure_are_named_once_a_row_of_panels(runs):
+    figure = plots.stall_figure(frame_of(runs))
+    figure.draw_without_rendering()
+    shown = [[label.get_text() for label in ax.get_yticklabels() if label.get_visible()] for ax in figure.axes]
+    assert shown == [["plain-4", "residual-4", "plain-6", "residual-6"], *[[]] * (len(figure.axes) - 1)]
+
+
 def test_everything_drawn_is_within_the_axes(runs, ax):
     for link in LINKS:
         ax.clear()
