@@ -61,7 +61,8 @@ def skips_without(frame: pd.DataFrame) -> Live | None:
 
 def _drawn(rows: pd.DataFrame) -> pd.Series[float]:
     bounds = rows[["low", "high"]].replace([0.0, np.inf], np.nan)
-    return pd.concat([rows["mean"], bounds["low"], bounds["high"]])
+    drawn: pd.Series[float] = pd.concat([rows["mean"], bounds["low"], bounds["high"]])
+    return drawn
 
 
 def _body(drawn: list[str], rows: pd.DataFrame) -> Spec:
