@@ -176,6 +176,9 @@ REQUIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
+# Of integers, either way: float64, in which frames compute and figures place, still knows halves there.
+MOST = 10**15
+
 # What an absent column means: no other value can be mistaken for a measurement.
 _MISSING: Mapping[str, Any] = {"float64": np.nan, "str": "", "int64": 0, "bool": False}
 _MISSING_BY_NAME: Mapping[str, Any] = {
@@ -231,7 +234,8 @@ class Recording:
     Raises
     ------
     RecordingError
-        A required column is missing, or a column cannot hold its type. The message names table and column.
+        A required column is missing, a column cannot hold its type, or an integer is beyond 10^15. The message names
+        table and column.
 
     Examples
     --------
@@ -274,7 +278,10 @@ class Recording:
             readers = self.__dict__.get("_readers", {})
             if name not in readers:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            frame = _validated(name, readers[name]())
+            try:
+                frame = _validated(name, readers[name]())
+            except RecordingError as error:
+                raise RecordingError(f"{self.name}: {error}") from None
             object.__setattr__(self, name, frame)
             return frame
 
@@ -311,13 +318,24 @@ def _validated(table: str, frame: pd.DataFrame) -> pd.DataFrame:
         return _no_rows(table).copy()
     columns = TABLES[table]
     if list(frame.columns[: len(columns)]) == list(columns) and _is_typed(frame, columns):
+        _check_integers(table, frame)
         return frame.reset_index(drop=True)
     missing = [name for name in REQUIRED[table] if name not in frame.columns]
     if len(frame) and missing:
         raise RecordingError(f"{table} lacks the column {missing[0]!r}; it has {', '.join(map(str, frame.columns))}.")
     known = {name: _typed(table, name, column, frame) for name, column in columns.items()}
+    _check_integers(table, known)
     extra = {str(name): frame[name] for name in frame.columns if name not in known}
     return pd.DataFrame({**known, **extra}, index=frame.index).reset_index(drop=True)
+
+
+def _check_integers(table: str, columns: Mapping[str, pd.Series[Any]] | pd.DataFrame) -> None:
+    """Raise RecordingError for the first integer that no measurement has and no figure can place."""
+    for name, column in TABLES[table].items():
+        if column.dtype == "int64" and len(columns[name]):
+            value = max(int(columns[name].min()), int(columns[name].max()), key=abs)
+            if abs(value) > MOST:
+                raise RecordingError(f"{table}.{name} must lie between -10^15 and 10^15; got {value}.")
 
 
 @cache

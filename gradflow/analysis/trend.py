@@ -84,17 +84,20 @@ def line(x: Floats, values: Matrix, group: Ints) -> Line:
     AICc = -2 ln L + 2 k n / (n - k - 1) (Hurvich & Tsai 1989) of the most likely autocorrelation, k counting
     levels, slope, autocorrelation and variance; NaN unless n > 2 k.
     """
+    span = np.ptp(x) if len(x) else 0.0
+    if not span > 0:  # one place, or several that float64 does not tell apart
+        return Line(*np.full((3, len(values)), np.nan))
     levels = np.eye(int(group.max(initial=0)) + 1)[group]
-    design = _design(np.column_stack([levels, x]))
+    design = _design(np.column_stack([levels, (x - x.mean()) / span]))  # far from 0 it would be singular
     n, k = design.columns.shape
     freedom = n - k
     if freedom < 0:
         return Line(*np.full((3, len(values)), np.nan))
-    slope: Floats = np.linalg.lstsq(design.columns, values.T, rcond=None)[0][-1]
+    slope: Floats = np.linalg.lstsq(design.columns, values.T, rcond=None)[0][-1] / span
     if freedom == 0:
         return Line(slope, *np.full((2, len(values)), np.nan))
     left = _left(design, values)
-    return Line(slope, _half(design, left, freedom), _aicc(left, n, k + 2))
+    return Line(slope, _half(design, left, freedom) / span, _aicc(left, n, k + 2))
 
 
 def _design(columns: Matrix) -> _Design:

@@ -86,3 +86,16 @@ def test_too_few_layers_have_no_interval_and_no_aicc():
 )
 def test_roles_of_three_layers_or_more_are_groups(names, expected):
     assert groups(names).tolist() == expected
+
+
+@pytest.mark.parametrize("start", [1.0, 1e9, 1e15])
+def test_a_line_is_the_same_wherever_it_begins(start):
+    values, group = walks(2, 12), np.zeros(12, dtype=int)
+    found, near = line(start + np.arange(12.0), values, group), line(np.arange(12.0), values, group)
+    for name in ("slope", "half", "aicc"):
+        assert getattr(found, name) == pytest.approx(getattr(near, name), rel=1e-9)
+
+
+def test_layers_in_one_place_have_no_line():
+    found = line(np.full(9, 1e15), walks(2, 9), np.zeros(9, dtype=int))
+    assert all(np.isnan(one).all() for one in (found.slope, found.half, found.aicc))

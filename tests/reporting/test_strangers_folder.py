@@ -295,6 +295,34 @@ def test_a_part_is_believed_in_nothing_but_its_numbers_and_words(strangers, tmp_
     assert (why or "report") in "".join(capfd.readouterr())
 
 
+@pytest.mark.parametrize("value", [2**63 - 1, -(2**63)])
+@pytest.mark.parametrize("column", ["layer_depth", "step", "stage"])
+def test_integers_that_no_network_has_are_one_line(strangers, tmp_path, capfd, column, value):
+    swap_part(strangers / "runs" / "a", "layers", near(column, value))
+    assert exit_code(["report", str(strangers), "--out", str(tmp_path / "out")]) == 2
+    said = capfd.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert f": layers.{column} must lie between -10^15 and 10^15; got {value}." in said[0]
+    assert exit_code(["watch", str(strangers / "runs" / "a"), "--once"]) == 0
+
+
+@pytest.mark.parametrize("column", ["layer_depth", "step", "stage", "order", "n_params"])
+def test_integers_as_large_as_may_be_are_reported(strangers, tmp_path, column):
+    for run in "ab":
+        swap_part(strangers / "runs" / run, "layers", near(column, 10**15))
+    assert exit_code(["report", str(strangers), "--out", str(tmp_path / "out")]) == 0
+
+
+def near(column, value):
+    """Return a change of a table that puts integers close to one another up to a value in a column."""
+
+    def change(table):
+        numbers = np.array([value + (place % 6) * (-1 if value > 0 else 1) for place in range(len(table))])
+        return table.set_column(table.column_names.index(column), column, pyarrow.array(numbers))
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
