@@ -254,3 +254,17 @@ def test_control_c_ends_it(tmp_path):
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
         assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(("broken", "word"), [(float("nan"), "NaN"), (float("inf"), "∞")])
+def test_a_loss_that_is_no_number_any_more_is_told(tmp_path, capsys, broken, word):
+    steps = pd.DataFrame({"step": range(5), "loss": [2.5, 2.25, 2.0, broken, broken], "lr": 0.1})
+    gradflow.save(gradflow.Recording(steps=steps, meta={"run": "r", "status": "done"}), tmp_path / "r")
+    out = shown(capsys, "--once", tmp_path / "r")
+    (row,) = [line for line in out.splitlines() if line.startswith("loss of the batch")]
+    assert row.split()[-3:] == ["2.50", word, "4"]
+    assert f"The loss has been {word} since step 3." in out
+    assert f"loss of the batch {word} since step 3," in shown(capsys, "--interval", "0.1", tmp_path / "r")
+    (said,) = json.loads(shown(capsys, "--json", tmp_path / "r"))
+    assert (said["loss"], said["loss_not_finite_since"]) == (None if word == "NaN" else "inf", 3)
+    assert f"自第 3 步起，损失为 {word}。" in shown(capsys, "--once", tmp_path / "r", "--lang", "zh")

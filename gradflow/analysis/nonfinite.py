@@ -47,6 +47,30 @@ def first_nonfinite(recordings: Recording | Iterable[Recording]) -> pd.DataFrame
     return pd.DataFrame(rows, columns=["run", "direction", "step", "layer", "kind", "order", "call", "value"])
 
 
+def loss_lost(recording: Recording) -> tuple[int, float] | None:
+    """Return the step since which no loss has been finite and the last loss, NaN or inf; None where one still is.
+
+    A NaN loss also stands for a loss that was not passed in. It counts where every step before it had one, where the
+    step has a gradient that is not finite, or where the run itself says that it diverged.
+
+    Examples
+    --------
+    >>> loss_lost(Recording(steps=pd.DataFrame({"step": [0, 1, 2, 3], "loss": [2.3, 2.2, np.inf, np.nan]})))
+    (2, nan)
+    """
+    loss, step = recording.steps["loss"].to_numpy(), recording.steps["step"].to_numpy()
+    finite = np.flatnonzero(np.isfinite(loss))
+    n_before = int(finite[-1]) + 1 if len(finite) else 0
+    after = loss[n_before:]
+    if not len(after):
+        return None
+    bad = recording.layers.loc[recording.layers["n_nonfinite"] > 0, "step"]
+    is_certain = np.isinf(after) | np.isin(step[n_before:], bad)
+    if recording.meta.get("status") == "diverged" or (n_before > 1 and len(finite) == n_before):
+        is_certain[:] = True
+    return (int(step[n_before + is_certain.argmax()]), float(after[-1])) if is_certain.any() else None
+
+
 def _first(layers: pd.DataFrame, column: str, *, is_forward: bool) -> dict[str, object] | None:
     values = layers[column]
     # NaN alone may mean "not measured"; a gradient that arrived as NaN has non-finite entries.

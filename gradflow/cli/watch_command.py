@@ -176,16 +176,19 @@ def _broken(sentence: object, width: int = output.WIDTH) -> list[str]:
 
 def _measures(recording: Recording) -> Group:
     """Return the first and the latest value of each measure that there is."""
+    from gradflow.analysis.nonfinite import loss_lost
     from gradflow.text import text
 
-    rows = []
+    rows, lost = [], loss_lost(recording)
     for name in MEASURES:
-        known = recording.steps[["step", name]].dropna()
+        is_lost = name == "loss" and lost is not None
+        known = recording.steps[["step", name]] if is_lost else recording.steps[["step", name]].dropna()
         if len(known):
             first, latest = (_value(name, known[name].iloc[place]) for place in (0, -1))
             rows.append([_measure(name), first, latest, str(known["step"].iloc[-1])])
     heads = [text(f"watch.column.{column}") for column in ("measure", "first", "latest", "step")]
-    return output.table("", heads, rows)
+    caption = "" if lost is None else text("watch.lost.sentence", step=lost[0], value=_value("loss", lost[1]))
+    return output.table("", heads, rows, caption=caption)
 
 
 def _strip(recording: Recording) -> list[Group]:
@@ -226,11 +229,13 @@ def _others(looks: list[Look]) -> Group:
 
 def _record(look: Look) -> dict[str, Any]:
     """Return a look as values."""
-    latest = (
-        {}
-        if look.recording is None
-        else {name: look.recording.steps[name].dropna().iloc[-1:].tolist() for name in MEASURES}
-    )
+    from gradflow.analysis.nonfinite import loss_lost
+
+    recording = look.recording
+    latest = {} if recording is None else {name: recording.steps[name].dropna().iloc[-1:].tolist() for name in MEASURES}
+    lost = None if recording is None else loss_lost(recording)
+    if lost is not None:
+        latest["loss"] = [lost[1]]
     return {
         "run": look.run,
         "status": look.status,
@@ -239,16 +244,23 @@ def _record(look: Look) -> dict[str, Any]:
         "age_seconds": look.age,
         "reason": look.reason,
         **{name: (latest.get(name) or [math.nan])[0] for name in MEASURES},
+        "loss_not_finite_since": None if lost is None else lost[0],
         "findings": [{"severity": one.severity, "sentence": str(one)} for one in look.findings],
     }
 
 
 def _latest(look: Look) -> dict[str, str]:
     """Return the latest value of each measure, as text."""
+    from gradflow.analysis.nonfinite import loss_lost
+    from gradflow.text import text
+
     if look.recording is None:
         return {}
     known = {name: look.recording.steps[name].dropna() for name in MEASURES}
-    return {name: _value(name, values.iloc[-1]) for name, values in known.items() if len(values)}
+    latest = {name: _value(name, values.iloc[-1]) for name, values in known.items() if len(values)}
+    lost = loss_lost(look.recording)
+    said = {} if lost is None else {"loss": text("watch.lost", step=lost[0], value=_value("loss", lost[1]))}
+    return {**said, **latest, **said}
 
 
 def _measure(name: str) -> str:
@@ -258,8 +270,11 @@ def _measure(name: str) -> str:
 
 
 def _value(name: str, value: float) -> str:
+    from gradflow.text import text
     from gradflow.text.numbers import number, percent
 
+    if name == "loss" and math.isnan(value):
+        return text("watch.nan")
     return percent(value) if name in ERRORS else number(value)
 
 

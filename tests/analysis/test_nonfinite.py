@@ -1,10 +1,14 @@
 import math
 
+import pandas as pd
+import pytest
 import torch
 from torch import nn
 
 import gradflow
 from gradflow.analysis import first_nonfinite
+from gradflow.analysis.nonfinite import loss_lost
+from gradflow.recording import Recording
 
 
 class Faulty(nn.Module):
@@ -57,3 +61,33 @@ def test_a_sound_run_has_no_row():
         model(torch.ones(1, 2)).sum().backward()
         recorder.step()
     assert first_nonfinite(recorder.recording).empty
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ([2.0, 1.9, NAN, NAN], (2, "nan")),
+        ([2.0, 1.9, INF, NAN], (2, "nan")),
+        ([INF], (0, "inf")),
+        ([2.0, INF, 1.0], None),
+        ([2.0, 1.0], None),
+        ([NAN, NAN], None),  # none was passed in
+        ([2.0, NAN, NAN, 1.8, NAN, NAN], None),  # passed in at every third step
+        ([2.0, NAN], None),
+        ([], None),
+    ],
+)
+def test_since_when_no_loss_was_finite(losses, expected):
+    steps = pd.DataFrame({"step": range(len(losses)), "loss": losses})
+    found = loss_lost(Recording(steps=steps))
+    assert (None if found is None else (found[0], str(found[1]))) == expected
+
+
+def test_a_loss_of_nan_is_known_by_its_gradients_and_by_what_the_run_says():
+    steps = pd.DataFrame({"step": [0, 1, 2], "loss": NAN})
+    layers = pd.DataFrame({"step": [1], "layer": ["a"], "n_nonfinite": [3]})
+    assert loss_lost(Recording(steps=steps, layers=layers))[0] == 1
+    assert loss_lost(Recording(steps=steps, meta={"status": "diverged"}))[0] == 0
