@@ -1,5 +1,9 @@
 """The live figures that the hostile report does not have are drawn without a word in the console, at every width."""
 
+import math
+
+import numpy as np
+import pandas as pd
 import pytest
 from chains import degrees, errors, lags, layers_after, lengths, links
 
@@ -11,6 +15,7 @@ from gradflow.reporting.live.notebook import InteractiveFigure
 from gradflow.reporting.live.paths import paths
 from gradflow.reporting.live.shattering_layers import shattering_layers
 from gradflow.reporting.live.stall import stall
+from gradflow.reporting.live.training import training
 
 # The marks that stand for values: moments, networks a link, lengths a quantity, lags a network and norm.
 FIGURES = {
@@ -69,3 +74,30 @@ def test_the_note_and_the_axis_follow_the_chosen_error(watch, tmp_path, width):
     assert "Hollow grey markers were published (plain): a paper." in one.page.inner_text(".note")
     assert ticks() != before
     assert one.said == []
+
+
+def curves(**given):
+    """Return what two steps of one run of one layer recorded."""
+    measures = dict.fromkeys(("batch_error", "train_error", "test_error", "loss"), math.nan)
+    run = {"run": "mine", "family": "mine", "depth": None, "seed": None, "step": range(60)}
+    return pd.DataFrame({**run, **measures, **given}).astype({"depth": "Int64", "seed": "Int64"})
+
+
+@pytest.mark.parametrize("largest", [0.9, 1.0, 1.2, 1.4, 30.0])
+def test_a_loss_is_no_percentage_however_large(watch, tmp_path, largest):
+    frame = curves(loss=np.linspace(largest, largest / 2, 60))
+    one = watch(path=InteractiveFigure(training(frame), "training").save(tmp_path / "training.html"))
+    shown = "".join(one.page.locator(".plot svg .role-axis-label text").all_text_contents())
+    assert shown
+    assert "%" not in shown
+    assert one.said == []
+
+
+def test_an_error_is_a_percentage_beside_a_loss_that_is_none(watch, tmp_path):
+    frame = curves(loss=np.linspace(1.3, 1.0, 60), batch_error=np.linspace(0.9, 0.1, 60))
+    one = watch(path=InteractiveFigure(training(frame), "training").save(tmp_path / "training.html"))
+    ticks = one.page.locator(".plot svg .role-axis-label text").all_text_contents
+    assert "100%" in ticks()
+    one.page.select_option("[data-control=measure]", "loss")
+    one.page.wait_for_timeout(200)
+    assert "%" not in "".join(ticks())

@@ -7,7 +7,18 @@ import pandas as pd
 
 from gradflow.analysis.training import window_means
 from gradflow.reporting.live.figure import Live, Option, Spec, select
-from gradflow.reporting.live.pieces import by_network, dots, families, figure, layered, narrowed, palette, told, whole_x
+from gradflow.reporting.live.pieces import (
+    by_network,
+    dots,
+    families,
+    figure,
+    layered,
+    narrowed,
+    palette,
+    signals,
+    told,
+    whole_x,
+)
 from gradflow.text import text
 
 WINDOW = 10
@@ -35,14 +46,14 @@ def training(frame: pd.DataFrame) -> Live | None:
         largest = float(rows["mean"].where(np.isfinite(rows["mean"])).max())
         top = 1.02 if measure in ERRORS else 1.05 * largest if largest > 0 else 1.0
         parts.append(rows.assign(measure=measure))
-        options.append(Option(measure, _name(measure, window), {"top": top}))
+        options.append(Option(measure, _name(measure, window), {"top": top, "percent": measure in ERRORS}))
     if not parts:
         return None
     found = pd.concat(parts, ignore_index=True)
     tones = palette(found)
     rows = tones.on(found).drop(columns="seed").rename(columns={"run": "seed"})  # a line for each run
     body = _body(by_network(tones), float(found["step"].max()))
-    spec = figure(body, height=320, params=[{"name": "top", "value": options[0].signals["top"]}])
+    spec = figure(body, height=320, params=signals(options[0].signals))
     controls = (
         *select("measure", text("live.measure"), options),
         *select("family", text("live.family"), families(rows)),
@@ -61,7 +72,7 @@ def _body(network: Spec, last: float) -> Spec:
         "type": "quantitative",
         "title": text("live.error_or_loss"),
         "scale": {"domain": [0, {"expr": "top"}], "nice": False},
-        "axis": {"labelExpr": "top > 1.5 || top < 1 ? format(datum.value,'.3~g') : format(datum.value,'.0%')"},
+        "axis": {"labelExpr": "percent ? format(datum.value,'.0%') : format(datum.value,'.3~g')"},
     }
     shared = {"x": whole_x("step", text("live.training_step"), last, 0), "y": y, **network}
     tooltip = told(seed=text("live.run"), step__number=text("live.step"), mean__number=text("live.value"))
