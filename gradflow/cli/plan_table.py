@@ -11,7 +11,7 @@ from gradflow.cli.output import show
 from gradflow.text import text
 from gradflow.text.numbers import count
 from gradflow.text.numbers import seconds as in_minutes
-from gradflow.text.words import named
+from gradflow.text.words import PRESET, named, reworded
 
 if TYPE_CHECKING:
     from gradflow.experiments import Run
@@ -82,7 +82,7 @@ def print_presets(form: str | None) -> None:
     rows = [
         (
             one.name,
-            one.title,
+            reworded(one.title, PRESET),
             one.data or text("presets.nothing"),
             text("presets.yes" if one.scaled else "presets.none"),
         )

@@ -131,13 +131,15 @@ def _shattering(sweep: Sweep, given: Mapping[str, Any], orders: Orders, write: W
 def heading(notes: Mapping[str, Any]) -> str | None:
     """Return a report's heading: the sweep's title, whether it is scaled, and its question; None without any."""
     from gradflow.text import text
+    from gradflow.text.words import PRESET, reworded
 
-    title = notes.get("title") or ""
+    title = reworded(notes.get("title") or "", PRESET)
+    question = reworded(notes.get("question") or "", PRESET)
     if title and notes.get("scaled"):
         title = text("sweep.title.scaled", title=title)
-    if title and notes.get("question"):
-        return text("sweep.heading", title=title, question=notes["question"])
-    return title or notes.get("question") or None
+    if title and question:
+        return text("sweep.heading", title=title, question=question)
+    return title or question or None
 
 
 def name_of(sweep: Sweep, runs: Sequence[Run]) -> str:

@@ -16,7 +16,7 @@ from gradflow.reporting.method import seeds
 from gradflow.reporting.published_section import answer
 from gradflow.text import text
 from gradflow.text.numbers import count, percent, points, with_interval
-from gradflow.text.words import named, reworded, word
+from gradflow.text.words import PRESET, named, reworded, word
 
 MOST_NAMES = 200  # characters of names on the first screen
 
@@ -145,7 +145,7 @@ def _scaled(run: Recording) -> tuple[str, str]:
 
 def scaled_from(scaled: tuple[str, str]) -> str:
     """Return the sentence on what a scaled version is scaled from, and how."""
-    preset, how = scaled
+    preset, how = scaled[0], reworded(scaled[1], PRESET)
     return text("sweep.scaled", what=preset, how=how) if preset else text("sweep.scaled_file", how=how)
 
 

@@ -13,7 +13,7 @@ from gradflow.analysis.runs import stacked
 from gradflow.recording import Recording
 from gradflow.text import text
 from gradflow.text.numbers import count, percent, seconds
-from gradflow.text.words import reworded, word
+from gradflow.text.words import PRESET, reworded, word
 
 # The meta keys worth showing, in order; each has the text fact.<key>.
 SHOWN = (
@@ -47,6 +47,8 @@ SHOWN = (
     "gradients",
 )
 
+_REWORDED = {"loss": "analyze.loss.", "scaled": PRESET}  # values that are sentences of the catalogue, by their keys
+
 
 def facts(recordings: list[Recording], command: str | None) -> list[tuple[str, str]]:
     """Return what was run as (name, value): each value once, where runs differ all of them.
@@ -63,7 +65,7 @@ def facts(recordings: list[Recording], command: str | None) -> list[tuple[str, s
     wall = [run.meta["wall_seconds"] for run in recordings if _is_number(run.meta.get("wall_seconds"))]
     rows.append(("wall_seconds", seconds(sum(wall)) if wall else ""))
     return [
-        (text(f"fact.{key}"), reworded(value, "analyze.loss.") if key == "loss" else value)
+        (text(f"fact.{key}"), reworded(value, _REWORDED[key]) if key in _REWORDED else value)
         for key, value in rows
         if value
     ]

@@ -7,6 +7,7 @@ from string import Formatter
 
 from gradflow.text import DEFAULT_LANGUAGE, LANGUAGES, has, keys, text
 
+PRESET = "preset."  # begins the keys of what presets say of themselves
 _SEPARATOR = ", "  # between a family and what tells its variants apart
 _FAMILY = re.compile(r"(?P<family>[a-z]+(?:-[a-z]+)*)(?P<depth>-\d+)?")
 

@@ -1,12 +1,16 @@
 """Words that recordings hold as data, in the reader's language; a user's own names stay as they are."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
 
+import gradflow
 from gradflow.analysis.variants import labelled
 from gradflow.experiments.vanishing import SETTINGS
 from gradflow.recording import Recording
 from gradflow.text import language, text
-from gradflow.text.words import named, reworded, word
+from gradflow.text.words import PRESET, named, reworded, word
 
 
 @pytest.mark.parametrize(
@@ -56,3 +60,17 @@ def test_a_recorded_sentence_is_read_back():
     with language("zh"):
         assert reworded(given, "analyze.loss.") == text("analyze.loss.projection", seed=7)
         assert reworded("a loss of mine", "analyze.loss.") == "a loss of mine"
+
+
+PRESETS = sorted((Path(gradflow.__file__).parent / "experiments" / "presets").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
+def test_what_a_preset_says_of_itself_is_in_the_catalogue(path):
+    told = tomllib.loads(path.read_text(encoding="utf-8"))
+    sentences = [told["title"], told["question"], *filter(None, [told.get("scaled", {}).get("how")])]
+    assert [reworded(one, PRESET) for one in sentences] == sentences
+    with language("zh"):
+        said = [reworded(one, PRESET) for one in sentences]
+        assert not set(said) & set(sentences)
+        assert reworded("A title of mine", PRESET) == "A title of mine"

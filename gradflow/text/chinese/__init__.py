@@ -16,6 +16,7 @@ from gradflow.text.chinese.forecast import FORECAST
 from gradflow.text.chinese.live import LIVE
 from gradflow.text.chinese.models import MODELS
 from gradflow.text.chinese.numbers import NUMBERS
+from gradflow.text.chinese.presets import PRESETS
 from gradflow.text.chinese.probes import PROBES
 from gradflow.text.chinese.report import COLUMNS, DEFINITIONS, FACTS, HEAD, SECTIONS, STATUSES, TABLES
 from gradflow.text.chinese.sweeps import SWEEPS
@@ -35,6 +36,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         **NUMBERS,
         **FIGURES,
         **FINDINGS,
+        **PRESETS,
         **PROBES,
         **HEAD,
         **SECTIONS,

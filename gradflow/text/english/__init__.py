@@ -16,6 +16,7 @@ from gradflow.text.english.forecast import FORECAST
 from gradflow.text.english.live import LIVE
 from gradflow.text.english.models import MODELS
 from gradflow.text.english.numbers import NUMBERS
+from gradflow.text.english.presets import PRESETS
 from gradflow.text.english.probes import PROBES
 from gradflow.text.english.report import COLUMNS, DEFINITIONS, FACTS, HEAD, SECTIONS, STATUSES, TABLES
 from gradflow.text.english.sweeps import SWEEPS
@@ -35,6 +36,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         **NUMBERS,
         **FIGURES,
         **FINDINGS,
+        **PRESETS,
         **PROBES,
         **HEAD,
         **SECTIONS,
