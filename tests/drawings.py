@@ -24,6 +24,7 @@ FAMILIES = (
 )
 SEEDS = (0, 1)
 STEPS = (0, 1, 10, 100, 1000, 64000)
+MAJORITY = 0.9  # the error of always answering the most frequent class
 MOST_LAYERS = 30  # of a made-up network; its last stands at its depth
 
 
@@ -85,7 +86,7 @@ def errors(pairs):
         )
     depths = sorted({depth for _, depth in pairs})
     difference = pd.DataFrame({"depth": depths, "n": 2, "mean": 0.1, "low": -0.1, "high": 0.3, "settings": ""})
-    return _frame(runs), _frame(means), difference
+    return _frame(runs).assign(constant_error=MAJORITY), _frame(means), difference
 
 
 def training(pairs):
@@ -99,7 +100,7 @@ def training(pairs):
         for step in steps
     ]
     frame = _frame(rows)
-    return frame, frame.assign(window=10)
+    return frame.assign(constant_error=MAJORITY), frame.assign(window=10)
 
 
 def along(pairs):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.intervals import SHARE
-from gradflow.analysis.runs import NETWORK, as_list, check_seeds, over_seeds, stacked
+from gradflow.analysis.runs import NETWORK, as_list, check_seeds, constant_error, over_seeds, stacked
 from gradflow.analysis.variants import agree, base_family, told_apart_by
 from gradflow.recording import Recording
 
@@ -25,7 +25,8 @@ def degradation(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     DataFrame
         One row per run: run, family, depth, seed, train_error, test_error (fractions, the last ones
         measured), step (updates made when train_error, or else test_error, was measured), last_step (updates
-        made when the recording ends), diverged (bool: the run says so, or a loss was infinite), base_family and
+        made when the recording ends), diverged (bool: the run says so, or a loss was infinite), constant_error (the
+        training error of always answering the most frequent class, where the run's meta has it), base_family and
         settings (the family's name without what tells its variants apart, and that: "plain" and "lr 0.1").
 
     Examples
@@ -139,4 +140,4 @@ def _after_training(recording: Recording) -> dict[str, Any]:
     last = int(steps.step.iloc[-1]) if len(steps) else None
     counts = {"step": pd.array([step], dtype="Int64")[0], "last_step": pd.array([last], dtype="Int64")[0]}
     told = {"base_family": base_family(recording), "settings": told_apart_by(recording)}
-    return {**row, **counts, "diverged": is_diverged(recording), **told}
+    return {**row, **counts, "diverged": is_diverged(recording), "constant_error": constant_error(recording), **told}

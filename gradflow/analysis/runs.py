@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -46,6 +47,34 @@ def identities(recordings: Iterable[Recording]) -> pd.DataFrame:
         rows.append({"run": run, "family": family, "depth": meta.get("depth"), "seed": meta.get("seed")})
     frame = pd.DataFrame(rows, columns=list(IDENTITY))
     return frame.astype({"run": "str", "family": "str", "depth": "Int64", "seed": "Int64"})
+
+
+def constant_error(recording: Recording) -> float:
+    """Return meta["constant_error"], the training error of always answering the most frequent class; NaN without it."""
+    found = recording.meta.get("constant_error")
+    if not isinstance(found, int | float) or isinstance(found, bool) or not 0 <= found <= 1:
+        return math.nan
+    return float(found)
+
+
+def majority_error(frame: pd.DataFrame) -> float | None:
+    """Return the error of always answering the most frequent class, where all runs of a frame have the same.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.analysis.degradation` or `training`; without the column constant_error there is none.
+
+    Examples
+    --------
+    >>> majority_error(pd.DataFrame({"constant_error": [0.9, 0.9]}))
+    0.9
+    >>> majority_error(pd.DataFrame({"constant_error": [0.9, 0.5]}))
+    """
+    if "constant_error" not in frame:
+        return None
+    found = frame["constant_error"].unique()
+    return float(found[0]) if len(found) == 1 and not pd.isna(found[0]) else None
 
 
 def stacked(recordings: Sequence[Recording], tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from gradflow.analysis.intervals import SHARE
-from gradflow.analysis.runs import IDENTITY, NETWORK, as_list, check_seeds, over_seeds, stacked
+from gradflow.analysis.runs import IDENTITY, NETWORK, as_list, check_seeds, constant_error, over_seeds, stacked
 from gradflow.recording import STEP_COLUMNS, Recording
 
 
@@ -18,7 +18,8 @@ def training(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     -------
     DataFrame
         One row per (run, step): run, family, depth, seed, step, loss, batch_error, train_error, test_error,
-        lr, total_grad_norm. Errors are fractions; NaN where they were not measured.
+        lr, total_grad_norm, constant_error (of the run: the training error of always answering the most frequent
+        class, where its meta has it). Errors are fractions; NaN where they were not measured.
 
     Examples
     --------
@@ -29,7 +30,7 @@ def training(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     1  mine     1   2.1
     """
     found = as_list(recordings)
-    return stacked(found, [recording.steps[list(STEP_COLUMNS)] for recording in found])
+    return stacked(found, [one.steps[list(STEP_COLUMNS)].assign(constant_error=constant_error(one)) for one in found])
 
 
 def errors_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:

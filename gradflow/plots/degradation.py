@@ -10,8 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gradflow.analysis.runs import majority_error
 from gradflow.plots import panels, style
 from gradflow.plots.depth_axis import depth_axis, draw_depths
+from gradflow.plots.majority import draw_majority, is_near, majority_handle
 from gradflow.plots.names import in_order, short_names
 from gradflow.plots.paired import (
     PAIRS,
@@ -27,6 +29,7 @@ from gradflow.text import text
 
 ErrorMeasure = Literal["train_error", "test_error"]
 
+_HEADROOM = 1.35  # of the axis over the largest error
 _SEED_DODGE = 0.012  # of the span of depths: seeds stand beside their mean
 _SEED_ALPHA = 0.6
 _HEIGHT, _STACKED = 2.75, 2.45  # inches of a figure with its panels side by side, and of a panel under another
@@ -49,7 +52,8 @@ def degradation(
     Parameters
     ----------
     frame : DataFrame
-        From `gradflow.analysis.degradation`: every run is a point, a cross if it diverged.
+        From `gradflow.analysis.degradation`: every run is a point, a cross if it diverged. The training error of always
+        answering the most frequent class is a dotted line, where all runs have the same and some come near it.
     over_seeds : DataFrame
         From `gradflow.analysis.degradation_over_seeds`: lines are means, bars 95 % intervals over seeds.
     ax : Axes, optional
@@ -91,11 +95,17 @@ def degradation(
         _one_run(ax, place, run, measure, found[key])
     draw_depths(ax, axis, mean_note(over_seeds[n]), known_elsewhere["depth"])
     percent_axis(ax)
-    _error_limits(ax, pd.concat([frame[measure], over_seeds[f"{measure}_high"], known_elsewhere["error"]]))
+    majority = _majority(frame, measure)
+    shown = [frame[measure], over_seeds[f"{measure}_high"], known_elsewhere["error"]]
+    if majority is not None:
+        draw_majority(ax, majority)
+        shown.append(pd.Series([majority / _HEADROOM]))
+    _error_limits(ax, pd.concat(shown))
     error = text(f"figure.error.{measure}")
     ax.set_ylabel(text("figure.degradation.y", error=error))
     ax.set_title(text("figure.degradation.title", error=error))
-    panels.axes_legend(ax, [*_handles(frame, over_seeds), *published_handles(known_elsewhere, over_seeds.family)])
+    handles = _handles(frame, over_seeds, measure)
+    panels.axes_legend(ax, [*handles, *published_handles(known_elsewhere, over_seeds.family)])
     return panels.keep_inside(ax)
 
 
@@ -124,7 +134,7 @@ def degradation_figure(
             legend = ax.get_legend()
             if legend is not None:
                 legend.remove()
-        handles = _handles(frame, over_seeds)
+        handles = _handles(frame, over_seeds, measure)
         handles += published_handles(of_measure(published, measure), over_seeds.family)
         if count == 2:
             handles += settings_handles(differences)
@@ -157,11 +167,17 @@ def _one_run(ax: Axes, place: float, run: dict[Any, Any], measure: str, look: st
 def _error_limits(ax: Axes, values: pd.Series[Any]) -> None:
     """Show fractions from 0; an interval that leaves [0, 1] is cut there, as the error cannot."""
     highest = float(values.max()) if values.notna().any() else 1.0
-    top = min(1.0, max(1.35 * highest, 0.05))
+    top = min(1.0, max(_HEADROOM * highest, 0.05))
     ax.set_ylim(-0.03 * top, 1.03 * top)
 
 
-def _handles(frame: pd.DataFrame, over_seeds: pd.DataFrame) -> list[Line2D]:
+def _majority(frame: pd.DataFrame, measure: str) -> float | None:
+    """Return the training error of always answering the most frequent class, where it is to be drawn."""
+    found = majority_error(frame) if measure == "train_error" else None
+    return found if is_near(found, frame["train_error"]) else None
+
+
+def _handles(frame: pd.DataFrame, over_seeds: pd.DataFrame, measure: str) -> list[Line2D]:
     handles = []
     families = in_order(over_seeds.family[over_seeds.depth.notna()])
     labels = short_names(families)
@@ -175,4 +191,4 @@ def _handles(frame: pd.DataFrame, over_seeds: pd.DataFrame) -> list[Line2D]:
         handles.append(Line2D([], [], linestyle="", marker="o", label=text("figure.one_seed"), **ring))
     if frame.diverged.any():
         handles.append(Line2D([], [], linestyle="", marker="x", color=style.NEUTRAL, label=text("figure.diverged")))
-    return handles
+    return handles if _majority(frame, measure) is None else [*handles, majority_handle()]

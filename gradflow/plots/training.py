@@ -11,7 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gradflow.analysis.runs import majority_error
 from gradflow.plots import panels, style
+from gradflow.plots.majority import draw_majority, majority_handle
 from gradflow.plots.names import shorten
 from gradflow.plots.scales import LogScale, edge_handles, log_axis, percent_axis
 from gradflow.text import text
@@ -41,7 +43,8 @@ def training_curve(
     Parameters
     ----------
     frame : DataFrame
-        From `gradflow.analysis.training`.
+        From `gradflow.analysis.training`. The training error of always answering the most frequent class is a dotted
+        line, where all runs have the same.
     windows : DataFrame
         From `gradflow.analysis.window_means`; the axis label names its window. A window of 1 is the raw
         error.
@@ -63,11 +66,14 @@ def training_curve(
             ax.plot(thin["step"], thin["mean"], color=look.color, linestyle=look.linestyle, linewidth=_THIN, alpha=0.7)
             known = measured[measured.train_error.notna()]
             ax.plot(known.step, known.train_error, color=look.color, marker=look.marker, linestyle="", clip_on=False)
+    majority = majority_error(frame)
+    if majority is not None:
+        draw_majority(ax, majority)
     percent_axis(ax)
     ax.set_ylim(0, 1)
     ax.set_xlabel(text("figure.step"))
     ax.set_ylabel(text("figure.error"))
-    return style.keyed(ax, given, style.legend_handles(frame))
+    return style.keyed(ax, given, [*style.legend_handles(frame), *_majority(frame)])
 
 
 def training_curves(frame: pd.DataFrame, windows: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
@@ -78,10 +84,10 @@ def training_curves(frame: pd.DataFrame, windows: pd.DataFrame, width: float = s
     with style.context():
         figure, axes = panels.panel_grid(len(groups), width, _PANEL_HEIGHT)
         for ax, (group, rows) in zip(axes, groups, strict=True):
-            training_curve(rows, windows, ax, looks=looks)
+            training_curve(rows.assign(constant_error=majority_error(frame)), windows, ax, looks=looks)
             ax.set_title(_title(group, width))
         panels.label_outer(axes, text("figure.step"), text("figure.error"))
-        handles = [*_without_depths(style.legend_handles(frame, markers=True)), *_kinds(windows)]
+        handles = [*_without_depths(style.legend_handles(frame, markers=True)), *_kinds(windows), *_majority(frame)]
         panels.finish(figure, title=text("figure.training.title"), subtitle="", handles=handles, note=_note(frame))
     return figure
 
@@ -193,6 +199,11 @@ def _require_errors(frame: pd.DataFrame, windows: pd.DataFrame) -> None:
 def _note(frame: pd.DataFrame) -> str:
     n = frame.groupby(["family", "depth"], dropna=False).run.nunique()
     return text("figure.training.one_run") if n.max() == 1 else text("figure.training.seeds", n=n.max())
+
+
+def _majority(frame: pd.DataFrame) -> list[Line2D]:
+    """Return the legend's entry of always answering the most frequent class, where it is drawn."""
+    return [] if majority_error(frame) is None else [majority_handle()]
 
 
 def _without_depths(handles: list[Line2D]) -> list[Line2D]:

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 import pandas as pd
 
+from gradflow.analysis.runs import majority_error
+from gradflow.plots.majority import is_near
 from gradflow.reporting.live import published as elsewhere
 from gradflow.reporting.live.figure import ALL, Live, Option, Scale, Spec, select
-from gradflow.reporting.live.pieces import SOFT, by_network, families, figure, narrowed, palette, signals, told
+from gradflow.reporting.live.pieces import (
+    SOFT,
+    by_network,
+    families,
+    figure,
+    majority_line,
+    narrowed,
+    palette,
+    signals,
+    told,
+)
 from gradflow.text import text
+from gradflow.text.numbers import percent
 
-ERRORS = ("train_error", "test_error")
+TRAIN = "train_error"
+ERRORS = (TRAIN, "test_error")
 MEAN, ONE = "mean", "one"
 _COLUMNS = (
     "measure",
@@ -69,10 +84,13 @@ def degradation(
     choices, deepest = families(rows), float(rows["depth"].max())
     rows = pd.concat([rows, known.assign(seed="", n=0)], ignore_index=True) if len(known) else rows
     rows = rows.assign(place=_places(rows, names), low=rows["low"].clip(lower=0.0), high=rows["high"].clip(upper=1.0))
-    said = {one: elsewhere.note(known[known["measure"] == one]) for one in found}
+    majority = _majorities(errors, [choice.value for choice in choices] or [ALL])
+    said = {one: _said(known[known["measure"] == one], majority if one == TRAIN else {}) for one in found}
     options = [Option(one, text(f"live.error.{one}"), note=said[one] if len(found) > 1 else "") for one in found]
-    scales = _scales(rows, found, [choice.value for choice in choices] or [ALL])
-    spec = figure(_body(by_network(tones), rows, names), height=320, params=signals(scales[0].signals))
+    scales = _scales(rows, found, [choice.value for choice in choices] or [ALL], majority)
+    spec = figure(
+        _body(by_network(tones), rows, names, majority.get(ALL)), height=320, params=signals(scales[0].signals)
+    )
     controls = (
         *select("measure", text("live.measure"), options),
         *select("family", text("live.family"), choices),
@@ -84,13 +102,30 @@ def degradation(
     return Live("degradation", spec, narrowed(spec, 280), rows[columns], controls, note, scales)
 
 
-def _scales(rows: pd.DataFrame, measures: list[str], families: list[str]) -> tuple[Scale, ...]:
-    """Return the limits of the vertical axis for each error and family, or all of them."""
+def _majorities(errors: pd.DataFrame, families: list[str]) -> dict[str, float]:
+    """Return the training error of always answering the most frequent class, by families that come near it."""
+    found = majority_error(errors)
+    near = [one for one in families if is_near(found, errors.loc[errors["family"].isin([one]) | (one == ALL), TRAIN])]
+    return dict.fromkeys(near, found) if found is not None else {}
+
+
+def _said(known: pd.DataFrame, majority: Mapping[str, float]) -> str:
+    """Return what is drawn behind one error."""
+    line = text("live.majority", error=percent(majority[ALL])) if ALL in majority else ""
+    return text("list.sentences").join(filter(None, (elsewhere.note(known), line)))
+
+
+def _scales(
+    rows: pd.DataFrame, measures: list[str], families: list[str], majority: Mapping[str, float]
+) -> tuple[Scale, ...]:
+    """Return the limits of the vertical axis for each error and family, or all of them, and what is drawn behind."""
     found = []
     for measure, family in itertools.product(measures, families):
         drawn = rows[(rows["measure"] == measure) & rows["family"].isin([family] if family else rows["family"])]
-        top = min(1.0, max(1.1 * float(drawn[["value", "high"]].max().max()), 0.05))
-        found.append(Scale({"measure": measure, "family": family}, {"foot": -0.02 * top, "top": top}))
+        near = majority.get(family) if measure == TRAIN else None
+        top = min(1.0, max(1.1 * float(drawn[["value", "high"]].max().max()), near or 0.0, 0.05))
+        follows = {"foot": -0.02 * top, "top": top if near is None else 1.02 * top, "majority": near is not None}
+        found.append(Scale({"measure": measure, "family": family}, follows))
     return tuple(found)
 
 
@@ -103,7 +138,7 @@ def _places(rows: pd.DataFrame, names: list[str]) -> pd.Series[float]:
     return depths + (ranks - middle) * 2 * _DODGE * span
 
 
-def _body(network: Spec, rows: pd.DataFrame, names: list[str]) -> Spec:
+def _body(network: Spec, rows: pd.DataFrame, names: list[str], majority: float | None) -> Spec:
     every = sorted(int(depth) for depth in rows["depth"].unique())
     depths = sorted(int(depth) for depth in rows.loc[rows["kind"].isin([MEAN, ONE]), "depth"].unique())
     span = (every[-1] - every[0]) or 20
@@ -137,6 +172,7 @@ def _body(network: Spec, rows: pd.DataFrame, names: list[str]) -> Spec:
     bars = {**shared, "y": {**y, "field": "low"}, "y2": {"field": "high"}}
     return {
         "layer": [
+            *([] if majority is None else [majority_line(majority, y)]),
             *elsewhere.layers(rows, x, y, names),
             {"transform": means, "mark": {"type": "line", "strokeWidth": 1.4}, "encoding": path},
             {

@@ -231,6 +231,16 @@ def edges(title: str) -> Spec:
     }
 
 
+def majority_line(majority_error: float, y: Spec) -> Spec:
+    """Return the line of always answering the most frequent class, seen where the signal majority is true."""
+    rule: Spec = {"type": "rule", "color": SOFT, "strokeDash": [1.5, 4], "clip": True, "tooltip": None}
+    return {
+        "data": {"values": [{"majority": majority_error}]},
+        "mark": {**rule, "opacity": {"expr": "majority ? 1 : 0"}},
+        "encoding": {"y": {**y, "field": "majority"}},
+    }
+
+
 def layered(parts: Iterable[Spec], shared: Spec) -> list[Spec]:
     """Return the layers with the encodings that they share; one that a layer sets to None it goes without."""
     found = []

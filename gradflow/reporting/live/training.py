@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from gradflow.analysis.runs import majority_error
 from gradflow.analysis.training import window_means
 from gradflow.reporting.live.figure import Live, Option, Spec, select
 from gradflow.reporting.live.pieces import (
@@ -13,6 +14,7 @@ from gradflow.reporting.live.pieces import (
     families,
     figure,
     layered,
+    majority_line,
     narrowed,
     palette,
     signals,
@@ -20,10 +22,12 @@ from gradflow.reporting.live.pieces import (
     whole_x,
 )
 from gradflow.text import text
+from gradflow.text.numbers import percent
 
 WINDOW = 10
 MOST_WINDOWS = 150  # of a run; windows grow where it has more steps
 AVERAGED = ("batch_error", "loss")  # measured at each step
+OF_TRAINING = ("batch_error", "train_error")  # of the images that a network is trained with
 ERRORS = ("batch_error", "train_error", "test_error")
 
 
@@ -39,6 +43,8 @@ def training(frame: pd.DataFrame) -> Live | None:
         return None
     window = max(WINDOW, -(-int(frame["step"].max() + 1) // MOST_WINDOWS))
     parts, options = [], []
+    majority = majority_error(frame)
+    note = "" if majority is None else text("live.majority", error=percent(majority))
     for measure in (*ERRORS, "loss"):
         rows = window_means(frame, window=window if measure in AVERAGED else 1, measure=measure)
         if not rows["mean"].notna().any():
@@ -46,27 +52,30 @@ def training(frame: pd.DataFrame) -> Live | None:
         largest = float(rows["mean"].where(np.isfinite(rows["mean"])).max())
         top = 1.02 if measure in ERRORS else 1.05 * largest if largest > 0 else 1.0
         parts.append(rows.assign(measure=measure))
-        options.append(Option(measure, _name(measure, window), {"top": top, "percent": measure in ERRORS}))
+        is_beside = majority is not None and measure in OF_TRAINING
+        follows = {"top": top, "percent": measure in ERRORS, "majority": is_beside}
+        options.append(Option(measure, _name(measure, window), follows, note=note if is_beside else ""))
     if not parts:
         return None
     found = pd.concat(parts, ignore_index=True)
     tones = palette(found)
     rows = tones.on(found).drop(columns="seed").rename(columns={"run": "seed"})  # a line for each run
-    body = _body(by_network(tones), float(found["step"].max()))
+    body = _body(by_network(tones), float(found["step"].max()), majority)
     spec = figure(body, height=320, params=signals(options[0].signals))
     controls = (
         *select("measure", text("live.measure"), options),
         *select("family", text("live.family"), families(rows)),
     )
     columns = ["measure", "seed", "family", "network", "tone", "line", "step", "mean"]
-    return Live("training", spec, narrowed(spec, 280), rows[columns], controls)
+    only = options[0].note if len(options) == 1 else ""
+    return Live("training", spec, narrowed(spec, 280), rows[columns], controls, only)
 
 
 def _name(measure: str, window: int) -> str:
     return text(f"live.window.{measure}", window=window) if measure in AVERAGED else text(f"live.error.{measure}")
 
 
-def _body(network: Spec, last: float) -> Spec:
+def _body(network: Spec, last: float, majority: float | None) -> Spec:
     y: Spec = {
         "field": "mean",
         "type": "quantitative",
@@ -77,4 +86,5 @@ def _body(network: Spec, last: float) -> Spec:
     shared = {"x": whole_x("step", text("live.training_step"), last, 0), "y": y, **network}
     tooltip = told(seed=text("live.run"), step__number=text("live.step"), mean__number=text("live.value"))
     parts = [{"mark": {"type": "line", "opacity": 0.8}}, dots(tooltip)]
-    return {"layer": layered(parts, shared)}
+    behind = [] if majority is None else [majority_line(majority, y)]
+    return {"layer": [*behind, *layered(parts, shared)]}

@@ -33,6 +33,7 @@ FIGURES: Mapping[str, str] = {
     "figure.loss_log": "损失（对数）",
     "figure.one_seed": "单个随机种子",
     "figure.diverged": "发散",
+    "figure.majority": "多数类",
     "figure.before": "训练前",
     "figure.after.one": "1 次更新后",
     "figure.after.many": "{n} 次更新后",

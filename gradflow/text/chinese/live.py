@@ -48,6 +48,7 @@ LIVE: Mapping[str, str] = {
     "live.recorded_step": "记录步",
     "live.bands": "色带为跨随机种子的 95% 置信区间。",
     "live.means": "实点为跨随机种子的均值及其 95% 置信区间，圆环为单个随机种子。",
+    "live.majority": "点线为始终回答最多数类别时的训练误差，{error}。",
     "live.elsewhere": "类别",
     "live.single": "实点为单次运行，各一个随机种子。",
     "live.fitted": "纵轴随所选的步调整。",

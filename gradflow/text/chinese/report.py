@@ -150,6 +150,7 @@ TABLES: Mapping[str, str] = {
 DEFINITIONS: Mapping[str, str] = {
     "definition.train_error": "训练误差：训练后在评估模式下，整个训练集中被错误分类的比例。",
     "definition.batch_error": "小批量误差：训练模式下，一步所用批次中被错误分类的比例。",
+    "definition.majority": "多数类：始终回答最多数类别的网络。若有记录，其训练误差以点线画出；学到东西的网络低于此线。",
     "definition.out_grad_norm": "激活梯度：损失对某层输出的梯度的 L2 范数。",
     "definition.grad_norm": "参数梯度：损失对某层自身全部参数的梯度的 L2 范数。",
     "definition.layer_depth": (

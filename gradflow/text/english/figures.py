@@ -33,6 +33,7 @@ FIGURES: Mapping[str, str] = {
     "figure.loss_log": "loss (log)",
     "figure.one_seed": "one seed",
     "figure.diverged": "diverged",
+    "figure.majority": "majority class",
     "figure.before": "before training",
     "figure.after.one": "after 1 update",
     "figure.after.many": "after {n} updates",

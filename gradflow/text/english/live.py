@@ -52,6 +52,7 @@ LIVE: Mapping[str, str] = {
     "live.means": "Dots are means over seeds with their 95 % interval, rings single seeds.",
     "live.single": "Dots are single runs, one seed each.",
     "live.fitted": "The vertical axis fits the chosen step.",
+    "live.majority": "The dotted line is the training error of always answering the most frequent class, {error}.",
     "live.elsewhere": "Kind",
     "live.published": "{family}, published",
     "live.illustrative": "illustrative, not measured",

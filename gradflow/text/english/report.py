@@ -177,6 +177,10 @@ DEFINITIONS: Mapping[str, str] = {
         "Training error: share of the whole training set classified wrongly, in evaluation mode, after training."
     ),
     "definition.batch_error": "Minibatch error: share of one step's batch classified wrongly, in training mode.",
+    "definition.majority": (
+        "Majority class: a network that always answers the most frequent class. Its training error is a dotted line, "
+        "where it was recorded; one that has learnt stays below."
+    ),
     "definition.out_grad_norm": "Activation gradient: L2 norm of the loss gradient with respect to a layer's output.",
     "definition.grad_norm": (
         "Parameter gradient: L2 norm of the loss gradient with respect to all of a layer's own parameters."

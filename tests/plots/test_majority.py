@@ -1,0 +1,124 @@
+"""The training error of always answering the most frequent class: where it is drawn, in print and live alike."""
+
+import math
+
+import pytest
+from matplotlib.figure import Figure
+
+from gradflow import analysis, plots
+from gradflow.reporting.live.degradation import degradation as live_degradation
+from gradflow.reporting.live.training import training as live_training
+
+NAME = "majority class"
+# Runs of plain networks of 4 and 6 layers end at an error of 0.5: what their meta says, and whether it is drawn beside
+# errors after training, and along training, whose axis always shows all of 0 to 100 %.
+CASES = {
+    "near": ([0.6, 0.6], True, True),
+    "far": ([0.9, 0.9], False, True),
+    "different": ([0.6, 0.5], False, False),
+    "one without": ([0.6, None], False, False),
+    "none": ([None, None], False, False),
+    "no share": ([60, 60], False, False),
+    "no number": (["0.6", "0.6"], False, False),
+}
+
+
+@pytest.fixture(params=CASES)
+def case(request, make):
+    values, at_end, along = CASES[request.param]
+    runs = [make("plain", depth, 0, constant_error=value) for depth, value in zip((4, 6), values, strict=True)]
+    return runs, values[0] if at_end else None, values[0] if along else None
+
+
+def levels(ax):
+    """Return the heights of lines from edge to edge."""
+    return [line.get_ydata()[0] for line in ax.lines if list(line.get_xdata()) == [0, 1]]
+
+
+def names(owner):
+    return [entry.get_text() for entry in owner.get_texts()]
+
+
+def rules(spec):
+    return [part for part in spec["layer"] if part["mark"].get("strokeDash") == [1.5, 4]]
+
+
+def test_it_is_drawn_beside_errors_that_come_near_it(case, ax):
+    runs, level, _ = case
+    frame = analysis.degradation(runs)
+    over = analysis.degradation_over_seeds(frame)
+    plots.degradation(frame, over, ax)
+    assert levels(ax) == ([level] if level else [])
+    assert (NAME in names(ax.get_legend())) == bool(level)
+    assert level is None or level < ax.get_ylim()[1]
+    figure = plots.degradation_figure(frame, over, analysis.paired_difference(frame))
+    assert (NAME in names(figure.legends[0])) == bool(level)
+    other = Figure().subplots()
+    plots.degradation(frame, over, other, measure="test_error")
+    assert levels(other) == []
+
+
+def test_it_is_drawn_along_training(case):
+    runs, _, level = case
+    frame = analysis.training(runs)
+    figure = plots.training_curves(frame, analysis.window_means(frame, window=5))
+    assert [levels(ax) for ax in figure.axes] == [[level] if level else []] * 2
+    assert (NAME in names(figure.legends[0])) == bool(level)
+
+
+def test_live_figures_draw_it_where_printed_ones_do(case):
+    runs, at_end, along = case
+    frame = analysis.degradation(runs)
+    live = live_degradation(frame, analysis.degradation_over_seeds(frame))
+    assert [part["data"]["values"] for part in rules(live.wide)] == ([[{"majority": at_end}]] if at_end else [])
+    shown = {scale.when["measure"]: scale.signals for scale in live.scales}
+    assert shown["train_error"]["majority"] == bool(at_end)
+    assert not shown["test_error"]["majority"]
+    assert at_end is None or at_end < shown["train_error"]["top"]
+    curves = live_training(analysis.training(runs))
+    assert [part["data"]["values"] for part in rules(curves.wide)] == ([[{"majority": along}]] if along else [])
+    said = {option.value: (option.signals["majority"], "most frequent" in option.note) for option in choices(curves)}
+    beside = (bool(along), bool(along))
+    unlike = (False, False)
+    assert said == {"batch_error": beside, "train_error": beside, "test_error": unlike, "loss": unlike}
+
+
+def choices(live):
+    return next(control.options for control in live.controls if control.column == "measure")
+
+
+def test_the_axis_of_a_family_that_is_far_below_it_stays_as_it_is(make):
+    runs = [make("plain", depth, 0, constant_error=0.6) for depth in (4, 6)]
+    low = make("residual", 4, 0, constant_error=0.6)
+    low.steps["train_error"] /= 50
+    frame = analysis.degradation([*runs, low])
+    live = live_degradation(frame, analysis.degradation_over_seeds(frame))
+    tops = {scale.when["family"]: scale.signals for scale in live.scales if scale.when["measure"] == "train_error"}
+    assert [tops[family]["majority"] for family in ("", "plain", "residual")] == [True, True, False]
+    assert tops["residual"]["top"] < 0.1
+
+
+def test_frames_pass_on_what_the_runs_say(make):
+    runs = [make("plain", 4, 0, constant_error=0.75), make("plain", 6, 0)]
+    assert analysis.degradation(runs)["constant_error"].tolist()[0] == 0.75
+    assert math.isnan(analysis.degradation(runs)["constant_error"].tolist()[1])
+    by_run = analysis.training(runs).groupby("depth")["constant_error"]
+    assert by_run.first().tolist()[0] == 0.75
+    assert by_run.count().tolist() == [21, 0]
+
+
+def test_frames_without_the_column_are_drawn_without_it(make, ax):
+    frame = analysis.training([make("plain", 4, 0, constant_error=0.75)]).drop(columns="constant_error")
+    plots.training_curve(frame, analysis.window_means(frame, window=5), ax)
+    assert levels(ax) == []
+
+
+def test_a_plot_by_itself_names_it(make):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    plt.switch_backend("agg")
+    frame = analysis.training([make("plain", 4, 0, constant_error=0.75)])
+    try:
+        ax = plots.training_curve(frame, analysis.window_means(frame, window=5))
+        assert NAME in names(ax.get_legend())
+    finally:
+        plt.close("all")
