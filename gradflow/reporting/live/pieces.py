@@ -163,7 +163,7 @@ def log_ticks(span: str = "hi/lo", *, values: Any = None, **more: Any) -> Spec:
     They stand at `values`, by default where the signal ticks says.
     """
     places = {"expr": "ticks"} if values is None else values
-    return {"labelExpr": _label("datum.value", span), "labelOverlap": True, "values": places, **more}
+    return {"labelExpr": log_label("datum.value", span), "labelOverlap": True, "values": places, **more}
 
 
 def power_label(exponent: str) -> str:
@@ -174,7 +174,8 @@ def power_label(exponent: str) -> str:
     return f"'10'+replace(replace({power},'−','⁻'),'-','⁻')"
 
 
-def _label(value: str, span: str) -> str:
+def log_label(value: str, span: str) -> str:
+    """Return the expression that writes a value of a logarithmic axis, `span` times as high as low."""
     exponent = f"log({value})/LN10"
     plain = f"{value}>=0.001 && {value}<10000 && log({span})<11.6 ? format({value},'~g')"
     digit = f"format({value}/pow(10,floor({exponent}+1e-9)),'.0f')+'×'+"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -14,6 +17,8 @@ from gradflow.reporting.live.pieces import (
     families,
     figure,
     layered,
+    log_label,
+    log_range,
     majority_line,
     narrowed,
     palette,
@@ -49,12 +54,14 @@ def training(frame: pd.DataFrame) -> Live | None:
         rows = window_means(frame, window=window if measure in AVERAGED else 1, measure=measure)
         if not rows["mean"].notna().any():
             continue
-        largest = float(rows["mean"].where(np.isfinite(rows["mean"])).max())
-        top = 1.02 if measure in ERRORS else 1.05 * largest if largest > 0 else 1.0
-        parts.append(rows.assign(measure=measure))
+        placed, axis = _on_axis(rows, is_error=measure in ERRORS)
+        parts.append(placed.assign(measure=measure))
         is_beside = majority is not None and measure in OF_TRAINING
-        follows = {"top": top, "percent": measure in ERRORS, "majority": is_beside}
-        options.append(Option(measure, _name(measure, window), follows, note=note if is_beside else ""))
+        said = [note if is_beside else "", text("live.edge.nonfinite_loss") if placed["edge"].notna().any() else ""]
+        follows = {**axis, "percent": measure in ERRORS, "majority": is_beside}
+        options.append(
+            Option(measure, _name(measure, window), follows, note=text("list.sentences").join(filter(None, said)))
+        )
     if not parts:
         return None
     found = pd.concat(parts, ignore_index=True)
@@ -66,9 +73,28 @@ def training(frame: pd.DataFrame) -> Live | None:
         *select("measure", text("live.measure"), options),
         *select("family", text("live.family"), families(rows)),
     )
-    columns = ["measure", "seed", "family", "network", "tone", "line", "step", "mean"]
+    columns = ["measure", "seed", "family", "network", "tone", "line", "step", "mean", "at", "edge"]
     only = options[0].note if len(options) == 1 else ""
     return Live("training", spec, narrowed(spec, 280), rows[columns], controls, only)
+
+
+def _on_axis(rows: pd.DataFrame, *, is_error: bool) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the rows with their place on the axis and on its top edge, and the axis' signals.
+
+    As in the printed figure losses that are all positive stand on a logarithmic axis, by their logarithm.
+    """
+    mean = rows["mean"]
+    if is_error or not (mean.dropna() > 0).all():
+        finite = mean.where(np.isfinite(mean))
+        top = 1.02 if is_error else 1.05 * finite.max() if finite.max() > 0 else 1.0
+        linear = {"bottom": min(0.0, 1.05 * finite.min()), "top": float(top), "ticks": None, "logarithmic": False}
+        return rows.assign(at=finite, edge=np.nan), linear
+    ends = log_range(mean)
+    finite = np.log10(mean.where(np.isfinite(mean)))
+    edge = np.where(np.isinf(mean), math.log10(ends.nonfinite), np.nan)
+    ticks = [math.log10(tick) for tick in ends.ticks()]
+    axis = {"bottom": math.log10(ends.low), "top": math.log10(ends.high), "ticks": ticks, "logarithmic": True}
+    return rows.assign(at=finite, edge=edge), axis
 
 
 def _name(measure: str, window: int) -> str:
@@ -76,15 +102,22 @@ def _name(measure: str, window: int) -> str:
 
 
 def _body(network: Spec, last: float, majority: float | None) -> Spec:
+    power = log_label("pow(10,datum.value)", "pow(10,top-bottom)")
+    label = f"logarithmic ? ({power}) : percent ? format(datum.value,'.0%') : format(datum.value,'.3~g')"
     y: Spec = {
-        "field": "mean",
+        "field": "at",
         "type": "quantitative",
         "title": text("live.error_or_loss"),
-        "scale": {"domain": [0, {"expr": "top"}], "nice": False},
-        "axis": {"labelExpr": "percent ? format(datum.value,'.0%') : format(datum.value,'.3~g')"},
+        "scale": {"domain": [{"expr": "bottom"}, {"expr": "top"}], "nice": False, "zero": False},
+        "axis": {"labelExpr": label, "values": {"expr": "ticks"}, "labelOverlap": True},
     }
     shared = {"x": whole_x("step", text("live.training_step"), last, 0), "y": y, **network}
     tooltip = told(seed=text("live.run"), step__number=text("live.step"), mean__number=text("live.value"))
-    parts = [{"mark": {"type": "line", "opacity": 0.8}}, dots(tooltip)]
+    gone: Spec = {
+        "transform": [{"filter": "isValid(datum.edge)"}],
+        "mark": {"type": "point", "shape": "cross", "filled": True, "size": 36, "opacity": 1},
+        "encoding": {"y": {**y, "field": "edge"}, "strokeDash": None},
+    }
+    parts = [{"mark": {"type": "line", "opacity": 0.8}}, dots(tooltip), gone]
     behind = [] if majority is None else [majority_line(majority, y)]
     return {"layer": [*behind, *layered(parts, shared)]}

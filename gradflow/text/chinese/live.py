@@ -62,6 +62,7 @@ LIVE: Mapping[str, str] = {
     "live.weight.first_growth": "相对于第 0 步的权重范数",
     "live.weight.first_effective_lr": "有效学习率，lr / |w|²",
     "live.weights_axis": "第一层（对数）",
+    "live.edge.nonfinite_loss": "顶端的叉号：损失为无穷大。",
     "live.variant": "梯度",
     "live.setting": "设置",
     "live.relative_norm": "相对于最后一个隐藏层的范数（对数）",

@@ -64,6 +64,7 @@ LIVE: Mapping[str, str] = {
     "live.weight.first_growth": "weight norm relative to step 0",
     "live.weight.first_effective_lr": "effective learning rate, lr / |w|²",
     "live.weights_axis": "first layer (log)",
+    "live.edge.nonfinite_loss": "Crosses on top: the loss is infinite.",
     "live.variant": "Gradient",
     "live.setting": "Setting",
     "live.relative_norm": "norm relative to the last hidden layer (log)",
