@@ -1,6 +1,8 @@
 """The command line as a user sees it: what it prints, and how it exits."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -174,6 +176,50 @@ def _workers_of(folder):
             if "gradflow.experiments.worker" in line and str(folder) in line:
                 found.append(int(entry))
     return found
+
+
+def piped(shell_line, **more):
+    """Return the exit code and standard error of a shell line in which gradflow is a function."""
+    whole = f'gradflow() {{ "{sys.executable}" -m gradflow "$@"; }}; {shell_line}'
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", whole], capture_output=True, text=True, **more)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full here")
+@pytest.mark.parametrize("command", ["models", "theory --json", "--help"])
+def test_a_full_disk_is_one_line(command):
+    assert piped(f"gradflow {command} > /dev/full") == (
+        2,
+        "gradflow: cannot go on: No space left on device.\n",
+    )
+
+
+def test_a_closed_pipe_is_silent_and_closed_streams_are_no_traceback():
+    assert piped("gradflow theory --activation all --init all | head -1")[1] == ""
+    assert piped("gradflow models | true")[1] == ""
+    assert piped("gradflow theory >&-") == (2, "gradflow: standard output is closed.\n")
+    assert piped("gradflow report nowhere 2>&-") == (2, "")
+    assert piped("gradflow report nowhere 2> /dev/full") == (2, "")
+    assert piped("gradflow nothing 2> /dev/full") == (2, "")
+
+
+@pytest.mark.parametrize("arguments", [["report", "{}", "--title", "{}"], ["runs", "{}"], ["vanishing", "--out", "{}"]])
+def test_arguments_that_are_no_utf8_are_one_line(arguments, tmp_path, capsys):
+    named = os.fsdecode(os.fsencode(tmp_path / "a") + b"\xff")
+    os.mkdir(named)
+    assert run(*(one.format(named) for one in arguments)) == 2
+    assert capsys.readouterr().err == f"gradflow: arguments must be UTF-8; got '{tmp_path}/a\\udcff'.\n"
+
+
+def test_folders_whose_names_are_no_utf8_are_listed_and_reported(sweep, tmp_path, capsys, monkeypatch):
+    for name in (b"a", b"b\xff"):
+        shutil.copytree(find([sweep])[0], tmp_path / os.fsdecode(name) / "runs" / os.fsdecode(b"run-" + name))
+    assert run("runs", str(tmp_path), "--json") == 0
+    found = {(row["folder"], row["run"]) for row in json.loads(capsys.readouterr().out)}
+    assert found == {(f"{tmp_path}/a/runs", "run-a"), (f"{tmp_path}/b\\xff/runs", "run-b\\xff")}
+    monkeypatch.chdir(tmp_path / os.fsdecode(b"b\xff"))
+    assert run("report", ".", "../a", "--out", str(tmp_path / "r")) == 0
+    assert "b\\xff" in (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
 
 
 def test_some_failed_runs_exit_with_3(tmp_path, capsys, monkeypatch):

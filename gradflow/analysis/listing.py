@@ -14,6 +14,7 @@ import pandas as pd
 
 from gradflow import storage
 from gradflow.recording import Recording
+from gradflow.text.controls import utf8
 
 STATUS_FILE = "status.json"
 PART_PREFIX = ".part-"
@@ -78,7 +79,7 @@ def _walk(top: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
         row = _row(folder, files)
         if row is not None:
             subfolders.clear()
-            yield folder.resolve(), {"folder": str(folder.parent), "run": folder.name, **row}
+            yield folder.resolve(), {"folder": utf8(folder.parent), **row, "run": utf8(row.get("run", folder.name))}
 
 
 def _row(folder: Path, files: list[str]) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import warnings
 from typing import Any
@@ -36,12 +37,21 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _exit_code(arguments: list[str] | None) -> int:
     """Run a command; turn what a user can mend into one line and its exit code."""
+    if sys.stdout is None:  # as Python has it where the shell closed it
+        _complain("standard output is closed.")
+        return BAD_INPUT
+    for given in sys.argv[1:] if arguments is None else arguments:
+        if not output.encodes(given, "utf-8"):
+            _complain(f"arguments must be UTF-8; got {given!r}.")
+            return BAD_INPUT
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             result: Any = cli.main(arguments, prog_name="gradflow", standalone_mode=False)
+        sys.stdout.flush()  # what cannot be written is to be known here, not when Python ends
     except click.ClickException as error:
-        error.show()
+        with contextlib.suppress(OSError):
+            error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; what has finished is kept, and the same command goes on from there.", err=True)
@@ -51,9 +61,18 @@ def _exit_code(arguments: list[str] | None) -> int:
 
         if not isinstance(error, GradflowError):
             raise
-        output.say(f"gradflow: {error}", err=True)
+        _complain(str(error))
+        return BAD_INPUT
+    except OSError as error:  # a disk that is full, a folder that may not be read
+        where = f"{error.filename}: " if error.filename else ""
+        _complain(f"cannot go on: {where}{error.strerror or error}.")
         return BAD_INPUT
     return result if isinstance(result, int) else DONE
+
+
+def _complain(line: str) -> None:
+    with contextlib.suppress(OSError):  # nothing is left to say it on
+        output.say(f"gradflow: {line}", err=True)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:

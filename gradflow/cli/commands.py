@@ -109,6 +109,7 @@ def report(runs: tuple[Path, ...], out: Path | None, title: str | None, formats:
     from gradflow import storage
     from gradflow.analysis.sources import by_folder, from_sources
     from gradflow.notes import annotated, read_notes
+    from gradflow.text.controls import utf8
 
     storage.find(runs)  # all of them, before any is read
     seen: set[Path] = set()
@@ -122,9 +123,8 @@ def report(runs: tuple[Path, ...], out: Path | None, title: str | None, formats:
         seen.update(folder.resolve() for folder in folders)
         notes = read_notes(path)
         titles[path] = heading(notes)
-        groups[str(path.resolve())] = annotated(
-            by_folder({str(one.resolve()): storage.load(one) for one in folders}), notes
-        )
+        found = by_folder({utf8(folder.resolve()): storage.load(folder) for folder in folders})
+        groups[utf8(path.resolve())] = annotated(found, notes)
     recordings = from_sources(groups)
     alone = next(iter(titles.values())) if len(titles) == 1 else None
     write_report(recordings, out or runs[0], title or alone, formats=formats)

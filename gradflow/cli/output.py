@@ -243,8 +243,8 @@ def _piped_width() -> int:
 
 def emit(text: str, *, err: bool = False) -> None:
     """Print text whose control characters are meant, in what the stream can encode."""
-    stream = sys.stderr if err else sys.stdout
-    click.echo(text if encodes(text, stream.encoding) else _in_ascii(text), err=err)
+    stream = sys.stderr if err else sys.stdout  # None where the shell closed it
+    click.echo(text if encodes(text, getattr(stream, "encoding", None)) else _in_ascii(text), err=err)
 
 
 def encodes(text: str, encoding: str | None = None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 
 
@@ -25,6 +26,17 @@ def printable(text: object) -> str:
     if written.isprintable():
         return written
     return "".join(one if is_shown(one) else one.encode("unicode_escape").decode("ascii") for one in written)
+
+
+def utf8(path: str | os.PathLike[str]) -> str:
+    r"""Return a path as text that any file can hold: bytes in it that are no UTF-8 are written out.
+
+    Examples
+    --------
+    >>> utf8("runs/a\udcff")
+    'runs/a\\xff'
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 # What no reader sees and what turns the order of others round, Unicode's categories Cc (controls) and Cf (directions,
