@@ -56,3 +56,13 @@ def test_an_infinite_loss_is_a_cross_on_top_and_said():
     assert first["at"] < gone["edge"] < axis(found, "loss")["top"]
     (control,) = found.controls
     assert [bool(option.note) for option in control.options] == [False, True]
+
+
+@pytest.mark.parametrize(("meta", "label"), [({}, "Network"), ({"depth": 20}, "Family")])
+def test_networks_without_a_depth_are_chosen_by_name(meta, label):
+    steps = pd.DataFrame({"step": range(20), "loss": 1.0})
+    runs = [
+        Recording(steps=steps, meta={"run": name, **({"family": name} if meta else {}), **meta}) for name in ("a", "b")
+    ]
+    (control,) = live(training(runs)).controls
+    assert (control.label, [option.value for option in control.options][1:]) == (label, ["a", "b"])

@@ -7,9 +7,10 @@ import pandas as pd
 
 from gradflow.plots.shattering import norm_name
 from gradflow.reporting.live.bands import MOST_BANDS, bands_note, linear_band
-from gradflow.reporting.live.figure import Live, Spec, select
+from gradflow.reporting.live.families import family_choice
+from gradflow.reporting.live.figure import Live, Spec
 from gradflow.reporting.live.panels import side_by_side, y_extent
-from gradflow.reporting.live.pieces import SOFT, by_network, dots, families, layered, palette, stacked, told
+from gradflow.reporting.live.pieces import SOFT, by_network, dots, layered, palette, stacked, told
 from gradflow.text import text
 from gradflow.theory import shattering as theory
 
@@ -41,7 +42,7 @@ def autocorrelation(frame: pd.DataFrame) -> Live | None:
         for place, norm in enumerate(norms)
     ]
     wide, narrow = (side_by_side(views, columns=columns, labels=_LABELS + _TITLE, height=_HEIGHT) for columns in (2, 1))
-    controls = select("family", text("live.family"), families(rows))
+    controls = family_choice(rows)
     note = f"{text('live.noise')} {bands_note(rows['low'], draws_bands=draws_bands)}".strip()
     # Noise has every family, so that it stays whichever is chosen.
     parts = [rows, *(_noise(frame, str(family)) for family in rows["family"].unique())]

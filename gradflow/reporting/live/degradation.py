@@ -10,11 +10,11 @@ import pandas as pd
 from gradflow.analysis.runs import majority_error
 from gradflow.plots.majority import is_near
 from gradflow.reporting.live import published as elsewhere
+from gradflow.reporting.live.families import families
 from gradflow.reporting.live.figure import ALL, Live, Option, Scale, Spec, select
 from gradflow.reporting.live.pieces import (
     SOFT,
     by_network,
-    families,
     figure,
     majority_line,
     narrowed,

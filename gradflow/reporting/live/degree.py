@@ -6,8 +6,9 @@ import pandas as pd
 
 from gradflow.plots.degree import MEASURES, moment_name, moments, per_network
 from gradflow.reporting.live.bands import MOST_BANDS, bands_note, linear_band
+from gradflow.reporting.live.families import family_choice
 from gradflow.reporting.live.figure import Live, Option, Spec, select
-from gradflow.reporting.live.pieces import SOFT, by_network, dots, families, figure, layered, narrowed, palette, told
+from gradflow.reporting.live.pieces import SOFT, by_network, dots, figure, layered, narrowed, palette, told
 from gradflow.text import text
 
 _MARGIN = 0.06  # of the span of decades
@@ -44,7 +45,7 @@ def degree(frame: pd.DataFrame) -> Live | None:
     spec = figure(_body(by_network(tones), list(names.values()), draws_bands=draws_bands), height=300, params=params)
     controls = (
         *select("measure", text("live.gradient"), options),
-        *select("family", text("live.family"), families(rows)),
+        *family_choice(rows),
     )
     columns = [
         *("measure", "family", "network", "tone", "line", "seed", "when", "steps"),

@@ -8,6 +8,7 @@ import pandas as pd
 from gradflow.analysis.profile import profile_over_seeds
 from gradflow.reporting.live import seeds
 from gradflow.reporting.live.bands import MOST_BANDS, band, bands_note
+from gradflow.reporting.live.families import family_choice
 from gradflow.reporting.live.figure import Live, Option, Scale, Spec, select
 from gradflow.reporting.live.pieces import (
     NONFINITE,
@@ -18,7 +19,6 @@ from gradflow.reporting.live.pieces import (
     dots,
     edge_note,
     edges,
-    families,
     figure,
     layered,
     log_range,
@@ -76,7 +76,7 @@ def flow(frame: pd.DataFrame) -> Live | None:
         *select("measure", text("live.gradient"), [_measure(one) for one in found]),
         *select("step", text("live.step"), [Option(str(step), _moment(step)) for step in steps]),
         *select("seed", text("live.seeds"), seeds.choice(rows, bands) if has_seeds else []),
-        *select("family", text("live.family"), families(rows)),
+        *family_choice(rows),
     )
     notes = ["" if has_seeds else bands, edge_note(rows), text("live.fitted") if len(steps) > 1 else ""]
     if len(steps) < len(recorded):

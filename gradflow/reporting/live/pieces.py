@@ -12,7 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex
 
 from gradflow.analysis.variants import network_name
 from gradflow.plots import style
-from gradflow.reporting.live.figure import ALL, Option, Spec
+from gradflow.reporting.live.figure import Spec
 from gradflow.text import text
 from gradflow.text.words import named
 
@@ -312,12 +312,6 @@ def _config() -> Spec:
         "line": {"strokeWidth": 1.8},
         "header": {"labelColor": SOFT, "titleColor": SOFT},
     }
-
-
-def families(frame: pd.DataFrame) -> list[Option]:
-    """Return the choice of a family, all of them first; nothing where there is one."""
-    names = [str(name) for name in frame["family"].unique()]
-    return [Option(ALL, text("live.all")), *(Option(name, named(name)) for name in names)] if len(names) > 1 else []
 
 
 def _power(exponent: float) -> float:

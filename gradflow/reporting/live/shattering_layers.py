@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from gradflow.reporting.live.bands import MOST_BANDS, bands_note, linear_band
-from gradflow.reporting.live.figure import Live, Spec, select
-from gradflow.reporting.live.pieces import by_network, dots, families, figure, layered, narrowed, palette, told, whole_x
+from gradflow.reporting.live.families import family_choice
+from gradflow.reporting.live.figure import Live, Spec
+from gradflow.reporting.live.pieces import by_network, dots, figure, layered, narrowed, palette, told, whole_x
 from gradflow.text import text
 
 _FOOT = -0.05  # of the axis; correlations of gradients that share nothing scatter around 0
@@ -25,7 +26,7 @@ def shattering_layers(frame: pd.DataFrame) -> Live:
     rows = tones.on(frame.assign(seed="")).sort_values(["network", "layers_after"], kind="stable")
     draws_bands = len(tones.by_network) <= MOST_BANDS
     spec = figure(_body(by_network(tones), rows, draws_bands=draws_bands), height=320)
-    controls = select("family", text("live.family"), families(rows))
+    controls = family_choice(rows)
     note = bands_note(rows["low"], draws_bands=draws_bands)
     return Live("shattering", spec, narrowed(spec, 300), rows[[*_COLUMNS]], controls, note)
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import pandas as pd
 
 from gradflow.reporting.live.bands import bands_note, linear_band
+from gradflow.reporting.live.families import family_choice
 from gradflow.reporting.live.figure import Live, Option, Scale, Spec, select
 from gradflow.reporting.live.pieces import (
     by_network,
     dots,
-    families,
     figure,
     layered,
     narrowed,
@@ -53,7 +53,7 @@ def skips(frames: Mapping[str, pd.DataFrame]) -> Live | None:
     controls = (
         *select("measure", text("live.measure"), options),
         *select("step", text("live.step"), [Option(str(step), _moment(step)) for step in steps]),
-        *select("family", text("live.family"), families(rows)),
+        *family_choice(rows),
     )
     columns = [
         "measure",

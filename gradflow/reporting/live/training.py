@@ -10,11 +10,11 @@ import pandas as pd
 
 from gradflow.analysis.runs import majority_error
 from gradflow.analysis.training import window_means
+from gradflow.reporting.live.families import family_choice
 from gradflow.reporting.live.figure import Live, Option, Spec, select
 from gradflow.reporting.live.pieces import (
     by_network,
     dots,
-    families,
     figure,
     layered,
     log_label,
@@ -71,7 +71,7 @@ def training(frame: pd.DataFrame) -> Live | None:
     spec = figure(body, height=320, params=signals(options[0].signals))
     controls = (
         *select("measure", text("live.measure"), options),
-        *select("family", text("live.family"), families(rows)),
+        *family_choice(rows),
     )
     columns = ["measure", "seed", "family", "network", "tone", "line", "step", "mean", "at", "edge"]
     only = options[0].note if len(options) == 1 else ""

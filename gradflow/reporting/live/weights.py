@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import pandas as pd
 
 from gradflow.reporting.live.bands import MOST_BANDS, band, bands_note
+from gradflow.reporting.live.families import family_choice
 from gradflow.reporting.live.figure import Live, Option, Spec, select
 from gradflow.reporting.live.pieces import (
     by_network,
     dots,
-    families,
     figure,
     layered,
     limits,
@@ -53,7 +53,7 @@ def weights(frames: Mapping[str, pd.DataFrame]) -> Live | None:
     spec = figure(body, height=300, params=limits(options[0][0]))
     controls = (
         *select("measure", text("live.measure"), [option for _, option in options]),
-        *select("family", text("live.family"), families(rows)),
+        *family_choice(rows),
     )
     columns = ["measure", "seed", "family", "network", "tone", "line", "step", "mean", "low", "high", "n"]
     note = bands_note(rows["low"], draws_bands=draws_bands)
