@@ -102,7 +102,7 @@ def test_words_around_plain_axes_are_within_the_figure(name, size):
         figure = Figure()
         ax = WORDY[name](figure.subplots())
         assert collisions(figure) == []
-        assert min(ax.get_window_extent().size) > 1.5 * figure.dpi
+        assert min(ax.get_window_extent().size) > 1.1 * figure.dpi
 
 
 @pytest.mark.parametrize("name", WORDY)
