@@ -13,6 +13,7 @@ from gradflow.reference.published import ERRORS, KINDS
 from gradflow.storage import StorageError, read_json, write_json
 
 NOTES = "sweep.json"
+MARK, MARK_FORMAT = "gradflow.json", "gradflow-sweep"  # the file that marks a sweep's folder, and what it calls itself
 PROBES = "published_probes"  # meta key of published figures that are no errors
 DEPTH_STEP = 6  # between the depths of the networks for CIFAR
 TEXTS = ("title", "question", "preset", "scaled")
@@ -45,6 +46,19 @@ def read_notes(folder: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise StorageError(f"{path} is damaged: {error}".splitlines()[0]) from None
+
+
+def mark_problem(folder: Path) -> str | None:
+    """Return in a line what is wrong with the file that marks a sweep's folder; None if it is sound or not there."""
+    path = folder / MARK
+    try:
+        mark = read_json(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        return f"{path} is damaged: {error}".splitlines()[0]
+    is_sound = isinstance(mark, dict) and mark.get("format") == MARK_FORMAT
+    return None if is_sound else f"{path} is damaged: it must hold the format {MARK_FORMAT}"
 
 
 def checked(notes: Any) -> dict[str, Any]:

@@ -96,6 +96,21 @@ def test_a_report_that_cannot_be_written_is_one_line(sweep, capsys):
     assert "cannot write a report to /proc/nowhere" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": "other"}'])
+def test_a_damaged_mark_of_a_sweep_is_told_and_the_report_made(sweep, tmp_path, capsys, content):
+    mark = sweep / "gradflow.json"
+    whole = mark.read_text()
+    mark.write_text(content)
+    try:
+        assert run("report", str(sweep), "--out", str(tmp_path / "r")) == 0
+    finally:
+        mark.write_text(whole)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"gradflow: {mark} is damaged: ")
+    assert said.endswith("; the report is made without it.")
+    assert (tmp_path / "r" / "report.html").is_file()
+
+
 def test_a_damaged_recording_is_named(sweep, tmp_path, capsys):
     folder = find([sweep])[0]
     part = folder / "steps-00000.parquet"

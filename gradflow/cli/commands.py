@@ -108,7 +108,7 @@ def report(runs: tuple[Path, ...], out: Path | None, title: str | None, formats:
     """
     from gradflow import storage
     from gradflow.analysis.sources import by_folder, from_sources
-    from gradflow.notes import annotated, read_notes
+    from gradflow.notes import annotated, mark_problem, read_notes
     from gradflow.text.controls import utf8
 
     storage.find(runs)  # all of them, before any is read
@@ -122,6 +122,9 @@ def report(runs: tuple[Path, ...], out: Path | None, title: str | None, formats:
         folders = [folder for folder in storage.find([path]) if folder.resolve() not in seen]
         seen.update(folder.resolve() for folder in folders)
         notes = read_notes(path)
+        problem = mark_problem(path)
+        if problem is not None:
+            output.say(f"gradflow: {problem}; the report is made without it.", err=True)
         titles[path] = heading(notes)
         found = by_folder({utf8(folder.resolve()): storage.load(folder) for folder in folders})
         groups[utf8(path.resolve())] = annotated(found, notes)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from gradflow.text.controls import is_shown, printable
+from gradflow.text.controls import is_shown, printable, spreadsheet_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,10 +63,25 @@ def data_options(
     """Return a decorator that gives a command --json and --csv; the choice arrives as `form`, None for a table."""
 
     def add(command: Command) -> Command:
-        command = click.option("--csv", "form", flag_value="csv", help=as_csv)(command)
-        return click.option("--json", "form", flag_value="json", help=as_json)(command)
+        for form, told in (("csv", as_csv), ("json", as_json)):
+            flag = click.option(f"--{form}", is_flag=True, expose_value=False, callback=_choose(form), help=told)
+            command = flag(command)
+        return command
 
     return add
+
+
+def _choose(form: str) -> Callable[[click.Context, click.Parameter, bool], None]:
+    """Return the callback of one form's flag: what was chosen is the command's argument `form`."""
+
+    def chosen(context: click.Context, option: click.Parameter, given: bool) -> None:
+        earlier = context.params.setdefault("form", None)
+        if given and earlier is not None:
+            raise click.UsageError(f"--{earlier} and --{form} exclude one another; give one of them.")
+        if given:
+            context.params["form"] = form
+
+    return chosen
 
 
 def print_rows(form: str, rows: Sequence[Row]) -> None:
@@ -77,16 +92,21 @@ def print_rows(form: str, rows: Sequence[Row]) -> None:
     written = io.StringIO()
     columns = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.DictWriter(written, columns, lineterminator="\n")
-    writer.writeheader()
+    writer.writerow({name: spreadsheet_text(printable(name)) for name in columns})
     for row in rows:
         plain = {name: json_value(value) for name, value in row.items()}
         writer.writerow(
             {
-                name: json.dumps(value) if isinstance(value, list | dict) else printable("" if value is None else value)
+                name: json.dumps(value) if isinstance(value, list | dict) else spreadsheet_text(_word(value))
                 for name, value in plain.items()
             }
         )
     emit(written.getvalue().removesuffix("\n"))
+
+
+def _word(value: Any) -> Any:
+    """Return text without control characters, nothing for None, and any other value as it is."""
+    return printable(value) if isinstance(value, str) else "" if value is None else value
 
 
 def print_json(document: Any) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 from gradflow import storage
 from gradflow.analysis.listing import RECORDED, RUNNING, STATUS_FILE, STOPPED, is_gone
 from gradflow.diagnosis import Finding, diagnose
+from gradflow.notes import MARK
 from gradflow.recording import GradflowError, Recording
 
-RUNS, SO_FAR, SWEEP_FILE = "runs", "recording", "gradflow.json"
+RUNS, SO_FAR = "runs", "recording"
 ENDED = ("done", "diverged", "failed")
 
 
@@ -136,7 +137,7 @@ def watched(path: Path) -> WatchedRun | WatchedSweep:
     if not path.is_dir():
         raise storage.StorageError(f"{path} is no folder; give a run's or a sweep's.")
     names = [file.name for file in path.iterdir()]
-    if {SWEEP_FILE, RUNS, storage.UNFINISHED} & set(names):
+    if {MARK, RUNS, storage.UNFINISHED} & set(names):
         return WatchedSweep(path)
     if all(storage.is_part_name(name) or name.endswith(".tmp") for name in names):
         return WatchedRun(path)  # a recorder has not written its first rows yet

@@ -22,10 +22,9 @@ from gradflow.experiments.locks import held
 from gradflow.experiments.recipe import PlanError
 from gradflow.experiments.runs import Run
 from gradflow.experiments.unfinished import Unfinished
+from gradflow.notes import MARK, MARK_FORMAT
 from gradflow.recording import Recording
 
-MARK = "gradflow.json"
-FORMAT = "gradflow-sweep"
 VERSION = 1
 RUNS = "runs"
 LOCK = ".gradflow.lock"
@@ -79,7 +78,7 @@ class SweepFolder:
             raise PlanError(f"cannot write to out folder {self.path}: {error.strerror or error}.") from None
 
     def _write_mark(self) -> None:
-        mark = {"format": FORMAT, "version": VERSION, "command": self._command}
+        mark = {"format": MARK_FORMAT, "version": VERSION, "command": self._command}
         storage.write_json(self.path / MARK, mark)
 
     def _check_mark(self) -> None:
@@ -88,7 +87,7 @@ class SweepFolder:
             mark: Any = json.loads((self.path / MARK).read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             mark = None
-        if not isinstance(mark, dict) or mark.get("format") != FORMAT:
+        if not isinstance(mark, dict) or mark.get("format") != MARK_FORMAT:
             raise PlanError(f"out folder {self.path} holds other files than gradflow's; give a new or an empty folder.")
         if not isinstance(mark.get("version"), int) or mark["version"] > VERSION:
             raise PlanError(

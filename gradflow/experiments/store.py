@@ -14,8 +14,9 @@ from typing import Any
 from fsspec.core import url_to_fs
 
 from gradflow import storage
-from gradflow.experiments.folder import FORMAT, MARK, RUNS, VERSION
+from gradflow.experiments.folder import RUNS, VERSION
 from gradflow.experiments.recipe import PlanError
+from gradflow.notes import MARK, MARK_FORMAT
 
 
 class Store:
@@ -49,7 +50,7 @@ class Store:
             if found is None and self._files.exists(self._path) and self._files.ls(self._path):
                 raise PlanError(f"store {self.url} holds other files than gradflow's; give a new or an empty place.")
             self._files.makedirs(self._path, exist_ok=True)
-            mark = {"format": FORMAT, "version": VERSION, "command": command}
+            mark = {"format": MARK_FORMAT, "version": VERSION, "command": command}
             self._files.pipe_file(f"{self._path}/{MARK}", json.dumps(mark).encode())
         except PlanError:
             raise
@@ -62,7 +63,7 @@ class Store:
             mark = json.loads(self._files.cat_file(f"{self._path}/{MARK}"))
         except (FileNotFoundError, ValueError):
             return None
-        return mark if isinstance(mark, dict) and mark.get("format") == FORMAT else None
+        return mark if isinstance(mark, dict) and mark.get("format") == MARK_FORMAT else None
 
     def push(self, recording: Path) -> None:
         """Copy a recording's folder to the store, its manifest last.

@@ -11,6 +11,7 @@ import pandas as pd
 
 from gradflow.analysis import variants
 from gradflow.text import text
+from gradflow.text.controls import spreadsheet_text
 from gradflow.text.words import named
 
 
@@ -91,11 +92,18 @@ def write(frames: Iterable[tuple[str, pd.DataFrame]], folder: Path) -> list[str]
     for name, frame in frames:
         if len(frame):
             if name not in PROGRAMS_ONLY:
-                frame.to_csv(folder / f"{name}.csv", index=False)
+                _for_spreadsheets(frame).to_csv(folder / f"{name}.csv", index=False)
                 written.append(f"{name}.csv")
             frame.to_parquet(folder / f"{name}.parquet", index=False)
             written.append(f"{name}.parquet")
     return written
+
+
+def _for_spreadsheets(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with no text that a spreadsheet would take for a formula; numbers pass untouched and unseen."""
+    words = frame.select_dtypes(exclude=["number", "bool"])
+    safe = {name: words[name].map(spreadsheet_text) for name in words.columns}
+    return frame.assign(**safe).rename(columns=spreadsheet_text)
 
 
 def bounded(mean: float, low: float, high: float, n: int, form: Callable[[float], str]) -> Cell:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from typing import Any
+
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # how they begin (OWASP, CSV injection)
+_INFINITIES = ("-inf", "+inf")  # numbers, as they are written
 
 
 def is_shown(character: str) -> bool:
@@ -37,6 +41,20 @@ def utf8(path: str | os.PathLike[str]) -> str:
     'runs/a\\xff'
     """
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def spreadsheet_text(value: Any) -> Any:
+    """Return text that a spreadsheet would take for a formula with an apostrophe ahead; any other value as it is.
+
+    All that is written as CSV passes here: names of layers, models and runs may come from a stranger's folder.
+
+    Examples
+    --------
+    >>> spreadsheet_text("=1+1"), spreadsheet_text("conv1"), spreadsheet_text(-1.5)
+    ("'=1+1", 'conv1', -1.5)
+    """
+    is_formula = isinstance(value, str) and value.startswith(_FORMULAS) and value not in _INFINITIES
+    return f"'{value}" if is_formula else value
 
 
 # What no reader sees and what turns the order of others round, Unicode's categories Cc (controls) and Cf (directions,

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gradflow.cli import output
+from gradflow.cli import main, output
 from gradflow.text.controls import printable
 
 EVIL = "\x1b[31mevil\r\n\u202e\u2066[red]</script>\x9b1m\x07\U000e0041\ud800\x7f"
@@ -87,3 +87,24 @@ def test_a_pipe_has_80_columns_or_what_columns_says(capsys, monkeypatch):
 def test_a_table_that_cannot_be_narrower_is_not_cut_in_a_pipe(capsys):
     output.show(output.table("t", ["a", "b"], [["x" * 100, "y" * 50]]))
     assert capsys.readouterr().out.splitlines()[-1].split() == ["x" * 100, "y" * 50]
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+a", "-a", "@a", "\ta"])
+def test_a_csv_cell_is_no_formula_and_a_number_stays(capsys, name):
+    output.print_rows("csv", [{name: name, "low": -1.5, "inf": -math.inf, "list": [name]}])
+    heads, cells = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert heads[0] == cells[0] == (f"'{name}" if name.isprintable() else printable(name))
+    assert cells[1:3] == ["-1.5", "-inf"]
+    output.print_rows("json", [{name: name}])
+    assert json.loads(capsys.readouterr().out) == [{name: name}]
+
+
+@pytest.mark.parametrize(
+    "command", ["analyze x", "compare --depths 8", "models", "runs", "sweep x", "theory", "vanishing", "watch x"]
+)
+@pytest.mark.parametrize("forms", [("--json", "--csv"), ("--csv", "--json")])
+def test_json_and_csv_exclude_one_another(capsys, command, forms):
+    with pytest.raises(SystemExit) as ended:
+        main([*command.split(), *forms])
+    assert ended.value.code == 2
+    assert f"{forms[0]} and {forms[1]} exclude one another; give one of them." in capsys.readouterr().err

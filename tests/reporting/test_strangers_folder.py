@@ -1,6 +1,7 @@
 """A folder of recordings from a stranger: reported, with nothing in it run, and nothing outside read or written."""
 
 import builtins
+import csv
 import hashlib
 import io
 import json
@@ -8,6 +9,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from pyarrow import parquet
 from gradflow import Recording, diagnose, load, report, save
 from gradflow.cli import main
 from gradflow.plots import measure
+from gradflow.reporting.tables import write
 from gradflow.storage import StorageError
 
 MARKUP = "</script><img src=x onerror=alert(1)>"
@@ -293,6 +296,28 @@ def test_a_part_is_believed_in_nothing_but_its_numbers_and_words(strangers, tmp_
     swap_part(strangers / "runs" / "a", "layers", change)
     assert exit_code(["report", str(strangers), "--out", str(tmp_path / "out")]) == (2 if why else 0)
     assert (why or "report") in "".join(capfd.readouterr())
+
+
+def test_no_cell_of_a_table_is_a_formula(tmp_path):
+    hostile = hostile_recording("=cmd()", 0)
+    layers = hostile.layers.assign(layer="@" + hostile.layers["layer"])
+    report(replace(hostile, layers=layers, meta={**hostile.meta, "family": "-x"}), tmp_path)
+    cells = [
+        cell
+        for file in (tmp_path / "tables").glob("*.csv")
+        for row in csv.reader(io.StringIO(file.read_text(encoding="utf-8")))
+        for cell in row
+    ]
+    assert "'=cmd()" in {cell.partition(MARKUP)[0] for cell in cells}
+    assert "'-x" in cells
+    assert not [cell for cell in cells if cell.startswith(("=", "@", "+", "\t", "\r"))]
+    assert "-x" in set(pd.read_parquet(tmp_path / "tables" / "layers.parquet")["family"])
+
+
+def test_numbers_in_csv_stay_as_they_are(tmp_path):
+    plain = pd.DataFrame({"x": [-1.25e-300, np.nan, -np.inf], "n": pd.array([-1, None, 2], dtype="Int64"), "b": True})
+    write([("plain", plain)], tmp_path)
+    assert (tmp_path / "plain.csv").read_text() == plain.to_csv(index=False)
 
 
 @pytest.mark.parametrize("value", [2**63 - 1, -(2**63)])
