@@ -108,7 +108,7 @@ def are_seeds(recordings: Sequence[Recording]) -> bool:
         return False
     metas = [one.meta for one in recordings]
     seeds = {meta.get("seed") for meta in metas}
-    networks = {(meta.get("model"), meta.get("parameters"), meta.get(SOURCE)) for meta in metas}
+    networks = {(meta.get("model"), meta.get("parameters")) for meta in metas}
     return None not in seeds and len(seeds) == len(metas) and len(networks) == 1
 
 
