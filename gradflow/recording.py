@@ -53,11 +53,18 @@ LAYER_COLUMNS: Mapping[str, Column] = MappingProxyType(
         "kind": Column("str", "", "module class"),
         "weighted": Column("bool", "", "whether papers count it as a layer: convolutions and fully connected layers"),
         "n_params": Column("int64", "", "parameters that the layer itself owns"),
+        "dtype": Column("str", "", "type of the entries of the layer's output, as torch names it; empty unknown"),
         "grad_norm": Column(
             "float64", "", "L2 norm of the loss gradient w.r.t. the layer's own parameters (call 0 only)"
         ),
         "out_grad_norm": Column(
             "float64", "", "L2 norm of the loss gradient w.r.t. the layer's output, all uses of that tensor counted"
+        ),
+        "in_grad": Column(
+            "bool",
+            "",
+            "whether this backward pass is part of the gradient that the optimizer used: autograd.grad() is not, nor a "
+            "pass whose gradients zero_grad() cleared before the step",
         ),
         "weight_norm": Column("float64", "", "L2 norm of the layer's own parameters (call 0 only)"),
         "update_norm": Column("float64", "", "L2 norm of the optimizer's change of the parameters (call 0 only)"),
@@ -67,6 +74,44 @@ LAYER_COLUMNS: Mapping[str, Column] = MappingProxyType(
         "act_saturation": Column("float64", "fraction", "output of sigmoid, tanh and kin within 1 % of either end"),
         "n_nonfinite": Column("int64", "entries", "non-finite entries of both gradients; -1 not counted"),
         "status": Column("str", "", "measured, or why a gradient is missing"),
+    }
+)
+
+PARAMETER_COLUMNS: Mapping[str, Column] = MappingProxyType(
+    {
+        "step": Column("int64", "updates", "as in steps"),
+        "layer": Column("str", "", "the layer that owns the parameter, as in layers"),
+        "parameter": Column("str", "", "the parameter's name within its layer"),
+        "part": Column(
+            "str", "", "part of a fused parameter: q, k, v, or a recurrent layer's gate; empty for a whole one"
+        ),
+        "n_entries": Column("int64", "entries", "entries of the parameter, or of the part"),
+        "dim": Column("int64", "", "dimensions of the parameter: 1 is a vector, such as a bias"),
+        "grad_norm": Column("float64", "", "L2 norm of its gradient; NaN where it has none"),
+        "weight_norm": Column("float64", "", "its L2 norm"),
+        "update_norm": Column("float64", "", "L2 norm of the optimizer's change; NaN where no optimizer changed it"),
+        "lr": Column("float64", "", "learning rate of its group in the optimizer; NaN where it is in none"),
+        "n_nonfinite": Column("int64", "entries", "non-finite entries of its gradient; -1 not counted"),
+        "status": Column("str", "", "measured, no gradient, or frozen"),
+    }
+)
+
+GRAPH_COLUMNS: Mapping[str, Column] = MappingProxyType(
+    {
+        "layer": Column("str", "", "a layer, as in layers"),
+        "call": Column("int64", "", "which call of it"),
+        "source": Column("str", "", "a layer whose output it uses, with no other recorded layer in between"),
+        "source_call": Column("int64", "", "which call of that one"),
+    }
+)
+
+TIME_COLUMNS: Mapping[str, Column] = MappingProxyType(
+    {
+        "step": Column("int64", "updates", "as in steps"),
+        "layer": Column("str", "", "a recurrent layer (nn.RNN, nn.LSTM, nn.GRU), as in layers"),
+        "tensor": Column("str", "", "input or output: the sequence that the gradient is of"),
+        "time": Column("int64", "time steps", "position in the sequence, from 0"),
+        "grad_norm": Column("float64", "", "L2 norm over the batch of the loss gradient w.r.t. that position"),
     }
 )
 
@@ -164,13 +209,24 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
 )
 
 TABLES: Mapping[str, Mapping[str, Column]] = MappingProxyType(
-    {"steps": STEP_COLUMNS, "layers": LAYER_COLUMNS, "skips": SKIP_COLUMNS, "probes": PROBE_COLUMNS}
+    {
+        "steps": STEP_COLUMNS,
+        "layers": LAYER_COLUMNS,
+        "parameters": PARAMETER_COLUMNS,
+        "graph": GRAPH_COLUMNS,
+        "times": TIME_COLUMNS,
+        "skips": SKIP_COLUMNS,
+        "probes": PROBE_COLUMNS,
+    }
 )
 
 REQUIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "steps": ("step",),
         "layers": ("step", "layer"),
+        "parameters": ("step", "layer", "parameter"),
+        "graph": ("layer", "source"),
+        "times": ("step", "layer", "tensor", "time"),
         "skips": ("step", "join"),
         "probes": ("probe", "x", "value"),
     }
@@ -187,6 +243,8 @@ _MISSING_BY_NAME: Mapping[str, Any] = {
     "stage": -1,
     "n_nonfinite": -1,
     "status": "measured",
+    "in_grad": True,
+    "dim": -1,
 }
 
 
@@ -213,7 +271,7 @@ def _empty() -> pd.DataFrame:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Recording:
-    """What was measured on one model, as four tables and a dictionary.
+    """What was measured on one model, as seven tables and a dictionary.
 
     Every other room takes and returns these values; none needs the model again. NaN means not measured or that
     no gradient arrived (`status` tells which), 0.0 means exactly zero, and inf is data.
@@ -224,6 +282,13 @@ class Recording:
         One row per (step, backward, layer, call, output); columns as in `LAYER_COLUMNS`.
     steps : DataFrame
         One row per step; columns as in `STEP_COLUMNS`, and any scalar that was passed to `Recorder.step`.
+    parameters : DataFrame
+        One row per (step, layer, parameter, part); columns as in `PARAMETER_COLUMNS`.
+    graph : DataFrame
+        Which layer uses the output of which: one row per connection; columns as in `GRAPH_COLUMNS`.
+    times : DataFrame
+        The gradient by time step of recurrent layers: one row per (step, layer, tensor, time); columns as in
+        `TIME_COLUMNS`.
     skips : DataFrame
         One row per (step, join); columns as in `SKIP_COLUMNS`. Empty unless skips were recorded.
     probes : DataFrame
@@ -246,6 +311,9 @@ class Recording:
 
     layers: pd.DataFrame = field(default_factory=_empty)
     steps: pd.DataFrame = field(default_factory=_empty)
+    parameters: pd.DataFrame = field(default_factory=_empty)
+    graph: pd.DataFrame = field(default_factory=_empty)
+    times: pd.DataFrame = field(default_factory=_empty)
     skips: pd.DataFrame = field(default_factory=_empty)
     probes: pd.DataFrame = field(default_factory=_empty)
     meta: Mapping[str, Any] = field(default_factory=dict)
