@@ -57,7 +57,7 @@ class Buffer:
 
     def add_layers(self, step: int, readings: Readings, outputs: list[Output], *, is_compiled: bool) -> Form:
         """Keep one recorded step: a row per layer, backward pass, call and output. Returns the rows' form."""
-        keys = tuple([OutputKey(o.layer.number, o.backward, o.call, o.index, o.status) for o in outputs])
+        keys = tuple([OutputKey(o.layer.number, o.backward, o.call, o.index, o.status, o.in_grad) for o in outputs])
         updated = frozenset(readings.updated)
         signature = Signature(keys, frozenset(readings.arrived), updated, is_compiled)
         form = self._forms.get(signature)
@@ -129,6 +129,7 @@ def _table(form: Form, kept: list[_Kept], read: _Transfer) -> pd.DataFrame:
         "update_norm": owned([one.updates for one in kept], form.updates),
         "n_nonfinite": np.concatenate([_counts(form, one) for one in kept]),
         "status": form.status * n_steps,
+        "in_grad": form.in_grad * n_steps,
     }
     for place, name in enumerate(STATISTICS):
         columns[name] = described[:, form.described, place].ravel()
