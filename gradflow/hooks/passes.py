@@ -324,6 +324,7 @@ class Output:
                     output._add(gradient, task)
                     return
         again = Output(owner, self.layer, self.call, self.index, index)
+        again.statistics = self.statistics
         owner.outputs.append(again)
         self.later = (*self.later, again)
         again._take_first(gradient, status, task)

@@ -215,7 +215,8 @@ def test_outputs_are_divided_by_the_scale_of_their_own_backward():
             scaler.step(optimizer)
             scaler.update()
     rows = recorder.recording.layers.query("layer == '0'")
-    assert rows.backward.tolist() == [0, 1]
+    assert rows.backward.tolist() == [1, 0]
+    assert rows.in_grad.tolist() == [True, False]
     assert rows.out_grad_norm.iloc[0] == pytest.approx(rows.out_grad_norm.iloc[1], rel=1e-5)
 
 
