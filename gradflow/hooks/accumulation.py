@@ -155,8 +155,7 @@ class Accumulation:
         node = self._nodes.get(id(parameter))
         if node is None:
             node = self._nodes[id(parameter)] = _node_of(parameter)
-        is_reached: bool = torch._C._will_engine_execute_node(node)  # type: ignore[attr-defined]
-        return is_reached
+        return torch._C._will_engine_execute_node(node)
 
     def _is_cleared(self, number: int) -> bool:
         """Whether the gradients of a group were set to None or to zero since the last pass ended."""
@@ -186,6 +185,7 @@ def _node_of(parameter: nn.Parameter) -> Any:
     was_enabled = torch.is_grad_enabled()
     torch._C._set_grad_enabled(True)  # a fifth of the price of torch.enable_grad
     try:
-        return parameter.view_as(parameter).grad_fn.next_functions[0][0]
+        edge: Any = parameter.view_as(parameter).grad_fn
+        return edge.next_functions[0][0]
     finally:
         torch._C._set_grad_enabled(was_enabled)

@@ -9,7 +9,17 @@ import pandas as pd
 
 from gradflow.hooks.forms import COMPILED, FROZEN, NOT_USED, PARAMETERS_ONLY, SCRIPTED, Form
 from gradflow.hooks.layers import Layer
-from gradflow.hooks.passes import BASE, FAILED, IS_INPUT, LOST, MEASURED, NO_GRADIENT, NOT_IN_GRAPH, OWN_DERIVATIVE, SEVERAL_PASSES
+from gradflow.hooks.passes import (
+    BASE,
+    FAILED,
+    IS_INPUT,
+    LOST,
+    MEASURED,
+    NO_GRADIENT,
+    NOT_IN_GRAPH,
+    OWN_DERIVATIVE,
+    SEVERAL_PASSES,
+)
 
 NAMED = 5  # layers in one warning
 

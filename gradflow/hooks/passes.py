@@ -94,7 +94,7 @@ class Pass:
     def watch(self, layer: Layer, returned: Any, args: tuple[Any, ...]) -> None:
         """Put a hook on each tensor that a layer returned; the hooks keep the norms of their gradients."""
         task = torch._C._current_graph_task_id()
-        if self._has_backward and task == -1:  # a forward pass after a backward pass counts calls from 0 again
+        if self._has_backward and task == -1:  # a forward pass after a loss's backward pass counts calls from 0
             self._calls.clear()
             self._has_backward = False
             self._running.clear()  # a backward pass that raised does not say that it has ended
@@ -116,12 +116,12 @@ class Pass:
 
     def _begin(self, number: int) -> Task:
         task = self._tasks[number] = Task()
-        self._has_backward = True
         if not self._running:
             self.accumulation.forget_cleared()
         self._running.add(number)
         torch.autograd.Variable._execution_engine.queue_callback(partial(self._end, number))
         task.is_adding = self.accumulation.is_adding()
+        self._has_backward |= task.is_adding
         return task
 
     def index_of(self, task: Task) -> int:
@@ -177,7 +177,12 @@ class Pass:
         if self.summed:
             for output in self.outputs:
                 output.take_sum()
-        if len(self._tasks) == 1 and self._by_index and self._by_index[0].is_adding and self.accumulation.uses_all_of(0):
+        if (
+            len(self._tasks) == 1
+            and self._by_index
+            and self._by_index[0].is_adding
+            and self.accumulation.uses_all_of(0)
+        ):
             return  # nearly always
         for output in self.outputs:
             if output.task is not None:

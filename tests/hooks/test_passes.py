@@ -290,7 +290,7 @@ def gan(attach=None, *, order="dg", n_critic=1, n_steps=3):
             optimizers["d"].step()
         optimizers["g"].zero_grad()
         if attach is None:
-            whole = truth(model, lambda one: softplus(-one.d(one.g(batch(5, 3, seed=step)))).mean())
+            whole = truth(model, lambda one: softplus(-one.d(one.g(batch(5, 3, seed=step)))).mean())  # noqa: B023
         loss = softplus(-model.d(model.g(batch(5, 3, seed=step)))).mean()
         loss.backward()
         values["g"] = norm64(*[one.grad for one in model.g[0].parameters()])
