@@ -155,7 +155,8 @@ class Accumulation:
         node = self._nodes.get(id(parameter))
         if node is None:
             node = self._nodes[id(parameter)] = _node_of(parameter)
-        return torch._C._will_engine_execute_node(node)
+        is_reached: bool = torch._C._will_engine_execute_node(node)
+        return is_reached
 
     def _is_cleared(self, number: int) -> bool:
         """Whether the gradients of a group were set to None or to zero since the last pass ended."""
@@ -185,7 +186,7 @@ def _node_of(parameter: nn.Parameter) -> Any:
     was_enabled = torch.is_grad_enabled()
     torch._C._set_grad_enabled(True)  # a fifth of the price of torch.enable_grad
     try:
-        edge: Any = parameter.view_as(parameter).grad_fn
-        return edge.next_functions[0][0]
+        node: Any = parameter.view_as(parameter).grad_fn
+        return node.next_functions[0][0]
     finally:
         torch._C._set_grad_enabled(was_enabled)

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim import Optimizer
 
-from gradflow.hooks.layers import Selector, select_layers
+from gradflow.hooks.layers import Selector, as_list, layers_of, select_layers
 from gradflow.hooks.optimizers import parameters_of, unwrapped_optimizer
 from gradflow.hooks.recorder import Recorder
 from gradflow.hooks.schedule import Schedule, as_schedule
@@ -95,12 +95,15 @@ def record(
     4.0
     """
     root = unwrapped(model)
+    selectors = as_list(layers)
+    by_name = {selector for selector in selectors if isinstance(selector, str)}
+    chosen = layers_of(select_layers(root, selectors, exclude), by_name=by_name)
     return Recorder(
         root,
         optimizers=_optimizers(optimizer, root),
         scaler=scaler,
         schedule=as_schedule(schedule),
-        layers=select_layers(root, layers, exclude),
+        layers=chosen,
         activations=activations,
         statistics=statistics,
         weights=weights,

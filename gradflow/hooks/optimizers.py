@@ -133,6 +133,11 @@ def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
+def rate(value: object) -> Scalar:
+    """Return a group's learning rate: a number, or a tensor where the optimizer runs on the device."""
+    return _scalar(value) if isinstance(value, Tensor) else float(value)  # type: ignore[arg-type]  # a number by contract
+
+
 def scale_of_outputs(scaler: torch.amp.GradScaler | None) -> Scalar:
     """Return the factor by which a scaler's loss, and so every gradient at an output, is too large."""
     if scaler is None or not scaler.is_enabled():

@@ -91,16 +91,20 @@ class Pass:
         self._held: list[Output] = []
         self._n_held = 0
 
-    def watch(self, layer: Layer, returned: Any, args: tuple[Any, ...]) -> None:
-        """Put a hook on each tensor that a layer returned; the hooks keep the norms of their gradients."""
-        task = torch._C._current_graph_task_id()
-        if self._has_backward and task == -1:  # a forward pass after a loss's backward pass counts calls from 0
+    def count(self, layer: Layer) -> int:
+        """Count a call of a layer and return its number within the forward pass."""
+        if self._has_backward and torch._C._current_graph_task_id() == -1:  # a forward pass after the loss's backward
             self._calls.clear()
             self._has_backward = False
             self._running.clear()  # a backward pass that raised does not say that it has ended
             self.accumulation.forget_cleared()
         call = self._calls.get(layer.number, 0)
         self._calls[layer.number] = call + 1
+        return call
+
+    def watch(self, layer: Layer, call: int, returned: Any, args: tuple[Any, ...]) -> None:
+        """Put a hook on each tensor that a layer returned; the hooks keep the norms of their gradients."""
+        task = torch._C._current_graph_task_id()
         # Reentrant checkpointing runs the forward inside the backward pass: that pass is the one it belongs to.
         backward = -1 if task == -1 else self.index_of(self.task())
         if type(returned) is Tensor:  # nearly always
@@ -199,7 +203,7 @@ class Pass:
 
     def _watch_tensor(self, output: Output, tensor: Tensor, args: tuple[Any, ...]) -> None:
         self.outputs.append(output)
-        if self._with_statistics:
+        if self._with_statistics and output.layer.module is not None:
             output.statistics = statistics(output.layer.module, tensor)
         if not tensor.requires_grad:
             return
