@@ -80,6 +80,7 @@ class Accumulation:
         # A parameter of each group and its graph node, for the steps to come. Not on an accelerator, where a node
         # belongs to the stream that was current when it was made.
         self._kept: list[tuple[nn.Parameter, Any] | None] = [None] * owners.n_groups
+        self._first_alone = [(0,)] * owners.n_groups
         self.start()
 
     def start(self) -> None:
@@ -145,9 +146,10 @@ class Accumulation:
         """Whether the gradient that a pass brought to a layer is still in `.grad`."""
         return self._is_in(self._live, index, layer)
 
-    def uses_all_of(self, index: int) -> bool:
-        """Whether every optimizer used the gradient that a pass brought."""
-        return all(index in used for used in self._used)
+    @property
+    def is_whole(self) -> bool:
+        """Whether every optimizer used the gradient that the first pass brought, and no other."""
+        return self._used == self._first_alone
 
     def is_used(self, index: int, layer: Layer) -> bool:
         """Whether the gradient that a pass brought to a layer was used."""

@@ -182,13 +182,8 @@ class Pass:
         if self.summed:
             for output in self.outputs:
                 output.take_sum()
-        if (
-            len(self.tasks) == 1
-            and self._by_index
-            and self._by_index[0].is_adding
-            and self.accumulation.uses_all_of(0)
-        ):
-            return  # nearly always
+        if len(self.tasks) < 2 and self.accumulation.is_whole:  # nearly always
+            return
         for output in self.outputs:
             if output.task is not None:
                 output.in_grad = output.task.is_adding and self.accumulation.is_used(output.backward, output.layer)
@@ -209,8 +204,9 @@ class Pass:
         if not tensor.requires_grad:
             return
         output.status = NO_GRADIENT
-        output.made_by = type(tensor.grad_fn)
-        if self._is_input(tensor, args):
+        node = tensor.grad_fn
+        output.made_by = type(node)
+        if self._is_input(tensor, node, args):
             output.arrives_as = IS_INPUT
         handle = add_hook(tensor, output)
         if handle is not None and tensor.is_leaf:
@@ -219,14 +215,14 @@ class Pass:
         if base is not None and base.requires_grad:
             _watch_base(output, tensor, base, args)
 
-    def _is_input(self, output: Tensor, args: tuple[Any, ...]) -> bool:
+    def _is_input(self, output: Tensor, node: Any, args: tuple[Any, ...]) -> bool:
         """Whether a layer returned one of its inputs as it was: its gradient is then that of all the tensor's uses.
 
         An in-place layer returns its input too, but changed, with a graph node that no layer has returned before.
         """
-        node = -1 if output.grad_fn is None else output.grad_fn._sequence_nr()
-        is_unchanged = _is_among(output, args) and (output._version == 0 or node in self._nodes)
-        self._nodes.add(node)
+        number = -1 if node is None else node._sequence_nr()
+        is_unchanged = _is_among(output, args) and (output._version == 0 or number in self._nodes)
+        self._nodes.add(number)
         return is_unchanged
 
 
@@ -289,7 +285,22 @@ class Output:
         try:
             task = owner.tasks.get(torch._C._current_graph_task_id()) or owner.begin()
             if self.task is None:
-                self._take_first(gradient, status, task)
+                self.task, self.status = task, status
+                if self.backward < 0:
+                    self.backward = owner.index_of(task)
+                elif task.index != self.backward:
+                    owner.join(task, self.backward)
+                # A gradient with a graph (double backward) would keep all of it alive.
+                self.is_differentiated = gradient.requires_grad
+                if owner.summed and task.is_adding and (self.layer.number, self.index) in owner.summed:
+                    self.total = self._addend(gradient, task)
+                elif is_small(gradient) and not self.is_differentiated:
+                    self.gradient, self._version = gradient, gradient._version
+                    owner.hold(self, gradient)
+                else:
+                    norm = l2_norm(gradient)
+                    self.n_nonfinite = count_nonfinite(gradient, norm)
+                    self.norm = unscaled(norm, owner.scales[self.backward])
             elif self.status != FAILED:
                 self._take_again(gradient, status, task)
         except Exception as error:  # a measurement that fails must not end the user's backward pass
@@ -304,27 +315,6 @@ class Output:
         task = self._pass.task()
         return any(output.task is task for output in (self, *self.later))
 
-    def _take_first(self, gradient: Tensor, status: str, task: Task) -> None:
-        owner = self._pass
-        self.task = task
-        if self.backward < 0:
-            self.backward = task.index if task.index >= 0 else owner.index_of(task)
-        elif task.index != self.backward:
-            owner.join(task, self.backward)
-        self.status = status
-        if gradient.requires_grad:
-            self.is_differentiated = True
-        if owner.summed and task.is_adding and (self.layer.number, self.index) in owner.summed:
-            self.total = self._addend(gradient, task)
-        # A gradient with a graph (double backward) would keep all of it alive.
-        elif not self.is_differentiated and is_small(gradient):
-            self.gradient, self._version = gradient, gradient._version
-            owner.hold(self, gradient)
-        else:
-            norm = l2_norm(gradient)
-            self.n_nonfinite = count_nonfinite(gradient, norm)
-            self.norm = unscaled(norm, owner.scales[self.backward])
-
     def _take_again(self, gradient: Tensor, status: str, task: Task) -> None:
         """Take the gradient of a further backward pass: added to an earlier one's where it is so in `.grad`."""
         owner = self._pass
@@ -338,9 +328,9 @@ class Output:
         again.statistics = self.statistics
         owner.outputs.append(again)
         self.later = (*self.later, again)
-        again._take_first(gradient, status, task)
+        again.take(gradient, status)
         if self.is_differentiated and _is_in_its_derivative(self.made_by):
-            again.status = OWN_DERIVATIVE
+            again.status, again.norm, again.total = OWN_DERIVATIVE, math.nan, None
 
     def _is_live(self) -> bool:
         assert self.task is not None

@@ -123,6 +123,20 @@ def test_the_pass_that_autograd_grad_makes_has_rows_of_its_own():
     assert found == pytest.approx(expected, rel=TOLERANCE)
 
 
+@pytest.mark.parametrize("n", [4, 10_000])  # entries whose norms are taken together, and at once
+def test_a_double_backward_through_tanh_is_not_measured(n):
+    model = nn.Sequential(nn.Linear(1, 1), nn.Tanh())
+    with gradflow.record(model) as recorder:
+        x = torch.ones(n, 1, requires_grad=True)
+        (slope,) = torch.autograd.grad(model(x).sum(), x, create_graph=True)
+        slope.square().sum().backward()
+        recorder.step()
+    rows = recorder.recording.layers.query("layer == '1'")
+    assert rows.status.tolist() == ["double backward", "measured"]
+    assert rows.out_grad_norm.isna().tolist() == [True, False]
+    assert of_layer(recorder.recording, "1") == pytest.approx([math.nan], nan_ok=True)
+
+
 class TwoHeads(nn.Module):
     def __init__(self):
         super().__init__()
