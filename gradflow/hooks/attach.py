@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim import Optimizer
 
-from gradflow.hooks.layers import Selector, select_layers
+from gradflow.hooks.layers import Selector, check_shapes, select_layers
 from gradflow.hooks.recorder import Recorder
 from gradflow.hooks.schedule import Schedule, as_schedule
 
@@ -81,6 +81,8 @@ def record(
     ------
     ValueError
         The model has nothing trainable, is being recorded already, or a selector matches no layer.
+    LazyModelError
+        It has lazy parameters, whose shape the first batch decides.
 
     Examples
     --------
@@ -92,6 +94,7 @@ def record(
     4.0
     """
     root = unwrapped(model)
+    check_shapes(root)
     optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer or ())
     return Recorder(
         root,

@@ -10,9 +10,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from gradflow.recording import GradflowError
+
 ROOT = "(root)"
 
 Selector = str | type[nn.Module] | Callable[[str, nn.Module], bool]
+
+
+class LazyModelError(GradflowError):
+    """A model with parameters or buffers that have no shape yet; the message is one line and says what to do."""
 
 
 @dataclass(eq=False)
@@ -104,6 +110,17 @@ def _matching(modules: Mapping[str, nn.Module], argument: str, selector: Selecto
         raise ValueError(f"{argument}={selector!r} matches no layer. Nearest names: {', '.join(nearest)}.")
     kinds = sorted({type(module).__name__ for module in modules.values()})
     raise ValueError(f"{argument}={selector!r} matches no layer. The model's classes: {', '.join(kinds)}.")
+
+
+def check_shapes(model: nn.Module) -> None:
+    """Raise LazyModelError for a model with lazy parameters or buffers, which get their shape from the first batch."""
+    for name, module in model.named_modules():
+        tensors = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+        if any(map(nn.parameter.is_lazy, tensors)):
+            raise LazyModelError(
+                f"{type(model).__name__} has parameters without a shape yet, first in {name or ROOT} "
+                f"({type(module).__name__}); run one batch through it first."
+            )
 
 
 def is_layer(module: nn.Module) -> bool:
