@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gradflow.analysis.nonfinite import nonfinite_rows
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding
 from gradflow.recording import Recording
@@ -37,7 +38,7 @@ def diverged_step(recording: Recording) -> int | None:
     finite either, or where the run itself says that it diverged.
     """
     loss, step = recording.steps["loss"], recording.steps["step"]
-    bad = recording.layers.loc[recording.layers["n_nonfinite"] > 0, "step"]
+    bad = recording.layers.loc[nonfinite_rows(recording.layers), "step"]
     gone = step[np.isinf(loss) | (loss.isna() & step.isin(bad))]
     if recording.meta.get("status") == "diverged":
         noted = recording.meta.get("diverged_step")
