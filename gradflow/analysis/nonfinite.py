@@ -12,7 +12,7 @@ from gradflow.recording import Recording
 
 ARRIVED = ("measured", "measured at its base", "output is the input")  # statuses of outputs whose gradient was read
 # Statuses of layers whose parameters may have a gradient although none was read at the output.
-_WITHOUT_OUTPUT = ("parameters only", "compiled", "scripted", "lost", "failed", "several passes")
+_WITHOUT_OUTPUT = ("parameters only", "compiled", "scripted", "lost", "failed", "several passes", "double backward")
 
 # What is looked at, in which column, and from which end of the execution order the value travels.
 DIRECTIONS = (("forward", "act_rms", True), ("backward", "out_grad_norm", False), ("parameters", "grad_norm", False))
@@ -51,7 +51,7 @@ def arrived_nonfinite(frame: pd.DataFrame, measure: str) -> pd.Series[bool]:
     if measure == "grad_times_weight":
         return broken | (is_nan & frame["weight_norm"].notna() & arrived_nonfinite(frame, "grad_norm"))
     if measure == "out_grad_norm":
-        is_counted = (frame["n_nonfinite"] > 0) & (frame["status"] == "several passes")
+        is_counted = (frame["n_nonfinite"] > 0) & (frame["status"] == "several passes", "double backward")
         return broken | (is_nan & (frame["status"].isin(ARRIVED) | is_counted))
     return broken | (is_nan & _has_gradient(frame))
 

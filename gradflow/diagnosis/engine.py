@@ -16,6 +16,7 @@ from gradflow.diagnosis.rules import (
     healthy,
     loss_level,
     parameters,
+    probabilities,
     shattering,
     stalled,
     unmoved,
@@ -29,6 +30,7 @@ Rule = Callable[[list[Case]], list[Finding]]
 # Each rule reads the recordings alone; none reads another's findings.
 RULES: tuple[Rule, ...] = (
     diverged.find,
+    probabilities.find,
     loss_level.find,
     degraded.find,
     exploding.find,

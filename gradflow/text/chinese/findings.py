@@ -48,6 +48,10 @@ FINDINGS: Mapping[str, str] = {
     "finding.loss_level": (
         "{subject}：{in_runs}损失没有下降：起初为 {first}，最终为 {last}（{steps}中最后十分之一的中位数）。"
     ),
+    "finding.probabilities": (
+        "{subject}：输出是概率，而损失函数把它当作 logits，又施加了一次 softmax 或 sigmoid。该批次的损失为 {loss}；即使"
+        "输出全部确定且正确，损失仍为 {certain}。"
+    ),
     "finding.degraded": (
         "{subject} 的训练效果不如层数更少的 {shallow}：训练误差为 {train_error}，后者为 {shallow_error}。按随机种子配"
         "对，差值为 {difference}。"
@@ -216,6 +220,7 @@ FINDINGS: Mapping[str, str] = {
     "remedy.check_step": "检查 optimizer.step() 是否运行，以及优化器是否由这些参数构造。",
     "remedy.check_graph": "检查该层的输出是否通向损失。",
     "remedy.other_activation": "检查是否有从不激活的单元；尝试带泄漏的激活函数（如 leaky ReLU）。",
+    "remedy.logits": "返回 softmax 或 sigmoid 之前的值，即 logits。",
     "severity.problem": "问题",
     "severity.notice": "注意",
     "severity.healthy": "正常",
