@@ -8,15 +8,19 @@ from dataclasses import replace
 from gradflow.diagnosis.cases import Case, Subject, cases
 from gradflow.diagnosis.finding import SEVERITIES, Finding
 from gradflow.diagnosis.rules import (
+    absent,
     dead,
     degraded,
     diverged,
     exploding,
     healthy,
     loss_level,
+    parameters,
     probabilities,
     shattering,
     stalled,
+    unmoved,
+    unregistered,
     vanishing,
 )
 from gradflow.diagnosis.rules.degraded import RESIDUAL
@@ -33,6 +37,10 @@ RULES: tuple[Rule, ...] = (
     vanishing.find,
     stalled.find,
     dead.find,
+    absent.find,
+    parameters.find,
+    unregistered.find,
+    unmoved.find,
     shattering.find,
 )
 

@@ -25,7 +25,9 @@ _FORMS: Mapping[str, Callable[[float], str]] = {
     "factor": factor,
     "growth": times,
 }
-_NOUNS = frozenset({"seeds", "runs", "layers", "steps"})  # integers of these names read as "3 seeds"
+_NOUNS = frozenset(
+    {"seeds", "runs", "layers", "steps", "parameters", "tensors"}
+)  # integers of these names read as "3 seeds"
 _NETWORKS = frozenset({"shallow", "residual"})  # strings that are labels of networks
 _TEXT_VALUES: Mapping[str, str] = {"measure": "measure.", "when": "when."}  # strings that are keys of the catalogue
 
@@ -51,7 +53,13 @@ def sentence(key: str, label: str, values: Mapping[str, Value]) -> str:
     if "n_runs" in values:
         several = values["runs"] != 1
         written["in_runs"] = text("finding.in_runs", n=written["n_runs"], runs=written["runs"]) if several else ""
-    return text(f"finding.{key}", subject=named(label), **written)
+    if "steps" in values:
+        written["over"] = text(
+            "finding.over_one" if values["steps"] == 1 else "finding.over_all", steps=written["steps"]
+        )
+    said = text(f"finding.{key}", subject=named(label), **written)
+    notes = [text(f"note.{name}", **written) for name in str(values.get("notes", "")).split()]
+    return text("list.sentences").join([said, *notes])
 
 
 def _written(name: str, value: Value) -> str:

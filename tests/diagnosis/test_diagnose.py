@@ -129,16 +129,17 @@ def test_weight_growth_under_batch_norm_stalls_the_first_layer(growth, is_stalle
         assert of(found, "stalled").values["slowdown"] == pytest.approx(2500.0)
 
 
-def test_divergence_names_its_step_and_the_layer_that_backward_reached_first():
+def test_divergence_names_its_step_and_the_layers_between_which_the_gradient_broke():
     broken = recording(loss=[2.3, np.inf])
     layers = broken.layers.copy()
     last = layers.step == 100
-    layers.loc[last & (layers.layer_depth <= 7), "n_nonfinite"] = 3
+    layers.loc[last & (layers.layer_depth <= 7), ["n_nonfinite", "out_grad_norm", "grad_norm"]] = [3, np.nan, np.nan]
     layers.loc[last & (layers.layer_depth > 7), "n_nonfinite"] = 0
     layers.loc[layers.step == 0, "n_nonfinite"] = 0
     found = diagnose(Recording(layers=layers, steps=broken.steps, meta=broken.meta))
     assert of(found, "diverged").values["step"] == 100
-    assert of(found, "nonfinite_gradient").values["layer"] == "conv7"
+    values = of(found, "nonfinite_backward").values
+    assert (values["source"], values["layer"], values["step"], values["after"]) == ("conv7", "conv8", 100, 0)
 
 
 def test_a_loss_that_was_never_passed_in_is_no_divergence():
@@ -150,7 +151,8 @@ def test_exactly_zero_gradients_and_missing_ones_are_named():
     gradients = np.ones(N_LAYERS)
     gradients[4] = 0.0
     net = recording(grad_norm=gradients)
-    layers = net.layers.assign(status=np.where(net.layers.layer == "conv9", "not in the graph", "measured"))
+    layers = net.layers.copy()
+    layers.loc[layers.layer == "conv9", ["status", "grad_norm", "out_grad_norm"]] = ["not in the graph", np.nan, np.nan]
     found = diagnose(Recording(layers=layers, steps=net.steps, meta=net.meta))
     assert of(found, "zero_gradient").values["example"] == "conv5"
     assert of(found, "no_gradient").values["example"] == "conv9"
