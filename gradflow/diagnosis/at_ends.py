@@ -77,14 +77,17 @@ def activation(beyond: Beyond) -> str:
 def _node(name: str, node: Node, beyond: Beyond) -> dict[str, Value]:
     """Return a layer, and the number of its call where that tells it from others."""
     layer, call = node
-    is_one_of_many = beyond.worst.kind == "calls" or call > 0
+    is_one_of_many = sum(other == layer for other, _ in beyond.run.flow.norms) > 1
     return {name: layer, f"{name}_call": call} if is_one_of_many else {name: layer}
 
 
 def _explained(case: Case, found: Ends, beyond: Beyond) -> dict[str, Value]:
     """Return the factor per layer with its activation and closed form, or between which layers most is lost."""
     if beyond.factor.n:
-        values: dict[str, Value] = {"factor": beyond.factor, "layers": beyond.layers, "way": beyond.worst.kind}
+        values: dict[str, Value] = {"factor": beyond.factor}
+        if beyond.layers == 0:
+            return values
+        values["layers"] = beyond.layers
         if name := activation(beyond):
             values["activation"] = name
             predicted = _closed_form(case, found, beyond, ACTIVATIONS[name])

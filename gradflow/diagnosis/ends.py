@@ -144,12 +144,13 @@ def _alike(paths: Sequence[PathEnds], wanted: PathEnds) -> PathEnds | None:
 def _factor(runs: Sequence[RunEnds], worst: PathEnds) -> tuple[Interval, int]:
     """Return the factor per layer of the path's longest stage of three layers or more, over seeds, and its layers.
 
-    Of one run, the regression's interval over that run's layers. Of calls, from the first to the last.
+    Of one run, the regression's interval over that run's layers. Where the path begins with calls of one layer that
+    follow one another, the factor per call, from the first to the last; layers is then 0.
     """
-    if worst.kind == "calls":
-        n_calls = worst.last[1] - worst.first[1]
-        found = [path.decades / n_calls for run in runs if (path := _alike(run.paths, worst))]
-        return _forward(geometric(10**decades for decades in found), worst), n_calls
+    calls = [path for run in runs for path in run.paths if path.kind == "calls" and path.first == worst.first]
+    if calls:
+        found = [path.decades / (path.last[1] - path.first[1]) for path in calls]
+        return _forward(geometric(10**decades for decades in found), worst), 0
     stages = [stage for run in runs if (stage := _longest(run, worst)) is not None]
     over_seeds = geometric([float(stage["factor"]) for stage in stages])
     if over_seeds.n == 1:

@@ -78,8 +78,12 @@ def _at_ends(values: Mapping[str, Value], written: Mapping[str, str]) -> dict[st
         named_kind, predicted = values.get("activation"), values.get("predicted")
         about = text("finding.activation", activation=named_kind) if named_kind else ""
         closed = text("finding.closed_form", predicted=written["predicted"]) if predicted else ""
-        key = "finding.per_call" if values["way"] == "calls" else "finding.per_layer"
-        how = text(key, layers=written["layers"], factor=written["factor"], about=about, closed=closed)
+        found = cast("Interval", values["factor"])
+        size = factor(found.mean) if found.n == 1 else written["factor"]
+        if "layers" in values:
+            how = text("finding.per_layer", layers=written["layers"], factor=size, about=about, closed=closed)
+        else:
+            how = text("finding.per_call", factor=size, layer=written["first"])
     elif "before" in values:
         ends = {end: _place(end, values) for end in ("before", "behind")}
         how = text("finding.lost_between", lost_decades=written["lost_decades"], **ends)

@@ -121,6 +121,15 @@ def test_calls_of_one_layer_are_named_by_number():
     assert "at call 0 of layer c than at call 4 of layer c" in str(found)
 
 
+def test_a_cell_before_a_head_is_explained_by_its_calls():
+    rows = pd.DataFrame({"step": 0, "layer": ["c"] * 5 + ["o"], "call": [*range(5), 0], "order": [0] * 5 + [1]})
+    rows = rows.assign(layer_depth=[1] * 5 + [6], weighted=True, kind="Linear", out_grad_norm=[*geometric(-8, 5), 9.0])
+    graph = pd.DataFrame({"source": "c", "source_call": range(5), "layer": ["c"] * 4 + ["o"], "call": [1, 2, 3, 4, 0]})
+    found = one(Recording(layers=rows, graph=graph, meta={"run": "cell"}), "vanishing")
+    assert "at call 0 of layer c than at layer o" in str(found)
+    assert "changes by 0.0100 from each call of c to the one before" in str(found)
+
+
 def test_unknown_depth_is_judged_in_the_models_order_and_says_so():
     layers = net(geometric(-6)).layers.assign(layer_depth=-1, order=-1, grad_norm=geometric(-6), out_grad_norm=np.nan)
     found = one(Recording(layers=layers, meta={"run": "compiled"}), "vanishing")

@@ -49,7 +49,7 @@ FINDINGS: Mapping[str, str] = {
     "finding.layer": "层 {layer}",
     "finding.call": "层 {layer} 的第 {call} 次调用",
     "finding.per_layer": "在最长的阶段（{layers}{about}）中，每层因子为 {factor}{closed}。",
-    "finding.per_call": "每次调用的因子为 {factor}。",
+    "finding.per_call": "{layer} 的每次调用使其变为 {factor} 倍。",
     "finding.activation": "，激活函数为 {activation}",
     "finding.closed_form": "；闭式解为 {predicted}",
     "finding.lost_between": "变化主要发生在{before}与{behind}之间：{lost_decades}。",

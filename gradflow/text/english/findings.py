@@ -50,7 +50,7 @@ FINDINGS: Mapping[str, str] = {
     "finding.layer": "layer {layer}",
     "finding.call": "call {call} of layer {layer}",
     "finding.per_layer": " In the longest stage ({layers}{about}) it changes by {factor} per layer{closed}.",
-    "finding.per_call": " It changes by {factor} per call.",
+    "finding.per_call": " It changes by {factor} from each call of {layer} to the one before.",
     "finding.activation": " with {activation}",
     "finding.closed_form": "; the closed form is {predicted}",
     "finding.lost_between": " Most of the change is between {before} and {behind}: {lost_decades}.",
