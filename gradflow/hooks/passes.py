@@ -180,9 +180,13 @@ class Output:
         self.index = index
         self.backward = backward
 
-    def __call__(self, gradient: Tensor) -> None:
-        """Take or hold the gradient; a second backward through the same output does not count."""
-        if self.status not in ARRIVED:
+    def __call__(self, gradient: Tensor | None) -> None:
+        """Take or hold the gradient; a second backward through the same output does not count.
+
+        PyTorch passes None where another output of the same operation has a gradient and this one has none: the
+        sequence that a fused LSTM returns, if only its last state is used.
+        """
+        if gradient is not None and self.status not in ARRIVED:
             self.take(gradient, self.arrives_as)
 
     def take(self, gradient: Tensor, status: str) -> None:

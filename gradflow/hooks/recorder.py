@@ -27,6 +27,7 @@ from gradflow.hooks.passes import Pass
 from gradflow.hooks.readings import Parameters, Readings
 from gradflow.hooks.schedule import Schedule
 from gradflow.hooks.surroundings import describe
+from gradflow.hooks.times import Sequences, is_recurrent
 from gradflow.hooks.verify import Verification, verify
 from gradflow.recording import Recording
 
@@ -93,6 +94,7 @@ class Recorder:
         self._seconds = 0.0
         self._started = self._flushed = time.perf_counter()
         self._pass = self._new_pass()
+        self._sequences = Sequences(self._pass)
         self._arm()
 
     def step(self, *, loss: Any = None, batch_error: Any = None, **scalars: Any) -> None:
@@ -303,6 +305,7 @@ class Recorder:
             self._attachment.detach()
             return
         self._pass = self._new_pass()
+        self._sequences = Sequences(self._pass)
         self._readings = Readings(
             self._parameters, scaler=self._scaler, with_weights=self._weights, on_failure=self._on_failure
         )
@@ -329,6 +332,8 @@ class Recorder:
                 self._attachment.place(layer, output)
             if self._watches:
                 self._pass.watch(layer, output, args)
+                if is_recurrent(module):
+                    self._sequences.watch(layer, args, output)
         except Exception as error:  # a measurement that fails must not end the user's forward pass
             self._on_failure(error)
         self._seconds += time.perf_counter() - began
@@ -368,6 +373,7 @@ class Recorder:
             readings = self._readings
             self._scalars["total_grad_norm"] = rows.combined(readings.arrived_gradients)
             form = self._buffer.add_layers(self._step, readings, self._pass.outputs, is_compiled=self._is_compiled())
+            self._buffer.add_times(self._step, self._sequences.readings, lambda backward: True)
             if not self._n_recorded and self._watches and (missing := unmeasurable(self._layers, form)):
                 self._warn(missing)
             self._n_recorded += 1

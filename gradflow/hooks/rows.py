@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import Scalar
 from gradflow.hooks.passes import Output
 from gradflow.hooks.readings import Parameters, Readings
+from gradflow.hooks.times import Reading, TimeRows
 
 STATISTICS = ("act_rms", "act_mean", "act_zero_fraction", "act_saturation")
 
@@ -43,13 +44,14 @@ class Buffer:
         self._steps: list[dict[str, Any]] = []
         self._forms: dict[Signature, Form] = {}
         self._kept: dict[Signature, list[_Kept]] = {}
-        self._chunks: dict[str, list[pd.DataFrame]] = {"steps": [], "layers": []}
+        self._times = TimeRows()
+        self._chunks: dict[str, list[pd.DataFrame]] = {"steps": [], "layers": [], "times": []}
         self._n_rows = 0
 
     @property
     def n_waiting(self) -> int:
         """Rows that are not yet a table."""
-        return self._n_rows + len(self._steps)
+        return self._n_rows + len(self._steps) + self._times.n_waiting
 
     def add_scalars(self, step: int, scalars: dict[str, Any]) -> None:
         """Keep one step's scalars; a list of norms becomes the norm of them all."""
@@ -76,6 +78,10 @@ class Buffer:
         self._n_rows += len(form.number)
         return form
 
+    def add_times(self, step: int, readings: list[Reading], is_counted: Callable[[int], bool]) -> None:
+        """Keep one recorded step's gradients by time step, of the backward passes that count."""
+        self._times.add(step, readings, is_counted)
+
     def flush(self) -> None:
         """Turn what is pending into tables, after one transfer per device."""
         read = _Transfer()
@@ -94,6 +100,8 @@ class Buffer:
             table = pd.concat(tables, ignore_index=True).sort_values("step", kind="stable", ignore_index=True)
             places = pd.DataFrame(_places(self._layers)).iloc[table.pop("number")].reset_index(drop=True)
             self._chunks["layers"].append(pd.concat([table, places], axis=1))
+        if self._times.n_waiting:
+            self._chunks["times"].append(self._times.flush())
         self._steps, self._kept, self._forms, self._n_rows = [], {}, {}, 0
 
     def forget(self, table: str) -> None:
