@@ -137,7 +137,7 @@ def tensors_in(output: Any) -> Iterator[Tensor]:
             yield from tensors_in(getattr(output, field.name, None))
 
 
-def add_hook(tensor: Tensor, hook: Callable[[Tensor], None]) -> RemovableHandle | None:
+def add_hook(tensor: Tensor, hook: Callable[[Any], None]) -> RemovableHandle | None:
     """Put a hook on a tensor: `tensor.register_hook` at half its price where nobody needs a handle.
 
     Returns None where the tensor is no leaf and had no hook: the hook goes when the graph does. Half of
@@ -206,5 +206,6 @@ class _Forward:
         self.callback = callback
         self.name = name
 
-    def __call__(self, gradient: Tensor) -> None:
-        self.callback(self.name, gradient.detach())
+    def __call__(self, gradient: Tensor | None) -> None:
+        if gradient is not None:  # see Output in passes.py
+            self.callback(self.name, gradient.detach())
