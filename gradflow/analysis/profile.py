@@ -8,13 +8,16 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.analysis.runs import IDENTITY, NETWORK, as_list, check_seeds, over_seeds, stacked
 from gradflow.recording import LAYER_KEYS, Recording
 
 MOMENTS = (0, 1, 10, 100)  # updates after which a profile is looked at, besides the last recorded ones
 MEASURES = ("grad_norm", "out_grad_norm", "weight_norm", "grad_times_weight")
 _PLACE = ("kind", "order", "layer_depth", "stage", "weighted")
-_RECORDED = [*LAYER_KEYS, *_PLACE, "grad_norm", "out_grad_norm", "weight_norm", "n_nonfinite", "status"]
+_RECORDED = [*LAYER_KEYS, *_PLACE, "grad_norm", "out_grad_norm", "in_grad", "weight_norm", "n_nonfinite", "status"]
+NOT_USED = "not of the loss"
+UNKNOWN = ("several passes", "double backward")  # statuses of one call or output that leave the norm of all unknown
 
 
 def profile(
@@ -93,10 +96,8 @@ def profile_over_seeds(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
         raise ValueError(f"measure must be one of {', '.join(MEASURES)}; got {measure!r}.")
     check_seeds(frame)
     path = main_path(frame)
-    if measure in ("grad_norm", "out_grad_norm"):
-        # A gradient that arrived and holds NaN was measured; over_seeds takes NaN for "not measured".
-        arrived_nan = path[measure].isna() & (path.status == "measured") & (path.n_nonfinite != 0)
-        path = path.assign(**{measure: path[measure].mask(arrived_nan, np.inf)})
+    # A gradient that arrived and holds NaN was measured; over_seeds takes NaN for "not measured".
+    path = path.assign(**{measure: path[measure].mask(arrived_nonfinite(path, measure), np.inf)})
     return over_seeds(path, (*NETWORK, "step", "layer_depth"), measure, geometric=True)
 
 
@@ -173,15 +174,26 @@ def one_row_per_layer(rows: pd.DataFrame) -> pd.DataFrame:
     """Return layer rows with calls, outputs and backward passes joined, sorted by run, step and order.
 
     The layer's own parameters are described on its first row; its output gradients are one vector in several
-    pieces.
+    pieces. Backward passes that are no part of the gradient that the optimizer used are left out: a layer that has
+    no others keeps its parameters' numbers.
     """
     keys = [*_run(rows), "step", "layer"]
+    rows = _of_the_loss(rows, keys)
     table = rows
     if rows.duplicated(keys).any():
         rows = rows.sort_values(["backward", "call", "output"], kind="stable")
-        joined = rows.groupby(keys, sort=False)["out_grad_norm"].agg(_joint_norm)
+        grouped = rows.groupby(keys, sort=False)
+        joined = grouped.agg(out_grad_norm=("out_grad_norm", _joint_norm), n_nonfinite=("n_nonfinite", _joint_count))
         table = rows.drop_duplicates(keys)
-        table = table.assign(out_grad_norm=joined.reindex(pd.MultiIndex.from_frame(table[keys])).to_numpy())
+        by_layer = pd.MultiIndex.from_frame(table[keys])
+        joined = joined.reindex(by_layer)
+        norms, counts = joined["out_grad_norm"].to_numpy(), joined["n_nonfinite"].to_numpy()
+        table = table.assign(out_grad_norm=norms, n_nonfinite=counts)
+        for status in UNKNOWN:
+            unknown = rows.loc[rows["status"] == status, keys]
+            if len(unknown):
+                is_one = by_layer.isin(pd.MultiIndex.from_frame(unknown))
+                table = table.assign(status=table["status"].mask(is_one, status))
     table = table.assign(grad_times_weight=table["grad_norm"] * table["weight_norm"])
     runs = [pd.factorize(table["run"])[0]] if "run" in table.columns else []  # in the order given, not by name
     places = [table[name].to_numpy() for name in ("layer_depth", "order", "step")]
@@ -190,8 +202,23 @@ def one_row_per_layer(rows: pd.DataFrame) -> pd.DataFrame:
     return table[columns].iloc[np.lexsort([*places, *runs])].reset_index(drop=True)
 
 
+def _of_the_loss(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Return the rows of passes that are in the gradient that the optimizer used; of layers without any, one row."""
+    if rows["in_grad"].all():
+        return rows
+    used = rows[rows["in_grad"]]
+    left_out = rows[~rows["in_grad"]].sort_values("grad_norm", na_position="last").drop_duplicates(keys)
+    has_used = pd.MultiIndex.from_frame(left_out[keys]).isin(pd.MultiIndex.from_frame(used[keys]))
+    others = left_out[~has_used].assign(out_grad_norm=np.nan, status=NOT_USED)
+    return pd.concat([used, others]) if len(others) else used
+
+
 def _run(frame: pd.DataFrame) -> list[str]:
     return ["run"] if "run" in frame.columns else []
+
+
+def _joint_count(counts: pd.Series[Any]) -> int:
+    return -1 if (counts < 0).any() else int(counts.sum())
 
 
 def _joint_norm(norms: pd.Series[Any]) -> float:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
+from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.analysis.profile import one_row_per_layer
 from gradflow.recording import Recording
 
@@ -61,7 +59,8 @@ def ranking(recording: Recording, *, step: int = 0) -> pd.DataFrame:
         per_weight = found["grad_norm"] / found["weight_norm"].where(found["weight_norm"] != 0)
         usable = per_weight.where((per_weight > 0) & np.isfinite(per_weight))
         decades = np.log10(usable / usable.groupby(found["weighted"]).transform("median"))
-    reasons = [_reason(row) for row in found.to_dict("records")]
+    is_broken = arrived_nonfinite(found, "grad_norm")
+    reasons = [_reason(norm, broken) for norm, broken in zip(found["grad_norm"], is_broken, strict=True)]
     found = found.assign(n_params=n_params, grad_per_weight=per_weight, decades_off=decades, reason=reasons)
     gravity = found["reason"].map(REASONS.index).to_numpy(dtype=np.int64)
     order = np.lexsort((found["order"], -found["decades_off"].abs().fillna(0.0), gravity))
@@ -75,10 +74,9 @@ def _frozen(recording: Recording, rows: pd.DataFrame, step: int) -> set[str]:
     return {*is_frozen.index[is_frozen], *rows.loc[rows["status"] == FROZEN, "layer"]}
 
 
-def _reason(row: Mapping[Hashable, Any]) -> str:
-    norm = row["grad_norm"]
-    if np.isnan(norm) and row["n_nonfinite"] == 0:
-        return NO_GRADIENT
-    if not np.isfinite(norm):
+def _reason(norm: float, is_broken: bool) -> str:
+    if is_broken:
         return NONFINITE
+    if np.isnan(norm):
+        return NO_GRADIENT
     return ZERO if norm == 0 else OFF

@@ -162,8 +162,10 @@ def _print_tables(found: Analysis) -> None:
 
 def _norms(found: Analysis) -> list[float]:
     """Return the norms of the layers' output gradients, inf where a gradient that arrived is not finite."""
+    from gradflow.analysis.nonfinite import arrived_nonfinite
+
     layers = found.layers
-    broken = layers["out_grad_norm"].isna() & (layers["status"] == "measured") & (layers["n_nonfinite"] != 0)
+    broken = arrived_nonfinite(layers, "out_grad_norm")
     return [float(norm) for norm in layers["out_grad_norm"].mask(broken, float("inf"))]
 
 
