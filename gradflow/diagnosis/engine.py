@@ -15,6 +15,7 @@ from gradflow.diagnosis.rules import (
     healthy,
     loss_level,
     over_time,
+    probabilities,
     shattering,
     stalled,
     vanishing,
@@ -26,6 +27,7 @@ Rule = Callable[[list[Case]], list[Finding]]
 # Each rule reads the recordings alone; none reads another's findings.
 RULES: tuple[Rule, ...] = (
     diverged.find,
+    probabilities.find,
     loss_level.find,
     degraded.find,
     exploding.find,

@@ -18,12 +18,13 @@ from torch.optim import Optimizer
 
 from gradflow import storage
 from gradflow.hooks import rows, sharded
+from gradflow.hooks.accumulation import Accumulation, Owners
 from gradflow.hooks.attachment import Attachment
 from gradflow.hooks.coverage import coverage, has_compiled, unmeasurable
 from gradflow.hooks.gradients import OutputHook, remove
-from gradflow.hooks.layers import Layer, layers_of
-from gradflow.hooks.optimizers import OptimizerHooks, scale_of_outputs
-from gradflow.hooks.passes import Pass
+from gradflow.hooks.layers import Layer
+from gradflow.hooks.optimizers import MAX_WAIT, OptimizerHooks, Turns, scale_of_outputs
+from gradflow.hooks.passes import OutputName, Pass
 from gradflow.hooks.readings import Parameters, Readings
 from gradflow.hooks.schedule import Schedule
 from gradflow.hooks.surroundings import describe
@@ -32,6 +33,7 @@ from gradflow.hooks.verify import Verification, verify
 from gradflow.recording import Recording
 
 FLUSH_ROWS = 50_000  # rows kept as device scalars before they are moved and become a table
+MAX_SHAPES = 5  # of tensors that are no parameters, in the description of a run
 FLUSH_SECONDS = 30  # what a crash can cost a recorder that streams to a folder
 
 
@@ -49,7 +51,7 @@ class Recorder:
         optimizers: list[Optimizer],
         scaler: torch.amp.GradScaler | None,
         schedule: Schedule,
-        layers: Mapping[str, nn.Module],
+        layers: list[Layer],
         activations: bool,
         statistics: bool,
         weights: bool,
@@ -64,8 +66,8 @@ class Recorder:
         if any(isinstance(hook, OutputHook) and hook.owner for hook in _forward_hooks(model)):
             raise ValueError(f"{type(model).__name__} is being recorded already; close that recorder first.")
         self._root = model
-        self._layers = layers_of(layers)
-        self._parameters = Parameters(trainable, (owned for layer in self._layers for owned in layer.parameters))
+        self._layers = layers
+        self._parameters = Parameters(trainable, layers)
         self._schedule = schedule
         self._scaler = scaler
         self._watches = activations or statistics
@@ -80,13 +82,18 @@ class Recorder:
         self._drops_rows = path is not None and self._writer is None
         read_at = "as the optimizer used them" if optimizers else "as in .grad when step() was called"
         self._meta = {**meta, **describe(model, trainable), "gradients": read_at}
+        self._meta |= {"optimizers": len(optimizers), "weights_recorded": weights}
         if sharded.is_distributed():
             self._meta["outputs"] = "rank-local: the gradient of this process's part of the batch"
             if any(map(sharded.is_sharded, trainable)):
                 sharded.check_schedules([bool(schedule(step)) for step in range(sharded.COMPARED_STEPS)])
-        self._attachment = Attachment(model, self._layers, self._on_output, owner=self, compiled=compiled)
+        self._attachment = Attachment(model, layers, self._on_output, self._on_unseen, owner=self, compiled=compiled)
         self._buffer = rows.Buffer(self._layers, self._parameters)
+        self._owners = Owners(self._layers, self._parameters.every, optimizers)
+        self._summed: set[OutputName] = set()
         self._optimizers = optimizers
+        self._turns = Turns(optimizers, self._on_idle)
+        self._n_calls = 0  # of step() since an optimizer stepped
         self._optimizer_hooks = OptimizerHooks(optimizers, self._before_step, self._before_update, self._after_update)
         self._step = 0
         self._n_recorded = 0
@@ -128,9 +135,17 @@ class Recorder:
             if not self._optimizers:
                 self._readings.read_weights()
         if not self._optimizers:
+            self._pass.accumulation.use()
             self._finish()
-        elif self._is_due:
-            self._scalars["unclipped_grad_norm"] = rows.combined(self._readings.arrived_gradients)
+        else:
+            self._n_calls += 1
+            if self._n_calls == MAX_WAIT:
+                self._warn(
+                    f"step() was called {MAX_WAIT} times while the optimizer given to record() made no step, so none "
+                    "was recorded. If another optimizer took its place, attach a new recorder with that one."
+                )
+            if self._is_due:
+                self._scalars["unclipped_grad_norm"] = rows.combined(self._readings.arrived_gradients)
         self._seconds += time.perf_counter() - began
 
     def state_dict(self) -> dict[str, Any]:
@@ -179,6 +194,7 @@ class Recorder:
             "n_recorded": self._n_recorded,
             "rows": {} if self._writer is None else self._writer.rows,
             "places": self._attachment.places(),
+            "optimizer_steps": self._turns.n_steps,
             **{name: self.meta[name] for name in ("recorder_seconds", "recorded_seconds")},
         }
 
@@ -199,6 +215,7 @@ class Recorder:
             self._writer.go_on(state["rows"])
         self._attachment.take_places(state["places"])
         self._step, self._n_recorded = state["step"], state["n_recorded"]
+        self._turns.n_steps = state.get("optimizer_steps", 0)
         self._seconds = state["recorder_seconds"]
         self._started = time.perf_counter() - state["recorded_seconds"]
         self._arm()
@@ -215,7 +232,8 @@ class Recorder:
     def meta(self) -> dict[str, Any]:
         """What was recorded and how; JSON values."""
         elapsed = time.perf_counter() - self._started
-        return {**self._meta, "recorder_seconds": self._seconds, "recorded_seconds": elapsed}
+        steps = {"optimizer_steps": self._turns.n_steps} if self._optimizers else {}
+        return {**self._meta, **steps, "recorder_seconds": self._seconds, "recorded_seconds": elapsed}
 
     def coverage(self) -> pd.DataFrame:
         """Return what is known of each layer at the last recorded step.
@@ -287,6 +305,8 @@ class Recorder:
         self._optimizer_hooks.remove()
         if not self._closed:
             self._closed = True
+            if self._optimizers and self._n_calls and not self._turns.n_steps:
+                self._warn("the optimizer given to record() made no step, so no step was recorded.")
             self.flush()
 
     def __enter__(self) -> Recorder:
@@ -306,6 +326,7 @@ class Recorder:
             return
         self._pass = self._new_pass()
         self._sequences = Sequences(self._pass)
+        self._unseen: set[int] = set()
         self._readings = Readings(
             self._parameters, scaler=self._scaler, with_weights=self._weights, on_failure=self._on_failure
         )
@@ -317,6 +338,8 @@ class Recorder:
     def _new_pass(self) -> Pass:
         scaler = self._scaler
         return Pass(
+            Accumulation(self._owners),
+            self._summed,
             with_statistics=self._statistics,
             read_scale=lambda: scale_of_outputs(scaler),
             on_failure=self._on_failure,
@@ -328,39 +351,53 @@ class Recorder:
             return
         began = time.perf_counter()
         try:
-            if self._attachment.n_unplaced:
-                self._attachment.place(layer, output)
+            call = self._pass.count(layer)
+            if self._attachment.is_placing:
+                self._attachment.place(layer, call, args, output)
             if self._watches:
-                self._pass.watch(layer, output, args)
+                self._pass.watch(layer, call, output, args)
                 if is_recurrent(module):
                     self._sequences.watch(layer, args, output)
         except Exception as error:  # a measurement that fails must not end the user's forward pass
             self._on_failure(error)
         self._seconds += time.perf_counter() - began
 
+    def _on_unseen(self, layer: Layer) -> None:
+        """Note that a layer ran without gradients."""
+        self._unseen.add(layer.number)
+        self._attachment.note_unseen(layer)
+
     def _before_step(self, optimizer: Optimizer) -> None:
         """Keep weights and parameters as they are before an optimizer's step."""
         if self._is_due and not self._closed:
             began = time.perf_counter()
             self._readings.keep(optimizer)
-            self._readings.read_weights()
+            self._readings.read_weights(optimizer)
             self._seconds += time.perf_counter() - began
 
     def _before_update(self, optimizer: Optimizer) -> None:
         """Read the gradients that an optimizer uses."""
         if self._is_due and not self._closed:
             began = time.perf_counter()
-            self._readings.read_where_used(optimizer)
+            self._use(optimizer)
             self._seconds += time.perf_counter() - began
 
+    def _use(self, optimizer: Optimizer) -> None:
+        self._readings.read_where_used(optimizer)
+        self._pass.accumulation.use(optimizer)
+
     def _after_update(self, optimizer: Optimizer) -> None:
-        """Read an optimizer's update; the last optimizer's ends the step."""
+        """Read an optimizer's update; when all optimizers have stepped, the step ends."""
         if self._closed:
             return
         began = time.perf_counter()
         if self._is_due:
             self._readings.read_updates(optimizer)
-        if optimizer is self._optimizers[-1]:
+        self._n_calls = 0
+        if self._turns.take(optimizer):
+            if self._is_due:
+                for absent in self._turns.absent():
+                    self._use(absent)
             self._finish()
         self._seconds += time.perf_counter() - began
 
@@ -369,23 +406,41 @@ class Recorder:
         if self._writer is not None:
             self._writer.check_open()
         if self._is_due:
-            self._pass.settle()
+            self._pass.finish()
             readings = self._readings
             self._scalars["total_grad_norm"] = rows.combined(readings.arrived_gradients)
-            form = self._buffer.add_layers(self._step, readings, self._pass.outputs, is_compiled=self._is_compiled())
-            self._buffer.add_times(self._step, self._sequences.readings, lambda backward: True)
+            form = self._buffer.add_layers(
+                self._step,
+                readings,
+                self._pass.outputs,
+                is_watched=self._watches,
+                is_compiled=self._is_compiled(),
+                unseen=frozenset(self._unseen),
+            )
+            self._buffer.add_times(self._step, self._sequences.readings)
             if not self._n_recorded and self._watches and (missing := unmeasurable(self._layers, form)):
                 self._warn(missing)
             self._n_recorded += 1
             self._seconds += self._pass.seconds
             remove(self._pass.handles)
-            self._attachment.clear()
+            self._end_placing()
         self._buffer.add_scalars(self._step, self._scalars)
         is_late = self._writer is not None and time.perf_counter() - self._flushed > FLUSH_SECONDS
         if self._buffer.n_waiting >= FLUSH_ROWS or is_late:
             self.flush()
         self._step += 1
         self._arm()
+
+    def _end_placing(self) -> None:
+        """Keep what the step showed of the layers' graph."""
+        if not self._attachment.is_placing:
+            return
+        leaves = self._attachment.end_step()
+        self._buffer.add_edges(self._attachment.edges)
+        self._attachment.edges = []
+        if leaves and not sharded.is_distributed():  # shards' parameters are gathered into tensors of other names
+            shapes = [list(leaf.shape) for leaf in leaves[:MAX_SHAPES]]
+            self._meta["unregistered"] = {"count": len(leaves), "shapes": shapes}
 
     def _is_compiled(self) -> bool:
         """Whether gradients arrived although no layer was seen running: hooks do not fire in compiled code."""
@@ -400,6 +455,12 @@ class Recorder:
             "the first call; layers that are not called as modules cannot be seen."
         )
         return has_compiled()
+
+    def _on_idle(self, number: int) -> None:
+        self._warn(
+            f"optimizer[{number}] ({type(self._optimizers[number]).__name__}) has not stepped in {MAX_WAIT} steps of "
+            "another one; from now on a step ends without it."
+        )
 
     def _on_failure(self, error: Exception) -> None:
         if self._strict:

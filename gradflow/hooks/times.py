@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 import weakref
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,7 +65,7 @@ class Sequences:
             self._ends[layer] = weakref.ref(state), start + known.length
         for name, sequence in ((INPUT, given), (OUTPUT, output)):
             if sequence is not None and sequence.tensor.requires_grad:
-                self._hook(Reading(self._pass, layer.name, name, start, sequence), sequence.tensor)
+                self._hook(Reading(self._pass, layer, name, start, sequence), sequence.tensor)
 
     def _start(self, layer: Layer, args: tuple[Any, ...]) -> int:
         previous = self._ends.get(layer)
@@ -92,31 +91,33 @@ def _sequence(value: Any, *, batch_first: bool) -> Sequence | None:
 class Reading:
     """Tensor hook of one sequence: keeps the norms of its gradient by time step, and neither gradient nor graph."""
 
-    def __init__(self, owner: Pass, layer: str, name: str, start: int, sequence: Sequence) -> None:
+    def __init__(self, owner: Pass, layer: Layer, name: str, start: int, sequence: Sequence) -> None:
         self.layer = layer
         self.tensor = name
         self.start = start
         self._pass = owner
         self._dim, self._batch_sizes = sequence.dim, sequence.batch_sizes
+        # Reentrant checkpointing runs the forward inside the backward pass that it belongs to.
+        self._backward = -1 if torch._C._current_graph_task_id() == -1 else owner.index_of(owner.task())
         self._norms: dict[int, Tensor] = {}  # by backward pass
 
     def __call__(self, gradient: Tensor | None) -> None:
         """Keep the norms of the gradient of the backward pass under way; None, as `Output` explains, is none."""
-        if gradient is None:
+        owner = self._pass
+        if gradient is None or owner.is_over:
             return
         began = time.perf_counter()
-        owner = self._pass
         try:
-            backward = owner.backward_index()
+            backward = self._backward if self._backward >= 0 else owner.index_of(owner.task())
             norms = norms_by_time(gradient, self._dim, self._batch_sizes)
             self._norms[backward] = unscaled(norms, owner.scales[backward])  # type: ignore[assignment]  # a tensor
         except Exception as error:  # a measurement that fails must not end the user's backward pass
             owner.on_failure(error)
         owner.seconds += time.perf_counter() - began
 
-    def norms(self, is_counted: Callable[[int], bool]) -> Tensor | None:
-        """Return the norms by time step of the passes that count: NaN of several, whose gradients' sum is not known."""
-        found = [norms for backward, norms in self._norms.items() if is_counted(backward)]
+    def norms(self) -> Tensor | None:
+        """Return the norms by time step of the pass whose gradient was used; NaN of several, whose sum is not known."""
+        found = [norms for backward, norms in self._norms.items() if self._pass.is_in_grad(backward, self.layer)]
         return torch.full_like(found[0], math.nan) if len(found) > 1 else found[0] if found else None
 
 
@@ -161,12 +162,12 @@ class TimeRows:
         self._waiting: list[_Waiting] = []
         self.n_waiting = 0
 
-    def add(self, step: int, readings: list[Reading], is_counted: Callable[[int], bool]) -> None:
-        """Keep what a training step's readings found in the backward passes that count."""
+    def add(self, step: int, readings: list[Reading]) -> None:
+        """Keep what a training step's readings found."""
         for reading in readings:
-            norms = reading.norms(is_counted)
+            norms = reading.norms()
             if norms is not None:
-                self._waiting.append(_Waiting(step, reading.layer, reading.tensor, reading.start, norms))
+                self._waiting.append(_Waiting(step, reading.layer.name, reading.tensor, reading.start, norms))
                 self.n_waiting += len(norms)
 
     def flush(self) -> pd.DataFrame:
