@@ -93,7 +93,7 @@ class Pass:
 
     def count(self, layer: Layer) -> int:
         """Count a call of a layer and return its number within the forward pass."""
-        if self._has_backward and torch._C._current_graph_task_id() == -1:  # a forward pass after a backward pass
+        if self._has_backward and torch._C._current_graph_task_id() == -1:  # a forward pass after the loss's backward
             self._calls.clear()
             self._has_backward = False
             self._running.clear()  # a backward pass that raised does not say that it has ended
@@ -120,12 +120,12 @@ class Pass:
 
     def _begin(self, number: int) -> Task:
         task = self._tasks[number] = Task()
-        self._has_backward = True
         if not self._running:
             self.accumulation.forget_cleared()
         self._running.add(number)
         torch.autograd.Variable._execution_engine.queue_callback(partial(self._end, number))
         task.is_adding = self.accumulation.is_adding()
+        self._has_backward |= task.is_adding
         return task
 
     def index_of(self, task: Task) -> int:
@@ -342,6 +342,7 @@ class Output:
                     output._add(gradient, task)
                     return
         again = Output(owner, self.layer, self.call, self.index, index)
+        again.statistics = self.statistics
         owner.outputs.append(again)
         self.later = (*self.later, again)
         again._take_first(gradient, status, task)

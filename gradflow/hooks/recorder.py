@@ -409,6 +409,8 @@ class Recorder:
             self._pass.finish()
             readings = self._readings
             self._scalars["total_grad_norm"] = rows.combined(readings.arrived_gradients)
+            if self._optimizers:
+                readings.read_rest()
             form = self._buffer.add_layers(
                 self._step,
                 readings,
