@@ -181,6 +181,8 @@ class Pass:
         """End the step, when the optimizers have used the gradients: say whose gradient each output has."""
         self.settle()
         self.is_over = True
+        if self._by_index and not any(task.is_adding for task in self._by_index):
+            self._by_index[-1].is_adding = self.accumulation.adopt(len(self._by_index) - 1)
         self.accumulation.close()
         if self.summed:
             for output in self.outputs:
