@@ -145,10 +145,6 @@ class Pass:
             outer.is_adding = True
             self.accumulation.add(index)
 
-    def is_in_grad(self, index: int, layer: Layer) -> bool:
-        """Whether what a backward pass brought to a layer is in the gradient that was used; after `finish`."""
-        return self._by_index[index].is_adding and self.accumulation.is_used(index, layer)
-
     def note_summed(self, output: Output) -> None:
         """Note an output that several passes reach: from the next step on its gradients are added up."""
         self._note_summed((output.layer.number, output.index))
@@ -196,7 +192,11 @@ class Pass:
             return  # nearly always
         for output in self.outputs:
             if output.task is not None:
-                output.in_grad = output.task.is_adding and self.accumulation.is_used(output.backward, output.layer)
+                output.in_grad = self.is_used(output.backward, output.layer)
+
+    def is_used(self, index: int, layer: Layer) -> bool:
+        """Whether the gradient that a backward pass brought to a layer was used; to be asked when the step is over."""
+        return self._by_index[index].is_adding and self.accumulation.is_used(index, layer)
 
     def _end(self, number: int) -> None:
         """Settle at the end of a backward pass; the time that it takes is the recorder's."""

@@ -325,8 +325,8 @@ class Recorder:
             self._attachment.detach()
             return
         self._pass = self._new_pass()
-        self._sequences = Sequences(self._pass)
         self._unseen: set[int] = set()
+        self._sequences = Sequences(self._pass)
         self._readings = Readings(
             self._parameters, scaler=self._scaler, with_weights=self._weights, on_failure=self._on_failure
         )

@@ -97,7 +97,7 @@ class Buffer:
         return form
 
     def add_times(self, step: int, readings: list[Reading]) -> None:
-        """Keep one recorded step's gradients by time step."""
+        """Keep one recorded step's gradients by time step, of the backward passes that were used."""
         self._times.add(step, readings)
 
     def flush(self) -> None:

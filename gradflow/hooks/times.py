@@ -117,7 +117,7 @@ class Reading:
 
     def norms(self) -> Tensor | None:
         """Return the norms by time step of the pass whose gradient was used; NaN of several, whose sum is not known."""
-        found = [norms for backward, norms in self._norms.items() if self._pass.is_in_grad(backward, self.layer)]
+        found = [norms for backward, norms in self._norms.items() if self._pass.is_used(backward, self.layer)]
         return torch.full_like(found[0], math.nan) if len(found) > 1 else found[0] if found else None
 
 
