@@ -25,12 +25,18 @@ STANDARD_ERRORS = 3.0  # a change within the noise of batches is none
 HALF = 0.5
 SOLVED_SHARE = 0.01  # of the first loss
 NEAR_ZERO = 1e-3  # a loss that begins here has nothing to learn, and a rise from here says little
+# AUTOTRAINER (Zhang et al. 2021) calls a gradient vanished where first over last layer is below 1e-3.
+CERTAIN_DECADES = 3.0
 SOLVED_ERROR, UNFITTED_ERROR = 0.01, 0.1  # training errors, where they were measured
 
 
 class Losses(NamedTuple):
-    """Medians of a run's first, second quarter's and last losses, their noise, and how many steps have one."""
+    """A run's first loss, medians of its first, its second quarter's and its last losses, their noise, and how many.
 
+    Below `MIN_STEPS` losses, `first` is the first one alone.
+    """
+
+    start: float
     first: float
     early: float
     last: float
@@ -75,14 +81,30 @@ def losses(recording: Recording) -> Losses | None:
     loss = loss[np.isfinite(loss)]
     if len(loss) < 2:
         return None
-    n_last = min(max(math.ceil(LAST_SHARE * len(loss)), MIN_PART), len(loss) // 2)
+    n_last = math.ceil(LAST_SHARE * len(loss))
+    n_last = max(n_last, MIN_PART) if len(loss) >= MIN_STEPS else n_last
     n_first = min(n_last, FIRST_STEPS)
     quarter = loss[len(loss) // 4 : max(len(loss) // 2, len(loss) // 4 + 1)]
     first, early, last = (float(np.median(part)) for part in (loss[:n_first], quarter, loss[-n_last:]))
     with np.errstate(over="ignore"):
         spread = 1.4826 * float(np.median(np.abs(np.diff(loss)))) / math.sqrt(2)  # of normal noise, outliers aside
     noise = 1.2533 * spread * math.sqrt(1 / n_first + 1 / n_last)
-    return Losses(first, early, last, noise, len(loss))
+    return Losses(float(loss[0]), first, early, last, noise, len(loss))
+
+
+def severity(verdict: Learning, decades: float) -> Literal["problem", "notice"]:
+    """Return how grave a gradient is that is so many decades smaller or larger at one end of a network.
+
+    A problem where the loss did not fall; where nothing is known of it, beyond three decades; else a notice.
+
+    Examples
+    --------
+    >>> severity("level", -2.5), severity("unknown", -2.5), severity("learns", -10.0)
+    ('problem', 'notice', 'notice')
+    """
+    if verdict in HARMLESS:
+        return "notice"
+    return "notice" if verdict == "unknown" and abs(decades) <= CERTAIN_DECADES else "problem"
 
 
 def _verdict(found: Losses) -> Learning:

@@ -42,11 +42,11 @@ FINDINGS: Mapping[str, str] = {
     "note.finite_again": "在最后一个记录步上，所有梯度又都是有限值；使用损失缩放的训练会跳过这样的步。",
     "finding.in_runs": "{runs}中有 {n} 次",
     "finding.loss_rose": (
-        "{subject}：{in_runs}损失最终高于初始值的 {threshold} 倍；最严重的一次由 {first} 升至 {last}"
-        "（{steps}中最后十分之一的中位数）。"
+        "{subject}：{in_runs}损失最终高于初始值的 {threshold} 倍；最严重的一次在{steps}中由 {first} 升至 {last}。"
+        "初始与最终的损失均取中位数。"
     ),
     "finding.loss_level": (
-        "{subject}：{in_runs}损失没有下降：起初为 {first}，最终为 {last}（{steps}中最后十分之一的中位数）。"
+        "{subject}：{in_runs}损失没有下降：起初为 {first}，最终为 {last}（{steps}；分别取起初与最后若干步的中位数）。"
     ),
     "finding.probabilities": (
         "{subject}：输出是概率，而损失函数把它当作 logits，又施加了一次 softmax 或 sigmoid。该批次的损失为 {loss}；即使"
@@ -69,13 +69,26 @@ FINDINGS: Mapping[str, str] = {
         "{residual_error}。按随机种子配对，差值为 {difference}。"
     ),
     "finding.exploding": (
-        "{when}（第 {step} 步），{subject} 的{measure}朝输入方向增大：首层与末层范数之比为 {decades}。"
-        "在最长的阶段（{layers}）中，每层因子为 {factor}。"
+        "{when}（第 {step} 步），{subject} 的{measure}在{first}处是{last}处的 {fold} 倍{up_to}{in_runs}：{decades}。"
+        "{how}{placed}"
     ),
     "finding.vanishing": (
-        "{when}（第 {step} 步），{subject} 的{measure}朝输入方向减小：首层与末层范数之比为 {decades}。"
-        "在最长的阶段（{layers}）中，每层因子为 {factor}。"
+        "{when}（第 {step} 步），{subject} 的{measure}在{first}处只有{last}处的 1/({fold}){up_to}{in_runs}：{decades}。"
+        "{how}{placed}"
     ),
+    "finding.up_to": "（最严重的一次），",
+    "finding.layer": "层 {layer}",
+    "finding.call": "层 {layer} 的第 {call} 次调用",
+    "finding.per_layer": "在最长的阶段（{layers}{about}）中，每层因子为 {factor}{closed}。",
+    "finding.per_call": "{layer} 的每次调用使其变为 {factor} 倍。",
+    "finding.activation": "，激活函数为 {activation}",
+    "finding.closed_form": "；闭式解为 {predicted}",
+    "finding.lost_between": "变化主要发生在{before}与{behind}之间：{lost_decades}。",
+    "finding.not_placed": "各层的深度未知，因此按模型自身的顺序比较。",
+    "finding.within": "，在 ±{threshold} 个数量级以内",
+    "finding.within_each": "，每次运行均在 ±{threshold} 个数量级以内",
+    "finding.checked": "梯度与损失均未发现问题",
+    "finding.checked_gradient": "梯度未发现问题",
     "finding.stalled": (
         "{subject}：第一层权重范数的增长倍数为 {growth}。批归一化使权重的尺度无关紧要，因此在相同的学习率下，一次更新"
         "使其转动的幅度只有起初的 {slowdown} 分之一。"
@@ -184,22 +197,21 @@ FINDINGS: Mapping[str, str] = {
         "{subject}：{in_runs}有 {parameters}带有梯度却从未改变，而其他参数有变化：{example}。它们的范数{over}都相等。"
     ),
     "finding.shattering_not_measured": "这些运行没有测量梯度破碎，因此对此不作结论。",
-    "finding.ends_not_measured": "{subject}：没有在两层上测得梯度，因此对梯度消失或爆炸不作判断。",
+    "finding.ends_not_measured": ("{subject}：没有任何一条路径在两层上测得梯度，因此对梯度消失或爆炸不作判断。"),
     "finding.healthy": (
-        "{subject}：各条规则均未发现问题。{when}（第 {step} 步），{measure}的首层与末层范数之比为 {decades}，在 ±"
-        "{threshold} 个数量级以内。"
+        "{subject}：{checked}。{when}（第 {step} 步），{measure}相差最大的两处为{first}与{last}：{decades}{within}。"
+        "{placed}"
     ),
     "finding.healthy_trained": (
-        "{subject}：各条规则均未发现问题。{when}（第 {step} 步），{measure}的首层与末层范数之比为 {decades}；训练误差"
-        "最终为 {train_error}。"
+        "{subject}：{checked}。{when}（第 {step} 步），{measure}相差最大的两处为{first}与{last}：{decades}{within}；"
+        "训练误差最终为 {train_error}。{placed}"
     ),
-    "finding.healthy_list": (
-        "各条规则均未在这些网络中发现问题。{when}（第 {step} 步），{measure}的首层与末层范数之比为："
-    ),
+    "finding.healthy_list": "这些网络均未发现问题。{when}（第 {step} 步），{measure}在网络两端的范数之比为：",
     "finding.healthy_line": "{subject}：{decades}",
     "finding.healthy_trained_line": "{subject}：{decades}；最终训练误差 {train_error}",
     "cause.factor_below_one": "每一层传回的梯度都小于它收到的梯度；这种衰减随深度逐层连乘。",
-    "cause.factor_above_one": (
+    "cause.factor_above_one": "每一层传回的梯度都大于它收到的梯度；这种放大随深度逐层连乘。",
+    "cause.batch_norm": (
         "每一层传回的梯度都大于它收到的梯度；这种放大随深度逐层连乘。对于没有跳跃连接、批归一化位于 ReLU 之前的堆叠网"
         "络，闭式解为每层 √(π/(π−1)) = 1.211（Yang et al. 2019）。"
     ),
@@ -216,6 +228,7 @@ FINDINGS: Mapping[str, str] = {
     "remedy.shallower": "减少层数。",
     "remedy.budget": "延长训练，看差距中有多少源于训练预算。",
     "remedy.init": "使初始化的方差与激活函数匹配（ReLU 用 Kaiming 初始化，tanh 用增益 1）。",
+    "remedy.activation": "更换激活函数：ReLU 配合 Kaiming 初始化，或 tanh 配合方差为 1/fan_in 的权重。",
     "remedy.norm": "在残差分支内部做归一化。",
     "remedy.warmup": "以较小的学习率开始（预热）。",
     "remedy.lower_lr": "降低学习率。",

@@ -52,12 +52,12 @@ FINDINGS: Mapping[str, str] = {
     ),
     "finding.in_runs": " in {n} of {runs}",
     "finding.loss_rose": (
-        "{subject}: the loss ended{in_runs} above {threshold} times its first value; at worst it went "
-        "from {first} to {last}, the median of the last tenth of {steps}."
+        "{subject}: the loss ended{in_runs} above {threshold} times its first value; at worst it went from {first} to "
+        "{last} in {steps}. The first and the last losses are compared by their medians."
     ),
     "finding.loss_level": (
-        "{subject}: the loss did not fall{in_runs}: it was {first} at first and {last} in the end, the "
-        "median of the last tenth of {steps}."
+        "{subject}: the loss did not fall{in_runs}: it began at {first} and ended at {last} ({steps}; medians of the "
+        "first and of the last losses)."
     ),
     "finding.probabilities": (
         "{subject}: the outputs are probabilities, and the loss takes them for logits: it applies a softmax or sigmoid "
@@ -80,13 +80,26 @@ FINDINGS: Mapping[str, str] = {
         "error {train_error} against {residual_error}. Paired by seed, the difference is {difference}."
     ),
     "finding.exploding": (
-        "{when} (step {step}) the {measure} of {subject} grows toward the input: its norm at the first layer over "
-        "that at the last is {decades}. In the longest stage ({layers}) it changes by {factor} per layer."
+        "{when} (step {step}) the {measure} of {subject} is {up_to}{fold} times larger at {first} than at {last}"
+        "{in_runs}: {decades}.{how}{placed}"
     ),
     "finding.vanishing": (
-        "{when} (step {step}) the {measure} of {subject} shrinks toward the input: its norm at the first layer "
-        "over that at the last is {decades}. In the longest stage ({layers}) it changes by {factor} per layer."
+        "{when} (step {step}) the {measure} of {subject} is {up_to}{fold} times smaller at {first} than at {last}"
+        "{in_runs}: {decades}.{how}{placed}"
     ),
+    "finding.up_to": "up to ",
+    "finding.layer": "layer {layer}",
+    "finding.call": "call {call} of layer {layer}",
+    "finding.per_layer": " In the longest stage ({layers}{about}) it changes by {factor} per layer{closed}.",
+    "finding.per_call": " It changes by {factor} from each call of {layer} to the one before.",
+    "finding.activation": " with {activation}",
+    "finding.closed_form": "; the closed form is {predicted}",
+    "finding.lost_between": " Most of the change is between {before} and {behind}: {lost_decades}.",
+    "finding.not_placed": " The depth of the layers is unknown; they are compared in the model's own order.",
+    "finding.within": ", within {threshold} decades",
+    "finding.within_each": ", in each run within {threshold} decades",
+    "finding.checked": "no fault was found in gradient and loss",
+    "finding.checked_gradient": "no fault was found in the gradient",
     "finding.stalled": (
         "{subject}: the weights of the first layer grew {growth}. Batch norm makes their scale irrelevant, so at "
         "an equal learning rate a step turns them {slowdown} times less than at the start."
@@ -219,26 +232,32 @@ FINDINGS: Mapping[str, str] = {
         "Shattering of the gradient was not measured in these runs, so nothing is said about it."
     ),
     "finding.ends_not_measured": (
-        "{subject}: no gradient was measured at two layers, so nothing is said about vanishing or exploding."
+        "{subject}: the gradient was not measured at two layers of any path, so nothing is said about vanishing or "
+        "exploding."
     ),
     "finding.healthy": (
-        "{subject}: no rule found a fault. {when} (step {step}) the norm of the {measure} at the first layer over "
-        "that at the last is {decades}, within {threshold} decades."
+        "{subject}: {checked}. {when} (step {step}) the {measure} differs most between {first} and {last}: "
+        "{decades}{within}.{placed}"
     ),
     "finding.healthy_trained": (
-        "{subject}: no rule found a fault. {when} (step {step}) the norm of the {measure} at the first layer over "
-        "that at the last is {decades}; the training error ends at {train_error}."
+        "{subject}: {checked}. {when} (step {step}) the {measure} differs most between {first} and {last}: "
+        "{decades}{within}; the training error ends at {train_error}.{placed}"
     ),
     "finding.healthy_list": (
-        "No rule found a fault in these networks. {when} (step {step}) the norm of the {measure} at the first layer "
-        "over that at the last is:"
+        "No fault was found in these networks. {when} (step {step}) the norm of the {measure} at one end of the "
+        "network over that at the other is:"
     ),
     "finding.healthy_line": "{subject}: {decades}",
     "finding.healthy_trained_line": "{subject}: {decades}; training error at the end {train_error}",
-    "cause.factor_below_one": "Each layer passes on less gradient than it receives; the losses multiply over depth.",
+    "cause.factor_below_one": (
+        "Each layer passes on less gradient than it receives; the attenuation multiplies with depth."
+    ),
     "cause.factor_above_one": (
-        "Each layer passes on more gradient than it receives; the gains multiply over depth. For batch norm before "
-        "ReLU in a stack without shortcuts the closed form is √(π/(π−1)) = 1.211 per layer (Yang et al. 2019)."
+        "Each layer passes on more gradient than it receives; the amplification multiplies with depth."
+    ),
+    "cause.batch_norm": (
+        "Each layer passes on more gradient than it receives; the amplification multiplies with depth. For batch norm "
+        "before ReLU in a stack without shortcuts the closed form is √(π/(π−1)) = 1.211 per layer (Yang et al. 2019)."
     ),
     "cause.scale_invariance": (
         "A large first gradient inflates weights that batch norm rescales; the turn a step makes falls with the "
@@ -255,6 +274,9 @@ FINDINGS: Mapping[str, str] = {
     "remedy.shallower": "Use fewer layers.",
     "remedy.budget": "Train longer, to see how much of the gap is a matter of budget.",
     "remedy.init": "Match the initialisation's variance to the activation (Kaiming for ReLU, gain 1 for tanh).",
+    "remedy.activation": (
+        "Replace the activation: ReLU with Kaiming initialisation, or tanh with weights of variance 1/fan_in."
+    ),
     "remedy.norm": "Normalise inside residual branches.",
     "remedy.warmup": "Start with a smaller learning rate (warm-up).",
     "remedy.lower_lr": "Lower the learning rate.",
