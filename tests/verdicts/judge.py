@@ -50,13 +50,21 @@ def judge(model, inputs, loss_of):
 
 def decades(judgement):
     """By source, a call that depends on no other: the call where its path ends, and first over last norm in decades."""
-    known = {key: norm for key, norm in judgement.outputs.items() if norm is not None}
+    known = {key: norm for key, norm in judgement.outputs.items() if norm}
     sinks = {source: [key for key in known if source in judgement.behind[key]] for source in known}
     return {
         source: (sinks[source][-1], math.log10(known[source] / known[sinks[source][-1]]))
         for source in known
-        if not judgement.behind[source] & set(known) and sinks[source] and known[source] and known[sinks[source][-1]]
+        if sinks[source] and not judgement.behind[source] & set(known)
     }
+
+
+def decades_of_calls(judgement):
+    """By layer that is called three times or more: the norm at its first call over that at its last, in decades."""
+    calls = {}
+    for (layer, _), norm in judgement.outputs.items():
+        calls.setdefault(layer, []).extend([norm] if norm else [])
+    return {layer: math.log10(norms[0] / norms[-1]) for layer, norms in calls.items() if len(norms) > 2}
 
 
 def _gradients(loss, leaves):
