@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim import Optimizer
 
-from gradflow.hooks.layers import Selector, select_layers
+from gradflow.hooks.layers import Selector, as_list, layers_of, select_layers
 from gradflow.hooks.recorder import Recorder
 from gradflow.hooks.schedule import Schedule, as_schedule
 
@@ -92,13 +92,16 @@ def record(
     4.0
     """
     root = unwrapped(model)
+    selectors = as_list(layers)
+    by_name = {selector for selector in selectors if isinstance(selector, str)}
+    chosen = layers_of(select_layers(root, selectors, exclude), by_name=by_name)
     optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer or ())
     return Recorder(
         root,
         optimizers=optimizers,
         scaler=scaler,
         schedule=as_schedule(schedule),
-        layers=select_layers(root, layers, exclude),
+        layers=chosen,
         activations=activations,
         statistics=statistics,
         weights=weights,

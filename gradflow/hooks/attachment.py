@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from gradflow.hooks.gradients import OutputHook, tensors_in
-from gradflow.hooks.layers import GraphDepth, Layer, stage_key
+from gradflow.hooks.layer_graph import LayerGraph
+from gradflow.hooks.layers import Layer, stage_key
 
 OnOutput = Callable[[Layer, nn.Module, tuple[Any, ...], Any], None]
+OnUnseen = Callable[[Layer], None]
+MAX_EDGES = 100_000  # of the layers' graph that are kept: a loop over cells makes one for every call
+
+
+class Call(NamedTuple):
+    """One call of a layer within a forward pass."""
+
+    number: int  # the layer's
+    call: int
+
+
+class Edge(NamedTuple):
+    """A row of a recording's graph."""
+
+    layer: str
+    call: int
+    source: str
+    source_call: int
 
 
 class Attachment:
@@ -22,31 +41,57 @@ class Attachment:
     ----------
     model : nn.Module
     layers : list of Layer
-        Their `order`, `depth` and `stage_key` are set by `place`.
+        Their `order`, `depth`, `stage_key` and `dtype` are set by `place`.
     on_output : callable
         Receives layer, module, arguments and output of each call made with grad enabled.
+    on_unseen : callable
+        Receives the layer of each call made without.
     owner : object
         What the hooks are known by.
     compiled : bool
         Use hooks that fire inside torch.compile, where each breaks the graph.
+
+    Attributes
+    ----------
+    edges : list of Edge
+        Connections of layers that were seen since the list was last emptied.
     """
 
     def __init__(
-        self, model: nn.Module, layers: list[Layer], on_output: OnOutput, owner: object, *, compiled: bool
+        self,
+        model: nn.Module,
+        layers: list[Layer],
+        on_output: OnOutput,
+        on_unseen: OnUnseen,
+        owner: object,
+        *,
+        compiled: bool,
     ) -> None:
         self._layers = layers
-        self._graph = GraphDepth()
-        self._marked: set[Layer] = set()
+        self._graph = LayerGraph(self._on_leaf)
+        self._model = model
+        self._single = {own.parameter: layer for layer in layers if layer.module is None for own in layer.owned}
+        self._seen: set[Call] = set()
+        self._first_leaves: dict[int, Tensor] | None = {}  # of the first recorded step; None when it is over
+        self._arguments: set[int] = set()
+        self.edges: list[Edge] = []
+        self._n_edges = 0
         self._n_placed = 0
         self.n_unplaced = len(layers)
+        self._is_first = True
         self.is_attached = False
-        hooked = [layer for layer in layers if not isinstance(layer.module, torch.jit.ScriptModule)]
+        hooked = list(hookable(layers))
         self.n_hooked = len(hooked)
         kind = _breaking_hook() if compiled else OutputHook
-        self._hooks = [(layer.module, kind(on_output, layer, owner=owner)) for layer in hooked]
+        self._hooks = [(module, kind(on_output, layer, owner=owner, unseen=on_unseen)) for module, layer in hooked]
         if not isinstance(model, torch.jit.ScriptModule):
-            self._hooks.append((model, OutputHook(self._forget_graph, None, owner=owner)))
+            self._hooks.append((model, OutputHook(self._end_forward, None, owner=owner)))
         self._handles: list[RemovableHandle] = []
+
+    @property
+    def is_placing(self) -> bool:
+        """Whether layers' places are still to be seen: throughout the first recorded step, and while some lack one."""
+        return self._is_first or self.n_unplaced > 0
 
     def attach(self) -> None:
         """Put the hooks on; twice is as good as once."""
@@ -67,23 +112,59 @@ class Attachment:
             for (module, _), handle in zip(self._hooks, self._handles, strict=True):
                 module._forward_hooks.pop(handle.id, None)
 
-    def place(self, layer: Layer, output: Any) -> None:
-        """Note a layer's place in the network at its first call; later calls show what lies before other layers."""
-        tensor = next((tensor for tensor in tensors_in(output) if tensor.grad_fn is not None), None)
+    def place(self, layer: Layer, call: int, args: tuple[Any, ...], output: Any) -> None:
+        """Note a layer's place in the network and what it is connected to."""
+        key = Call(layer.number, call)
+        tensors = [tensor for tensor in tensors_in(output) if tensor.grad_fn is not None]
+        if key in self._seen:
+            self._graph.mark(tensors, key)
+            return
+        is_recomputed = torch._C._current_graph_task_id() != -1
+        if self._first_leaves is not None and not is_recomputed:
+            self._arguments.update(id(tensor) for tensor in tensors_in(args) if tensor.is_leaf)
+        place = None if is_recomputed else self._graph.place(tensors, key, weighted=layer.is_weighted)
+        self._number(layer)
+        if tensors and not layer.dtype:
+            layer.dtype = str(tensors[0].dtype).removeprefix("torch.")
+        if place is not None:
+            self._seen.add(key)
+            self._connect(key, place.sources)
+            if layer.depth is None and layer.module is not None:
+                layer.depth = place.depth
+                layer.stage_key = stage_key(layer.module, tensors[0])
+        elif is_recomputed and tensors and not call:
+            # A checkpoint builds its graph piece by piece, the last piece first: the order of calls is all there is.
+            self._seen.add(key)
+            before = next((one for one in self._layers if one.order == (layer.order or 0) - 1), None)
+            if before is not None and before.module is not None:
+                self._connect(key, [Call(before.number, 0)])
+
+    def note_unseen(self, layer: Layer) -> None:
+        """Note the order of a layer that runs without gradients first, as in a checkpoint."""
+        self._number(layer)
+
+    def _number(self, layer: Layer) -> None:
         if layer.order is None:
             layer.order = self._n_placed
             self._n_placed += 1
             self.n_unplaced -= 1
-        elif tensor is not None and layer.depth is not None and layer not in self._marked:
-            self._graph.mark(tensor, layer.depth)
-            self._marked.add(layer)
-            return
-        if tensor is not None:
-            depth = self._graph.of(tensor, weighted=layer.is_weighted)
-            self._marked.add(layer)
-            if layer.depth is None:
-                layer.depth = depth
-                layer.stage_key = stage_key(layer.module, tensor)
+
+    def _connect(self, key: Call, sources: Iterable[Any]) -> None:
+        name = self._layers[key.number].name
+        for number, call in sorted(sources):
+            if self._n_edges < MAX_EDGES:
+                self.edges.append(Edge(name, key.call, self._layers[number].name, call))
+                self._n_edges += 1
+
+    def _on_leaf(self, leaf: Tensor) -> Call | None:
+        """Return the key of a parameter that is a layer of its own; note leaves that are no parameters."""
+        layer = self._single.get(leaf)  # type: ignore[call-overload]  # any tensor may be looked up
+        if layer is not None:
+            self._number(layer)
+            return Call(layer.number, 0)
+        if self._first_leaves is not None and torch._C._current_graph_task_id() == -1:
+            self._first_leaves[id(leaf)] = leaf
+        return None
 
     def places(self) -> list[dict[str, Any]]:
         """Return each layer's place as it is known so far, as JSON values."""
@@ -93,6 +174,8 @@ class Attachment:
                 "order": layer.order,
                 "depth": layer.depth,
                 "stage_key": None if layer.stage_key is None else list(layer.stage_key),
+                "weighted": layer.is_weighted,
+                "dtype": layer.dtype,
             }
             for layer in self._layers
         ]
@@ -109,20 +192,44 @@ class Attachment:
         for layer, place in zip(self._layers, places, strict=True):
             key = place["stage_key"]
             layer.order, layer.depth, layer.stage_key = place["order"], place["depth"], None if key is None else (*key,)
+            layer.is_weighted, layer.dtype = place["weighted"], place["dtype"]
         self._n_placed = sum(layer.order is not None for layer in self._layers)
         self.n_unplaced = len(self._layers) - self._n_placed
+        self._is_first = False
+
+    def end_step(self) -> list[Tensor]:
+        """End a recorded step; return the first one's leaves that are neither parameters nor inputs of the model."""
+        self.clear()
+        self._is_first = False
+        leaves, self._first_leaves = self._first_leaves or {}, None
+        parameters = set(map(id, self._model.parameters()))
+        return [leaf for number, leaf in leaves.items() if number not in parameters and number not in self._arguments]
 
     def clear(self) -> None:
         """Let go of the autograd graph."""
+        for layer in self._single.values():
+            key = Call(layer.number, 0)
+            if layer.depth is None and key in self._graph.depths:
+                layer.depth = self._graph.depths[key]
+                layer.is_weighted = key in self._graph.multiplied
         self._graph.clear()
-        self._marked.clear()
 
-    def _forget_graph(self, key: None, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+    def _end_forward(self, key: None, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Let go of the graph when the whole forward pass is done: depths are known by then."""
+        if self._first_leaves is not None:
+            self._arguments.update(id(tensor) for tensor in tensors_in(args) if tensor.is_leaf)
+        self._graph.look_behind(tensors_in(output))
         self.clear()
-        if not self.n_unplaced and self._hooks[-1][1].key is None:  # this hook is no longer needed
+        if not self.is_placing and self._hooks[-1][1].key is None:  # this hook is no longer needed
             model, _ = self._hooks.pop()
             model._forward_hooks.pop(self._handles.pop().id, None)
+
+
+def hookable(layers: Iterable[Layer]) -> Iterator[tuple[nn.Module, Layer]]:
+    """Yield the layers whose module takes hooks, with the module."""
+    for layer in layers:
+        if layer.module is not None and not isinstance(layer.module, torch.jit.ScriptModule):
+            yield layer.module, layer
 
 
 def _breaking_hook() -> type[OutputHook]:

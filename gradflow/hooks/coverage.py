@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from gradflow.hooks.forms import COMPILED, FROZEN, PARAMETERS_ONLY, SCRIPTED, Form
+from gradflow.hooks.forms import (
+    COMPILED,
+    FROZEN,
+    NOT_CALLED,
+    PARAMETERS_ONLY,
+    SCRIPTED,
+    WITHOUT_GRADIENTS,
+    Form,
+)
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.passes import BASE, FAILED, IS_INPUT, LOST, MEASURED, NO_GRADIENT, NOT_IN_GRAPH
 
@@ -18,7 +26,9 @@ REASONS: Mapping[str, str] = {
     BASE: "the output is a view that was changed in place; its gradient was read at the tensor it is a view of",
     IS_INPUT: "the layer returned its input: the gradient is that of the tensor, all its other uses included",
     PARAMETERS_ONLY: "the layer was not called as a module, or its output has no gradient; its parameters have one",
-    NOT_IN_GRAPH: "the layer was not called, or called without gradients",
+    NOT_IN_GRAPH: "the layer's output needs no gradient: nothing before it is trained, or it is detached there",
+    NOT_CALLED: "the layer was not called as a module",
+    WITHOUT_GRADIENTS: "the layer was only called where gradients are switched off (no_grad or inference_mode)",
     FROZEN: "its parameters require no gradient, and none passed its output",
     NO_GRADIENT: "the layer was called, but the loss does not depend on its output",
     LOST: "the output is a view of the input whose hook did not fire: it was changed in place, or nothing uses it",

@@ -14,11 +14,13 @@ import torch
 from numpy.typing import NDArray
 
 from gradflow.hooks.layers import Layer
-from gradflow.hooks.passes import ARRIVED, FAILED, LOST, NO_GRADIENT, NOT_IN_GRAPH
+from gradflow.hooks.passes import ARRIVED, FAILED, LOST, MEASURED, NO_GRADIENT, NOT_IN_GRAPH
 from gradflow.hooks.readings import Parameters
 
 PARAMETERS_ONLY = "parameters only"
 FROZEN = "frozen"
+NOT_CALLED = "not called"
+WITHOUT_GRADIENTS = "called without gradients"
 COMPILED = "compiled"
 SCRIPTED = "scripted"
 
@@ -37,13 +39,15 @@ class Signature(NamedTuple):
     """All that the form of a step depends on."""
 
     outputs: tuple[OutputKey, ...]
-    arrived: frozenset[int]  # parameters with a gradient
+    arrived: frozenset[int]  # pieces of parameters with a gradient
     updated: frozenset[int]
+    is_watched: bool  # whether layers were watched running at all
     is_compiled: bool
+    unseen: frozenset[int]  # layers that ran without gradients
 
 
 class Form(NamedTuple):
-    """The rows of a step. Sources of a row are numbers of parameters, or the place of an output among the outputs."""
+    """The rows of a step. Sources of a row are pieces of parameters, or the place of an output among the outputs."""
 
     number: list[int]  # the layer's
     backward: list[int]
@@ -52,9 +56,10 @@ class Form(NamedTuple):
     status: list[str]
     source: list[int]  # the output that gives out_grad_norm, -1 none
     described: list[int]  # the output that gives the statistics, -1 none
-    gradients: dict[int, list[int]]  # parameters by row
+    gradients: dict[int, list[int]]  # pieces by row
     weights: dict[int, list[int]]
     updates: dict[int, list[int]]
+    pieces: list[tuple[int, str, int, str]]  # of parameters: the layer's number, name in the layer, piece, status
 
 
 def form_of(signature: Signature, layers: Sequence[Layer], parameters: Parameters) -> Form:
@@ -62,14 +67,15 @@ def form_of(signature: Signature, layers: Sequence[Layer], parameters: Parameter
     by_layer: list[list[tuple[int, OutputKey]]] = [[] for _ in layers]
     for place, key in enumerate(signature.outputs):
         by_layer[key.number].append((place, key))
-    form = Form([], [], [], [], [], [], [], {}, {}, {})
+    form = Form([], [], [], [], [], [], [], {}, {}, {}, [])
     for layer in layers:
-        own = [parameters.number(parameter) for parameter in layer.parameters]
+        pieces = [(own, piece) for own in layer.owned for piece in parameters.pieces_of(own.parameter)]
+        own = [piece for _, piece in pieces]
         row = len(form.number)
         if own:
-            form.gradients[row] = [number for number in own if number in signature.arrived]
+            form.gradients[row] = [piece for piece in own if piece in signature.arrived]
             form.weights[row] = own
-            form.updates[row] = [number for number in own if number in signature.updated]
+            form.updates[row] = [piece for piece in own if piece in signature.updated]
         status = _absence(layer, by_layer[layer.number], signature, has_gradients=bool(own and form.gradients[row]))
         for source, described, key in _rows(layer.number, by_layer[layer.number], status):
             form.number.append(layer.number)
@@ -79,13 +85,16 @@ def form_of(signature: Signature, layers: Sequence[Layer], parameters: Parameter
             form.status.append(key.status)
             form.source.append(source)
             form.described.append(described)
+        for owned, piece in pieces:
+            missing = NO_GRADIENT if owned.parameter.requires_grad else FROZEN
+            form.pieces.append((layer.number, owned.name, piece, MEASURED if piece in signature.arrived else missing))
     return form
 
 
 def joint(norms: NDArray[np.float64], rows: dict[int, list[int]], n_rows: int) -> NDArray[np.float64]:
     """Return the norms of parameters taken together by row, shape (steps, rows); NaN where a row has none.
 
-    `norms` has shape (steps, parameters).
+    `norms` has shape (steps, pieces).
     """
     found = np.full((len(norms), n_rows), np.nan)
     for row, numbers in rows.items():
@@ -119,4 +128,8 @@ def _absence(layer: Layer, outputs: list[tuple[int, OutputKey]], signature: Sign
         return PARAMETERS_ONLY
     if layer.parameters and not any(parameter.requires_grad for parameter in layer.parameters):
         return FROZEN
-    return NO_GRADIENT if NO_GRADIENT in statuses else NOT_IN_GRAPH
+    if NO_GRADIENT in statuses or layer.module is None:
+        return NO_GRADIENT
+    if statuses or not signature.is_watched:
+        return NOT_IN_GRAPH
+    return WITHOUT_GRADIENTS if layer.number in signature.unseen else NOT_CALLED

@@ -161,21 +161,32 @@ def remove(handles: Iterable[RemovableHandle]) -> None:
 class OutputHook:
     """Forward hook of one layer: `receive(key, module, args, output)` on calls made with grad enabled.
 
+    Calls made without are `unseen(key)`.
+
     A copy of the model must not write into the original's recorder, and a closure could not be pickled: a copied or
     unpickled hook does nothing.
     """
 
-    def __init__(self, receive: Callable[..., None] | None, key: Any, owner: object = None) -> None:
+    def __init__(
+        self,
+        receive: Callable[..., None] | None,
+        key: Any,
+        owner: object = None,
+        unseen: Callable[[Any], None] | None = None,
+    ) -> None:
         self.receive = receive
         self.key = key
         self.owner = owner
+        self.unseen = unseen
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Pass the output on; not inside functorch transforms, whose tensors must not escape, nor while compiling."""
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or self.receive is None or _in_functorch():
             return
-        if self.receive is not None and torch.is_grad_enabled() and not _in_functorch():
+        if torch.is_grad_enabled():
             self.receive(self.key, module, args, output)
+        elif self.unseen is not None:
+            self.unseen(self.key)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (OutputHook, (None, None))

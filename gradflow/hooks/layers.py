@@ -3,49 +3,88 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import NamedTuple
 
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 ROOT = "(root)"
+PARAMETER = "Parameter"  # kind of a layer that is a parameter which a container owns
+# Modules with children that are one layer all the same: the children are details of how PyTorch builds them.
+_ONE_LAYER = (nn.MultiheadAttention,)
+_PARAMETRIZATIONS = "parametrizations"  # the name under which torch.nn.utils.parametrize keeps a module's own
 
 Selector = str | type[nn.Module] | Callable[[str, nn.Module], bool]
+
+
+class OwnParameter(NamedTuple):
+    """A parameter that a layer owns, and its name within the layer."""
+
+    name: str
+    parameter: nn.Parameter
 
 
 @dataclass(eq=False)
 class Layer:
     """One recorded layer: who it is, and its place once it has run.
 
-    `parameters` are its own; one that several layers share belongs to the first.
+    `owned` are its own parameters; one that several layers share belongs to the first. A layer without a module is a
+    parameter that a container owns, such as a position embedding: it stands where the graph uses it.
     """
 
     number: int
     name: str
-    module: nn.Module
+    module: nn.Module | None
     is_weighted: bool
-    parameters: list[nn.Parameter]
+    owned: list[OwnParameter]
     order: int | None = None
     depth: int | None = None
     stage_key: tuple[int, ...] | None = None
+    dtype: str = ""
 
     @property
     def kind(self) -> str:
-        """Module class."""
-        return type(self.module).__name__
+        """Module class; of a parametrized module the class that it had before."""
+        return PARAMETER if self.module is None else _class_of(self.module).__name__
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """Its own parameters."""
+        return [parameter for _, parameter in self.owned]
 
 
-def layers_of(chosen: Mapping[str, nn.Module]) -> list[Layer]:
-    """Return the chosen modules as layers, in the model's order."""
-    owned: set[Tensor] = set()
-    layers = []
-    for number, (name, module) in enumerate(chosen.items()):
-        parameters = [parameter for parameter in module.parameters(recurse=False) if parameter not in owned]
-        owned.update(parameters)
-        layers.append(Layer(number, name, module, is_weighted(module), parameters))
+def layers_of(chosen: Mapping[str, nn.Module], *, by_name: Container[str] = ()) -> list[Layer]:
+    """Return the chosen modules as layers, in the model's order.
+
+    A container that owns parameters gives a layer for each of them, and one for its output only where `by_name` holds
+    its name.
+    """
+    taken: set[Tensor] = set()
+    layers: list[Layer] = []
+    for name, module in chosen.items():
+        owned = [own for own in own_parameters(module) if own.parameter not in taken]
+        taken.update(parameter for _, parameter in owned)
+        if not is_container(module):
+            layers.append(Layer(len(layers), name, module, is_weighted(module), owned))
+            continue
+        prefix = "" if name == ROOT else f"{name}."
+        layers += [
+            Layer(number, f"{prefix}{own.name}", None, False, [own]) for number, own in enumerate(owned, len(layers))
+        ]
+        if name in by_name:
+            layers.append(Layer(len(layers), name, module, False, []))
     return layers
+
+
+def own_parameters(module: nn.Module) -> list[OwnParameter]:
+    """Return the parameters that a module owns itself, those of its parametrizations included."""
+    own = list(module.named_parameters(recurse=False))
+    if parametrize.is_parametrized(module):
+        own += module.get_submodule(_PARAMETRIZATIONS).named_parameters(prefix=_PARAMETRIZATIONS)
+    return [OwnParameter(name, parameter) for name, parameter in own]
 
 
 def select_layers(
@@ -75,13 +114,14 @@ def select_layers(
     >>> list(select_layers(model, exclude="1"))
     ['0', '2']
     """
-    modules = {name or ROOT: module for name, module in model.named_modules()}
-    chosen = {name for selector in _as_list(layers) for name in _matching(modules, "layers", selector)}
-    excluded = {name for selector in _as_list(exclude) for name in _matching(modules, "exclude", selector)}
+    modules = {name or ROOT: module for name, module in named_modules(model)}
+    chosen = {name for selector in as_list(layers) for name in _matching(modules, "layers", selector)}
+    excluded = {name for selector in as_list(exclude) for name in _matching(modules, "exclude", selector)}
     return {name: module for name, module in modules.items() if name in chosen - excluded}
 
 
-def _as_list(selectors: Selector | Iterable[Selector]) -> list[Selector]:
+def as_list(selectors: Selector | Iterable[Selector]) -> list[Selector]:
+    """Return one selector or several as a list."""
     return [selectors] if isinstance(selectors, str) or callable(selectors) else list(selectors)
 
 
@@ -106,9 +146,27 @@ def _matching(modules: Mapping[str, nn.Module], argument: str, selector: Selecto
     raise ValueError(f"{argument}={selector!r} matches no layer. The model's classes: {', '.join(kinds)}.")
 
 
+def named_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield a model's modules with their dotted names, without the modules that make up parametrizations."""
+    inside = f".{_PARAMETRIZATIONS}."
+    for name, module in model.named_modules():
+        if inside not in f".{name}.":
+            yield name, module
+
+
 def is_layer(module: nn.Module) -> bool:
     """Whether the module is a layer: it has no children, or parameters of its own."""
-    return next(module.children(), None) is None or next(module.parameters(recurse=False), None) is not None
+    return not _has_children(module) or bool(own_parameters(module))
+
+
+def is_container(module: nn.Module) -> bool:
+    """Whether the module holds weighted layers: it is then none itself, and parameters of its own are used among them.
+
+    A module with a weight of its own and, say, an activation or a dropout inside is one layer.
+    """
+    if isinstance(module, _ONE_LAYER):
+        return False
+    return any(is_weighted(inner) for name, inner in named_modules(module) if name)
 
 
 def is_weighted(module: nn.Module) -> bool:
@@ -116,9 +174,17 @@ def is_weighted(module: nn.Module) -> bool:
 
     This is the count behind "ResNet-50" or "VGG-16": convolutions and fully connected layers.
     """
-    if "Norm" in type(module).__name__:
+    if "Norm" in _class_of(module).__name__:
         return False
-    return any(parameter.dim() >= 2 for parameter in module.parameters(recurse=False))
+    return any(parameter.dim() >= 2 for _, parameter in own_parameters(module))
+
+
+def _has_children(module: nn.Module) -> bool:
+    return any(name != _PARAMETRIZATIONS for name, _ in module.named_children())
+
+
+def _class_of(module: nn.Module) -> type[nn.Module]:
+    return parametrize.type_before_parametrizations(module)
 
 
 def stage_key(module: nn.Module, output: Tensor) -> tuple[int, ...]:
@@ -129,50 +195,3 @@ def stage_key(module: nn.Module, output: Tensor) -> tuple[int, ...]:
     if isinstance(module, nn.modules.conv._ConvNd):
         return tuple(output.shape[2:])
     return tuple(output.shape[1:-1]) if output.dim() > 2 else tuple(output.shape[1:])
-
-
-class GraphDepth:
-    """Longest chain of weighted layers behind a tensor, read off the autograd graph while it is built.
-
-    Projection shortcuts lie beside a longer chain and so do not count: the rule of He et al. 2015, by which a basic
-    ResNet of b blocks has 2 b + 2 layers and a bottleneck one 3 b + 2. Every graph node is visited once; `clear`
-    lets go of the graph.
-    """
-
-    def __init__(self) -> None:
-        self._depths: dict[Any, int] = {}
-
-    def of(self, output: Tensor, *, weighted: bool) -> int | None:
-        """Return the depth of a layer's output, or None if it has no graph."""
-        node = output.grad_fn
-        if node is None:
-            return None
-        depth = self._behind(node) + int(weighted)
-        self._depths[node] = max(depth, self._depths.get(node, 0))
-        return depth
-
-    def mark(self, output: Tensor, depth: int) -> None:
-        """Note the depth of a layer's output where it is known already."""
-        self._depths[output.grad_fn] = depth
-
-    def clear(self) -> None:
-        """Forget every node seen."""
-        self._depths.clear()
-
-    def _behind(self, root: Any) -> int:
-        """Return the largest depth that is marked on any path behind the node (depth first, without recursion)."""
-        known = self._depths
-        stack = [root]
-        while stack:
-            node = stack[-1]
-            if node in known:
-                stack.pop()
-                continue
-            parents = [parent for parent, _ in node.next_functions if parent is not None]
-            waiting = [parent for parent in parents if parent not in known]
-            if waiting:
-                stack.extend(waiting)
-            else:
-                known[node] = max((known[parent] for parent in parents), default=0)
-                stack.pop()
-        return known[root]

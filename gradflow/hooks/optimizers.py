@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
@@ -53,9 +53,9 @@ def _has_closure(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return kwargs.get("closure") is not None or any(callable(arg) and not isinstance(arg, Optimizer) for arg in args)
 
 
-def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
-    """Return all parameters of an optimizer."""
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+def rate(value: object) -> Scalar:
+    """Return a group's learning rate: a number, or a tensor where the optimizer runs on the device."""
+    return _scalar(value) if isinstance(value, Tensor) else float(value)  # type: ignore[arg-type]  # a number by contract
 
 
 def scale_of_outputs(scaler: torch.amp.GradScaler | None) -> Scalar:

@@ -59,14 +59,18 @@ class Pass:
         self._n_held = 0
         self._settles_after = -1  # the backward pass at whose end gradients that are held are let go
 
-    def watch(self, layer: Layer, returned: Any, args: tuple[Any, ...]) -> None:
-        """Put a hook on each tensor that a layer returned; the hooks keep the norms of their gradients."""
-        task = torch._C._current_graph_task_id()
-        if self._has_backward and task == -1:  # a forward pass after a backward pass counts calls from 0 again
+    def count(self, layer: Layer) -> int:
+        """Count a call of a layer and return its number within the forward pass."""
+        if self._has_backward and torch._C._current_graph_task_id() == -1:  # a forward pass after a backward pass
             self._calls.clear()
             self._has_backward = False
         call = self._calls.get(layer.number, 0)
         self._calls[layer.number] = call + 1
+        return call
+
+    def watch(self, layer: Layer, call: int, returned: Any, args: tuple[Any, ...]) -> None:
+        """Put a hook on each tensor that a layer returned; the hooks keep the norms of their gradients."""
+        task = torch._C._current_graph_task_id()
         # Reentrant checkpointing runs the forward inside the backward pass: that pass is the one it belongs to.
         backward = -1 if task == -1 else self.backward_index()
         if type(returned) is Tensor:  # nearly always
@@ -119,7 +123,7 @@ class Pass:
 
     def _watch_tensor(self, output: Output, tensor: Tensor, args: tuple[Any, ...]) -> None:
         self.outputs.append(output)
-        if self._with_statistics:
+        if self._with_statistics and output.layer.module is not None:
             output.statistics = statistics(output.layer.module, tensor)
         if not tensor.requires_grad:
             return

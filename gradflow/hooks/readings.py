@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradflow.hooks import sharded
+from gradflow.hooks.layers import Layer, OwnParameter
 from gradflow.hooks.norms import Scalar, unscaled
-from gradflow.hooks.optimizers import parameters_of, scale_after_backward, scale_where_used
+from gradflow.hooks.optimizers import rate, scale_after_backward, scale_where_used
 
 OnFailure = Callable[[Exception], object]
 
@@ -33,11 +35,14 @@ class Readings:
     Attributes
     ----------
     gradients, weights, updates : list of float or Tensor
-        Norms by the parameters' numbers, NaN where there is none; `weights` and `updates` are empty if not read.
+        Norms by the numbers of the parameters' pieces, NaN where there is none; `weights` and `updates` are empty if
+        not read.
     arrived, updated : set of int
-        The parameters that had a gradient, and those that an optimizer moved.
+        The pieces that had a gradient, and those that an optimizer moved.
     n_nonfinite : dict
-        Number of NaN and inf entries of a gradient, where there are any; -1 where they were not counted.
+        Number of NaN and inf entries of a piece's gradient, where there are any; -1 where they were not counted.
+    rates : list
+        Learning rates of the optimizers' groups, each with the numbers of the pieces that it moves.
     """
 
     def __init__(
@@ -48,10 +53,11 @@ class Readings:
         with_weights: bool,
         on_failure: OnFailure,
     ) -> None:
-        self.gradients: list[Scalar] = [math.nan] * len(parameters.every)
+        self.gradients: list[Scalar] = [math.nan] * len(parameters.pieces)
         self.weights: list[Scalar] = []
         self.updates: list[Scalar] = []
         self.n_nonfinite: dict[int, int] = {}
+        self.rates: list[tuple[list[int], Scalar]] = []
         self.arrived: set[int] = set()
         self.updated: set[int] = set()
         self._parameters = parameters
@@ -89,7 +95,8 @@ class Readings:
             present = [gradient for gradient in gradients if gradient is not None]
             if len(present) < len(gradients):
                 numbers = [number for number, gradient in zip(numbers, gradients, strict=True) if gradient is not None]
-            norms, counts = sharded.norms_of(present)
+            numbers, tensors = self._parameters.in_pieces(numbers, present)
+            norms, counts = sharded.norms_of(list(tensors))
         except Exception as error:  # a measurement that fails must not end the user's training
             self._on_failure(error)
             return
@@ -105,14 +112,20 @@ class Readings:
         if not self._with_weights or self.weights:
             return
         try:
-            self.weights, _ = sharded.norms_of([parameter.detach() for parameter in self._parameters.every])
+            every = [parameter.detach() for parameter in self._parameters.every]
+            _, tensors = self._parameters.in_pieces(range(len(every)), every)
+            self.weights, _ = sharded.norms_of(list(tensors))
         except Exception as error:  # as above
             self._on_failure(error)
 
     def keep(self, optimizer: Optimizer) -> None:
         """Keep an optimizer's parameters as they are before its step."""
         every = self._parameters.every
-        self._before |= {number: every[number].detach().clone() for number in self._parameters.of(optimizer)}
+        groups = self._parameters.groups_of(optimizer)
+        self._before |= {number: every[number].detach().clone() for group in groups for number in group}
+        for numbers, group in zip(groups, optimizer.param_groups, strict=True):
+            pieces = [piece for number in numbers for piece in self._parameters.pieces_of(every[number])]
+            self.rates.append((pieces, rate(group.get("lr", math.nan))))
 
     def read_updates(self, optimizer: Optimizer) -> None:
         """Read how far an optimizer moved the parameters that were kept."""
@@ -120,32 +133,92 @@ class Readings:
         numbers = [number for number in self._parameters.of(optimizer) if number in self._before]
         updates = [every[number].detach() - self._before.pop(number) for number in numbers]
         try:
-            norms, _ = sharded.norms_of(updates)
+            pieces, tensors = self._parameters.in_pieces(numbers, updates)
+            norms, _ = sharded.norms_of(list(tensors))
         except Exception as error:  # as above
             self._on_failure(error)
             return
-        self.updates = self.updates or [math.nan] * len(every)
-        self.updated.update(numbers)
-        for number, norm in zip(numbers, norms, strict=True):
-            self.updates[number] = norm
+        self.updates = self.updates or [math.nan] * len(self._parameters.pieces)
+        self.updated.update(pieces)
+        for piece, norm in zip(pieces, norms, strict=True):
+            self.updates[piece] = norm
+
+
+class Piece(NamedTuple):
+    """What has a norm of its own: a parameter, or the rows of a fused one that belong together."""
+
+    parameter: int  # its number in `Parameters.every`
+    part: str  # empty for a whole parameter
+    rows: slice
 
 
 class Parameters:
-    """The parameters that are read, by number.
+    """The parameters that are read, by number, and the pieces that they are read in.
 
     `every` holds those of the whole model that can be trained and those that the recorded layers own: one that is
-    frozen has no gradient, until it is thawed.
+    frozen has no gradient, until it is thawed. `pieces` holds each whole parameter, or its parts where it is fused.
     """
 
-    def __init__(self, trainable: Iterable[nn.Parameter], owned: Iterable[nn.Parameter]) -> None:
-        self.every = list(dict.fromkeys([*trainable, *owned]))
+    def __init__(self, trainable: Iterable[nn.Parameter], layers: Iterable[Layer]) -> None:
+        owned = [(layer, own) for layer in layers for own in layer.owned]
+        self.every = list(dict.fromkeys([*trainable, *(own.parameter for _, own in owned)]))
         self._numbers = {id(parameter): number for number, parameter in enumerate(self.every)}
+        parts = {id(own.parameter): parts_of(layer.module, own) for layer, own in owned}
+        self.pieces: list[Piece] = []
+        self._pieces: list[list[int]] = []
+        for number, parameter in enumerate(self.every):
+            fused = parts.get(id(parameter)) or {"": slice(None)}
+            self._pieces.append([*range(len(self.pieces), len(self.pieces) + len(fused))])
+            self.pieces += [Piece(number, part, rows) for part, rows in fused.items()]
+        self.has_parts = len(self.pieces) > len(self.every)
 
-    def number(self, parameter: nn.Parameter) -> int:
-        """Return a parameter's number."""
-        return self._numbers[id(parameter)]
+    def pieces_of(self, parameter: nn.Parameter) -> list[int]:
+        """Return the numbers of a parameter's pieces."""
+        return self._pieces[self._numbers[id(parameter)]]
 
     def of(self, optimizer: Optimizer) -> list[int]:
         """Return the numbers of an optimizer's parameters, of those that are read."""
-        found = (self._numbers.get(id(parameter)) for parameter in parameters_of(optimizer))
-        return [number for number in found if number is not None]
+        return [number for group in self.groups_of(optimizer) for number in group]
+
+    def groups_of(self, optimizer: Optimizer) -> list[list[int]]:
+        """Return the numbers of the parameters in each of an optimizer's groups, of those that are read."""
+        groups = [
+            (self._numbers.get(id(parameter)) for parameter in group["params"]) for group in optimizer.param_groups
+        ]
+        return [[number for number in group if number is not None] for group in groups]
+
+    def in_pieces(self, numbers: Sequence[int], tensors: Sequence[Tensor]) -> tuple[Sequence[int], Sequence[Tensor]]:
+        """Return the pieces of some parameters and of tensors in their shapes."""
+        if not self.has_parts:
+            return numbers, tensors
+        found = [
+            (piece, tensor if not self.pieces[piece].part else tensor[self.pieces[piece].rows])
+            for number, tensor in zip(numbers, tensors, strict=True)
+            for piece in self._pieces[number]
+        ]
+        return [piece for piece, _ in found], [tensor for _, tensor in found]
+
+
+_GATES: Mapping[type[nn.Module], tuple[str, ...]] = {
+    nn.LSTM: ("input", "forget", "cell", "output"),
+    nn.LSTMCell: ("input", "forget", "cell", "output"),
+    nn.GRU: ("reset", "update", "new"),
+    nn.GRUCell: ("reset", "update", "new"),
+}
+
+
+def parts_of(module: nn.Module | None, own: OwnParameter) -> dict[str, slice]:
+    """Return the parts of a parameter that PyTorch fuses out of several, as rows by name; none for other parameters.
+
+    They are those of `nn.MultiheadAttention`'s in_proj and of the gates of LSTMs and GRUs, in the order that PyTorch
+    documents for each.
+    """
+    names: tuple[str, ...] = ()
+    if isinstance(module, nn.MultiheadAttention) and own.name.startswith("in_proj_"):
+        names = ("q", "k", "v")
+    elif own.name.startswith(("weight_ih", "weight_hh", "bias_ih", "bias_hh")):
+        names = next((gates for kind, gates in _GATES.items() if isinstance(module, kind)), ())
+    if not names or sharded.is_sharded(own.parameter) or own.parameter.shape[0] % len(names):
+        return {}
+    size = own.parameter.shape[0] // len(names)
+    return {name: slice(place * size, (place + 1) * size) for place, name in enumerate(names)}

@@ -21,7 +21,7 @@ from gradflow.hooks import rows, sharded
 from gradflow.hooks.attachment import Attachment
 from gradflow.hooks.coverage import coverage, has_compiled, unmeasurable
 from gradflow.hooks.gradients import OutputHook, remove
-from gradflow.hooks.layers import Layer, layers_of
+from gradflow.hooks.layers import Layer
 from gradflow.hooks.optimizers import OptimizerHooks, scale_of_outputs
 from gradflow.hooks.passes import Pass
 from gradflow.hooks.readings import Parameters, Readings
@@ -31,6 +31,7 @@ from gradflow.hooks.verify import Verification, verify
 from gradflow.recording import Recording
 
 FLUSH_ROWS = 50_000  # rows kept as device scalars before they are moved and become a table
+MAX_SHAPES = 5  # of tensors that are no parameters, in the description of a run
 FLUSH_SECONDS = 30  # what a crash can cost a recorder that streams to a folder
 
 
@@ -48,7 +49,7 @@ class Recorder:
         optimizers: list[Optimizer],
         scaler: torch.amp.GradScaler | None,
         schedule: Schedule,
-        layers: Mapping[str, nn.Module],
+        layers: list[Layer],
         activations: bool,
         statistics: bool,
         weights: bool,
@@ -63,8 +64,8 @@ class Recorder:
         if any(isinstance(hook, OutputHook) and hook.owner for hook in _forward_hooks(model)):
             raise ValueError(f"{type(model).__name__} is being recorded already; close that recorder first.")
         self._root = model
-        self._layers = layers_of(layers)
-        self._parameters = Parameters(trainable, (owned for layer in self._layers for owned in layer.parameters))
+        self._layers = layers
+        self._parameters = Parameters(trainable, layers)
         self._schedule = schedule
         self._scaler = scaler
         self._watches = activations or statistics
@@ -78,12 +79,12 @@ class Recorder:
         self._writer = storage.Writer(path, may_continue=True) if path is not None and sharded.rank() == 0 else None
         self._drops_rows = path is not None and self._writer is None
         read_at = "as the optimizer used them" if optimizers else "as in .grad when step() was called"
-        self._meta = {**meta, **describe(model, trainable), "gradients": read_at}
+        self._meta = {**meta, **describe(model, trainable), "gradients": read_at, "weights_recorded": weights}
         if sharded.is_distributed():
             self._meta["outputs"] = "rank-local: the gradient of this process's part of the batch"
             if any(map(sharded.is_sharded, trainable)):
                 sharded.check_schedules([bool(schedule(step)) for step in range(sharded.COMPARED_STEPS)])
-        self._attachment = Attachment(model, self._layers, self._on_output, owner=self, compiled=compiled)
+        self._attachment = Attachment(model, layers, self._on_output, self._on_unseen, owner=self, compiled=compiled)
         self._buffer = rows.Buffer(self._layers, self._parameters)
         self._optimizers = optimizers
         self._optimizer_hooks = OptimizerHooks(optimizers, self._before_step, self._before_update, self._after_update)
@@ -303,6 +304,7 @@ class Recorder:
             self._attachment.detach()
             return
         self._pass = self._new_pass()
+        self._unseen: set[int] = set()
         self._readings = Readings(
             self._parameters, scaler=self._scaler, with_weights=self._weights, on_failure=self._on_failure
         )
@@ -325,13 +327,19 @@ class Recorder:
             return
         began = time.perf_counter()
         try:
-            if self._attachment.n_unplaced:
-                self._attachment.place(layer, output)
+            call = self._pass.count(layer)
+            if self._attachment.is_placing:
+                self._attachment.place(layer, call, args, output)
             if self._watches:
-                self._pass.watch(layer, output, args)
+                self._pass.watch(layer, call, output, args)
         except Exception as error:  # a measurement that fails must not end the user's forward pass
             self._on_failure(error)
         self._seconds += time.perf_counter() - began
+
+    def _on_unseen(self, layer: Layer) -> None:
+        """Note that a layer ran without gradients."""
+        self._unseen.add(layer.number)
+        self._attachment.note_unseen(layer)
 
     def _before_step(self, optimizer: Optimizer) -> None:
         """Keep weights and parameters as they are before an optimizer's step."""
@@ -367,19 +375,37 @@ class Recorder:
             self._pass.settle()
             readings = self._readings
             self._scalars["total_grad_norm"] = rows.combined(readings.arrived_gradients)
-            form = self._buffer.add_layers(self._step, readings, self._pass.outputs, is_compiled=self._is_compiled())
+            form = self._buffer.add_layers(
+                self._step,
+                readings,
+                self._pass.outputs,
+                is_watched=self._watches,
+                is_compiled=self._is_compiled(),
+                unseen=frozenset(self._unseen),
+            )
             if not self._n_recorded and self._watches and (missing := unmeasurable(self._layers, form)):
                 self._warn(missing)
             self._n_recorded += 1
             self._seconds += self._pass.seconds
             remove(self._pass.handles)
-            self._attachment.clear()
+            self._end_placing()
         self._buffer.add_scalars(self._step, self._scalars)
         is_late = self._writer is not None and time.perf_counter() - self._flushed > FLUSH_SECONDS
         if self._buffer.n_waiting >= FLUSH_ROWS or is_late:
             self.flush()
         self._step += 1
         self._arm()
+
+    def _end_placing(self) -> None:
+        """Keep what the step showed of the layers' graph."""
+        if not self._attachment.is_placing:
+            return
+        leaves = self._attachment.end_step()
+        self._buffer.add_edges(self._attachment.edges)
+        self._attachment.edges = []
+        if leaves and not sharded.is_distributed():  # shards' parameters are gathered into tensors of other names
+            shapes = [list(leaf.shape) for leaf in leaves[:MAX_SHAPES]]
+            self._meta["unregistered"] = {"count": len(leaves), "shapes": shapes}
 
     def _is_compiled(self) -> bool:
         """Whether gradients arrived although no layer was seen running: hooks do not fire in compiled code."""

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from gradflow.hooks.attachment import Edge
 from gradflow.hooks.forms import Form, OutputKey, Signature, form_of, joint
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import Scalar
 from gradflow.hooks.passes import Output
-from gradflow.hooks.readings import Parameters, Readings
+from gradflow.hooks.readings import Parameters, Piece, Readings
 
 STATISTICS = ("act_rms", "act_mean", "act_zero_fraction", "act_saturation")
 
@@ -31,6 +32,7 @@ class _Kept(NamedTuple):
     outputs: list[Scalar]
     statistics: list[Scalar]  # four an output, if there are any
     n_nonfinite: dict[int, int]  # of parameters' gradients; see Readings
+    rates: list[tuple[list[int], Scalar]]
     n_nonfinite_outputs: dict[int, int]
 
 
@@ -43,7 +45,9 @@ class Buffer:
         self._steps: list[dict[str, Any]] = []
         self._forms: dict[Signature, Form] = {}
         self._kept: dict[Signature, list[_Kept]] = {}
-        self._chunks: dict[str, list[pd.DataFrame]] = {"steps": [], "layers": []}
+        self._chunks: dict[str, list[pd.DataFrame]] = {
+            table: [] for table in ("steps", "layers", "parameters", "graph")
+        }
         self._n_rows = 0
 
     @property
@@ -55,11 +59,25 @@ class Buffer:
         """Keep one step's scalars; a list of norms becomes the norm of them all."""
         self._steps.append({"step": step, **scalars})
 
-    def add_layers(self, step: int, readings: Readings, outputs: list[Output], *, is_compiled: bool) -> Form:
+    def add_edges(self, edges: list[Edge]) -> None:
+        """Keep connections of the layers' graph."""
+        if edges:
+            self._chunks["graph"].append(pd.DataFrame(edges))
+
+    def add_layers(
+        self,
+        step: int,
+        readings: Readings,
+        outputs: list[Output],
+        *,
+        is_watched: bool = True,
+        is_compiled: bool = False,
+        unseen: frozenset[int] = frozenset(),
+    ) -> Form:
         """Keep one recorded step: a row per layer, backward pass, call and output. Returns the rows' form."""
         keys = tuple([OutputKey(o.layer.number, o.backward, o.call, o.index, o.status) for o in outputs])
         updated = frozenset(readings.updated)
-        signature = Signature(keys, frozenset(readings.arrived), updated, is_compiled)
+        signature = Signature(keys, frozenset(readings.arrived), updated, is_watched, is_compiled, unseen)
         form = self._forms.get(signature)
         if form is None:
             form = self._forms[signature] = form_of(signature, self._layers, self._parameters)
@@ -70,7 +88,7 @@ class Buffer:
         self._kept[signature].append(
             _Kept(
                 step, readings.gradients, readings.weights, readings.updates, norms, statistics,
-                readings.n_nonfinite, counts,
+                readings.n_nonfinite, readings.rates, counts,
             )
         )  # fmt: skip
         self._n_rows += len(form.number)
@@ -85,16 +103,32 @@ class Buffer:
             for one in kept:
                 for values in (one.gradients, one.weights, one.updates, one.outputs, one.statistics):
                     read.collect(values)
+                read.collect(lr for _, lr in one.rates)
         read.move()
         if self._steps:
             frame = pd.DataFrame([{key: read.number(value) for key, value in row.items()} for row in self._steps])
             self._chunks["steps"].append(frame)
-        tables = [_table(self._forms[signature], kept, read) for signature, kept in self._kept.items() if kept]
-        if tables:
-            table = pd.concat(tables, ignore_index=True).sort_values("step", kind="stable", ignore_index=True)
-            places = pd.DataFrame(_places(self._layers)).iloc[table.pop("number")].reset_index(drop=True)
-            self._chunks["layers"].append(pd.concat([table, places], axis=1))
+        pending = [(self._forms[signature], steps) for signature, steps in self._kept.items() if steps]
+        if pending:
+            numbers = [_Numbers(steps, len(self._parameters.pieces), read) for _, steps in pending]
+            layers = [_layer_rows(form, one, read) for (form, _), one in zip(pending, numbers, strict=True)]
+            places = pd.DataFrame(_places(self._layers))
+            self._chunks["layers"].append(_in_order(layers, places))
+            rows = [_parameter_rows(form, one) for (form, _), one in zip(pending, numbers, strict=True)]
+            self._chunks["parameters"].append(_in_order(rows, places[["layer"]], self._described_pieces()))
         self._steps, self._kept, self._forms, self._n_rows = [], {}, {}, 0
+
+    def _described_pieces(self) -> pd.DataFrame:
+        """Return part, n_entries and dim of each piece."""
+        every = self._parameters.every
+        sizes = [(every[piece.parameter], piece) for piece in self._parameters.pieces]
+        return pd.DataFrame(
+            {
+                "part": [piece.part for _, piece in sizes],
+                "n_entries": [_n_entries(parameter, piece) for parameter, piece in sizes],
+                "dim": [parameter.dim() for parameter, _ in sizes],
+            }
+        )
 
     def forget(self, table: str) -> None:
         """Let go of a table's flushed rows: they are on disk from now on."""
@@ -108,14 +142,33 @@ class Buffer:
         }
 
 
-def _table(form: Form, kept: list[_Kept], read: _Transfer) -> pd.DataFrame:
-    """Return the rows of all steps that share a form."""
-    n_steps, n_rows = len(kept), len(form.number)
-    n_parameters, n_outputs = len(kept[0].gradients), len(kept[0].outputs)
+class _Numbers:
+    """The numbers of all steps that share a form, as matrices: a row per step."""
 
-    def owned(norms: list[list[Scalar]], numbers: dict[int, list[int]]) -> NDArray[np.float64]:
-        return joint(read.matrix(norms, n_parameters), numbers, n_rows).ravel()
+    def __init__(self, kept: list[_Kept], n_pieces: int, read: _Transfer) -> None:
+        self.kept = kept
+        self.gradients, self.weights, self.updates = (
+            read.matrix([getattr(one, name) for one in kept], n_pieces) for name in ("gradients", "weights", "updates")
+        )
+        self.rates = np.full(self.gradients.shape, np.nan)
+        for row, one in enumerate(kept):
+            for pieces, lr in one.rates:
+                self.rates[row, pieces] = read.number(lr)
 
+
+def _in_order(tables: list[pd.DataFrame], layers: pd.DataFrame, pieces: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return tables as one, by step, with what is known of each row's layer and piece."""
+    table = pd.concat(tables, ignore_index=True).sort_values("step", kind="stable", ignore_index=True)
+    columns = [table, layers.iloc[table.pop("number")].reset_index(drop=True)]
+    if pieces is not None:
+        columns.append(pieces.iloc[table.pop("piece")].reset_index(drop=True))
+    return pd.concat(columns, axis=1)
+
+
+def _layer_rows(form: Form, numbers: _Numbers, read: _Transfer) -> pd.DataFrame:
+    """Return the layers' rows of all steps that share a form."""
+    kept = numbers.kept
+    n_steps, n_rows, n_outputs = len(kept), len(form.number), len(kept[0].outputs)
     # One more output, which is NaN, is what a row without an output (-1) takes its numbers from.
     outputs = np.pad(read.matrix([one.outputs for one in kept], n_outputs), ((0, 0), (0, 1)), constant_values=np.nan)
     described = read.matrix([one.statistics for one in kept], 4 * n_outputs).reshape(n_steps, n_outputs, 4)
@@ -123,16 +176,44 @@ def _table(form: Form, kept: list[_Kept], read: _Transfer) -> pd.DataFrame:
     columns: dict[str, Any] = {
         "step": np.repeat([one.step for one in kept], n_rows),
         **{name: np.tile(getattr(form, name), n_steps) for name in ("backward", "number", "call", "output")},
-        "grad_norm": owned([one.gradients for one in kept], form.gradients),
+        "grad_norm": joint(numbers.gradients, form.gradients, n_rows).ravel(),
         "out_grad_norm": outputs[:, form.source].ravel(),
-        "weight_norm": owned([one.weights for one in kept], form.weights),
-        "update_norm": owned([one.updates for one in kept], form.updates),
+        "weight_norm": joint(numbers.weights, form.weights, n_rows).ravel(),
+        "update_norm": joint(numbers.updates, form.updates, n_rows).ravel(),
         "n_nonfinite": np.concatenate([_counts(form, one) for one in kept]),
         "status": form.status * n_steps,
     }
     for place, name in enumerate(STATISTICS):
         columns[name] = described[:, form.described, place].ravel()
     return pd.DataFrame(columns)
+
+
+def _parameter_rows(form: Form, numbers: _Numbers) -> pd.DataFrame:
+    """Return the parameters' rows of all steps that share a form."""
+    layers, names, pieces, statuses = zip(*form.pieces, strict=True) if form.pieces else ((), (), (), ())
+    n_steps, chosen = len(numbers.kept), list(pieces)
+    counts = [[one.n_nonfinite.get(piece, 0) for piece in chosen] for one in numbers.kept]
+    return pd.DataFrame(
+        {
+            "step": np.repeat([one.step for one in numbers.kept], len(chosen)),
+            "number": np.tile(np.array(layers, dtype=np.int64), n_steps),
+            "piece": np.tile(np.array(pieces, dtype=np.int64), n_steps),
+            "parameter": list(names) * n_steps,
+            "grad_norm": numbers.gradients[:, chosen].ravel(),
+            "weight_norm": numbers.weights[:, chosen].ravel(),
+            "update_norm": numbers.updates[:, chosen].ravel(),
+            "lr": numbers.rates[:, chosen].ravel(),
+            "n_nonfinite": np.array(counts, dtype=np.int64).ravel(),
+            "status": list(statuses) * n_steps,
+        }
+    )
+
+
+def _n_entries(parameter: nn.Parameter, piece: Piece) -> int:
+    if not piece.part:
+        return parameter.numel()
+    n_rows = int(piece.rows.stop) - int(piece.rows.start)
+    return parameter.numel() // parameter.shape[0] * n_rows
 
 
 def _counts(form: Form, one: _Kept) -> NDArray[np.int64]:
@@ -158,12 +239,13 @@ def _places(layers: list[Layer]) -> list[dict[str, Any]]:
             "kind": layer.kind,
             "weighted": layer.is_weighted,
             "n_params": sum(parameter.numel() for parameter in layer.parameters),
+            "dtype": layer.dtype,
         }
         for layer in layers
     ]
     stage, depth, key = -1, 0, None
     for layer in sorted((layer for layer in layers if layer.order is not None), key=lambda layer: layer.order or 0):
-        if layer.is_weighted and layer.stage_key != key:
+        if layer.is_weighted and layer.module is not None and layer.stage_key != key:
             stage, key = stage + 1, layer.stage_key
         depth = layer.depth if layer.depth is not None else depth + int(layer.is_weighted)
         places[layer.number] |= {"order": layer.order, "layer_depth": depth, "stage": stage}

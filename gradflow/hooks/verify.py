@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gradflow.hooks.attachment import hookable
 from gradflow.hooks.gradients import OutputHook, remove
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import l2_norm
@@ -49,12 +50,11 @@ def _norms_by_hooks(model: nn.Module, layers: list[Layer], closure: Callable[[],
     watched = Pass(with_statistics=False, read_scale=lambda: 1.0, on_failure=_raise)
 
     def on_output(layer: Layer, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        watched.watch(layer, output, args)
+        watched.watch(layer, watched.count(layer), output, args)
 
     with state_kept(model):
         model.zero_grad(set_to_none=True)
-        hooks = [(layer.module, OutputHook(on_output, layer)) for layer in layers if _takes_hooks(layer)]
-        handles = [module.register_forward_hook(hook) for module, hook in hooks]
+        handles = [module.register_forward_hook(OutputHook(on_output, layer)) for module, layer in hookable(layers)]
         try:
             closure().backward()
             watched.settle()
@@ -97,7 +97,7 @@ def gradients_without_hooks(
 
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     with state_kept(model):
-        handles = [layer.module.register_forward_hook(add_zero(layer)) for layer in layers if _takes_hooks(layer)]
+        handles = [module.register_forward_hook(add_zero(layer)) for module, layer in hookable(layers)]
         try:
             loss = closure()
         finally:
@@ -108,10 +108,6 @@ def gradients_without_hooks(
     by_layer = zip(zeros, found[len(parameters) :], strict=True)
     outputs = {name: gradient for name, gradient in by_layer if gradient is not None and name not in skipped}
     return {parameter: gradient for parameter, gradient in by_parameter if gradient is not None}, outputs, skipped
-
-
-def _takes_hooks(layer: Layer) -> bool:
-    return not isinstance(layer.module, torch.jit.ScriptModule)
 
 
 def relative_difference(found: float, expected: float) -> float:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from gradflow.hooks.gradients import OutputHook, remove, tensors_in
-from gradflow.hooks.layers import ROOT, GraphDepth, is_weighted
+from gradflow.hooks.layer_graph import LayerGraph
+from gradflow.hooks.layers import ROOT, is_container, is_weighted, named_modules
 from gradflow.probe.preserved import left_as_found
 from gradflow.recording import AUTOCORRELATION, INPUT, SHATTERING, GradflowError
 
@@ -169,23 +170,23 @@ def _autocorrelation(gradients: Tensor, lags: int) -> Tensor:
 def _gradients(model: nn.Module, inputs: Tensor, seed: int, measure: Measure) -> list[_Place]:
     """Return the input and every call of a weighted layer, each with the measure of its gradients."""
     _check(model, inputs)
-    graph, places = GraphDepth(), []
+    graph, places = LayerGraph(), []
     with torch.inference_mode(False), torch.enable_grad(), left_as_found(model):
         x = inputs.detach().clone().requires_grad_()
 
         def watch(layer: str, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
             for tensor in tensors_in(output):
-                depth = graph.of(tensor, weighted=True)
-                if depth is None:  # does not depend on the inputs
+                place = graph.place([tensor], object(), weighted=True)
+                if place is None:  # does not depend on the inputs
                     continue
-                places.append(_Place(layer, depth))
+                places.append(_Place(layer, place.depth))
                 tensor.register_hook(_Receive(places[-1], len(inputs), measure))
 
         handles = _constant_statistics(model)
         handles += [
             module.register_forward_hook(OutputHook(watch, name or ROOT))
-            for name, module in model.named_modules()
-            if is_weighted(module)
+            for name, module in named_modules(model)
+            if is_weighted(module) and not is_container(module)
         ]
         try:
             score, depth = _read(model(x), len(inputs), seed, graph)
@@ -223,7 +224,7 @@ def _check(model: nn.Module, inputs: Tensor) -> None:
         raise ShatteringError(f"inputs must be (n, ...) with n at least 2; got shape {tuple(inputs.shape)}.")
 
 
-def _read(outputs: Any, n: int, seed: int, graph: GraphDepth) -> tuple[Tensor, int]:
+def _read(outputs: Any, n: int, seed: int, graph: LayerGraph) -> tuple[Tensor, int]:
     """Return the sum over inputs of r · f(x), r standard normal and the same for all, and the output's depth."""
     output = next(tensors_in(outputs), None)
     if output is None or output.dim() == 0 or len(output) != n:
@@ -234,7 +235,8 @@ def _read(outputs: Any, n: int, seed: int, graph: GraphDepth) -> tuple[Tensor, i
     score = (flat @ direction.to(flat)).sum()
     if not score.requires_grad:
         raise ShatteringError(INDEPENDENT)
-    return score, graph.of(output, weighted=False) or 0
+    place = graph.place([output], object(), weighted=False)
+    return score, 0 if place is None else place.depth
 
 
 def _constant_statistics(model: nn.Module) -> list[Any]:

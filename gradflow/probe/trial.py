@@ -14,7 +14,7 @@ from torch.optim import SGD, Optimizer
 
 from gradflow.hooks import record, select_layers
 from gradflow.hooks.gradients import remove, tensors_in
-from gradflow.hooks.layers import is_weighted
+from gradflow.hooks.layers import is_container, is_weighted
 from gradflow.probe.loss import LossFunction, error_share, loss_of
 from gradflow.probe.preserved import left_as_found
 from gradflow.recording import GradflowError, Recording
@@ -221,7 +221,7 @@ def _last_input(model: nn.Module) -> Iterator[list[Tensor | None]]:
         first = next(tensors_in((args, kwargs)), None)
         slot[0] = None if first is None else first.detach()
 
-    layers = [module for module in select_layers(model).values() if is_weighted(module)]
+    layers = [module for module in select_layers(model).values() if is_weighted(module) and not is_container(module)]
     handles = [module.register_forward_pre_hook(keep, with_kwargs=True) for module in layers]
     try:
         yield slot

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gradflow.hooks.edges import without_shares
 from gradflow.hooks.gradients import on_output_gradients
 from gradflow.hooks.joins import Join
-from gradflow.hooks.layers import is_layer, is_weighted
+from gradflow.hooks.layers import is_container, is_weighted, named_modules
 from gradflow.hooks.norms import Scalar, l2_norm
 from gradflow.recording import WITHOUT_BRANCHES, WITHOUT_SKIPS
 
@@ -92,7 +92,7 @@ def counterfactuals(model: nn.Module) -> Iterator[Counterfactuals]:
     1  without branches     0  1.0
     """
     found = Counterfactuals()
-    names = [name for name, module in model.named_modules() if name and _is_measured(module)]
+    names = [name for name, module in named_modules(model) if name and _is_measured(module)]
     if not names:
         yield found
         return
@@ -101,4 +101,4 @@ def counterfactuals(model: nn.Module) -> Iterator[Counterfactuals]:
 
 
 def _is_measured(module: nn.Module) -> bool:
-    return is_layer(module) and is_weighted(module) and not isinstance(module, torch.jit.ScriptModule)
+    return is_weighted(module) and not is_container(module) and not isinstance(module, torch.jit.ScriptModule)

@@ -235,7 +235,7 @@ def test_what_is_not_measured_is_said():
     status = recorder.recording.layers.set_index("layer").status.to_dict()
     assert status == {
         "used": "measured",
-        "unused": "not in the graph",
+        "unused": "not called",
         "frozen": "frozen",
         "functional": "parameters only",
     }
