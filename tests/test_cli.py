@@ -6,10 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from made import broken_run, one_run
+from waiting import eventually
 
 from gradflow.cli import main
 from gradflow.storage import find
@@ -153,14 +153,14 @@ def test_an_interrupted_comparison_goes_on(tmp_path, number, code):
     process = start(*arguments, cwd=tmp_path)
     wait_for_line(process, "[1/2] plain-110")
     process.send_signal(number)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate()
     assert process.returncode == code
     if number == signal.SIGINT:
         assert "interrupted" in errors
         assert "Traceback" not in errors
     assert len(find([tmp_path / "out"])) >= 1
     again = start(*arguments, cwd=tmp_path)
-    output, errors = again.communicate(timeout=120)
+    output, errors = again.communicate()
     assert again.returncode == 0, errors
     assert "plain-110 seed 0" in output
     assert "(made earlier)" in output
@@ -168,15 +168,11 @@ def test_an_interrupted_comparison_goes_on(tmp_path, number, code):
 
 def test_workers_end_with_a_killed_parent(tmp_path):
     process = start("compare", "--depths", "110", "--families", "plain", *LONG, "--out", "out", cwd=tmp_path)
-    deadline = time.monotonic() + 60
-    while not (workers := _workers_of(tmp_path)) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    workers = eventually(lambda: _workers_of(tmp_path))
     process.kill()
     process.communicate()
-    while _workers_of(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.2)
     assert workers
-    assert not _workers_of(tmp_path)
+    assert eventually(lambda: not _workers_of(tmp_path))
 
 
 def _workers_of(folder):

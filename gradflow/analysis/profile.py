@@ -14,7 +14,9 @@ from gradflow.recording import LAYER_KEYS, Recording
 MOMENTS = (0, 1, 10, 100)  # updates after which a profile is looked at, besides the last recorded ones
 MEASURES = ("grad_norm", "out_grad_norm", "weight_norm", "grad_times_weight")
 _PLACE = ("kind", "order", "layer_depth", "stage", "weighted")
-_RECORDED = [*LAYER_KEYS, *_PLACE, "grad_norm", "out_grad_norm", "weight_norm", "n_nonfinite", "status"]
+_RECORDED = [*LAYER_KEYS, *_PLACE, "grad_norm", "out_grad_norm", "in_grad", "weight_norm", "n_nonfinite", "status"]
+NOT_USED = "not of the loss"
+UNKNOWN = ("several passes", "double backward")  # statuses of one call or output that leave the norm of all unknown
 
 
 def profile(
@@ -173,21 +175,40 @@ def one_row_per_layer(rows: pd.DataFrame) -> pd.DataFrame:
     """Return layer rows with calls, outputs and backward passes joined, sorted by run, step and order.
 
     The layer's own parameters are described on its first row; its output gradients are one vector in several
-    pieces.
+    pieces. Backward passes that are no part of the gradient that the optimizer used are left out: a layer that has
+    no others keeps its parameters' numbers.
     """
     keys = [*_run(rows), "step", "layer"]
+    rows = _of_the_loss(rows, keys)
     table = rows
     if rows.duplicated(keys).any():
         rows = rows.sort_values(["backward", "call", "output"], kind="stable")
         joined = rows.groupby(keys, sort=False)["out_grad_norm"].agg(_joint_norm)
         table = rows.drop_duplicates(keys)
-        table = table.assign(out_grad_norm=joined.reindex(pd.MultiIndex.from_frame(table[keys])).to_numpy())
+        by_layer = pd.MultiIndex.from_frame(table[keys])
+        table = table.assign(out_grad_norm=joined.reindex(by_layer).to_numpy())
+        for status in UNKNOWN:
+            unknown = rows.loc[rows["status"] == status, keys]
+            if len(unknown):
+                is_one = by_layer.isin(pd.MultiIndex.from_frame(unknown))
+                table = table.assign(status=table["status"].mask(is_one, status))
     table = table.assign(grad_times_weight=table["grad_norm"] * table["weight_norm"])
     runs = [pd.factorize(table["run"])[0]] if "run" in table.columns else []  # in the order given, not by name
     places = [table[name].to_numpy() for name in ("layer_depth", "order", "step")]
     columns = [*(name for name in IDENTITY if name in table.columns), "step", "layer", *_PLACE]
     columns += [*MEASURES, "n_nonfinite", "status"]
     return table[columns].iloc[np.lexsort([*places, *runs])].reset_index(drop=True)
+
+
+def _of_the_loss(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Return the rows of passes that are in the gradient that the optimizer used; of layers without any, one row."""
+    if rows["in_grad"].all():
+        return rows
+    used = rows[rows["in_grad"]]
+    left_out = rows[~rows["in_grad"]].sort_values("grad_norm", na_position="last").drop_duplicates(keys)
+    has_used = pd.MultiIndex.from_frame(left_out[keys]).isin(pd.MultiIndex.from_frame(used[keys]))
+    others = left_out[~has_used].assign(out_grad_norm=np.nan, status=NOT_USED)
+    return pd.concat([used, others]) if len(others) else used
 
 
 def _run(frame: pd.DataFrame) -> list[str]:

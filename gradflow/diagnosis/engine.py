@@ -14,6 +14,7 @@ from gradflow.diagnosis.rules import (
     exploding,
     healthy,
     loss_level,
+    probabilities,
     shattering,
     stalled,
     vanishing,
@@ -25,6 +26,7 @@ Rule = Callable[[list[Case]], list[Finding]]
 # Each rule reads the recordings alone; none reads another's findings.
 RULES: tuple[Rule, ...] = (
     diverged.find,
+    probabilities.find,
     loss_level.find,
     degraded.find,
     exploding.find,

@@ -13,6 +13,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim import Optimizer
 
 from gradflow.hooks.layers import Selector, as_list, layers_of, select_layers
+from gradflow.hooks.optimizers import parameters_of, unwrapped_optimizer
 from gradflow.hooks.recorder import Recorder
 from gradflow.hooks.schedule import Schedule, as_schedule
 
@@ -20,7 +21,7 @@ from gradflow.hooks.schedule import Schedule, as_schedule
 def record(
     model: nn.Module,
     *,
-    optimizer: Optimizer | Iterable[Optimizer] | None = None,
+    optimizer: Optimizer | Iterable[Optimizer] | Any = None,
     scaler: torch.amp.GradScaler | None = None,
     schedule: int | Schedule = 1,
     layers: Selector | Iterable[Selector] = "*",
@@ -46,7 +47,8 @@ def record(
     optimizer : Optimizer or several, optional
         Read the gradients where the optimizer steps: accumulated, reduced, clipped, unscaled. The update's norm is
         then recorded too, and `step` only keeps scalars and the total norm before clipping. With several, a step
-        ends when the last one named has stepped.
+        ends when all have stepped, in whatever order. A wrapper (Accelerate's, fastai's, Lightning's) stands for
+        the optimizer in it.
     scaler : GradScaler, optional
         Divide by its loss scale what it has not divided by yet.
     schedule : int or callable
@@ -80,7 +82,8 @@ def record(
     Raises
     ------
     ValueError
-        The model has nothing trainable, is being recorded already, or a selector matches no layer.
+        The model has nothing trainable, is being recorded already, or a selector matches no layer; an optimizer is
+        none, or holds none of the model's parameters.
 
     Examples
     --------
@@ -95,10 +98,9 @@ def record(
     selectors = as_list(layers)
     by_name = {selector for selector in selectors if isinstance(selector, str)}
     chosen = layers_of(select_layers(root, selectors, exclude), by_name=by_name)
-    optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer or ())
     return Recorder(
         root,
-        optimizers=optimizers,
+        optimizers=_optimizers(optimizer, root),
         scaler=scaler,
         schedule=as_schedule(schedule),
         layers=chosen,
@@ -110,6 +112,22 @@ def record(
         strict=strict,
         meta={"run": name or _folder_name(path) or type(root).__name__, **(meta or {})},
     )
+
+
+def _optimizers(given: Any, model: nn.Module) -> list[Optimizer]:
+    """Return the torch optimizers meant by the argument, each once."""
+    if given is None:
+        return []
+    several = isinstance(given, Iterable) and not isinstance(given, Optimizer)
+    found = [unwrapped_optimizer(one) for one in (given if several else [given])]
+    trainable = set(map(id, model.parameters()))
+    for one in found:
+        if trainable.isdisjoint(map(id, parameters_of(one))):
+            raise ValueError(
+                f"optimizer must hold parameters of the model; this {type(one).__name__} holds none of "
+                f"{type(model).__name__}'s. Pass the one that updates it, made after the model was moved or replaced."
+            )
+    return list({id(one): one for one in found}.values())
 
 
 def _folder_name(path: str | os.PathLike[str] | None) -> str:

@@ -20,6 +20,7 @@ class Call:
     """One call of a module: the nodes made from `start` up to `end`, both sequence numbers."""
 
     name: str
+    kind: type[nn.Module]
     parent: Call | None
     start: int
     end: int | None = None
@@ -65,9 +66,9 @@ class ModuleCalls:
             handle.remove()
         self._handles.clear()
 
-    def begin(self, name: str) -> None:
+    def begin(self, name: str, kind: type[nn.Module]) -> None:
         """Note that a module is being called."""
-        call = Call(name, self._open[-1] if self._open else None, sequence_number())
+        call = Call(name, kind, self._open[-1] if self._open else None, sequence_number())
         self._calls.append(call)
         self._open.append(call)
 
@@ -94,7 +95,7 @@ class _CallHook:
         self._name = name
 
     def begin(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        self._calls.begin(self._name)
+        self._calls.begin(self._name, type(module))
 
     def end(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         self._calls.finish()

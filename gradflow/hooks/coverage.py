@@ -11,13 +11,24 @@ from gradflow.hooks.forms import (
     COMPILED,
     FROZEN,
     NOT_CALLED,
+    NOT_USED,
     PARAMETERS_ONLY,
     SCRIPTED,
     WITHOUT_GRADIENTS,
     Form,
 )
 from gradflow.hooks.layers import Layer
-from gradflow.hooks.passes import BASE, FAILED, IS_INPUT, LOST, MEASURED, NO_GRADIENT, NOT_IN_GRAPH
+from gradflow.hooks.passes import (
+    BASE,
+    FAILED,
+    IS_INPUT,
+    LOST,
+    MEASURED,
+    NO_GRADIENT,
+    NOT_IN_GRAPH,
+    OWN_DERIVATIVE,
+    SEVERAL_PASSES,
+)
 
 NAMED = 5  # layers in one warning
 
@@ -34,6 +45,15 @@ REASONS: Mapping[str, str] = {
     LOST: "the output is a view of the input whose hook did not fire: it was changed in place, or nothing uses it",
     COMPILED: "the layer runs inside torch.compile, where hooks would break the graph; parameters are read",
     SCRIPTED: "TorchScript modules take no hooks; parameters are read",
+    NOT_USED: (
+        "gradients arrived, but none was part of the one that the optimizer used: autograd.grad() was called, or "
+        "zero_grad() cleared them"
+    ),
+    SEVERAL_PASSES: "several backward passes reached the output, and their sum is measured from the next step on",
+    OWN_DERIVATIVE: (
+        "a backward pass went through the layer's derivative, which is computed from this output, so that the loss's "
+        "gradient is mixed with another"
+    ),
     FAILED: "measuring raised an error, which was warned of once",
 }
 

@@ -14,7 +14,16 @@ import torch
 from numpy.typing import NDArray
 
 from gradflow.hooks.layers import Layer
-from gradflow.hooks.passes import ARRIVED, FAILED, LOST, MEASURED, NO_GRADIENT, NOT_IN_GRAPH
+from gradflow.hooks.passes import (
+    ARRIVED,
+    FAILED,
+    LOST,
+    MEASURED,
+    NO_GRADIENT,
+    NOT_IN_GRAPH,
+    OWN_DERIVATIVE,
+    SEVERAL_PASSES,
+)
 from gradflow.hooks.readings import Parameters
 
 PARAMETERS_ONLY = "parameters only"
@@ -23,6 +32,10 @@ NOT_CALLED = "not called"
 WITHOUT_GRADIENTS = "called without gradients"
 COMPILED = "compiled"
 SCRIPTED = "scripted"
+NOT_USED = "not of the loss"
+
+
+_WITH_ROWS = ARRIVED | {SEVERAL_PASSES, OWN_DERIVATIVE}
 
 
 class OutputKey(NamedTuple):
@@ -33,6 +46,7 @@ class OutputKey(NamedTuple):
     call: int
     output: int
     status: str
+    in_grad: bool = True
 
 
 class Signature(NamedTuple):
@@ -54,6 +68,7 @@ class Form(NamedTuple):
     call: list[int]
     output: list[int]
     status: list[str]
+    in_grad: list[bool]
     source: list[int]  # the output that gives out_grad_norm, -1 none
     described: list[int]  # the output that gives the statistics, -1 none
     gradients: dict[int, list[int]]  # pieces by row
@@ -67,7 +82,7 @@ def form_of(signature: Signature, layers: Sequence[Layer], parameters: Parameter
     by_layer: list[list[tuple[int, OutputKey]]] = [[] for _ in layers]
     for place, key in enumerate(signature.outputs):
         by_layer[key.number].append((place, key))
-    form = Form([], [], [], [], [], [], [], {}, {}, {}, [])
+    form = Form([], [], [], [], [], [], [], [], {}, {}, {}, [])
     for layer in layers:
         pieces = [(own, piece) for own in layer.owned for piece in parameters.pieces_of(own.parameter)]
         own = [piece for _, piece in pieces]
@@ -83,6 +98,7 @@ def form_of(signature: Signature, layers: Sequence[Layer], parameters: Parameter
             form.call.append(key.call)
             form.output.append(key.output)
             form.status.append(key.status)
+            form.in_grad.append(key.in_grad)
             form.source.append(source)
             form.described.append(described)
         for owned, piece in pieces:
@@ -106,11 +122,11 @@ def joint(norms: NDArray[np.float64], rows: dict[int, list[int]], n_rows: int) -
 
 
 def _rows(number: int, outputs: list[tuple[int, OutputKey]], absence: str) -> Iterator[tuple[int, int, OutputKey]]:
-    """Yield source, described output and labels of each row of a layer."""
-    arrived = [(place, key) for place, key in outputs if key.status in ARRIVED]
-    if not arrived:
+    """Yield source, described output and labels of each row of a layer, those of the gradient that was used first."""
+    arrived = [(place, key) for place, key in outputs if key.status in _WITH_ROWS]
+    if not any(key.in_grad for _, key in arrived):
         yield -1, outputs[0][0] if outputs else -1, OutputKey(number, 0, 0, 0, absence)
-    for place, key in sorted(arrived, key=lambda found: found[1]):
+    for place, key in sorted(arrived, key=lambda found: (not found[1].in_grad, found[1])):
         yield place, place, key
 
 
@@ -124,6 +140,8 @@ def _absence(layer: Layer, outputs: list[tuple[int, OutputKey]], signature: Sign
     for status in (FAILED, LOST):
         if status in statuses:
             return status
+    if not statuses.isdisjoint(_WITH_ROWS):
+        return NOT_USED
     if has_gradients:
         return PARAMETERS_ONLY
     if layer.parameters and not any(parameter.requires_grad for parameter in layer.parameters):

@@ -11,7 +11,9 @@ What counts, where the literature leaves it open:
   to hold less than the branch: nothing < elementwise parameters < a linear map < a map and a non-linearity. So
   RepVGG's batch-normalised identity beside its convolutions is a skip, its 1x1 beside its 3x3 convolution is none.
 - A sublayer without parameters is no branch (the Fourier mixing of FNet, pool(x) - x inside PoolFormer's mixer,
-  rotary embeddings), nor is a gated carry (highway, GRU): its skip is multiplied by a function of the batch.
+  rotary embeddings), nor is a gated carry (highway, GRU): its skip is multiplied by a function of the batch, also
+  where it is written as n + z (h - n). What lies inside PyTorch's own recurrent layers is none: on an accelerator it is
+  not to be seen at all.
 - x + a(x) + m(x) is one join of three branches. A block whose own residual sum is the operand of an outer one makes
   two joins: one for each fork.
 - The depthwise convolution of a position encoding, x + conv(x), is a join, and so is the residual inside a gated
@@ -31,8 +33,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torch import nn
+
 from gradflow.hooks import operations
-from gradflow.hooks.calls import ModuleCalls
+from gradflow.hooks.calls import Call, ModuleCalls
 from gradflow.hooks.graph import Graph, Node, Use, Value, Weight
 from gradflow.hooks.join_names import Place, name_joins
 from gradflow.hooks.paths import Branch, Skip, branch_of, skip_of
@@ -137,9 +141,15 @@ def find_joins(outputs: Any, inputs: Any, calls: ModuleCalls | None = None) -> l
     graph = Graph(outputs, inputs)
     found = [meeting for terms in sums(graph) for meeting in _additions(graph, terms)]
     found += [meeting for node in range(len(graph.nodes)) for meeting in _concatenation(graph, node)]
+    if calls is not None:
+        found = [meeting for meeting in found if not _is_recurrent(calls.innermost(graph.nodes[meeting.node]))]
     found.sort(key=lambda meeting: (graph.nodes[meeting.node]._sequence_nr(), -meeting.skip.fork.node))
     names = name_joins(graph, [_place(meeting) for meeting in found], calls)
     return [_join(graph, meeting, *name) for meeting, name in zip(found, names, strict=True)]
+
+
+def _is_recurrent(call: Call | None) -> bool:
+    return call is not None and issubclass(call.kind, nn.RNNBase | nn.RNNCellBase)
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,11 @@ def cuts(name: str) -> bool:
     return name in _CUT
 
 
+def rearranges(name: str) -> bool:
+    """Whether the operation hands its data on as it is, all of it or a part, in another shape or type."""
+    return name in _RESHAPE or name in _CUT or name in ("ToCopy", "Clone", "Copy", "Alias")
+
+
 def looks_up(name: str) -> bool:
     """Whether the operation reads rows of a table: where token numbers enter the graph."""
     return name in _LOOK_UP

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from gradflow.hooks.norms import Scalar
 
 OnStep = Callable[[Optimizer], object]
+
+MAX_WAIT = 100  # steps of one optimizer while another makes none
 
 
 class OptimizerHooks:
@@ -48,9 +50,87 @@ class OptimizerHooks:
         self._after(optimizer)
 
 
+class Turns:
+    """Which of several optimizers have stepped since the step began: it ends when all have, in whatever order.
+
+    Parameters
+    ----------
+    optimizers : sequence of Optimizer
+    on_idle : callable
+        Receives the number of an optimizer that has not stepped while another made `MAX_WAIT` steps: from then on no
+        step waits for it.
+    """
+
+    def __init__(self, optimizers: Sequence[Optimizer], on_idle: Callable[[int], object]) -> None:
+        self.n_steps = 0  # of all optimizers
+        self._optimizers = optimizers
+        self._on_idle = on_idle
+        self._idle: set[int] = set()
+        self._made = [0] * len(optimizers)
+
+    def take(self, optimizer: Optimizer) -> bool:
+        """Note a step of an optimizer; return whether it ends the step of all."""
+        self.n_steps += 1
+        made = self._made
+        number = next(number for number, one in enumerate(self._optimizers) if one is optimizer)
+        made[number] += 1
+        missing = [other for other, n in enumerate(made) if not n and other not in self._idle]
+        if missing and made[number] >= MAX_WAIT:
+            self._idle.update(missing)
+            for other in missing:
+                self._on_idle(other)
+            missing = []
+        if missing or not any(n for other, n in enumerate(made) if other not in self._idle):
+            return False
+        self._made = [0] * len(made)
+        return True
+
+    def absent(self) -> list[Optimizer]:
+        """Return the optimizers that steps no longer wait for."""
+        return [self._optimizers[number] for number in sorted(self._idle)]
+
+
+def unwrapped_optimizer(optimizer: object) -> Optimizer:
+    """Return the torch optimizer inside a wrapper (Accelerate's, fastai's, Lightning's), or one as it is.
+
+    Raises
+    ------
+    ValueError
+        There is none inside, or more than one.
+    """
+    inner = _inside(optimizer)
+    if isinstance(optimizer, Optimizer) and "_optimizer_step_pre_hooks" in vars(optimizer):
+        hooks = optimizer._optimizer_step_pre_hooks
+        # Lightning's wrapper shares all that its optimizer holds, hooks too, and is not what they are called with.
+        return next((one for one in inner if one._optimizer_step_pre_hooks is hooks), optimizer)
+    if len(inner) != 1:
+        raise ValueError(
+            f"optimizer must be a torch.optim.Optimizer, or hold one; got {type(optimizer).__name__}, which holds "
+            f"{len(inner) or 'none'}. Pass the torch optimizer that changes the parameters, or call step() yourself."
+        )
+    return inner[0]
+
+
+def _inside(wrapper: object) -> list[Optimizer]:
+    """Return the torch optimizers that an object holds, or that wrappers in it hold."""
+    held = [value for value in getattr(wrapper, "__dict__", {}).values() if value is not wrapper]
+    found = []
+    for value in held:
+        if isinstance(value, Optimizer) and "_optimizer_step_pre_hooks" in vars(value):
+            found.append(value)
+        elif isinstance(value, Optimizer) or type(value).__name__.endswith(("Optimizer", "OptimWrapper")):
+            found += _inside(value)
+    return list({id(one): one for one in found}.values())
+
+
 def _has_closure(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     # args holds the optimizer itself first.
     return kwargs.get("closure") is not None or any(callable(arg) and not isinstance(arg, Optimizer) for arg in args)
+
+
+def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
+    """Return all parameters of an optimizer."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def rate(value: object) -> Scalar:

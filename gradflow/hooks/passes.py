@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
+from gradflow.hooks.accumulation import Accumulation
 from gradflow.hooks.gradients import add_hook, tensors_in
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import Scalar, count_nonfinite, is_small, l2_norm, small_norms, unscaled
@@ -23,11 +25,24 @@ NOT_IN_GRAPH = "not in the graph"
 NO_GRADIENT = "no gradient"
 LOST = "lost"
 FAILED = "failed"
+SEVERAL_PASSES = "several passes"
+OWN_DERIVATIVE = "double backward"
 ARRIVED = frozenset({MEASURED, BASE, IS_INPUT})
 
 HELD = 1 << 20  # entries of small gradients held for their norms to be taken together: 4 MiB
 
 OnFailure = Callable[[Exception], object]
+OutputName = tuple[int, int]  # the layer's number, and which tensor of its output
+
+
+class Task:
+    """One run of the autograd engine: a backward pass, or one within another, as in checkpointing."""
+
+    __slots__ = ("index", "is_adding")
+
+    def __init__(self) -> None:
+        self.index = -1  # of the backward pass within the step, once it is known to be one of its own
+        self.is_adding = False  # to `.grad`
 
 
 class Pass:
@@ -35,6 +50,10 @@ class Pass:
 
     Parameters
     ----------
+    accumulation : Accumulation
+        Knows which backward passes are part of the gradient that the optimizer uses.
+    summed : set
+        Outputs that several passes reach, whose gradients are added up. More are noted here for the steps to come.
     with_statistics : bool
         Take statistics of each output as well.
     read_scale : callable
@@ -43,7 +62,18 @@ class Pass:
         Receives an error of a measurement; unless it raises, training goes on.
     """
 
-    def __init__(self, *, with_statistics: bool, read_scale: Callable[[], Scalar], on_failure: OnFailure) -> None:
+    def __init__(
+        self,
+        accumulation: Accumulation,
+        summed: set[OutputName],
+        *,
+        with_statistics: bool,
+        read_scale: Callable[[], Scalar],
+        on_failure: OnFailure,
+    ) -> None:
+        self.accumulation = accumulation
+        self.summed = frozenset(summed)
+        self.is_over = False
         self.outputs: list[Output] = []
         self.handles: list[RemovableHandle] = []  # of hooks on leaves, which outlive the graph
         self.scales: list[Scalar] = []  # by backward pass
@@ -51,19 +81,23 @@ class Pass:
         self.on_failure = on_failure
         self._read_scale = read_scale
         self._with_statistics = with_statistics
+        self._note_summed = summed.add
         self._calls: dict[int, int] = {}
-        self._tasks: dict[int, int] = {}
+        self._tasks: dict[int, Task] = {}
+        self._running: set[int] = set()
+        self._by_index: list[Task] = []
         self._nodes: set[int] = set()
         self._has_backward = False
         self._held: list[Output] = []
         self._n_held = 0
-        self._settles_after = -1  # the backward pass at whose end gradients that are held are let go
 
     def count(self, layer: Layer) -> int:
         """Count a call of a layer and return its number within the forward pass."""
         if self._has_backward and torch._C._current_graph_task_id() == -1:  # a forward pass after a backward pass
             self._calls.clear()
             self._has_backward = False
+            self._running.clear()  # a backward pass that raised does not say that it has ended
+            self.accumulation.forget_cleared()
         call = self._calls.get(layer.number, 0)
         self._calls[layer.number] = call + 1
         return call
@@ -72,30 +106,54 @@ class Pass:
         """Put a hook on each tensor that a layer returned; the hooks keep the norms of their gradients."""
         task = torch._C._current_graph_task_id()
         # Reentrant checkpointing runs the forward inside the backward pass: that pass is the one it belongs to.
-        backward = -1 if task == -1 else self.backward_index()
+        backward = -1 if task == -1 else self.index_of(self.task())
         if type(returned) is Tensor:  # nearly always
             self._watch_tensor(Output(self, layer, call, 0, backward), returned, args)
         else:
             for index, tensor in enumerate(tensors_in(returned)):
                 self._watch_tensor(Output(self, layer, call, index, backward), tensor, args)
 
-    def backward_index(self) -> int:
-        """Return the index, within the step, of the backward pass under way."""
+    def task(self) -> Task:
+        """Return the engine's run under way; to be called in a hook."""
+        number = torch._C._current_graph_task_id()
+        return self._tasks.get(number) or self._begin(number)
+
+    def _begin(self, number: int) -> Task:
+        task = self._tasks[number] = Task()
         self._has_backward = True
-        index = self._tasks.setdefault(torch._C._current_graph_task_id(), len(self._tasks))
-        if index == len(self.scales):
+        if not self._running:
+            self.accumulation.forget_cleared()
+        self._running.add(number)
+        torch.autograd.Variable._execution_engine.queue_callback(partial(self._end, number))
+        task.is_adding = self.accumulation.is_adding()
+        return task
+
+    def index_of(self, task: Task) -> int:
+        """Return the index, within the step, of a backward pass of its own."""
+        if task.index < 0:
+            task.index = len(self._by_index)
+            self._by_index.append(task)
             self.scales.append(self._read_scale())
-        return index
+            if task.is_adding:
+                self.accumulation.add(task.index)
+        return task.index
+
+    def join(self, task: Task, index: int) -> None:
+        """Note that a run of the engine within a backward pass belongs to it."""
+        outer = self._by_index[index]
+        if task.is_adding and not outer.is_adding:
+            outer.is_adding = True
+            self.accumulation.add(index)
+
+    def note_summed(self, output: Output) -> None:
+        """Note an output that several passes reach: from the next step on its gradients are added up."""
+        self._note_summed((output.layer.number, output.index))
 
     def hold(self, output: Output, gradient: Tensor) -> None:
         """Hold a small gradient, so that the norms of many are taken at once, when the backward pass ends.
 
         Not later: a parameter's `.grad` may be the same memory, and what comes next clips or adds to it.
         """
-        task = torch._C._current_graph_task_id()
-        if task not in (-1, self._settles_after):
-            self._settles_after = task
-            torch.autograd.Variable._execution_engine.queue_callback(self._settle_in_time)
         self._held.append(output)
         self._n_held += gradient.numel()
         if self._n_held > HELD:
@@ -115,10 +173,32 @@ class Pass:
         for output, norm in zip(held, norms, strict=True):
             output.keep(norm)
 
-    def _settle_in_time(self) -> None:
+    def finish(self) -> None:
+        """End the step, when the optimizers have used the gradients: say whose gradient each output has."""
+        self.settle()
+        self.is_over = True
+        self.accumulation.close()
+        if self.summed:
+            for output in self.outputs:
+                output.take_sum()
+        if (
+            len(self._tasks) == 1
+            and self._by_index
+            and self._by_index[0].is_adding
+            and self.accumulation.uses_all_of(0)
+        ):
+            return  # nearly always
+        for output in self.outputs:
+            if output.task is not None:
+                output.in_grad = output.task.is_adding and self.accumulation.is_used(output.backward, output.layer)
+
+    def _end(self, number: int) -> None:
         """Settle at the end of a backward pass; the time that it takes is the recorder's."""
         began = time.perf_counter()
+        self._running.discard(number)
         self.settle()
+        if not self._running:
+            self.accumulation.end_pass()
         self.seconds += time.perf_counter() - began
 
     def _watch_tensor(self, output: Output, tensor: Tensor, args: tuple[Any, ...]) -> None:
@@ -128,6 +208,7 @@ class Pass:
         if not tensor.requires_grad:
             return
         output.status = NO_GRADIENT
+        output.made_by = type(tensor.grad_fn)
         if self._is_input(tensor, args):
             output.arrives_as = IS_INPUT
         handle = add_hook(tensor, output)
@@ -168,14 +249,24 @@ def _watch_base(output: Output, tensor: Tensor, base: Tensor, args: tuple[Any, .
 
 
 class Output:
-    """Tensor hook of one output: keeps the first gradient's norm, and neither the gradient nor the graph."""
+    """Tensor hook of one output: keeps its gradient's norm, and neither the gradient nor the graph.
+
+    Each backward pass that brings a gradient to the output makes an `Output` of its own; those that add up in `.grad`
+    share one, whose norm is that of their sum.
+    """
 
     status = NOT_IN_GRAPH
     arrives_as = MEASURED
     norm: Scalar = math.nan
     n_nonfinite = 0
+    in_grad = True
     statistics: Statistics | None = None
+    task: Task | None = None  # in which the gradient arrived
     gradient: Tensor  # while it is held
+    total: Tensor | None = None  # of the gradients that several passes brought
+    is_differentiated = False  # whether a pass with create_graph=True came first
+    made_by: type | None = None  # class of the graph node
+    later: tuple[Output, ...] = ()
 
     def __init__(self, owner: Pass, layer: Layer, call: int, index: int, backward: int) -> None:
         self._pass = owner
@@ -185,30 +276,93 @@ class Output:
         self.backward = backward
 
     def __call__(self, gradient: Tensor) -> None:
-        """Take or hold the gradient; a second backward through the same output does not count."""
-        if self.status not in ARRIVED:
-            self.take(gradient, self.arrives_as)
+        """Take or hold the gradient."""
+        self.take(gradient, self.arrives_as)
 
     def take(self, gradient: Tensor, status: str) -> None:
         """Keep a gradient's norm, at once or with those of other small ones, and how it was come by."""
-        began = time.perf_counter()
         owner = self._pass
+        if owner.is_over:
+            return
+        began = time.perf_counter()
         try:
-            if self.backward < 0:
-                self.backward = owner.backward_index()
-            self.status = status
-            # A gradient with a graph (double backward) would keep all of it alive.
-            if is_small(gradient) and not gradient.requires_grad:
-                self.gradient, self._version = gradient, gradient._version
-                owner.hold(self, gradient)
-            else:
-                norm = l2_norm(gradient)
-                self.n_nonfinite = count_nonfinite(gradient, norm)
-                self.norm = unscaled(norm, owner.scales[self.backward])
+            task = owner.task()
+            if self.task is None:
+                self._take_first(gradient, status, task)
+            elif self.status != FAILED:
+                self._take_again(gradient, status, task)
         except Exception as error:  # a measurement that fails must not end the user's backward pass
             self.status = FAILED
             owner.on_failure(error)
         owner.seconds += time.perf_counter() - began
+
+    def has_arrived(self) -> bool:
+        """Whether the backward pass under way has brought a gradient already, or the step is over."""
+        if self._pass.is_over:
+            return True
+        task = self._pass.task()
+        return any(output.task is task for output in (self, *self.later))
+
+    def _take_first(self, gradient: Tensor, status: str, task: Task) -> None:
+        owner = self._pass
+        self.task = task
+        if self.backward < 0:
+            self.backward = owner.index_of(task)
+        elif task.index != self.backward:
+            owner.join(task, self.backward)
+        self.status = status
+        self.is_differentiated = gradient.requires_grad
+        if owner.summed and task.is_adding and (self.layer.number, self.index) in owner.summed:
+            self.total = self._addend(gradient, task)
+        # A gradient with a graph (double backward) would keep all of it alive.
+        elif is_small(gradient) and not gradient.requires_grad:
+            self.gradient, self._version = gradient, gradient._version
+            owner.hold(self, gradient)
+        else:
+            norm = l2_norm(gradient)
+            self.n_nonfinite = count_nonfinite(gradient, norm)
+            self.norm = unscaled(norm, owner.scales[self.backward])
+
+    def _take_again(self, gradient: Tensor, status: str, task: Task) -> None:
+        """Take the gradient of a further backward pass: added to an earlier one's where it is so in `.grad`."""
+        owner = self._pass
+        index = owner.index_of(task)
+        if task.is_adding:
+            for output in (self, *self.later):
+                if output._is_live():
+                    output._add(gradient, task)
+                    return
+        again = Output(owner, self.layer, self.call, self.index, index)
+        owner.outputs.append(again)
+        self.later = (*self.later, again)
+        again._take_first(gradient, status, task)
+        if self.is_differentiated and _is_in_its_derivative(self.made_by):
+            again.status = OWN_DERIVATIVE
+
+    def _is_live(self) -> bool:
+        assert self.task is not None
+        return self.task.is_adding and self._pass.accumulation.is_live(self.backward, self.layer)
+
+    def _add(self, gradient: Tensor, task: Task) -> None:
+        if self.total is not None:
+            self.total.add_(self._addend(gradient, task))
+        else:
+            self.status, self.norm, self.n_nonfinite = SEVERAL_PASSES, math.nan, 0
+            self._pass.note_summed(self)
+
+    def _addend(self, gradient: Tensor, task: Task) -> Tensor:
+        """Return a gradient to be added to others: without its loss scale, and in a type that holds the sum."""
+        index = task.index if task.index >= 0 else self.backward
+        wide = gradient.detach().to(torch.promote_types(gradient.dtype, torch.float32), copy=True)
+        scale = self._pass.scales[index]
+        return wide if isinstance(scale, float) and scale == 1.0 else wide / scale
+
+    def take_sum(self) -> None:
+        """Take the norm of the gradients that were added up, and let go of them."""
+        if self.total is not None:
+            self.norm = l2_norm(self.total)
+            self.n_nonfinite = count_nonfinite(self.total, self.norm)
+            self.total = None
 
     def is_unchanged(self) -> bool:
         """Whether the gradient held is still what arrived: a hook after this one may have changed it in place."""
@@ -223,7 +377,19 @@ class Output:
         if not math.isfinite(norm):
             self.n_nonfinite = count_nonfinite(self.gradient, norm)
         del self.gradient
-        self.norm = unscaled(norm, self._pass.scales[self.backward])
+        if self.status in ARRIVED:
+            self.norm = unscaled(norm, self._pass.scales[self.backward])
+
+
+def _is_in_its_derivative(node: type | None) -> bool:
+    """Whether a graph node's derivative is computed from its own result, as that of tanh is: 1 - tanh².
+
+    In a double backward the result then gets a gradient that belongs to the layer's input.
+    """
+    return hasattr(node, "_saved_result") and node is not _RELU
+
+
+_RELU = type(torch.zeros(1, requires_grad=True).relu().grad_fn)  # its derivative is constant on either side
 
 
 class _BaseHook:
@@ -238,7 +404,7 @@ class _BaseHook:
 
     def __call__(self, gradient: Tensor) -> None:
         """Take the view's part of the base's gradient, if there is anything in it."""
-        if self._output.status in ARRIVED:
+        if self._output.has_arrived():
             return
         laid_out = torch.empty_strided(self._shape, self._strides, dtype=gradient.dtype, device=gradient.device)
         part = laid_out.copy_(gradient.detach()).as_strided(*self._geometry)

@@ -89,7 +89,7 @@ class Readings:
         self._read(self._parameters.of(optimizer), scale_where_used(optimizer))
 
     def _read(self, numbers: Sequence[int], scale: Scalar) -> None:
-        every = self._parameters.every
+        every, read = self._parameters.every, numbers
         try:
             gradients = [every[number].grad for number in numbers]
             present = [gradient for gradient in gradients if gradient is not None]
@@ -100,6 +100,10 @@ class Readings:
         except Exception as error:  # a measurement that fails must not end the user's training
             self._on_failure(error)
             return
+        if self.arrived:  # a gradient of an earlier reading may be gone
+            for number in read:
+                self.gradients[number] = math.nan
+            self.arrived.difference_update(read)
         self.arrived.update(numbers)
         for number, norm in zip(numbers, norms, strict=True):
             self.gradients[number] = unscaled(norm, scale)
@@ -107,16 +111,21 @@ class Readings:
             self.n_nonfinite = {number: n for number, n in self.n_nonfinite.items() if number not in set(numbers)}
         self.n_nonfinite.update({numbers[place]: count for place, count in counts.items()})
 
-    def read_weights(self) -> None:
-        """Read the weights, if they are wanted and were not read yet."""
-        if not self._with_weights or self.weights:
+    def read_weights(self, optimizer: Optimizer | None = None) -> None:
+        """Read the weights, if they are wanted; all of them the first time, then those that an optimizer changes."""
+        if not self._with_weights:
             return
+        every = self._parameters.every
+        numbers = self._parameters.of(optimizer) if self.weights and optimizer else range(len(every))
         try:
-            every = [parameter.detach() for parameter in self._parameters.every]
-            _, tensors = self._parameters.in_pieces(range(len(every)), every)
-            self.weights, _ = sharded.norms_of(list(tensors))
+            pieces, tensors = self._parameters.in_pieces(numbers, [every[number].detach() for number in numbers])
+            norms, _ = sharded.norms_of(list(tensors))
         except Exception as error:  # as above
             self._on_failure(error)
+            return
+        self.weights = self.weights or [math.nan] * len(self._parameters.pieces)
+        for piece, norm in zip(pieces, norms, strict=True):
+            self.weights[piece] = norm
 
     def keep(self, optimizer: Optimizer) -> None:
         """Keep an optimizer's parameters as they are before its step."""

@@ -18,12 +18,13 @@ from torch.optim import Optimizer
 
 from gradflow import storage
 from gradflow.hooks import rows, sharded
+from gradflow.hooks.accumulation import Accumulation, Owners
 from gradflow.hooks.attachment import Attachment
 from gradflow.hooks.coverage import coverage, has_compiled, unmeasurable
 from gradflow.hooks.gradients import OutputHook, remove
 from gradflow.hooks.layers import Layer
-from gradflow.hooks.optimizers import OptimizerHooks, scale_of_outputs
-from gradflow.hooks.passes import Pass
+from gradflow.hooks.optimizers import MAX_WAIT, OptimizerHooks, Turns, scale_of_outputs
+from gradflow.hooks.passes import OutputName, Pass
 from gradflow.hooks.readings import Parameters, Readings
 from gradflow.hooks.schedule import Schedule
 from gradflow.hooks.surroundings import describe
@@ -79,14 +80,19 @@ class Recorder:
         self._writer = storage.Writer(path, may_continue=True) if path is not None and sharded.rank() == 0 else None
         self._drops_rows = path is not None and self._writer is None
         read_at = "as the optimizer used them" if optimizers else "as in .grad when step() was called"
-        self._meta = {**meta, **describe(model, trainable), "gradients": read_at, "weights_recorded": weights}
+        self._meta = {**meta, **describe(model, trainable), "gradients": read_at}
+        self._meta |= {"optimizers": len(optimizers), "weights_recorded": weights}
         if sharded.is_distributed():
             self._meta["outputs"] = "rank-local: the gradient of this process's part of the batch"
             if any(map(sharded.is_sharded, trainable)):
                 sharded.check_schedules([bool(schedule(step)) for step in range(sharded.COMPARED_STEPS)])
         self._attachment = Attachment(model, layers, self._on_output, self._on_unseen, owner=self, compiled=compiled)
         self._buffer = rows.Buffer(self._layers, self._parameters)
+        self._owners = Owners(self._layers, self._parameters.every, optimizers)
+        self._summed: set[OutputName] = set()
         self._optimizers = optimizers
+        self._turns = Turns(optimizers, self._on_idle)
+        self._n_calls = 0  # of step() since an optimizer stepped
         self._optimizer_hooks = OptimizerHooks(optimizers, self._before_step, self._before_update, self._after_update)
         self._step = 0
         self._n_recorded = 0
@@ -127,9 +133,17 @@ class Recorder:
             if not self._optimizers:
                 self._readings.read_weights()
         if not self._optimizers:
+            self._pass.accumulation.use()
             self._finish()
-        elif self._is_due:
-            self._scalars["unclipped_grad_norm"] = rows.combined(self._readings.arrived_gradients)
+        else:
+            self._n_calls += 1
+            if self._n_calls == MAX_WAIT:
+                self._warn(
+                    f"step() was called {MAX_WAIT} times while the optimizer given to record() made no step, so none "
+                    "was recorded. If another optimizer took its place, attach a new recorder with that one."
+                )
+            if self._is_due:
+                self._scalars["unclipped_grad_norm"] = rows.combined(self._readings.arrived_gradients)
         self._seconds += time.perf_counter() - began
 
     def state_dict(self) -> dict[str, Any]:
@@ -178,6 +192,7 @@ class Recorder:
             "n_recorded": self._n_recorded,
             "rows": {} if self._writer is None else self._writer.rows,
             "places": self._attachment.places(),
+            "optimizer_steps": self._turns.n_steps,
             **{name: self.meta[name] for name in ("recorder_seconds", "recorded_seconds")},
         }
 
@@ -198,6 +213,7 @@ class Recorder:
             self._writer.go_on(state["rows"])
         self._attachment.take_places(state["places"])
         self._step, self._n_recorded = state["step"], state["n_recorded"]
+        self._turns.n_steps = state.get("optimizer_steps", 0)
         self._seconds = state["recorder_seconds"]
         self._started = time.perf_counter() - state["recorded_seconds"]
         self._arm()
@@ -214,7 +230,8 @@ class Recorder:
     def meta(self) -> dict[str, Any]:
         """What was recorded and how; JSON values."""
         elapsed = time.perf_counter() - self._started
-        return {**self._meta, "recorder_seconds": self._seconds, "recorded_seconds": elapsed}
+        steps = {"optimizer_steps": self._turns.n_steps} if self._optimizers else {}
+        return {**self._meta, **steps, "recorder_seconds": self._seconds, "recorded_seconds": elapsed}
 
     def coverage(self) -> pd.DataFrame:
         """Return what is known of each layer at the last recorded step.
@@ -286,6 +303,8 @@ class Recorder:
         self._optimizer_hooks.remove()
         if not self._closed:
             self._closed = True
+            if self._optimizers and self._n_calls and not self._turns.n_steps:
+                self._warn("the optimizer given to record() made no step, so no step was recorded.")
             self.flush()
 
     def __enter__(self) -> Recorder:
@@ -316,6 +335,8 @@ class Recorder:
     def _new_pass(self) -> Pass:
         scaler = self._scaler
         return Pass(
+            Accumulation(self._owners),
+            self._summed,
             with_statistics=self._statistics,
             read_scale=lambda: scale_of_outputs(scaler),
             on_failure=self._on_failure,
@@ -346,24 +367,32 @@ class Recorder:
         if self._is_due and not self._closed:
             began = time.perf_counter()
             self._readings.keep(optimizer)
-            self._readings.read_weights()
+            self._readings.read_weights(optimizer)
             self._seconds += time.perf_counter() - began
 
     def _before_update(self, optimizer: Optimizer) -> None:
         """Read the gradients that an optimizer uses."""
         if self._is_due and not self._closed:
             began = time.perf_counter()
-            self._readings.read_where_used(optimizer)
+            self._use(optimizer)
             self._seconds += time.perf_counter() - began
 
+    def _use(self, optimizer: Optimizer) -> None:
+        self._readings.read_where_used(optimizer)
+        self._pass.accumulation.use(optimizer)
+
     def _after_update(self, optimizer: Optimizer) -> None:
-        """Read an optimizer's update; the last optimizer's ends the step."""
+        """Read an optimizer's update; when all optimizers have stepped, the step ends."""
         if self._closed:
             return
         began = time.perf_counter()
         if self._is_due:
             self._readings.read_updates(optimizer)
-        if optimizer is self._optimizers[-1]:
+        self._n_calls = 0
+        if self._turns.take(optimizer):
+            if self._is_due:
+                for absent in self._turns.absent():
+                    self._use(absent)
             self._finish()
         self._seconds += time.perf_counter() - began
 
@@ -372,7 +401,7 @@ class Recorder:
         if self._writer is not None:
             self._writer.check_open()
         if self._is_due:
-            self._pass.settle()
+            self._pass.finish()
             readings = self._readings
             self._scalars["total_grad_norm"] = rows.combined(readings.arrived_gradients)
             form = self._buffer.add_layers(
@@ -420,6 +449,12 @@ class Recorder:
             "the first call; layers that are not called as modules cannot be seen."
         )
         return has_compiled()
+
+    def _on_idle(self, number: int) -> None:
+        self._warn(
+            f"optimizer[{number}] ({type(self._optimizers[number]).__name__}) has not stepped in {MAX_WAIT} steps of "
+            "another one; from now on a step ends without it."
+        )
 
     def _on_failure(self, error: Exception) -> None:
         if self._strict:

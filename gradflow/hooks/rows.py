@@ -75,7 +75,7 @@ class Buffer:
         unseen: frozenset[int] = frozenset(),
     ) -> Form:
         """Keep one recorded step: a row per layer, backward pass, call and output. Returns the rows' form."""
-        keys = tuple([OutputKey(o.layer.number, o.backward, o.call, o.index, o.status) for o in outputs])
+        keys = tuple([OutputKey(o.layer.number, o.backward, o.call, o.index, o.status, o.in_grad) for o in outputs])
         updated = frozenset(readings.updated)
         signature = Signature(keys, frozenset(readings.arrived), updated, is_watched, is_compiled, unseen)
         form = self._forms.get(signature)
@@ -182,6 +182,7 @@ def _layer_rows(form: Form, numbers: _Numbers, read: _Transfer) -> pd.DataFrame:
         "update_norm": joint(numbers.updates, form.updates, n_rows).ravel(),
         "n_nonfinite": np.concatenate([_counts(form, one) for one in kept]),
         "status": form.status * n_steps,
+        "in_grad": form.in_grad * n_steps,
     }
     for place, name in enumerate(STATISTICS):
         columns[name] = described[:, form.described, place].ravel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gradflow.hooks import operations
@@ -23,12 +24,17 @@ class Term:
 
 
 def sums(graph: Graph) -> list[list[Term]]:
-    """Return every sum of at least two terms that carry the batch, as the list of its terms, in forward order."""
+    """Return every sum of at least two terms that carry the batch, as the list of its terms, in forward order.
+
+    Sums that only serve to interpolate, with a share that is a function of the batch, are left out.
+    """
     operands = {}
     for node, name in enumerate(graph.operations):
         groups = [graph.carried(node, slots) for slots in operations.ADDITIONS.get(name, ())]
         if sum(map(bool, groups)) >= 2:
             operands[node] = groups
+    gated = _interpolations(graph, operands)
+    operands = {node: groups for node, groups in operands.items() if node not in gated}
     inner = {
         inner: node
         for node, groups in operands.items()
@@ -36,6 +42,37 @@ def sums(graph: Graph) -> list[list[Term]]:
         if (inner := _inner_addition(graph, group)) in operands
     }
     return [list(_terms(graph, node, (node,), operands, inner)) for node in operands if node not in inner]
+
+
+def _interpolations(graph: Graph, operands: Mapping[int, list[list[Use]]]) -> set[int]:
+    """Return the additions that make n + z (h - n), where z carries the batch: the outer ones and the differences."""
+    found: set[int] = set()
+    for node, groups in operands.items():
+        if graph.operations[node] == "Lerp" and graph.carried(node, (2,)):
+            found.add(node)
+        for straight, product in (groups, reversed(groups)):
+            ends = {graph.source(use) for use in straight}
+            for factor in _factors(graph, product):
+                difference = _inner_addition(graph, [factor])
+                if (
+                    difference is not None
+                    and difference in operands
+                    and ends & {graph.source(use) for use in graph.carried(difference)}
+                ):
+                    found |= {node, difference}
+    return found
+
+
+def _factors(graph: Graph, group: list[Use]) -> list[Use]:
+    """Return the two operands, both of which carry the batch, of the product that an operand is; else none."""
+    while len(group) == 1:
+        node = graph.source(group[0]).node
+        group = graph.carried(node)
+        if len(group) == 2 and graph.operations[node] != "Mul":
+            return []
+        if len(group) == 1 and not operations.keeps_all(graph.operations[node]):
+            return []
+    return group if len(group) == 2 else []
 
 
 def _terms(

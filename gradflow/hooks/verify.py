@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gradflow.hooks.accumulation import Accumulation, Owners
 from gradflow.hooks.attachment import hookable
 from gradflow.hooks.gradients import OutputHook, remove
 from gradflow.hooks.layers import Layer
@@ -47,7 +48,8 @@ def verify(model: nn.Module, layers: list[Layer], closure: Callable[[], Tensor])
 
 def _norms_by_hooks(model: nn.Module, layers: list[Layer], closure: Callable[[], Tensor]) -> dict[str, Any]:
     """Return the norms of one backward pass as a recorder takes them: outputs by hooks, parameters from `.grad`."""
-    watched = Pass(with_statistics=False, read_scale=lambda: 1.0, on_failure=_raise)
+    accumulation = Accumulation(Owners(layers, list(model.parameters())))
+    watched = Pass(accumulation, set(), with_statistics=False, read_scale=lambda: 1.0, on_failure=_raise)
 
     def on_output(layer: Layer, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         watched.watch(layer, watched.count(layer), output, args)
@@ -57,14 +59,15 @@ def _norms_by_hooks(model: nn.Module, layers: list[Layer], closure: Callable[[],
         handles = [module.register_forward_hook(OutputHook(on_output, layer)) for module, layer in hookable(layers)]
         try:
             closure().backward()
-            watched.settle()
+            accumulation.use()
+            watched.finish()
         finally:
             remove([*handles, *watched.handles])
         norms: dict[str, Any] = {
             name: l2_norm(parameter.grad) for name, parameter in model.named_parameters() if parameter.grad is not None
         }
     for output in watched.outputs:
-        if output.status in ARRIVED:
+        if output.in_grad and output.status in ARRIVED:
             norms.setdefault(f"output of {output.layer.name}", output.norm)
     return norms
 

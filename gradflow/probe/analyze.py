@@ -20,9 +20,10 @@ from gradflow.probe.analysis_value import Analysis
 from gradflow.probe.batch import Batch
 from gradflow.probe.loss import AnalysisError, LossFunction, error_share, loss_of
 from gradflow.probe.preserved import left_as_found
+from gradflow.probe.probabilities import certain_loss
 from gradflow.probe.residual import Residual
 from gradflow.probe.residual import residual as _residual
-from gradflow.recording import EVERY_JOIN, Recording
+from gradflow.recording import CERTAIN_LOSS, EVERY_JOIN, Recording
 
 FREED = "second time"  # in torch's message for a graph whose tensors were let go
 REENTRANT = "Checkpointing is not compatible"  # in torch's message for torch.autograd.grad
@@ -54,7 +55,8 @@ def analyze_gradients(
         What the model is called with: a tuple gives positional arguments, a dict keyword arguments.
     targets : optional
         Class indices, (batch, ...) for outputs (batch, classes, ...) or (batch, ..., classes): the loss is their
-        cross-entropy. Floating-point numbers of the output's shape: mean squared error. Whatever `loss_fn` takes.
+        cross-entropy. Where both fit, outputs of three axes are (batch, tokens, classes). Floating-point numbers of
+        the output's shape: mean squared error. Whatever `loss_fn` takes.
         None: the model's own loss where it returns one as `.loss`, or the mean over the batch of <r, output> with r
         standard normal and fixed. `meta["loss"]` says which.
     loss_fn : callable, optional
@@ -135,6 +137,8 @@ def _analyzed(
         for parameter, gradient in zip(parameters, gradients, strict=False):
             parameter.grad = gradient
         wrong = None if loss_fn is not None else error_share(outputs, targets)
+        certain = certain_loss(outputs, targets, loss_fn)
+        meta |= {} if certain is None else {CERTAIN_LOSS: certain}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", GradflowWarning)  # an Analysis names what was not measured
             recorder.step(loss=loss, batch_error=wrong)

@@ -16,6 +16,7 @@ LossFunction = Callable[..., Any]
 
 PREDICTIONS = ("logits", "last_hidden_state", "out")  # names under which libraries return the output that counts
 IGNORED = -100  # cross-entropy's target that counts for nothing
+SEQUENCE_AXES = 3  # (batch, tokens, classes)
 PROJECTION_SEED = 0
 
 
@@ -48,7 +49,7 @@ def loss_of(outputs: Any, targets: Any, loss_fn: LossFunction | None) -> tuple[T
     own = _member(outputs, "loss")
     if targets is None and isinstance(own, Tensor):
         return _checked(own), text("analyze.loss.model", DEFAULT_LANGUAGE)
-    prediction = _prediction(outputs)
+    prediction = prediction_of(outputs)
     if targets is None:
         return _projection(prediction), text("analyze.loss.projection", DEFAULT_LANGUAGE, seed=PROJECTION_SEED)
     if not isinstance(targets, Tensor):
@@ -62,8 +63,8 @@ def error_share(outputs: Any, targets: Any) -> float | None:
     """Return the share of a batch that is classified wrongly, or None where outputs and targets are no classes."""
     if not isinstance(targets, Tensor) or targets.is_floating_point():
         return None
-    prediction = _prediction(outputs).detach()
-    axis = _class_axis(prediction, targets)
+    prediction = prediction_of(outputs).detach()
+    axis = class_axis(prediction, targets)
     counted = targets != IGNORED
     wrong = (prediction.argmax(axis) != targets)[counted]
     return float(wrong.float().mean()) if len(wrong) else None
@@ -98,8 +99,14 @@ def _member(outputs: Any, name: str) -> Any:
     return outputs.get(name) if isinstance(outputs, Mapping) else getattr(outputs, name, None)
 
 
-def _prediction(outputs: Any) -> Tensor:
-    """Return the tensor that a loss is taken of."""
+def prediction_of(outputs: Any) -> Tensor:
+    """Return the tensor that a loss is taken of.
+
+    Raises
+    ------
+    AnalysisError
+        It is not to be told which.
+    """
     named = (_member(outputs, name) for name in PREDICTIONS)
     found = outputs if isinstance(outputs, Tensor) else next((one for one in named if isinstance(one, Tensor)), None)
     if found is None and isinstance(outputs, tuple | list) and len(outputs) == 1:
@@ -139,7 +146,7 @@ def _mean_squares(prediction: Tensor, targets: Tensor) -> Tensor:
 
 
 def _cross_entropy(prediction: Tensor, targets: Tensor) -> Tensor:
-    axis = _class_axis(prediction, targets)
+    axis = class_axis(prediction, targets)
     classes = prediction.shape[axis]
     counted = targets[targets != IGNORED].long()
     lowest, highest = (int(counted.min()), int(counted.max())) if len(counted) else (0, 0)
@@ -154,10 +161,19 @@ def _cross_entropy(prediction: Tensor, targets: Tensor) -> Tensor:
     return functional.cross_entropy(prediction.movedim(axis, 1), targets.long(), ignore_index=IGNORED)
 
 
-def _class_axis(prediction: Tensor, targets: Tensor) -> int:
-    """Return the axis of classes: 1 as PyTorch has it, (batch, classes, ...), or the last, (batch, ..., classes)."""
+def class_axis(prediction: Tensor, targets: Tensor) -> int:
+    """Return the axis of classes: 1 as PyTorch has it, (batch, classes, ...), or the last, (batch, ..., classes).
+
+    Where both fit, three axes are (batch, tokens, classes), whatever the number of tokens, and more are an image's.
+
+    Raises
+    ------
+    AnalysisError
+        Neither fits.
+    """
     shape = tuple(prediction.shape)
-    axes = [axis for axis in (1, -1) if prediction.dim() > 1 and _without(shape, axis) == tuple(targets.shape)]
+    order = (-1, 1) if prediction.dim() == SEQUENCE_AXES else (1, -1)
+    axes = [axis for axis in order if prediction.dim() > 1 and _without(shape, axis) == tuple(targets.shape)]
     if not axes:
         raise AnalysisError(
             f"integer targets for outputs of shape {shape} must have that shape without the axis of classes; got "

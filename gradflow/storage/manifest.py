@@ -119,7 +119,7 @@ def _is_number(value: Any) -> bool:
 _KINDS: Mapping[Callable[[Any], bool], tuple[str, ...]] = {
     _is_text: ("run", "model", "family", "setting", "label", "experiment", "status", "norm", "activation", "init"),
     _is_integer: ("depth", "seed", "steps", "record_every", "n_train", "n_test"),
-    _is_number: ("wall_seconds", "recorder_seconds", "recorded_seconds", "constant_error"),
+    _is_number: ("wall_seconds", "recorder_seconds", "recorded_seconds", "constant_error", "certain_loss"),
     lambda value: isinstance(value, dict): ("settings", "versions", "not_probed", "told_apart"),
     lambda value: isinstance(value, list): ("published", "published_probes", "set_aside"),
 }

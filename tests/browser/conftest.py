@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from waiting import LONGEST, eventually
 
 from gradflow import Recording
 from gradflow.reporting import report
@@ -81,8 +82,13 @@ class Watched:
         self.page.on("dialog", lambda dialog: (self.asked_user.append(dialog.message), dialog.dismiss()))
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.goto(path.as_uri())
+        self.page.set_default_timeout(1000 * LONGEST)
         if context.get("java_script_enabled", True):
-            self.page.wait_for_selector("html[data-live=ready]", timeout=30_000)
+            self.page.wait_for_selector("html[data-live=ready]")
+
+    def eventually(self, holds):
+        """Return what `holds` returns once it is true; the page goes on meanwhile."""
+        return eventually(holds, pause=lambda seconds: self.page.wait_for_timeout(1000 * seconds))
 
 
 @pytest.fixture(scope="session")

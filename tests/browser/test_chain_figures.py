@@ -58,8 +58,7 @@ def test_a_choice_of_gradient_changes_the_slopes(watch, tmp_path):
     one = watch(path=InteractiveFigure(degree(frame), "degree").save(tmp_path / "degree.html"))
     before = one.page.locator(".mark-line path").first.get_attribute("d")
     one.page.select_option("[data-control=measure]", "grad_norm")
-    one.page.wait_for_timeout(200)
-    assert one.page.locator(".mark-line path").first.get_attribute("d") != before
+    assert one.eventually(lambda: one.page.locator(".mark-line path").first.get_attribute("d") != before)
     assert one.said == []
 
 
@@ -70,9 +69,8 @@ def test_the_note_and_the_axis_follow_the_chosen_error(watch, tmp_path, width):
     before = ticks()
     assert "published" not in one.page.inner_text(".note")
     one.page.select_option("[data-control=measure]", "test_error")
-    one.page.wait_for_timeout(200)
+    assert one.eventually(lambda: ticks() != before)
     assert "Hollow grey markers were published (plain): a paper." in one.page.inner_text(".note")
-    assert ticks() != before
     assert one.said == []
 
 
@@ -99,5 +97,4 @@ def test_an_error_is_a_percentage_beside_a_loss_that_is_none(watch, tmp_path):
     ticks = one.page.locator(".plot svg .role-axis-label text").all_text_contents
     assert "100%" in ticks()
     one.page.select_option("[data-control=measure]", "loss")
-    one.page.wait_for_timeout(200)
-    assert "%" not in "".join(ticks())
+    assert one.eventually(lambda: "%" not in "".join(ticks()))

@@ -42,7 +42,7 @@ def test_hostile_names_are_text(opened, watch):
     assert page.locator("img[src=x]").count() == 0
     assert HOSTILE in page.inner_text(".question")
     assert HOSTILE in page.inner_text(f"{TABLE} tbody tr:first-child")
-    assert HOSTILE in page.inner_text(f"{MAP} select[data-control=run] option:first-child", timeout=1000)
+    assert HOSTILE in page.inner_text(f"{MAP} select[data-control=run] option:first-child")
 
 
 def test_a_pointer_is_told_a_hostile_layer_as_text(watch):
@@ -50,7 +50,7 @@ def test_a_pointer_is_told_a_hostile_layer_as_text(watch):
     dot = one.page.locator(f"{PROFILE} .mark-symbol path").first
     dot.scroll_into_view_if_needed()
     dot.hover(force=True)
-    one.page.wait_for_selector(".hint:not([hidden])", timeout=5000)
+    one.page.wait_for_selector(".hint:not([hidden])")
     assert f"conv1{HOSTILE}" in one.page.inner_text(".hint")
     assert one.asked_user == []
 
@@ -62,13 +62,11 @@ def test_each_control_changes_the_profile(opened, control, choice):
     chosen = opened.page.locator(f"{PROFILE} select[data-control={control}]")
     before, first = lines(opened.page), chosen.input_value()
     chosen.select_option(choice)
-    opened.page.wait_for_timeout(100)
-    after = lines(opened.page)
+    assert opened.eventually(lambda: lines(opened.page) != before)
+    n_lines = len(lines(opened.page))
     chosen.select_option(first)
-    opened.page.wait_for_timeout(100)
-    assert after != before
-    assert len(after) == (2 if control == "family" else 4)
-    assert sorted(lines(opened.page)) == sorted(before)
+    assert n_lines == (2 if control == "family" else 4)
+    assert opened.eventually(lambda: sorted(lines(opened.page)) == sorted(before))
 
 
 def test_what_is_said_of_the_profile_follows_the_choice(opened):
@@ -79,35 +77,29 @@ def test_what_is_said_of_the_profile_follows_the_choice(opened):
     assert "Bands are 95\u00a0% intervals" in note.inner_text()
     measure.select_option("grad_norm")
     seed.select_option("1")
-    page.wait_for_timeout(100)
-    said, file = note.inner_text(), link.get_attribute("href")
+    assert opened.eventually(lambda: link.get_attribute("href") == "figures/profile-grad-norm.png")
+    assert opened.eventually(lambda: "Bands" not in note.inner_text())
+    assert "each layer's output" not in note.inner_text()
     measure.select_option("out_grad_norm")
     seed.select_option("mean")
-    page.wait_for_timeout(100)
-    assert "each layer's output" not in said
-    assert "Bands" not in said
-    assert file == "figures/profile-grad-norm.png"
-    assert link.get_attribute("href") == "figures/profile-out-grad-norm.png"
+    assert opened.eventually(lambda: link.get_attribute("href") == "figures/profile-out-grad-norm.png")
 
 
 def test_a_finding_s_link_shows_the_step_that_it_speaks_of(watch):
-    page = watch().page
+    one = watch()
+    page = one.page
     step = page.locator(f"{PROFILE} select[data-control=step]")
     step.select_option("20")
     page.locator("#findings a[data-choose*='step=0']").first.click()
-    page.wait_for_timeout(200)
-    assert step.input_value() == "0"
-    assert page.evaluate("location.hash").startswith("#figure-")
+    assert one.eventually(lambda: step.input_value() == "0")
+    assert one.eventually(lambda: page.evaluate("location.hash").startswith("#figure-"))
 
 
 def test_zeros_have_their_place_and_lines_their_gap(opened):
     step = opened.page.locator(f"{PROFILE} select[data-control=step]")
-    step.select_option("20")
-    opened.page.wait_for_timeout(100)
-    broken = lines(opened.page)[0].count("M")
-    step.select_option("0")
-    opened.page.wait_for_timeout(100)
-    assert (broken, lines(opened.page)[0].count("M")) == (2, 1)
+    for choice, n_pieces in (("20", 2), ("0", 1)):
+        step.select_option(choice)
+        assert opened.eventually(lambda n=n_pieces: lines(opened.page)[0].count("M") == n)
     assert "Triangles at the foot" in opened.page.inner_text(f"{PROFILE} .note")
 
 
@@ -117,21 +109,20 @@ def test_pointing_at_the_map_moves_the_curves_and_the_sliders(opened):
     cell = page.locator(f"{MAP} .mark-rect path").nth(4 * 1 + 2)  # rows are layers, four steps each
     cell.scroll_into_view_if_needed()
     cell.hover(force=True)
-    page.wait_for_timeout(200)
-    assert lines(page, MAP) != before
-    shown = page.eval_on_selector_all(f"{MAP} output", "found => found.map(one => one.textContent)")
-    assert shown == ["2", "10"]
+    assert opened.eventually(lambda: lines(page, MAP) != before)
+    script = "found => found.map(one => one.textContent)"
+    assert opened.eventually(lambda: page.eval_on_selector_all(f"{MAP} output", script) == ["2", "10"])
 
 
 def test_sliders_move_by_keyboard(opened):
     slider = opened.page.locator(f"{MAP} input[data-control=layer_depth]")
     slider.focus()
-    opened.page.keyboard.press("Home")
-    first = lines(opened.page, MAP)
-    opened.page.keyboard.press("ArrowRight")
-    opened.page.wait_for_timeout(100)
-    assert slider.get_attribute("aria-valuetext") == "2"
-    assert lines(opened.page, MAP) != first
+    drawn = []
+    for key, value in (("Home", "1"), ("ArrowRight", "2")):
+        opened.page.keyboard.press(key)
+        assert opened.eventually(lambda value=value: slider.get_attribute("aria-valuetext") == value)
+        assert opened.eventually(lambda: lines(opened.page, MAP) not in drawn)
+        drawn.append(lines(opened.page, MAP))
 
 
 def test_the_table_sorts_by_number_and_finds(opened):
@@ -180,7 +171,7 @@ def test_an_accessibility_scan_finds_nothing_serious(browser, path, width, schem
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True)
     page = context.new_page()
     page.goto(path.as_uri())
-    page.wait_for_selector("html[data-live=ready]", timeout=30_000)
+    page.wait_for_selector("html[data-live=ready]")
     page.evaluate(files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
     found = page.evaluate("axe.run().then(result => result.violations)")
     context.close()
@@ -210,9 +201,8 @@ def test_injected_markup_neither_runs_nor_loads(watch):
     one.page.evaluate(
         "document.body.insertAdjacentHTML('beforeend', '<img src=\"http://example.org/x\" onerror=alert(1)>')"
     )
-    one.page.wait_for_timeout(100)
+    assert one.eventually(lambda: any("Content Security Policy" in line for line in one.said))
     assert one.asked_user == []
-    assert any("Content Security Policy" in line for line in one.said)
 
 
 def test_the_profile_alone_answers_in_a_notebook_frame(runs, watch, tmp_path):
@@ -225,7 +215,7 @@ def test_the_profile_alone_answers_in_a_notebook_frame(runs, watch, tmp_path):
     assert len(lines(one.page)) == 4
     one.page.goto(page.as_uri())
     frame = one.page.frame_locator("iframe")
-    frame.locator(".is-live svg").wait_for(timeout=20_000)
+    frame.locator(".is-live svg").wait_for()
     assert frame.locator(".mark-line path").count() == 4
     assert one.said == []
 
@@ -237,7 +227,5 @@ def test_the_frame_in_a_notebook_is_as_high_as_its_figure(runs, watch, tmp_path,
     one = watch(width=width, path=interactive_profile(runs).save(tmp_path / "figure.html"))
     one.page.goto(page.as_uri())
     frame = one.page.frame_locator("iframe")
-    frame.locator(".is-live svg").wait_for(timeout=20_000)
-    one.page.wait_for_timeout(200)
-    high, place = frame.locator("html").evaluate("one => [one.scrollHeight, innerHeight]")
-    assert high <= place
+    frame.locator(".is-live svg").wait_for()
+    assert one.eventually(lambda: frame.locator("html").evaluate("one => one.scrollHeight <= innerHeight"))

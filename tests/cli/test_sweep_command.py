@@ -5,11 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas as pd
 import pytest
+from waiting import eventually
 
 from gradflow.cli import main
 from gradflow.experiments import execute, train
@@ -128,14 +128,12 @@ def test_the_full_preset_starts_is_killed_and_goes_on(cifar, tmp_path):
         return [
             sys.executable, "-m", "gradflow", "compare", "--preset", "he2015-table6", "--data", f"cifar10:{cifar}",
             "--depths", "20", "--seeds", "1", "--batch-size", "4", "--steps", "30", "--record-every", "5",
-            "--eval-every", "15", "--device", "cpu", "--workers", "1", "--checkpoint-every", "0.2", "--out", str(out),
+            "--eval-every", "15", "--device", "cpu", "--workers", "1", "--checkpoint-every", "0.01", "--out", str(out),
         ]  # fmt: skip
 
     cut = tmp_path / "cut"
     started = subprocess.Popen(command(cut), start_new_session=True, stdout=subprocess.DEVNULL)
-    until = time.monotonic() + 120
-    while not list(cut.glob("unfinished/*/checkpoint*")) and started.poll() is None and time.monotonic() < until:
-        time.sleep(0.02)
+    eventually(lambda: list(cut.glob("unfinished/*/checkpoint*")) or started.poll() is not None)
     workers = [json.loads(path.read_text())["pid"] for path in cut.glob("unfinished/*/status.json")]
     assert workers, "the run ended before its first checkpoint"
     for pid in (started.pid, *workers):

@@ -65,9 +65,10 @@ def test_a_killed_command_is_gone_on_with_at_once(tmp_path):
             kind, step, worker = line.split()
             if kind == "step" and int(step) >= 50:
                 break
+        os.kill(int(worker), signal.SIGSTOP)  # so that it is still there, however late this process comes to run
         command.send_signal(signal.SIGKILL)
         command.wait()
-    os.kill(int(worker), 0)  # still there
+    os.kill(int(worker), signal.SIGCONT)
     events = []
     (recording,) = execute([run], out=out, workers=1, on_event=events.append)
     resumed = [event.step for event in events if event.kind == "resumed"]

@@ -52,7 +52,6 @@ def made(folder):
     return {recording.meta["run"]: recording for recording in map(storage.load, storage.find([folder]))}
 
 
-@pytest.mark.timeout(180)
 def test_two_processes_train_what_one_does(tmp_path):
     options = (
         "--model",
@@ -85,7 +84,6 @@ def test_two_processes_train_what_one_does(tmp_path):
         pd.testing.assert_frame_equal(first[["grad_norm"]], expected[["grad_norm"]], rtol=1e-5)
 
 
-@pytest.mark.timeout(240)
 def test_a_killed_process_costs_nothing(tmp_path):
     (tmp_path / "nets.py").write_text(NETS)
     options = ("--model", "nets.py:make", "--vary", "kind=ok", "--steps", "1000", "--checkpoint-every", "0.2")
@@ -114,7 +112,6 @@ def _training(folder, command):
     return json.loads((found[0].parent / "status.json").read_text())["pid"]
 
 
-@pytest.mark.timeout(180)
 def test_a_run_that_fails_does_not_end_the_others(tmp_path):
     (tmp_path / "nets.py").write_text(NETS)
     options = ("--model", "nets.py:make", "--vary", "kind=second,later,ok", "--steps", "10", "--out", "out")
@@ -126,7 +123,6 @@ def test_a_run_that_fails_does_not_end_the_others(tmp_path):
     assert len(made(tmp_path / "out")) == 1
 
 
-@pytest.mark.timeout(120)
 def test_bad_input_is_one_line(tmp_path):
     said, _ = start("--depths", "8", "--batch-size", "63", folder=tmp_path).communicate()
     ours = [line for line in said.splitlines() if line.startswith(("gradflow:", "Error:"))]

@@ -83,6 +83,11 @@ NO_JOINS = {
     "position": lambda m, x: m.f(x) + m.table(torch.arange(3)),
     "pool less identity": lambda m, x: functional.avg_pool1d(x[None], 3, 1, 1)[0] - x,
     "highway": lambda m, x: x * (1 - m.g(x).sigmoid()) + m.f(x) * m.g(x).sigmoid(),
+    "n + z (x - n)": lambda m, x: (lambda n, z: n + z * (x - n))(m.f(x), m.g(x).sigmoid()),
+    "x + z (n - x)": lambda m, x: x + m.g(x).sigmoid() * (m.f(x) - x),
+    "z (x - n), scaled": lambda m, x: (lambda n, z: (x - n) * 0.5 * z * 2 + n)(m.f(x), m.g(x).sigmoid()),
+    "lerp by the batch": lambda m, x: torch.lerp(m.f(x), x, m.g(x).sigmoid()),
+    "addcmul that interpolates": lambda m, x: torch.addcmul(x, m.g(x).sigmoid(), m.f(x) - x),
     "split": lambda m, x: torch.cat([x.chunk(2, 1)[0], m.halved(x.chunk(2, 1)[1])], 1),
     "split, one cut": lambda m, x: (lambda a, b: torch.cat([a, m.halved(b)], 1))(*x.chunk(2, 1)),
     "activation skip": lambda m, x: functional.relu(x) + m.f(x),
@@ -95,6 +100,40 @@ NO_JOINS = {
 def test_what_is_no_join(forward):
     children = {"f": network(), "g": network(), "a": linear(), "b": linear(), "halved": nn.Linear(2, 2)}
     assert joins_in(forward, **children, table=nn.Embedding(3, WIDTH)) == []
+
+
+RECURRENT = {
+    "RNN": nn.RNN(WIDTH, WIDTH),
+    "LSTM": nn.LSTM(WIDTH, WIDTH, num_layers=2),
+    "GRU": nn.GRU(WIDTH, WIDTH),
+    "deep GRU": nn.GRU(WIDTH, WIDTH, num_layers=2, bidirectional=True, batch_first=True),
+}
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_a_recurrent_layer_holds_no_joins_and_may_be_a_branch(name):
+    model, inputs = RECURRENT[name], torch.randn(5, 3, WIDTH).requires_grad_()
+    last = nn.Linear(2 * WIDTH if model.bidirectional else WIDTH, WIDTH)
+    wrapped = Residual(lambda m, x: m.last(m.inner(x)[0]), inner=model, last=last)
+    assert joins_of(wrapped, inputs) == []
+    packed = nn.utils.rnn.pack_padded_sequence(
+        inputs, [5, 3, 2] if not model.batch_first else [3, 3, 2, 2, 1], model.batch_first
+    )
+    wrapped = Residual(lambda m, x: m.last(m.inner(packed._replace(data=x))[0].data), inner=model, last=last)
+    assert joins_of(wrapped, packed.data) == []
+    around = Residual(lambda m, x: x + m.last(m.inner(x)[0]), inner=model, last=last)
+    (join,) = joins_of(around, inputs)
+    assert (join.name, join.fork, join.kind) == ("(root)", "(input)", IDENTITY)
+
+
+def test_a_cell_stepped_by_hand_holds_no_joins():
+    def steps(m, x):
+        state = None
+        for one in x:
+            state = m.cell(one, state)
+        return state
+
+    assert joins_of(Residual(steps, cell=nn.GRUCell(WIDTH, WIDTH)), torch.randn(4, 3, WIDTH)) == []
 
 
 def test_a_projection_is_a_skip_beside_a_network_only():

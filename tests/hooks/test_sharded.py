@@ -27,7 +27,7 @@ def launch(mode, world, folder):
         )
         for rank in range(world)
     ]
-    results = [process.communicate(timeout=240) for process in processes]
+    results = [process.communicate() for process in processes]
     return [(process.returncode, *result) for process, result in zip(processes, results, strict=True)]
 
 

@@ -212,6 +212,24 @@ def test_classes_may_stand_second_or_last(axis):
     assert found.recording.steps.batch_error.tolist() == [pytest.approx(float(wrong))]
 
 
+@pytest.mark.parametrize("tokens", [2, 3, 4])
+def test_three_axes_are_tokens_and_classes_whatever_their_number(tokens):
+    model = Returns(lambda y: y)
+    inputs, targets = torch.rand(2, tokens, 4), torch.randint(0, 3, (2, tokens))
+    found = analyze_gradients(model, inputs, targets)
+    expected = functional.cross_entropy(model.linear(inputs).flatten(0, 1), targets.flatten())
+    assert found.recording.steps.loss.tolist() == [pytest.approx(expected.item())]
+    wrong = (model.linear(inputs).argmax(-1) != targets).float().mean()
+    assert found.recording.steps.batch_error.tolist() == [pytest.approx(float(wrong))]
+
+
+def test_the_classes_of_an_image_stand_second_where_both_axes_fit():
+    model, images, targets = nn.Conv2d(1, 3, 1), torch.rand(2, 1, 3, 3), torch.randint(0, 3, (2, 3, 3))
+    found = analyze_gradients(model, images, targets)
+    expected = functional.cross_entropy(model(images), targets)
+    assert found.recording.steps.loss.tolist() == [pytest.approx(expected.item())]
+
+
 def test_token_numbers_reach_an_embedding():
     model = nn.Sequential(nn.Embedding(10, 4), nn.Linear(4, 3))
     found = analyze_gradients(model, torch.randint(0, 10, (2, 5)))

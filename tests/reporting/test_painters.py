@@ -7,6 +7,7 @@ from functools import partial
 
 import pandas as pd
 import pytest
+from waiting import eventually
 
 from gradflow import plots
 from gradflow.reporting import painters
@@ -41,11 +42,8 @@ def started():
 def answered(found, one):
     """Draw one figure by the second process alone: this one does not take part."""
     ticket = found.ask(one)
-    for _ in range(600):
-        if ticket.result is not None:
-            return ticket
-        found._thread.join(0.1)
-    raise AssertionError("no answer in a minute")
+    assert eventually(lambda: ticket.result is not None, pause=found._thread.join)
+    return ticket
 
 
 def test_both_draw_the_same_bytes(started, tmp_path):

@@ -17,6 +17,10 @@ FINDINGS: Mapping[str, str] = {
     "finding.loss_level": (
         "{subject}：{in_runs}损失没有下降：起初为 {first}，最终为 {last}（{steps}中最后十分之一的中位数）。"
     ),
+    "finding.probabilities": (
+        "{subject}：输出是概率，而损失函数把它当作 logits，又施加了一次 softmax 或 sigmoid。该批次的损失为 {loss}；即使"
+        "输出全部确定且正确，损失仍为 {certain}。"
+    ),
     "finding.degraded": (
         "{subject} 的训练效果不如层数更少的 {shallow}：训练误差为 {train_error}，后者为 {shallow_error}。按随机种子配"
         "对，差值为 {difference}。"
@@ -90,6 +94,7 @@ FINDINGS: Mapping[str, str] = {
     "remedy.check_optimizer": "检查优化器是否持有这些参数；试试十倍的学习率，以及十分之一的学习率。",
     "remedy.check_graph": "检查该层的输出是否通向损失。",
     "remedy.other_activation": "检查是否有从不激活的单元；尝试带泄漏的激活函数（如 leaky ReLU）。",
+    "remedy.logits": "返回 softmax 或 sigmoid 之前的值，即 logits。",
     "severity.problem": "问题",
     "severity.notice": "注意",
     "severity.healthy": "正常",

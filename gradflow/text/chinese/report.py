@@ -134,6 +134,13 @@ STATUSES: Mapping[str, str] = {
     "status.lost": "输出是输入的一个视图，其钩子没有触发：它被就地修改，或没有被使用。",
     "status.compiled": "该层在 torch.compile 内部运行，钩子会打断其计算图。读取了参数。",
     "status.scripted": "TorchScript 模块不支持钩子。读取了参数。",
+    "status.not of the loss": (
+        "有梯度到达，但都不属于优化器所用的梯度：它们来自 autograd.grad()，或在更新之前已被 zero_grad() 清除。"
+    ),
+    "status.several passes": "有多次反向传播到达该输出。从下一个被记录的步起，测量它们之和。",
+    "status.double backward": (
+        "有一次反向传播经过了该层的导数，而该导数由此输出算得，因此无法把损失的梯度与这一项分开。"
+    ),
     "status.failed": "测量时出现错误。",
 }
 

@@ -18,6 +18,10 @@ FINDINGS: Mapping[str, str] = {
         "{subject}: the loss did not fall{in_runs}: it was {first} at first and {last} in the end, the "
         "median of the last tenth of {steps}."
     ),
+    "finding.probabilities": (
+        "{subject}: the outputs are probabilities, and the loss takes them for logits: it applies a softmax or sigmoid "
+        "of its own. On this batch it is {loss}; outputs that are certain and right would still have {certain}."
+    ),
     "finding.degraded": (
         "{subject} trains worse than the shallower {shallow}: training error {train_error} against "
         "{shallow_error}. Paired by seed, the difference is {difference}."
@@ -103,6 +107,7 @@ FINDINGS: Mapping[str, str] = {
     ),
     "remedy.check_graph": "Check that the layer's output reaches the loss.",
     "remedy.other_activation": "Check for units that never activate; try a leaky activation.",
+    "remedy.logits": "Return what comes before the softmax or sigmoid: the logits.",
     "severity.problem": "Problem",
     "severity.notice": "Notice",
     "severity.healthy": "Healthy",

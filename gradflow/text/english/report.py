@@ -159,6 +159,17 @@ STATUSES: Mapping[str, str] = {
     ),
     "status.compiled": "The layer runs inside torch.compile, where hooks would break the graph. Parameters were read.",
     "status.scripted": "TorchScript modules take no hooks. Parameters were read.",
+    "status.not of the loss": (
+        "Gradients arrived, but none was part of the gradient that the optimizer used: autograd.grad() was called, or "
+        "zero_grad() cleared them before the step."
+    ),
+    "status.several passes": (
+        "Several backward passes reached the output. Their sum is measured from the next recorded step on."
+    ),
+    "status.double backward": (
+        "A backward pass went through the layer's derivative, which is computed from this output. The gradient of the "
+        "loss cannot be separated from that term."
+    ),
     "status.failed": "Measuring raised an error.",
 }
 
