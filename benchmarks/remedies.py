@@ -14,12 +14,12 @@ import argparse
 import datetime
 import json
 import math
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -78,19 +78,18 @@ class Fault:
 
 
 class Hidden(nn.Module):
-    """phi(norm(W x)), plus x with a skip."""
+    """phi(norm(W x)), or phi(norm(W x) + skip)."""
 
     def __init__(self, affine: nn.Module, width: int, plan: Plan) -> None:
         super().__init__()
         norm = nn.BatchNorm1d if plan.kind == "mlp" else nn.BatchNorm2d
         self.affine, self.act = affine, MODULES[plan.activation]()
         self.norm = norm(width) if plan.norm else nn.Identity()
-        self.skip = plan.skip
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the shape of the input."""
-        branch = self.act(self.norm(self.affine(x)))
-        return x + branch if self.skip and x.shape == branch.shape else branch
+    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+        """Return (batch, width, ...)."""
+        h = self.norm(self.affine(x))
+        return self.act(h if skip is None else h + skip)
 
 
 class Net(nn.Module):
@@ -111,7 +110,7 @@ class Net(nn.Module):
         self.hidden = nn.ModuleList(Hidden(layer, width, plan) for layer in affine)
         self.pool = nn.Identity() if plan.kind == "mlp" else nn.Flatten()
         self.classifier = nn.Linear(width if plan.kind == "mlp" else 16 * width, 10)
-        self.cut = plan.cut
+        self.cut, self.skip = plan.cut, plan.skip
         if plan.init == "critical":
             for layer in affine:
                 gain = critical(plan.activation).gain
@@ -124,10 +123,12 @@ class Net(nn.Module):
                 affine[len(affine) // 2].bias.fill_(DEAD_BIAS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits."""
-        x = self.flatten(x)
-        for number, layer in enumerate(self.hidden):
-            x = layer(x)
+        """Return logits; behind the first layer a skip goes round every two (He et al. 2015)."""
+        x = fork = self.hidden[0](self.flatten(x))
+        for number, layer in enumerate(self.hidden[1:], start=1):
+            ends_block = self.skip and number % 2 == 0
+            x = layer(x, fork) if ends_block else layer(x)
+            fork = x if ends_block else fork
             if self.cut and number == len(self.hidden) // 2:
                 x = x.detach()
         return self.classifier(self.pool(x))
@@ -136,7 +137,7 @@ class Net(nn.Module):
 # What each remedy does, as its text says it. None: it changes nothing here, or means nothing.
 REMEDIES: dict[str, tuple[str, Callable[[Plan], Plan | None]]] = {
     "remedy.skip": (
-        "identity connections around every hidden layer after the first",
+        "an identity connection around every two hidden layers, added before the activation",
         lambda plan: None if plan.skip else replace(plan, skip=True),
     ),
     "remedy.shallower": ("a quarter of the layers, at least 3", lambda plan: replace(plan, depth=_fewer(plan.depth))),
@@ -213,7 +214,7 @@ FAULTS: dict[str, Fault] = {
         _twin(scale=1.0),
     ),
     "exploding/residual": Fault(
-        "exploding", _each(Plan("mlp", 16), Plan("mlp", 24), Plan("conv", 12), skip=True), _twin(norm=True)
+        "exploding", _each(Plan("mlp", 24), Plan("mlp", 32), Plan("conv", 24), skip=True), _twin(norm=True)
     ),
     "exploding/batch_norm": Fault("exploding", _each(Plan("mlp", 32), Plan("mlp", 40), norm=True), _shallow_twin),
     "stalled": Fault("stalled", _each(Plan("mlp", 32), Plan("mlp", 40), norm=True, lr=0.1), _shallow_twin),
@@ -276,56 +277,69 @@ def _error(model: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     return wrong.double().mean().item()
 
 
-def tries(plan: Plan) -> Iterator[tuple[str, Plan]]:
-    """Yield each remedy that changes the plan, and the plan with it."""
-    for remedy, (_, apply) in REMEDIES.items():
-        changed = apply(plan)
-        if changed is not None and changed != plan:
-            yield remedy, changed
+class Studied(NamedTuple):
+    """What became of one plant; `errors` by remedy are empty where the plant does not count."""
+
+    name: str
+    plan: Plan
+    seed: int
+    found: list[str]
+    broken: float
+    twin: float
+    errors: dict[str, float]
+
+    def is_repaired(self, remedy: str) -> bool:
+        """Whether at most `LEFT` of the gap is left."""
+        return self.errors[remedy] <= self.twin + LEFT * (self.broken - self.twin)
 
 
-def study(name: str, plan: Plan, seed: int) -> tuple[str, Plan, int, list[str], float, float, dict[str, float]]:
-    """Return one plant's findings, its error, its twin's, and the error with each remedy, where it counts."""
+def study(name: str, plan: Plan, seed: int, remedies: Sequence[str]) -> Studied:
+    """Train one plant, its twin, and the plant with each remedy that changes it."""
     torch.set_num_threads(1)
     twin, _ = train(FAULTS[name].healthy(plan), seed)
     broken, found = train(plan, seed, is_recorded=True)
-    errors = (
-        {remedy: train(changed, seed)[0] for remedy, changed in tries(plan)}
-        if twin <= min(MAX_TWIN, broken - MIN_GAP)
-        else {}
-    )
-    return name, plan, seed, found, broken, twin, errors
+    errors = {}
+    if twin <= min(MAX_TWIN, broken - MIN_GAP):
+        changed = {remedy: REMEDIES[remedy][1](plan) for remedy in remedies}
+        errors = {remedy: train(other, seed)[0] for remedy, other in changed.items() if other not in (None, plan)}
+    return Studied(name, plan, seed, found, broken, twin, errors)
+
+
+def counted(name: str, studied: Sequence[Studied]) -> dict[str, Any]:
+    """Return the counts of one fault, the remedies that repaired the most first."""
+    plants = [one for one in studied if one.errors]
+    counts = {}
+    for remedy in REMEDIES:
+        tried = [one for one in plants if remedy in one.errors]
+        if tried:
+            counts[remedy] = [sum(one.is_repaired(remedy) for one in tried), len(tried)]
+    found = sum(FAULTS[name].finding in one.found for one in plants)
+    by_share = dict(sorted(counts.items(), key=lambda item: -item[1][0] / item[1][1]))
+    return {"finding": FAULTS[name].finding, "plants": len(plants), "found": found, "remedies": by_share}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--out", type=Path, help="JSON file to write")
     parser.add_argument("--faults", nargs="*", default=list(FAULTS), choices=list(FAULTS))
+    parser.add_argument("--remedies", nargs="*", default=list(REMEDIES), choices=list(REMEDIES))
     parser.add_argument("--seeds", type=int, default=len(SEEDS))
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
     began = time.perf_counter()
     work = [
-        (name, plan, seed)
+        (name, plan, seed, arguments.remedies)
         for name in arguments.faults
         for plan in FAULTS[name].plans
         for seed in range(arguments.seeds)
     ]
-    counts: dict[str, dict[str, list[int]]] = {name: {} for name in arguments.faults}
-    plants = {name: [0, 0] for name in arguments.faults}
+    studied = []
     with ProcessPoolExecutor(arguments.workers) as pool:
-        for name, plan, seed, found, broken, twin, errors in pool.map(study, *zip(*work, strict=True)):
-            counted = bool(errors)
-            plants[name][1] += counted
-            plants[name][0] += counted and FAULTS[name].finding in found
-            for remedy, error in errors.items():
-                pair = counts[name].setdefault(remedy, [0, 0])
-                pair[1] += 1
-                pair[0] += error <= twin + LEFT * (broken - twin)
-            shown = "  ".join(f"{remedy.removeprefix('remedy.')} {error:.2f}" for remedy, error in errors.items())
-            place = f"{name} {plan.kind}-{plan.depth} seed {seed}"
-            print(f"{place}: {broken:.2f}, twin {twin:.2f}; {','.join(found)}; {shown}")
-            sys.stdout.flush()
+        for one in pool.map(study, *zip(*work, strict=True)):
+            studied.append(one)
+            shown = "  ".join(f"{remedy.removeprefix('remedy.')} {error:.2f}" for remedy, error in one.errors.items())
+            place = f"{one.name} {one.plan.kind}-{one.plan.depth} seed {one.seed}"
+            print(f"{place}: {one.broken:.2f}, twin {one.twin:.2f}; {','.join(one.found)}; {shown}", flush=True)
     result = {
         "command": "python -m benchmarks.remedies --out gradflow/reference/remedies.json",
         "date": datetime.date.today().isoformat(),
@@ -337,16 +351,8 @@ def main() -> None:
             f"left; plants that cost less than {MIN_GAP}, or whose twin ends above {MAX_TWIN}, are not counted"
         ),
         "applied": {remedy: words for remedy, (words, _) in REMEDIES.items()},
-        "faults": {
-            name: {
-                "finding": FAULTS[name].finding,
-                "plants": plants[name][1],
-                "found": plants[name][0],
-                "remedies": dict(sorted(counts[name].items(), key=lambda item: -item[1][0] / item[1][1])),
-            }
-            for name in arguments.faults
-        },
-    }  # fmt: skip
+        "faults": {name: counted(name, [one for one in studied if one.name == name]) for name in arguments.faults},
+    }
     print(json.dumps(result["faults"], indent=1))
     print(f"{time.perf_counter() - began:.0f} s")
     if arguments.out:

@@ -73,8 +73,13 @@ def test_a_gradient_penalty_is_not_taken_for_the_gradient_of_the_loss():
     penalised(critic, x, made, mixed).backward()
     recorder.step()
     recorder.close()
+    rows = one_row_per_layer(recorder.recording.layers).set_index("layer")
     for name, value in truth.items():
-        assert joined(recorder.recording, str(name)) == pytest.approx([value], rel=1e-4)
+        row = rows.loc[str(name)]
+        if isinstance(critic[name], nn.Linear) or row["status"] != "double backward":
+            assert row["out_grad_norm"] == pytest.approx(value, rel=1e-4)
+        else:  # the derivative of tanh is made of its output, whose gradient is then not one number
+            assert math.isnan(row["out_grad_norm"])
 
 
 def test_an_inner_loop_is_not_taken_for_the_gradient_of_the_loss():
