@@ -20,6 +20,7 @@ from gradflow.analysis.ranking import ranking
 from gradflow.analysis.shattering import autocorrelation_by_lag, shattering_by_depth, shattering_by_layer
 from gradflow.analysis.stall import stall, stall_over_seeds
 from gradflow.analysis.summary import summary
+from gradflow.analysis.times import gradient_over_time, gradient_over_time_over_seeds, reach_over_time
 from gradflow.analysis.training import errors_over_seeds, training, window_means
 from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
 from gradflow.analysis.vanishing_degree import degree, degree_over_seeds
@@ -44,6 +45,8 @@ __all__ = [
     "errors_over_seeds",
     "first_nonfinite",
     "first_to_last",
+    "gradient_over_time",
+    "gradient_over_time_over_seeds",
     "main_path",
     "mean_interval",
     "paired_difference",
@@ -54,6 +57,7 @@ __all__ = [
     "profile_over_seeds",
     "published",
     "ranking",
+    "reach_over_time",
     "shattering_by_depth",
     "shattering_by_layer",
     "stall",

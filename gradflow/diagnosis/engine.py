@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from gradflow.diagnosis.cases import Case, Subject, cases
+from gradflow.diagnosis.cases import Case, cases
 from gradflow.diagnosis.finding import SEVERITIES, Finding
 from gradflow.diagnosis.rules import (
+    absent,
     dead,
     degraded,
     diverged,
     exploding,
     healthy,
     loss_level,
+    over_time,
+    parameters,
     probabilities,
     shattering,
     stalled,
+    unmoved,
+    unregistered,
     vanishing,
 )
-from gradflow.diagnosis.rules.degraded import RESIDUAL
 from gradflow.recording import Recording
 
 Rule = Callable[[list[Case]], list[Finding]]
@@ -31,8 +35,13 @@ RULES: tuple[Rule, ...] = (
     degraded.find,
     exploding.find,
     vanishing.find,
+    over_time.find,
     stalled.find,
     dead.find,
+    absent.find,
+    parameters.find,
+    unregistered.find,
+    unmoved.find,
     shattering.find,
 )
 
@@ -61,22 +70,26 @@ def diagnose(recordings: Recording | Iterable[Recording]) -> list[Finding]:
     mine: the loss left the finite numbers, first at step 1.
     """
     grouped = cases(recordings)
-    normed = {case.subject for case in grouped if case.has_batch_norm}
-    found = [_fitting(finding, normed) for rule in RULES for finding in rule(grouped)]
+    by_subject = {case.subject: case for case in grouped}
+    found = [_fitting(finding, by_subject.get(finding.subject)) for rule in RULES for finding in rule(grouped)]
     named = {finding.subject for finding in found if finding.severity in ("problem", "notice")}
     found += healthy.find([case for case in grouped if case.subject not in named])
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
-def _fitting(finding: Finding, normed: set[Subject]) -> Finding:
-    """Return the finding without remedies that its network has taken already, or that cannot help it.
+def _fitting(finding: Finding, case: Case | None) -> Finding:
+    """Return the finding without remedies that its network has taken already or that cannot help it.
 
-    Behind batch norm the scale of an initialisation changes nothing, nor does any initialisation once training is over.
+    A network that learns needs none for an odd number. Behind batch norm the scale of an initialisation changes
+    nothing, nor does any initialisation once training is over.
     """
-    is_normed = finding.subject in normed
+    if case is None:
+        return finding
+    if case.is_learnt and finding.severity != "problem":
+        return replace(finding, remedies=())
     vain = {
-        "remedy.skip": finding.subject.base_family == RESIDUAL,
-        "remedy.init": is_normed or finding.values.get("when") == "end",
-        "remedy.norm": is_normed or finding.subject.base_family != RESIDUAL,
+        "remedy.skip": case.has_shortcut,
+        "remedy.init": case.has_batch_norm or finding.values.get("when") == "end",
+        "remedy.norm": case.has_batch_norm or not case.has_shortcut,
     }
     return replace(finding, remedies=tuple(remedy for remedy in finding.remedies if not vain.get(remedy)))

@@ -93,7 +93,7 @@ class Pass:
 
     def count(self, layer: Layer) -> int:
         """Count a call of a layer and return its number within the forward pass."""
-        if self._has_backward and torch._C._current_graph_task_id() == -1:  # a forward pass after a backward pass
+        if self._has_backward and torch._C._current_graph_task_id() == -1:  # a forward pass after the loss's backward
             self._calls.clear()
             self._has_backward = False
             self._running.clear()  # a backward pass that raised does not say that it has ended
@@ -120,12 +120,12 @@ class Pass:
 
     def _begin(self, number: int) -> Task:
         task = self._tasks[number] = Task()
-        self._has_backward = True
         if not self._running:
             self.accumulation.forget_cleared()
         self._running.add(number)
         torch.autograd.Variable._execution_engine.queue_callback(partial(self._end, number))
         task.is_adding = self.accumulation.is_adding()
+        self._has_backward |= task.is_adding
         return task
 
     def index_of(self, task: Task) -> int:
@@ -190,7 +190,11 @@ class Pass:
             return  # nearly always
         for output in self.outputs:
             if output.task is not None:
-                output.in_grad = output.task.is_adding and self.accumulation.is_used(output.backward, output.layer)
+                output.in_grad = self.is_used(output.backward, output.layer)
+
+    def is_used(self, index: int, layer: Layer) -> bool:
+        """Whether the gradient that a backward pass brought to a layer was used; to be asked when the step is over."""
+        return self._by_index[index].is_adding and self.accumulation.is_used(index, layer)
 
     def _end(self, number: int) -> None:
         """Settle at the end of a backward pass; the time that it takes is the recorder's."""
@@ -275,9 +279,14 @@ class Output:
         self.index = index
         self.backward = backward
 
-    def __call__(self, gradient: Tensor) -> None:
-        """Take or hold the gradient."""
-        self.take(gradient, self.arrives_as)
+    def __call__(self, gradient: Tensor | None) -> None:
+        """Take or hold the gradient.
+
+        PyTorch passes None where another output of the same operation has a gradient and this one has none: the
+        sequence that a fused LSTM returns, if only its last state is used.
+        """
+        if gradient is not None:
+            self.take(gradient, self.arrives_as)
 
     def take(self, gradient: Tensor, status: str) -> None:
         """Keep a gradient's norm, at once or with those of other small ones, and how it was come by."""
@@ -333,6 +342,7 @@ class Output:
                     output._add(gradient, task)
                     return
         again = Output(owner, self.layer, self.call, self.index, index)
+        again.statistics = self.statistics
         owner.outputs.append(again)
         self.later = (*self.later, again)
         again._take_first(gradient, status, task)

@@ -65,6 +65,7 @@ class Readings:
         self._with_weights = with_weights
         self._on_failure = on_failure
         self._before: dict[int, Tensor] = {}
+        self._is_read: set[int] = set()  # parameters
 
     @property
     def arrived_gradients(self) -> list[Scalar]:
@@ -88,6 +89,12 @@ class Readings:
         """Read the gradients that an optimizer uses, where it uses them."""
         self._read(self._parameters.of(optimizer), scale_where_used(optimizer))
 
+    def read_rest(self) -> None:
+        """Read the gradients that no optimizer uses, where they were not read yet."""
+        if len(self._is_read) < len(self._parameters.every):
+            rest = sorted(set(range(len(self._parameters.every))) - self._is_read)
+            self._read(rest, scale_after_backward(self._scaler, None))
+
     def _read(self, numbers: Sequence[int], scale: Scalar) -> None:
         every, read = self._parameters.every, numbers
         try:
@@ -101,9 +108,11 @@ class Readings:
             self._on_failure(error)
             return
         if self.arrived:  # a gradient of an earlier reading may be gone
-            for number in read:
-                self.gradients[number] = math.nan
-            self.arrived.difference_update(read)
+            gone = [piece for number in read for piece in self._parameters.pieces_of(every[number])]
+            for piece in gone:
+                self.gradients[piece] = math.nan
+            self.arrived.difference_update(gone)
+        self._is_read.update(read)
         self.arrived.update(numbers)
         for number, norm in zip(numbers, norms, strict=True):
             self.gradients[number] = unscaled(norm, scale)

@@ -28,6 +28,7 @@ from gradflow.hooks.passes import OutputName, Pass
 from gradflow.hooks.readings import Parameters, Readings
 from gradflow.hooks.schedule import Schedule
 from gradflow.hooks.surroundings import describe
+from gradflow.hooks.times import Sequences, is_recurrent
 from gradflow.hooks.verify import Verification, verify
 from gradflow.recording import Recording
 
@@ -100,6 +101,7 @@ class Recorder:
         self._seconds = 0.0
         self._started = self._flushed = time.perf_counter()
         self._pass = self._new_pass()
+        self._sequences = Sequences(self._pass)
         self._arm()
 
     def step(self, *, loss: Any = None, batch_error: Any = None, **scalars: Any) -> None:
@@ -324,6 +326,7 @@ class Recorder:
             return
         self._pass = self._new_pass()
         self._unseen: set[int] = set()
+        self._sequences = Sequences(self._pass)
         self._readings = Readings(
             self._parameters, scaler=self._scaler, with_weights=self._weights, on_failure=self._on_failure
         )
@@ -353,6 +356,8 @@ class Recorder:
                 self._attachment.place(layer, call, args, output)
             if self._watches:
                 self._pass.watch(layer, call, output, args)
+                if is_recurrent(module):
+                    self._sequences.watch(layer, args, output)
         except Exception as error:  # a measurement that fails must not end the user's forward pass
             self._on_failure(error)
         self._seconds += time.perf_counter() - began
@@ -404,6 +409,8 @@ class Recorder:
             self._pass.finish()
             readings = self._readings
             self._scalars["total_grad_norm"] = rows.combined(readings.arrived_gradients)
+            if self._optimizers:
+                readings.read_rest()
             form = self._buffer.add_layers(
                 self._step,
                 readings,
@@ -412,6 +419,7 @@ class Recorder:
                 is_compiled=self._is_compiled(),
                 unseen=frozenset(self._unseen),
             )
+            self._buffer.add_times(self._step, self._sequences.readings)
             if not self._n_recorded and self._watches and (missing := unmeasurable(self._layers, form)):
                 self._warn(missing)
             self._n_recorded += 1

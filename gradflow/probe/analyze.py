@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gradflow.hooks.attach import record, unwrapped
+from gradflow.hooks.layers import LazyModelError, check_shapes
 from gradflow.hooks.recorder import GradflowWarning, Recorder
 from gradflow.probe.analysis_value import Analysis
 from gradflow.probe.batch import Batch
@@ -169,9 +170,11 @@ def _check(model: nn.Module) -> None:
     name = type(model).__name__
     if torch.is_inference_mode_enabled():
         raise AnalysisError("gradients cannot be computed in torch.inference_mode(); call this outside of it.")
+    try:
+        check_shapes(model)
+    except LazyModelError as error:
+        raise AnalysisError(str(error)) from None
     tensors = [*model.parameters(), *model.buffers()]
-    if any(nn.parameter.is_lazy(tensor) for tensor in tensors):
-        raise AnalysisError(f"{name} has parameters without a shape yet; run one batch through it first.")
     if any(tensor.is_inference() for tensor in tensors):
         raise AnalysisError(f"{name} was made in torch.inference_mode(), so it can have no gradient; make it outside.")
     if any(tensor.is_meta for tensor in tensors):

@@ -228,26 +228,31 @@ def test_gan_two_forwards_one_backward_and_two_backwards():
     assert rows.out_grad_norm.tolist() == pytest.approx([2, 6, 2, 6], rel=TOLERANCE)
 
 
-def test_double_backward_keeps_the_first_value():
+def test_double_backward_keeps_both_values_apart():
     model, x = nn.Sequential(nn.Linear(3, 3), nn.Tanh()), torch.randn(2, 3, requires_grad=True)
-    y = model(x)
-    (expected,) = torch.autograd.grad(y.sum(), [y])
+    z = torch.zeros(2, 3, requires_grad=True)
+    hidden = model[0](x) + z
+    (first, slope) = torch.autograd.grad(model[1](hidden).sum(), [hidden, x], create_graph=True)
+    (second,) = torch.autograd.grad(slope.square().sum(), [z])
     with gradflow.record(model) as recorder:
         (gradient,) = torch.autograd.grad(model(x).sum(), [x], create_graph=True)
         gradient.square().sum().backward()
         recorder.step()
-    rows = recorder.recording.layers.set_index("layer")
-    assert rows.out_grad_norm["1"] == pytest.approx(norm64(expected), rel=TOLERANCE)
+    rows = recorder.recording.layers.query("layer == '0'")
+    assert rows.in_grad.tolist() == [True, False]
+    assert rows.out_grad_norm.tolist() == pytest.approx([norm64(second), norm64(first)], rel=TOLERANCE)
 
 
-def test_retained_graph_counts_once():
+def test_passes_through_a_retained_graph_are_added_up_from_the_second_step_on():
     model = nn.Linear(3, 1)
     with gradflow.record(model) as recorder:
-        loss = model(torch.ones(2, 3)).sum()
-        loss.backward(retain_graph=True)
-        (5 * loss).backward()
-        recorder.step()
-    assert recorder.recording.layers.out_grad_norm.tolist() == pytest.approx([math.sqrt(2)])
+        for _ in range(2):
+            loss = model(torch.ones(2, 3)).sum()
+            loss.backward(retain_graph=True)
+            (5 * loss).backward()
+            recorder.step()
+    expected = [math.nan, 6 * math.sqrt(2)]
+    assert recorder.recording.layers.out_grad_norm.tolist() == pytest.approx(expected, nan_ok=True)
 
 
 def test_functorch_transforms_pass_by():

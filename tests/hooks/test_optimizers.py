@@ -1,6 +1,7 @@
 """Read points: what an optimizer, clipping and a gradient scaler have done to the gradients by then."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from oracles import norm64
 from torch import nn
 
 import gradflow
+from gradflow.hooks.recorder import GradflowWarning
 
 TOLERANCE = 1e-6
 
@@ -215,7 +217,8 @@ def test_outputs_are_divided_by_the_scale_of_their_own_backward():
             scaler.step(optimizer)
             scaler.update()
     rows = recorder.recording.layers.query("layer == '0'")
-    assert rows.backward.tolist() == [0, 1]
+    assert rows.backward.tolist() == [1, 0]
+    assert rows.in_grad.tolist() == [True, False]
     assert rows.out_grad_norm.iloc[0] == pytest.approx(rows.out_grad_norm.iloc[1], rel=1e-5)
 
 
@@ -236,3 +239,121 @@ def test_of_two_scaled_optimizers_one_may_be_unscaled_already(unscaled):
     expected = norm64(*[parameter.grad for parameter in reference.parameters()])
     assert recorder.recording.steps.unclipped_grad_norm.tolist() == pytest.approx([expected], rel=1e-5)
     assert recorder.recording.steps.total_grad_norm.tolist() == pytest.approx([expected], rel=1e-5)
+
+
+def test_gradients_of_parameters_in_no_optimizer_are_read_too():
+    model = net()
+    optimizer = torch.optim.SGD(model[2].parameters(), lr=0.01)
+    with gradflow.record(model, optimizer=optimizer) as recorder:
+        loss_of(model).backward()
+        expected = [norm64(*[one.grad for one in model[index].parameters()]) for index in (0, 2)]
+        optimizer.step()
+    rows = recorder.recording.layers.set_index("layer")
+    assert rows.grad_norm[["0", "2"]].tolist() == pytest.approx(expected, rel=TOLERANCE)
+    assert math.isnan(rows.update_norm["0"])
+    assert rows.in_grad.all()
+
+
+def test_of_a_fused_parameter_the_last_of_several_steps_is_kept():
+    torch.manual_seed(0)
+    model = nn.ModuleDict({"attention": nn.MultiheadAttention(4, 2), "head": nn.Linear(4, 1)})
+    often, once = (torch.optim.SGD(model[name].parameters(), lr=0.01) for name in ("attention", "head"))
+    with gradflow.record(model, optimizer=[once, often]) as recorder:
+        for seed in range(2):
+            model.zero_grad()
+            x = torch.randn(3, 2, 4, generator=torch.Generator().manual_seed(seed))
+            model["head"](model["attention"](x, x, x)[0]).square().mean().backward()
+            expected = norm64(*[one.grad for one in model["attention"].parameters(recurse=False)])
+            often.step()
+        once.step()
+    rows = recorder.recording.layers.query("layer == 'attention'")
+    assert rows.grad_norm.iloc[0] == pytest.approx(expected, rel=TOLERANCE)
+
+
+class Wrapper:
+    """An optimizer inside something else, as in fastai (`opt`) and Accelerate (`optimizer`)."""
+
+    def __init__(self, name, inner):
+        setattr(self, name, inner)
+        self.param_groups = inner.param_groups
+
+    def step(self):
+        next(value for value in vars(self).values() if isinstance(value, torch.optim.Optimizer)).step()
+
+
+class Unready(Wrapper, torch.optim.Optimizer):
+    """A wrapper that is an Optimizer by class alone, as Accelerate's."""
+
+
+class Sharing(torch.optim.Optimizer):
+    """A wrapper that has all that its optimizer has, hooks too, as Lightning's."""
+
+    def __init__(self, inner):
+        self.__dict__ = dict(inner.__dict__)
+        self._optimizer = inner
+
+    def step(self):
+        self._optimizer.step()
+
+
+WRAPPERS = {
+    "fastai": lambda inner: Wrapper("opt", inner),
+    "Accelerate": lambda inner: Unready("optimizer", inner),
+    "Lightning": Sharing,
+    "two deep": lambda inner: Unready("optimizer", Unready("optimizer", inner)),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+@pytest.mark.parametrize("several", [False, True])
+def test_a_wrapper_stands_for_the_optimizer_inside(name, several):
+    model = net()
+    optimizer = WRAPPERS[name](torch.optim.SGD(model.parameters(), lr=0.01))
+    with gradflow.record(model, optimizer=[optimizer] if several else optimizer) as recorder:
+        for _ in range(2):
+            loss_of(model).backward()
+            optimizer.step()
+    recording = recorder.recording
+    assert recording.steps.step.tolist() == [0, 1]
+    assert (recording.layers.query("layer == '0'").update_norm > 0).all()
+    assert (recording.meta["optimizers"], recording.meta["optimizer_steps"]) == (1, 2)
+
+
+def test_accelerate_and_fastai_are_unwrapped():
+    accelerate = pytest.importorskip("accelerate")
+    model = net()
+    model, optimizer = accelerate.Accelerator(cpu=True).prepare(model, torch.optim.SGD(model.parameters(), lr=0.01))
+    with gradflow.record(model, optimizer=optimizer) as recorder:
+        loss_of(model).backward()
+        optimizer.step()
+    assert recorder.recording.steps.step.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        (nn.Linear(1, 1), "got Linear, which holds none. Pass the torch optimizer"),
+        (Wrapper("first", torch.optim.SGD([nn.Parameter(torch.ones(1))])), "none of Sequential's"),
+        ("sgd", "got str, which holds none"),
+        (torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.1), "this SGD holds none of Sequential's"),
+    ],
+)
+def test_what_is_no_optimizer_of_the_model_is_refused_in_one_line(optimizer, message):
+    with pytest.raises(ValueError, match=message) as raised:
+        gradflow.record(net(), optimizer=optimizer)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_optimizer_that_makes_no_step_is_reported():
+    model = net()
+    stale, real = (torch.optim.SGD(model.parameters(), lr=0.01) for _ in range(2))
+    recorder = gradflow.record(model, optimizer=stale)
+    with pytest.warns(GradflowWarning, match="made no step") as told:
+        for _ in range(250):
+            loss_of(model).backward()
+            recorder.step(loss=1.0)
+            real.step()
+    assert len(told) == 1
+    with pytest.warns(GradflowWarning, match="made no step"):
+        recorder.close()
+    assert recorder.recording.meta["optimizer_steps"] == 0
