@@ -26,7 +26,10 @@ TOLERANCE_FLOAT32 = 1e-4  # relative: outputs of models that do not run in float
 # Gradients that cancel to rounding noise have no digits to compare: differences under this share of the largest pass.
 NOISE = {torch.float64: 1e-14, torch.float32: 1e-6}
 MEASURED = ("measured", "measured at its base", "output is the input")
-ABSENT = ("parameters only", "not in the graph", "frozen", "no gradient", "lost", "compiled", "scripted", "failed")
+ABSENT = (
+    "parameters only", "not called", "called without gradients", "not in the graph", "frozen", "no gradient", "lost",
+    "compiled", "scripted", "failed",
+)  # fmt: skip
 STATUSES = (*MEASURED, *ABSENT)
 NAMED = 3  # layers named per finding
 QUICK_SECONDS = (
@@ -140,7 +143,8 @@ def _compare(recorded: Pass, model: nn.Module, batch: Batch, *, zeros: bool) -> 
 def _expected(recorded: Pass, model: nn.Module, batch: Batch, *, zeros: bool) -> dict[Key, Answer] | None:
     """Return the oracle's answers, or None if the outputs are not those of the recorded pass."""
     seed_all()
-    with placed(model, list(dict.fromkeys(recorded.layers.layer)), zeros=zeros) as places:
+    modules = recorded.layers.loc[recorded.layers.kind != "Parameter", "layer"]
+    with placed(model, list(dict.fromkeys(modules)), zeros=zeros) as places:
         outputs = list(tensors_in(model(*batch.args, **batch.kwargs)))
     same = len(outputs) == len(recorded.outputs) and all(
         torch.allclose(a, b, rtol=0, atol=0, equal_nan=True) for a, b in zip(outputs, recorded.outputs, strict=True)
