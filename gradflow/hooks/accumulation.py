@@ -68,7 +68,7 @@ class Owners:
 
 
 class Accumulation:
-    """Follows one step's backward passes into `.grad`, and out of it again.
+    """Follows a step's backward passes into `.grad`, and out of it again; `start` begins with another step.
 
     Of each optimizer's parameters one is watched: the first of the model, whose gradient arrives last. Only an
     in-place change between two passes makes it look at values.
@@ -76,6 +76,18 @@ class Accumulation:
 
     def __init__(self, owners: Owners) -> None:
         self.owners = owners
+        self._is_new = False
+        # A parameter of each group and its graph node, for the steps to come. Not on an accelerator, where a node
+        # belongs to the stream that was current when it was made.
+        self._kept: list[tuple[nn.Parameter, Any] | None] = [None] * owners.n_groups
+        self.start()
+
+    def start(self) -> None:
+        """Begin a step."""
+        if self._is_new:
+            return
+        self._is_new = True
+        owners = self.owners
         self._live: list[list[int]] = [[] for _ in range(owners.n_groups)]  # passes in .grad just now, by group
         self._used: list[tuple[int, ...]] = [()] * owners.n_groups
         self._watched: list[nn.Parameter | None] = [None] * owners.n_groups
@@ -85,13 +97,14 @@ class Accumulation:
 
     def is_adding(self) -> bool:
         """Whether the backward pass under way adds to the gradient of a parameter; to be asked in a hook."""
+        self._is_new = False
         if self.owners.are_hidden:
             return True
         is_adding = False
         try:
             for number, watched in enumerate(self._watched):
                 if watched is None:
-                    watched = self._watched[number] = next(filter(self._is_reached, self.owners.group(number)), None)
+                    watched = self._watched[number] = self._first_reached(number)
                     is_adding |= watched is not None
                 else:
                     is_adding |= self._is_reached(watched)
@@ -121,6 +134,8 @@ class Accumulation:
 
     def use(self, optimizer: Optimizer | None = None) -> None:
         """Note that the gradients are used as they are just now, by one optimizer or at the step's end."""
+        if self._is_new:
+            return
         for number, live in enumerate(self._live):
             if optimizer is None or self.owners.optimizers[number] is optimizer:
                 watched = self._watched[number]
@@ -150,13 +165,24 @@ class Accumulation:
 
     def close(self) -> None:
         """Let go of the graph's nodes."""
-        self._nodes.clear()
+        if self._nodes:
+            self._nodes = {}
 
     def _is_in(self, passes: Sequence[Sequence[int]], index: int, layer: Layer) -> bool:
         if self._by_layer is None:
             self._by_layer = self.owners.by_layer()
         group = self._by_layer[layer.number]
         return index in passes[group] if group >= 0 else any(index in some for some in passes)
+
+    def _first_reached(self, number: int) -> nn.Parameter | None:
+        """Return the first parameter of a group that the pass under way reaches, the last time's if it is reached."""
+        kept = self._kept[number]
+        if kept is not None and torch._C._will_engine_execute_node(kept[1]):
+            return kept[0]
+        parameter = next(filter(self._is_reached, self.owners.group(number)), None)
+        if parameter is not None and parameter.is_cpu:
+            self._kept[number] = parameter, self._nodes[id(parameter)]
+        return parameter
 
     def _is_reached(self, parameter: nn.Parameter) -> bool:
         """Whether the pass under way reaches the node that adds to a parameter's gradient."""

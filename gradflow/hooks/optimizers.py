@@ -72,6 +72,8 @@ class Turns:
         """Note a step of an optimizer; return whether it ends the step of all."""
         self.n_steps += 1
         made = self._made
+        if len(made) == 1:
+            return True
         number = next(number for number, one in enumerate(self._optimizers) if one is optimizer)
         made[number] += 1
         missing = [other for other, n in enumerate(made) if not n and other not in self._idle]

@@ -83,7 +83,7 @@ class Pass:
         self._with_statistics = with_statistics
         self._note_summed = summed.add
         self._calls: dict[int, int] = {}
-        self._tasks: dict[int, Task] = {}
+        self.tasks: dict[int, Task] = {}  # by the engine's number
         self._running: set[int] = set()
         self._by_index: list[Task] = []
         self._nodes: set[int] = set()
@@ -115,12 +115,13 @@ class Pass:
 
     def task(self) -> Task:
         """Return the engine's run under way; to be called in a hook."""
-        number = torch._C._current_graph_task_id()
-        return self._tasks.get(number) or self._begin(number)
+        return self.tasks.get(torch._C._current_graph_task_id()) or self.begin()
 
-    def _begin(self, number: int) -> Task:
-        task = self._tasks[number] = Task()
-        if not self._running:
+    def begin(self) -> Task:
+        """Note a run of the engine that is new."""
+        number = torch._C._current_graph_task_id()
+        task = self.tasks[number] = Task()
+        if not self._running and len(self.tasks) > 1:
             self.accumulation.forget_cleared()
         self._running.add(number)
         torch.autograd.Variable._execution_engine.queue_callback(partial(self._end, number))
@@ -184,7 +185,7 @@ class Pass:
             for output in self.outputs:
                 output.take_sum()
         if (
-            len(self._tasks) == 1
+            len(self.tasks) == 1
             and self._by_index
             and self._by_index[0].is_adding
             and self.accumulation.uses_all_of(0)
@@ -297,7 +298,7 @@ class Output:
             return
         began = time.perf_counter()
         try:
-            task = owner.task()
+            task = owner.tasks.get(torch._C._current_graph_task_id()) or owner.begin()
             if self.task is None:
                 self._take_first(gradient, status, task)
             elif self.status != FAILED:
@@ -318,15 +319,16 @@ class Output:
         owner = self._pass
         self.task = task
         if self.backward < 0:
-            self.backward = owner.index_of(task)
+            self.backward = task.index if task.index >= 0 else owner.index_of(task)
         elif task.index != self.backward:
             owner.join(task, self.backward)
         self.status = status
-        self.is_differentiated = gradient.requires_grad
+        if gradient.requires_grad:
+            self.is_differentiated = True
         if owner.summed and task.is_adding and (self.layer.number, self.index) in owner.summed:
             self.total = self._addend(gradient, task)
         # A gradient with a graph (double backward) would keep all of it alive.
-        elif is_small(gradient) and not gradient.requires_grad:
+        elif not self.is_differentiated and is_small(gradient):
             self.gradient, self._version = gradient, gradient._version
             owner.hold(self, gradient)
         else:

@@ -89,7 +89,7 @@ class Recorder:
                 sharded.check_schedules([bool(schedule(step)) for step in range(sharded.COMPARED_STEPS)])
         self._attachment = Attachment(model, layers, self._on_output, self._on_unseen, owner=self, compiled=compiled)
         self._buffer = rows.Buffer(self._layers, self._parameters)
-        self._owners = Owners(self._layers, self._parameters.every, optimizers)
+        self._accumulation = Accumulation(Owners(self._layers, self._parameters.every, optimizers))
         self._summed: set[OutputName] = set()
         self._optimizers = optimizers
         self._turns = Turns(optimizers, self._on_idle)
@@ -135,7 +135,7 @@ class Recorder:
             if not self._optimizers:
                 self._readings.read_weights()
         if not self._optimizers:
-            self._pass.accumulation.use()
+            self._accumulation.use()
             self._finish()
         else:
             self._n_calls += 1
@@ -337,8 +337,9 @@ class Recorder:
 
     def _new_pass(self) -> Pass:
         scaler = self._scaler
+        self._accumulation.start()
         return Pass(
-            Accumulation(self._owners),
+            self._accumulation,
             self._summed,
             with_statistics=self._statistics,
             read_scale=lambda: scale_of_outputs(scaler),
@@ -384,7 +385,7 @@ class Recorder:
 
     def _use(self, optimizer: Optimizer) -> None:
         self._readings.read_where_used(optimizer)
-        self._pass.accumulation.use(optimizer)
+        self._accumulation.use(optimizer)
 
     def _after_update(self, optimizer: Optimizer) -> None:
         """Read an optimizer's update; when all optimizers have stepped, the step ends."""
