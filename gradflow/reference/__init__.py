@@ -38,3 +38,20 @@ def forecast_study() -> dict[str, Any]:
     """
     study: dict[str, Any] = json.loads(files(__name__).joinpath("forecast.json").read_text(encoding="utf-8"))
     return study
+
+
+@cache
+def remedy_study() -> dict[str, Any]:
+    """Return which remedy repaired which planted fault, as benchmarks/remedies.py counted it; empty before it has run.
+
+    `faults` has for each kind of fault, such as "vanishing/sigmoid", its `finding` and, under `remedies`, in how many
+    of how many networks each one repaired it.
+
+    Examples
+    --------
+    >>> isinstance(remedy_study().get("faults", {}), dict)
+    True
+    """
+    file = files(__name__).joinpath("remedies.json")
+    study: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return study
