@@ -19,16 +19,16 @@ def fitting(finding: Finding, case: Case) -> tuple[str, ...]:
     """Return the remedies of a finding that its network has not taken already and that can help it, best first.
 
     A network that learns needs none for an odd number. Behind a norm the scale of an initialisation changes nothing,
-    nor does any initialisation once training is over.
+    nor does any initialisation once training is over. What depth needs is not what time steps need.
     """
     if not finding.remedies or (case.is_learnt and finding.severity != "problem"):
         return ()
     is_over = finding.values.get("when") == "end"
     vain = {
-        "remedy.skip": case.has_shortcut,
-        "remedy.init": case.has_batch_norm or is_over,
+        "remedy.skip": case.has_shortcut or case.is_recurrent,
+        "remedy.init": case.has_batch_norm or case.is_recurrent or is_over,
         "remedy.norm": case.has_norm or not case.has_shortcut,
-        "remedy.add_norm": case.has_norm or case.has_shortcut,
+        "remedy.add_norm": case.has_norm or case.has_shortcut or case.is_recurrent,
         "remedy.relu": finding.values.get("activation") not in SATURATING or is_over,
     }
     return tuple(remedy for remedy in proven(finding, case) if not vain.get(remedy))
@@ -54,7 +54,7 @@ def proven(finding: Finding, case: Case) -> tuple[str, ...]:
 
 def _studied(finding: Finding, case: Case) -> Iterator[Mapping[str, Any]]:
     """Yield the studied faults that a finding may be: those of its kind, else all of its key."""
-    faults = remedy_study().get("faults", {})
+    faults = remedy_study()["faults"]
     own = {name: fault for name, fault in faults.items() if fault["finding"] == finding.key}
     kind = f"{finding.key}/{_kind(finding, case)}"
     yield from [own[kind]] if kind in own else own.values()
