@@ -14,7 +14,7 @@ from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.nonfinite import first_nonfinite
 from gradflow.analysis.paths import binomial_shares, path_lengths, path_probes
 from gradflow.analysis.predicted import predicted
-from gradflow.analysis.profile import first_to_last, main_path, profile, profile_over_seeds
+from gradflow.analysis.profile import beside_main_path, first_to_last, main_path, profile, profile_over_seeds
 from gradflow.analysis.published import published
 from gradflow.analysis.ranking import ranking
 from gradflow.analysis.shattering import autocorrelation_by_lag, shattering_by_depth, shattering_by_layer
@@ -29,6 +29,7 @@ from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, w
 __all__ = [
     "Interval",
     "autocorrelation_by_lag",
+    "beside_main_path",
     "binomial_shares",
     "clipping",
     "contribution",

@@ -114,6 +114,26 @@ def main_path(frame: pd.DataFrame) -> pd.DataFrame:
     return ordered.drop_duplicates(place).sort_index()
 
 
+def beside_main_path(recordings: Iterable[Recording]) -> int:
+    """Return how many weighted layers lie beside the main path, of the recording with the most.
+
+    They are layers of towers and experts, and projection shortcuts: `profile` leaves them out by default.
+
+    Examples
+    --------
+    >>> layers = pd.DataFrame({"step": 0, "layer": ["a", "b", "c"], "weighted": True, "order": [0, 1, 2],
+    ...                        "layer_depth": [1, 1, 2]})
+    >>> beside_main_path([Recording(layers=layers)])
+    1
+    """
+    found = [0]
+    for recording in recordings:
+        rows = recording.layers[recording.layers["weighted"] & (recording.layers["layer_depth"] >= 0)]
+        rows = rows.drop_duplicates("layer")
+        found.append(len(rows) - rows["layer_depth"].nunique())
+    return max(found)
+
+
 def first_to_last(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Return the first weighted layer's norm over the last one's, per run and step.
 

@@ -50,6 +50,9 @@ def finding_at_ends(
     counts: dict[str, Value] = {"n_runs": len(beyond.hit), "runs": len(case.recordings)}
     values = {**ends_values(found, beyond), **counts, **_explained(case, found, beyond)}
     cause = cause if "factor" in values else ""
+    # What helps a stack of layers was tried on no sudden loss, and on no chain of calls.
+    is_stack = "before" not in values and ("layers" in values or "factor" not in values)
+    remedies = remedies if is_stack else ()
     return Finding(key, level, case.subject, values, FIGURE, cause, remedies)
 
 

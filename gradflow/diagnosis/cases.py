@@ -50,6 +50,11 @@ class Case:
         return any(map(has_batch_norm, self.recordings))
 
     @cached_property
+    def has_norm(self) -> bool:
+        """Whether a norm of any kind was recorded in any run."""
+        return any(one.layers["kind"].str.contains("Norm").any() for one in self.recordings)
+
+    @cached_property
     def has_shortcut(self) -> bool:
         """Whether the network has residual connections, by its family or by what was recorded."""
         return self.subject.base_family == RESIDUAL or any(map(has_shortcut, self.recordings))

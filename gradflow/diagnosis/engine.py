@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from gradflow.diagnosis.cases import Case, cases
 from gradflow.diagnosis.finding import SEVERITIES, Finding
+from gradflow.diagnosis.remedies import fitting
 from gradflow.diagnosis.rules import (
     absent,
     dead,
@@ -71,25 +72,11 @@ def diagnose(recordings: Recording | Iterable[Recording]) -> list[Finding]:
     """
     grouped = cases(recordings)
     by_subject = {case.subject: case for case in grouped}
-    found = [_fitting(finding, by_subject.get(finding.subject)) for rule in RULES for finding in rule(grouped)]
+    found = [
+        replace(finding, remedies=fitting(finding, by_subject[finding.subject])) if finding.remedies else finding
+        for rule in RULES
+        for finding in rule(grouped)
+    ]
     named = {finding.subject for finding in found if finding.severity in ("problem", "notice")}
     found += healthy.find([case for case in grouped if case.subject not in named])
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
-
-
-def _fitting(finding: Finding, case: Case | None) -> Finding:
-    """Return the finding without remedies that its network has taken already or that cannot help it.
-
-    A network that learns needs none for an odd number. Behind batch norm the scale of an initialisation changes
-    nothing, nor does any initialisation once training is over. What depth needs is not what time steps need.
-    """
-    if case is None:
-        return finding
-    if case.is_learnt and finding.severity != "problem":
-        return replace(finding, remedies=())
-    vain = {
-        "remedy.skip": case.has_shortcut or case.is_recurrent,
-        "remedy.init": case.has_batch_norm or case.is_recurrent or finding.values.get("when") == "end",
-        "remedy.norm": case.has_batch_norm or not case.has_shortcut,
-    }
-    return replace(finding, remedies=tuple(remedy for remedy in finding.remedies if not vain.get(remedy)))

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.decay import MEASURED
+from gradflow.analysis.profile import beside_main_path
 from gradflow.analysis.ranking import OFF
 from gradflow.analysis.times import gradient_over_time, reach_over_time
 from gradflow.recording import EVERY_JOIN, NO_MATHEMATICS, PLAIN_TWIN, WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
@@ -19,7 +20,7 @@ from gradflow.text.controls import printable
 from gradflow.text.numbers import decades, factor, number, signed
 from gradflow.text.widths import columns as columns_of
 from gradflow.text.widths import padded, wrapped
-from gradflow.text.words import reworded, word
+from gradflow.text.words import not_shown, reworded, word
 
 ENDS_SHOWN = 12  # rows shown at either end of a table along depth; those between are in the frames
 WORST_SHOWN = 5
@@ -186,7 +187,10 @@ def _layers(layers: pd.DataFrame, recording: Recording) -> Shown:
         for row, bar in zip(layers.to_dict("records"), bars, strict=True)
     ]
     columns = ("depth", "layer", "out_grad_norm", "bar", "grad_norm", "act_rms")
-    return Shown(text("analyze.layers.title"), columns, _ends(rows, name=1), text("analyze.layers.caption"))
+    caption = text("list.sentences").join(
+        filter(None, [text("analyze.layers.caption"), not_shown(beside_main_path([recording]))])
+    )
+    return Shown(text("analyze.layers.title"), columns, _ends(rows, name=1), caption)
 
 
 def _worst(ranking: pd.DataFrame) -> Shown:

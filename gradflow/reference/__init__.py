@@ -53,7 +53,8 @@ def remedy_study() -> dict[str, Any]:
     >>> remedy_study()["faults"]["not_updated"]["remedies"]["remedy.clip"][0]
     0
     """
-    study: dict[str, Any] = json.loads(files(__name__).joinpath("remedies.json").read_text(encoding="utf-8"))
+    file = files(__name__).joinpath("remedies.json")
+    study: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"faults": {}}
     return study
 
 

@@ -22,6 +22,7 @@ def net(norms, *, loss=None, seed=None, stages=None, kinds=None, edges=None, run
     weighted = [kind in ("Linear", "Conv2d") for kind in kinds]
     layers = layers.assign(layer_depth=np.cumsum(weighted), stage=range(len(norms)) if stages is None else stages)
     layers = layers.assign(**({"kind": kinds, "weighted": weighted, "n_params": 5} | columns))
+    layers["status"] = np.where(np.isnan(norms), "frozen", "measured")
     edges = list(itertools.pairwise(names)) if edges is None else edges
     graph = pd.DataFrame(edges, columns=["source", "layer"])
     steps = pd.DataFrame({"step": range(len(loss)), "loss": loss}) if loss else pd.DataFrame()
@@ -56,7 +57,7 @@ def test_a_factor_explains_where_a_stage_has_three_layers():
     found = one(net(geometric(-8), stages=0, kinds=["Linear", "Sigmoid"] * 4 + ["Linear"]), "vanishing")
     assert found.values["factor"].mean == pytest.approx(0.01)
     assert "with Sigmoid" in str(found)
-    assert found.remedies[0] == "remedy.activation"
+    assert found.remedies[0] == "remedy.relu"
 
 
 def test_the_place_of_a_sudden_loss_is_named():
@@ -188,6 +189,24 @@ def test_the_closed_form_stands_beside_the_measured_factor_where_the_weights_are
     )
     assert "the closed form is 0.141." in str(one(known, "vanishing"))  # shared by the table of laws
     assert "closed form" not in str(one(made, "vanishing"))
+
+
+def test_no_remedy_for_a_stack_is_named_for_a_sudden_loss():
+    assert one(net([1e-8, 1e-8, 1.0, 1.0]), "vanishing").remedies == ()
+
+
+def test_only_remedies_that_repaired_half_of_a_kind_of_fault_are_named_best_first(monkeypatch):
+    def fault(**counts):
+        return {"finding": "vanishing", "remedies": {f"remedy.{name}": pair for name, pair in counts.items()}}
+
+    faults = {
+        "vanishing/sigmoid": fault(init=[0, 6], skip=[3, 6], relu=[6, 6], warmup=[2, 6]),
+        "vanishing/tanh": fault(init=[6, 6], relu=[6, 6]),
+    }
+    monkeypatch.setattr("gradflow.diagnosis.remedies.remedy_study", lambda: {"faults": faults})
+    kinds = ["Linear", "Sigmoid"] * 4 + ["Linear"]
+    assert one(net(geometric(-8), stages=0, kinds=kinds), "vanishing").remedies == ("remedy.relu", "remedy.skip")
+    assert one(net(geometric(-8), stages=0), "vanishing").remedies == ("remedy.init", "remedy.skip")
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])

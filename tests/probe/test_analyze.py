@@ -452,6 +452,23 @@ def test_a_twin_of_other_layers_is_refused():
         )
 
 
+class TwoTowers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = (nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)) for _ in range(2))
+        self.out = nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.out(torch.cat([self.left(x), self.right(x)], 1))
+
+
+def test_layers_of_other_paths_are_not_left_out_without_a_word():
+    x, y = torch.randn(6, 4), torch.randint(0, 2, (6,))
+    assert "Not shown: 2 layers on other paths" in " ".join(str(analyze_gradients(TwoTowers(), x, y)).split())
+    chain = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    assert "Not shown" not in str(analyze_gradients(chain, x, y))
+
+
 def test_frozen_layers_and_containers_do_not_crowd_the_tables():
     class Network(nn.Module):
         def __init__(self):

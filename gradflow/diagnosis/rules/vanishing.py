@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from gradflow.diagnosis.at_ends import activation, finding_at_ends
+from gradflow.diagnosis.at_ends import finding_at_ends
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding
 
-# Whose slope is so small at any scale of the weights that no initialisation keeps the gradient.
-SATURATING = ("Sigmoid", "Hardsigmoid", "LogSigmoid", "Softplus")
+REMEDIES = ("remedy.relu", "remedy.init", "remedy.skip", "remedy.norm", "remedy.add_norm")
 
 
 def find(cases: list[Case]) -> list[Finding]:
@@ -22,7 +21,7 @@ def find(cases: list[Case]) -> list[Finding]:
             found,
             beyond,
             "cause.factor_below_one",
-            ("remedy.activation" if activation(beyond) in SATURATING else "remedy.init", "remedy.skip", "remedy.norm"),
+            REMEDIES,
         )
         for case in cases
         for found in (case.start, case.end)

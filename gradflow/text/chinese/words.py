@@ -36,6 +36,7 @@ WORDS: Mapping[str, str] = {
     "setting.eval every": "评估间隔",
     "setting.probes": "探针",
     "list.without": "无{setting}",
+    "words.not_shown": "未显示：其他路径（塔、专家、跳跃连接）上的 {layers}。",
     "list.sentences": "",
     "list.colon": "：",
     "list.enumeration": "、",

@@ -274,9 +274,8 @@ FINDINGS: Mapping[str, str] = {
     "remedy.shallower": "Use fewer layers.",
     "remedy.budget": "Train longer, to see how much of the gap is a matter of budget.",
     "remedy.init": "Match the initialisation's variance to the activation (Kaiming for ReLU, gain 1 for tanh).",
-    "remedy.activation": (
-        "Replace the activation: ReLU with Kaiming initialisation, or tanh with weights of variance 1/fan_in."
-    ),
+    "remedy.relu": "Replace the activation by ReLU, with Kaiming initialisation.",
+    "remedy.add_norm": "Add batch norm or layer norm behind each hidden layer.",
     "remedy.norm": "Normalise inside residual branches.",
     "remedy.warmup": "Start with a smaller learning rate (warm-up).",
     "remedy.lower_lr": "Lower the learning rate.",

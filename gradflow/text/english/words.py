@@ -36,6 +36,7 @@ WORDS: Mapping[str, str] = {
     "setting.eval every": "eval every",
     "setting.probes": "probes",
     "list.without": "no {setting}",
+    "words.not_shown": "Not shown: {layers} on other paths (towers, experts, shortcuts).",
     "list.sentences": " ",
     "list.colon": ": ",
     "list.enumeration": ", ",
