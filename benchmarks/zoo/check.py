@@ -199,10 +199,12 @@ def first_difference(a: Pass, b: Pass) -> str:
 def wrong_parameters(recorded: Pass) -> Iterator[str]:
     """Yield each layer whose `grad_norm` or `weight_norm`, and the total, that are not those of `.grad` in float64."""
     owned: dict[str, list[tuple[float, float | None]]] = {}
+    first = recorded.layers.drop_duplicates("layer").set_index("layer")
     for name, parameter in recorded.model.named_parameters():
         norms = (norm64(parameter), None if parameter.grad is None else norm64(parameter.grad))
-        owned.setdefault(name.rpartition(".")[0] or "(root)", []).append(norms)
-    first = recorded.layers.drop_duplicates("layer").set_index("layer")
+        # What a container owns is a layer by itself.
+        owner = name if name in first.index else name.rpartition(".")[0] or "(root)"
+        owned.setdefault(owner, []).append(norms)
     for layer, norms_of in owned.items():
         gradients = [gradient for _, gradient in norms_of if gradient is not None]
         for column, parts in (("grad_norm", gradients), ("weight_norm", [weight for weight, _ in norms_of])):

@@ -40,6 +40,11 @@ class Case:
     recordings: tuple[Recording, ...]
 
     @cached_property
+    def is_recurrent(self) -> bool:
+        """Whether a gradient over time steps was recorded in any run, and so a recurrent layer."""
+        return any(len(recording.times) for recording in self.recordings)
+
+    @cached_property
     def has_batch_norm(self) -> bool:
         """Whether a batch norm was recorded in any run."""
         return any(map(has_batch_norm, self.recordings))

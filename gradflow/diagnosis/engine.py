@@ -33,9 +33,9 @@ RULES: tuple[Rule, ...] = (
     probabilities.find,
     loss_level.find,
     degraded.find,
+    over_time.find,
     exploding.find,
     vanishing.find,
-    over_time.find,
     stalled.find,
     dead.find,
     absent.find,
@@ -81,15 +81,15 @@ def _fitting(finding: Finding, case: Case | None) -> Finding:
     """Return the finding without remedies that its network has taken already or that cannot help it.
 
     A network that learns needs none for an odd number. Behind batch norm the scale of an initialisation changes
-    nothing, nor does any initialisation once training is over.
+    nothing, nor does any initialisation once training is over. What depth needs is not what time steps need.
     """
     if case is None:
         return finding
     if case.is_learnt and finding.severity != "problem":
         return replace(finding, remedies=())
     vain = {
-        "remedy.skip": case.has_shortcut,
-        "remedy.init": case.has_batch_norm or finding.values.get("when") == "end",
+        "remedy.skip": case.has_shortcut or case.is_recurrent,
+        "remedy.init": case.has_batch_norm or case.is_recurrent or finding.values.get("when") == "end",
         "remedy.norm": case.has_batch_norm or not case.has_shortcut,
     }
     return replace(finding, remedies=tuple(remedy for remedy in finding.remedies if not vain.get(remedy)))

@@ -177,6 +177,8 @@ class Pass:
         """End the step, when the optimizers have used the gradients: say whose gradient each output has."""
         self.settle()
         self.is_over = True
+        if self._by_index and not any(task.is_adding for task in self._by_index):
+            self._by_index[-1].is_adding = self.accumulation.adopt(len(self._by_index) - 1)
         self.accumulation.close()
         if self.summed:
             for output in self.outputs:
@@ -412,9 +414,9 @@ class _BaseHook:
         self._shape, self._strides = base.shape, base.stride()
         self._geometry = (view.shape, view.stride(), view.storage_offset() - base.storage_offset())
 
-    def __call__(self, gradient: Tensor) -> None:
+    def __call__(self, gradient: Tensor | None) -> None:
         """Take the view's part of the base's gradient, if there is anything in it."""
-        if self._output.has_arrived():
+        if gradient is None or self._output.has_arrived():
             return
         laid_out = torch.empty_strided(self._shape, self._strides, dtype=gradient.dtype, device=gradient.device)
         part = laid_out.copy_(gradient.detach()).as_strided(*self._geometry)

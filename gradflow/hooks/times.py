@@ -97,16 +97,18 @@ class Reading:
         self.start = start
         self._pass = owner
         self._dim, self._batch_sizes = sequence.dim, sequence.batch_sizes
+        # Reentrant checkpointing runs the forward inside the backward pass that it belongs to.
+        self._backward = -1 if torch._C._current_graph_task_id() == -1 else owner.index_of(owner.task())
         self._norms: dict[int, Tensor] = {}  # by backward pass
 
     def __call__(self, gradient: Tensor | None) -> None:
         """Keep the norms of the gradient of the backward pass under way; None, as `Output` explains, is none."""
-        if gradient is None:
+        owner = self._pass
+        if gradient is None or owner.is_over:
             return
         began = time.perf_counter()
-        owner = self._pass
         try:
-            backward = owner.index_of(owner.task())
+            backward = self._backward if self._backward >= 0 else owner.index_of(owner.task())
             norms = norms_by_time(gradient, self._dim, self._batch_sizes)
             self._norms[backward] = unscaled(norms, owner.scales[backward])  # type: ignore[assignment]  # a tensor
         except Exception as error:  # a measurement that fails must not end the user's backward pass
@@ -114,7 +116,7 @@ class Reading:
         owner.seconds += time.perf_counter() - began
 
     def norms(self) -> Tensor | None:
-        """Return the norms by time step that the step's passes brought: NaN of several, whose sum is not known."""
+        """Return the norms by time step of the pass whose gradient was used; NaN of several, whose sum is not known."""
         found = [norms for backward, norms in self._norms.items() if self._pass.is_used(backward, self.layer)]
         return torch.full_like(found[0], math.nan) if len(found) > 1 else found[0] if found else None
 
@@ -161,7 +163,7 @@ class TimeRows:
         self.n_waiting = 0
 
     def add(self, step: int, readings: list[Reading]) -> None:
-        """Keep what a training step's readings found in the backward passes that were used."""
+        """Keep what a training step's readings found."""
         for reading in readings:
             norms = reading.norms()
             if norms is not None:

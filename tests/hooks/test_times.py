@@ -180,8 +180,9 @@ def test_the_hook_on_a_leaf_goes_with_its_step():
     )
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
-def test_a_layer_of_which_the_last_state_alone_is_used(kind):
+def test_a_layer_of_which_the_last_state_alone_is_used(kind, batch_first):
     """PyTorch calls hooks on a fused layer's unused output with None."""
 
     class LastState(Tagger):
@@ -189,12 +190,13 @@ def test_a_layer_of_which_the_last_state_alone_is_used(kind):
             state = self.rnn(embedded)[1]
             return embedded, self.head((state[0] if isinstance(state, tuple) else state)[-1])
 
-    model, x = LastState(kind), tokens(9, 5)
+    model, x = LastState(kind, batch_first=batch_first), tokens(5, 9) if batch_first else tokens(9, 5)
     with gradflow.record(model, strict=True) as recorder:
         model(x).square().sum().backward()
         recorder.step()
     embedded = model.emb(x)
-    expected = torch.autograd.grad(model.run(embedded)[1].square().sum(), embedded)[0].double().norm(dim=(1, 2))
+    expected = torch.autograd.grad(model.run(embedded)[1].square().sum(), embedded)[0]
+    expected = expected.double().norm(dim=(0, 2) if batch_first else (1, 2))
     assert of(recorder.recording.times, "input").to_numpy() == pytest.approx(expected.numpy(), rel=TOLERANCE)
     rows = recorder.recording.layers
     assert "failed" not in set(rows.status)
@@ -302,3 +304,30 @@ def test_rows_stream_to_a_folder(tmp_path):
     assert len(times) == 3 * 2 * 9
     assert times.step.unique().tolist() == [0, 1, 2]
     assert not any(math.isnan(norm) for norm in times.grad_norm)
+
+
+def test_passes_that_are_no_part_of_the_gradient_do_not_count():
+    model, x = Tagger(nn.GRU), tokens(9, 5)
+    expected = recorded(Tagger(nn.GRU), x)
+    with gradflow.record(model) as recorder:
+        classes = model(x)
+        torch.autograd.grad(classes.sum(), list(model.parameters()), retain_graph=True)
+        (7 * classes).sum().backward(retain_graph=True)
+        model.zero_grad()
+        classes.square().sum().backward()
+        recorder.step()
+    assert recorder.recording.times.grad_norm.to_numpy() == pytest.approx(expected.grad_norm.to_numpy(), rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("use_reentrant", [True, False])
+def test_checkpointed_layers(use_reentrant):
+    class Checkpointed(Tagger):
+        def run(self, embedded):
+            output = torch.utils.checkpoint.checkpoint(
+                lambda given: self.rnn(given)[0], embedded, use_reentrant=use_reentrant
+            )
+            return output, self.head(output[-1])
+
+    x = tokens(9, 5)
+    found, expected = recorded(Checkpointed(nn.GRU), x), recorded(Tagger(nn.GRU), x)
+    assert of(found, "output").to_numpy() == pytest.approx(of(expected, "output").to_numpy(), rel=TOLERANCE)

@@ -17,7 +17,7 @@ from gradflow.recording import Recording
 FIGURE = "times"
 VANISHING, EXPLODING, ZERO = "vanishing_over_time", "exploding_over_time", "zero_over_time"
 CAUSES = {VANISHING: "cause.step_below_one", EXPLODING: "cause.step_above_one", ZERO: ""}
-# A loss that reads a sequence's last state alone; one that reads most of them has what pooling would bring.
+# Of a layer's outputs: a loss that reads more of them has what pooling would bring.
 READ_BY_FEW = 0.5
 
 
@@ -84,7 +84,30 @@ def _worded(key: str, case: Case, layer: str, when: When, faulty: list[_Found]) 
         "reach": worst.reach.reach,
         "threshold": DECADES,
     }
-    return Finding(key, _severity(faulty), case.subject, values, FIGURE, CAUSES[key])
+    remedies = _remedies(layer, faulty) if key == VANISHING else ()
+    return Finding(key, _severity(faulty), case.subject, values, FIGURE, CAUSES[key], remedies)
+
+
+def _remedies(layer: str, faulty: list[_Found]) -> tuple[str, ...]:
+    """Return what was seen to repair it, without what the layer has: see `READ_BY_FEW`."""
+    remedies = []
+    if all(_share_read(found, layer) < READ_BY_FEW for found in faulty):
+        remedies.append("remedy.pool_over_time")
+    if any("LSTM" in _kind(found.recording, layer) for found in faulty):
+        remedies.append("remedy.forget_bias")
+    return tuple(remedies)
+
+
+def _share_read(found: _Found, layer: str) -> float:
+    """Return the share of the layer's output positions that receive gradient directly; 0 where its output has none."""
+    times = found.recording.times
+    rows = times[(times["layer"] == layer) & (times["tensor"] == "output") & (times["step"] == found.step)]
+    return float((rows["grad_norm"] > 0).mean()) if len(rows) else 0.0
+
+
+def _kind(recording: Recording, layer: str) -> str:
+    layers = recording.layers
+    return str(next(iter(layers.loc[layers["layer"] == layer, "kind"]), ""))
 
 
 def _severity(faulty: list[_Found]) -> Severity:

@@ -58,6 +58,14 @@ TIMES: Mapping[str, str] = {
     "cause.step_above_one": (
         "Each time step passes on more gradient than it receives, and the growth multiplies along the sequence."
     ),
+    "remedy.pool_over_time": (
+        "Let the loss read all time steps: the maximum or mean of the outputs, or attention over them, instead of the "
+        "last one."
+    ),
+    "remedy.forget_bias": (
+        "Initialise the bias of the forget gate to about the logarithm of the sequence length, 4.4 for 80 time steps "
+        "(Tallec and Ollivier 2018)."
+    ),
     "analyze.times.title": "How far back in time the gradient reaches",
     "analyze.times.caption": (
         "At the input of each recurrent layer. Decades: log10 of the norm at the first position over that at the "
