@@ -68,7 +68,7 @@ def diagnose(recordings: Recording | Iterable[Recording]) -> list[Finding]:
     >>> import pandas as pd
     >>> steps = pd.DataFrame({"step": [0, 1], "loss": [2.3, float("inf")]})
     >>> print(diagnose(Recording(steps=steps, meta={"run": "mine"}))[0])
-    mine: the loss left the finite numbers, first at step 1.
+    mine: the loss became NaN or infinite, first at step 1.
     """
     grouped = cases(recordings)
     by_subject = {case.subject: case for case in grouped}

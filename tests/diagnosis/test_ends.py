@@ -19,6 +19,7 @@ def net(norms, *, loss=None, seed=None, stages=None, kinds=None, edges=None, run
     names = [f"l{i}" for i in range(len(norms))]
     kinds = kinds or ["Linear"] * len(norms)
     layers = pd.DataFrame({"step": 0, "layer": names, "order": range(len(norms)), "out_grad_norm": norms})
+    layers["n_nonfinite"] = 0  # so that NaN is not measured
     weighted = [kind in ("Linear", "Conv2d") for kind in kinds]
     layers = layers.assign(layer_depth=np.cumsum(weighted), stage=range(len(norms)) if stages is None else stages)
     layers = layers.assign(**({"kind": kinds, "weighted": weighted, "n_params": 5} | columns))

@@ -169,6 +169,10 @@ def test_real_networks():
         found = recorded(Recurrent(kind(8, 8, batch_first=True), head), sequence[:, :1])
         assert "recurrent_one_step" in found, kind
         assert "zero_parameters" not in found
+    both = Recurrent(nn.LSTM(8, 4, batch_first=True, bidirectional=True), nn.Linear(8, 2))
+    found = recorded(both, sequence)  # of the reverse direction the last position is the first step
+    assert found["reverse_one_step"].values["parameter"] == "weight_hh_l0_reverse"
+    assert not {"recurrent_one_step", "zero_parameters"} & set(found)
     tokens = torch.randn(5, 16, 8)
     assert not recorded(Attention(), tokens)
     assert recorded(Attention(), tokens[:1])["attention_one_token"].values["example"] == "attention"

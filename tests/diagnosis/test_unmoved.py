@@ -9,6 +9,7 @@ from torch.nn import functional
 
 import gradflow
 from gradflow import Recording, diagnose
+from gradflow.hooks.recorder import GradflowWarning
 from tests.diagnosis.frames import NAN, chain, keys, only
 
 
@@ -163,7 +164,7 @@ def test_real_networks(tells):
 
 def test_a_forgotten_step():
     assert set(recorded(mlp(), does_step=False, tells=False)) == {"never_changed"}
-    with pytest.warns(gradflow.GradflowWarning, match="made no step"):
+    with pytest.warns(GradflowWarning, match="made no step"):
         assert set(recorded(mlp(), does_step=False)) == {"never_stepped"}
 
 

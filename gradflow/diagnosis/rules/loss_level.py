@@ -20,7 +20,7 @@ NEAR_FLOOR = 0.01
 def find(cases: list[Case]) -> list[Finding]:
     """Return a problem for each case with a loss that rose tenfold, a notice for each with one that did not fall.
 
-    Runs whose loss left the finite numbers are left to `diverged`.
+    Runs whose loss became NaN or infinite are left to `diverged`.
     """
     findings = []
     for case in cases:

@@ -70,10 +70,18 @@ def _zero(recording: Recording, rows: pd.DataFrame) -> list[_Found]:
     zero = zero[zero["layer"].isin(_alive(recording) | _unmeasured(recording))]
     zero = zero[~zero["layer"].isin(_behind_dead_inputs(recording))]
     found: list[_Found] = []
-    for key, taken in (("attention_one_token", _queries(zero)), ("recurrent_one_step", _recurrent(zero, frame))):
+    recurrent = _recurrent(zero, frame)
+    is_reverse = recurrent["parameter"].str.endswith("_reverse")
+    both = recurrent["layer"].isin(recurrent.loc[~is_reverse, "layer"])
+    for key, taken in (
+        ("attention_one_token", _queries(zero)),
+        ("recurrent_one_step", recurrent[both]),
+        ("reverse_one_step", recurrent[~both]),
+    ):
         if len(taken):
             layers = list(dict.fromkeys(taken["layer"]))
-            gravity = severity(recording, layers, cuts_off=False)
+            gravity: Severity = severity(recording, layers, cuts_off=False)
+            gravity = "notice" if key == "reverse_one_step" else gravity
             values: dict[str, Value] = {"layers": len(layers), "example": named(layers, 1)}
             values |= {"parameter": str(taken["parameter"].iloc[0]), "steps": rows["step"].nunique()}
             found.append((key, gravity, values, ""))

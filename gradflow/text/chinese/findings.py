@@ -154,6 +154,10 @@ FINDINGS: Mapping[str, str] = {
         "{subject}：{in_runs}在 {layers}中，{parameter} 的梯度{over}恰为零；按顺序第一个是 {example}。序列只有一个时"
         "间步时便是如此：请检查批次与时间两个维度的次序（batch_first）。"
     ),
+    "finding.reverse_one_step": (
+        "{subject}：{in_runs}在 {layers}中，{parameter} 的梯度{over}恰为零；按顺序第一个是 {example}。"
+        "损失只用到反向一侧的第一步（即最后一个位置的输出）时便是如此；它走完全部时间步后的状态在 h_n 中。"
+    ),
     "finding.no_gradient_anywhere": ("{subject}：{in_runs}含参数的 {layers}均没有收到梯度；按顺序第一个是 {example}。"),
     "finding.cut_off": (
         "{subject}：{in_runs}从 {example} 到 {last}，含参数的 {layers}与损失之间的联系被切断。它们被调用过，但梯度无"

@@ -172,6 +172,11 @@ FINDINGS: Mapping[str, str] = {
         "{subject}: the gradient of {parameter} is exactly zero in {layers}{over}{in_runs}; first in order: {example}. "
         "So it is where sequences have one step: check the order of batch and time (batch_first)."
     ),
+    "finding.reverse_one_step": (
+        "{subject}: the gradient of {parameter} is exactly zero in {layers}{over}{in_runs}; first in order: {example}. "
+        "So it is where the loss uses only the first step that the reverse direction takes: the output at the last "
+        "position. Its state after all steps is in h_n."
+    ),
     "finding.no_gradient_anywhere": (
         "{subject}: no gradient arrived at any of {layers} with parameters{in_runs}; first in order: {example}."
     ),
