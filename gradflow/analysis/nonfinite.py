@@ -51,7 +51,7 @@ def arrived_nonfinite(frame: pd.DataFrame, measure: str) -> pd.Series[bool]:
     if measure == "grad_times_weight":
         return broken | (is_nan & frame["weight_norm"].notna() & arrived_nonfinite(frame, "grad_norm"))
     if measure == "out_grad_norm":
-        is_counted = (frame["n_nonfinite"] > 0) & frame["status"].isin(("several passes", "double backward"))
+        is_counted = (frame["n_nonfinite"] > 0) & frame["status"].isin(["several passes", "double backward"])
         return broken | (is_nan & (frame["status"].isin(ARRIVED) | is_counted))
     return broken | (is_nan & _has_gradient(frame))
 

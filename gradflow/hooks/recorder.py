@@ -225,7 +225,7 @@ class Recorder:
         """What was recorded so far. Moves what is still on the device, in one transfer."""
         self.flush()
         if self._writer is not None:
-            return storage.load(self._writer.folder)
+            return storage.load_one(self._writer.folder)
         return Recording(**self._buffer.tables(), meta=self.meta)
 
     @property

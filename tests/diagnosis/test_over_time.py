@@ -46,7 +46,7 @@ def test_a_gradient_that_vanishes_over_time_is_a_problem_where_the_loss_does_not
     assert one.values["reach"] == 79 - math.floor(math.log(0.01) / math.log(0.7)) == 67
     assert "At the input of rnn its norm at position 0 over that at position 79 is −12.2 decades" in str(one)
     assert "before position 67" in str(one)
-    assert one.remedies == ("remedy.pool_over_time", "remedy.forget_bias")
+    assert one.remedies == ("remedy.pool_over_time", "remedy.gate_bias")
 
 
 def test_it_is_a_notice_without_advice_where_the_network_learns():
@@ -73,8 +73,8 @@ def test_a_gradient_that_ends_exactly():
 
 
 def test_no_remedy_is_named_that_the_layer_has():
-    assert found(made(falling(0.7), reads=LENGTH))[0].remedies == ("remedy.forget_bias",)
-    assert found(made(falling(0.7), kind="GRU"))[0].remedies == ("remedy.pool_over_time",)
+    assert found(made(falling(0.7), reads=LENGTH))[0].remedies == ("remedy.gate_bias",)
+    assert found(made(falling(0.7), kind="RNN"))[0].remedies == ("remedy.pool_over_time",)
 
 
 def test_three_failing_seeds_are_never_less_than_each_alone():
