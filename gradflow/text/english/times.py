@@ -63,8 +63,8 @@ TIMES: Mapping[str, str] = {
         "last one."
     ),
     "remedy.gate_bias": (
-        "Initialise the bias of the gate that keeps the state (an LSTM's forget gate, a GRU's update gate) to about the "
-        "logarithm of the sequence length, 4.4 for 80 time steps (Tallec and Ollivier 2018)."
+        "Initialise the bias of the gate that keeps the state (an LSTM's forget gate, a GRU's update gate) to about "
+        "the logarithm of the sequence length, 4.4 for 80 time steps (Tallec and Ollivier 2018)."
     ),
     "analyze.times.title": "How far back in time the gradient reaches",
     "analyze.times.caption": (
