@@ -56,8 +56,8 @@ def record(
     layers, exclude : str, module class, callable, or iterable of these
         As in `gradflow.hooks.select_layers`.
     activations : bool
-        Record the gradient with respect to each layer's output too. Without it the model carries hooks in the first
-        recorded step alone, to see the layers' places in the network.
+        Record the gradient with respect to each layer's output too, and that of recurrent layers by time step. Without
+        it the model carries hooks in the first recorded step alone, to see the layers' places in the network.
     statistics : bool
         Record rms, mean, fraction of zeros and saturation of each layer's output too.
     weights : bool

@@ -193,11 +193,14 @@ class Pass:
             return  # nearly always
         for output in self.outputs:
             if output.task is not None:
-                output.in_grad = self.is_used(output.backward, output.layer)
+                output.in_grad = self.is_used(output.task, output.backward, output.layer)
 
-    def is_used(self, index: int, layer: Layer) -> bool:
-        """Whether the gradient that a backward pass brought to a layer was used; to be asked when the step is over."""
-        return self._by_index[index].is_adding and self.accumulation.is_used(index, layer)
+    def is_used(self, task: Task, index: int, layer: Layer) -> bool:
+        """Whether what a run of the engine, in the backward pass of that index, brought to a layer was used.
+
+        To be asked when the step is over.
+        """
+        return task.is_adding and self.accumulation.is_used(index, layer)
 
     def _end(self, number: int) -> None:
         """Settle at the end of a backward pass; the time that it takes is the recorder's."""

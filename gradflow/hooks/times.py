@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from gradflow.hooks.gradients import add_hook, tensors_in
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import l2_norms_along, unscaled
-from gradflow.hooks.passes import Pass
+from gradflow.hooks.passes import Pass, Task
 
 MAX_TIMES = 256  # positions of one sequence that become rows
 INPUT, OUTPUT = "input", "output"
@@ -99,7 +99,7 @@ class Reading:
         self._dim, self._batch_sizes = sequence.dim, sequence.batch_sizes
         # Reentrant checkpointing runs the forward inside the backward pass that it belongs to.
         self._backward = -1 if torch._C._current_graph_task_id() == -1 else owner.index_of(owner.task())
-        self._norms: dict[int, Tensor] = {}  # by backward pass
+        self._norms: dict[tuple[Task, int], Tensor] = {}  # by run of the engine, and the backward pass that it is of
 
     def __call__(self, gradient: Tensor | None) -> None:
         """Keep the norms of the gradient of the backward pass under way; None, as `Output` explains, is none."""
@@ -108,16 +108,19 @@ class Reading:
             return
         began = time.perf_counter()
         try:
-            backward = self._backward if self._backward >= 0 else owner.index_of(owner.task())
+            task = owner.task()
+            backward = self._backward if self._backward >= 0 else owner.index_of(task)
+            if task.index != backward:
+                owner.join(task, backward)
             norms = norms_by_time(gradient, self._dim, self._batch_sizes)
-            self._norms[backward] = unscaled(norms, owner.scales[backward])  # type: ignore[assignment]  # a tensor
+            self._norms[task, backward] = unscaled(norms, owner.scales[backward])  # type: ignore[assignment]  # a tensor
         except Exception as error:  # a measurement that fails must not end the user's backward pass
             owner.on_failure(error)
         owner.seconds += time.perf_counter() - began
 
     def norms(self) -> Tensor | None:
         """Return the norms by time step of the pass whose gradient was used; NaN of several, whose sum is not known."""
-        found = [norms for backward, norms in self._norms.items() if self._pass.is_used(backward, self.layer)]
+        found = [norms for key, norms in self._norms.items() if self._pass.is_used(*key, self.layer)]
         return torch.full_like(found[0], math.nan) if len(found) > 1 else found[0] if found else None
 
 

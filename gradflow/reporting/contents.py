@@ -254,9 +254,9 @@ class Contents:
             yield "degree_over_seeds", self.degree_over_seeds
             yield "stall", self.stall
             yield "stall_over_seeds", self.stall_over_seeds
-            yield "times", self.times
             yield "skips", self.contribution
             yield "skips_without", self.counterfactual
+        yield "times", self.times
         if holding(self.probed, SHATTERING):
             yield "shattering", self.shattering
             yield "shattering_by_layer", self.shattering_by_layer

@@ -19,6 +19,7 @@ VANISHING, EXPLODING, ZERO = "vanishing_over_time", "exploding_over_time", "zero
 CAUSES = {VANISHING: "cause.step_below_one", EXPLODING: "cause.step_above_one", ZERO: ""}
 # Of a layer's outputs: a loss that reads more of them has what pooling would bring.
 READ_BY_FEW = 0.5
+GATED = ("LSTM", "GRU")  # in the names of classes whose layers keep a share of their state that a bias sets
 
 
 class _Found(NamedTuple):
@@ -93,8 +94,8 @@ def _remedies(layer: str, faulty: list[_Found]) -> tuple[str, ...]:
     remedies = []
     if all(_share_read(found, layer) < READ_BY_FEW for found in faulty):
         remedies.append("remedy.pool_over_time")
-    if any("LSTM" in _kind(found.recording, layer) for found in faulty):
-        remedies.append("remedy.forget_bias")
+    if any(gated in _kind(found.recording, layer) for found in faulty for gated in GATED):
+        remedies.append("remedy.gate_bias")
     return tuple(remedies)
 
 

@@ -50,8 +50,9 @@ TIMES: Mapping[str, str] = {
     ),
     "cause.step_above_one": "每个时间步传出的梯度都大于收到的梯度，增长沿序列逐步相乘。",
     "remedy.pool_over_time": "让损失读取所有时间步：对输出取最大值或平均值，或使用注意力，而不是只取最后一个。",
-    "remedy.forget_bias": (
-        "将遗忘门的偏置初始化为约等于序列长度的对数，80 个时间步时为 4.4（Tallec 与 Ollivier 2018）。"
+    "remedy.gate_bias": (
+        "将保持状态的门（LSTM 的遗忘门、GRU 的更新门）的偏置初始化为约等于序列长度的对数，80 个时间步时为 4.4"
+        "（Tallec 与 Ollivier 2018）。"
     ),
     "analyze.times.title": "梯度沿时间能回传多远",
     "analyze.times.caption": (

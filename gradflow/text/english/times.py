@@ -62,9 +62,9 @@ TIMES: Mapping[str, str] = {
         "Let the loss read all time steps: the maximum or mean of the outputs, or attention over them, instead of the "
         "last one."
     ),
-    "remedy.forget_bias": (
-        "Initialise the bias of the forget gate to about the logarithm of the sequence length, 4.4 for 80 time steps "
-        "(Tallec and Ollivier 2018)."
+    "remedy.gate_bias": (
+        "Initialise the bias of the gate that keeps the state (an LSTM's forget gate, a GRU's update gate) to about "
+        "the logarithm of the sequence length, 4.4 for 80 time steps (Tallec and Ollivier 2018)."
     ),
     "analyze.times.title": "How far back in time the gradient reaches",
     "analyze.times.caption": (
