@@ -13,14 +13,20 @@ from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
 FIGURE = "coverage"
-CUT_OFF, WITHOUT_GRADIENTS, OUTSIDE, NOT_CALLED = (
-    "no gradient", "called without gradients", "not in the graph", "not called"
+NOT_USED, CUT_OFF, WITHOUT_GRADIENTS, OUTSIDE, NOT_CALLED = (
+    "not of the loss", "no gradient", "called without gradients", "not in the graph", "not called"
 )  # fmt: skip
-ABSENT = (CUT_OFF, WITHOUT_GRADIENTS, OUTSIDE, NOT_CALLED)
+ABSENT = (NOT_USED, CUT_OFF, WITHOUT_GRADIENTS, OUTSIDE, NOT_CALLED)
 REMEDIES = ("remedy.check_graph",)
 # Which sentence says so of layers before the first with a gradient, and which of others.
 _CUTS = {CUT_OFF: "cut_off", WITHOUT_GRADIENTS: "cut_off_no_grad", OUTSIDE: "cut_off_outside"}
-_ASIDE = {CUT_OFF: "unused", WITHOUT_GRADIENTS: "without_gradients", OUTSIDE: "no_gradient", NOT_CALLED: "not_called"}
+_ASIDE = {
+    NOT_USED: "not_of_the_loss",
+    CUT_OFF: "unused",
+    WITHOUT_GRADIENTS: "without_gradients",
+    OUTSIDE: "no_gradient",
+    NOT_CALLED: "not_called",
+}
 
 _Found = tuple[str, Severity, dict[str, Value]]
 

@@ -68,6 +68,7 @@ def _zero(recording: Recording, rows: pd.DataFrame) -> list[_Found]:
     # A bias beside a weight with a gradient is a shift that a softmax or a norm removes: zero by construction.
     zero = zero[~(zero["parameter"].str.contains("bias") & zero["layer"].isin(moved))]
     zero = zero[zero["layer"].isin(_alive(recording) | _unmeasured(recording))]
+    zero = zero[~zero["layer"].isin(_behind_dead_inputs(recording))]
     found: list[_Found] = []
     for key, taken in (("attention_one_token", _queries(zero)), ("recurrent_one_step", _recurrent(zero, frame))):
         if len(taken):
@@ -93,7 +94,8 @@ def _zero_finding(recording: Recording, names: list[str], layers: set[str], rows
 
 def _zero_layers(recording: Recording) -> list[_Found]:
     """Return the same of layers, for recordings that hold no parameters."""
-    layers = [layer for layer in zero_layers(recording) if layer in _alive(recording) | _unmeasured(recording)]
+    looked_at = (_alive(recording) | _unmeasured(recording)) - _behind_dead_inputs(recording)
+    layers = [layer for layer in zero_layers(recording) if layer in looked_at]
     if not layers:
         return []
     _, gravity, values, cause = _zero_finding(recording, layers, set(layers), own_rows(recording))
@@ -113,6 +115,17 @@ def _unmeasured(recording: Recording) -> set[str]:
         return set()
     rows = recording.layers
     return set(rows["layer"]) - set(rows.loc[rows["out_grad_norm"].notna(), "layer"])
+
+
+def _behind_dead_inputs(recording: Recording) -> set[str]:
+    """Return the layers that use what comes through a place where the gradient stops, such as dead units.
+
+    Their input may be zero, and with it the gradient of their weights: one fault, which the stop names.
+    """
+    found = outputs(recording)
+    users = {stop.user for stop in zero_stops(found, found.steps >= 0)}
+    after = {user[0] for node in found.nodes if node[0] in users for user in found.users.get(node, ())}
+    return users | after
 
 
 def _queries(zero: pd.DataFrame) -> pd.DataFrame:

@@ -47,7 +47,8 @@ def _found(recording: Recording) -> _Found | None:
     held = frame["lr"].notna()
     if held.any() and (frame.loc[held, "lr"] == 0).all() and recording.layers["step"].nunique() >= MIN_LR_STEPS:
         return "lr_zero", "problem", {}
-    still = (frame["n_weights"] >= MIN_STEPS) & (frame["lightest"] == frame["heaviest"]) & ~(frame["update"] > 0)
+    still = (frame["lightest"] == frame["heaviest"]) & ~(frame["update"] > 0)
+    still &= (frame[["n_weights", "n_gradients"]] >= MIN_STEPS).all(axis=1)
     if still.all():
         return "never_changed", "problem", steps | {"parameters": len(frame)}
     left_out = frame["lr"].isna() & bool(held.any()) & frame["update"].isna() & (still | (frame["n_weights"] == 0))
@@ -62,8 +63,8 @@ def _found(recording: Recording) -> _Found | None:
 def _parameters(recording: Recording) -> pd.DataFrame:
     """Return one row per parameter with a gradient that is not zero; per layer in recordings without parameters.
 
-    Columns: name, n_entries, n_weights (steps at which its norm is known), lightest and heaviest norm, the largest
-    update, and its largest learning rate.
+    Columns: name, n_gradients (steps with one), n_entries, n_weights (steps at which its norm is known), lightest and
+    heaviest norm, the largest update, and its largest learning rate.
     """
     rows = recording.parameters
     if rows.empty:
@@ -73,13 +74,17 @@ def _parameters(recording: Recording) -> pd.DataFrame:
     else:
         names = [full_name(*key) for key in rows[["layer", "parameter", "part"]].itertuples(index=False)]
         rows = rows.assign(name=names)
-    frame = rows.groupby("name", sort=False).agg(
-        grad=("grad_norm", "max"),
-        n_entries=("n_entries", "max"),
-        n_weights=("weight_norm", "count"),
-        lightest=("weight_norm", "min"),
-        heaviest=("weight_norm", "max"),
-        update=("update_norm", "max"),
-        lr=("lr", "max"),
+    frame = (
+        rows.assign(learns=rows["grad_norm"] > 0)
+        .groupby("name", sort=False)
+        .agg(
+            n_gradients=("learns", "sum"),
+            n_entries=("n_entries", "max"),
+            n_weights=("weight_norm", "count"),
+            lightest=("weight_norm", "min"),
+            heaviest=("weight_norm", "max"),
+            update=("update_norm", "max"),
+            lr=("lr", "max"),
+        )
     )
-    return frame[frame["grad"] > 0].reset_index()
+    return frame[frame["n_gradients"] > 0].reset_index()

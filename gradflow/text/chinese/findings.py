@@ -17,8 +17,8 @@ FINDINGS: Mapping[str, str] = {
         "{subject}：{in_runs}第 {step} 步的损失为 NaN 或无穷大，而记录到的各层输出均为有限值；问题出在损失函数。"
     ),
     "finding.nonfinite_from_loss": (
-        "{subject}：{in_runs}第 {step} 步，梯度从损失最先到达 {layer} 的输出，在那里已是 NaN 或无穷大；它产生于损失函数"
-        "的反向传播，或所记录的层以外的运算。"
+        "{subject}：{in_runs}第 {step} 步，梯度从损失最先到达 {layer} 的输出，在那里已是 NaN 或无穷大；"
+        "它产生于损失函数、其反向传播，或所记录的层以外的运算。"
     ),
     "finding.nonfinite_with_loss": (
         "{subject}：{in_runs}第 {step} 步，梯度从损失最先到达 {layer} 的输出，在那里已是 NaN 或无穷大。没有记录是某层的"
@@ -96,38 +96,39 @@ FINDINGS: Mapping[str, str] = {
     "finding.over_all": "在全部 {steps}上",
     "finding.over_one": "在唯一的记录步上",
     "finding.zero_gradient_between": (
-        "{subject}：{in_runs}梯度无法从 {user} 传回 {layer}。{layer} 处的{measure}{over}恰为零；使用其输出的 {user} "
-        "处，范数为 {there}。参数没有梯度的共 {layers}，按顺序第一个是 {example}。"
+        "{subject}：{in_runs}梯度无法从 {user} 传回 {layer}。{layer} 处的{measure}{over}恰为零；使用其输出的 "
+        "{user} 处，其中最后一步的范数为 {there}。参数没有梯度的共 {layers}，按顺序第一个是 {example}。"
     ),
     "finding.zero_from_loss": (
-        "{subject}：{in_runs}损失没有传回梯度。在梯度本应最先到达的 {layer} 处，{measure}{over}已恰为零。参数没有梯度的"
-        "共 {layers}，按顺序第一个是 {example}。"
+        "{subject}：{in_runs}损失没有传回梯度。在梯度本应最先到达的 {layer} 处，{measure}{over}已恰为零。"
+        "参数没有梯度的共 {layers}，按顺序第一个是 {example}。"
     ),
     "finding.zero_underflow": (
-        "{subject}：{in_runs}梯度在 {user} 与 {layer} 之间下溢。{user} 处的范数为 {there}，而 {dtype} 能表示的最小值为 "
-        "{smallest}；输出为 {user} 所用的 {layer} 处，所有元素{over}均为零。参数没有梯度的共 {layers}，按顺序第一个是 "
-        "{example}。"
+        "{subject}：{in_runs}梯度在 {user} 与 {layer} 之间下溢。最后一个记录步上，{user} 处的范数为 {there}，"
+        "而 {dtype} 能表示的最小值为 {smallest}；输出为 {user} 所用的 {layer} 处，所有元素{over}均为零。"
+        "参数没有梯度的共 {layers}，按顺序第一个是 {example}。"
     ),
     "finding.near_stop": (
-        "{subject}：{in_runs}几乎没有梯度从 {user} 传回 {layer}。第 {step} 步，{user} 输出处的范数为 {there}，而它所"
-        "使用的 {layer} 的输出处为 {here}；含参数的 {layers}得到的梯度不会更多。"
+        "{subject}：{in_runs}几乎没有梯度从 {user} 传回 {layer}。第 {step} 步，{user} 输出处的范数为 {there}，"
+        "而它所使用的 {layer} 的输出处为 {here}；含参数的 {layers}得到的梯度不会更多。"
     ),
     "finding.lost_gradient": (
         "{subject}：{in_runs}有 {layers}的参数梯度变为恰好为零，并一直保持到结束，最早出现在第 {step} 步；"
         "按顺序第一个是 {example}。"
     ),
     "finding.lost_gradient_between": (
-        "{subject}：{in_runs}自第 {step} 步起，梯度无法从 {user} 传回 {layer}。{layer} 处的{measure}变为恰好为零，并"
-        "一直保持到结束；使用其输出的 {user} 处，范数为 {there}。失去参数梯度的共 {layers}，按顺序第一个是 {example}。"
+        "{subject}：{in_runs}自第 {step} 步起，梯度无法从 {user} 传回 {layer}。{layer} 处的{measure}变为恰好为零，"
+        "并一直保持到结束；使用其输出的 {user} 处，最后一个记录步的范数为 {there}。失去参数梯度的共 {layers}，"
+        "按顺序第一个是 {example}。"
     ),
     "finding.lost_from_loss": (
-        "{subject}：{in_runs}自第 {step} 步起，损失没有传回梯度。在梯度本应最先到达的 {layer} 处，{measure}变为恰好为零"
-        "，并一直保持到结束。失去参数梯度的共 {layers}，按顺序第一个是 {example}。"
+        "{subject}：{in_runs}自第 {step} 步起，损失没有传回梯度。在梯度本应最先到达的 {layer} 处，{measure}变为"
+        "恰好为零，并一直保持到结束。失去参数梯度的共 {layers}，按顺序第一个是 {example}。"
     ),
     "finding.lost_underflow": (
-        "{subject}：{in_runs}自第 {step} 步起，梯度在 {user} 与 {layer} 之间下溢。{user} 处的范数为 {there}，而 "
-        "{dtype} 能表示的最小值为 {smallest}；输出为 {user} 所用的 {layer} 处，所有元素均为零。失去参数梯度的共 "
-        "{layers}，按顺序第一个是 {example}。"
+        "{subject}：{in_runs}自第 {step} 步起，梯度在 {user} 与 {layer} 之间下溢。最后一个记录步上，{user} 处的"
+        "范数为 {there}，而 {dtype} 能表示的最小值为 {smallest}；输出为 {user} 所用的 {layer} 处，所有元素均为零。"
+        "失去参数梯度的共 {layers}，按顺序第一个是 {example}。"
     ),
     "note.zero_init": "零初始化的层起初本应如此。",
     "note.more_stops": "梯度中断的其他位置：{n_more} 处。",
@@ -165,6 +166,9 @@ FINDINGS: Mapping[str, str] = {
     "finding.cut_off_outside": (
         "{subject}：{in_runs}从 {example} 到 {last}，含参数的 {layers}没有收到梯度：在第一个有梯度的层 {user} 之前，"
         "有些层的参数需要梯度，输出却不需要。它们的权重以脱离计算图的方式使用，或在 torch.no_grad() 下运行。"
+    ),
+    "finding.not_of_the_loss": (
+        "{subject}：{in_runs}含参数的 {layers}收到过梯度，但都不属于优化器所用的梯度；按顺序第一个是 {example}。"
     ),
     "finding.unused": (
         "{subject}：{in_runs}含参数的 {layers}运行过，但损失不依赖它们的输出；按顺序第一个是 {example}。"

@@ -20,7 +20,8 @@ FINDINGS: Mapping[str, str] = {
     ),
     "finding.nonfinite_from_loss": (
         "{subject}: at step {step} the gradient is NaN or infinite already at the output of {layer}, where it arrives "
-        "from the loss{in_runs}; the backward pass of the loss, or of operations outside the recorded layers, made it."
+        "from the loss{in_runs}; the loss function, its backward pass, or operations outside the recorded layers made "
+        "it."
     ),
     "finding.nonfinite_with_loss": (
         "{subject}: at step {step} the gradient is NaN or infinite already at the output of {layer}, where it arrives "
@@ -107,17 +108,17 @@ FINDINGS: Mapping[str, str] = {
     "finding.over_one": " at the only recorded step",
     "finding.zero_gradient_between": (
         "{subject}: no gradient passes from {user} back to {layer}{in_runs}. The {measure} is exactly zero at {layer}"
-        "{over}; at {user}, which uses its output, the norm is {there}. Parameters without gradient: in {layers}, "
-        "{example} first."
+        "{over}; at {user}, which uses its output, its norm is {there} at the last of them. Parameters without "
+        "gradient: in {layers}, {example} first."
     ),
     "finding.zero_from_loss": (
         "{subject}: no gradient comes from the loss{in_runs}. The {measure} is exactly zero already at {layer}{over}, "
         "where it would arrive first. Parameters without gradient: in {layers}, {example} first."
     ),
     "finding.zero_underflow": (
-        "{subject}: the gradient underflows between {user} and {layer}{in_runs}. Its norm is {there} at {user}, and "
-        "{dtype} holds nothing smaller than {smallest}; at {layer}, whose output {user} uses, every entry is zero"
-        "{over}. Parameters without gradient: in {layers}, {example} first."
+        "{subject}: the gradient underflows between {user} and {layer}{in_runs}. At the last recorded step its norm is "
+        "{there} at {user}, and {dtype} holds nothing smaller than {smallest}; at {layer}, whose output {user} uses, "
+        "every entry is zero{over}. Parameters without gradient: in {layers}, {example} first."
     ),
     "finding.near_stop": (
         "{subject}: next to no gradient passes from {user} back to {layer}{in_runs}. At step {step} its norm is "
@@ -130,8 +131,8 @@ FINDINGS: Mapping[str, str] = {
     ),
     "finding.lost_gradient_between": (
         "{subject}: since step {step} no gradient has passed from {user} back to {layer}{in_runs}. The {measure} "
-        "became exactly zero at {layer} and stayed so to the end; at {user}, which uses its output, the norm is "
-        "{there}. Parameters that lost their gradient: in {layers}, {example} first."
+        "became exactly zero at {layer} and stayed so to the end; at {user}, which uses its output, its norm is "
+        "{there} at the last recorded step. Parameters that lost their gradient: in {layers}, {example} first."
     ),
     "finding.lost_from_loss": (
         "{subject}: since step {step} no gradient has come from the loss{in_runs}. The {measure} became exactly zero "
@@ -139,9 +140,10 @@ FINDINGS: Mapping[str, str] = {
         "{layers}, {example} first."
     ),
     "finding.lost_underflow": (
-        "{subject}: since step {step} the gradient has underflowed between {user} and {layer}{in_runs}. Its norm is "
-        "{there} at {user}, and {dtype} holds nothing smaller than {smallest}; at {layer}, whose output {user} uses, "
-        "every entry is zero. Parameters that lost their gradient: in {layers}, {example} first."
+        "{subject}: since step {step} the gradient has underflowed between {user} and {layer}{in_runs}. At the last "
+        "recorded step its norm is {there} at {user}, and {dtype} holds nothing smaller than {smallest}; at {layer}, "
+        "whose output {user} uses, every entry is zero. Parameters that lost their gradient: in {layers}, {example} "
+        "first."
     ),
     "note.zero_init": "Zero-initialised layers start so by design.",
     "note.more_stops": "Other places where it stops: {n_more}.",
@@ -186,6 +188,10 @@ FINDINGS: Mapping[str, str] = {
         "{subject}: {layers} with parameters, from {example} to {last}, get no gradient{in_runs}: the output of layers "
         "before {user}, the first that has one, requires no gradient although their parameters do. Their weights are "
         "used detached, or they ran under torch.no_grad()."
+    ),
+    "finding.not_of_the_loss": (
+        "{subject}: gradients arrived at {layers} with parameters, but none was part of the gradient that the "
+        "optimizer used{in_runs}; first in order: {example}."
     ),
     "finding.unused": (
         "{subject}: {layers} with parameters ran, but the loss does not depend on their output{in_runs}; first in "
