@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -191,13 +191,8 @@ def _mode(model: nn.Module) -> str:
 @contextmanager
 def _eager(model: nn.Module) -> Iterator[None]:
     """Run compiled parts of a model uncompiled inside the block: hooks do not fire in compiled code."""
-    parts = [module for module in model.modules() if hasattr(module, "_orig_mod") or module._compiled_call_impl]
-    set_stance = getattr(torch.compiler, "set_stance", None)
-    if parts and set_stance is None:
-        raise AnalysisError("parts of the model are compiled, which PyTorch below 2.6 cannot undo; compile later.")
-    with ExitStack() as stack:
-        if parts and set_stance is not None:
-            stack.enter_context(set_stance("force_eager"))
+    is_compiled = any(hasattr(module, "_orig_mod") or module._compiled_call_impl for module in model.modules())
+    with torch.compiler.set_stance("force_eager") if is_compiled else nullcontext():
         yield
 
 
