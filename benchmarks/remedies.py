@@ -71,7 +71,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Fault:
-    """A kind of fault: the findings that it is reported under, broken networks, and what makes each its healthy twin."""
+    """A kind of fault: the findings that report it, broken networks, and what makes each its healthy twin."""
 
     findings: tuple[str, ...]
     plans: tuple[Plan, ...]
