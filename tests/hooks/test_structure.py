@@ -9,7 +9,9 @@ from torch.utils.checkpoint import checkpoint
 
 import gradflow
 from gradflow import analyze_gradients
+from gradflow.hooks.coverage import REASONS
 from gradflow.recording import PARAMETER_COLUMNS
+from gradflow.text import language, text
 
 
 def record(model, *inputs, steps=1, optimizer=None, **options):
@@ -32,6 +34,13 @@ def edges(recording):
 def step_rows(recording, step=0):
     rows = recording.layers[recording.layers.step == step]
     return rows.drop_duplicates("layer").set_index("layer")
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_every_status_has_its_words(lang):
+    with language(lang):
+        assert all(text(f"word.{status}") for status in REASONS)
+        assert all(text(f"status.{status}") for status in REASONS if status != "measured")
 
 
 class WithEmbedding(nn.Module):

@@ -76,6 +76,8 @@ WORDS: Mapping[str, str] = {
     "word.measured at its base": "在原张量处测量",
     "word.parameters only": "仅参数",
     "word.not in the graph": "不在计算图中",
+    "word.not called": "未调用",
+    "word.called without gradients": "无梯度调用",
     "word.frozen": "已冻结",
     "word.no gradient": "无梯度",
     "word.lost": "丢失",

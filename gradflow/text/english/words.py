@@ -76,6 +76,8 @@ WORDS: Mapping[str, str] = {
     "word.measured at its base": "measured at its base",
     "word.parameters only": "parameters only",
     "word.not in the graph": "not in the graph",
+    "word.not called": "not called",
+    "word.called without gradients": "called without gradients",
     "word.frozen": "frozen",
     "word.no gradient": "no gradient",
     "word.lost": "lost",
