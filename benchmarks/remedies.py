@@ -49,7 +49,7 @@ class Plan:
 
     `scale` multiplies all weights; `dead` gives the middle layer a bias under which no ReLU passes anything on; `cut`
     detaches the middle layer's output; `forgotten` is what the optimizer leaves out: "half" of the layers, or its
-    "step". `shallow` is the depth that "use fewer layers" means.
+    "step"; `softmax` puts one before the loss, which has its own.
     """
 
     kind: str
@@ -62,6 +62,7 @@ class Plan:
     dead: bool = False
     cut: bool = False
     forgotten: str = ""
+    softmax: bool = False
     lr: float = 0.02
     warmup: bool = False
     clip: bool = False
@@ -70,9 +71,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Fault:
-    """A kind of fault: the finding that it is, and broken networks beside what makes each its healthy twin."""
+    """A kind of fault: the findings that report it, broken networks, and what makes each its healthy twin."""
 
-    finding: str
+    findings: tuple[str, ...]
     plans: tuple[Plan, ...]
     healthy: Callable[[Plan], Plan]
 
@@ -110,6 +111,7 @@ class Net(nn.Module):
         self.hidden = nn.ModuleList(Hidden(layer, width, plan) for layer in affine)
         self.pool = nn.Identity() if plan.kind == "mlp" else nn.Flatten()
         self.classifier = nn.Linear(width if plan.kind == "mlp" else 16 * width, 10)
+        self.last = nn.Softmax(1) if plan.softmax else nn.Identity()
         self.cut, self.skip = plan.cut, plan.skip
         if plan.init == "critical":
             for layer in affine:
@@ -131,7 +133,7 @@ class Net(nn.Module):
             fork = x if ends_block else fork
             if self.cut and number == len(self.hidden) // 2:
                 x = x.detach()
-        return self.classifier(self.pool(x))
+        return self.last(self.classifier(self.pool(x)))
 
 
 # What each remedy does, as its text says it. None: it changes nothing here, or means nothing.
@@ -159,18 +161,23 @@ REMEDIES: dict[str, tuple[str, Callable[[Plan], Plan | None]]] = {
         lambda plan: replace(plan, warmup=True),
     ),
     "remedy.lower_lr": ("a tenth of the learning rate", lambda plan: replace(plan, lr=plan.lr / 10)),
-    "remedy.raise_lr": ("ten times the learning rate", lambda plan: replace(plan, lr=plan.lr * 10)),
+    "remedy.raise_lr": ("a hundred times the learning rate", lambda plan: replace(plan, lr=plan.lr * 100)),
     "remedy.clip": ("gradient norm at most 1", lambda plan: replace(plan, clip=True)),
     "remedy.check_optimizer": (
-        "the optimizer holds every parameter and steps",
+        "the optimizer holds every parameter",
         lambda plan: replace(plan, forgotten=""),
     ),
+    "remedy.check_step": (
+        "optimizer.step() runs, on every parameter",
+        lambda plan: replace(plan, forgotten=""),
+    ),
+    "remedy.logits": ("no softmax before the loss", lambda plan: replace(plan, softmax=False)),
     "remedy.check_graph": ("no detach", lambda plan: replace(plan, cut=False)),
     "remedy.other_activation": (
         "leaky ReLU in the place of the activation",
         lambda plan: replace(plan, activation="leaky-relu"),
     ),
-    "remedy.relu": (
+    "remedy.activation": (
         "ReLU with its critical initialisation in the place of a saturating activation",
         lambda plan: replace(plan, activation="relu", init="critical") if plan.activation in SATURATING else None,
     ),
@@ -196,38 +203,47 @@ def _each(*plans: Plan, **changes: object) -> tuple[Plan, ...]:
 
 FAULTS: dict[str, Fault] = {
     "vanishing/sigmoid": Fault(
-        "vanishing",
+        ("vanishing",),
         _each(Plan("mlp", 6), Plan("mlp", 10), Plan("conv", 6), activation="sigmoid", init="default"),
         _twin(activation="relu", init="critical"),
     ),
     "vanishing/tanh": Fault(
-        "vanishing",
+        ("vanishing",),
         _each(Plan("mlp", 12), Plan("mlp", 16), Plan("conv", 12), activation="tanh", init="default"),
         _twin(init="critical"),
     ),
     "vanishing/relu": Fault(
-        "vanishing", _each(Plan("mlp", 8), Plan("mlp", 12), Plan("conv", 10), init="default"), _twin(init="critical")
+        ("vanishing",), _each(Plan("mlp", 8), Plan("mlp", 12), Plan("conv", 10), init="default"), _twin(init="critical")
     ),
     "exploding/scale": Fault(
-        "exploding",
+        ("exploding",),
         _each(Plan("mlp", 8), Plan("mlp", 12), Plan("conv", 8), Plan("mlp", 8, "tanh"), scale=2.5),
         _twin(scale=1.0),
     ),
     "exploding/residual": Fault(
-        "exploding", _each(Plan("mlp", 24), Plan("mlp", 32), Plan("conv", 24), skip=True), _twin(norm=True)
+        ("exploding",), _each(Plan("mlp", 24), Plan("mlp", 32), Plan("conv", 24), skip=True), _twin(norm=True)
     ),
-    "exploding/batch_norm": Fault("exploding", _each(Plan("mlp", 32), Plan("mlp", 40), norm=True), _shallow_twin),
-    "stalled": Fault("stalled", _each(Plan("mlp", 32), Plan("mlp", 40), norm=True, lr=0.1), _shallow_twin),
-    "degraded": Fault("degraded", _each(Plan("mlp", 16, "tanh", "default"), Plan("mlp", 32, norm=True)), _shallow_twin),
-    "zero_gradient": Fault("zero_gradient", _each(*SHORT, dead=True), _twin(dead=False)),
-    "lost_gradient": Fault("lost_gradient", _each(*SHORT, lr=0.5), _twin(lr=0.02)),
-    "diverged": Fault("diverged", _each(*SHORT, lr=20.0), _twin(lr=0.02)),
-    "loss_rose": Fault("loss_rose", _each(*SHORT, activation="tanh", lr=20.0), _twin(lr=0.02)),
-    "loss_level/small_rate": Fault("loss_level", _each(*SHORT, lr=1e-5), _twin(lr=0.02)),
-    "loss_level/large_rate": Fault("loss_level", _each(*SHORT, activation="tanh", lr=1.0), _twin(lr=0.02)),
-    "loss_level/no_step": Fault("loss_level", _each(*SHORT, forgotten="step"), _twin(forgotten="")),
-    "not_updated": Fault("not_updated", _each(*LONG, forgotten="half"), _twin(forgotten="")),
-    "no_gradient": Fault("no_gradient", _each(*LONG, cut=True), _twin(cut=False)),
+    "exploding/batch_norm": Fault(
+        ("exploding", "shattered"), _each(Plan("mlp", 32), Plan("mlp", 40), norm=True), _shallow_twin
+    ),
+    "stalled": Fault(("stalled",), _each(Plan("mlp", 32), Plan("mlp", 40), norm=True, lr=0.1), _shallow_twin),
+    "degraded": Fault(
+        ("degraded",), _each(Plan("mlp", 16, "tanh", "default"), Plan("mlp", 32, norm=True)), _shallow_twin
+    ),
+    "zero_gradient_between": Fault(
+        ("zero_gradient_between", "zero_from_loss"), _each(*SHORT, dead=True), _twin(dead=False)
+    ),
+    "lost_gradient_between": Fault(
+        ("lost_gradient_between", "lost_gradient", "lost_from_loss"), _each(*SHORT, lr=0.5), _twin(lr=0.02)
+    ),
+    "diverged": Fault(("diverged",), _each(*SHORT, lr=20.0), _twin(lr=0.02)),
+    "loss_rose": Fault(("loss_rose",), _each(*SHORT, activation="tanh", lr=20.0), _twin(lr=0.02)),
+    "loss_level/small_rate": Fault(("loss_level",), _each(*SHORT, lr=1e-4), _twin(lr=0.02)),
+    "loss_level/large_rate": Fault(("loss_level",), _each(*SHORT, activation="tanh", lr=1.0), _twin(lr=0.02)),
+    "never_changed": Fault(("never_changed", "never_stepped"), _each(*SHORT, forgotten="step"), _twin(forgotten="")),
+    "left_out": Fault(("left_out", "not_changed"), _each(*LONG, forgotten="half"), _twin(forgotten="")),
+    "cut_off": Fault(("cut_off",), _each(*LONG, cut=True), _twin(cut=False)),
+    "probabilities": Fault(("probabilities",), _each(*SHORT, softmax=True), _twin(softmax=False)),
 }
 
 
@@ -313,9 +329,9 @@ def counted(name: str, studied: Sequence[Studied]) -> dict[str, Any]:
         tried = [one for one in plants if remedy in one.errors]
         if tried:
             counts[remedy] = [sum(one.is_repaired(remedy) for one in tried), len(tried)]
-    found = sum(FAULTS[name].finding in one.found for one in plants)
+    found = sum(not set(FAULTS[name].findings).isdisjoint(one.found) for one in plants)
     by_share = dict(sorted(counts.items(), key=lambda item: -item[1][0] / item[1][1]))
-    return {"finding": FAULTS[name].finding, "plants": len(plants), "found": found, "remedies": by_share}
+    return {"findings": FAULTS[name].findings, "plants": len(plants), "found": found, "remedies": by_share}
 
 
 def main() -> None:

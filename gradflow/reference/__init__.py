@@ -45,12 +45,13 @@ def remedy_study() -> dict[str, Any]:
     """Return which remedies repaired which planted faults: `benchmarks/remedies.py`, as measured.
 
     Keys: `command`, `date`, `data` and `device`; `repaired`, its definition in words; `applied`, what each remedy
-    changed; `faults` by name, each with its `finding`, the number of `plants`, in how many of them diagnose `found` it,
-    and `remedies`: how many of the plants that a remedy was tried on it repaired, [repaired, tried].
+    changed; `faults` by name, each with the keys of its `findings`, the number of `plants`, in how many of them
+    diagnose `found` it, and `remedies`: how many of the plants that a remedy was tried on it repaired, [repaired,
+    tried].
 
     Examples
     --------
-    >>> remedy_study()["faults"]["not_updated"]["remedies"]["remedy.clip"][0]
+    >>> remedy_study()["faults"]["left_out"]["remedies"]["remedy.clip"][0]
     0
     """
     file = files(__name__).joinpath("remedies.json")
@@ -69,12 +70,12 @@ def remedies(fault: str) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> remedies("not_updated")
-    ('remedy.check_optimizer',)
+    >>> remedies("never_changed")
+    ('remedy.check_optimizer', 'remedy.check_step')
     """
     counts: dict[str, tuple[int, int]] = {}
     for name, measured in remedy_study()["faults"].items():
-        if fault in (name, measured["finding"]):
+        if fault == name or fault in measured["findings"]:
             for remedy, (repaired, tried) in measured["remedies"].items():
                 before = counts.get(remedy, (0, 0))
                 counts[remedy] = before[0] + repaired, before[1] + tried

@@ -14,7 +14,7 @@ from gradflow import Recording
 from gradflow.analysis.intervals import Interval
 from gradflow.diagnosis.wording import sentence
 from gradflow.text import LANGUAGES, language
-from gradflow.text.english.findings import FINDINGS
+from gradflow.text.english import ENGLISH
 
 NAN = math.nan
 
@@ -37,71 +37,110 @@ SHARES = [interval(0.0), interval(1.0), interval(0.0004), interval(0.5, 0.5)]
 COUNTS = [1, 2, 10**6]
 STEPS = [0, 1, 10**9]
 LOSSES = [0.0, 1e-38, 2.302585, 1e38]
+DERIVED = {"in_runs", "over", "fold", "how", "placed", "within", "checked", "up_to"}  # made of other values
 LAYERS = ["0", "(root)", "encoder.layers.11.self_attn.in_proj_weight"]
 NETWORKS = ["plain-20", "residual-110, lr 0.1"]
 EXTREMES = {
     "when": ["start", "end", "batch"],
     "measure": ["out_grad_norm", "grad_norm"],
-    "decades": DECADES,
-    "factor": FACTORS,
     "growth": FACTORS[1:],
     "slowdown": [1.0, 1e12],
     "difference": [interval(-1.0), interval(0.0, 0.0), interval(0.0104, 0.001), interval(1.0)],
     "threshold": [2.0, 10.0],
     "threshold_points": [0.01],
-    "step": STEPS,
-    "first": LOSSES,
-    "last": LOSSES,
     "correlation": [interval(0.0), interval(-0.002, 0.003), interval(1.0)],
+    "decades": DECADES,
+    "factor": FACTORS,
+    "reach": COUNTS,
+    "dtype": ["float16", "bfloat16"],
+    "shapes": ["8 × 8", "1"],
+    "examples": ["0.weight, 0.bias", "alpha"],
     **dict.fromkeys(("train_error", "shallow_error", "residual_error"), SHARES),
-    **dict.fromkeys(("layers", "steps", "seeds", "runs", "n_runs"), COUNTS),
-    **dict.fromkeys(("layer", "example"), LAYERS),
+    **dict.fromkeys(("layers", "steps", "seeds", "parameters", "tensors"), COUNTS),
+    **dict.fromkeys(("step", "after", "n_more", "time"), STEPS),
+    **dict.fromkeys(("loss", "certain", "there", "here", "smallest"), LOSSES),
+    **dict.fromkeys(("layer", "example", "user", "source", "parameter", "before", "behind"), LAYERS),
     **dict.fromkeys(("shallow", "residual"), NETWORKS),
 }
+RUNS = [{"n_runs": 1, "runs": 1}, {"n_runs": 1, "runs": 3}, {"n_runs": 3, "runs": 3}]
+CHECKED = {"placed": True, "first": "0", "last": "24.head", "threshold": 2.0, "measure": "out_grad_norm", "step": 0}
+AT_ENDS = [
+    CHECKED | {"when": "start", "worst": -323.3, "decades": DECADES[0]},
+    CHECKED
+    | {"when": "end", "worst": 2.0, "decades": DECADES[5], "placed": False, "runs": 2, "n_runs": 1, "checked": 1},
+    CHECKED
+    | {
+        "when": "batch",
+        "worst": -6.8,
+        "decades": DECADES[4],
+        "runs": 3,
+        "n_runs": 3,
+        "layers": 3,
+        "factor": FACTORS[0],
+    },
+    CHECKED
+    | {
+        "when": "end",
+        "worst": -2.01,
+        "decades": DECADES[1],
+        "layers": 40,
+        "factor": FACTORS[3],
+        "activation": "Sigmoid",
+    }
+    | {"predicted": 0.141, "step": 10**9},
+    CHECKED
+    | {"when": "start", "worst": 308.0, "decades": DECADES[3], "factor": FACTORS[1], "first_call": 0, "last_call": 11},
+    CHECKED
+    | {"when": "start", "worst": -2.01, "decades": DECADES[1]}
+    | {"before": "3", "behind": "4", "lost_decades": -2.0},
+]
+SINGULAR = re.compile(
+    r"(?<![\d.,−×\w])1 (layer|parameter|tensor|run|step|seed)( with parameters| in the graph|, from \S+ to \S+,)* "
+    r"(are|were|have|get|require|receive|ran only)\b"
+)
 ONE_OF_MANY = re.compile(
     r"(?<![\d.,−×\w])1 (seeds|layers|runs|steps|updates|parameters|tensors|calls|networks|units|entries|blocks)\b"
 )
-BROKEN = re.compile(r"\bnan\b|\bNone\b|[{}]|  | [.,;:]|\.\.|,,|\binf\b|Interval\(|\bnumpy\b", re.IGNORECASE)
-WITHIN = re.compile(r"([−+]?[\d.]+) decades[^.;]*?(?:;|,) within ([\d.]+) decades")
+BROKEN = re.compile(r"\bnan\b|(?<!is )(?<!为 )\bNone\b|[{}]|  | [.,;:]|\.\.|,,|\binf\b|Interval\(|numpy")
+WITHIN = re.compile(r"([−+]?[\d.]+) decades[^.;]*?, within ([\d.]+) decades")
+KEYS = sorted(
+    key.removeprefix("finding.")
+    for key, words in ENGLISH.items()
+    if key.startswith("finding.") and "{subject}" in words and not key.endswith("_line")
+)
 
 
-def names(key):
-    """The values that a sentence of the catalogue takes, but for its subject."""
-    fields = {name for _, name, _, _ in Formatter().parse(FINDINGS[f"finding.{key}"]) if name}
-    return sorted((fields - {"subject", "in_runs"}) | ({"n_runs", "runs"} if "in_runs" in fields else set()))
-
-
-def sentences(key):
-    """Sentences of a key, with each value at each of its extremes in turn."""
-    values = {name: EXTREMES[name] for name in names(key)}
-    longest = max(map(len, values.values()), default=1)
+def values_of(key):
+    """Values for a sentence of the catalogue, each at each of its extremes in turn."""
+    fields = {name for _, name, _, _ in Formatter().parse(ENGLISH[f"finding.{key}"]) if name} - {"subject"}
+    turns = [{}]
+    if "fold" in fields or "within" in fields:
+        turns = AT_ENDS
+    elif fields & {"in_runs", "over"}:
+        turns = [runs | {"steps": steps} for runs in RUNS for steps in COUNTS]
+    given = {name: EXTREMES[name] for name in fields - DERIVED - set(turns[0])}
+    longest = max([len(turns), *map(len, given.values())])
     for turn in range(longest):
-        yield {name: choices[turn % len(choices)] for name, choices in values.items()}
+        yield {name: choices[turn % len(choices)] for name, choices in given.items()} | turns[turn % len(turns)]
 
 
 def check(words, lang):
-    """What is wrong with the words of one sentence in itself."""
+    """What is wrong with the words of one sentence in themselves."""
     assert not BROKEN.search(words), words
     assert words == words.strip()
     assert words.endswith((".", "。", ":", "：")), words
     if lang == "en":
         assert not ONE_OF_MANY.search(words), words
+        assert not SINGULAR.search(words), words
     else:
         assert not re.search(r"[a-z]{3,} [a-z]{3,} [a-z]{3,}", words), words  # English left standing
-
-
-KEYS = sorted(
-    key.removeprefix("finding.")
-    for key in FINDINGS
-    if key.startswith("finding.") and not key.endswith(("_line", "_list", "in_runs"))
-)
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("key", KEYS)
 def test_the_words_of_a_finding_bear_extreme_values(key, lang):
     with language(lang):
-        for values in sentences(key):
+        for values in values_of(key):
             check(sentence(key, "plain-20", values), lang)
 
 
