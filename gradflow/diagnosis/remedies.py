@@ -12,6 +12,7 @@ from gradflow.reference import remedy_study
 from gradflow.text import has
 
 REPAIRED = 0.5  # of the networks on which a remedy was tried
+OF_SOME_LAYERS = ("remedy.pool_over_time", "remedy.gate_bias")  # only where the rule itself names them
 SATURATING = ("Hardsigmoid", "LogSigmoid", "Sigmoid", "Softplus", "Softsign", "Tanh")
 
 
@@ -29,6 +30,7 @@ def fitting(finding: Finding, case: Case) -> tuple[str, ...]:
         "remedy.init": case.has_batch_norm or case.is_recurrent or is_over,
         "remedy.norm": case.has_norm or not case.has_shortcut,
         "remedy.add_norm": case.has_norm or case.has_shortcut or case.is_recurrent,
+        **{remedy: remedy not in finding.remedies for remedy in OF_SOME_LAYERS},
         "remedy.relu": finding.values.get("activation") not in SATURATING or is_over,
     }
     return tuple(remedy for remedy in proven(finding, case) if not vain.get(remedy))
