@@ -45,11 +45,12 @@ def proven(finding: Finding, case: Case) -> tuple[str, ...]:
     if not studied:
         return finding.remedies
     counts = [(remedy, *pair) for fault in studied for remedy, pair in fault["remedies"].items()]
-    good = dict.fromkeys(remedy for remedy, repaired, n in counts if repaired >= REPAIRED * n and has(remedy))
+    good = {remedy for remedy, repaired, n in counts if repaired >= REPAIRED * n and has(remedy)}
     share = {
         remedy: sum(repaired for one, repaired, _ in counts if one == remedy)
         / sum(n for one, _, n in counts if one == remedy)
-        for remedy in good
+        for remedy, _, _ in counts  # in the study's order, which decides between equals
+        if remedy in good
     }
     return tuple(sorted(share, key=lambda remedy: -share[remedy]))
 
