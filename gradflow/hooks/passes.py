@@ -184,12 +184,7 @@ class Pass:
         if self.summed:
             for output in self.outputs:
                 output.take_sum()
-        if (
-            len(self.tasks) == 1
-            and self._by_index
-            and self._by_index[0].is_adding
-            and self.accumulation.uses_all_of(0)
-        ):
+        if len(self.tasks) == 1 and self._by_index and self._by_index[0].is_adding and self.accumulation.uses_all_of(0):
             return  # nearly always
         for output in self.outputs:
             if output.task is not None:
