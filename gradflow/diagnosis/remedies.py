@@ -45,7 +45,8 @@ def proven(finding: Finding, case: Case) -> tuple[str, ...]:
     if not studied:
         return finding.remedies
     counts = [(remedy, *pair) for fault in studied for remedy, pair in fault["remedies"].items()]
-    good = {remedy for remedy, repaired, n in counts if repaired >= REPAIRED * n and has(remedy)}
+    # In the study's order, which equals keep: a set's would change from one process to the next.
+    good = dict.fromkeys(remedy for remedy, repaired, n in counts if repaired >= REPAIRED * n and has(remedy))
     share = {
         remedy: sum(repaired for one, repaired, _ in counts if one == remedy)
         / sum(n for one, _, n in counts if one == remedy)

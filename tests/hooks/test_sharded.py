@@ -64,6 +64,8 @@ def alone(accumulate):
 
 @pytest.mark.parametrize(("mode", "world"), [("ddp", 2), ("fsdp", 2), ("fsdp", 4), ("fsdp-accumulate", 2), ("tp", 2)])
 def test_norms_are_those_of_the_global_batch_on_every_rank(mode, world, tmp_path):
+    if mode.startswith("fsdp") and not hasattr(torch.cpu.Stream, "record_event"):
+        pytest.skip("this PyTorch's fully_shard does not run on the CPU")
     results = launch(mode, world, tmp_path)
     assert [code for code, _, _ in results] == [0] * world, results[0][2]
     expected = alone(2 if mode.endswith("accumulate") else 1)
