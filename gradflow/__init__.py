@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradflow import analysis, experiments, hooks, models, plots, theory
+    from gradflow import analysis, diagnosis, experiments, hooks, models, plots, probe, reporting, storage, theory
     from gradflow.diagnosis import diagnose
     from gradflow.experiments import compare
     from gradflow.hooks import Recorder, record
@@ -34,7 +34,18 @@ _HOME = {
     "report": "gradflow.reporting",
     "save": "gradflow.storage",
 }
-_ROOMS = ("analysis", "experiments", "hooks", "models", "plots", "theory")
+_ROOMS = (
+    "analysis",
+    "diagnosis",
+    "experiments",
+    "hooks",
+    "models",
+    "plots",
+    "probe",
+    "reporting",
+    "storage",
+    "theory",
+)
 
 __all__ = [
     "Analysis",
@@ -45,15 +56,19 @@ __all__ = [
     "analyze_gradients",
     "compare",
     "diagnose",
+    "diagnosis",
     "experiments",
     "forecast",
     "hooks",
     "load",
     "models",
     "plots",
+    "probe",
     "record",
     "report",
+    "reporting",
     "save",
+    "storage",
     "theory",
 ]
 

@@ -9,7 +9,8 @@ import copy
 import difflib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from inspect import signature
+from inspect import Parameter, signature
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -27,9 +28,13 @@ NO_LAYER = "it has no convolution, linear, recurrent or embedding layer to tell 
 LENGTHS = (1024, 256, 64, 16)  # of a one-dimensional signal
 VOLUMES = ((16, 112, 112), (8, 64, 64), (32, 32, 32), (16, 16, 16))
 
+DOWNLOADED = ("weights", "weights_backbone", "pretrained")  # arguments of a library's models that fetch trained weights
+NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 FORMS = "torchvision:NAME, timm:NAME, package.module:FACTORY, path/to/file.py:FACTORY"
 
 Shape = tuple[int, ...]
+Settings = Mapping[str, Any]
+NO_SETTINGS: Settings = MappingProxyType({})
 
 
 class Target(NamedTuple):
@@ -42,25 +47,36 @@ class Target(NamedTuple):
     origin: str = "given"
 
 
-def load_target(name: str, *, shape: Sequence[int] | None = None, seed: int = 0) -> Target:
+def load_target(
+    name: str,
+    *,
+    shape: Sequence[int] | None = None,
+    num_classes: int | None = None,
+    seed: int = 0,
+    settings: Settings = NO_SETTINGS,
+) -> Target:
     """Return the model that a target names, freshly initialised, and a batch of random numbers that fits it.
 
     Parameters
     ----------
     name : str
         `torchvision:NAME` or `timm:NAME` (never with downloaded weights), `package.module:FACTORY` or
-        `path/to/file.py:FACTORY`. A factory takes no arguments and returns a model, or a tuple (model, inputs) or
-        (model, inputs, targets); a module class will do, and a model itself.
+        `path/to/file.py:FACTORY`. A factory returns a model, or a tuple (model, inputs) or (model, inputs, targets);
+        a module class will do, and a model itself.
     shape : sequence of int, optional
         Of the input, batch first: `(8, 3, 224, 224)`. By default what the library says or what the first layer takes.
+    num_classes : int, optional
+        Of the data. A factory whose signature names it gets it, as it gets `input_shape` and `in_channels` of `shape`.
     seed : int
         Of weights and inputs. The global random state is left as it was.
+    settings : mapping
+        What the factory, or the library's model, is called with, by name.
 
     Raises
     ------
     TargetError
-        There is no such file, module, factory or model; a library is missing; the factory fails; or no input could
-        be guessed.
+        There is no such file, module, factory or model; a library is missing; the factory fails, does not take a
+        setting or needs another; or no input could be guessed.
 
     Examples
     --------
@@ -78,7 +94,10 @@ def load_target(name: str, *, shape: Sequence[int] | None = None, seed: int = 0)
         raise TargetError(f"target must be one of {FORMS}; got {name!r}.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        made, hints = _LIBRARIES[source](attribute) if source in _LIBRARIES else (_made(name, source, attribute), ())
+        if source in _LIBRARIES:
+            made, hints = _LIBRARIES[source](attribute, settings)
+        else:
+            made, hints = _made(name, source, settings, _of_data(shape, num_classes)), []
     model, *given = made if isinstance(made, tuple) and made else (made,)
     if not isinstance(model, nn.Module) or len(given) > 2:
         raise TargetError(
@@ -202,7 +221,7 @@ def _sizes(first: nn.modules.conv._ConvNd) -> list[Shape]:
     return [(size, size) for size in (SMALL_FIRST if is_small else LARGE_FIRST)]
 
 
-def _torchvision(name: str) -> tuple[nn.Module, list[Shape]]:
+def _torchvision(name: str, settings: Settings) -> tuple[nn.Module, list[Shape]]:
     models = _library("torchvision.models")
     _check_known(name, models.list_models(), "torchvision")
     options = dict.fromkeys(
@@ -210,23 +229,40 @@ def _torchvision(name: str) -> tuple[nn.Module, list[Shape]]:
     )
     preset = models.get_model_weights(name).DEFAULT.transforms()  # says the size; loads nothing
     size = getattr(preset, "crop_size", None)
-    model = models.get_model(name, **options)
+    model = _of_library(name, lambda: models.get_model(name, **options, **settings), settings)
     first = _first_layer(model)[1]
     if size is None or not isinstance(first, nn.Conv2d):
         return model, []
     return model, [(first.in_channels, size[0], size[-1])]
 
 
-def _timm(name: str) -> tuple[nn.Module, list[Shape]]:
+def _timm(name: str, settings: Settings) -> tuple[nn.Module, list[Shape]]:
     timm = _library("timm")
     _check_known(name, timm.list_models(), "timm")
-    model = timm.create_model(name, pretrained=False)
+    model = _of_library(name, lambda: timm.create_model(name, pretrained=False, **settings), settings)
     size = getattr(model, "pretrained_cfg", {}).get("input_size")
     return model, [tuple(size)] if size else []
 
 
 # Each gives a model without trained weights, and the shapes of input that the library itself names.
-_LIBRARIES: Mapping[str, Callable[[str], tuple[nn.Module, list[Shape]]]] = {"torchvision": _torchvision, "timm": _timm}
+_LIBRARIES: Mapping[str, Callable[[str, Settings], tuple[nn.Module, list[Shape]]]] = {
+    "torchvision": _torchvision,
+    "timm": _timm,
+}
+
+
+def _of_library(name: str, make: Callable[[], nn.Module], settings: Settings) -> nn.Module:
+    """Return the model that a library makes with the settings."""
+    fetched = next((one for one in DOWNLOADED if one in settings), None)
+    if fetched is not None:
+        raise TargetError(f"{name} is made without trained weights, so it takes no {fetched}.")
+    try:
+        return make()
+    except Exception as error:
+        if not settings:
+            raise
+        given = ", ".join(f"{one}={value!r}" for one, value in settings.items())
+        raise TargetError(f"{name} cannot be made with {given}: {in_a_line(error)}.") from error
 
 
 def _library(module: str) -> Any:
@@ -246,13 +282,49 @@ def _check_known(name: str, known: Sequence[str], library: str) -> None:
         raise TargetError(f"{library} has no model {name!r}.{said}")
 
 
-def _made(name: str, source: str, attribute: str) -> Any:
+def _of_data(shape: Sequence[int] | None, num_classes: int | None) -> Settings:
+    """Return what the data decides, as far as it is known, by the names that a factory may have for it."""
+    known: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
+    if shape is not None and len(shape) > 1:
+        known |= {"input_shape": tuple(shape[1:]), "in_channels": shape[1]}
+    return known
+
+
+def _made(name: str, source: str, settings: Settings, of_data: Settings) -> Any:
     """Return what a factory in a module or a file makes; a model itself is returned as it is."""
     found = load_factory(name)
     if isinstance(found, nn.Module):
+        if settings:
+            raise TargetError(f"{name} is a model already, and takes no {next(iter(settings))}.")
         return found
+    arguments = _arguments(name, found, settings, of_data)
     with importable(source):
         try:
-            return found()
+            return found(**arguments)
         except (Exception, SystemExit) as error:
-            raise TargetError(f"{name} failed: {in_a_line(error)}. It must run without arguments.") from error
+            raise TargetError(f"{name} failed: {in_a_line(error)}.") from error
+
+
+def _arguments(name: str, factory: Callable[..., Any], settings: Settings, of_data: Settings) -> dict[str, Any]:
+    """Return what a factory is called with, once its signature fits."""
+    try:
+        whole = signature(factory)
+    except ValueError:  # of some builtins
+        return dict(settings)
+    parameters = whole.parameters.values()
+    named = {one.name for one in parameters if one.kind in NAMED}
+    takes_any = any(one.kind is Parameter.VAR_KEYWORD for one in parameters)
+    told = f"its signature is {name.rpartition(':')[2]}{' '.join(str(whole).split())}"
+    unknown = [one for one in settings if one not in named]
+    if unknown and not takes_any:
+        raise TargetError(f"{name} takes no argument {unknown[0]}; {told}.")
+    arguments = {**{one: value for one, value in of_data.items() if one in named}, **settings}
+    by_position = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    missing = [
+        one.name
+        for one in parameters
+        if one.default is Parameter.empty and one.kind not in by_position and one.name not in arguments
+    ]
+    if missing:
+        raise TargetError(f"{name} needs a value for {', '.join(missing)} (--set {missing[0]}=...); {told}.")
+    return arguments

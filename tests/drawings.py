@@ -211,6 +211,18 @@ def lengths(n_blocks):
     return frame.assign(low=frame.gradient / 2, high=frame.gradient * 2, n=20, share=share / share.sum())
 
 
+def times(pairs, steps=(0, 10)):
+    rows = [
+        {"family": family, "depth": depth, "step": step, "layer": "encoder.rnn", "tensor": tensor, "time": time}
+        | _over_seeds(0.0 if tensor == "output" and time < 29 else 10.0 ** (time - 29))
+        for family, depth in pairs
+        for step in steps
+        for tensor in ("input", "output")
+        for time in range(30)
+    ]
+    return _frame(rows).assign(n_zero=lambda found: (found["mean"] == 0).astype(int), n_nonfinite=0)
+
+
 def figures(n_families, n_depths):
     """Return every figure by name, as a function of its width."""
     pairs = networks(n_families, n_depths)
@@ -228,6 +240,7 @@ def figures(n_families, n_depths):
         "weights": lambda width: plots.weight_figure(
             {"first_growth": growth, "first_effective_lr": growth}, width=width
         ),
+        "times": lambda width: plots.gradient_over_time_figure(times(pairs), width),
         "degree": lambda width: plots.degree_figure(degree(pairs), width=width),
         "stall": lambda width: stall_figure(chain(pairs), width=width),
         "contribution": lambda width: skips.contribution_figure(joins, width=width),

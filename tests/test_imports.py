@@ -52,3 +52,14 @@ def test_the_shelf_is_what_it_says():
     for name in gradflow.__all__:
         assert getattr(gradflow, name) is not None
     assert set(dir(gradflow)) == set(gradflow.__all__)
+
+
+def test_rooms_are_attributes_from_the_start():
+    for name, part in {
+        "reporting": "interactive_profile",
+        "storage": "find",
+        "diagnosis": "Finding",
+        "probe": "effective_paths",
+    }.items():
+        done = python(f"import gradflow; print(gradflow.{name}.{part}.__name__)")
+        assert done.stdout.strip() == part, done.stderr

@@ -1,8 +1,10 @@
 """The README is true: its code runs, and what it promises of the loop holds."""
 
+import json
 import re
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
@@ -68,6 +70,21 @@ def test_the_example_of_an_own_network(tmp_path, monkeypatch):
     arguments = {"model": "nets.py:make", "data": "nets.py:wine", "vary": {"depth": [5, 10]}, "batch_size": 32}
     found = compare(out=tmp_path / "out", seeds=1, steps=3, workers=1, device="cpu", **arguments)
     assert sorted(one.meta["depth"] for one in found) == [5, 10]
+
+
+def test_the_example_of_an_own_network_on_one_batch(tmp_path, monkeypatch, capsys):
+    from gradflow.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nets.py").write_text(CODE[3], encoding="utf-8")
+    (line,) = re.findall(r"^\$ gradflow (analyze nets\.py:make [^#\n]*)", README, flags=re.MULTILINE)
+    with pytest.raises(SystemExit) as ended:
+        main([*line.split(), "--json"])
+    assert not ended.value.code
+    document = json.loads(capsys.readouterr().out)
+    assert document["meta"]["inputs"] == ["float32 (64, 13)"]
+    assert document["meta"]["loss"] == "cross-entropy"
+    assert [row["layer"] for row in document["layers"] if row["weighted"]] == ["0", "1.0", "2.0", "3.0", "4"]
 
 
 def test_the_example_is_short():

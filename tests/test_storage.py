@@ -240,6 +240,32 @@ def test_tables_are_read_when_first_asked_for_and_then_kept(tmp_path):
             _ = loaded.layers
 
 
+def test_a_folder_of_recordings_is_loaded_as_a_list_of_what_is_read_when_asked_for(tmp_path):
+    folder = tmp_path / "sweep"
+    for seed in (0, 1, 2):
+        one = recording()
+        gradflow.save(
+            gradflow.Recording(layers=one.layers, steps=one.steps, meta={"seed": seed}), folder / f"runs/{seed}"
+        )
+    gradflow.save(recording(), folder / "unfinished" / "3" / "recording")
+    (folder / "runs" / "2").rename(folder / "runs" / "2.damaged-1")
+    found = gradflow.load(folder)
+    assert [one.meta["seed"] for one in found] == [0, 1]
+    assert found[0].steps.equals(recording().steps)
+    part = next((folder / "runs" / "1").glob("layers-*.parquet"))
+    whole = part.read_bytes()
+    part.write_bytes(whole[:-9] + b"different")
+    again = gradflow.load(folder)  # no checksum is made before a table is asked for
+    with pytest.raises(DamagedError):
+        _ = again[1].layers
+    assert again[0].layers.equals(recording().layers)
+    part.write_bytes(whole[:-9])
+    with pytest.raises(DamagedError, match="cut short"):
+        gradflow.load(folder)
+    assert [one.meta.get("set_aside", []) for one in gradflow.load(folder, set_aside=True)] == [[], [part.name]]
+    assert len(gradflow.diagnose(gradflow.load(folder))) > 0
+
+
 def test_damage_after_loading_is_found_before_rows_are_used(tmp_path):
     gradflow.save(recording(), tmp_path / "r")
     loaded = gradflow.load(tmp_path / "r")

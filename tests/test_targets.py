@@ -169,7 +169,10 @@ def test_random_inputs_have_the_models_type():
         ("nets_of_mine.py:nothing", "must give a torch.nn.Module.*got tuple"),
         ("nets_of_mine.py:fails", "failed: KeyError"),
         ("broken.py:make", "cannot be imported: SyntaxError"),
-        ("torch.nn:Linear", "must run without arguments"),
+        (
+            "torch.nn:Linear",
+            r"needs a value for in_features, out_features \(--set in_features=...\); its signature is Linear\(",
+        ),
         ("torch.nn:ReLU", "no convolution, linear, recurrent or embedding layer"),
     ],
 )
@@ -177,6 +180,70 @@ def test_a_target_that_names_no_model_is_one_line(file, name, message):
     with pytest.raises(TargetError, match=message) as raised:
         load_target(name)
     assert "\n" not in str(raised.value)
+
+
+FACTORIES = {
+    "needs": lambda depth, width=4, *, input_shape, num_classes: nn.Sequential(
+        nn.Linear(input_shape[0], width),
+        *[nn.Linear(width, width) for _ in range(depth)],
+        nn.Linear(width, num_classes),
+    ),
+    "any": lambda **settings: nn.Linear(**settings),
+    "positional": lambda n, /: nn.Linear(n, n),
+    "whole": nn.Linear(3, 2),
+}
+
+
+@pytest.fixture
+def factories(monkeypatch):
+    module = types.ModuleType("factories_of_mine")
+    vars(module).update(FACTORIES)
+    monkeypatch.setitem(sys.modules, "factories_of_mine", module)
+
+
+def test_a_factory_is_called_with_its_settings_and_what_the_data_decides(factories):
+    found = load_target("factories_of_mine:needs", shape=(5, 7), num_classes=3, settings={"depth": 2, "width": 6})
+    shapes = [tuple(layer.weight.shape) for layer in found.model]
+    assert shapes == [(6, 7), (6, 6), (6, 6), (3, 6)]
+    assert found.inputs.shape == (5, 7)
+    given = {"depth": 1, "input_shape": (9,), "num_classes": 2}
+    found = load_target("factories_of_mine:needs", settings=given)
+    assert [tuple(layer.weight.shape) for layer in found.model] == [(4, 9), (4, 4), (2, 4)]
+    found = load_target("factories_of_mine:any", settings={"in_features": 2, "out_features": 5})
+    assert tuple(found.model.weight.shape) == (5, 2)
+
+
+@pytest.mark.parametrize(
+    ("factory", "settings", "message"),
+    [
+        (
+            "needs",
+            {},
+            r"needs a value for depth, input_shape, num_classes \(--set depth=...\); its signature is needs\(depth",
+        ),
+        ("needs", {"deep": 3}, r"takes no argument deep; its signature is needs\(depth, width=4, \*, input_shape, num"),
+        ("needs", {"depth": "x", "input_shape": (3,), "num_classes": 2}, "failed: TypeError"),
+        ("positional", {"n": 3}, r"takes no argument n; its signature is positional\(n, /\)"),
+        ("positional", {}, "needs a value for n"),
+        ("whole", {"depth": 3}, "is a model already, and takes no depth"),
+    ],
+)
+def test_settings_that_do_not_fit_are_one_line(factories, factory, settings, message):
+    with pytest.raises(TargetError, match=message) as raised:
+        load_target(f"factories_of_mine:{factory}", settings=settings)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_librarys_model_takes_settings_and_no_trained_weights(monkeypatch):
+    library = types.ModuleType("timm")
+    library.list_models = lambda: ["net"]
+    library.create_model = lambda name, pretrained, width=3: nn.Linear(width, 2)
+    monkeypatch.setitem(sys.modules, "timm", library)
+    assert load_target("timm:net", settings={"width": 5}).inputs.shape == (8, 5)
+    with pytest.raises(TargetError, match=r"net cannot be made with wide=5: TypeError: .*wide"):
+        load_target("timm:net", settings={"wide": 5})
+    with pytest.raises(TargetError, match="without trained weights, so it takes no pretrained"):
+        load_target("timm:net", settings={"pretrained": True})
 
 
 def test_what_fits_nothing_asks_for_the_shape(monkeypatch):

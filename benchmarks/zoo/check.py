@@ -26,7 +26,10 @@ TOLERANCE_FLOAT32 = 1e-4  # relative: outputs of models that do not run in float
 # Gradients that cancel to rounding noise have no digits to compare: differences under this share of the largest pass.
 NOISE = {torch.float64: 1e-14, torch.float32: 1e-6}
 MEASURED = ("measured", "measured at its base", "output is the input")
-ABSENT = ("parameters only", "not in the graph", "frozen", "no gradient", "lost", "compiled", "scripted", "failed")
+ABSENT = (
+    "parameters only", "not called", "called without gradients", "not in the graph", "frozen", "no gradient", "lost",
+    "compiled", "scripted", "failed",
+)  # fmt: skip
 STATUSES = (*MEASURED, *ABSENT)
 NAMED = 3  # layers named per finding
 QUICK_SECONDS = (
@@ -140,7 +143,8 @@ def _compare(recorded: Pass, model: nn.Module, batch: Batch, *, zeros: bool) -> 
 def _expected(recorded: Pass, model: nn.Module, batch: Batch, *, zeros: bool) -> dict[Key, Answer] | None:
     """Return the oracle's answers, or None if the outputs are not those of the recorded pass."""
     seed_all()
-    with placed(model, list(dict.fromkeys(recorded.layers.layer)), zeros=zeros) as places:
+    modules = recorded.layers.loc[recorded.layers.kind != "Parameter", "layer"]
+    with placed(model, list(dict.fromkeys(modules)), zeros=zeros) as places:
         outputs = list(tensors_in(model(*batch.args, **batch.kwargs)))
     same = len(outputs) == len(recorded.outputs) and all(
         torch.allclose(a, b, rtol=0, atol=0, equal_nan=True) for a, b in zip(outputs, recorded.outputs, strict=True)
@@ -199,10 +203,12 @@ def first_difference(a: Pass, b: Pass) -> str:
 def wrong_parameters(recorded: Pass) -> Iterator[str]:
     """Yield each layer whose `grad_norm` or `weight_norm`, and the total, that are not those of `.grad` in float64."""
     owned: dict[str, list[tuple[float, float | None]]] = {}
+    first = recorded.layers.drop_duplicates("layer").set_index("layer")
     for name, parameter in recorded.model.named_parameters():
         norms = (norm64(parameter), None if parameter.grad is None else norm64(parameter.grad))
-        owned.setdefault(name.rpartition(".")[0] or "(root)", []).append(norms)
-    first = recorded.layers.drop_duplicates("layer").set_index("layer")
+        # What a container owns is a layer by itself.
+        owner = name if name in first.index else name.rpartition(".")[0] or "(root)"
+        owned.setdefault(owner, []).append(norms)
     for layer, norms_of in owned.items():
         gradients = [gradient for _, gradient in norms_of if gradient is not None]
         for column, parts in (("grad_norm", gradients), ("weight_norm", [weight for weight, _ in norms_of])):

@@ -14,12 +14,13 @@ from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.nonfinite import first_nonfinite
 from gradflow.analysis.paths import binomial_shares, path_lengths, path_probes
 from gradflow.analysis.predicted import predicted
-from gradflow.analysis.profile import first_to_last, main_path, profile, profile_over_seeds
+from gradflow.analysis.profile import beside_main_path, first_to_last, main_path, profile, profile_over_seeds
 from gradflow.analysis.published import published
 from gradflow.analysis.ranking import ranking
 from gradflow.analysis.shattering import autocorrelation_by_lag, shattering_by_depth, shattering_by_layer
 from gradflow.analysis.stall import stall, stall_over_seeds
 from gradflow.analysis.summary import summary
+from gradflow.analysis.times import gradient_over_time, gradient_over_time_over_seeds, reach_over_time
 from gradflow.analysis.training import errors_over_seeds, training, window_means
 from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
 from gradflow.analysis.vanishing_degree import degree, degree_over_seeds
@@ -28,6 +29,7 @@ from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, w
 __all__ = [
     "Interval",
     "autocorrelation_by_lag",
+    "beside_main_path",
     "binomial_shares",
     "clipping",
     "contribution",
@@ -44,6 +46,8 @@ __all__ = [
     "errors_over_seeds",
     "first_nonfinite",
     "first_to_last",
+    "gradient_over_time",
+    "gradient_over_time_over_seeds",
     "main_path",
     "mean_interval",
     "paired_difference",
@@ -54,6 +58,7 @@ __all__ = [
     "profile_over_seeds",
     "published",
     "ranking",
+    "reach_over_time",
     "shattering_by_depth",
     "shattering_by_layer",
     "stall",

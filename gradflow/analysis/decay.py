@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.intervals import Floats, Ints
+from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.analysis.profile import MEASURES, weighted_layers
 from gradflow.analysis.runs import as_list, identities, over_seeds
 from gradflow.analysis.trend import groups, line
@@ -186,8 +187,9 @@ def _paths(frame: pd.DataFrame, measures: Sequence[str]) -> dict[tuple[str, int]
 
     As arrays: a frame of its own for each of the hundreds of paths takes longer than all fits.
     """
-    columns = {name: frame[name].to_numpy() for name in ("layer", "layer_depth", "stage", "status", "n_nonfinite")}
+    columns = {name: frame[name].to_numpy() for name in ("layer", "layer_depth", "stage")}
     columns |= {name: frame[name].to_numpy() for name in measures}
+    columns |= {f"{name} is broken": arrived_nonfinite(frame, name).to_numpy() for name in measures}
     found: dict[tuple[str, int], _Path] = {}
     for key, rows in frame.groupby(["run", "step"], sort=False).indices.items():
         run, step = cast("tuple[str, int]", key)
@@ -199,8 +201,6 @@ def _paths(frame: pd.DataFrame, measures: Sequence[str]) -> dict[tuple[str, int]
 def _stages(path: _Path, measure: str, leave_out: tuple[int, int]) -> tuple[list[dict[str, Any]], list[_Stage]]:
     """Return one row and one stage to fit per stage of a main path."""
     stage, norms, depths, names = (path[name] for name in ("stage", measure, "layer_depth", "layer"))
-    # A gradient that arrived holding NaN is a non-finite norm; one that did not arrive is no norm.
-    arrived = (path["status"] == MEASURED) & (path["n_nonfinite"] != 0)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = norms[0] / norms[-1] if len(norms) > 1 else math.nan
         ends = {"ratio": ratio, "decades": np.log10(ratio)}
@@ -210,8 +210,8 @@ def _stages(path: _Path, measure: str, leave_out: tuple[int, int]) -> tuple[list
         kept = places[leave_out[0] : max(len(places) - leave_out[1], 0)]
         fitted = kept[np.isfinite(norms[kept]) & (norms[kept] > 0)]
         stages.append(_Stage(depths[fitted].astype(np.float64), np.log(norms[fitted]), groups(list(names[fitted]))))
-        is_nonfinite = np.isinf(norms[kept]) | (np.isnan(norms[kept]) & arrived[kept])
-        counts = {"n_zero": int((norms[kept] == 0).sum()), "n_nonfinite": int(is_nonfinite.sum())}
+        n_nonfinite = int(path[f"{measure} is broken"][kept].sum())
+        counts = {"n_zero": int((norms[kept] == 0).sum()), "n_nonfinite": n_nonfinite}
         rows.append({"stage": number} | _described(depths[fitted]) | ends | counts)
     return rows, stages
 

@@ -10,8 +10,73 @@ import pandas as pd
 from gradflow.analysis.runs import as_list, identities
 from gradflow.recording import Recording
 
+ARRIVED = ("measured", "measured at its base", "output is the input")  # statuses of outputs whose gradient was read
+# Statuses of layers whose parameters may have a gradient although none was read at the output.
+_WITHOUT_OUTPUT = ("parameters only", "compiled", "scripted", "lost", "failed", "several passes", "double backward")
+
 # What is looked at, in which column, and from which end of the execution order the value travels.
 DIRECTIONS = (("forward", "act_rms", True), ("backward", "out_grad_norm", False), ("parameters", "grad_norm", False))
+
+
+def arrived_nonfinite(frame: pd.DataFrame, measure: str) -> pd.Series[bool]:
+    """Return which rows hold a gradient that arrived and is not finite; NaN also stands for "not measured".
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of `Recording.layers` or of `profile`: the measure, n_nonfinite, status, and layer or layer_depth. Not
+        changed.
+    measure : str
+        out_grad_norm, grad_norm or grad_times_weight; of any other column only infinite values count.
+
+    Notes
+    -----
+    inf is a value. A NaN is one where the entries were counted and some are not finite. On an accelerator they are not
+    counted (-1): there an output's NaN is one if its status says that the gradient was read. A NaN of parameters, which
+    may be frozen, is one if they have a finite gradient in another row, their output's gradient is not finite either,
+    or the status says that they have one.
+
+    Examples
+    --------
+    >>> layers = pd.DataFrame({"step": 0, "layer": ["a", "b"], "out_grad_norm": np.nan, "n_nonfinite": -1,
+    ...                        "status": ["measured", "no gradient"]})
+    >>> arrived_nonfinite(layers, "out_grad_norm").tolist()
+    [True, False]
+    """
+    values = frame[measure]
+    broken = pd.Series(np.isinf(values.to_numpy(dtype=np.float64)), index=frame.index)
+    is_nan = values.isna() & (frame["n_nonfinite"] != 0)
+    if measure not in ("out_grad_norm", "grad_norm", "grad_times_weight") or not is_nan.any():
+        return broken
+    if measure == "grad_times_weight":
+        return broken | (is_nan & frame["weight_norm"].notna() & arrived_nonfinite(frame, "grad_norm"))
+    if measure == "out_grad_norm":
+        is_counted = (frame["n_nonfinite"] > 0) & frame["status"].isin(["several passes", "double backward"])
+        return broken | (is_nan & (frame["status"].isin(ARRIVED) | is_counted))
+    return broken | (is_nan & _has_gradient(frame))
+
+
+def nonfinite_rows(layers: pd.DataFrame) -> pd.Series[bool]:
+    """Return which rows of `Recording.layers` hold a gradient, of the output or of parameters, that is not finite."""
+    broken = arrived_nonfinite(layers, "out_grad_norm") | arrived_nonfinite(layers, "grad_norm")
+    return broken | (layers["n_nonfinite"] > 0)
+
+
+def _has_gradient(frame: pd.DataFrame) -> pd.Series[bool]:
+    """Return which rows with a NaN for their parameters' gradient are of parameters that have one."""
+    name = "layer" if "layer" in frame.columns else "layer_depth"
+    keys = [key for key in ("run", name) if key in frame.columns]
+    is_known = frame["grad_norm"].notna().groupby([frame[key] for key in keys]).transform("any")
+    is_counted = (frame["n_nonfinite"] > 0) & ~frame["status"].isin(["frozen"])
+    found = is_counted | (frame["status"] == "parameters only")
+    found |= is_known & frame["status"].isin([*ARRIVED, *_WITHOUT_OUTPUT])
+    if "out_grad_norm" in frame.columns:
+        found |= arrived_nonfinite(frame, "out_grad_norm")
+    if "n_params" in frame.columns:
+        found &= frame["n_params"] > 0
+    if "call" in frame.columns:  # parameters are described on their layer's first row alone
+        found &= ~frame.duplicated([*keys, "step"])
+    return found
 
 
 def first_nonfinite(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
@@ -64,7 +129,7 @@ def loss_lost(recording: Recording) -> tuple[int, float] | None:
     after = loss[n_before:]
     if not len(after):
         return None
-    bad = recording.layers.loc[recording.layers["n_nonfinite"] > 0, "step"]
+    bad = recording.layers.loc[nonfinite_rows(recording.layers), "step"]
     is_certain = np.isinf(after) | np.isin(step[n_before:], bad)
     if recording.meta.get("status") == "diverged" or (n_before > 1 and len(finite) == n_before):
         is_certain[:] = True
@@ -72,14 +137,7 @@ def loss_lost(recording: Recording) -> tuple[int, float] | None:
 
 
 def _first(layers: pd.DataFrame, column: str, *, is_forward: bool) -> dict[str, object] | None:
-    values = layers[column]
-    # NaN alone may mean "not measured"; a gradient that arrived as NaN has non-finite entries.
-    has_nan = values.isna() & (layers.n_nonfinite != 0) & (layers.status == "measured")
-    if column == "grad_norm":
-        has_nan &= layers.n_params > 0
-    if column == "act_rms":
-        has_nan = values.isna() & layers.act_mean.isna() & _has_statistics(layers)
-    broken = layers[np.isinf(values) | has_nan]
+    broken = layers[nonfinite_outputs(layers) if column == "act_rms" else arrived_nonfinite(layers, column)]
     if not len(broken):
         return None
     now = broken[broken.step == broken.step.min()].sort_values(["order", "call"], ascending=is_forward)
@@ -88,7 +146,21 @@ def _first(layers: pd.DataFrame, column: str, *, is_forward: bool) -> dict[str, 
     return named | {"value": float(row[column])}
 
 
+def nonfinite_outputs(layers: pd.DataFrame) -> pd.Series[bool]:
+    """Return which rows of `Recording.layers` are of an output that holds a NaN or an infinity.
+
+    A NaN mean square says so of a layer that has statistics in another row; and where others have them at that step, of
+    an output with a gradient, since outputs of integers have none.
+    """
+    values = layers["act_rms"]
+    is_nan = values.isna() & layers["act_mean"].isna()
+    is_described = layers["layer"].isin(layers.loc[values.notna(), "layer"])
+    is_described |= layers["status"].isin([*ARRIVED, "several passes"]) & _has_statistics(layers)
+    is_infinite = pd.Series(np.isinf(values.to_numpy(dtype=np.float64)), index=layers.index)
+    return is_infinite | (is_nan & is_described & (layers["status"] != "not called"))
+
+
 def _has_statistics(layers: pd.DataFrame) -> pd.Series[bool]:
-    """Whether a row's layer has statistics in some other row: NaN there then means a NaN."""
-    known = set(layers.layer[layers.act_rms.notna()])
-    return layers.layer.isin(known)
+    """Return which rows are of steps at which statistics of any output were taken."""
+    columns = ["act_rms", "act_mean", "act_zero_fraction", "act_saturation"]
+    return layers["step"].isin(layers.loc[layers[columns].notna().any(axis=1), "step"])

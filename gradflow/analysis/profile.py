@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.analysis.runs import IDENTITY, NETWORK, as_list, check_seeds, over_seeds, stacked
 from gradflow.recording import LAYER_KEYS, Recording
 
@@ -95,10 +96,8 @@ def profile_over_seeds(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
         raise ValueError(f"measure must be one of {', '.join(MEASURES)}; got {measure!r}.")
     check_seeds(frame)
     path = main_path(frame)
-    if measure in ("grad_norm", "out_grad_norm"):
-        # A gradient that arrived and holds NaN was measured; over_seeds takes NaN for "not measured".
-        arrived_nan = path[measure].isna() & (path.status == "measured") & (path.n_nonfinite != 0)
-        path = path.assign(**{measure: path[measure].mask(arrived_nan, np.inf)})
+    # A gradient that arrived and holds NaN was measured; over_seeds takes NaN for "not measured".
+    path = path.assign(**{measure: path[measure].mask(arrived_nonfinite(path, measure), np.inf)})
     return over_seeds(path, (*NETWORK, "step", "layer_depth"), measure, geometric=True)
 
 
@@ -113,6 +112,26 @@ def main_path(frame: pd.DataFrame) -> pd.DataFrame:
         return weighted
     ordered = weighted.sort_values("order", kind="stable")
     return ordered.drop_duplicates(place).sort_index()
+
+
+def beside_main_path(recordings: Iterable[Recording]) -> int:
+    """Return how many weighted layers lie beside the main path, of the recording with the most.
+
+    They are layers of towers and experts, and projection shortcuts: `profile` leaves them out by default.
+
+    Examples
+    --------
+    >>> layers = pd.DataFrame({"step": 0, "layer": ["a", "b", "c"], "weighted": True, "order": [0, 1, 2],
+    ...                        "layer_depth": [1, 1, 2]})
+    >>> beside_main_path([Recording(layers=layers)])
+    1
+    """
+    found = [0]
+    for recording in recordings:
+        rows = recording.layers[recording.layers["weighted"] & (recording.layers["layer_depth"] >= 0)]
+        rows = rows.drop_duplicates("layer")
+        found.append(len(rows) - rows["layer_depth"].nunique())
+    return max(found)
 
 
 def first_to_last(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
@@ -183,10 +202,13 @@ def one_row_per_layer(rows: pd.DataFrame) -> pd.DataFrame:
     table = rows
     if rows.duplicated(keys).any():
         rows = rows.sort_values(["backward", "call", "output"], kind="stable")
-        joined = rows.groupby(keys, sort=False)["out_grad_norm"].agg(_joint_norm)
+        grouped = rows.groupby(keys, sort=False)
+        joined = grouped.agg(out_grad_norm=("out_grad_norm", _joint_norm), n_nonfinite=("n_nonfinite", _joint_count))
         table = rows.drop_duplicates(keys)
         by_layer = pd.MultiIndex.from_frame(table[keys])
-        table = table.assign(out_grad_norm=joined.reindex(by_layer).to_numpy())
+        joined = joined.reindex(by_layer)
+        norms, counts = joined["out_grad_norm"].to_numpy(), joined["n_nonfinite"].to_numpy()
+        table = table.assign(out_grad_norm=norms, n_nonfinite=counts)
         for status in UNKNOWN:
             unknown = rows.loc[rows["status"] == status, keys]
             if len(unknown):
@@ -213,6 +235,10 @@ def _of_the_loss(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 def _run(frame: pd.DataFrame) -> list[str]:
     return ["run"] if "run" in frame.columns else []
+
+
+def _joint_count(counts: pd.Series[Any]) -> int:
+    return -1 if (counts < 0).any() else int(counts.sum())
 
 
 def _joint_norm(norms: pd.Series[Any]) -> float:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from gradflow.cli import output
 from gradflow.cli.lang_option import lang_option
+from gradflow.cli.run_options import literal
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from gradflow.probe import Analysis
     from gradflow.recording import Recording
     from gradflow.targets import Target
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 # Torch, pandas and rich are imported inside, so that --help answers at once.
 
 RECORDING = "recording"  # folder below --out
+DATA_BATCH = 64  # examples of --data, as an update of compare has by default
 
 
 def _shape(context: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -33,9 +37,27 @@ def _shape(context: click.Context, option: click.Parameter, value: str | None) -
     return sizes
 
 
+def _settings(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    """Return {name: value} of NAME=VALUE, or fail with what was given."""
+    found: dict[str, Any] = {}
+    for given in values:
+        name, equals, value = given.partition("=")
+        if not equals or not name.strip():
+            raise click.BadParameter(f"{given!r} is not of the form NAME=VALUE, such as depth=5.")
+        name = name.strip().replace("-", "_")
+        if name in found:
+            raise click.BadParameter(f"{name} is given twice.")
+        found[name] = literal(value)
+    return found
+
+
 @click.command()
 @click.argument("target")
+@click.option(
+    "--set", "settings", callback=_settings, multiple=True, metavar="NAME=VALUE", help="An argument of the factory."
+)
 @click.option("--input", "shape", callback=_shape, help="Shape, batch first: 8,3,224,224.  [default: guessed]")
+@click.option("--data", help="A batch of digits, mnist5k, cifar10, cifar10:FOLDER or a factory's, with its labels.")
 @click.option("--with-skips/--without-skips", "skips", default=True, show_default=True, help="Residual connections.")
 @click.option(
     "--joins", default="*", show_default=True, help="Counterfactuals at joins of these names (shell pattern)."
@@ -50,7 +72,9 @@ def _shape(context: click.Context, option: click.Parameter, value: str | None) -
 @lang_option
 def analyze(
     target: str,
+    settings: dict[str, Any],
     shape: tuple[int, ...] | None,
+    data: str | None,
     skips: bool,
     joins: str,
     lesions: bool,
@@ -64,28 +88,56 @@ def analyze(
     """Analyze one batch's gradient in a model.
 
     TARGET is torchvision:resnet50, timm:convnext_tiny, package.module:factory or path/to/file.py:factory. Weights are
-    fresh, inputs random. A factory takes no arguments and returns a model, (model, inputs) or (model, inputs, targets).
+    fresh; inputs are random unless --data says of what. A factory returns a model, (model, inputs) or (model, inputs,
+    targets); --set depth=5 is an argument of it.
     """
     import torch
 
     from gradflow.probe import analyze_gradients
     from gradflow.targets import load_target, moved
 
+    if data is not None and shape is not None:
+        raise click.UsageError("--input and --data are two batches; give one.")
+    batch = None if data is None else _batch(data, seed)
+    made_for: dict[str, Any] = {"shape": shape, "seed": seed, "settings": settings}
+    if batch is not None:
+        made_for |= {"shape": batch.inputs.shape, "num_classes": batch.num_classes}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        loaded = load_target(target, shape=shape, seed=seed)
+        loaded = load_target(target, **made_for)
+        if batch is not None:
+            loaded = loaded._replace(inputs=batch.inputs, targets=batch.labels, origin=str(data))
         if device is not None:
             loaded = moved(loaded, device)
         model = loaded.model if evaluates is None else loaded.model.train(not evaluates)
         asked: dict[str, Any] = {"skips": skips, "joins": joins, "lesions": lesions}
         if twin is not None:
             torch.manual_seed(seed)
-            beside = load_target(twin, shape=shape, seed=seed)
+            beside = load_target(twin, **made_for)
             asked["twin"] = (beside if device is None else moved(beside, device)).model.train(model.training)
         found = _described(analyze_gradients(model, loaded.inputs, loaded.targets, **asked), loaded, seed)
     _PRINT[form](found)
     if out is not None:
         _write(found.recording, out, form)
+
+
+class _Batch(NamedTuple):
+    """Training examples of a data set, with their labels."""
+
+    inputs: Tensor
+    labels: Tensor
+    num_classes: int
+
+
+def _batch(data: str, seed: int) -> _Batch:
+    """Return examples of a data set, drawn by the seed."""
+    import torch
+
+    from gradflow.experiments.data import load_data
+
+    known = load_data(data)
+    chosen = torch.randperm(len(known.train_labels), generator=torch.Generator().manual_seed(seed))[:DATA_BATCH]
+    return _Batch(known.train_images[chosen], known.train_labels[chosen], known.num_classes)
 
 
 def _described(found: Analysis, target: Target, seed: int) -> Analysis:
@@ -110,8 +162,10 @@ def _print_tables(found: Analysis) -> None:
 
 def _norms(found: Analysis) -> list[float]:
     """Return the norms of the layers' output gradients, inf where a gradient that arrived is not finite."""
+    from gradflow.analysis.nonfinite import arrived_nonfinite
+
     layers = found.layers
-    broken = layers["out_grad_norm"].isna() & (layers["status"] == "measured") & (layers["n_nonfinite"] != 0)
+    broken = arrived_nonfinite(layers, "out_grad_norm")
     return [float(norm) for norm in layers["out_grad_norm"].mask(broken, float("inf"))]
 
 

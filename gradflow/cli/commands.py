@@ -86,9 +86,9 @@ def vanishing(out: Path | None, form: str | None, **settings: Any) -> None:
     from gradflow.cli.tables import print_toy, print_vanishing
 
     folder = out or REPORTS / "vanishing"
+    recordings = _demo(folder, **settings)
     if form is None:
         print_toy(theory.toy().tolist())
-    recordings = _demo(folder, **settings)
     print_vanishing(recordings, form)
     write_report(recordings, folder, None, form)
 
@@ -126,7 +126,7 @@ def report(runs: tuple[Path, ...], out: Path | None, title: str | None, formats:
         if problem is not None:
             output.say(f"gradflow: {problem}; the report is made without it.", err=True)
         titles[path] = heading(notes)
-        found = by_folder({utf8(folder.resolve()): storage.load(folder) for folder in folders})
+        found = by_folder({utf8(folder.resolve()): storage.load_one(folder) for folder in folders})
         groups[utf8(path.resolve())] = annotated(found, notes)
     recordings = from_sources(groups)
     alone = next(iter(titles.values())) if len(titles) == 1 else None

@@ -52,15 +52,26 @@ def plain(word: str) -> Any:
     >>> plain("0.1"), plain("20"), plain("true"), plain("none"), plain("relu")
     (0.1, 20, True, None, 'relu')
     """
+    value = literal(word)
+    return value if isinstance(value, int | float | None) else word.strip()
+
+
+def literal(word: str) -> Any:
+    """Return what a word is in Python (a number, a tuple, a list, a quoted word), true, false or none, or the word.
+
+    Examples
+    --------
+    >>> literal("5"), literal("0.1"), literal("true"), literal("relu"), literal("13,"), literal("'5'")
+    (5, 0.1, True, 'relu', (13,), '5')
+    """
     known = {"true": True, "false": False, "none": None}
     word = word.strip()
     if word.lower() in known:
         return known[word.lower()]
     try:
-        value = ast.literal_eval(word)
-    except (ValueError, SyntaxError):
+        return ast.literal_eval(word)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
         return word
-    return value if isinstance(value, int | float) else word
 
 
 # name: (type or callback, help). Each may be given several times: every combination is then a run.

@@ -15,7 +15,7 @@ from gradflow.cli.output import show
 from gradflow.cli.strip import Line, strips
 from gradflow.text import numbers as form
 from gradflow.text import text
-from gradflow.text.words import named, word
+from gradflow.text.words import named, not_shown, word
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -34,7 +34,10 @@ def print_summary(recordings: Sequence[Recording], as_data: str | None = None) -
     lines = _start_lines(recordings)
     if lines:
         click.echo()
-        show(strips(text("terminal.strip.title"), lines, text("terminal.strip.seeds")))
+        note = text("list.sentences").join(
+            filter(None, [text("terminal.strip.seeds"), not_shown(analysis.beside_main_path(recordings))])
+        )
+        show(strips(text("terminal.strip.title"), lines, note))
 
 
 def print_vanishing(recordings: Sequence[Recording], as_data: str | None = None) -> None:

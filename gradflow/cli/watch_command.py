@@ -193,9 +193,10 @@ def _measures(recording: Recording) -> Group:
 
 def _strip(recording: Recording) -> list[Group]:
     """Return the gradient along depth at the steps that a profile shows; nothing where none is recorded."""
-    from gradflow.analysis.profile import profile
+    from gradflow.analysis.profile import beside_main_path, profile
     from gradflow.cli.strip import Line, strips
     from gradflow.text import text
+    from gradflow.text.words import not_shown
 
     frame = profile(recording)
     lines = [
@@ -203,7 +204,7 @@ def _strip(recording: Recording) -> list[Group]:
         for step, rows in frame.groupby("step")
         if len(rows)
     ]
-    return [strips(text("watch.strip.title"), lines)] if lines else []
+    return [strips(text("watch.strip.title"), lines, not_shown(beside_main_path([recording])))] if lines else []
 
 
 def _findings(look: Look) -> Group:

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from gradflow.analysis.path_ends import has_shortcut
 from gradflow.analysis.runs import as_list
 from gradflow.analysis.stall import has_batch_norm
 from gradflow.analysis.variants import base_family, network_name, told_apart_by
 from gradflow.diagnosis.ends import Ends, ends
+from gradflow.diagnosis.harm import HARMLESS, Learning, learning
 from gradflow.recording import Recording
+
+RESIDUAL = "residual"  # the family whose networks have residual connections
 
 
 class Subject(NamedTuple):
@@ -36,9 +40,34 @@ class Case:
     recordings: tuple[Recording, ...]
 
     @cached_property
+    def is_recurrent(self) -> bool:
+        """Whether a gradient over time steps was recorded in any run, and so a recurrent layer."""
+        return any(len(recording.times) for recording in self.recordings)
+
+    @cached_property
     def has_batch_norm(self) -> bool:
         """Whether a batch norm was recorded in any run."""
         return any(map(has_batch_norm, self.recordings))
+
+    @cached_property
+    def has_norm(self) -> bool:
+        """Whether a norm of any kind was recorded in any run."""
+        return any(one.layers["kind"].str.contains("Norm").any() for one in self.recordings)
+
+    @cached_property
+    def has_shortcut(self) -> bool:
+        """Whether the network has residual connections, by its family or by what was recorded."""
+        return self.subject.base_family == RESIDUAL or any(map(has_shortcut, self.recordings))
+
+    @cached_property
+    def learning(self) -> tuple[Learning, ...]:
+        """What became of each run's loss."""
+        return tuple(map(learning, self.recordings))
+
+    @property
+    def is_learnt(self) -> bool:
+        """Whether each run learns, or has learnt."""
+        return all(one in HARMLESS for one in self.learning)
 
     @cached_property
     def start(self) -> Ends | None:

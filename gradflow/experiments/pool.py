@@ -180,7 +180,7 @@ class Pool:
             self._tell(Event(event["kind"], run, step=worker.step, pid=worker.process.pid))
             return
         if event["kind"] == "finished":
-            recordings[run] = storage.load(self._folder.runs / run.id)
+            recordings[run] = storage.load_one(self._folder.runs / run.id)
             self._tell(Event("finished", run, step=run.steps, recording=recordings[run]))
         elif event["kind"] == "failed":
             self._fail(run, event["reason"])

@@ -148,7 +148,7 @@ class _Sweep:
                     reason = self._outcome(task, run)
                     self._hear_out(run, runs, tell)
                     if reason is None:
-                        recordings[run] = storage.load(self._folder.runs / run.id)
+                        recordings[run] = storage.load_one(self._folder.runs / run.id)
                         tell(Event("finished", run, step=run.steps, recording=recordings[run]))
                     else:
                         failures[run] = reason

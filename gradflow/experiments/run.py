@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from gradflow import storage
@@ -115,6 +116,8 @@ def execute(
     _check_processes(runs, engine.processes)
     if checkpoint_every <= 0:
         raise PlanError(f"checkpoint every must be a positive number of seconds; got {checkpoint_every}.")
+    if not Path(out).exists():
+        _check_data_of(runs)  # what is missing leaves no folder
     folder = SweepFolder(out, command=command)
     remote = None if store is None else Store(store)
     with folder.claimed():

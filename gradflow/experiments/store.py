@@ -102,7 +102,7 @@ class Store:
             self._files.get_file(f"{place}/{storage.MANIFEST}", str(half / storage.MANIFEST))
             for part in storage.read_manifest(half)["parts"]:
                 self._files.get_file(f"{place}/{part['file']}", str(half / part["file"]))
-            storage.load(half)  # checks every part
+            storage.load_one(half)  # checks every part
             half.rename(home / name)
         except storage.StorageError:
             raise

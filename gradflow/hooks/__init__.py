@@ -2,7 +2,7 @@
 
 from gradflow.hooks.attach import record
 from gradflow.hooks.gradients import on_output_gradients, on_parameter_gradients
-from gradflow.hooks.layers import select_layers
+from gradflow.hooks.layers import LazyModelError, select_layers
 from gradflow.hooks.norms import l2_norm
 from gradflow.hooks.recorder import GradflowWarning, Recorder
 from gradflow.hooks.schedule import Every, First, LogSpaced
@@ -11,6 +11,7 @@ __all__ = [
     "Every",
     "First",
     "GradflowWarning",
+    "LazyModelError",
     "LogSpaced",
     "Recorder",
     "l2_norm",

@@ -142,6 +142,16 @@ class Accumulation:
                 watched = self._watched[number]
                 self._used[number] = () if watched is not None and watched.grad is None else tuple(live)
 
+    def adopt(self, index: int) -> bool:
+        """Take a step's last pass for the one that was used, where none added to `.grad` and yet something is there.
+
+        So it is where gradients come from torch.autograd.grad() and are put into `.grad` by hand.
+        """
+        if all(parameter.grad is None for parameter in self.owners.every):
+            return False
+        self._used = [(index,)] * self.owners.n_groups
+        return True
+
     def is_live(self, index: int, layer: Layer) -> bool:
         """Whether the gradient that a pass brought to a layer is still in `.grad`."""
         return self._is_in(self._live, index, layer)

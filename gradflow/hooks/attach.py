@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim import Optimizer
 
-from gradflow.hooks.layers import Selector, as_list, layers_of, select_layers
+from gradflow.hooks.layers import Selector, as_list, check_shapes, layers_of, select_layers
 from gradflow.hooks.optimizers import parameters_of, unwrapped_optimizer
 from gradflow.hooks.recorder import Recorder
 from gradflow.hooks.schedule import Schedule, as_schedule
@@ -56,8 +56,8 @@ def record(
     layers, exclude : str, module class, callable, or iterable of these
         As in `gradflow.hooks.select_layers`.
     activations : bool
-        Record the gradient with respect to each layer's output too. Without it the model carries hooks in the first
-        recorded step alone, to see the layers' places in the network.
+        Record the gradient with respect to each layer's output too, and that of recurrent layers by time step. Without
+        it the model carries hooks in the first recorded step alone, to see the layers' places in the network.
     statistics : bool
         Record rms, mean, fraction of zeros and saturation of each layer's output too.
     weights : bool
@@ -84,6 +84,8 @@ def record(
     ValueError
         The model has nothing trainable, is being recorded already, or a selector matches no layer; an optimizer is
         none, or holds none of the model's parameters.
+    LazyModelError
+        It has lazy parameters, whose shape the first batch decides.
 
     Examples
     --------
@@ -95,6 +97,7 @@ def record(
     4.0
     """
     root = unwrapped(model)
+    check_shapes(root)
     selectors = as_list(layers)
     by_name = {selector for selector in selectors if isinstance(selector, str)}
     chosen = layers_of(select_layers(root, selectors, exclude), by_name=by_name)

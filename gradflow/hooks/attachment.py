@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from gradflow.hooks.gradients import OutputHook, tensors_in
-from gradflow.hooks.layer_graph import LayerGraph
+from gradflow.hooks.layer_graph import LayerGraph, leaves_behind
 from gradflow.hooks.layers import Layer, stage_key
 
 OnOutput = Callable[[Layer, nn.Module, tuple[Any, ...], Any], None]
@@ -73,6 +73,7 @@ class Attachment:
         self._single = {own.parameter: layer for layer in layers if layer.module is None for own in layer.owned}
         self._seen: set[Call] = set()
         self._first_leaves: dict[int, Tensor] | None = {}  # of the first recorded step; None when it is over
+        self._own_leaves: set[int] = set()  # of them, those seen in an earlier call that are not behind its arguments
         self._arguments: set[int] = set()
         self.edges: list[Edge] = []
         self._n_edges = 0
@@ -198,7 +199,7 @@ class Attachment:
         self._is_first = False
 
     def end_step(self) -> list[Tensor]:
-        """End a recorded step; return the first one's leaves that are neither parameters nor inputs of the model."""
+        """End a recorded step; return the first one's leaves that are no parameters and not behind its inputs."""
         self.clear()
         self._is_first = False
         leaves, self._first_leaves = self._first_leaves or {}, None
@@ -216,9 +217,12 @@ class Attachment:
 
     def _end_forward(self, key: None, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Let go of the graph when the whole forward pass is done: depths are known by then."""
-        if self._first_leaves is not None:
-            self._arguments.update(id(tensor) for tensor in tensors_in(args) if tensor.is_leaf)
         self._graph.look_behind(tensors_in(output))
+        if self._first_leaves is not None:
+            # A state that an earlier call returned has the model's own leaves behind it.
+            behind = {id(leaf) for tensor in tensors_in(args) for leaf in leaves_behind(tensor)}
+            self._arguments |= behind - self._own_leaves
+            self._own_leaves |= self._first_leaves.keys() - self._arguments
         self.clear()
         if not self.is_placing and self._hooks[-1][1].key is None:  # this hook is no longer needed
             model, _ = self._hooks.pop()

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from gradflow.hooks.layers import select_layers
+from gradflow.hooks.layers import check_shapes, select_layers
 
 GradientCallback = Callable[[str, Tensor], object]
 
@@ -97,6 +97,8 @@ def on_parameter_gradients(
     ------
     ValueError
         A pattern matches no layer.
+    LazyModelError
+        The model has lazy parameters, whose shape the first batch decides.
 
     Examples
     --------
@@ -105,6 +107,7 @@ def on_parameter_gradients(
     ...     model(torch.ones(4, 2)).sum().backward()
     weight [[4.0, 4.0]]
     """
+    check_shapes(model)
     modules = set(select_layers(model, layers).values())
     names = {parameter: name for name, parameter in reversed(list(model.named_parameters(remove_duplicate=False)))}
     owned = [parameter for module in modules for parameter in module.parameters(recurse=False)]
@@ -134,7 +137,7 @@ def tensors_in(output: Any) -> Iterator[Tensor]:
             yield from tensors_in(getattr(output, field.name, None))
 
 
-def add_hook(tensor: Tensor, hook: Callable[[Tensor], None]) -> RemovableHandle | None:
+def add_hook(tensor: Tensor, hook: Callable[[Any], None]) -> RemovableHandle | None:
     """Put a hook on a tensor: `tensor.register_hook` at half its price where nobody needs a handle.
 
     Returns None where the tensor is no leaf and had no hook: the hook goes when the graph does. Half of
@@ -203,5 +206,6 @@ class _Forward:
         self.callback = callback
         self.name = name
 
-    def __call__(self, gradient: Tensor) -> None:
-        self.callback(self.name, gradient.detach())
+    def __call__(self, gradient: Tensor | None) -> None:
+        if gradient is not None:  # see Output in passes.py
+            self.callback(self.name, gradient.detach())

@@ -20,6 +20,22 @@ class Place(NamedTuple):
     sources: Sources
 
 
+def leaves_behind(tensor: Tensor) -> list[Tensor]:
+    """Return the leaves that a tensor was computed from, itself if it is one; only those that require a gradient."""
+    if tensor.grad_fn is None:
+        return [tensor] if tensor.requires_grad else []
+    found, seen, stack = [], set(), [tensor.grad_fn]
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if (leaf := getattr(node, "variable", None)) is not None:
+            found.append(leaf)
+        stack.extend(maker for maker, _ in node.next_functions if maker is not None)
+    return found
+
+
 class LayerGraph:
     """The outputs of layers, marked in the autograd graph by keys, and the nearest marks behind each.
 

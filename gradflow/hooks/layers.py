@@ -11,6 +11,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from gradflow.recording import GradflowError
+
 ROOT = "(root)"
 PARAMETER = "Parameter"  # kind of a layer that is a parameter which a container owns
 # Modules with children that are one layer all the same: the children are details of how PyTorch builds them.
@@ -25,6 +27,10 @@ class OwnParameter(NamedTuple):
 
     name: str
     parameter: nn.Parameter
+
+
+class LazyModelError(GradflowError):
+    """A model with parameters or buffers that have no shape yet; the message is one line and says what to do."""
 
 
 @dataclass(eq=False)
@@ -152,6 +158,17 @@ def named_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for name, module in model.named_modules():
         if inside not in f".{name}.":
             yield name, module
+
+
+def check_shapes(model: nn.Module) -> None:
+    """Raise LazyModelError for a model with lazy parameters or buffers, which get their shape from the first batch."""
+    for name, module in model.named_modules():
+        tensors = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+        if any(map(nn.parameter.is_lazy, tensors)):
+            raise LazyModelError(
+                f"{type(model).__name__} has parameters without a shape yet, first in {name or ROOT} "
+                f"({type(module).__name__}); run one batch through it first."
+            )
 
 
 def is_layer(module: nn.Module) -> bool:

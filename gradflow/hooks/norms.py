@@ -68,6 +68,25 @@ def l2_norms(tensors: list[Tensor]) -> list[Scalar]:
     return [found[number] if number in found else l2_norm(tensor) for number, tensor in enumerate(tensors)]
 
 
+def l2_norms_along(tensor: Tensor, dim: int) -> Tensor:
+    """Return the L2 norm at each index of a dimension, over all others: a tensor of one dimension on the same device.
+
+    As good as `l2_norm`, and without synchronising.
+
+    Examples
+    --------
+    >>> l2_norms_along(torch.tensor([[3.0, 0.0], [4.0, 1e-25]]), 1).tolist()
+    [5.0, 1.0000000195414814e-25]
+    """
+    values = _dense_real(tensor.detach())
+    others = [other for other in range(values.dim()) if other != dim]
+    if values.dtype != torch.float64 and values.device.type != "mps":
+        return torch.linalg.vector_norm(values.float(), dim=others, dtype=torch.float64)
+    largest = torch.linalg.vector_norm(values, math.inf, dim=others, keepdim=True)
+    scale = torch.where(torch.isfinite(largest) & (largest > 0), largest, torch.ones_like(largest))
+    return torch.linalg.vector_norm(values / scale, dim=others) * scale.flatten()
+
+
 def is_small(tensor: Tensor) -> bool:
     """Whether a tensor is an ordinary one of few float32 entries on the CPU, fit for `small_norms`."""
     return (

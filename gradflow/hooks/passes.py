@@ -178,6 +178,8 @@ class Pass:
         """End the step, when the optimizers have used the gradients: say whose gradient each output has."""
         self.settle()
         self.is_over = True
+        if self._by_index and not any(task.is_adding for task in self._by_index):
+            self._by_index[-1].is_adding = self.accumulation.adopt(len(self._by_index) - 1)
         self.accumulation.close()
         if self.summed:
             for output in self.outputs:
@@ -186,7 +188,14 @@ class Pass:
             return
         for output in self.outputs:
             if output.task is not None:
-                output.in_grad = output.task.is_adding and self.accumulation.is_used(output.backward, output.layer)
+                output.in_grad = self.is_used(output.task, output.backward, output.layer)
+
+    def is_used(self, task: Task, index: int, layer: Layer) -> bool:
+        """Whether what a run of the engine, in the backward pass of that index, brought to a layer was used.
+
+        To be asked when the step is over.
+        """
+        return task.is_adding and self.accumulation.is_used(index, layer)
 
     def _end(self, number: int) -> None:
         """Settle at the end of a backward pass; the time that it takes is the recorder's."""
@@ -272,9 +281,14 @@ class Output:
         self.index = index
         self.backward = backward
 
-    def __call__(self, gradient: Tensor) -> None:
-        """Take or hold the gradient."""
-        self.take(gradient, self.arrives_as)
+    def __call__(self, gradient: Tensor | None) -> None:
+        """Take or hold the gradient.
+
+        PyTorch passes None where another output of the same operation has a gradient and this one has none: the
+        sequence that a fused LSTM returns, if only its last state is used.
+        """
+        if gradient is not None:
+            self.take(gradient, self.arrives_as)
 
     def take(self, gradient: Tensor, status: str) -> None:
         """Keep a gradient's norm, at once or with those of other small ones, and how it was come by."""
@@ -395,9 +409,9 @@ class _BaseHook:
         self._shape, self._strides = base.shape, base.stride()
         self._geometry = (view.shape, view.stride(), view.storage_offset() - base.storage_offset())
 
-    def __call__(self, gradient: Tensor) -> None:
+    def __call__(self, gradient: Tensor | None) -> None:
         """Take the view's part of the base's gradient, if there is anything in it."""
-        if self._output.has_arrived():
+        if gradient is None or self._output.has_arrived():
             return
         laid_out = torch.empty_strided(self._shape, self._strides, dtype=gradient.dtype, device=gradient.device)
         part = laid_out.copy_(gradient.detach()).as_strided(*self._geometry)

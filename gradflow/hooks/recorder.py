@@ -28,6 +28,7 @@ from gradflow.hooks.passes import OutputName, Pass
 from gradflow.hooks.readings import Parameters, Readings
 from gradflow.hooks.schedule import Schedule
 from gradflow.hooks.surroundings import describe
+from gradflow.hooks.times import Sequences, is_recurrent
 from gradflow.hooks.verify import Verification, verify
 from gradflow.recording import Recording
 
@@ -100,6 +101,7 @@ class Recorder:
         self._seconds = 0.0
         self._started = self._flushed = time.perf_counter()
         self._pass = self._new_pass()
+        self._sequences = Sequences(self._pass)
         self._arm()
 
     def step(self, *, loss: Any = None, batch_error: Any = None, **scalars: Any) -> None:
@@ -223,7 +225,7 @@ class Recorder:
         """What was recorded so far. Moves what is still on the device, in one transfer."""
         self.flush()
         if self._writer is not None:
-            return storage.load(self._writer.folder)
+            return storage.load_one(self._writer.folder)
         return Recording(**self._buffer.tables(), meta=self.meta)
 
     @property
@@ -324,6 +326,7 @@ class Recorder:
             return
         self._pass = self._new_pass()
         self._unseen: set[int] = set()
+        self._sequences = Sequences(self._pass)
         self._readings = Readings(
             self._parameters, scaler=self._scaler, with_weights=self._weights, on_failure=self._on_failure
         )
@@ -354,6 +357,8 @@ class Recorder:
                 self._attachment.place(layer, call, args, output)
             if self._watches:
                 self._pass.watch(layer, call, output, args)
+                if is_recurrent(module):
+                    self._sequences.watch(layer, args, output)
         except Exception as error:  # a measurement that fails must not end the user's forward pass
             self._on_failure(error)
         self._seconds += time.perf_counter() - began
@@ -415,6 +420,7 @@ class Recorder:
                 is_compiled=self._is_compiled(),
                 unseen=frozenset(self._unseen),
             )
+            self._buffer.add_times(self._step, self._sequences.readings)
             if not self._n_recorded and self._watches and (missing := unmeasurable(self._layers, form)):
                 self._warn(missing)
             self._n_recorded += 1

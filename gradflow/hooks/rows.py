@@ -18,6 +18,7 @@ from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import Scalar
 from gradflow.hooks.passes import Output
 from gradflow.hooks.readings import Parameters, Piece, Readings
+from gradflow.hooks.times import Reading, TimeRows
 
 STATISTICS = ("act_rms", "act_mean", "act_zero_fraction", "act_saturation")
 
@@ -45,15 +46,16 @@ class Buffer:
         self._steps: list[dict[str, Any]] = []
         self._forms: dict[Signature, Form] = {}
         self._kept: dict[Signature, list[_Kept]] = {}
+        self._times = TimeRows()
         self._chunks: dict[str, list[pd.DataFrame]] = {
-            table: [] for table in ("steps", "layers", "parameters", "graph")
+            table: [] for table in ("steps", "layers", "parameters", "graph", "times")
         }
         self._n_rows = 0
 
     @property
     def n_waiting(self) -> int:
         """Rows that are not yet a table."""
-        return self._n_rows + len(self._steps)
+        return self._n_rows + len(self._steps) + self._times.n_waiting
 
     def add_scalars(self, step: int, scalars: dict[str, Any]) -> None:
         """Keep one step's scalars; a list of norms becomes the norm of them all."""
@@ -94,6 +96,10 @@ class Buffer:
         self._n_rows += len(form.number)
         return form
 
+    def add_times(self, step: int, readings: list[Reading]) -> None:
+        """Keep one recorded step's gradients by time step, of the backward passes that were used."""
+        self._times.add(step, readings)
+
     def flush(self) -> None:
         """Turn what is pending into tables, after one transfer per device."""
         read = _Transfer()
@@ -116,6 +122,8 @@ class Buffer:
             self._chunks["layers"].append(_in_order(layers, places))
             rows = [_parameter_rows(form, one) for (form, _), one in zip(pending, numbers, strict=True)]
             self._chunks["parameters"].append(_in_order(rows, places[["layer"]], self._described_pieces()))
+        if self._times.n_waiting:
+            self._chunks["times"].append(self._times.flush())
         self._steps, self._kept, self._forms, self._n_rows = [], {}, {}, 0
 
     def _described_pieces(self) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from gradflow.plots.shattering import (
 )
 from gradflow.plots.stall import stall_figure, stall_link
 from gradflow.plots.style import DOUBLE, SINGLE, context
+from gradflow.plots.times import gradient_over_time, gradient_over_time_figure
 from gradflow.plots.training import loss_curve, loss_curves, training_curve, training_curves
 from gradflow.plots.vanishing import vanishing, vanishing_figure
 from gradflow.plots.weights import weight_figure, weight_growth
@@ -32,6 +33,8 @@ __all__ = [
     "degradation_figure",
     "degree",
     "degree_figure",
+    "gradient_over_time",
+    "gradient_over_time_figure",
     "heatmap",
     "heatmaps",
     "learning_curve",

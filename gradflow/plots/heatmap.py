@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.analysis.variants import network_name
 from gradflow.plots import panels, style
 from gradflow.plots.names import shorten
@@ -191,9 +192,7 @@ def _gone(rows: pd.DataFrame) -> str:
 
 def _grid(frame: pd.DataFrame, measure: str) -> tuple[Grid, list[int], list[int]]:
     """Return values (layer depths, steps), NaN where not measured and inf where not finite, with both axes."""
-    values = frame[measure].to_numpy(dtype=np.float64)
-    broken = np.isnan(values) & (frame.status == "measured").to_numpy() & (frame.n_nonfinite > 0).to_numpy()
-    table = frame.assign(_value=np.where(broken, np.inf, values))
+    table = frame.assign(_value=frame[measure].mask(arrived_nonfinite(frame, measure), np.inf))
     grid = table.pivot_table(index="layer_depth", columns="step", values="_value", aggfunc="first", dropna=False)
     return grid.to_numpy(dtype=np.float64), grid.columns.astype(int).tolist(), grid.index.astype(int).tolist()
 

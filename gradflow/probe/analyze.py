@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gradflow.hooks.attach import record, unwrapped
+from gradflow.hooks.layers import LazyModelError, check_shapes
 from gradflow.hooks.recorder import GradflowWarning, Recorder
 from gradflow.probe.analysis_value import Analysis
 from gradflow.probe.batch import Batch
@@ -169,9 +170,11 @@ def _check(model: nn.Module) -> None:
     name = type(model).__name__
     if torch.is_inference_mode_enabled():
         raise AnalysisError("gradients cannot be computed in torch.inference_mode(); call this outside of it.")
+    try:
+        check_shapes(model)
+    except LazyModelError as error:
+        raise AnalysisError(str(error)) from None
     tensors = [*model.parameters(), *model.buffers()]
-    if any(nn.parameter.is_lazy(tensor) for tensor in tensors):
-        raise AnalysisError(f"{name} has parameters without a shape yet; run one batch through it first.")
     if any(tensor.is_inference() for tensor in tensors):
         raise AnalysisError(f"{name} was made in torch.inference_mode(), so it can have no gradient; make it outside.")
     if any(tensor.is_meta for tensor in tensors):
@@ -188,13 +191,8 @@ def _mode(model: nn.Module) -> str:
 @contextmanager
 def _eager(model: nn.Module) -> Iterator[None]:
     """Run compiled parts of a model uncompiled inside the block: hooks do not fire in compiled code."""
-    parts = [module for module in model.modules() if hasattr(module, "_orig_mod") or module._compiled_call_impl]
-    set_stance = getattr(torch.compiler, "set_stance", None)
-    if parts and set_stance is None:
-        raise AnalysisError("parts of the model are compiled, which PyTorch below 2.6 cannot undo; compile later.")
-    with ExitStack() as stack:
-        if parts and set_stance is not None:
-            stack.enter_context(set_stance("force_eager"))
+    is_compiled = any(hasattr(module, "_orig_mod") or module._compiled_call_impl for module in model.modules())
+    with torch.compiler.set_stance("force_eager") if is_compiled else nullcontext():
         yield
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gradflow.hooks.layers import check_shapes
+
 
 @contextmanager
 def left_as_found(model: nn.Module) -> Iterator[None]:
@@ -21,7 +23,8 @@ def left_as_found(model: nn.Module) -> Iterator[None]:
     torch, NumPy and Python. Inside the block gradients are None, so that the old ones are not added to. A tensor whose
     bits did not change is not written to, so a graph that still needs it stays usable.
 
-    Takes memory for one copy of parameters and buffers. Hooks are removed by whoever adds them.
+    Takes memory for one copy of parameters and buffers. Hooks are removed by whoever adds them. Raises LazyModelError
+    where lazy parameters have no values yet.
 
     Examples
     --------
@@ -31,6 +34,7 @@ def left_as_found(model: nn.Module) -> Iterator[None]:
     >>> int(model.num_batches_tracked)
     0
     """
+    check_shapes(model)
     modules = [_Module(module) for module in model.modules()]
     tensors = [_Value(tensor) for tensor in dict.fromkeys([*model.parameters(), *model.buffers()])]
     devices = sorted({kept.tensor.device.index or 0 for kept in tensors if kept.tensor.is_cuda})

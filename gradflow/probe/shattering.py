@@ -209,8 +209,8 @@ class _Receive:
     def __init__(self, place: _Place, n: int, measure: Measure) -> None:
         self.place, self.n, self.measure = place, n, measure
 
-    def __call__(self, gradient: Tensor) -> None:
-        if gradient.dim() > 1 and len(gradient) == self.n:
+    def __call__(self, gradient: Tensor | None) -> None:
+        if gradient is not None and gradient.dim() > 1 and len(gradient) == self.n:
             self.place.measured = self.measure(gradient.detach().reshape(self.n, -1).double())
 
 

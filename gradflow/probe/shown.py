@@ -11,14 +11,16 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.decay import MEASURED
+from gradflow.analysis.profile import beside_main_path
 from gradflow.analysis.ranking import OFF
+from gradflow.analysis.times import gradient_over_time, reach_over_time
 from gradflow.recording import EVERY_JOIN, NO_MATHEMATICS, PLAIN_TWIN, WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
 from gradflow.text import text
 from gradflow.text.controls import printable
 from gradflow.text.numbers import decades, factor, number, signed
 from gradflow.text.widths import columns as columns_of
 from gradflow.text.widths import padded, wrapped
-from gradflow.text.words import reworded, word
+from gradflow.text.words import not_shown, reworded, word
 
 ENDS_SHOWN = 12  # rows shown at either end of a table along depth; those between are in the frames
 WORST_SHOWN = 5
@@ -59,6 +61,7 @@ def shown(
         _degree(degree, str(recording.meta.get("joins") or EVERY_JOIN)),
         _layers(layers, recording),
         _worst(ranking),
+        _times(recording),
         _skips(recording.skips),
         _lesions(recording),
         Shown(text("analyze.findings.title"), (), [(sentence,) for sentence in findings]),
@@ -184,7 +187,10 @@ def _layers(layers: pd.DataFrame, recording: Recording) -> Shown:
         for row, bar in zip(layers.to_dict("records"), bars, strict=True)
     ]
     columns = ("depth", "layer", "out_grad_norm", "bar", "grad_norm", "act_rms")
-    return Shown(text("analyze.layers.title"), columns, _ends(rows, name=1), text("analyze.layers.caption"))
+    caption = text("list.sentences").join(
+        filter(None, [text("analyze.layers.caption"), not_shown(beside_main_path([recording]))])
+    )
+    return Shown(text("analyze.layers.title"), columns, _ends(rows, name=1), caption)
 
 
 def _worst(ranking: pd.DataFrame) -> Shown:
@@ -201,6 +207,24 @@ def _worst(ranking: pd.DataFrame) -> Shown:
     ]
     columns = ("layer", "kind", "grad_norm", "grad_per_weight", "off")
     return Shown(text("analyze.worst.title"), columns, rows, text("analyze.worst.caption"))
+
+
+def _times(recording: Recording) -> Shown:
+    """Return one row per recurrent layer whose input has a gradient."""
+    reached = reach_over_time(gradient_over_time(recording))
+    rows: list[Row] = [
+        (
+            _shortened(str(row["layer"])),
+            str(row["last"]),
+            str(row["first"]),
+            signed(row["decades"]),
+            factor(row["factor"]),
+            str(row["reach"]),
+        )
+        for row in reached[(reached["tensor"] == "input") & reached["decades"].notna()].to_dict("records")
+    ]
+    columns = ("layer", "from", "to", "decades", "factor", "reach")
+    return Shown(text("analyze.times.title"), columns, _ends(rows, name=0), text("analyze.times.caption"))
 
 
 def _skips(skips: pd.DataFrame) -> Shown:

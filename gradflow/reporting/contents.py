@@ -19,6 +19,7 @@ from gradflow.analysis.runs import stacked
 from gradflow.analysis.shattering import EXPERIMENT, autocorrelation_by_lag, shattering_by_depth, shattering_by_layer
 from gradflow.analysis.stall import stall, stall_over_seeds
 from gradflow.analysis.summary import summary
+from gradflow.analysis.times import gradient_over_time
 from gradflow.analysis.training import training, window_means
 from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
 from gradflow.analysis.vanishing_degree import LEAVE_OUT, degree, degree_over_seeds
@@ -178,6 +179,11 @@ class Contents:
         return profile(self.with_layers, steps="recorded")
 
     @cached_property
+    def times(self) -> pd.DataFrame:
+        """One row per run, recorded step, sequence of a recurrent layer and position in it."""
+        return gradient_over_time([run for run in self.runs if len(run.times)], steps="recorded")
+
+    @cached_property
     def vanishing(self) -> pd.DataFrame:
         """One row per setting of the demonstration: measured beside predicted."""
         return vanishing_table(self.demonstration)
@@ -250,6 +256,7 @@ class Contents:
             yield "stall_over_seeds", self.stall_over_seeds
             yield "skips", self.contribution
             yield "skips_without", self.counterfactual
+        yield "times", self.times
         if holding(self.probed, SHATTERING):
             yield "shattering", self.shattering
             yield "shattering_by_layer", self.shattering_by_layer

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradflow.analysis.profile import main_path
+from gradflow.analysis.profile import beside_main_path, main_path
 from gradflow.reporting.blocks import Section, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.live.thinning import even_layers
 from gradflow.reporting.tables import Cell, network_name, table
 from gradflow.text import text
 from gradflow.text.numbers import number
+from gradflow.text.words import not_shown
 
 FILE = "tables/layers.parquet"
 MOST_ROWS = 2000  # of the table; a page with more is slow to search
@@ -37,7 +38,13 @@ def layers(contents: Contents) -> Section | None:
         frame = even_layers(named, most)
         note = text("layers.thinned", most=most)
     found = table("layers", text("table.layers"), COLUMNS, [_cells(row) for row in frame.to_dict("records")], FILE)
-    return section("layers", text("layers.lead"), note, blocks=[found._replace(is_long=True)])
+    return section(
+        "layers",
+        text("layers.lead"),
+        note,
+        not_shown(beside_main_path(contents.with_layers)),
+        blocks=[found._replace(is_long=True)],
+    )
 
 
 def _over_seeds(frame: pd.DataFrame) -> pd.DataFrame:

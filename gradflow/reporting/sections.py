@@ -20,6 +20,7 @@ from gradflow.reporting import (
     published_section,
     skips_section,
     theory_section,
+    times_section,
     why,
 )
 from gradflow.reporting.blocks import Block, Facts, Section, section, statements
@@ -51,6 +52,7 @@ def sections(contents: Contents) -> list[Section]:
         _profile,
         _factor,
         degree.degree,
+        times_section.times,
         skips_section.skips,
         probes_section.shattering,
         probes_section.paths,

@@ -43,7 +43,7 @@ class Table(NamedTuple):
 
 
 # Tables too long to be read: a million rows take ten seconds as text.
-PROGRAMS_ONLY = frozenset({"layers"})
+PROGRAMS_ONLY = frozenset({"layers", "times"})
 
 # Columns whose cells are words.
 WORDS = frozenset(
@@ -58,6 +58,7 @@ WORDS = frozenset(
         "verdict",
         "closed_form",
         "layers_passed",
+        "sequence",
     }
     | {"join", "join_kind", "inputs_norm", "published_measure", "published_law", "published_source"}
 )

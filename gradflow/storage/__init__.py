@@ -19,7 +19,7 @@ from gradflow.storage.manifest import (
     write_json,
 )
 from gradflow.storage.parts import is_part_name
-from gradflow.storage.recordings import load, peek, save
+from gradflow.storage.recordings import load, load_one, peek, save
 from gradflow.storage.tail import Tail
 from gradflow.storage.writer import Writer
 
@@ -34,6 +34,7 @@ __all__ = [
     "is_part_name",
     "is_recording",
     "load",
+    "load_one",
     "peek",
     "read_json",
     "read_manifest",

@@ -18,6 +18,7 @@ from gradflow.storage.manifest import (
     MANIFEST,
     DamagedError,
     StorageError,
+    find,
     is_recording,
     read_manifest,
     write_json,
@@ -78,7 +79,47 @@ def _write(recording: Recording, folder: Path) -> None:
         raise StorageError(f"cannot write to {folder}: {error.strerror or error}.") from error
 
 
-def load(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording:
+def load(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording | list[Recording]:
+    """Return a recording that `save` or a recorder wrote, or all those of a sweep's folder.
+
+    Tables are read when they are first asked for.
+
+    Parameters
+    ----------
+    path : path
+        A recording's folder: it is returned as `load_one` does. Or a folder that holds recordings further down, as a
+        sweep's does: they are returned as a list, in the order of their paths, each as `peek` does, so that a
+        thousand runs are there at once. Runs that are under way or were set aside are not among them.
+    set_aside : bool
+        Rename damaged parts to `*.damaged` and read what is left; their names are in `meta["set_aside"]`. Otherwise
+        damage raises and nothing is changed.
+
+    Raises
+    ------
+    DamagedError
+        Parts are missing, cut short or changed, and `set_aside` is false. A table whose parts were damaged after this
+        call raises it when it is first asked for.
+    StorageError
+        The folder holds no recording, or one of a newer format.
+
+    Examples
+    --------
+    >>> folder = tempfile.mkdtemp()
+    >>> for seed in (0, 1):
+    ...     _ = save(Recording(meta={"run": "mlp", "seed": seed}), f"{folder}/runs/{seed}")
+    >>> load(f"{folder}/runs/1").meta["seed"]
+    1
+    >>> [recording.meta["seed"] for recording in load(folder)]
+    [0, 1]
+    """
+    folder = Path(path)
+    if is_recording(folder) or not any(folder.rglob(MANIFEST)):
+        return load_one(folder, set_aside=set_aside)
+    checked = damage if set_aside else size_damage
+    return [_opened(one, checked, set_aside=set_aside) for one in find([folder])]
+
+
+def load_one(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording:
     """Return a recording that `save` or a recorder wrote; its tables are read when they are first asked for.
 
     Every part is checked against its checksum here, and once more when it is read.
@@ -103,14 +144,14 @@ def load(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording:
 
 
 def peek(path: str | os.PathLike[str]) -> Recording:
-    """Return a recording as `load` does, without its checksums: a list of a thousand runs needs one table of each.
+    """Return a recording as `load_one` does, without its checksums: a list of a thousand runs needs one table of each.
 
     That no part is missing or cut short is checked here, its checksum when it is read.
 
     Raises
     ------
     DamagedError, StorageError
-        As in `load`.
+        As in `load_one`.
     """
     return _opened(Path(path), size_damage, set_aside=False)
 

@@ -69,6 +69,20 @@ def decades(value: float, digits: int = 1) -> str:
     return _or_word(value, lambda number: text("unit.decades", value=_signed(number, digits)))
 
 
+def fold(decades: float) -> str:
+    """Return how many times as large something is that is so many decades larger.
+
+    Examples
+    --------
+    >>> fold(2.5), fold(8.6), fold(700.2)
+    ('316', '3.98 × 10⁸', '1.58 × 10⁷⁰⁰')
+    """
+    if decades < math.log10(PLAIN_TO):
+        return number(10**decades)
+    whole = math.floor(decades)
+    return f"{10 ** (decades - whole):.2f} × 10{str(whole).translate(_SUPERSCRIPTS)}"
+
+
 def signed(value: float, digits: int = 1) -> str:
     """Return a number with its sign, for columns whose head names the unit.
 

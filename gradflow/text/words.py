@@ -6,6 +6,7 @@ import re
 from string import Formatter
 
 from gradflow.text import DEFAULT_LANGUAGE, LANGUAGES, has, keys, text
+from gradflow.text.numbers import count
 
 PRESET = "preset."  # begins the keys of what presets say of themselves
 _SEPARATOR = ", "  # between a family and what tells its variants apart
@@ -81,3 +82,14 @@ def _setting(part: str) -> str:
     if has(f"setting.{part}"):
         return text(f"setting.{part}")
     return f"{text(f'setting.{name}')} {value}" if has(f"setting.{name}") else part
+
+
+def not_shown(n: int) -> str:
+    """Return the sentence on the layers beside the main path that a table leaves out; empty for none.
+
+    Examples
+    --------
+    >>> not_shown(2)
+    'Not shown: 2 layers on other paths (towers, experts, shortcuts).'
+    """
+    return text("words.not_shown", layers=count(n, "layers")) if n else ""

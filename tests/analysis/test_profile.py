@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradflow.analysis import first_to_last, main_path, profile, profile_over_seeds
+from gradflow.analysis import beside_main_path, first_to_last, main_path, profile, profile_over_seeds
 from gradflow.hooks import record
 from gradflow.models import cifar_net
 from gradflow.recording import Recording
@@ -124,3 +124,10 @@ def test_layers_without_weights_are_no_part_of_the_main_path():
     layers = rows(0, ["conv", "pool", "fc"]).assign(weighted=[True, False, True])
     assert list(profile(made(layers)).layer) == ["conv", "fc"]
     assert list(profile(made(layers), layers="all").layer) == ["conv", "pool", "fc"]
+
+
+def test_layers_beside_the_main_path_are_counted():
+    layers = pd.DataFrame({"step": [0] * 5 + [1] * 5, "layer": list("abcde") * 2, "order": list(range(5)) * 2})
+    layers = layers.assign(layer_depth=[1, 1, 2, 2, -1] * 2, weighted=True)
+    assert beside_main_path([Recording(layers=layers), Recording(layers=layers[:1])]) == 2
+    assert beside_main_path([]) == 0

@@ -53,6 +53,18 @@ def test_layers_without_parameters_are_left_out_and_calls_joined():
     assert found.n_params.tolist() == [2]
 
 
+def test_frozen_layers_do_not_crowd_those_that_are_trained():
+    parameters = pd.DataFrame(
+        {"step": 0, "layer": ["l0", "l0", "l1", "l1", "l2"], "parameter": ["weight", "bias"] * 2 + ["weight"]}
+        | {"status": ["frozen", "frozen", "frozen", "no gradient", "measured"]}
+    )
+    one = recording([math.nan, math.nan, 1.0, math.nan], status=["measured", "measured", "measured", "frozen"])
+    found = ranking(Recording(layers=one.layers, parameters=parameters))
+    assert found.layer.tolist() == ["l1", "l2"]
+    assert found.reason.tolist() == ["no gradient", "off the median"]
+    assert ranking(one).layer.tolist() == ["l0", "l1", "l2"]  # an older recording does not tell more
+
+
 def test_nothing_recorded_gives_no_rows():
     assert ranking(Recording()).empty
     assert ranking(recording([1.0]), step=7).empty

@@ -3,8 +3,9 @@ import torch
 from torch import nn
 
 import gradflow
-from gradflow.hooks import select_layers
+from gradflow.hooks import LazyModelError, on_parameter_gradients, select_layers
 from gradflow.models import cifar_net
+from gradflow.probe import AnalysisError, analyze_gradients, effective_paths, shattering
 
 
 def depths_of(model, x, **options):
@@ -65,3 +66,25 @@ def test_containers_are_chosen_by_exact_name_only():
 def test_modules_with_own_parameters_are_layers():
     assert {"", "out_proj"} & set(select_layers(nn.MultiheadAttention(4, 2))) == {"out_proj"}
     assert "(root)" in select_layers(nn.MultiheadAttention(4, 2))
+
+
+@pytest.mark.parametrize(
+    "make", [nn.LazyLinear, lambda n: nn.Sequential(nn.Flatten(), nn.LazyBatchNorm1d(), nn.Linear(2, n))]
+)
+def test_a_lazy_model_is_to_be_run_once_before_anything_else(make):
+    x = torch.ones(4, 2)
+    doors = {
+        "record": gradflow.record,
+        "analyze": lambda model: analyze_gradients(model, x),
+        "forecast": lambda model: gradflow.forecast(model, x, torch.zeros(4, 3), lr=0.1),
+        "paths": lambda model: effective_paths(model, x),
+        "shattering": lambda model: shattering(model, x),
+        "gradients": lambda model: on_parameter_gradients(model, print).__enter__(),
+    }
+    for name, door in doors.items():
+        with pytest.raises((LazyModelError, AnalysisError), match="run one batch through it first") as raised:
+            door(make(3))
+        assert "\n" not in str(raised.value), name
+    model = make(3)
+    model(x)
+    gradflow.record(model).close()

@@ -529,3 +529,17 @@ def test_losses_gradients_and_weights_are_bit_identical(name):
     recorder.close()
     assert len(recorder.recording.layers)
     assert all(torch.equal(a, b) for a, b in zip(bare, recorded, strict=True))
+
+
+def test_gradients_of_autograd_grad_that_are_put_into_grad_by_hand_are_the_losses():
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 1)), batch(6, 4)
+    with gradflow.record(model) as recorder:
+        loss = model(x).square().mean()
+        parameters = list(model.parameters())
+        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+            parameter.grad = gradient
+        recorder.step()
+    rows = recorder.recording.layers
+    assert rows.in_grad.all()
+    assert (rows.status == "measured").all()

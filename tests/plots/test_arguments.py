@@ -23,6 +23,7 @@ from drawings import (
     networks,
     profile,
     settings,
+    times,
     training,
     weights,
 )
@@ -52,6 +53,8 @@ CASES = {
     "degradation_figure": {"frame": RUNS, "over_seeds": MEANS, "differences": DIFFERENCES, "published": PUBLISHED},
     "degree": {"frame": degree(PAIRS)},
     "degree_figure": {"frame": degree(PAIRS)},
+    "gradient_over_time": {"frame": times(PAIRS, steps=[0])},
+    "gradient_over_time_figure": {"frame": times(PAIRS)},
     "heatmap": {"frame": heat(PAIRS[:1])},
     "heatmaps": {"frame": heat(PAIRS)},
     "learning_curve": {"frame": along(PAIRS)},

@@ -22,6 +22,8 @@ from gradflow import plots
         ("vanished", 6, 3, "single"),
         ("heatmaps", 3, 3, "single"),
         ("weights", 6, 12, "single"),
+        ("times", 6, 2, "single"),
+        ("times", 1, 1, "double"),
         ("degree", 6, 5, "single"),
         ("stall", 6, 2, "double"),
         ("contribution", 6, 12, "single"),

@@ -450,3 +450,50 @@ def test_a_twin_of_other_layers_is_refused():
             torch.ones(2, 3),
             twin=nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 2)),
         )
+
+
+class TwoTowers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = (nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)) for _ in range(2))
+        self.out = nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.out(torch.cat([self.left(x), self.right(x)], 1))
+
+
+def test_layers_of_other_paths_are_not_left_out_without_a_word():
+    x, y = torch.randn(6, 4), torch.randint(0, 2, (6,))
+    assert "Not shown: 2 layers on other paths" in " ".join(str(analyze_gradients(TwoTowers(), x, y)).split())
+    chain = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    assert "Not shown" not in str(analyze_gradients(chain, x, y))
+
+
+def test_frozen_layers_and_containers_do_not_crowd_the_tables():
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Sequential(*(nn.Linear(4, 4).requires_grad_(False) for _ in range(6)))
+            self.position = nn.Parameter(torch.zeros(4))
+            self.head = nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.head(torch.tanh(self.body(x) + self.position))
+
+    found = analyze_gradients(Network(), INPUTS, CLASSES)
+    assert set(found.worst().layer) == {"position", "head"}
+    assert found.layers.layer.tolist() == [*(f"body.{n}" for n in range(6)), "head"]
+    assert (found.layers.out_grad_norm > 0).all()
+    assert "(root)" not in str(found)
+
+
+def test_a_gru_is_no_chain_of_residual_connections():
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell, self.head = nn.GRU(4, 8, batch_first=True), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.head(self.cell(x)[0][:, -1])
+
+    assert analyze_gradients(Network(), torch.randn(5, 6, 4), CLASSES).skips.empty

@@ -55,8 +55,9 @@ def test_findings_have_the_same_factor(contents):
     assert values[0].mean == pytest.approx(shown.loc["plain", 0].factor, rel=1e-12)
 
 
-def test_stages_of_two_layers_are_judged_by_both():
+def test_stages_of_two_layers_have_no_factor_and_are_judged():
     layers = pd.DataFrame({"step": 0, "layer": list("abcd"), "order": range(4), "layer_depth": range(1, 5)})
     layers = layers.assign(stage=[0, 0, 1, 1], weighted=True, out_grad_norm=[1e-6, 1e-4, 1e-2, 1.0])
     (found,) = (one for one in diagnose(Recording(layers=layers, meta={"run": "mine"})) if one.key == "vanishing")
-    assert found.values["factor"].mean == pytest.approx(0.01)
+    assert found.values["decades"].mean == pytest.approx(-6)
+    assert "factor" not in found.values

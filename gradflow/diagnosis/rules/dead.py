@@ -1,76 +1,70 @@
-"""Weighted layers whose gradient is or becomes exactly zero, and layers that receive none."""
+"""Places behind which the gradient is exactly zero, or becomes so, or is next to nothing."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
+from gradflow.analysis.outputs import Outputs, outputs
+from gradflow.analysis.stops import Stop, near_stop, zero_stops
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding, Severity
+from gradflow.diagnosis.harm import HARMLESS, learning
+from gradflow.diagnosis.reach import own_rows, severity, trained_layers
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
-FIGURE = "coverage"
 # A zero at one step can be meant: zero-initialised heads, ReZero, Fixup, zero-initialised last batch norms
 # start so and leave it after one update. Zero at every recorded step, of at least two, cannot.
 MIN_STEPS = 2
 # A layer that had a gradient may lose it for a step, such as an expert that no token chose; for three it is dead.
 MIN_STEPS_SINCE = 3
-ABSENT = ("not in the graph", "no gradient")  # statuses of layers that the loss does not reach
 REMEDIES = ("remedy.check_graph", "remedy.other_activation")
-
-_IF_SEEN_AGAIN: tuple[str, Severity] = ("zero_gradient", "problem")
-_IF_SEEN_ONCE: tuple[str, Severity] = ("zero_gradient_once", "notice")
+# The smallest positive values; kernels flush what lies below the normal range to zero, but not for float16.
+SMALLEST = {"float16": 6e-8, "bfloat16": 1.2e-38, "float32": 1.2e-38}
+SPREAD = 1e3  # the norm of a million such entries
 
 
 def find(cases: list[Case]) -> list[Finding]:
-    """Return a finding for each case with zero gradients, with gradients that became zero, and with layers without."""
+    """Return at most one finding for each case of zeros, one of gradients that became zero, one of next to nothing."""
     findings = []
     for case in cases:
-        zero = {layer for recording in case.recordings for layer in zero_layers(recording)}
-        if zero:
-            n_steps = min(recording.layers["step"].nunique() for recording in case.recordings)
-            seen: dict[str, Value] = {"layers": len(zero), "steps": n_steps, "example": _first(case, zero)}
-            key, severity = _IF_SEEN_AGAIN if n_steps >= MIN_STEPS else _IF_SEEN_ONCE
-            findings.append(Finding(key, severity, case.subject, seen, "profile", remedies=REMEDIES))
-        gone = [lost for recording in case.recordings if (lost := lost_layers(recording))]
-        if gone:
-            layers = {layer for lost in gone for layer in lost}
-            since = min(step for lost in gone for step in lost.values())
-            left: dict[str, Value] = {"layers": len(layers), "step": since, "example": _first(case, layers)}
-            findings.append(Finding("lost_gradient", "problem", case.subject, left, "profile", remedies=REMEDIES))
-        absent = {layer for recording in case.recordings for layer in absent_layers(recording)}
-        if absent:
-            found: dict[str, Value] = {"layers": len(absent), "example": _first(case, absent)}
-            findings.append(
-                Finding("no_gradient", "notice", case.subject, found, FIGURE, remedies=("remedy.check_graph",))
-            )
+        for find_in in (_zero_finding, _lost_finding, _near_finding):
+            found = [one for recording in case.recordings if (one := find_in(recording)) is not None]
+            if found:
+                key, gravity, values, remedies = found[0]
+                runs: dict[str, Value] = {"n_runs": len(found), "runs": len(case.recordings)}
+                findings.append(Finding(key, gravity, case.subject, values | runs, "profile", remedies=remedies))
     return findings
 
 
+_Found = tuple[str, Severity, dict[str, Value], tuple[str, ...]]
+
+
 def zero_layers(recording: Recording) -> list[str]:
-    """Return the weighted layers whose parameter gradient is exactly zero at every recorded step."""
-    if not _has_zeros(recording):
-        return []
-    owners = recording.layers[recording.layers["weighted"] & recording.layers["grad_norm"].notna()]
-    largest = owners.groupby("layer", sort=False)["grad_norm"].max()
+    """Return the layers whose parameters' gradient is exactly zero at every recorded step, in execution order.
+
+    Steps with a loss of exactly zero do not count: there is nothing left to learn from them.
+    """
+    rows = own_rows(recording)
+    rows = rows[rows["grad_norm"].notna() & ~rows["step"].isin(_done(recording))].sort_values("order", kind="stable")
+    largest = rows.groupby("layer", sort=False)["grad_norm"].max()
     return [str(layer) for layer in largest.index[largest == 0]]
 
 
 def lost_layers(recording: Recording) -> dict[str, int]:
-    """Return the weighted layers with a gradient that became exactly zero for good, and since which recorded step.
+    """Return the layers with a gradient that became exactly zero for good, and since which recorded step.
 
-    At least the last three recorded steps must be zero. Steps with a loss of exactly zero do not count: there is
-    nothing left to learn from them.
+    At least the last three recorded steps must be zero. Steps with a loss of exactly zero do not count.
     """
-    if not _has_zeros(recording):
+    rows = own_rows(recording)
+    rows = rows[rows["grad_norm"].notna() & ~rows["step"].isin(_done(recording))].sort_values("order", kind="stable")
+    if not (rows["grad_norm"] == 0).any():
         return {}
-    done = recording.steps.loc[recording.steps["loss"] == 0, "step"]
-    layers = recording.layers
-    owners = layers[layers["weighted"] & layers["grad_norm"].notna() & ~layers["step"].isin(done)]
-    norms = owners.groupby(["layer", "step"], sort=True)["grad_norm"].max().unstack("layer")
+    norms = rows.groupby(["layer", "step"], sort=False)["grad_norm"].max().unstack("layer").sort_index()
     lost = {}
-    for layer, column in norms.items():
-        known = column.dropna()
+    for layer in dict.fromkeys(rows["layer"]):
+        known = norms[layer].dropna()
         alive = known.index[known > 0]
         since = known.index[known.index > alive.max()]  # none after the maximum of none, which is NaN
         if len(since) >= MIN_STEPS_SINCE:
@@ -78,22 +72,116 @@ def lost_layers(recording: Recording) -> dict[str, int]:
     return lost
 
 
-def absent_layers(recording: Recording) -> list[str]:
-    """Return the layers with parameters that received no gradient at any recorded step."""
-    missing = recording.layers["status"].isin(ABSENT)
-    if not missing.any():
-        return []
-    owners = recording.layers[recording.layers["n_params"] > 0]
-    absent = missing[owners.index].groupby(owners["layer"], sort=False).all()
-    return [str(layer) for layer in absent.index[absent]]
+def _done(recording: Recording) -> pd.Series[int]:
+    return recording.steps.loc[recording.steps["loss"] == 0, "step"]
+
+
+def _zero_finding(recording: Recording) -> _Found | None:
+    if not _has_zeros(recording):
+        return None
+    found = outputs(recording)
+    counted = ~np.isin(found.steps, _done(recording))
+    stops = [stop for stop in zero_stops(found, counted) if _separates(stop, found)]
+    layers = _behind(found, found.norms[counted], zero_layers(recording))
+    if not stops or not layers:
+        return None
+    n_steps = int(counted.sum())
+    is_all = set(layers) >= set(trained_layers(recording))
+    gravity: Severity = "notice"
+    if n_steps >= MIN_STEPS or is_all:
+        gravity = severity(recording, layers, cuts_off=stops[0].cuts_off)
+    values: dict[str, Value] = {"layers": len(layers), "example": layers[0], "steps": n_steps}
+    notes = ["zero_init"] if n_steps < MIN_STEPS and has_zero_weights(recording) else []
+    return _at_stop("zero", stops, recording, found.measure, gravity, values, notes)
+
+
+def _lost_finding(recording: Recording) -> _Found | None:
+    if not _has_zeros(recording) or learning(recording) == "solved":
+        return None
+    lost = lost_layers(recording)
+    if not lost:
+        return None
+    found = outputs(recording)
+    counted = ~np.isin(found.steps, _done(recording))
+    window = counted & (found.steps >= found.steps[counted][-MIN_STEPS_SINCE:].min())
+    was_alive = {node[0] for node, norms in zip(found.nodes, found.norms.T, strict=True) if (norms[counted] > 0).any()}
+    stops = [stop for stop in zero_stops(found, window) if stop.layer in was_alive and _separates(stop, found)]
+    behind = _behind(found, found.norms[window], list(lost))
+    values: dict[str, Value] = {"layers": len(lost), "example": next(iter(lost)), "step": min(lost.values())}
+    if not stops or not behind:
+        gravity = severity(recording, lost, cuts_off=False)
+        return "lost_gradient", gravity, values, REMEDIES
+    values |= {"layers": len(behind), "example": behind[0], "step": min(lost[layer] for layer in behind)}
+    gravity = severity(recording, behind, cuts_off=stops[0].cuts_off)
+    return _at_stop("lost", stops, recording, found.measure, gravity, values, [])
+
+
+def _near_finding(recording: Recording) -> _Found | None:
+    """Return a place behind the last layer with weights; one between two of them shows in their ratio."""
+    found = outputs(recording)
+    stop = near_stop(found)
+    layers = trained_layers(recording)
+    if stop is None or not layers or found.measure != "out_grad_norm":
+        return None
+    weighted = set(recording.layers.loc[recording.layers["weighted"], "layer"])
+    names = [node[0] for node in found.nodes]
+    if weighted & set(names[len(names) - names[::-1].index(stop.layer) :]):
+        return None
+    values: dict[str, Value] = {"user": stop.user, "layer": stop.layer, "there": stop.there, "here": stop.here}
+    values |= {"layers": len(layers), "steps": len(found.steps), "step": int(found.steps[-1])}
+    return "near_stop", "notice" if learning(recording) in HARMLESS else "problem", values, ()
+
+
+def _at_stop(
+    kind: str,
+    stops: list[Stop],
+    recording: Recording,
+    measure: str,
+    gravity: Severity,
+    values: dict[str, Value],
+    notes: list[str],
+) -> _Found:
+    """Return a finding that names the stop nearest to the loss."""
+    stop = stops[0]
+    values = values | {"layer": stop.layer, "notes": " ".join([*notes, *(["more_stops"] if len(stops) > 1 else [])])}
+    if len(stops) > 1:
+        values["n_more"] = len(stops) - 1
+    values["measure"] = measure
+    if not stop.user:
+        return f"{kind}_from_loss", gravity, values, ()
+    values |= {"user": stop.user, "there": stop.there}
+    dtype = _underflows(recording, stop)
+    if dtype:
+        return f"{kind}_underflow", gravity, values | {"dtype": dtype, "smallest": SMALLEST[dtype]}, ()
+    return f"{kind}_gradient_between", gravity, values, REMEDIES
+
+
+def _separates(stop: Stop, found: Outputs) -> bool:
+    """Whether the zeros are of a path: parameters' gradients alone say so only where all before are zero too."""
+    return found.measure == "out_grad_norm" or stop.cuts_off
+
+
+def _behind(found: Outputs, norms: np.ndarray[tuple[int, int], np.dtype[np.float64]], layers: list[str]) -> list[str]:
+    """Return those of the layers whose output has no gradient either, or was not measured."""
+    alive = {node[0] for node, column in zip(found.nodes, norms.T, strict=True) if (column > 0).any()}
+    return [layer for layer in layers if layer not in alive]
+
+
+def _underflows(recording: Recording, stop: Stop) -> str:
+    """Return the type whose smallest value explains a zero, or ""."""
+    layers = recording.layers
+    dtypes = set(layers.loc[layers["layer"].isin([stop.layer, stop.user]), "dtype"]) & set(SMALLEST) or {"float32"}
+    return next((dtype for dtype in SMALLEST if dtype in dtypes and 0 < stop.there < SPREAD * SMALLEST[dtype]), "")
 
 
 def _has_zeros(recording: Recording) -> bool:
-    """Whether any gradient is exactly zero: most runs have none, and a look at one column says so."""
-    return bool((recording.layers["grad_norm"].to_numpy() == 0).any())
+    """Whether any gradient is exactly zero: most runs have none, and a look at two columns says so."""
+    return bool((recording.layers[["grad_norm", "out_grad_norm"]].to_numpy() == 0).any())
 
 
-def _first(case: Case, layers: set[str]) -> str:
-    """Return the first of the layers in execution order."""
-    rows = pd.concat([recording.layers[["layer", "order"]] for recording in case.recordings])
-    return str(rows[rows["layer"].isin(layers)].sort_values("order")["layer"].iloc[0])
+def has_zero_weights(recording: Recording) -> bool:
+    """Whether weights, which are no biases, were recorded as exactly zero."""
+    parameters = recording.parameters
+    is_bias = parameters["parameter"].str.endswith("bias")
+    of_layers = recording.layers.loc[recording.layers["n_params"] > 0, "weight_norm"]
+    return bool((of_layers == 0).any() or (parameters.loc[~is_bias, "weight_norm"] == 0).any())

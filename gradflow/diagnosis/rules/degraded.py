@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator
 
 import pandas as pd
@@ -11,7 +10,7 @@ import pandas as pd
 from gradflow.analysis.degradation import degradation
 from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.variants import agree
-from gradflow.diagnosis.cases import Case, Subject
+from gradflow.diagnosis.cases import RESIDUAL, Case, Subject
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.wording import Value
 
@@ -19,7 +18,7 @@ FIGURE = "degradation"
 # Below one percentage point a difference in training error is a handful of images (14 of the digits' 1437),
 # and two seeds can agree on it by chance.
 MIN_DIFFERENCE = 0.01
-PLAIN, RESIDUAL = "plain", "residual"
+PLAIN = "plain"
 REMEDIES = ("remedy.skip", "remedy.shallower", "remedy.budget")
 
 
@@ -63,17 +62,21 @@ def _against_residual(nets: list[Case], errors: pd.DataFrame) -> Iterator[Findin
         yield from _judged("skip_helps", "", case, _paired(plain_errors, residual_errors), values)
 
 
-def _judged(worse: str, else_key: str, case: Case, difference: Interval, values: dict[str, Value]) -> Iterator[Finding]:
-    """Yield what a paired difference allows: "worse" if its interval excludes 0, "not worse" if it excludes a point.
+def _judged(
+    worse: str, else_key: str, case: Case, differences: pd.Series[float], values: dict[str, Value]
+) -> Iterator[Finding]:
+    """Yield what paired differences allow: "worse" if their interval excludes 0, "not worse" if it excludes a point.
 
-    One seed has no interval: it gives a notice, or its difference alone.
+    One seed has no interval: it gives a notice, or its difference alone. Several that would each give a notice give one
+    together, however far apart they are.
     """
+    difference = mean_interval(differences).within(-1.0, 1.0)
     if difference.n == 0:
         return
     values = {**values, "difference": difference, "threshold_points": MIN_DIFFERENCE}
-    excludes_zero = difference.n == 1 or difference.low > 0
-    if difference.mean >= MIN_DIFFERENCE and excludes_zero:
-        severity: Severity = "notice" if difference.n == 1 or worse == "skip_helps" else "problem"
+    is_certain = difference.low > 0
+    if (difference.mean >= MIN_DIFFERENCE and is_certain) or (differences >= MIN_DIFFERENCE).all():
+        severity: Severity = "problem" if is_certain and worse != "skip_helps" else "notice"
         cause = "cause.skip" if worse == "skip_helps" else ""
         remedies = () if worse == "skip_helps" else REMEDIES
         yield Finding(worse, severity, case.subject, values, FIGURE, cause, remedies)
@@ -89,11 +92,11 @@ def _errors(errors: pd.DataFrame, subject: Subject) -> pd.Series[float]:
     return rows.set_index("seed")["train_error"].dropna()
 
 
-def _paired(first: pd.Series[float], second: pd.Series[float]) -> Interval:
-    """Return the mean difference over the seeds that both have."""
+def _paired(first: pd.Series[float], second: pd.Series[float]) -> pd.Series[float]:
+    """Return the differences over the seeds that both have."""
     if first.index.has_duplicates or second.index.has_duplicates:
-        return Interval(math.nan, math.nan, math.nan, 0)
-    return mean_interval((first - second).dropna()).within(-1.0, 1.0)
+        return first.iloc[:0]
+    return (first - second).dropna()
 
 
 def _share(errors: pd.Series[float]) -> Interval:

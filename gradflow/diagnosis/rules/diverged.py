@@ -1,43 +1,44 @@
-"""Losses that left the finite numbers, and the layer whose gradient did so first."""
+"""Losses and gradients that became NaN or infinite, and where the first such value came from."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from gradflow.analysis.nonfinite import nonfinite_rows
+from gradflow.analysis.origins import Origin, nonfinite_origin
 from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.finding import Finding, Severity
+from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
 FIGURE = "training"
 REMEDIES = ("remedy.lower_lr", "remedy.warmup", "remedy.clip")
+# Kinds of origin that a smaller step can help: others are made by an operation, whatever the step.
+GROWN = ("weights", "gradient", "with_loss")
 
 
 def find(cases: list[Case]) -> list[Finding]:
-    """Return a problem for each case with a non-finite loss, and for each with a non-finite gradient."""
+    """Return a problem for each case with a non-finite loss, and for each with a non-finite gradient its origin."""
     findings = []
     for case in cases:
         steps = [step for recording in case.recordings if (step := diverged_step(recording)) is not None]
         if steps:
             values = {"n_runs": len(steps), "runs": len(case.recordings), "step": min(steps)}
             findings.append(Finding("diverged", "problem", case.subject, values, FIGURE, remedies=REMEDIES))
-        origins = [origin for recording in case.recordings if (origin := _first_nonfinite(recording)) is not None]
+        origins = [origin for recording in case.recordings if (origin := nonfinite_origin(recording)) is not None]
         if origins:
-            step, layer = min(origins)
-            where: dict[str, int | str] = {"step": step, "layer": layer}
-            findings.append(
-                Finding("nonfinite_gradient", "problem", case.subject, where, "heatmaps", remedies=REMEDIES)
-            )
+            findings.append(_from(min(origins, key=lambda origin: origin.step), case, len(origins), bool(steps)))
     return findings
 
 
 def diverged_step(recording: Recording) -> int | None:
-    """Return the step at which the loss left the finite numbers, or None.
+    """Return the step at which the loss became NaN or infinite, or None.
 
     A NaN loss also stands for a loss that was not passed in, so it counts where a gradient of its step is not
     finite either, or where the run itself says that it diverged.
     """
     loss, step = recording.steps["loss"], recording.steps["step"]
-    bad = recording.layers.loc[recording.layers["n_nonfinite"] > 0, "step"]
+    bad = recording.layers.loc[nonfinite_rows(recording.layers), "step"]
     gone = step[np.isinf(loss) | (loss.isna() & step.isin(bad))]
     if recording.meta.get("status") == "diverged":
         noted = recording.meta.get("diverged_step")
@@ -45,11 +46,28 @@ def diverged_step(recording: Recording) -> int | None:
     return int(gone.min()) if len(gone) else None
 
 
-def _first_nonfinite(recording: Recording) -> tuple[int, str] | None:
-    """Return the earliest step with a non-finite gradient and the layer that backward reached first."""
-    bad = recording.layers[recording.layers["n_nonfinite"] > 0]
-    if bad.empty:
-        return None
-    first = bad[bad["step"] == bad["step"].min()]
-    row = first.loc[first["order"].idxmax()]
-    return int(row["step"]), str(row["layer"])
+def _from(origin: Origin, case: Case, n_runs: int, has_diverged: bool) -> Finding:
+    """Return what is known of where the first value came from.
+
+    A gradient that was finite again, in a run whose loss stayed so, is a notice: loss scaling skips such steps.
+    """
+    values: dict[str, Value] = {"n_runs": n_runs, "runs": len(case.recordings), "step": origin.step}
+    if origin.layer:
+        values["layer"] = origin.layer
+    if origin.source:
+        values["source"] = f"{origin.layer}.{origin.source}" if origin.kind == "parameter" else origin.source
+    elif origin.kind == "parameter":
+        values["source"] = origin.layer
+    notes = []
+    if origin.kind == "forward" and origin.is_first:
+        notes.append("first_to_run")
+    if origin.step - origin.after > 1 and origin.after >= 0:
+        values["after"] = origin.after
+        notes.append("unrecorded")
+    passes = origin.has_passed and not has_diverged
+    if passes:
+        notes.append("finite_again")
+    values["notes"] = " ".join(notes)
+    remedies = REMEDIES if origin.kind in GROWN and not has_diverged and not passes else ()
+    severity: Severity = "notice" if passes or origin.kind == "other_pass" else "problem"
+    return Finding(f"nonfinite_{origin.kind}", severity, case.subject, values, "heatmaps", remedies=remedies)

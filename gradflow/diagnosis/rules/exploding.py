@@ -1,30 +1,29 @@
-"""Gradients that grow on their way from the last layer to the first."""
+"""Gradients that grow on their way from the loss to the first layer of a path, or to the first call of a layer."""
 
 from __future__ import annotations
 
+from gradflow.diagnosis.at_ends import finding_at_ends
 from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.ends import DECADES, Ends
-from gradflow.diagnosis.finding import Finding, finding_at_ends
+from gradflow.diagnosis.finding import Finding
 
-REMEDIES = ("remedy.skip", "remedy.init", "remedy.warmup")
+REMEDIES = ("remedy.init", "remedy.skip", "remedy.norm", "remedy.warmup")
 
 
 def find(cases: list[Case]) -> list[Finding]:
-    """Return a finding for each case and time (step 0, last step) with too large a first gradient.
+    """Return a finding for each case and time (step 0, last step) with a path whose first gradient is too large.
 
-    The ratio's interval over seeds must lie above the threshold and the factor's interval above 1. One run
-    has no interval over seeds: then the ratio alone is compared, and the finding is a notice.
+    The ratio of the norms decides. One run suffices; how grave it is follows from what its loss does.
     """
-    measured = [(case, found) for case in cases for found in (case.start, case.end) if found]
     return [
-        finding_at_ends("exploding", case, found, cause="cause.factor_above_one", remedies=REMEDIES)
-        for case, found in measured
-        if explodes(found)
+        finding_at_ends(
+            "exploding",
+            case,
+            found,
+            beyond,
+            "cause.batch_norm" if case.has_batch_norm and not case.has_shortcut else "cause.factor_above_one",
+            REMEDIES,
+        )
+        for case in cases
+        for found in (case.start, case.end)
+        if found and (beyond := found.beyond(1))
     ]
-
-
-def explodes(found: Ends) -> bool:
-    """Whether the measured intervals lie beyond the threshold."""
-    bound = found.decades.mean if found.decades.n == 1 else found.decades.low
-    factor = found.factor.mean if found.factor.n == 1 else found.factor.low
-    return bound > DECADES and factor > 1

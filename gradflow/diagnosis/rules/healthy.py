@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gradflow.analysis.degradation import degradation
 from gradflow.analysis.intervals import mean_interval
+from gradflow.diagnosis.at_ends import ends_values
 from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.ends import DECADES
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.wording import Value
 
@@ -19,16 +19,10 @@ def find(cases: list[Case]) -> list[Finding]:
 
 
 def _finding(case: Case) -> Finding:
-    start = case.start or case.end
-    if start is None:
+    found = case.start or case.end
+    if found is None:
         return Finding("ends_not_measured", "unmeasured", case.subject, {}, "coverage")
-    values: dict[str, Value] = {
-        "when": start.when,
-        "step": start.step,
-        "measure": start.measure,
-        "decades": start.decades,
-        "threshold": DECADES,
-    }
+    values: dict[str, Value] = {**ends_values(found, found.farthest), "checked": int("unknown" not in case.learning)}
     errors = mean_interval(degradation(case.recordings)["train_error"]).within(0.0, 1.0)
     if errors.n:
         return Finding("healthy_trained", "healthy", case.subject, {**values, "train_error": errors}, FIGURE)

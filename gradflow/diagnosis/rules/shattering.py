@@ -9,7 +9,6 @@ from gradflow.diagnosis.wording import Value
 from gradflow.recording import INPUT, SHATTERING, Recording
 
 FIGURE = "shattering"
-RESIDUAL = "residual"
 # By the closed forms (gradflow.theory.shattering) a plain stack with batch norm falls below it behind 7 layers, a
 # residual one behind 1100 blocks: beneath it a hundred inputs are needed to see that their gradients agree at all.
 # It is a notice and no problem, because it does not foretell failure by itself: the residual CIFAR network of 56
@@ -44,7 +43,7 @@ def _finding(case: Case) -> Finding | None:
         return Finding("gradients_agree", "healthy", case.subject, values, FIGURE)
     if high >= CORRELATION:
         return Finding("shattering_unclear", "notice", case.subject, values, FIGURE)
-    cause = "" if case.subject.base_family == RESIDUAL else "cause.shattering"
+    cause = "" if case.has_shortcut else "cause.shattering"
     return Finding("shattered", "notice", case.subject, values, FIGURE, cause, REMEDIES)
 
 

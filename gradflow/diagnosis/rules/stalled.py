@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from gradflow.analysis.stall import has_batch_norm
 from gradflow.analysis.weights import weight_growth, weights
 from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.finding import Finding, Severity
+from gradflow.diagnosis.harm import learning, severity
 from gradflow.diagnosis.means import geometric
+from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
 FIGURE = "weights"
@@ -22,20 +25,21 @@ REMEDIES = ("remedy.skip", "remedy.shallower")
 
 
 def find(cases: list[Case]) -> list[Finding]:
-    """Return a problem for each case whose first layer's weight norm grew beyond the threshold.
+    """Return a finding for each case with a run whose first layer's weight norm grew beyond the threshold.
 
-    The interval's lower bound must exceed it; a single run gives a notice.
+    How grave it is follows from what that run's loss does, and from how much slower a step turns the weights.
     """
     findings = []
     for case in cases:
-        growth = geometric(first_growth(case.recordings))
-        if not (growth.mean > GROWTH if growth.n == 1 else growth.low > GROWTH):
+        grown = [(growth, run) for run in case.recordings for growth in first_growth([run])]
+        worst = max((growth for growth, _ in grown), default=math.nan)
+        if not worst > GROWTH:
             continue
-        severity = "problem" if growth.n > 1 else "notice"
-        values = {"growth": growth, "slowdown": growth.mean**2, "threshold": GROWTH}
-        findings.append(
-            Finding("stalled", severity, case.subject, values, FIGURE, "cause.scale_invariance", REMEDIES)  # type: ignore[arg-type]  # literal
-        )
+        growth = geometric(growth for growth, _ in grown)
+        grave = {severity(learning(run), 2 * math.log10(growth)) for growth, run in grown if growth > GROWTH}
+        values: dict[str, Value] = {"growth": growth, "slowdown": growth.mean**2, "threshold": GROWTH}
+        level: Severity = "problem" if "problem" in grave else "notice"
+        findings.append(Finding("stalled", level, case.subject, values, FIGURE, "cause.scale_invariance", REMEDIES))
     return findings
 
 

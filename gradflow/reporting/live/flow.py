@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.analysis.profile import profile_over_seeds
 from gradflow.reporting.live import seeds
 from gradflow.reporting.live.bands import MOST_BANDS, band, bands_note
@@ -90,8 +91,7 @@ def flow(frame: pd.DataFrame) -> Live | None:
 def _rows(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Return the mean's and the seeds' rows of one measure, with the numbers of zeros and non-finite values."""
     means = profile_over_seeds(frame, measure)
-    arrived = frame[measure].isna() & (frame["status"] == "measured") & (frame["n_nonfinite"] != 0)
-    values = frame[measure].mask(arrived, np.inf)
+    values = frame[measure].mask(arrived_nonfinite(frame, measure), np.inf)
     runs = frame.assign(value=values, n_zero=(values == 0).astype(int), n_nonfinite=np.isinf(values).astype(int))
     rows = seeds.with_seeds(means, runs, "value")
     layers = frame.drop_duplicates(["family", "depth", "layer_depth"])

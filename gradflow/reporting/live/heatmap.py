@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.reporting.live.figure import Control, Live, Option, Pick, Spec, select
 from gradflow.reporting.live.panels import y_extent
 from gradflow.reporting.live.pieces import (
@@ -84,8 +85,7 @@ def heatmap(frame: pd.DataFrame) -> Live | None:
 
 def _arrived(frame: pd.DataFrame, measure: str) -> pd.Series[float]:
     """Return a measure with the gradients that arrived as NaN as infinite: NaN is "not measured"."""
-    is_nan = frame[measure].isna() & (frame["status"] == "measured") & (frame["n_nonfinite"] != 0)
-    return frame[measure].mask(is_nan, float("inf"))
+    return frame[measure].mask(arrived_nonfinite(frame, measure), float("inf"))
 
 
 def _first_seeds(frame: pd.DataFrame) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from gradflow.text.chinese.report import COLUMNS, DEFINITIONS, FACTS, HEAD, SECT
 from gradflow.text.chinese.sweeps import SWEEPS
 from gradflow.text.chinese.terminal import TERMINAL
 from gradflow.text.chinese.theory import THEORY
+from gradflow.text.chinese.times import TIMES
 from gradflow.text.chinese.watch import WATCH
 from gradflow.text.chinese.words import WORDS
 
@@ -49,6 +50,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         **SWEEPS,
         **TERMINAL,
         **THEORY,
+        **TIMES,
         **DEGREE,
         **WATCH,
         **WORDS,

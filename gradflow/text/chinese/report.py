@@ -128,7 +128,11 @@ STATUSES: Mapping[str, str] = {
     ),
     "status.measured at its base": "输出是一个被就地修改的视图，其梯度在该视图所对应的原张量处读取。",
     "status.parameters only": "该层未作为模块被调用，或其输出没有梯度。读取了其参数的梯度。",
-    "status.not in the graph": "该层未被调用，或在不计算梯度的情况下被调用。",
+    "status.not in the graph": (
+        "该层的输出不需要梯度：其之前没有可训练的部分，或在此处被 detach。在早期版本的记录中，也可能是该层未被调用。"
+    ),
+    "status.not called": "该层未作为模块被调用。",
+    "status.called without gradients": "该层只在关闭梯度时（no_grad 或 inference_mode）被调用。",
     "status.frozen": "其参数不需要梯度，也没有梯度经过其输出。",
     "status.no gradient": "该层被调用，但损失不依赖于其输出。",
     "status.lost": "输出是输入的一个视图，其钩子没有触发：它被就地修改，或没有被使用。",

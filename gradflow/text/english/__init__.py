@@ -22,6 +22,7 @@ from gradflow.text.english.report import COLUMNS, DEFINITIONS, FACTS, HEAD, SECT
 from gradflow.text.english.sweeps import SWEEPS
 from gradflow.text.english.terminal import TERMINAL
 from gradflow.text.english.theory import THEORY
+from gradflow.text.english.times import TIMES
 from gradflow.text.english.watch import WATCH
 from gradflow.text.english.words import WORDS
 
@@ -49,6 +50,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         **SWEEPS,
         **TERMINAL,
         **THEORY,
+        **TIMES,
         **DEGREE,
         **WATCH,
         **WORDS,

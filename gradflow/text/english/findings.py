@@ -5,18 +5,59 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 FINDINGS: Mapping[str, str] = {
-    "finding.diverged": ("{subject}: the loss left the finite numbers{in_runs}, first at step {step}."),
+    "finding.diverged": "{subject}: the loss became NaN or infinite{in_runs}, first at step {step}.",
+    "finding.nonfinite_forward": (
+        "{subject}: the first NaN or infinity{in_runs} was made in the forward pass at step {step}: it is in the "
+        "output of {layer}, and no output before it has one."
+    ),
+    "finding.nonfinite_weights": (
+        "{subject}: the weights of {layer} were NaN or infinite already when step {step} began{in_runs}; an earlier "
+        "update made them so."
+    ),
+    "finding.nonfinite_loss": (
+        "{subject}: at step {step} the loss is NaN or infinite although every recorded output is finite{in_runs}; the "
+        "loss function made it."
+    ),
+    "finding.nonfinite_from_loss": (
+        "{subject}: at step {step} the gradient is NaN or infinite already at the output of {layer}, where it arrives "
+        "from the loss{in_runs}; the loss function, its backward pass, or operations outside the recorded layers made "
+        "it."
+    ),
+    "finding.nonfinite_with_loss": (
+        "{subject}: at step {step} the gradient is NaN or infinite already at the output of {layer}, where it arrives "
+        "from the loss{in_runs}. Whether a layer's output or the loss function was first was not recorded; "
+        "record(statistics=True) shows it."
+    ),
+    "finding.nonfinite_backward": (
+        "{subject}: the first NaN or infinite gradient{in_runs} was made in the backward pass of step {step}, between "
+        "{source} and {layer}: the gradient is finite at the output of {layer} and not at that of {source}, which "
+        "{layer} uses."
+    ),
+    "finding.nonfinite_parameter": (
+        "{subject}: at step {step} the gradient of the parameters {source} is NaN or infinite{in_runs}, while the "
+        "gradients of all outputs are finite."
+    ),
     "finding.nonfinite_gradient": (
-        "{subject}: a gradient stopped being finite at step {step}; in the backward pass layer {layer} was the first."
+        "{subject}: a gradient became NaN or infinite at step {step}{in_runs}; in the backward pass layer {layer} was "
+        "the first."
+    ),
+    "finding.nonfinite_other_pass": (
+        "{subject}: at step {step} a gradient at {layer} is NaN or infinite{in_runs}, in a backward pass that is no "
+        "part of the gradient that the optimizer used."
+    ),
+    "note.first_to_run": "No recorded layer runs before {layer}: the input of the network may hold it already.",
+    "note.unrecorded": "Steps between {after} and {step} were not recorded: it may have begun there.",
+    "note.finite_again": (
+        "At the last recorded step all gradients are finite again; training with a scaled loss skips such steps."
     ),
     "finding.in_runs": " in {n} of {runs}",
     "finding.loss_rose": (
-        "{subject}: the loss ended{in_runs} above {threshold} times its first value; at worst it went "
-        "from {first} to {last}, the median of the last tenth of {steps}."
+        "{subject}: the loss ended{in_runs} above {threshold} times its first value; at worst it went from {first} to "
+        "{last} in {steps}. The first and the last losses are compared by their medians."
     ),
     "finding.loss_level": (
-        "{subject}: the loss did not fall{in_runs}: it was {first} at first and {last} in the end, the "
-        "median of the last tenth of {steps}."
+        "{subject}: the loss did not fall{in_runs}: it began at {first} and ended at {last} ({steps}; medians of the "
+        "first and of the last losses)."
     ),
     "finding.probabilities": (
         "{subject}: the outputs are probabilities, and the loss takes them for logits: it applies a softmax or sigmoid "
@@ -39,53 +80,189 @@ FINDINGS: Mapping[str, str] = {
         "error {train_error} against {residual_error}. Paired by seed, the difference is {difference}."
     ),
     "finding.exploding": (
-        "{when} (step {step}) the {measure} of {subject} grows toward the input: its norm at the first layer over "
-        "that at the last is {decades}. In the longest stage ({layers}) it changes by {factor} per layer."
+        "{when} (step {step}) the {measure} of {subject} is {up_to}{fold} times larger at {first} than at {last}"
+        "{in_runs}: {decades}.{how}{placed}"
     ),
     "finding.vanishing": (
-        "{when} (step {step}) the {measure} of {subject} shrinks toward the input: its norm at the first layer "
-        "over that at the last is {decades}. In the longest stage ({layers}) it changes by {factor} per layer."
+        "{when} (step {step}) the {measure} of {subject} is {up_to}{fold} times smaller at {first} than at {last}"
+        "{in_runs}: {decades}.{how}{placed}"
     ),
+    "finding.up_to": "up to ",
+    "finding.layer": "layer {layer}",
+    "finding.call": "call {call} of layer {layer}",
+    "finding.per_layer": " In the longest stage ({layers}{about}) it changes by {factor} per layer{closed}.",
+    "finding.per_call": " It changes by {factor} from each call of {layer} to the one before.",
+    "finding.activation": " with {activation}",
+    "finding.closed_form": "; the closed form is {predicted}",
+    "finding.lost_between": " Most of the change is between {before} and {behind}: {lost_decades}.",
+    "finding.not_placed": " The depth of the layers is unknown; they are compared in the model's own order.",
+    "finding.within": ", within {threshold} decades",
+    "finding.within_each": ", in each run within {threshold} decades",
+    "finding.checked": "no fault was found in gradient and loss",
+    "finding.checked_gradient": "no fault was found in the gradient",
     "finding.stalled": (
         "{subject}: the weights of the first layer grew {growth}. Batch norm makes their scale irrelevant, so at "
         "an equal learning rate a step turns them {slowdown} times less than at the start."
     ),
-    "finding.zero_gradient": (
-        "{subject}: the parameter gradient of {layers} was exactly zero at all of {steps}; first in order: {example}."
+    "finding.over_all": " at all of {steps}",
+    "finding.over_one": " at the only recorded step",
+    "finding.zero_gradient_between": (
+        "{subject}: no gradient passes from {user} back to {layer}{in_runs}. The {measure} is exactly zero at {layer}"
+        "{over}; at {user}, which uses its output, its norm is {there} at the last of them. Parameters without "
+        "gradient: in {layers}, {example} first."
     ),
-    "finding.zero_gradient_once": (
-        "{subject}: the parameter gradient of {layers} was exactly zero at the only recorded step; first in order: "
-        "{example}. Zero-initialised layers start so by design."
+    "finding.zero_from_loss": (
+        "{subject}: no gradient comes from the loss{in_runs}. The {measure} is exactly zero already at {layer}{over}, "
+        "where it would arrive first. Parameters without gradient: in {layers}, {example} first."
+    ),
+    "finding.zero_underflow": (
+        "{subject}: the gradient underflows between {user} and {layer}{in_runs}. At the last recorded step its norm is "
+        "{there} at {user}, and {dtype} holds nothing smaller than {smallest}; at {layer}, whose output {user} uses, "
+        "every entry is zero{over}. Parameters without gradient: in {layers}, {example} first."
+    ),
+    "finding.near_stop": (
+        "{subject}: next to no gradient passes from {user} back to {layer}{in_runs}. At step {step} its norm is "
+        "{there} at the output of {user} and {here} at that of {layer}, which {user} uses; {layers} with parameters "
+        "get no more."
     ),
     "finding.lost_gradient": (
-        "{subject}: the parameter gradient of {layers} became exactly zero and stayed so to the end, first at step "
-        "{step}; first in order: {example}."
+        "{subject}: the parameter gradient of {layers} became exactly zero and stayed so to the end{in_runs}, first at "
+        "step {step}; first in order: {example}."
     ),
-    "finding.no_gradient": "{subject}: no gradient arrived at {layers} with parameters; first in order: {example}.",
+    "finding.lost_gradient_between": (
+        "{subject}: since step {step} no gradient has passed from {user} back to {layer}{in_runs}. The {measure} "
+        "became exactly zero at {layer} and stayed so to the end; at {user}, which uses its output, its norm is "
+        "{there} at the last recorded step. Parameters that lost their gradient: in {layers}, {example} first."
+    ),
+    "finding.lost_from_loss": (
+        "{subject}: since step {step} no gradient has come from the loss{in_runs}. The {measure} became exactly zero "
+        "at {layer}, where it would arrive first, and stayed so to the end. Parameters that lost their gradient: in "
+        "{layers}, {example} first."
+    ),
+    "finding.lost_underflow": (
+        "{subject}: since step {step} the gradient has underflowed between {user} and {layer}{in_runs}. At the last "
+        "recorded step its norm is {there} at {user}, and {dtype} holds nothing smaller than {smallest}; at {layer}, "
+        "whose output {user} uses, every entry is zero. Parameters that lost their gradient: in {layers}, {example} "
+        "first."
+    ),
+    "note.zero_init": "Zero-initialised layers start so by design.",
+    "note.more_stops": "Other places where it stops: {n_more}.",
+    "finding.zero_gradient": (
+        "{subject}: the parameter gradient of {layers} is exactly zero{over}{in_runs}, although a gradient arrives "
+        "at the output or none was looked for there: {example}."
+    ),
+    "finding.zero_parameters": (
+        "{subject}: the gradient of {parameters} is exactly zero{over}{in_runs}, although a gradient arrives at the "
+        "output of the layer: {example}."
+    ),
+    "finding.parameter_without_gradient": (
+        "{subject}: {parameters} received no gradient (.grad is None){in_runs}, although a gradient arrives at the "
+        "output of the layer: {example}."
+    ),
+    "finding.no_parameter_gradient": (
+        "{subject}: gradients arrive at outputs, but no parameter has one (.grad is None){in_runs}. The gradients were "
+        "cleared before step(), or taken with torch.autograd.grad()."
+    ),
+    "finding.attention_one_token": (
+        "{subject}: queries and keys of {parameter} have a gradient of exactly zero in {layers}{over}{in_runs}, values "
+        "have one; first in order: {example}. So it is where attention sees one token at a time: check the order of "
+        "batch and sequence (batch_first)."
+    ),
+    "finding.recurrent_one_step": (
+        "{subject}: the gradient of {parameter} is exactly zero in {layers}{over}{in_runs}; first in order: {example}. "
+        "So it is where sequences have one step: check the order of batch and time (batch_first)."
+    ),
+    "finding.reverse_one_step": (
+        "{subject}: the gradient of {parameter} is exactly zero in {layers}{over}{in_runs}; first in order: {example}. "
+        "So it is where the loss uses only the first step that the reverse direction takes: the output at the last "
+        "position. Its state after all steps is in h_n."
+    ),
+    "finding.no_gradient_anywhere": (
+        "{subject}: no gradient arrived at any of {layers} with parameters{in_runs}; first in order: {example}."
+    ),
+    "finding.cut_off": (
+        "{subject}: {layers} with parameters, from {example} to {last}, are cut off from the loss{in_runs}. They were "
+        "called, but no gradient passes from {user}, the first layer that has one, back to them: a detach(), .data, "
+        "argmax or a step through NumPy."
+    ),
+    "finding.cut_off_no_grad": (
+        "{subject}: {layers} with parameters, from {example} to {last}, get no gradient{in_runs}: layers before "
+        "{user}, the first that has one, ran under torch.no_grad() or in inference mode."
+    ),
+    "finding.cut_off_outside": (
+        "{subject}: {layers} with parameters, from {example} to {last}, get no gradient{in_runs}: the output of layers "
+        "before {user}, the first that has one, requires no gradient although their parameters do. Their weights are "
+        "used detached, or they ran under torch.no_grad()."
+    ),
+    "finding.not_of_the_loss": (
+        "{subject}: gradients arrived at {layers} with parameters, but none was part of the gradient that the "
+        "optimizer used{in_runs}; first in order: {example}."
+    ),
+    "finding.unused": (
+        "{subject}: {layers} with parameters ran, but the loss does not depend on their output{in_runs}; first in "
+        "order: {example}."
+    ),
+    "finding.without_gradients": (
+        "{subject}: {layers} with parameters ran only without gradients (torch.no_grad() or inference mode){in_runs}; "
+        "first in order: {example}."
+    ),
+    "finding.not_called": (
+        "{subject}: {layers} with parameters were never called as modules{in_runs}; first in order: {example}."
+    ),
+    "finding.no_gradient": (
+        "{subject}: no gradient arrived at {layers} with parameters{in_runs}; first in order: {example}."
+    ),
+    "finding.unregistered": (
+        "{subject}: {tensors} in the graph require a gradient and are no parameters of the model{in_runs} (shapes: "
+        "{shapes}), so model.parameters() does not hold them. Layers in a Python list or dict are not registered: use "
+        "nn.ModuleList, nn.ModuleDict or nn.Parameter."
+    ),
+    "finding.never_stepped": (
+        "{subject}: the optimizer never stepped{in_runs}: no call of optimizer.step() finished during the recording."
+    ),
+    "finding.lr_zero": "{subject}: the learning rate was zero at every recorded step{in_runs}.",
+    "finding.never_changed": (
+        "{subject}: the weights never changed{in_runs}: the norms of all {parameters} with a gradient are equal{over}. "
+        "optimizer.step() was not called, or not on these parameters."
+    ),
+    "finding.left_out": (
+        "{subject}: {parameters} with a gradient are in no optimizer that was recorded{in_runs}, and nothing was seen "
+        "to change them: {example}."
+    ),
+    "finding.not_changed": (
+        "{subject}: {parameters} with a gradient never changed{in_runs}, while others did: {example}. Their norms are "
+        "equal{over}."
+    ),
     "finding.shattering_not_measured": (
         "Shattering of the gradient was not measured in these runs, so nothing is said about it."
     ),
     "finding.ends_not_measured": (
-        "{subject}: no gradient was measured at two layers, so nothing is said about vanishing or exploding."
+        "{subject}: the gradient was not measured at two layers of any path, so nothing is said about vanishing or "
+        "exploding."
     ),
     "finding.healthy": (
-        "{subject}: no rule found a fault. {when} (step {step}) the norm of the {measure} at the first layer over "
-        "that at the last is {decades}, within {threshold} decades."
+        "{subject}: {checked}. {when} (step {step}) the {measure} differs most between {first} and {last}: "
+        "{decades}{within}.{placed}"
     ),
     "finding.healthy_trained": (
-        "{subject}: no rule found a fault. {when} (step {step}) the norm of the {measure} at the first layer over "
-        "that at the last is {decades}; the training error ends at {train_error}."
+        "{subject}: {checked}. {when} (step {step}) the {measure} differs most between {first} and {last}: "
+        "{decades}{within}; the training error ends at {train_error}.{placed}"
     ),
     "finding.healthy_list": (
-        "No rule found a fault in these networks. {when} (step {step}) the norm of the {measure} at the first layer "
-        "over that at the last is:"
+        "No fault was found in these networks. {when} (step {step}) the norm of the {measure} at one end of the "
+        "network over that at the other is:"
     ),
     "finding.healthy_line": "{subject}: {decades}",
     "finding.healthy_trained_line": "{subject}: {decades}; training error at the end {train_error}",
-    "cause.factor_below_one": "Each layer passes on less gradient than it receives; the losses multiply over depth.",
+    "cause.factor_below_one": (
+        "Each layer passes on less gradient than it receives; the attenuation multiplies with depth."
+    ),
     "cause.factor_above_one": (
-        "Each layer passes on more gradient than it receives; the gains multiply over depth. For batch norm before "
-        "ReLU in a stack without shortcuts the closed form is √(π/(π−1)) = 1.211 per layer (Yang et al. 2019)."
+        "Each layer passes on more gradient than it receives; the amplification multiplies with depth."
+    ),
+    "cause.batch_norm": (
+        "Each layer passes on more gradient than it receives; the amplification multiplies with depth. For batch norm "
+        "before ReLU in a stack without shortcuts the closed form is √(π/(π−1)) = 1.211 per layer (Yang et al. 2019)."
     ),
     "cause.scale_invariance": (
         "A large first gradient inflates weights that batch norm rescales; the turn a step makes falls with the "
@@ -94,10 +271,16 @@ FINDINGS: Mapping[str, str] = {
     "cause.skip": (
         "The two networks differ in the residual connections alone: data, seeds, steps and recipe are the same."
     ),
+    "cause.detached_parameter": (
+        "The forward pass uses a detached copy (.detach(), .data, a no_grad block), or a custom autograd function "
+        "returns no gradient for it."
+    ),
     "remedy.skip": "Add residual connections.",
     "remedy.shallower": "Use fewer layers.",
     "remedy.budget": "Train longer, to see how much of the gap is a matter of budget.",
     "remedy.init": "Match the initialisation's variance to the activation (Kaiming for ReLU, gain 1 for tanh).",
+    "remedy.relu": "Replace the activation by ReLU, with Kaiming initialisation.",
+    "remedy.add_norm": "Add batch norm or layer norm behind each hidden layer.",
     "remedy.norm": "Normalise inside residual branches.",
     "remedy.warmup": "Start with a smaller learning rate (warm-up).",
     "remedy.lower_lr": "Lower the learning rate.",
@@ -105,6 +288,7 @@ FINDINGS: Mapping[str, str] = {
     "remedy.check_optimizer": (
         "Check that the optimizer holds the parameters; try ten times the learning rate, and a tenth of it."
     ),
+    "remedy.check_step": "Check that optimizer.step() runs, and that the optimizer was made from these parameters.",
     "remedy.check_graph": "Check that the layer's output reaches the loss.",
     "remedy.other_activation": "Check for units that never activate; try a leaky activation.",
     "remedy.logits": "Return what comes before the softmax or sigmoid: the logits.",

@@ -151,7 +151,14 @@ STATUSES: Mapping[str, str] = {
     "status.parameters only": (
         "The layer was not called as a module, or its output has no gradient. Its parameters' gradient was read."
     ),
-    "status.not in the graph": "The layer was not called, or was called without gradients.",
+    "status.not in the graph": (
+        "The layer's output requires no gradient: nothing before it is trained, or it is detached there. In recordings "
+        "of earlier versions, the layer may not have been called at all."
+    ),
+    "status.not called": "The layer was not called as a module.",
+    "status.called without gradients": (
+        "The layer was only called where gradients are switched off (no_grad or inference_mode)."
+    ),
     "status.frozen": "Its parameters require no gradient, and none passed its output.",
     "status.no gradient": "The layer was called, but the loss does not depend on its output.",
     "status.lost": (

@@ -1,0 +1,126 @@
+"""The gradient at each output, call by call, and which outputs it comes from in the backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from gradflow.analysis.intervals import Ints
+from gradflow.recording import Recording
+
+Node = tuple[str, int]  # a layer and which call of it
+
+
+class Outputs(NamedTuple):
+    """Gradients by step and output.
+
+    Attributes
+    ----------
+    steps : array
+        The recorded steps.
+    nodes : tuple of (layer, call)
+        The outputs, in execution order.
+    norms : array of shape (steps, nodes)
+        NaN where no gradient was measured.
+    users : mapping
+        For each node whose place is known the measured nodes that use it, with no other measured one in between.
+        None use the outputs to which the loss sends its gradient.
+    measure : str
+        out_grad_norm; grad_norm where no output was measured: then the nodes are layers with parameters.
+    follows_graph : bool
+        Whether the layers' graph was recorded. Where it was not, execution order stands for it, the calls of a layer
+        are one node, and the next to run is the one user.
+    """
+
+    steps: Ints
+    nodes: tuple[Node, ...]
+    norms: np.ndarray[tuple[int, int], np.dtype[np.float64]]
+    users: Mapping[Node, tuple[Node, ...]]
+    measure: str
+    follows_graph: bool
+
+
+def outputs(recording: Recording) -> Outputs:
+    """Return the gradient at each output; where none was measured, that of each layer's parameters.
+
+    Rows of passes that are no part of the optimizer's gradient are left out.
+
+    Examples
+    --------
+    >>> layers = pd.DataFrame({"step": 0, "layer": ["a", "b"], "order": [0, 1], "out_grad_norm": [1.0, 2.0]})
+    >>> outputs(Recording(layers=layers)).users
+    {('a', 0): (('b', 0),), ('b', 0): ()}
+    """
+    rows = recording.layers[recording.layers["in_grad"]]
+    measure = "out_grad_norm" if rows["out_grad_norm"].notna().any() else "grad_norm"
+    rows = rows.loc[rows[measure].notna(), ["step", "layer", "call", "order", measure]]
+    follows_graph = measure == "out_grad_norm" and len(recording.graph) > 0
+    if not follows_graph:
+        rows = rows.assign(call=0)
+    rows = rows.sort_values(["order", "call"], kind="stable")
+    nodes = tuple(dict.fromkeys(nodes_of(rows)))
+    users = _through(recording.graph, nodes) if follows_graph else _chain(nodes)
+    steps, norms = _by_node(rows, measure, nodes)
+    return Outputs(steps, nodes, norms, users, measure, follows_graph)
+
+
+def nodes_of(rows: pd.DataFrame) -> list[Node]:
+    """Return the node of each row of `Recording.layers`."""
+    return [(str(layer), int(call)) for layer, call in zip(rows["layer"], rows["call"], strict=True)]
+
+
+def users_of(recording: Recording, nodes: Iterable[Node]) -> Mapping[Node, tuple[Node, ...]]:
+    """Return which of the nodes use each of them, given in execution order; see `Outputs.users`."""
+    return _through(recording.graph, nodes) if len(recording.graph) else _chain(nodes)
+
+
+def _by_node(
+    rows: pd.DataFrame, measure: str, nodes: Sequence[Node]
+) -> tuple[Ints, np.ndarray[tuple[int, int], np.dtype[np.float64]]]:
+    keys = ["step", "layer", "call"]
+    if rows.duplicated(keys).any():
+        rows = rows.groupby(keys, sort=False)[measure].agg(_joint).reset_index()
+    places = {node: place for place, node in enumerate(nodes)}
+    steps, index = np.unique(rows["step"].to_numpy(dtype=np.int64), return_inverse=True)
+    norms = np.full((len(steps), len(nodes)), np.nan)
+    norms[index, [places[node] for node in nodes_of(rows)]] = rows[measure].to_numpy()
+    return steps, norms
+
+
+def _joint(norms: pd.Series[Any]) -> float:
+    return float(np.hypot.reduce(norms.to_numpy(dtype=np.float64)))
+
+
+def _chain(nodes: Iterable[Node]) -> dict[Node, tuple[Node, ...]]:
+    ordered = list(nodes)
+    return {node: tuple(ordered[place + 1 : place + 2]) for place, node in enumerate(ordered)}
+
+
+def _through(graph: pd.DataFrame, nodes: Iterable[Node]) -> dict[Node, tuple[Node, ...]]:
+    """Return the nodes' users in the graph, which passes over layers that are not among the nodes."""
+    measured = list(nodes)
+    direct: dict[Node, list[Node]] = {}
+    sources = nodes_of(graph[["source", "source_call"]].set_axis(["layer", "call"], axis="columns"))
+    for user, source in zip(nodes_of(graph), sources, strict=True):
+        direct.setdefault(source, []).append(user)
+        direct.setdefault(user, [])
+    order = {node: place for place, node in enumerate(measured)}
+    found: dict[Node, tuple[Node, ...]] = {}
+    for node in measured:
+        if node not in direct:
+            continue
+        seen, waiting, users = {node}, list(direct[node]), set()
+        while waiting:
+            user = waiting.pop()
+            if user in seen:
+                continue
+            seen.add(user)
+            if user in order:
+                users.add(user)
+            else:
+                waiting.extend(direct[user])
+        found[node] = tuple(sorted(users, key=order.__getitem__))
+    return found

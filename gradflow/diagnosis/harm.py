@@ -1,0 +1,127 @@
+"""Whether a run learns: an odd gradient is a problem where it does harm, and a note where the network learns."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from gradflow.analysis.nonfinite import loss_lost
+from gradflow.recording import Recording
+
+Learning = Literal["learns", "level", "rises", "diverged", "solved", "unknown"]
+HARMLESS: tuple[Learning, ...] = ("learns", "solved")
+
+# Fewer losses have not had the time to fall, and their ends are single batches.
+MIN_STEPS = 20
+FIRST_STEPS = 10  # of a long run: what is learnt quickly must not have been learnt within the first part already
+LAST_SHARE = 0.1
+MIN_PART = 3  # losses in either part: a median that one odd batch does not move
+# A fresh output layer falls by some percent to the loss of a constant answer, whatever the layers before it do.
+FALL, LEVEL = 0.1, 0.02  # as shares of the first loss
+STANDARD_ERRORS = 3.0  # a change within the noise of batches is none
+# A fall that ended early, above half of the first loss, may be that constant answer as well.
+HALF = 0.5
+SOLVED_SHARE = 0.01  # of the first loss
+NEAR_ZERO = 1e-3  # a loss that begins here has nothing to learn, and a rise from here says little
+# AUTOTRAINER (Zhang et al. 2021) calls a gradient vanished where first over last layer is below 1e-3.
+CERTAIN_DECADES = 3.0
+SOLVED_ERROR, UNFITTED_ERROR = 0.01, 0.1  # training errors, where they were measured
+
+
+class Losses(NamedTuple):
+    """A run's first loss, medians of its first, its second quarter's and its last losses, their noise, and how many.
+
+    Below `MIN_STEPS` losses, `first` is the first one alone.
+    """
+
+    start: float
+    first: float
+    early: float
+    last: float
+    noise: float
+    steps: int
+
+
+def learning(recording: Recording) -> Learning:
+    """Return what became of a run's loss.
+
+    Returns
+    -------
+    str
+        "diverged": no loss was finite any more at the end. "solved": the loss ended below 1 % of its first value or
+        was near zero all along, or the training error ended below 1 %. "learns": the median of the last losses lies
+        clearly below that of the first. "rises": clearly above. "level": it did not fall. "unknown": fewer than 20
+        losses, or a change that the noise of batches, or the constant answer of an output layer, would explain too.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> learning(Recording(steps=pd.DataFrame({"step": range(40), "loss": [0.693] * 40})))
+    'level'
+    """
+    if recording.meta.get("status") == "diverged" or loss_lost(recording) is not None:
+        return "diverged"
+    error = _last_error(recording)
+    if error <= SOLVED_ERROR:
+        return "solved"
+    found = losses(recording)
+    verdict = "unknown" if found is None or found.steps < MIN_STEPS else _verdict(found)
+    return "unknown" if verdict == "learns" and error > UNFITTED_ERROR else verdict
+
+
+def losses(recording: Recording) -> Losses | None:
+    """Return where a run's finite losses began and ended; None if it has fewer than two.
+
+    Steps are compared by medians of several, because one batch says little. `noise` is the standard error of the
+    difference of two such medians, from the differences of successive losses, in which a trend cancels.
+    """
+    loss = recording.steps["loss"].to_numpy(dtype=np.float64)
+    loss = loss[np.isfinite(loss)]
+    if len(loss) < 2:
+        return None
+    n_last = math.ceil(LAST_SHARE * len(loss))
+    n_last = max(n_last, MIN_PART) if len(loss) >= MIN_STEPS else n_last
+    n_first = min(n_last, FIRST_STEPS)
+    quarter = loss[len(loss) // 4 : max(len(loss) // 2, len(loss) // 4 + 1)]
+    first, early, last = (float(np.median(part)) for part in (loss[:n_first], quarter, loss[-n_last:]))
+    with np.errstate(over="ignore"):
+        spread = 1.4826 * float(np.median(np.abs(np.diff(loss)))) / math.sqrt(2)  # of normal noise, outliers aside
+    noise = 1.2533 * spread * math.sqrt(1 / n_first + 1 / n_last)
+    return Losses(float(loss[0]), first, early, last, noise, len(loss))
+
+
+def severity(verdict: Learning, decades: float) -> Literal["problem", "notice"]:
+    """Return how grave a gradient is that is so many decades smaller or larger at one end of a network.
+
+    A problem where the loss did not fall; where nothing is known of it, beyond three decades; else a notice.
+
+    Examples
+    --------
+    >>> severity("level", -2.5), severity("unknown", -2.5), severity("learns", -10.0)
+    ('problem', 'notice', 'notice')
+    """
+    if verdict in HARMLESS:
+        return "notice"
+    return "notice" if verdict == "unknown" and abs(decades) <= CERTAIN_DECADES else "problem"
+
+
+def _verdict(found: Losses) -> Learning:
+    fall, scale = found.first - found.last, abs(found.first)
+    is_clear = abs(fall) > max(FALL * scale, STANDARD_ERRORS * found.noise)
+    if 0 <= found.last <= max(SOLVED_SHARE * found.first, NEAR_ZERO if found.first <= NEAR_ZERO else 0):
+        return "solved"
+    if is_clear and fall < 0:
+        return "unknown" if 0 <= found.first <= NEAR_ZERO else "rises"
+    if is_clear:
+        still_falls = found.early - found.last > max(LEVEL * scale, STANDARD_ERRORS * found.noise)
+        return "learns" if still_falls or found.last <= HALF * found.first else "unknown"
+    return "level" if fall <= LEVEL * scale else "unknown"
+
+
+def _last_error(recording: Recording) -> float:
+    """Return the last training error that was measured after training began, or NaN."""
+    steps = recording.steps
+    measured = steps.loc[(steps["step"] > 0) & steps["train_error"].notna(), "train_error"]
+    return float(measured.iloc[-1]) if len(measured) else math.nan

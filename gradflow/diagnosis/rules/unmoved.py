@@ -1,0 +1,90 @@
+"""Parameters that have gradients and that nothing changes."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from gradflow.diagnosis.cases import Case
+from gradflow.diagnosis.finding import Finding, Severity
+from gradflow.diagnosis.reach import named, own_rows
+from gradflow.diagnosis.rules.parameters import full_name
+from gradflow.diagnosis.wording import Value
+from gradflow.recording import Recording
+
+FIGURE = "weights"
+# An L2 norm that is the same to the last digit at so many recorded steps belongs to weights that did not change.
+MIN_STEPS = 3
+MIN_LR_STEPS = 2  # a warm-up begins at zero
+TINY = 0.01  # of the entries that have gradients: a bias or a temperature that is left out
+
+_Found = tuple[str, Severity, dict[str, Value]]
+
+
+def find(cases: list[Case]) -> list[Finding]:
+    """Return at most one finding for each case: the reason that explains most."""
+    findings = []
+    for case in cases:
+        found = [one for recording in case.recordings if (one := _found(recording)) is not None]
+        if found:
+            key, gravity, values = found[0]
+            runs: dict[str, Value] = {"n_runs": len(found), "runs": len(case.recordings)}
+            remedies = ("remedy.check_step",) if key != "lr_zero" else ()
+            findings.append(Finding(key, gravity, case.subject, values | runs, FIGURE, remedies=remedies))
+    return findings
+
+
+def _found(recording: Recording) -> _Found | None:
+    meta = recording.meta
+    if meta.get("optimizers") and meta.get("optimizer_steps") == 0:
+        return "never_stepped", "problem", {}
+    rates = recording.steps["lr"].dropna()
+    if len(rates) >= MIN_LR_STEPS and (rates == 0).all():
+        return "lr_zero", "problem", {}
+    frame = _parameters(recording)
+    if frame.empty:
+        return None
+    steps: dict[str, Value] = {"steps": int(frame["n_weights"].max())}
+    held = frame["lr"].notna()
+    if held.any() and (frame.loc[held, "lr"] == 0).all() and recording.layers["step"].nunique() >= MIN_LR_STEPS:
+        return "lr_zero", "problem", {}
+    still = (frame["lightest"] == frame["heaviest"]) & ~(frame["update"] > 0)
+    still &= (frame[["n_weights", "n_gradients"]] >= MIN_STEPS).all(axis=1)
+    if still.all():
+        return "never_changed", "problem", steps | {"parameters": len(frame)}
+    left_out = frame["lr"].isna() & bool(held.any()) & frame["update"].isna() & (still | (frame["n_weights"] == 0))
+    for key, chosen in (("left_out", left_out), ("not_changed", still & ~left_out)):
+        if chosen.any():
+            share = frame.loc[chosen, "n_entries"].sum() / max(frame["n_entries"].sum(), 1)
+            values: dict[str, Value] = {"parameters": int(chosen.sum()), "example": named(frame.loc[chosen, "name"])}
+            return key, "problem" if share > TINY else "notice", values | steps
+    return None
+
+
+def _parameters(recording: Recording) -> pd.DataFrame:
+    """Return one row per parameter with a gradient that is not zero; per layer in recordings without parameters.
+
+    Columns: name, n_gradients (steps with one), n_entries, n_weights (steps at which its norm is known), lightest and
+    heaviest norm, the largest update, and its largest learning rate.
+    """
+    rows = recording.parameters
+    if rows.empty:
+        rows = own_rows(recording)
+        rows = rows[(rows["call"] == 0) & (rows["backward"] == rows["backward"].min())]
+        rows = rows.assign(name=rows["layer"], n_entries=rows["n_params"], lr=float("nan"))
+    else:
+        names = [full_name(*key) for key in rows[["layer", "parameter", "part"]].itertuples(index=False)]
+        rows = rows.assign(name=names)
+    frame = (
+        rows.assign(learns=rows["grad_norm"] > 0)
+        .groupby("name", sort=False)
+        .agg(
+            n_gradients=("learns", "sum"),
+            n_entries=("n_entries", "max"),
+            n_weights=("weight_norm", "count"),
+            lightest=("weight_norm", "min"),
+            heaviest=("weight_norm", "max"),
+            update=("update_norm", "max"),
+            lr=("lr", "max"),
+        )
+    )
+    return frame[frame["n_gradients"] > 0].reset_index()
