@@ -304,8 +304,8 @@ class Output:
                     self.backward = owner.index_of(task)
                 elif task.index != self.backward:
                     owner.join(task, self.backward)
-                # A gradient with a graph (double backward) would keep all of it alive.
-                self.is_differentiated = gradient.requires_grad
+                # So it is with create_graph=True. A gradient with a graph, if held, would keep all of it alive.
+                self.is_differentiated = torch.is_grad_enabled()
                 if owner.summed and task.is_adding and (self.layer.number, self.index) in owner.summed:
                     self.total = self._addend(gradient, task)
                 elif is_small(gradient) and not self.is_differentiated:
