@@ -45,6 +45,15 @@ def test_a_layer_whose_user_was_not_measured_is_looked_at_through_it():
     assert nonfinite_origin(made)[:5] == ("backward", 0, -1, "c", "a")
 
 
+def test_the_calls_of_a_cell_are_followed_one_by_one():
+    made = chain({"cell": [NAN], "proj": [NAN], "head": 1.0}, steps=1, graph=False)
+    again = made.layers[made.layers["layer"] == "cell"].assign(call=1)
+    edges = [("proj", 0, "cell", 0), ("cell", 1, "proj", 0), ("head", 0, "cell", 1)]
+    graph = pd.DataFrame(edges, columns=["layer", "call", "source", "source_call"])
+    made = Recording(layers=pd.concat([made.layers, again]), steps=made.steps, graph=graph)
+    assert nonfinite_origin(made)[:5] == ("backward", 0, -1, "head", "cell")
+
+
 def test_a_gradient_that_is_broken_where_it_arrives_came_from_the_loss():
     outputs = {key: [1.0, 1.0, NAN] for key in "abc"}
     finite = chain(outputs)

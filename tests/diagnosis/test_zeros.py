@@ -20,6 +20,7 @@ def test_a_stop_is_named_by_its_two_sides_and_once(graph):
     assert (values["layer"], values["user"], values["there"], values["layers"]) == ("c", "D", 1.0, 2)
     assert keys(found) == {"zero_gradient_between"}
     assert only(found, "zero_gradient_between").severity == "problem"
+    assert "Other places" not in str(only(found, "zero_gradient_between"))
 
 
 def test_weights_behind_dead_units_are_no_second_fault():
