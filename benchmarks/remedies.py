@@ -48,8 +48,8 @@ class Plan:
     """One network and how it is trained.
 
     `scale` multiplies all weights; `dead` gives the middle layer a bias under which no ReLU passes anything on; `cut`
-    detaches the middle layer's output; `forgotten` is what the optimizer leaves out: "half" of the layers, or its
-    "step"; `softmax` puts one before the loss, which has its own.
+    says how the first half of the layers is cut off, by "detach" or "no_grad"; `forgotten` is what the optimizer leaves
+    out: "half" of the layers, or its "step"; `softmax` puts one before the loss, which has its own.
     """
 
     kind: str
@@ -60,7 +60,7 @@ class Plan:
     norm: bool = False
     skip: bool = False
     dead: bool = False
-    cut: bool = False
+    cut: str = ""
     forgotten: str = ""
     softmax: bool = False
     lr: float = 0.02
@@ -126,14 +126,18 @@ class Net(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits; behind the first layer a skip goes round every two (He et al. 2015)."""
-        x = fork = self.hidden[0](self.flatten(x))
-        for number, layer in enumerate(self.hidden[1:], start=1):
-            ends_block = self.skip and number % 2 == 0
-            x = layer(x, fork) if ends_block else layer(x)
-            fork = x if ends_block else fork
-            if self.cut and number == len(self.hidden) // 2:
-                x = x.detach()
+        middle = len(self.hidden) // 2 if self.cut else len(self.hidden)
+        with torch.set_grad_enabled(self.cut != "no_grad"):
+            x, fork = self._run(self.flatten(x), None, 0, middle)
+        x, _ = self._run(x.detach() if self.cut else x, fork, middle, len(self.hidden))
         return self.last(self.classifier(self.pool(x)))
+
+    def _run(self, x: Tensor, fork: Tensor | None, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
+        for number in range(start, stop):
+            ends_block = self.skip and number % 2 == 0
+            x = self.hidden[number](x, fork) if ends_block else self.hidden[number](x)
+            fork = x if ends_block else fork
+        return x, fork
 
 
 # What each remedy does, as its text says it. None: it changes nothing here, or means nothing.
@@ -160,7 +164,7 @@ REMEDIES: dict[str, tuple[str, Callable[[Plan], Plan | None]]] = {
         "learning rate from 0 over the first half of the updates",
         lambda plan: replace(plan, warmup=True),
     ),
-    "remedy.lower_lr": ("a tenth of the learning rate", lambda plan: replace(plan, lr=plan.lr / 10)),
+    "remedy.lower_lr": ("a hundredth of the learning rate", lambda plan: replace(plan, lr=plan.lr / 100)),
     "remedy.raise_lr": ("a hundred times the learning rate", lambda plan: replace(plan, lr=plan.lr * 100)),
     "remedy.clip": ("gradient norm at most 1", lambda plan: replace(plan, clip=True)),
     "remedy.check_optimizer": (
@@ -172,12 +176,12 @@ REMEDIES: dict[str, tuple[str, Callable[[Plan], Plan | None]]] = {
         lambda plan: replace(plan, forgotten=""),
     ),
     "remedy.logits": ("no softmax before the loss", lambda plan: replace(plan, softmax=False)),
-    "remedy.check_graph": ("no detach", lambda plan: replace(plan, cut=False)),
+    "remedy.check_graph": ("neither detach() nor no_grad()", lambda plan: replace(plan, cut="")),
     "remedy.other_activation": (
         "leaky ReLU in the place of the activation",
         lambda plan: replace(plan, activation="leaky-relu"),
     ),
-    "remedy.activation": (
+    "remedy.relu": (
         "ReLU with its critical initialisation in the place of a saturating activation",
         lambda plan: replace(plan, activation="relu", init="critical") if plan.activation in SATURATING else None,
     ),
@@ -236,13 +240,14 @@ FAULTS: dict[str, Fault] = {
     "lost_gradient_between": Fault(
         ("lost_gradient_between", "lost_gradient", "lost_from_loss"), _each(*SHORT, lr=0.5), _twin(lr=0.02)
     ),
-    "diverged": Fault(("diverged",), _each(*SHORT, lr=20.0), _twin(lr=0.02)),
-    "loss_rose": Fault(("loss_rose",), _each(*SHORT, activation="tanh", lr=20.0), _twin(lr=0.02)),
+    "diverged": Fault(("diverged",), _each(*SHORT, lr=2.0), _twin(lr=0.02)),
+    "loss_rose": Fault(("loss_rose",), _each(*SHORT, activation="tanh", lr=2.0), _twin(lr=0.02)),
     "loss_level/small_rate": Fault(("loss_level",), _each(*SHORT, lr=1e-4), _twin(lr=0.02)),
     "loss_level/large_rate": Fault(("loss_level",), _each(*SHORT, activation="tanh", lr=1.0), _twin(lr=0.02)),
     "never_changed": Fault(("never_changed", "never_stepped"), _each(*SHORT, forgotten="step"), _twin(forgotten="")),
     "left_out": Fault(("left_out", "not_changed"), _each(*LONG, forgotten="half"), _twin(forgotten="")),
-    "cut_off": Fault(("cut_off",), _each(*LONG, cut=True), _twin(cut=False)),
+    "cut_off/detach": Fault(("cut_off",), _each(*LONG, cut="detach"), _twin(cut="")),
+    "cut_off/no_grad": Fault(("cut_off_no_grad", "cut_off_outside"), _each(*LONG, cut="no_grad"), _twin(cut="")),
     "probabilities": Fault(("probabilities",), _each(*SHORT, softmax=True), _twin(softmax=False)),
 }
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import replace
 
-from gradflow.diagnosis.cases import Case, cases
+from gradflow.diagnosis.cases import Case, Subject, cases
 from gradflow.diagnosis.finding import SEVERITIES, Finding
 from gradflow.diagnosis.remedies import fitting
 from gradflow.diagnosis.rules import (
@@ -27,6 +27,7 @@ from gradflow.diagnosis.rules import (
 )
 from gradflow.recording import Recording
 
+SYMPTOM = "loss_level"  # says nothing of why
 Rule = Callable[[list[Case]], list[Finding]]
 # Each rule reads the recordings alone; none reads another's findings.
 RULES: tuple[Rule, ...] = (
@@ -72,11 +73,21 @@ def diagnose(recordings: Recording | Iterable[Recording]) -> list[Finding]:
     """
     grouped = cases(recordings)
     by_subject = {case.subject: case for case in grouped}
-    found = [
-        replace(finding, remedies=fitting(finding, by_subject[finding.subject])) if finding.remedies else finding
-        for rule in RULES
-        for finding in rule(grouped)
-    ]
+    found = [finding for rule in RULES for finding in rule(grouped)]
+    explained = {finding.subject for finding in found if _is_cause(finding)}
+    found = [replace(finding, remedies=_remedies(finding, by_subject, explained)) for finding in found]
     named = {finding.subject for finding in found if finding.severity in ("problem", "notice")}
     found += healthy.find([case for case in grouped if case.subject not in named])
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def _remedies(finding: Finding, by_subject: Mapping[Subject, Case], explained: Set[Subject]) -> tuple[str, ...]:
+    """Return a finding's remedies; none of a symptom in a network where a cause was found, which has its own."""
+    if not finding.remedies or (finding.key == SYMPTOM and finding.subject in explained):
+        return ()
+    return fitting(finding, by_subject[finding.subject])
+
+
+def _is_cause(finding: Finding) -> bool:
+    """Whether a finding may be why a loss stays level; what is found at the end of training may follow from it."""
+    return finding.severity == "problem" and finding.key != SYMPTOM and finding.values.get("when") != "end"

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradflow.diagnosis.at_ends import ACTIVATIONS
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding
-from gradflow.reference import remedy_study
-from gradflow.text import has
+from gradflow.reference import remedy_studies
 
 REPAIRED = 0.5  # of the networks on which a remedy was tried
-OF_SOME_LAYERS = ("remedy.pool_over_time", "remedy.gate_bias")  # only where the rule itself names them
 SATURATING = ("Hardsigmoid", "LogSigmoid", "Sigmoid", "Softplus", "Softsign", "Tanh")
 
 
 def fitting(finding: Finding, case: Case) -> tuple[str, ...]:
-    """Return the remedies of a finding that its network has not taken already and that can help it, best first.
+    """Return the remedies of a finding that repaired its fault and that its network can still take, best first.
 
     A network that learns needs none for an odd number. Behind a norm the scale of an initialisation changes nothing,
     nor does any initialisation once training is over. What depth needs is not what time steps need.
@@ -30,38 +28,38 @@ def fitting(finding: Finding, case: Case) -> tuple[str, ...]:
         "remedy.init": case.has_batch_norm or case.is_recurrent or is_over,
         "remedy.norm": case.has_norm or not case.has_shortcut,
         "remedy.add_norm": case.has_norm or case.has_shortcut or case.is_recurrent,
-        **{remedy: remedy not in finding.remedies for remedy in OF_SOME_LAYERS},
         "remedy.relu": finding.values.get("activation") not in SATURATING or is_over,
     }
     return tuple(remedy for remedy in proven(finding, case) if not vain.get(remedy))
 
 
 def proven(finding: Finding, case: Case) -> tuple[str, ...]:
-    """Return the remedies that repaired at least half of the networks with one kind of a finding's fault, best first.
+    """Return those of a finding's remedies that repaired at least half of the networks with one kind of its fault.
 
-    Of faults that were not studied, what the rule itself names.
+    Best first. Of a fault that was not studied there is none.
     """
-    studied = list(_studied(finding, case))
-    if not studied:
-        return finding.remedies
-    counts = [(remedy, *pair) for fault in studied for remedy, pair in fault["remedies"].items()]
-    # In the study's order, which equals keep: a set's would change from one process to the next.
-    good = dict.fromkeys(remedy for remedy, repaired, n in counts if repaired >= REPAIRED * n and has(remedy))
-    share = {
-        remedy: sum(repaired for one, repaired, _ in counts if one == remedy)
-        / sum(n for one, _, n in counts if one == remedy)
-        for remedy, _, _ in counts  # in the study's order, which decides between equals
-        if remedy in good
-    }
-    return tuple(sorted(share, key=lambda remedy: -share[remedy]))
+    counts = [
+        (remedy, *fault["remedies"][remedy])
+        for fault in _studied(finding, case)
+        for remedy in finding.remedies
+        if remedy in fault["remedies"]
+    ]
+    good = {remedy for remedy, repaired, tried in counts if repaired >= REPAIRED * tried}
+    return tuple(sorted((one for one in finding.remedies if one in good), key=lambda one: -_share(one, counts)))
 
 
-def _studied(finding: Finding, case: Case) -> Iterator[Mapping[str, Any]]:
-    """Yield the studied faults that a finding may be: those of its kind, else all of its key."""
-    faults = remedy_study()["faults"]
-    own = {name: fault for name, fault in faults.items() if fault["finding"] == finding.key}
+def _share(remedy: str, counts: Sequence[tuple[str, int, int]]) -> float:
+    """Return the share of the networks with any kind of the fault that a remedy repaired."""
+    own = [(repaired, tried) for one, repaired, tried in counts if one == remedy]
+    return sum(repaired for repaired, _ in own) / sum(tried for _, tried in own)
+
+
+def _studied(finding: Finding, case: Case) -> list[Mapping[str, Any]]:
+    """Return the studied faults that a finding may be: the one of its kind, else all of its key."""
+    faults = {name: fault for study in remedy_studies() for name, fault in study["faults"].items()}
+    own = {name: fault for name, fault in faults.items() if finding.key in fault["findings"]}
     kind = f"{finding.key}/{_kind(finding, case)}"
-    yield from [own[kind]] if kind in own else own.values()
+    return [own[kind]] if kind in own else list(own.values())
 
 
 def _kind(finding: Finding, case: Case) -> str:

@@ -62,6 +62,9 @@ def sentence(key: str, label: str, values: Mapping[str, Value]) -> str:
         written["over"] = text(
             "finding.over_one" if values["steps"] == 1 else "finding.over_all", steps=written["steps"]
         )
+    if "example" in values and "last" in values:
+        example, last = written["example"], written["last"]
+        written["span"] = example if example == last else text("finding.span", example=example, last=last)
     if "worst" in values:
         written |= _at_ends(values, written)
     said = text(f"finding.{key}", subject=named(label), **written)

@@ -41,43 +41,19 @@ def forecast_study() -> dict[str, Any]:
 
 
 @cache
-def remedy_study() -> dict[str, Any]:
-    """Return which remedies repaired which planted faults: `benchmarks/remedies.py`, as measured.
+def remedy_studies() -> tuple[dict[str, Any], ...]:
+    """Return which remedies repaired which planted faults: `benchmarks/remedies.py` and `remedies_over_time.py`.
 
-    Keys: `command`, `date`, `data` and `device`; `repaired`, its definition in words; `applied`, what each remedy
-    changed; `faults` by name, each with the keys of its `findings`, the number of `plants`, in how many of them
+    Keys of each study: `command`, `date`, `data` and `device`; `repaired`, its definition in words; `applied`, what
+    each remedy changed; `faults` by name, each with the keys of its `findings`, the number of `plants`, in how many of them
     diagnose `found` it, and `remedies`: how many of the plants that a remedy was tried on it repaired, [repaired,
     tried].
 
     Examples
     --------
-    >>> remedy_study()["faults"]["left_out"]["remedies"]["remedy.clip"][0]
+    >>> stacks, sequences = remedy_studies()
+    >>> stacks["faults"]["left_out"]["remedies"]["remedy.clip"][0]
     0
     """
-    file = files(__name__).joinpath("remedies.json")
-    study: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"faults": {}}
-    return study
-
-
-def remedies(fault: str) -> tuple[str, ...]:
-    """Return the remedies that repaired a fault in the study, the largest share first.
-
-    Parameters
-    ----------
-    fault : str
-        A fault of the study, such as "vanishing/sigmoid", or the key of a finding, which stands for all faults that
-        are found under it. One that the study does not hold has no remedies.
-
-    Examples
-    --------
-    >>> remedies("never_changed")
-    ('remedy.check_optimizer', 'remedy.check_step')
-    """
-    counts: dict[str, tuple[int, int]] = {}
-    for name, measured in remedy_study()["faults"].items():
-        if fault == name or fault in measured["findings"]:
-            for remedy, (repaired, tried) in measured["remedies"].items():
-                before = counts.get(remedy, (0, 0))
-                counts[remedy] = before[0] + repaired, before[1] + tried
-    helpful = [remedy for remedy, (repaired, _) in counts.items() if repaired]
-    return tuple(sorted(helpful, key=lambda remedy: -counts[remedy][0] / counts[remedy][1]))
+    names = ("remedies.json", "remedies_over_time.json")
+    return tuple(json.loads(files(__name__).joinpath(name).read_text(encoding="utf-8")) for name in names)

@@ -167,8 +167,8 @@ def test_healthy_says_whether_the_loss_was_judged():
 
 def test_a_network_with_skips_is_not_told_to_add_them():
     edges = [(f"l{i}", f"l{i + 1}") for i in range(8)]
-    assert "remedy.skip" in one(net(geometric(6), edges=edges), "exploding").remedies
-    assert "remedy.skip" not in one(net(geometric(6), edges=[*edges, ("l2", "l5")]), "exploding").remedies
+    assert "remedy.skip" in one(net(geometric(-6), edges=edges), "vanishing").remedies
+    assert "remedy.skip" not in one(net(geometric(-6), edges=[*edges, ("l2", "l5")]), "vanishing").remedies
 
 
 def test_prose_on_batch_norm_needs_one():
@@ -198,13 +198,13 @@ def test_no_remedy_for_a_stack_is_named_for_a_sudden_loss():
 
 def test_only_remedies_that_repaired_half_of_a_kind_of_fault_are_named_best_first(monkeypatch):
     def fault(**counts):
-        return {"finding": "vanishing", "remedies": {f"remedy.{name}": pair for name, pair in counts.items()}}
+        return {"findings": ["vanishing"], "remedies": {f"remedy.{name}": pair for name, pair in counts.items()}}
 
     faults = {
         "vanishing/sigmoid": fault(init=[0, 6], skip=[3, 6], relu=[6, 6], warmup=[2, 6]),
         "vanishing/tanh": fault(init=[6, 6], relu=[6, 6]),
     }
-    monkeypatch.setattr("gradflow.diagnosis.remedies.remedy_study", lambda: {"faults": faults})
+    monkeypatch.setattr("gradflow.diagnosis.remedies.remedy_studies", lambda: ({"faults": faults},))
     kinds = ["Linear", "Sigmoid"] * 4 + ["Linear"]
     assert one(net(geometric(-8), stages=0, kinds=kinds), "vanishing").remedies == ("remedy.relu", "remedy.skip")
     assert one(net(geometric(-8), stages=0), "vanishing").remedies == ("remedy.init", "remedy.skip")

@@ -37,7 +37,7 @@ SHARES = [interval(0.0), interval(1.0), interval(0.0004), interval(0.5, 0.5)]
 COUNTS = [1, 2, 10**6]
 STEPS = [0, 1, 10**9]
 LOSSES = [0.0, 1e-38, 2.302585, 1e38]
-DERIVED = {"in_runs", "over", "fold", "how", "placed", "within", "checked", "up_to"}  # made of other values
+DERIVED = {"in_runs", "over", "fold", "how", "placed", "within", "checked", "up_to", "span"}  # made of other values
 LAYERS = ["0", "(root)", "encoder.layers.11.self_attn.in_proj_weight"]
 NETWORKS = ["plain-20", "residual-110, lr 0.1"]
 EXTREMES = {
@@ -59,6 +59,9 @@ EXTREMES = {
     **dict.fromkeys(("layers", "steps", "seeds", "parameters", "tensors"), COUNTS),
     **dict.fromkeys(("step", "after", "n_more", "time"), STEPS),
     **dict.fromkeys(("loss", "certain", "there", "here", "smallest"), LOSSES),
+    # A layer, a position in a sequence or a loss, as the sentence has it.
+    "first": ["0", 0, 2.302585],
+    "last": ["encoder.layers.11.self_attn.in_proj_weight", 10**6, 1e38],
     **dict.fromkeys(("layer", "example", "user", "source", "parameter", "before", "behind"), LAYERS),
     **dict.fromkeys(("shallow", "residual"), NETWORKS),
 }
@@ -115,9 +118,10 @@ def values_of(key):
     fields = {name for _, name, _, _ in Formatter().parse(ENGLISH[f"finding.{key}"]) if name} - {"subject"}
     turns = [{}]
     if "fold" in fields or "within" in fields:
-        turns = AT_ENDS
+        turns = [{"n_runs": 1, "runs": 1} | values for values in AT_ENDS]
     elif fields & {"in_runs", "over"}:
         turns = [runs | {"steps": steps} for runs in RUNS for steps in COUNTS]
+    fields |= {"example", "last"} if "span" in fields else set()
     given = {name: EXTREMES[name] for name in fields - DERIVED - set(turns[0])}
     longest = max([len(turns), *map(len, given.values())])
     for turn in range(longest):

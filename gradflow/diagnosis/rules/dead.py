@@ -19,7 +19,7 @@ from gradflow.recording import Recording
 MIN_STEPS = 2
 # A layer that had a gradient may lose it for a step, such as an expert that no token chose; for three it is dead.
 MIN_STEPS_SINCE = 3
-REMEDIES = ("remedy.check_graph", "remedy.other_activation")
+REMEDIES = ("remedy.init", "remedy.add_norm", "remedy.lower_lr", "remedy.other_activation")
 # The smallest positive values; kernels flush what lies below the normal range to zero, but not for float16.
 SMALLEST = {"float16": 6e-8, "bfloat16": 1.2e-38, "float32": 1.2e-38}
 SPREAD = 1e3  # the norm of a million such entries

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradflow.analysis.nonfinite import nonfinite_rows
+from gradflow.analysis.nonfinite import loss_lost, nonfinite_rows
 from gradflow.analysis.origins import Origin, nonfinite_origin
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding, Severity
@@ -35,11 +35,13 @@ def diverged_step(recording: Recording) -> int | None:
     """Return the step at which the loss became NaN or infinite, or None.
 
     A NaN loss also stands for a loss that was not passed in, so it counts where a gradient of its step is not
-    finite either, or where the run itself says that it diverged.
+    finite either, where all steps before had a finite loss and none after has one, or where the run itself says that it
+    diverged.
     """
     loss, step = recording.steps["loss"], recording.steps["step"]
     bad = recording.layers.loc[nonfinite_rows(recording.layers), "step"]
-    gone = step[np.isinf(loss) | (loss.isna() & step.isin(bad))]
+    lost = loss_lost(recording)
+    gone = step[np.isinf(loss) | (loss.isna() & step.isin(bad)) | (step == (-1 if lost is None else lost[0]))]
     if recording.meta.get("status") == "diverged":
         noted = recording.meta.get("diverged_step")
         return int(noted) if noted is not None else int(gone.min()) if len(gone) else int(step.max())

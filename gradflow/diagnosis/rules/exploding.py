@@ -6,7 +6,7 @@ from gradflow.diagnosis.at_ends import finding_at_ends
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding
 
-REMEDIES = ("remedy.init", "remedy.skip", "remedy.norm", "remedy.warmup")
+REMEDIES = ("remedy.init", "remedy.skip", "remedy.norm", "remedy.add_norm", "remedy.clip")
 
 
 def find(cases: list[Case]) -> list[Finding]:

@@ -33,7 +33,7 @@ def find(cases: list[Case]) -> list[Finding]:
             values = _values(rose, case) | {"threshold": RISE}
             findings.append(Finding("loss_rose", severity, case.subject, values, FIGURE, remedies=REMEDIES))
         if level:
-            remedies = ("remedy.check_optimizer", "remedy.check_graph")
+            remedies = ("remedy.raise_lr", "remedy.lower_lr", "remedy.add_norm")
             values = _values(level, case)
             findings.append(Finding("loss_level", "notice", case.subject, values, FIGURE, remedies=remedies))
     return findings

@@ -17,6 +17,11 @@ MIN_STEPS = 3
 MIN_LR_STEPS = 2  # a warm-up begins at zero
 TINY = 0.01  # of the entries that have gradients: a bias or a temperature that is left out
 
+REMEDIES = {
+    **dict.fromkeys(("never_stepped", "never_changed"), ("remedy.check_step",)),
+    **dict.fromkeys(("left_out", "not_changed"), ("remedy.check_optimizer",)),
+}
+
 _Found = tuple[str, Severity, dict[str, Value]]
 
 
@@ -28,7 +33,7 @@ def find(cases: list[Case]) -> list[Finding]:
         if found:
             key, gravity, values = found[0]
             runs: dict[str, Value] = {"n_runs": len(found), "runs": len(case.recordings)}
-            remedies = ("remedy.check_step",) if key != "lr_zero" else ()
+            remedies = REMEDIES.get(key, ())
             findings.append(Finding(key, gravity, case.subject, values | runs, FIGURE, remedies=remedies))
     return findings
 

@@ -159,16 +159,17 @@ FINDINGS: Mapping[str, str] = {
         "损失只用到反向一侧的第一步（即最后一个位置的输出）时便是如此；它走完全部时间步后的状态在 h_n 中。"
     ),
     "finding.no_gradient_anywhere": ("{subject}：{in_runs}含参数的 {layers}均没有收到梯度；按顺序第一个是 {example}。"),
+    "finding.span": "从 {example} 到 {last}",
     "finding.cut_off": (
-        "{subject}：{in_runs}从 {example} 到 {last}，含参数的 {layers}与损失之间的联系被切断。它们被调用过，但梯度无"
-        "法从第一个有梯度的层 {user} 传回：可能用了 detach()、.data、argmax，或经过 NumPy 计算。"
+        "{subject}：{in_runs}含参数的 {layers}没有收到梯度（{span}）。第一个有梯度的层是 {user}；它所用的前面各层的输出"
+        "已脱离计算图：可能用了 detach()、tensor.data、argmax，或经过 NumPy 计算。"
     ),
     "finding.cut_off_no_grad": (
-        "{subject}：{in_runs}从 {example} 到 {last}，含参数的 {layers}没有收到梯度：在第一个有梯度的层 {user} 之前，"
+        "{subject}：{in_runs}含参数的 {layers}没有收到梯度（{span}）：在第一个有梯度的层 {user} 之前，"
         "有些层在 torch.no_grad() 或推理模式下运行。"
     ),
     "finding.cut_off_outside": (
-        "{subject}：{in_runs}从 {example} 到 {last}，含参数的 {layers}没有收到梯度：在第一个有梯度的层 {user} 之前，"
+        "{subject}：{in_runs}含参数的 {layers}没有收到梯度（{span}）：在第一个有梯度的层 {user} 之前，"
         "有些层的参数需要梯度，输出却不需要。它们的权重以脱离计算图的方式使用，或在 torch.no_grad() 下运行。"
     ),
     "finding.not_of_the_loss": (
@@ -231,17 +232,18 @@ FINDINGS: Mapping[str, str] = {
     "remedy.skip": "加入残差连接。",
     "remedy.shallower": "减少层数。",
     "remedy.budget": "延长训练，看差距中有多少源于训练预算。",
-    "remedy.init": "使初始化的方差与激活函数匹配（ReLU 用 Kaiming 初始化，tanh 用增益 1）。",
+    "remedy.init": "按激活函数初始化权重（ReLU 用 Kaiming 初始化，tanh 用增益 1），偏置置零。",
     "remedy.relu": "把激活函数换成 ReLU，并使用 Kaiming 初始化。",
     "remedy.add_norm": "在每个隐藏层之后加入批归一化或层归一化。",
     "remedy.norm": "在残差分支内部做归一化。",
     "remedy.warmup": "以较小的学习率开始（预热）。",
-    "remedy.lower_lr": "降低学习率。",
+    "remedy.lower_lr": "降低学习率：先试十分之一，再试百分之一。",
+    "remedy.raise_lr": "提高学习率：先试十倍，再试一百倍。",
     "remedy.clip": "按范数裁剪梯度。",
-    "remedy.check_optimizer": "检查优化器是否持有这些参数；试试十倍的学习率，以及十分之一的学习率。",
-    "remedy.check_step": "检查 optimizer.step() 是否运行，以及优化器是否由这些参数构造。",
+    "remedy.check_optimizer": "检查优化器是否由这些参数构造。",
+    "remedy.check_step": "检查 optimizer.step() 是否运行，以及优化器是否持有这些参数。",
     "remedy.check_graph": "检查该层的输出是否通向损失。",
-    "remedy.other_activation": "检查是否有从不激活的单元；尝试带泄漏的激活函数（如 leaky ReLU）。",
+    "remedy.other_activation": "尝试带泄漏的激活函数，例如 leaky ReLU。",
     "remedy.logits": "返回 softmax 或 sigmoid 之前的值，即 logits。",
     "severity.problem": "问题",
     "severity.notice": "注意",

@@ -122,8 +122,8 @@ FINDINGS: Mapping[str, str] = {
     ),
     "finding.near_stop": (
         "{subject}: next to no gradient passes from {user} back to {layer}{in_runs}. At step {step} its norm is "
-        "{there} at the output of {user} and {here} at that of {layer}, which {user} uses; {layers} with parameters "
-        "get no more."
+        "{there} at the output of {user} and {here} at that of {layer}, which {user} uses. No more than that reaches "
+        "{layers} with parameters."
     ),
     "finding.lost_gradient": (
         "{subject}: the parameter gradient of {layers} became exactly zero and stayed so to the end{in_runs}, first at "
@@ -180,42 +180,43 @@ FINDINGS: Mapping[str, str] = {
     "finding.no_gradient_anywhere": (
         "{subject}: no gradient arrived at any of {layers} with parameters{in_runs}; first in order: {example}."
     ),
+    "finding.span": "from {example} to {last}",
     "finding.cut_off": (
-        "{subject}: {layers} with parameters, from {example} to {last}, are cut off from the loss{in_runs}. They were "
-        "called, but no gradient passes from {user}, the first layer that has one, back to them: a detach(), .data, "
-        "argmax or a step through NumPy."
+        "{subject}: no gradient reaches {layers} with parameters, {span}{in_runs}. The first layer "
+        "with a gradient is {user}; what it uses of the layers before it is cut off from the graph: by detach(), "
+        "tensor.data, argmax or a step through NumPy."
     ),
     "finding.cut_off_no_grad": (
-        "{subject}: {layers} with parameters, from {example} to {last}, get no gradient{in_runs}: layers before "
-        "{user}, the first that has one, ran under torch.no_grad() or in inference mode."
+        "{subject}: no gradient reaches {layers} with parameters, {span}{in_runs}. The first layer "
+        "with a gradient is {user}; layers before it ran under torch.no_grad() or in inference mode."
     ),
     "finding.cut_off_outside": (
-        "{subject}: {layers} with parameters, from {example} to {last}, get no gradient{in_runs}: the output of layers "
-        "before {user}, the first that has one, requires no gradient although their parameters do. Their weights are "
-        "used detached, or they ran under torch.no_grad()."
+        "{subject}: no gradient reaches {layers} with parameters, {span}{in_runs}. The first layer "
+        "with a gradient is {user}; the output of the layers before it requires no gradient although their parameters "
+        "do. Their weights are used detached, or they ran under torch.no_grad()."
     ),
     "finding.not_of_the_loss": (
         "{subject}: gradients arrived at {layers} with parameters, but none was part of the gradient that the "
         "optimizer used{in_runs}; first in order: {example}."
     ),
     "finding.unused": (
-        "{subject}: {layers} with parameters ran, but the loss does not depend on their output{in_runs}; first in "
-        "order: {example}."
+        "{subject}: the loss does not depend on the output of {layers} with parameters{in_runs}; first in order: "
+        "{example}."
     ),
     "finding.without_gradients": (
-        "{subject}: {layers} with parameters ran only without gradients (torch.no_grad() or inference mode){in_runs}; "
-        "first in order: {example}."
+        "{subject}: nothing is learnt in {layers} with parameters that only ran under torch.no_grad() or in inference "
+        "mode{in_runs}; first in order: {example}."
     ),
     "finding.not_called": (
-        "{subject}: {layers} with parameters were never called as modules{in_runs}; first in order: {example}."
+        "{subject}: the model never called {layers} with parameters as modules{in_runs}; first in order: {example}."
     ),
     "finding.no_gradient": (
         "{subject}: no gradient arrived at {layers} with parameters{in_runs}; first in order: {example}."
     ),
     "finding.unregistered": (
-        "{subject}: {tensors} in the graph require a gradient and are no parameters of the model{in_runs} (shapes: "
-        "{shapes}), so model.parameters() does not hold them. Layers in a Python list or dict are not registered: use "
-        "nn.ModuleList, nn.ModuleDict or nn.Parameter."
+        "{subject}: the graph holds {tensors} that must be trained but that model.parameters() does not list{in_runs} "
+        "(shapes: {shapes}). Layers in a Python list or dict are not registered: use nn.ModuleList, nn.ModuleDict or "
+        "nn.Parameter."
     ),
     "finding.never_stepped": (
         "{subject}: the optimizer never stepped{in_runs}: no call of optimizer.step() finished during the recording."
@@ -226,8 +227,8 @@ FINDINGS: Mapping[str, str] = {
         "optimizer.step() was not called, or not on these parameters."
     ),
     "finding.left_out": (
-        "{subject}: {parameters} with a gradient are in no optimizer that was recorded{in_runs}, and nothing was seen "
-        "to change them: {example}."
+        "{subject}: no recorded optimizer holds {parameters} with a gradient{in_runs}, and nothing was seen to change "
+        "them: {example}."
     ),
     "finding.not_changed": (
         "{subject}: {parameters} with a gradient never changed{in_runs}, while others did: {example}. Their norms are "
@@ -278,19 +279,20 @@ FINDINGS: Mapping[str, str] = {
     "remedy.skip": "Add residual connections.",
     "remedy.shallower": "Use fewer layers.",
     "remedy.budget": "Train longer, to see how much of the gap is a matter of budget.",
-    "remedy.init": "Match the initialisation's variance to the activation (Kaiming for ReLU, gain 1 for tanh).",
+    "remedy.init": (
+        "Initialise the weights to suit the activation (Kaiming for ReLU, gain 1 for tanh) and the biases to zero."
+    ),
     "remedy.relu": "Replace the activation by ReLU, with Kaiming initialisation.",
     "remedy.add_norm": "Add batch norm or layer norm behind each hidden layer.",
     "remedy.norm": "Normalise inside residual branches.",
     "remedy.warmup": "Start with a smaller learning rate (warm-up).",
-    "remedy.lower_lr": "Lower the learning rate.",
+    "remedy.lower_lr": "Lower the learning rate: try a tenth, then a hundredth of it.",
+    "remedy.raise_lr": "Raise the learning rate: try ten times, then a hundred times as much.",
     "remedy.clip": "Clip the gradient's norm.",
-    "remedy.check_optimizer": (
-        "Check that the optimizer holds the parameters; try ten times the learning rate, and a tenth of it."
-    ),
-    "remedy.check_step": "Check that optimizer.step() runs, and that the optimizer was made from these parameters.",
+    "remedy.check_optimizer": "Check that the optimizer was made from these parameters.",
+    "remedy.check_step": "Check that optimizer.step() runs, and that the optimizer holds these parameters.",
     "remedy.check_graph": "Check that the layer's output reaches the loss.",
-    "remedy.other_activation": "Check for units that never activate; try a leaky activation.",
+    "remedy.other_activation": "Try a leaky activation, such as leaky ReLU.",
     "remedy.logits": "Return what comes before the softmax or sigmoid: the logits.",
     "severity.problem": "Problem",
     "severity.notice": "Notice",
