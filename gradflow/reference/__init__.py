@@ -45,9 +45,9 @@ def remedy_studies() -> tuple[dict[str, Any], ...]:
     """Return which remedies repaired which planted faults: `benchmarks/remedies.py` and `remedies_over_time.py`.
 
     Keys of each study: `command`, `date`, `data` and `device`; `repaired`, its definition in words; `applied`, what
-    each remedy changed; `faults` by name, each with the keys of its `findings`, the number of `plants`, in how many of them
-    diagnose `found` it, and `remedies`: how many of the plants that a remedy was tried on it repaired, [repaired,
-    tried].
+    each remedy changed; `faults` by name, each with the keys of its `findings`, the number of `plants`, in how many of
+    them diagnose `found` it, and `remedies`: how many of the plants that a remedy was tried on it repaired,
+    [repaired, tried].
 
     Examples
     --------

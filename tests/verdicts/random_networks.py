@@ -15,12 +15,14 @@ WIDTHS = ("constant", "pyramid", "alternating", "any")
 class DetachedWeight(nn.Linear):
     """Its weight, or weight and bias, never get a gradient, though its output does."""
 
-    def __init__(self, n_in, n_out, *, both):
-        super().__init__(n_in, n_out)
+    def __init__(self, n_in, n_out, *, bias, both):
+        super().__init__(n_in, n_out, bias=bias)
         self.both = both
 
     def forward(self, x):
-        return functional.linear(x, self.weight.detach(), self.bias.detach() if self.both else self.bias)
+        return functional.linear(
+            x, self.weight.detach(), self.bias.detach() if self.both and self.bias is not None else self.bias
+        )
 
 
 class Detach(nn.Module):
@@ -45,7 +47,9 @@ class Tower(nn.Module):
         wrap = draw.choice((None,) * 6 + (weight_norm, spectral_norm, orthogonal))
         scale = 10 ** draw.uniform(-0.6, 0.6) if draw.random() < 0.5 else 1.0
         sizes = list(zip(self.widths, self.widths[1:], strict=False))
-        self.affine = nn.ModuleList(nn.Linear(*size) for size in (sizes[:2] if self.is_reused else sizes))
+        # A batch norm takes a bias before it away again: its gradient is rounding noise, or exactly zero by chance.
+        bias = norm is not nn.BatchNorm1d
+        self.affine = nn.ModuleList(nn.Linear(*size, bias=bias) for size in (sizes[:2] if self.is_reused else sizes))
         self.norms = nn.ModuleList(norm(width) if norm else nn.Identity() for width in self.widths[1:])
         self.acts = nn.ModuleList(act() for _ in sizes)
         with torch.no_grad():
@@ -78,7 +82,9 @@ class RandomNet(nn.Module):
         place = draw.randrange(len(tower.affine))
         if self.fault in ("weight", "both"):
             old = tower.affine[place]
-            tower.affine[place] = DetachedWeight(old.in_features, old.out_features, both=self.fault == "both")
+            tower.affine[place] = DetachedWeight(
+                old.in_features, old.out_features, bias=old.bias is not None, both=self.fault == "both"
+            )
         elif self.fault == "cut":
             tower.acts[place] = Detach()
         elif self.fault:
