@@ -17,7 +17,7 @@ from gradflow.analysis.predicted import predicted
 from gradflow.analysis.profile import profile, profile_over_seeds
 from gradflow.analysis.runs import stacked
 from gradflow.analysis.shattering import EXPERIMENT, autocorrelation_by_lag, shattering_by_depth, shattering_by_layer
-from gradflow.analysis.stall import stall, stall_over_seeds
+from gradflow.analysis.stall import has_batch_norm, stall, stall_over_seeds
 from gradflow.analysis.summary import summary
 from gradflow.analysis.times import gradient_over_time
 from gradflow.analysis.training import training, window_means
@@ -68,6 +68,11 @@ class Contents:
     def with_layers(self) -> list[Recording]:
         """The trained networks' recordings that hold gradients."""
         return [run for run in self.runs if len(run.layers)]
+
+    @cached_property
+    def has_batch_norm(self) -> bool:
+        """Whether a trained network has batch norm, which is spoken of only then."""
+        return any(map(has_batch_norm, self.with_layers))
 
     @cached_property
     def is_comparison(self) -> bool:

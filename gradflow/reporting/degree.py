@@ -41,7 +41,8 @@ def degree(contents: Contents) -> Section | None:
         live=live_degree(frame),
     )
     blocks: list[Block] = [picture, _decades_table(per_network(known)), _law_table(longest(known))]
-    return section("degree", text("degree.lead"), said, text("degree.law"), blocks=blocks)
+    norm = text("degree.batch_norm") if contents.has_batch_norm else ""
+    return section("degree", text("degree.lead"), norm, said, text("degree.law"), blocks=blocks)
 
 
 def _turns(frame: pd.DataFrame) -> str:

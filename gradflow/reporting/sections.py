@@ -164,7 +164,8 @@ def _profile(contents: Contents) -> Section | None:
 def _factor(contents: Contents) -> Section | None:
     if not contents.with_layers or contents.factors["factor"].isna().all():
         return None
-    is_batch_norm_relu = any(run.meta.get("experiment") == "compare" for run in contents.runs)
+    is_compare = any(run.meta.get("experiment") == "compare" for run in contents.runs)
+    is_batch_norm_relu = is_compare and contents.has_batch_norm
     closed = factor_per_layer(activation="relu", init="kaiming", norm="batch") if is_batch_norm_relu else None
     law = text("factor.closed_form", factor=factor(closed)) if closed else ""
     return section("factor", text("factor.lead"), law, blocks=[factors_table(contents, closed)])
@@ -189,7 +190,8 @@ def _weights(contents: Contents) -> Section | None:
     alt = text("weights.alt", finding=contents.finding_for("weights")).strip()
     make = partial(plots.weight_figure, contents.growth_over_seeds)
     picture = draw("weights", make, contents.folder, alt=alt, live=live_weights(contents.growth_over_seeds))
-    return section("weights", text("weights.lead"), blocks=[picture])
+    norm = text("weights.batch_norm") if contents.has_batch_norm else ""
+    return section("weights", text("weights.lead"), norm, blocks=[picture])
 
 
 def _findings(contents: Contents, anchors: dict[str, str]) -> Section | None:

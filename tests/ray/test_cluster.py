@@ -43,20 +43,21 @@ def most_at_once(events):
 
 
 def test_a_node_killed_in_mid_sweep_loses_nothing(cluster, tmp_path):
-    runs = plan([8, 14], **{**SMALL, "steps": 400})
+    runs = plan([8, 14], **{**SMALL, "steps": 1000})
     second = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
     events, killed = [], []
 
     def watch(event):
         events.append(event)
-        stepping = {one.run for one in events if one.kind == "step" and one.step > 20}
-        if len(stepping) >= 2 and not killed:  # one run on each node is under way
+        saved = {file.parent for file in (tmp_path / "ray" / "unfinished").glob("*/checkpoint-*.pt")}
+        stepping = {one.run for one in events if one.kind == "step"}
+        if min(len(saved), len(stepping)) >= 2 and not killed:  # one run on each node is under way and can go on
             killed.append(event)
             cluster.remove_node(second, allow_graceful=False)
             cluster.add_node(num_cpus=1)
 
-    found = execute(runs, out=tmp_path / "ray", engine=RayEngine(cluster.address), on_event=watch, checkpoint_every=0.5)
+    found = execute(runs, out=tmp_path / "ray", engine=RayEngine(cluster.address), on_event=watch, checkpoint_every=0.2)
     assert killed
     started = [event.run for event in events if event.kind == "started"]
     again = [run for run in set(started) if started.count(run) > 1]

@@ -8,8 +8,11 @@ DEGREE: Mapping[str, str] = {
     "degree.title": "Degree of vanishing, before and after training",
     "degree.lead": (
         "The gradient's norm at the first layer over that at the last, in decades, at recorded steps: above 0 it is "
-        "larger at the input, below 0 it vanishes toward it. Of the activations, of the parameters, and |g| |w|, "
-        "in which the scale of a weight under batch norm cancels."
+        "larger at the input, below 0 it vanishes toward it. Of the activations, of the parameters, and of |g| |w|, "
+        "the parameters' gradient times their norm."
+    ),
+    "degree.batch_norm": (
+        "With batch norm a weight's gradient is inverse to its norm, so |g| |w| does not depend on scale."
     ),
     "degree.turns": (
         "In {network} the profile turns: the activation gradient at the first layer over that at the last is {start} "

@@ -97,8 +97,12 @@ SECTIONS: Mapping[str, str] = {
     "heatmaps.alt": "Activation gradient norm of every layer at every recorded step, one panel per network. {finding}",
     "weights.title": "Weight growth and effective learning rate",
     "weights.lead": (
-        "Batch norm makes a weight's scale irrelevant; a step turns it by about the learning rate over its squared "
-        "norm, the effective learning rate. A network whose first steps inflate its weights then hardly moves."
+        "The norm of the weights relative to step 0, and the effective learning rate: the learning rate over the "
+        "squared norm of the weights."
+    ),
+    "weights.batch_norm": (
+        "With batch norm the output does not depend on the scale of the weights, and a step turns them by about the "
+        "effective learning rate. A network whose first steps inflate its weights then hardly moves."
     ),
     "weights.alt": "Weight norm relative to step 0, and effective learning rate, against training step. {finding}",
     "vanishing.title": "The vanishing gradient, measured",
