@@ -31,6 +31,7 @@ STEP_COLUMNS: Mapping[str, Column] = MappingProxyType(
         "total_grad_norm": Column(
             "float64", "", "L2 norm of the gradient of all parameters; NaN on steps not recorded"
         ),
+        "skipped": Column("bool", "", "whether the scaler skipped the update, because a gradient was not finite"),
     }
 )
 
@@ -39,7 +40,11 @@ LAYER_KEYS: Mapping[str, Column] = MappingProxyType(
         "step": Column("int64", "updates", "as in steps"),
         "backward": Column("int64", "", "which backward pass of the step (gradient accumulation has several)"),
         "layer": Column("str", "", "PyTorch's dotted module name; '(root)' for the model itself"),
-        "call": Column("int64", "", "which call of the layer within the forward pass (shared modules have several)"),
+        "call": Column(
+            "int64",
+            "",
+            "which call of the layer within the forward pass (shared modules have several); -1 the rest of many",
+        ),
         "output": Column("int64", "", "which tensor of the layer's output (LSTMs and the like have several)"),
     }
 )
@@ -98,6 +103,7 @@ PARAMETER_COLUMNS: Mapping[str, Column] = MappingProxyType(
 
 GRAPH_COLUMNS: Mapping[str, Column] = MappingProxyType(
     {
+        "step": Column("int64", "updates", "from which on the network is so, as in steps; the latest is the network's"),
         "layer": Column("str", "", "a layer, as in layers"),
         "call": Column("int64", "", "which call of it"),
         "source": Column("str", "", "a layer whose output it uses, with no other recorded layer in between"),

@@ -62,7 +62,7 @@ def outputs(recording: Recording) -> Outputs:
         rows = rows.assign(call=0)
     rows = rows.sort_values(["order", "call"], kind="stable")
     nodes = tuple(dict.fromkeys(nodes_of(rows)))
-    users = _through(recording.graph, nodes) if follows_graph else _chain(nodes)
+    users = _through(last_graph(recording), nodes) if follows_graph else _chain(nodes)
     steps, norms = _by_node(rows, measure, nodes)
     return Outputs(steps, nodes, norms, users, measure, follows_graph)
 
@@ -72,9 +72,15 @@ def nodes_of(rows: pd.DataFrame) -> list[Node]:
     return [(str(layer), int(call)) for layer, call in zip(rows["layer"], rows["call"], strict=True)]
 
 
+def last_graph(recording: Recording) -> pd.DataFrame:
+    """Return how the layers are connected: those rows of the graph that hold since the model last changed."""
+    graph: pd.DataFrame = recording.graph
+    return graph.query("step == step.max()")
+
+
 def users_of(recording: Recording, nodes: Iterable[Node]) -> Mapping[Node, tuple[Node, ...]]:
     """Return which of the nodes use each of them, given in execution order; see `Outputs.users`."""
-    return _through(recording.graph, nodes) if len(recording.graph) else _chain(nodes)
+    return _through(last_graph(recording), nodes) if len(recording.graph) else _chain(nodes)
 
 
 def _by_node(

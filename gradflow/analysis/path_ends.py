@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
+from gradflow.analysis.outputs import last_graph
 from gradflow.analysis.profile import main_path
 from gradflow.recording import Recording
 
@@ -139,7 +140,7 @@ def flow(
         return _chain(rows, measure)
     passed = set(rows.loc[rows["kind"].isin(without), "layer"])
     norms = {node: norm for node, norm in _usable(_norms(rows, measure)).items() if node[0] not in passed}
-    after = _successors(recording.graph)
+    after = _successors(last_graph(recording))
     norms = {node: norms[node] for node in _begun(recording, step, measure, [node for node in norms if node in after])}
     weighted = set(rows.loc[rows["weighted"], "layer"])
     cells = set(rows.loc[rows["kind"].str.endswith("Cell"), "layer"])
@@ -178,7 +179,7 @@ def has_shortcut(recording: Recording) -> bool:
     """
     if len(recording.skips):
         return True
-    after = _successors(recording.graph)
+    after = _successors(last_graph(recording))
     whole = Flow({}, _contracted(after, after))
     return any(_has_shortcut(whole, whole.after[fork]) for fork in whole.order)
 

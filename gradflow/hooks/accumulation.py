@@ -133,14 +133,18 @@ class Accumulation:
             if live and self._is_cleared(number):
                 self._live[number], self._watched[number] = [], None
 
-    def use(self, optimizer: Optimizer | None = None) -> None:
-        """Note that the gradients are used as they are just now, by one optimizer or at the step's end."""
+    def use(self, optimizer: Optimizer | None = None, *, is_skipped: bool = False) -> None:
+        """Note that the gradients are used as they are just now, by one optimizer or at the step's end.
+
+        Those of a step that a scaler skipped may have been cleared by now.
+        """
         if self._is_new:
             return
         for number, live in enumerate(self._live):
             if optimizer is None or self.owners.optimizers[number] is optimizer:
                 watched = self._watched[number]
-                self._used[number] = () if watched is not None and watched.grad is None else tuple(live)
+                is_cleared = watched is not None and watched.grad is None and not is_skipped
+                self._used[number] = () if is_cleared else tuple(live)
 
     def adopt(self, index: int) -> bool:
         """Take a step's last pass for the one that was used, where none added to `.grad` and yet something is there.

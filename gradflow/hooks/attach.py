@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim import Optimizer
 
-from gradflow.hooks.layers import Selector, as_list, check_shapes, layers_of, select_layers
+from gradflow.hooks.layers import Layer, Selector, as_list, check_shapes, layers_of, select_layers
 from gradflow.hooks.optimizers import parameters_of, unwrapped_optimizer
 from gradflow.hooks.recorder import Recorder
 from gradflow.hooks.schedule import Schedule, as_schedule
@@ -29,6 +29,7 @@ def record(
     activations: bool = True,
     statistics: bool = False,
     weights: bool = False,
+    max_calls: int | None = 64,
     compiled: bool = False,
     path: str | os.PathLike[str] | None = None,
     strict: bool = False,
@@ -37,7 +38,8 @@ def record(
 ) -> Recorder:
     """Attach a recorder to a model; call its `step` after each `backward()`, or give it the optimizer.
 
-    Losses, gradients, weights, buffers and random state stay bit-identical to a run without it.
+    Losses, gradients, weights, buffers and random state stay bit-identical to a run without it. Layers and parameters
+    that are replaced, added or taken away later are followed from the next recorded step on, with a warning.
 
     Parameters
     ----------
@@ -62,6 +64,9 @@ def record(
         Record rms, mean, fraction of zeros and saturation of each layer's output too.
     weights : bool
         Record the norm of each layer's parameters too.
+    max_calls : int or None
+        Rows of one layer's calls in one step, at most: the first, the last and those between at even distances. The
+        other calls share a row, whose call is -1 and whose norm is that of them all. None keeps every call.
     compiled : bool
         Record the gradients at outputs inside `torch.compile` too. Each recorded layer then breaks the graph, which
         costs speed, and `fullgraph=True` raises. Without it compiled code is left whole and parameters are recorded.
@@ -83,7 +88,7 @@ def record(
     ------
     ValueError
         The model has nothing trainable, is being recorded already, or a selector matches no layer; an optimizer is
-        none, or holds none of the model's parameters.
+        none, or holds none of the model's parameters; `max_calls` is under 3.
     LazyModelError
         It has lazy parameters, whose shape the first batch decides.
 
@@ -97,19 +102,25 @@ def record(
     4.0
     """
     root = unwrapped(model)
-    check_shapes(root)
     selectors = as_list(layers)
     by_name = {selector for selector in selectors if isinstance(selector, str)}
-    chosen = layers_of(select_layers(root, selectors, exclude), by_name=by_name)
+    if max_calls is not None and max_calls < 3:
+        raise ValueError(f"max_calls must be 3 or more, or None for every call; got {max_calls!r}.")
+
+    def select(root: nn.Module) -> list[Layer]:
+        check_shapes(root)
+        return layers_of(select_layers(root, selectors, exclude), by_name=by_name)
+
     return Recorder(
         root,
         optimizers=_optimizers(optimizer, root),
         scaler=scaler,
         schedule=as_schedule(schedule),
-        layers=chosen,
+        select=select,
         activations=activations,
         statistics=statistics,
         weights=weights,
+        max_calls=max_calls,
         compiled=compiled,
         path=path,
         strict=strict,

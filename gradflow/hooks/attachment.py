@@ -28,6 +28,7 @@ class Call(NamedTuple):
 class Edge(NamedTuple):
     """A row of a recording's graph."""
 
+    step: int
     layer: str
     call: int
     source: str
@@ -50,6 +51,9 @@ class Attachment:
         What the hooks are known by.
     compiled : bool
         Use hooks that fire inside torch.compile, where each breaks the graph.
+    since : int
+        The step from which on the layers are these. Where it is not the first, the places that are known hold until
+        the first of the layers is seen running.
 
     Attributes
     ----------
@@ -66,20 +70,23 @@ class Attachment:
         owner: object,
         *,
         compiled: bool,
+        since: int = 0,
     ) -> None:
         self._layers = layers
+        self._since = since
         self._graph = LayerGraph(self._on_leaf)
         self._model = model
         self._single = {own.parameter: layer for layer in layers if layer.module is None for own in layer.owned}
         self._seen: set[Call] = set()
-        self._first_leaves: dict[int, Tensor] | None = {}  # of the first recorded step; None when it is over
+        # Of the first recorded step; None when it is over.
+        self._first_leaves: dict[int, Tensor] | None = None if since else {}
         self._own_leaves: set[int] = set()  # of them, those seen in an earlier call that are not behind its arguments
         self._arguments: set[int] = set()
         self.edges: list[Edge] = []
         self._n_edges = 0
         self._n_placed = 0
-        self.n_unplaced = len(layers)
-        self._is_first = True
+        self.n_unplaced = sum(not layer.is_gone for layer in layers)
+        self.is_first = True
         self.is_attached = False
         hooked = list(hookable(layers))
         self.n_hooked = len(hooked)
@@ -92,7 +99,7 @@ class Attachment:
     @property
     def is_placing(self) -> bool:
         """Whether layers' places are still to be seen: throughout the first recorded step, and while some lack one."""
-        return self._is_first or self.n_unplaced > 0
+        return self.is_first or self.n_unplaced > 0
 
     def attach(self) -> None:
         """Put the hooks on; twice is as good as once."""
@@ -115,6 +122,10 @@ class Attachment:
 
     def place(self, layer: Layer, call: int, args: tuple[Any, ...], output: Any) -> None:
         """Note a layer's place in the network and what it is connected to."""
+        if self._since and not self._n_placed:
+            for other in self._layers:
+                other.order = other.depth = other.stage_key = None
+                other.dtype = ""
         key = Call(layer.number, call)
         tensors = [tensor for tensor in tensors_in(output) if tensor.grad_fn is not None]
         if key in self._seen:
@@ -154,7 +165,7 @@ class Attachment:
         name = self._layers[key.number].name
         for number, call in sorted(sources):
             if self._n_edges < MAX_EDGES:
-                self.edges.append(Edge(name, key.call, self._layers[number].name, call))
+                self.edges.append(Edge(self._since, name, key.call, self._layers[number].name, call))
                 self._n_edges += 1
 
     def _on_leaf(self, leaf: Tensor) -> Call | None:
@@ -179,29 +190,32 @@ class Attachment:
                 "dtype": layer.dtype,
             }
             for layer in self._layers
+            if not layer.is_gone
         ]
 
     def check_places(self, places: list[dict[str, Any]]) -> None:
         """Raise ValueError unless the places are of these layers."""
         taken, own = [place["layer"] for place in places], [layer.name for layer in self._layers]
-        if taken != own:
-            odd = next((name for name in (*taken, *own) if (name in taken) != (name in own)), "their order")
+        odd = next((name for name in (*taken, *own) if (name in taken) != (name in own)), None)
+        if odd is not None:
             raise ValueError(f"the state is of a recorder of other layers ({odd}); record the same model and layers.")
 
     def take_places(self, places: list[dict[str, Any]]) -> None:
         """Set the layers' places as an earlier recorder of them found them."""
-        for layer, place in zip(self._layers, places, strict=True):
+        by_name = {place["layer"]: place for place in places}
+        for layer in self._layers:
+            place = by_name[layer.name]
             key = place["stage_key"]
             layer.order, layer.depth, layer.stage_key = place["order"], place["depth"], None if key is None else (*key,)
             layer.is_weighted, layer.dtype = place["weighted"], place["dtype"]
         self._n_placed = sum(layer.order is not None for layer in self._layers)
         self.n_unplaced = len(self._layers) - self._n_placed
-        self._is_first = False
+        self.is_first = False
 
     def end_step(self) -> list[Tensor]:
         """End a recorded step; return the first one's leaves that are no parameters and not behind its inputs."""
         self.clear()
-        self._is_first = False
+        self.is_first = bool(self._since) and not self._n_placed  # the model may have changed after its forward pass
         leaves, self._first_leaves = self._first_leaves or {}, None
         parameters = set(map(id, self._model.parameters()))
         return [leaf for number, leaf in leaves.items() if number not in parameters and number not in self._arguments]

@@ -8,12 +8,15 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from gradflow.hooks.forms import (
+    ADDED,
     COMPILED,
     FROZEN,
+    GONE,
     NOT_CALLED,
     NOT_USED,
     PARAMETERS_ONLY,
     SCRIPTED,
+    SKIPPED,
     WITHOUT_GRADIENTS,
     Form,
 )
@@ -28,6 +31,7 @@ from gradflow.hooks.passes import (
     NOT_IN_GRAPH,
     OWN_DERIVATIVE,
     SEVERAL_PASSES,
+    TOO_MANY,
 )
 
 NAMED = 5  # layers in one warning
@@ -54,6 +58,10 @@ REASONS: Mapping[str, str] = {
         "a backward pass went through the layer's derivative, which is computed from this output, so that the loss's "
         "gradient is mixed with another"
     ),
+    ADDED: "the layer was added to the model; its output is measured from the next recorded step on",
+    GONE: "the layer is no longer part of the model",
+    SKIPPED: "the gradient scaler skipped the step, and step() was not called before it",
+    TOO_MANY: "more layers' outputs were seen in one step than are kept: was step() called after each backward()?",
     FAILED: "measuring raised an error, which was warned of once",
 }
 

@@ -23,6 +23,7 @@ from gradflow.hooks.passes import (
     NOT_IN_GRAPH,
     OWN_DERIVATIVE,
     SEVERAL_PASSES,
+    TOO_MANY,
 )
 from gradflow.hooks.readings import Parameters
 
@@ -33,6 +34,9 @@ WITHOUT_GRADIENTS = "called without gradients"
 COMPILED = "compiled"
 SCRIPTED = "scripted"
 NOT_USED = "not of the loss"
+SKIPPED = "skipped"
+ADDED = "added"
+GONE = "gone"
 
 
 _WITH_ROWS = ARRIVED | {SEVERAL_PASSES, OWN_DERIVATIVE}
@@ -58,6 +62,9 @@ class Signature(NamedTuple):
     is_watched: bool  # whether layers were watched running at all
     is_compiled: bool
     unseen: frozenset[int]  # layers that ran without gradients
+    is_skipped: bool = False  # whether a scaler skipped the step
+    added: frozenset[int] = frozenset()  # layers whose module came into the model in this step
+    is_full: bool = False  # whether there were more outputs than are kept
 
 
 class Form(NamedTuple):
@@ -102,7 +109,9 @@ def form_of(signature: Signature, layers: Sequence[Layer], parameters: Parameter
             form.source.append(source)
             form.described.append(described)
         for owned, piece in pieces:
-            missing = NO_GRADIENT if owned.parameter.requires_grad else FROZEN
+            missing = FROZEN
+            if owned.parameter.requires_grad:
+                missing = SKIPPED if signature.is_skipped else NO_GRADIENT
             form.pieces.append((layer.number, owned.name, piece, MEASURED if piece in signature.arrived else missing))
     return form
 
@@ -133,6 +142,10 @@ def _rows(number: int, outputs: list[tuple[int, OutputKey]], absence: str) -> It
 def _absence(layer: Layer, outputs: list[tuple[int, OutputKey]], signature: Signature, *, has_gradients: bool) -> str:
     """Return why no gradient arrived at a layer's output in this step."""
     statuses = {key.status for _, key in outputs}
+    if layer.is_gone:
+        return GONE
+    if signature.is_full:
+        return TOO_MANY
     if isinstance(layer.module, torch.jit.ScriptModule):
         return SCRIPTED
     if signature.is_compiled:
@@ -142,6 +155,10 @@ def _absence(layer: Layer, outputs: list[tuple[int, OutputKey]], signature: Sign
             return status
     if not statuses.isdisjoint(_WITH_ROWS):
         return NOT_USED
+    if layer.number in signature.added and signature.is_watched and not statuses:
+        return ADDED
+    if signature.is_skipped and not statuses:
+        return SKIPPED
     if has_gradients:
         return PARAMETERS_ONLY
     if layer.parameters and not any(parameter.requires_grad for parameter in layer.parameters):

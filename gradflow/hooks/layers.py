@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -38,7 +38,9 @@ class Layer:
     """One recorded layer: who it is, and its place once it has run.
 
     `owned` are its own parameters; one that several layers share belongs to the first. A layer without a module is a
-    parameter that a container owns, such as a position embedding: it stands where the graph uses it.
+    parameter that a container owns, such as a position embedding: it stands where the graph uses it. `kind` is the
+    module's class, of a parametrized module the class that it had before. One that is gone is no longer part of the
+    model.
     """
 
     number: int
@@ -50,11 +52,16 @@ class Layer:
     depth: int | None = None
     stage_key: tuple[int, ...] | None = None
     dtype: str = ""
+    kind: str = field(init=False)
+    is_gone: bool = False
 
-    @property
-    def kind(self) -> str:
-        """Module class; of a parametrized module the class that it had before."""
-        return PARAMETER if self.module is None else _class_of(self.module).__name__
+    def __post_init__(self) -> None:
+        self.kind = PARAMETER if self.module is None else _class_of(self.module).__name__
+
+    def leave(self) -> None:
+        """Note that the layer is no longer part of the model, and let go of what it held."""
+        self.is_gone = True
+        self.module, self.owned = None, []
 
     @property
     def parameters(self) -> list[nn.Parameter]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle
 
 from gradflow.hooks.norms import Scalar
@@ -22,17 +24,28 @@ class OptimizerHooks:
 
     `keep(optimizer)` comes before the step changes anything. `before(optimizer)` sees the gradients that the step uses:
     accumulated, reduced, clipped. With a closure (LBFGS) they exist only after the step, so `before` is then called
-    right before `after`.
+    right before `after`. `other(optimizer)` is called after the first step of each other optimizer in the process that
+    is not part of one of these.
     """
 
-    def __init__(self, optimizers: Iterable[Optimizer], keep: OnStep, before: OnStep, after: OnStep) -> None:
+    def __init__(
+        self, optimizers: Sequence[Optimizer], keep: OnStep, before: OnStep, after: OnStep, other: OnStep
+    ) -> None:
         self._keep = keep
         self._before = before
         self._after = after
+        self._other = other
+        self._is_stepping = False
+        self._known = weakref.WeakSet(optimizers)
         self._handles: list[RemovableHandle] = []
         for optimizer in optimizers:
             self._handles.append(optimizer.register_step_pre_hook(self._pre))
             self._handles.append(optimizer.register_step_post_hook(self._post))
+        if optimizers:
+            hook = weakref.WeakMethod(self._post_of_any)  # the process must not keep the recorder
+            handle = register_optimizer_step_post_hook(lambda *args: (hook() or _nothing)(*args))
+            weakref.finalize(self, handle.remove)
+            self._handles.append(handle)
 
     def remove(self) -> None:
         """Remove the hooks; twice is as good as once."""
@@ -40,6 +53,7 @@ class OptimizerHooks:
             handle.remove()
 
     def _pre(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._is_stepping = True
         self._keep(optimizer)
         if not _has_closure(args, kwargs):
             self._before(optimizer)
@@ -48,6 +62,16 @@ class OptimizerHooks:
         if _has_closure(args, kwargs):
             self._before(optimizer)
         self._after(optimizer)
+        self._is_stepping = False
+
+    def _post_of_any(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not self._is_stepping and optimizer not in self._known:
+            self._known.add(optimizer)
+            self._other(optimizer)
+
+
+def _nothing(*args: Any) -> None:
+    pass
 
 
 class Turns:
@@ -133,6 +157,80 @@ def _has_closure(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
     """Return all parameters of an optimizer."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+class Skips:
+    """Which steps a gradient scaler skips, because a gradient is not finite: it then never calls the optimizer.
+
+    A scaler notes in a dictionary which optimizers it has stepped since its last `update`, and begins a new one there.
+    Of two updates between two looks only the last is seen.
+    """
+
+    def __init__(self, scaler: torch.amp.GradScaler | None) -> None:
+        self._scaler = scaler if scaler is not None and scaler.is_enabled() else None
+        self._states = self._current()
+        self._made: list[Optimizer] = []  # that have stepped since the last update
+
+    def note(self, optimizer: Optimizer) -> None:
+        """Note that an optimizer has stepped."""
+        if self._scaler is not None:
+            self._made.append(optimizer)
+
+    def look(self, optimizers: Iterable[Optimizer]) -> list[Optimizer]:
+        """Return those of the optimizers whose step was skipped before an update that came since the last look."""
+        if self._scaler is None or self._current() is self._states:
+            return []
+        states, self._states = self._states, self._current()
+        made, self._made = self._made, []
+        return [one for one in optimizers if one not in made and _has_stepped(states, one)]
+
+    def _current(self) -> Any:
+        return None if self._scaler is None else self._scaler._per_optimizer_states
+
+
+def _has_stepped(states: Any, optimizer: Optimizer) -> bool:
+    return getattr(states.get(id(optimizer), {}).get("stage"), "name", "") == "STEPPED"
+
+
+def was_skipped(optimizer: Optimizer) -> Scalar:
+    """Return 1 where a fused optimizer has just skipped its step inside its kernel, told by a scaler, else 0."""
+    found = getattr(optimizer, "found_inf", None)
+    return _scalar(found != 0) if isinstance(found, Tensor) else 0.0
+
+
+class Since:
+    """Whether anything was done to the gradients since an optimizer used them."""
+
+    def __init__(self, optimizers: Iterable[Optimizer]) -> None:
+        every = [parameter for optimizer in optimizers for parameter in parameters_of(optimizer)]
+        self._parameters = sorted(every, key=Tensor.numel)  # a look at the values of a small one is cheap
+        self._parameter: nn.Parameter | None = None
+        self._gradient: Tensor | None = None
+        self._version = 0
+
+    def begin(self) -> None:
+        """Note the gradients as they are just now."""
+        for parameter in self._parameters:
+            if parameter.grad is not None:
+                self._parameter, self._gradient, self._version = parameter, parameter.grad, parameter.grad._version
+                return
+        self._parameter = None
+
+    def is_untouched(self) -> bool:
+        """Whether no backward pass has added to the gradients; false, too, before there were any.
+
+        Whether `zero_grad` cleared them or not is the same here.
+        """
+        if self._parameter is None:
+            return False
+        gradient = self._parameter.grad
+        if gradient is None:
+            return all(parameter.grad is None for parameter in self._parameters)
+        if gradient is not self._gradient:
+            return False
+        if gradient._version == self._version:
+            return True
+        return type(gradient) is Tensor and gradient.is_cpu and not gradient.any()
 
 
 def rate(value: object) -> Scalar:

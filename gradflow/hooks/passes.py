@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -27,9 +28,13 @@ LOST = "lost"
 FAILED = "failed"
 SEVERAL_PASSES = "several passes"
 OWN_DERIVATIVE = "double backward"
+TOO_MANY = "too many calls"
 ARRIVED = frozenset({MEASURED, BASE, IS_INPUT})
 
 HELD = 1 << 20  # entries of small gradients held for their norms to be taken together: 4 MiB
+MAX_OUTPUTS = 1 << 16  # watched in one step: some 40 MB
+
+ALL_CALLS = -1  # instead of a call's number: several calls taken together
 
 OnFailure = Callable[[Exception], object]
 OutputName = tuple[int, int]  # the layer's number, and which tensor of its output
@@ -56,6 +61,8 @@ class Pass:
         Outputs that several passes reach, whose gradients are added up. More are noted here for the steps to come.
     with_statistics : bool
         Take statistics of each output as well.
+    before_first : callable
+        Called before the first backward pass is looked at.
     read_scale : callable
         Returns the loss scale of the backward pass under way, by which gradients at outputs are divided.
     on_failure : callable
@@ -68,12 +75,14 @@ class Pass:
         summed: set[OutputName],
         *,
         with_statistics: bool,
+        before_first: Callable[[], object],
         read_scale: Callable[[], Scalar],
         on_failure: OnFailure,
     ) -> None:
         self.accumulation = accumulation
         self.summed = frozenset(summed)
         self.is_over = False
+        self.is_full = False  # more outputs than are kept: none of the step's is
         self.outputs: list[Output] = []
         self.handles: list[RemovableHandle] = []  # of hooks on leaves, which outlive the graph
         self.scales: list[Scalar] = []  # by backward pass
@@ -81,6 +90,7 @@ class Pass:
         self.on_failure = on_failure
         self._read_scale = read_scale
         self._with_statistics = with_statistics
+        self._before_first = before_first
         self._note_summed = summed.add
         self._calls: dict[int, int] = {}
         self.tasks: dict[int, Task] = {}  # by the engine's number
@@ -119,6 +129,8 @@ class Pass:
 
     def begin(self) -> Task:
         """Note a run of the engine that is new."""
+        if not self.tasks:
+            self._before_first()
         number = torch._C._current_graph_task_id()
         task = self.tasks[number] = Task()
         if not self._running and len(self.tasks) > 1:
@@ -206,8 +218,32 @@ class Pass:
             self.accumulation.end_pass()
         self.seconds += time.perf_counter() - began
 
+    def add(self, output: Output) -> None:
+        """Note one more output."""
+        if len(self.outputs) >= MAX_OUTPUTS:
+            self._make_room()
+        if not self.is_full:
+            self.outputs.append(output)
+
+    def _make_room(self) -> None:
+        """Let go of outputs that say nothing more: those whose graph is gone, and those whose gradient was cleared.
+
+        Of each layer the first is kept, which says why it has no row. If that makes no room, all are dropped.
+        """
+        first = {output.layer.number: output for output in reversed(self.outputs)}.values()
+        arrived = [output for output in self.outputs if output.task is not None and output.is_live()]
+        waiting = [weakref.ref(output) for output in self.outputs if output.task is None]
+        self.outputs = []  # what is kept by no graph is gone now
+        alive = [output for reference in waiting if (output := reference()) is not None]
+        self.outputs = list(dict.fromkeys([*first, *arrived, *alive]))
+        if len(self.outputs) > MAX_OUTPUTS // 2:
+            self.is_full = True
+            self.outputs, self._held, self._n_held = [], [], 0
+
     def _watch_tensor(self, output: Output, tensor: Tensor, args: tuple[Any, ...]) -> None:
-        self.outputs.append(output)
+        self.add(output)
+        if self.is_full:
+            return
         if self._with_statistics and output.layer.module is not None:
             output.statistics = statistics(output.layer.module, tensor)
         if not tensor.requires_grad:
@@ -293,7 +329,7 @@ class Output:
     def take(self, gradient: Tensor, status: str) -> None:
         """Keep a gradient's norm, at once or with those of other small ones, and how it was come by."""
         owner = self._pass
-        if owner.is_over:
+        if owner.is_over or owner.is_full:
             return
         began = time.perf_counter()
         try:
@@ -335,18 +371,19 @@ class Output:
         index = owner.index_of(task)
         if task.is_adding:
             for output in (self, *self.later):
-                if output._is_live():
+                if output.is_live():
                     output._add(gradient, task)
                     return
         again = Output(owner, self.layer, self.call, self.index, index)
         again.statistics = self.statistics
-        owner.outputs.append(again)
+        owner.add(again)
         self.later = (*self.later, again)
         again.take(gradient, status)
         if self.is_differentiated and _is_in_its_derivative(self.made_by):
             again.status, again.norm, again.total = OWN_DERIVATIVE, math.nan, None
 
-    def _is_live(self) -> bool:
+    def is_live(self) -> bool:
+        """Whether the gradient that arrived is part of what is in `.grad` just now."""
         assert self.task is not None
         return self.task.is_adding and self._pass.accumulation.is_live(self.backward, self.layer)
 
@@ -370,6 +407,16 @@ class Output:
             self.norm = l2_norm(self.total)
             self.n_nonfinite = count_nonfinite(self.total, self.norm)
             self.total = None
+
+    def together(self, outputs: list[Output]) -> Output:
+        """Return one output of the same layer that stands for several."""
+        norms: list[Any] = [output.norm for output in outputs]
+        whole = Output(self._pass, self.layer, ALL_CALLS, self.index, self.backward)
+        whole.status, whole.in_grad = MEASURED, self.in_grad
+        whole.norm = l2_norm(torch.stack(norms)) if isinstance(norms[0], Tensor) else math.hypot(*norms)
+        counts = [output.n_nonfinite for output in outputs]
+        whole.n_nonfinite = -1 if -1 in counts else sum(counts)
+        return whole
 
     def is_unchanged(self) -> bool:
         """Whether the gradient held is still what arrived: a hook after this one may have changed it in place."""
@@ -397,6 +444,36 @@ def _is_in_its_derivative(node: type | None) -> bool:
 
 
 _RELU = type(torch.zeros(1, requires_grad=True).relu().grad_fn)  # its derivative is constant on either side
+
+
+def bounded(outputs: list[Output], most: int | None) -> list[Output]:
+    """Return outputs of which no layer has more than `most` calls, in the gradient that was used or beside it.
+
+    The first, the last and those between at even distances are kept. The others are one output, of call -1, whose norm
+    is that of all of them together.
+    """
+    if most is None or len(outputs) <= most:
+        return outputs
+    groups: dict[tuple[int, int, bool], list[Output]] = {}
+    for output in outputs:
+        groups.setdefault((output.layer.number, output.index, output.in_grad), []).append(output)
+    if max(map(len, groups.values())) <= most:
+        return outputs
+    return [output for group in groups.values() for output in _thinned(group, most)]
+
+
+def _thinned(group: list[Output], most: int) -> list[Output]:
+    arrived = sorted((one for one in group if one.status in ARRIVED), key=lambda one: (one.backward, one.call))
+    if len(arrived) <= most:
+        return group
+    last = len(arrived) - 1
+    kept = {round(place * last / (most - 2)) for place in range(most - 1)}
+    rest = [output for place, output in enumerate(arrived) if place not in kept]
+    return [
+        *(output for output in group if output.status not in ARRIVED),
+        *(output for place, output in enumerate(arrived) if place in kept),
+        rest[0].together(rest),
+    ]
 
 
 class _BaseHook:

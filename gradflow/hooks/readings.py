@@ -125,7 +125,7 @@ class Readings:
         if not self._with_weights:
             return
         every = self._parameters.every
-        numbers = self._parameters.of(optimizer) if self.weights and optimizer else range(len(every))
+        numbers = self._parameters.of(optimizer) if self.weights and optimizer else self._parameters.owned
         try:
             pieces, tensors = self._parameters.in_pieces(numbers, [every[number].detach() for number in numbers])
             norms, _ = sharded.norms_of(list(tensors))
@@ -173,14 +173,15 @@ class Piece(NamedTuple):
 class Parameters:
     """The parameters that are read, by number, and the pieces that they are read in.
 
-    `every` holds those of the whole model that can be trained and those that the recorded layers own: one that is
-    frozen has no gradient, until it is thawed. `pieces` holds each whole parameter, or its parts where it is fused.
+    `every` holds those of the whole model: one that is frozen has no gradient, until it is thawed. `owned` are the
+    numbers of those that recorded layers own. `pieces` holds each whole parameter, or its parts where it is fused.
     """
 
-    def __init__(self, trainable: Iterable[nn.Parameter], layers: Iterable[Layer]) -> None:
+    def __init__(self, parameters: Iterable[nn.Parameter], layers: Iterable[Layer]) -> None:
         owned = [(layer, own) for layer in layers for own in layer.owned]
-        self.every = list(dict.fromkeys([*trainable, *(own.parameter for _, own in owned)]))
+        self.every = list(dict.fromkeys([*parameters, *(own.parameter for _, own in owned)]))
         self._numbers = {id(parameter): number for number, parameter in enumerate(self.every)}
+        self.owned = [self._numbers[id(own.parameter)] for _, own in owned]
         parts = {id(own.parameter): parts_of(layer.module, own) for layer, own in owned}
         self.pieces: list[Piece] = []
         self._pieces: list[list[int]] = []
@@ -189,6 +190,9 @@ class Parameters:
             self._pieces.append([*range(len(self.pieces), len(self.pieces) + len(fused))])
             self.pieces += [Piece(number, part, rows) for part, rows in fused.items()]
         self.has_parts = len(self.pieces) > len(self.every)
+
+    def __contains__(self, parameter: object) -> bool:
+        return id(parameter) in self._numbers
 
     def pieces_of(self, parameter: nn.Parameter) -> list[int]:
         """Return the numbers of a parameter's pieces."""

@@ -20,11 +20,21 @@ from gradflow import storage
 from gradflow.hooks import rows, sharded
 from gradflow.hooks.accumulation import Accumulation, Owners
 from gradflow.hooks.attachment import Attachment
+from gradflow.hooks.changes import Structure, follow
 from gradflow.hooks.coverage import coverage, has_compiled, unmeasurable
 from gradflow.hooks.gradients import OutputHook, remove
 from gradflow.hooks.layers import Layer
-from gradflow.hooks.optimizers import MAX_WAIT, OptimizerHooks, Turns, scale_of_outputs
-from gradflow.hooks.passes import OutputName, Pass
+from gradflow.hooks.optimizers import (
+    MAX_WAIT,
+    OptimizerHooks,
+    Since,
+    Skips,
+    Turns,
+    parameters_of,
+    scale_of_outputs,
+    was_skipped,
+)
+from gradflow.hooks.passes import MAX_OUTPUTS, OutputName, Pass, bounded
 from gradflow.hooks.readings import Parameters, Readings
 from gradflow.hooks.schedule import Schedule
 from gradflow.hooks.surroundings import describe
@@ -33,6 +43,7 @@ from gradflow.hooks.verify import Verification, verify
 from gradflow.recording import Recording
 
 FLUSH_ROWS = 50_000  # rows kept as device scalars before they are moved and become a table
+MAX_CHANGES = 100  # of the model that are described
 MAX_SHAPES = 5  # of tensors that are no parameters, in the description of a run
 FLUSH_SECONDS = 30  # what a crash can cost a recorder that streams to a folder
 
@@ -51,10 +62,11 @@ class Recorder:
         optimizers: list[Optimizer],
         scaler: torch.amp.GradScaler | None,
         schedule: Schedule,
-        layers: list[Layer],
+        select: Callable[[nn.Module], list[Layer]],
         activations: bool,
         statistics: bool,
         weights: bool,
+        max_calls: int | None,
         compiled: bool,
         path: str | os.PathLike[str] | None,
         strict: bool,
@@ -66,13 +78,17 @@ class Recorder:
         if any(isinstance(hook, OutputHook) and hook.owner for hook in _forward_hooks(model)):
             raise ValueError(f"{type(model).__name__} is being recorded already; close that recorder first.")
         self._root = model
-        self._layers = layers
-        self._parameters = Parameters(trainable, layers)
+        self._select = select
+        self._layers = select(model)
+        self._structure = Structure(model)
+        self._parameters = Parameters(model.parameters(), self._layers)
         self._schedule = schedule
         self._scaler = scaler
         self._watches = activations or statistics
         self._statistics = statistics
         self._weights = weights
+        self._max_calls = max_calls
+        self._compiled = compiled
         self._strict = strict
         self._warned: set[str] = set()
         self._thread = threading.get_ident()
@@ -87,15 +103,20 @@ class Recorder:
             self._meta["outputs"] = "rank-local: the gradient of this process's part of the batch"
             if any(map(sharded.is_sharded, trainable)):
                 sharded.check_schedules([bool(schedule(step)) for step in range(sharded.COMPARED_STEPS)])
-        self._attachment = Attachment(model, layers, self._on_output, self._on_unseen, owner=self, compiled=compiled)
+        self._step = 0
+        self._is_due = True
+        self._attachment = self._new_attachment()
         self._buffer = rows.Buffer(self._layers, self._parameters)
         self._accumulation = Accumulation(Owners(self._layers, self._parameters.every, optimizers))
         self._summed: set[OutputName] = set()
         self._optimizers = optimizers
         self._turns = Turns(optimizers, self._on_idle)
+        self._skips = Skips(scaler)
+        self._since = Since(optimizers)
         self._n_calls = 0  # of step() since an optimizer stepped
-        self._optimizer_hooks = OptimizerHooks(optimizers, self._before_step, self._before_update, self._after_update)
-        self._step = 0
+        self._optimizer_hooks = OptimizerHooks(
+            optimizers, self._before_step, self._before_update, self._after_update, self._after_other
+        )
         self._n_recorded = 0
         self._closed = False
         self._seconds = 0.0
@@ -109,7 +130,8 @@ class Recorder:
 
         Call it after `backward()` and before the gradients are changed or cleared. A recorder that was given the
         optimizer ends its steps by itself; this then keeps the scalars and, on recorded steps, the total gradient
-        norm as it is now: called before clipping, the norm before clipping (`unclipped_grad_norm`).
+        norm as it is now: called before clipping, the norm before clipping (`unclipped_grad_norm`). Called after the
+        optimizer's step and before the next `backward()`, it keeps them with the step that has just ended.
 
         Parameters
         ----------
@@ -129,7 +151,14 @@ class Recorder:
             raise RuntimeError("step() was called from another thread than record(); use one recorder a thread.")
         began = time.perf_counter()
         values = {"loss": loss, "batch_error": batch_error, **scalars}
-        self._scalars |= {key: rows.scalar(key, value) for key, value in values.items() if value is not None}
+        kept = {key: rows.scalar(key, value) for key, value in values.items() if value is not None}
+        if self._optimizers and self._since.is_untouched():
+            if not self._buffer.amend_scalars(self._step - 1, kept):
+                self._warn("step() came after its step had been written, so what it was given is not recorded.")
+            return
+        self._take_skipped()
+        self._check_structure()
+        self._scalars |= kept
         if self._is_due:
             self._readings.read_after_backward(self._optimizers)
             if not self._optimizers:
@@ -305,7 +334,8 @@ class Recorder:
         self._optimizer_hooks.remove()
         if not self._closed:
             self._closed = True
-            if self._optimizers and self._n_calls and not self._turns.n_steps:
+            self._take_skipped()
+            if self._optimizers and not self._turns.n_steps and (self._n_calls or self._pass.tasks):
                 self._warn("the optimizer given to record() made no step, so no step was recorded.")
             self.flush()
 
@@ -320,17 +350,19 @@ class Recorder:
     def _arm(self) -> None:
         """Make ready for the next step: hooks are attached exactly if it is due."""
         self._scalars: dict[str, Any] = {}
-        self._is_due = bool(self._schedule(self._step))
+        was_due, self._is_due = self._is_due, bool(self._schedule(self._step))
         if not self._is_due or self._closed:
             self._attachment.detach()
             return
+        self._is_checked = self._is_seen = was_due
+        self._added: frozenset[int] = frozenset()
+        self._check_structure()  # after steps in which it was not looked at
+        self._is_checked = self._is_seen = False
         self._pass = self._new_pass()
         self._unseen: set[int] = set()
         self._sequences = Sequences(self._pass)
-        self._readings = Readings(
-            self._parameters, scaler=self._scaler, with_weights=self._weights, on_failure=self._on_failure
-        )
-        if self._watches or not self._n_recorded:  # the first time, to see the layers' places in the network
+        self._readings = self._new_readings()
+        if self._watches or self._attachment.is_first:  # the first time, to see the layers' places in the network
             self._attachment.attach()
         else:
             self._attachment.detach()
@@ -342,9 +374,69 @@ class Recorder:
             self._accumulation,
             self._summed,
             with_statistics=self._statistics,
+            before_first=self._before_backward,
             read_scale=lambda: scale_of_outputs(scaler),
             on_failure=self._on_failure,
         )
+
+    def _new_readings(self) -> Readings:
+        return Readings(self._parameters, scaler=self._scaler, with_weights=self._weights, on_failure=self._on_failure)
+
+    def _new_attachment(self) -> Attachment:
+        return Attachment(
+            self._root,
+            self._layers,
+            self._on_output,
+            self._on_unseen,
+            owner=self,
+            compiled=self._compiled,
+            since=self._step,
+        )
+
+    def _before_backward(self) -> None:
+        if not self._accumulation.owners.are_hidden:  # which are not themselves during a backward pass
+            self._check_structure()
+
+    def _check_structure(self) -> None:
+        """Follow the model, once a step, where modules or parameters of it have changed."""
+        if self._is_due and not self._is_checked:
+            self._is_checked = True
+            if not self._structure.is_same():
+                self._follow()
+
+    def _follow(self) -> None:
+        """Take the model as it is now."""
+        self._structure = Structure(self._root)
+        try:
+            found = self._select(self._root)
+        except ValueError as error:
+            self._warn(f"the model has changed since record(), and {error} The layers from before are recorded on.")
+            return
+        changes = follow(self._layers, found)
+        before, self._parameters = self._parameters, Parameters(self._root.parameters(), self._layers)
+        self._buffer.follow(self._parameters)
+        self._accumulation = Accumulation(Owners(self._layers, self._parameters.every, self._optimizers))
+        self._pass.accumulation = self._accumulation
+        self._readings = self._new_readings()
+        is_attached = self._attachment.is_attached
+        self._attachment.detach()
+        self._attachment = self._new_attachment()
+        if is_attached:
+            self._attachment.attach()
+        if changes:
+            told = self._meta.setdefault("changes", [])
+            if len(told) < MAX_CHANGES:
+                told.append({"step": self._step, **changes.described()})
+            self._warn(str(changes))
+        self._added = frozenset(changes.other_modules)
+        for optimizer in self._optimizers:
+            held = parameters_of(optimizer)
+            if any(one in before and one not in self._parameters for one in held):
+                some = "some" if any(one in self._parameters for one in held) else "all"
+                self._warn(
+                    f"{some} of the parameters that {type(optimizer).__name__} holds are no longer the model's, and "
+                    "changing them changes nothing. Make a new optimizer for the model, and a new recorder with it."
+                )
 
     def _on_output(self, layer: Layer, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Watch each tensor that a layer returned. A replica's output (DataParallel) is not the layer's."""
@@ -352,6 +444,13 @@ class Recorder:
             return
         began = time.perf_counter()
         try:
+            self._take_skipped()
+            if not self._is_seen:
+                self._is_seen = True
+                if not self._structure.has_same_modules():
+                    self._follow()
+            if not self._attachment.is_attached or module is not layer.module:
+                return
             call = self._pass.count(layer)
             if self._attachment.is_placing:
                 self._attachment.place(layer, call, args, output)
@@ -370,8 +469,12 @@ class Recorder:
 
     def _before_step(self, optimizer: Optimizer) -> None:
         """Keep weights and parameters as they are before an optimizer's step."""
-        if self._is_due and not self._closed:
+        if self._closed:
+            return
+        self._take_skipped()
+        if self._is_due:
             began = time.perf_counter()
+            self._check_structure()
             self._readings.keep(optimizer)
             self._readings.read_weights(optimizer)
             self._seconds += time.perf_counter() - began
@@ -395,27 +498,58 @@ class Recorder:
         if self._is_due:
             self._readings.read_updates(optimizer)
         self._n_calls = 0
+        self._skips.note(optimizer)
+        if self._scaler is not None:
+            self._scalars["skipped"] = was_skipped(optimizer)
+        self._end_turn(optimizer)
+        self._seconds += time.perf_counter() - began
+
+    def _end_turn(self, optimizer: Optimizer) -> None:
         if self._turns.take(optimizer):
             if self._is_due:
                 for absent in self._turns.absent():
                     self._use(absent)
+            self._since.begin()
             self._finish()
-        self._seconds += time.perf_counter() - began
+
+    def _take_skipped(self) -> None:
+        """End the turns of optimizers whose step the scaler has skipped since the last look."""
+        for optimizer in self._skips.look(self._optimizers):
+            self._n_calls = 0
+            self._scalars["skipped"] = 1.0
+            self._accumulation.use(optimizer, is_skipped=True)
+            self._end_turn(optimizer)
+
+    def _after_other(self, optimizer: Optimizer) -> None:
+        """Warn of an optimizer that changes the model and was not given to `record`."""
+        if not self._closed and any(one in self._parameters for one in parameters_of(optimizer)):
+            given = ", ".join(type(one).__name__ for one in self._optimizers)
+            self._warn(
+                f"{type(optimizer).__name__} changes the model, but record() was given {given} alone, so that its "
+                "steps are not recorded. Give record() each of several: optimizer=[first, second]. If it took the "
+                "other's place, close this recorder and attach a new one with it."
+            )
 
     def _finish(self) -> None:
         """End the step: what was read becomes rows."""
         if self._writer is not None:
             self._writer.check_open()
+        is_late = self._writer is not None and time.perf_counter() - self._flushed > FLUSH_SECONDS
+        if self._buffer.n_waiting >= FLUSH_ROWS or is_late:
+            self.flush()  # not of this step yet: its loss may come after it
         if self._is_due:
             self._pass.finish()
             readings = self._readings
-            self._scalars["total_grad_norm"] = rows.combined(readings.arrived_gradients)
             if self._optimizers:
                 readings.read_rest()
+            self._scalars["total_grad_norm"] = rows.combined(readings.arrived_gradients)
             form = self._buffer.add_layers(
                 self._step,
                 readings,
-                self._pass.outputs,
+                bounded(self._pass.outputs, self._max_calls),
+                is_skipped=bool(self._scalars.get("skipped")),
+                added=self._added,
+                is_full=self._pass.is_full,
                 is_watched=self._watches,
                 is_compiled=self._is_compiled(),
                 unseen=frozenset(self._unseen),
@@ -428,9 +562,6 @@ class Recorder:
             remove(self._pass.handles)
             self._end_placing()
         self._buffer.add_scalars(self._step, self._scalars)
-        is_late = self._writer is not None and time.perf_counter() - self._flushed > FLUSH_SECONDS
-        if self._buffer.n_waiting >= FLUSH_ROWS or is_late:
-            self.flush()
         self._step += 1
         self._arm()
 
@@ -447,6 +578,14 @@ class Recorder:
 
     def _is_compiled(self) -> bool:
         """Whether gradients arrived although no layer was seen running: hooks do not fire in compiled code."""
+        if self._pass.is_full:
+            self._warn(
+                f"more than {MAX_OUTPUTS:,} outputs of layers were seen in one step, so that no gradient at an output "
+                "is recorded for it. Call step() after each backward(), and run validation under torch.no_grad()."
+            )
+            return False
+        if self._scalars.get("skipped"):
+            return False
         if not self._readings.arrived:
             self._warn("no parameter has a gradient: call step() after backward() and before zero_grad().")
             return False

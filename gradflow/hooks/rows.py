@@ -61,6 +61,18 @@ class Buffer:
         """Keep one step's scalars; a list of norms becomes the norm of them all."""
         self._steps.append({"step": step, **scalars})
 
+    def amend_scalars(self, step: int, scalars: dict[str, Any]) -> bool:
+        """Add to the scalars of the step that ended last; return whether they were still at hand."""
+        is_at_hand = bool(self._steps) and self._steps[-1]["step"] == step
+        if is_at_hand:
+            self._steps[-1] |= scalars
+        return is_at_hand
+
+    def follow(self, parameters: Parameters) -> None:
+        """Turn what is pending into tables, and go on with layers and parameters that have changed."""
+        self.flush()
+        self._parameters = parameters
+
     def add_edges(self, edges: list[Edge]) -> None:
         """Keep connections of the layers' graph."""
         if edges:
@@ -75,11 +87,17 @@ class Buffer:
         is_watched: bool = True,
         is_compiled: bool = False,
         unseen: frozenset[int] = frozenset(),
+        is_skipped: bool = False,
+        added: frozenset[int] = frozenset(),
+        is_full: bool = False,
     ) -> Form:
         """Keep one recorded step: a row per layer, backward pass, call and output. Returns the rows' form."""
         keys = tuple([OutputKey(o.layer.number, o.backward, o.call, o.index, o.status, o.in_grad) for o in outputs])
         updated = frozenset(readings.updated)
-        signature = Signature(keys, frozenset(readings.arrived), updated, is_watched, is_compiled, unseen)
+        arrived = frozenset(readings.arrived)
+        signature = Signature(
+            keys, arrived, updated, is_watched, is_compiled, unseen, is_skipped, added, is_full
+        )  # fmt: skip
         form = self._forms.get(signature)
         if form is None:
             form = self._forms[signature] = form_of(signature, self._layers, self._parameters)
@@ -113,6 +131,7 @@ class Buffer:
         read.move()
         if self._steps:
             frame = pd.DataFrame([{key: read.number(value) for key, value in row.items()} for row in self._steps])
+            frame["skipped"] = frame["skipped"] == 1.0 if "skipped" in frame else False
             self._chunks["steps"].append(frame)
         pending = [(self._forms[signature], steps) for signature, steps in self._kept.items() if steps]
         if pending:

@@ -49,7 +49,9 @@ def verify(model: nn.Module, layers: list[Layer], closure: Callable[[], Tensor])
 def _norms_by_hooks(model: nn.Module, layers: list[Layer], closure: Callable[[], Tensor]) -> dict[str, Any]:
     """Return the norms of one backward pass as a recorder takes them: outputs by hooks, parameters from `.grad`."""
     accumulation = Accumulation(Owners(layers, list(model.parameters())))
-    watched = Pass(accumulation, set(), with_statistics=False, read_scale=lambda: 1.0, on_failure=_raise)
+    watched = Pass(
+        accumulation, set(), with_statistics=False, before_first=bool, read_scale=lambda: 1.0, on_failure=_raise
+    )
 
     def on_output(layer: Layer, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         watched.watch(layer, watched.count(layer), output, args)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 
 import pytest
 import torch
@@ -163,16 +164,79 @@ def test_gradient_scalers_are_divided_out(kind):
     assert row.out_grad_norm == pytest.approx(norm64(out_gradient), rel=1e-5)
 
 
-def test_a_step_that_the_scaler_skips_is_no_step():
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("schedule", [1, 2])
+@pytest.mark.parametrize("factors", [(math.inf, 1, 1), (1, math.inf, math.inf, 1), (1, 1, math.inf), (math.inf,)])
+def test_steps_that_the_scaler_skips_are_marked_and_keep_their_loss(factors, schedule, fused):
     model = net()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, fused=fused)
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
-    with gradflow.record(model, optimizer=optimizer, scaler=scaler) as recorder:
-        for factor in (float("inf"), 1.0):
+    losses = []
+    with gradflow.record(model, optimizer=optimizer, scaler=scaler, schedule=schedule) as recorder:
+        for factor in factors:
             optimizer.zero_grad()
-            scaler.scale(loss_of(model) * factor).backward()
+            loss = loss_of(model) * factor
+            losses.append(loss.item())
+            scaler.scale(loss).backward()
+            recorder.step(loss=loss)
             scaler.step(optimizer)
             scaler.update()
+    steps = recorder.recording.steps
+    assert steps.skipped.tolist() == [math.isinf(factor) for factor in factors]
+    assert steps.loss.tolist() == losses
+    rows = recorder.recording.layers.set_index("step")
+    assert sorted(set(rows.index)) == list(range(0, len(factors), schedule))
+    is_skipped = steps.skipped.loc[rows.index].to_numpy()
+    assert rows.out_grad_norm[~is_skipped].notna().all()
+    assert not rows.out_grad_norm[is_skipped].apply(math.isfinite).any()
+    assert rows.in_grad.all()
+    assert rows.update_norm[is_skipped & (rows.n_params > 0)].isin([0.0, math.nan] if fused else [math.nan]).all()
+
+
+@pytest.mark.parametrize("set_to_none", [True, False])
+@pytest.mark.parametrize("schedule", [1, 3])
+@pytest.mark.parametrize("order", ["after", "after clearing", "before", "before and after"])
+def test_a_loss_belongs_to_its_own_step(order, schedule, set_to_none):
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    losses = []
+    with gradflow.record(model, optimizer=optimizer, schedule=schedule) as recorder:
+        for seed in range(4):
+            loss = loss_of(model, seed)
+            losses.append(loss.item())
+            if order != "after clearing":
+                optimizer.zero_grad(set_to_none=set_to_none)
+            loss.backward()
+            if order.startswith("before"):
+                recorder.step(loss=loss)
+            optimizer.step()
+            if order == "after clearing":
+                optimizer.zero_grad(set_to_none=set_to_none)
+            if order.startswith("after"):
+                recorder.step(loss=loss)
+            if order.endswith("and after"):
+                recorder.step(accuracy=seed)
+    steps = recorder.recording.steps
+    assert steps.loss.tolist() == losses
+    if order.endswith("and after"):
+        assert steps.accuracy.tolist() == [0, 1, 2, 3]
+
+
+def test_an_optimizer_that_took_the_others_place_is_told_of_once():
+    model = net()
+    given, other, foreign = (torch.optim.SGD(one.parameters(), lr=0.01) for one in (model, model, net()))
+    with gradflow.record(model, optimizer=given) as recorder:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for optimizer in (given, foreign):
+                loss_of(model).backward()
+                optimizer.step()
+        for _ in range(3):
+            loss_of(model).backward()
+        with pytest.warns(GradflowWarning, match="SGD changes the model") as told:
+            [other.step() for _ in range(3)]
+    assert len(told) == 1
+    assert "attach a new one" in str(told[0].message)
     assert len(recorder.recording.steps) == 1
 
 
@@ -217,8 +281,7 @@ def test_outputs_are_divided_by_the_scale_of_their_own_backward():
             scaler.step(optimizer)
             scaler.update()
     rows = recorder.recording.layers.query("layer == '0'")
-    assert rows.backward.tolist() == [1, 0]
-    assert rows.in_grad.tolist() == [True, False]
+    assert rows.step.tolist() == [0, 1]
     assert rows.out_grad_norm.iloc[0] == pytest.approx(rows.out_grad_norm.iloc[1], rel=1e-5)
 
 
@@ -355,9 +418,10 @@ def test_an_optimizer_that_makes_no_step_is_reported():
             recorder.step(loss=1.0)
             real.step()
 
-    with pytest.warns(GradflowWarning, match="made no step") as told:
+    with pytest.warns(GradflowWarning) as told:
         train()
-    assert len(told) == 1
+    assert ["SGD changes the model" in str(one.message) for one in told] == [True, False]
+    assert "made no step" in str(told[1].message)
     with pytest.warns(GradflowWarning, match="made no step"):
         recorder.close()
     assert recorder.recording.meta["optimizer_steps"] == 0

@@ -36,12 +36,14 @@ def diverged_step(recording: Recording) -> int | None:
 
     A NaN loss also stands for a loss that was not passed in, so it counts where a gradient of its step is not
     finite either, where all steps before had a finite loss and none after has one, or where the run itself says that it
-    diverged.
+    diverged. A step that the gradient scaler skipped changed nothing: it counts only where no finite loss follows.
     """
     loss, step = recording.steps["loss"], recording.steps["step"]
+    has_passed = recording.steps["skipped"] & (step < step[np.isfinite(loss)].max())
     bad = recording.layers.loc[nonfinite_rows(recording.layers), "step"]
     lost = loss_lost(recording)
-    gone = step[np.isinf(loss) | (loss.isna() & step.isin(bad)) | (step == (-1 if lost is None else lost[0]))]
+    is_gone = np.isinf(loss) | (loss.isna() & step.isin(bad)) | (step == (-1 if lost is None else lost[0]))
+    gone = step[is_gone & ~has_passed]
     if recording.meta.get("status") == "diverged":
         noted = recording.meta.get("diverged_step")
         return int(noted) if noted is not None else int(gone.min()) if len(gone) else int(step.max())

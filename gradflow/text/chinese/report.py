@@ -146,6 +146,10 @@ STATUSES: Mapping[str, str] = {
     "status.double backward": (
         "有一次反向传播经过了该层的导数，而该导数由此输出算得，因此无法把损失的梯度与这一项分开。"
     ),
+    "status.added": "该层是后来加入模型的。其输出从下一个被记录的步起测量。",
+    "status.gone": "该层已不再属于模型。",
+    "status.skipped": "梯度缩放器跳过了这一步，梯度在读取之前已被清除。",
+    "status.too many calls": "同一步中出现的层输出超过了可保留的数量。",
     "status.failed": "测量时出现错误。",
 }
 

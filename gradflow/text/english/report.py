@@ -181,6 +181,10 @@ STATUSES: Mapping[str, str] = {
         "A backward pass went through the layer's derivative, which is computed from this output. The gradient of the "
         "loss cannot be separated from that term."
     ),
+    "status.added": "The layer was added to the model. Its output is measured from the next recorded step on.",
+    "status.gone": "The layer is no longer part of the model.",
+    "status.skipped": "The gradient scaler skipped the step, and the gradient was gone before it could be read.",
+    "status.too many calls": "More outputs of layers were seen in one step than are kept.",
     "status.failed": "Measuring raised an error.",
 }
 
