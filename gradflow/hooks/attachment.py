@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from gradflow.hooks.gradients import OutputHook, tensors_in
+from gradflow.hooks.failures import OnFailure
+from gradflow.hooks.gradients import OutputHook, allow_in_copies, keep_out_of_copies, remove, tensors_in
 from gradflow.hooks.layer_graph import LayerGraph, leaves_behind
 from gradflow.hooks.layers import Layer, stage_key
 
@@ -46,7 +48,10 @@ class Attachment:
         Receives layer, module, arguments and output of each call made with grad enabled.
     on_unseen : callable
         Receives the layer of each call made without.
-    owner : object
+    on_failure : callable
+        Receives what could not be seen, and the error; unless it raises, training goes on. If it is something of the
+        first recorded step, places are looked for again in the next.
+    owner : weakref of object
         What the hooks are known by.
     compiled : bool
         Use hooks that fire inside torch.compile, where each breaks the graph.
@@ -63,23 +68,16 @@ class Attachment:
         layers: list[Layer],
         on_output: OnOutput,
         on_unseen: OnUnseen,
-        owner: object,
+        on_failure: OnFailure,
+        owner: weakref.ref[Any],
         *,
         compiled: bool,
     ) -> None:
         self._layers = layers
-        self._graph = LayerGraph(self._on_leaf)
         self._model = model
+        self._on_failure = on_failure
         self._single = {own.parameter: layer for layer in layers if layer.module is None for own in layer.owned}
-        self._seen: set[Call] = set()
-        self._first_leaves: dict[int, Tensor] | None = {}  # of the first recorded step; None when it is over
-        self._own_leaves: set[int] = set()  # of them, those seen in an earlier call that are not behind its arguments
-        self._arguments: set[int] = set()
-        self.edges: list[Edge] = []
-        self._n_edges = 0
-        self._n_placed = 0
-        self.n_unplaced = len(layers)
-        self._is_first = True
+        self._begin_placing()
         self.is_attached = False
         hooked = list(hookable(layers))
         self.n_hooked = len(hooked)
@@ -89,10 +87,23 @@ class Attachment:
             self._hooks.append((model, OutputHook(self._end_forward, None, owner=owner)))
         self._handles: list[RemovableHandle] = []
 
+    def _begin_placing(self) -> None:
+        self._graph = LayerGraph(self._on_leaf)
+        self._seen: set[Call] = set()
+        self._first_leaves: dict[int, Tensor] | None = {}  # of the first recorded step; None when it is over
+        self._own_leaves: set[int] = set()  # of them, those seen in an earlier call that are not behind its arguments
+        self._arguments: set[int] = set()
+        self.edges: list[Edge] = []
+        self._n_edges = 0
+        self._n_placed = 0
+        self.n_unplaced = len(self._layers)
+        self.is_first = True
+        self._has_failed = False
+
     @property
     def is_placing(self) -> bool:
         """Whether layers' places are still to be seen: throughout the first recorded step, and while some lack one."""
-        return self._is_first or self.n_unplaced > 0
+        return self.is_first or self.n_unplaced > 0
 
     def attach(self) -> None:
         """Put the hooks on; twice is as good as once."""
@@ -100,7 +111,14 @@ class Attachment:
             return
         self.is_attached = True
         if not self._handles:
-            self._handles = [module.register_forward_hook(hook) for module, hook in self._hooks]
+            try:
+                for module, hook in self._hooks:
+                    self._handles.append(module.register_forward_hook(hook))
+                    keep_out_of_copies(module)
+            except BaseException:
+                remove(self._handles)
+                self._handles, self.is_attached = [], False
+                raise
             return
         for (module, hook), handle in zip(self._hooks, self._handles, strict=True):
             module._forward_hooks[handle.id] = hook  # another handle would cost as much as a call of the hook
@@ -113,8 +131,25 @@ class Attachment:
             for (module, _), handle in zip(self._hooks, self._handles, strict=True):
                 module._forward_hooks.pop(handle.id, None)
 
+    def remove(self) -> None:
+        """Take the hooks off for good, with all that was done to the modules; twice is as good as once."""
+        self.detach()
+        for module, _ in self._hooks:
+            allow_in_copies(module)
+        allow_in_copies(self._model)
+
     def place(self, layer: Layer, call: int, args: tuple[Any, ...], output: Any) -> None:
         """Note a layer's place in the network and what it is connected to."""
+        try:
+            self._place(layer, call, args, output)
+        except Exception as error:
+            self._fail(f"the place of {layer.name} in the network", error)
+
+    def _fail(self, what: str, error: Exception) -> None:
+        self._has_failed = True
+        self._on_failure(what, error)
+
+    def _place(self, layer: Layer, call: int, args: tuple[Any, ...], output: Any) -> None:
         key = Call(layer.number, call)
         tensors = [tensor for tensor in tensors_in(output) if tensor.grad_fn is not None]
         if key in self._seen:
@@ -196,15 +231,22 @@ class Attachment:
             layer.is_weighted, layer.dtype = place["weighted"], place["dtype"]
         self._n_placed = sum(layer.order is not None for layer in self._layers)
         self.n_unplaced = len(self._layers) - self._n_placed
-        self._is_first = False
+        self.is_first = False
 
     def end_step(self) -> list[Tensor]:
         """End a recorded step; return the first one's leaves that are no parameters and not behind its inputs."""
         self.clear()
-        self._is_first = False
-        leaves, self._first_leaves = self._first_leaves or {}, None
-        parameters = set(map(id, self._model.parameters()))
-        return [leaf for number, leaf in leaves.items() if number not in parameters and number not in self._arguments]
+        if self.is_first and self._has_failed:
+            for layer in self._layers:
+                layer.order = layer.depth = layer.stage_key = None
+            for layer in self._single.values():
+                layer.is_weighted = False
+            self._begin_placing()
+            return []
+        known = set(map(id, self._model.parameters())) | self._arguments
+        leaves = [leaf for number, leaf in (self._first_leaves or {}).items() if number not in known]
+        self.is_first, self._first_leaves = False, None
+        return leaves
 
     def clear(self) -> None:
         """Let go of the autograd graph."""
@@ -217,16 +259,23 @@ class Attachment:
 
     def _end_forward(self, key: None, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Let go of the graph when the whole forward pass is done: depths are known by then."""
+        try:
+            self._look_behind(args, output)
+            self.clear()
+        except Exception as error:
+            self._graph.clear()
+            self._fail("the layers' places in the network", error)
+        if not self.is_placing and self._hooks[-1][1].key is None:  # this hook is no longer needed
+            model, _ = self._hooks.pop()
+            model._forward_hooks.pop(self._handles.pop().id, None)
+
+    def _look_behind(self, args: tuple[Any, ...], output: Any) -> None:
         self._graph.look_behind(tensors_in(output))
         if self._first_leaves is not None:
             # A state that an earlier call returned has the model's own leaves behind it.
             behind = {id(leaf) for tensor in tensors_in(args) for leaf in leaves_behind(tensor)}
             self._arguments |= behind - self._own_leaves
             self._own_leaves |= self._first_leaves.keys() - self._arguments
-        self.clear()
-        if not self.is_placing and self._hooks[-1][1].key is None:  # this hook is no longer needed
-            model, _ = self._hooks.pop()
-            model._forward_hooks.pop(self._handles.pop().id, None)
 
 
 def hookable(layers: Iterable[Layer]) -> Iterator[tuple[nn.Module, Layer]]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gradflow.hooks.layers import Layer
+from gradflow.hooks.layers import Layer, OwnParameter
 from gradflow.hooks.passes import (
     ARRIVED,
     FAILED,
@@ -55,6 +55,7 @@ class Signature(NamedTuple):
     outputs: tuple[OutputKey, ...]
     arrived: frozenset[int]  # pieces of parameters with a gradient
     updated: frozenset[int]
+    failed: frozenset[int]  # of those with a gradient: its norm could not be taken
     is_watched: bool  # whether layers were watched running at all
     is_compiled: bool
     unseen: frozenset[int]  # layers that ran without gradients
@@ -75,6 +76,7 @@ class Form(NamedTuple):
     weights: dict[int, list[int]]
     updates: dict[int, list[int]]
     pieces: list[tuple[int, str, int, str]]  # of parameters: the layer's number, name in the layer, piece, status
+    failed: frozenset[int]  # pieces of parameters; see `Signature`
 
 
 def form_of(signature: Signature, layers: Sequence[Layer], parameters: Parameters) -> Form:
@@ -82,7 +84,7 @@ def form_of(signature: Signature, layers: Sequence[Layer], parameters: Parameter
     by_layer: list[list[tuple[int, OutputKey]]] = [[] for _ in layers]
     for place, key in enumerate(signature.outputs):
         by_layer[key.number].append((place, key))
-    form = Form([], [], [], [], [], [], [], [], {}, {}, {}, [])
+    form = Form([], [], [], [], [], [], [], [], {}, {}, {}, [], signature.failed)
     for layer in layers:
         pieces = [(own, piece) for own in layer.owned for piece in parameters.pieces_of(own.parameter)]
         own = [piece for _, piece in pieces]
@@ -94,7 +96,7 @@ def form_of(signature: Signature, layers: Sequence[Layer], parameters: Parameter
         status = _absence(layer, by_layer[layer.number], signature, has_gradients=bool(own and form.gradients[row]))
         for source, described, key in _rows(layer.number, by_layer[layer.number], status):
             form.number.append(layer.number)
-            form.backward.append(key.backward)
+            form.backward.append(max(key.backward, 0))  # one that failed may have been of any
             form.call.append(key.call)
             form.output.append(key.output)
             form.status.append(key.status)
@@ -102,9 +104,17 @@ def form_of(signature: Signature, layers: Sequence[Layer], parameters: Parameter
             form.source.append(source)
             form.described.append(described)
         for owned, piece in pieces:
-            missing = NO_GRADIENT if owned.parameter.requires_grad else FROZEN
-            form.pieces.append((layer.number, owned.name, piece, MEASURED if piece in signature.arrived else missing))
+            form.pieces.append((layer.number, owned.name, piece, _status(owned, piece, signature)))
     return form
+
+
+def _status(owned: OwnParameter, piece: int, signature: Signature) -> str:
+    """Return what became of the gradient of a parameter's piece."""
+    if piece in signature.failed:
+        return FAILED
+    if piece in signature.arrived:
+        return MEASURED
+    return NO_GRADIENT if owned.parameter.requires_grad else FROZEN
 
 
 def joint(norms: NDArray[np.float64], rows: dict[int, list[int]], n_rows: int) -> NDArray[np.float64]:
@@ -123,11 +133,16 @@ def joint(norms: NDArray[np.float64], rows: dict[int, list[int]], n_rows: int) -
 
 def _rows(number: int, outputs: list[tuple[int, OutputKey]], absence: str) -> Iterator[tuple[int, int, OutputKey]]:
     """Yield source, described output and labels of each row of a layer, those of the gradient that was used first."""
-    arrived = [(place, key) for place, key in outputs if key.status in _WITH_ROWS]
+    arrived = [(place, key) for place, key in outputs if _has_row(key)]
     if not any(key.in_grad for _, key in arrived):
         yield -1, outputs[0][0] if outputs else -1, OutputKey(number, 0, 0, 0, absence)
     for place, key in sorted(arrived, key=lambda found: (not found[1].in_grad, found[1])):
         yield place, place, key
+
+
+def _has_row(key: OutputKey) -> bool:
+    """Whether an output has a row of its own: its gradient arrived, or could not be measured and was perhaps used."""
+    return key.status in _WITH_ROWS or (key.status == FAILED and key.in_grad)
 
 
 def _absence(layer: Layer, outputs: list[tuple[int, OutputKey]], signature: Signature, *, has_gradients: bool) -> str:

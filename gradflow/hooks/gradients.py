@@ -6,10 +6,12 @@ added up. A forward hook that puts a hook on the output tensor does neither (pyt
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -167,14 +169,14 @@ class OutputHook:
     Calls made without are `unseen(key)`.
 
     A copy of the model must not write into the original's recorder, and a closure could not be pickled: a copied or
-    unpickled hook does nothing.
+    unpickled hook does nothing. `owner` is the recorder that the hook belongs to, held weakly.
     """
 
     def __init__(
         self,
         receive: Callable[..., None] | None,
         key: Any,
-        owner: object = None,
+        owner: weakref.ref[Any] | None = None,
         unseen: Callable[[Any], None] | None = None,
     ) -> None:
         self.receive = receive
@@ -195,12 +197,44 @@ class OutputHook:
         return (OutputHook, (None, None))
 
 
+def keep_out_of_copies(module: nn.Module) -> None:
+    """Have a module copied, pickled and scripted as if no `OutputHook` were on it, until `allow_in_copies`.
+
+    A saved model must load where gradflow is not installed, and with `weights_only=True`. Pickle and copy ask the
+    dictionary of hooks itself how to reduce it, `torch.jit.script` compiles its `values()`, and calls of the module go
+    through its `items()`. Another dictionary in its place would part users' handles from their hooks.
+    """
+    hooks: Any = module._forward_hooks
+    hooks.__reduce_ex__ = partial(_reduced, weakref.ref(hooks))
+    hooks.values = partial(_others, weakref.ref(hooks))
+
+
+def allow_in_copies(module: nn.Module) -> None:
+    """Undo `keep_out_of_copies`; twice is as good as once."""
+    for name in ("__reduce_ex__", "values"):
+        vars(module._forward_hooks).pop(name, None)
+
+
+def _others(hooks: weakref.ref[Any]) -> list[Any]:
+    return [hook for _, hook in _other_items(hooks)]
+
+
+def _other_items(hooks: weakref.ref[Any]) -> list[tuple[int, Any]]:
+    return [(key, hook) for key, hook in (hooks() or {}).items() if not isinstance(hook, OutputHook)]
+
+
+def _reduced(hooks: weakref.ref[Any], protocol: int) -> tuple[Any, ...]:
+    return OrderedDict, (), None, None, iter(_other_items(hooks))
+
+
 def _in_functorch() -> bool:
     return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 class _Forward:
     """Tensor hook that hands the gradient to a callback under a name."""
+
+    __torch_unserializable__ = True  # saving the tensor warns of no hook
 
     def __init__(self, callback: GradientCallback, name: str) -> None:
         self.callback = callback

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
+from gradflow.hooks.failures import OnFailure, door
 from gradflow.hooks.norms import Scalar
 
 OnStep = Callable[[Optimizer], object]
@@ -22,17 +23,21 @@ class OptimizerHooks:
 
     `keep(optimizer)` comes before the step changes anything. `before(optimizer)` sees the gradients that the step uses:
     accumulated, reduced, clipped. With a closure (LBFGS) they exist only after the step, so `before` is then called
-    right before `after`.
+    right before `after`. An error of theirs goes to `on_failure`.
     """
 
-    def __init__(self, optimizers: Iterable[Optimizer], keep: OnStep, before: OnStep, after: OnStep) -> None:
+    def __init__(
+        self, optimizers: Iterable[Optimizer], keep: OnStep, before: OnStep, after: OnStep, on_failure: OnFailure
+    ) -> None:
         self._keep = keep
         self._before = before
         self._after = after
         self._handles: list[RemovableHandle] = []
         for optimizer in optimizers:
-            self._handles.append(optimizer.register_step_pre_hook(self._pre))
-            self._handles.append(optimizer.register_step_post_hook(self._post))
+            pre = door(self._pre, "what comes before an optimizer's step", on_failure)
+            post = door(self._post, "what comes after an optimizer's step", on_failure)
+            self._handles.append(optimizer.register_step_pre_hook(pre))
+            self._handles.append(optimizer.register_step_post_hook(post))
 
     def remove(self) -> None:
         """Remove the hooks; twice is as good as once."""
@@ -45,9 +50,11 @@ class OptimizerHooks:
             self._before(optimizer)
 
     def _post(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if _has_closure(args, kwargs):
-            self._before(optimizer)
-        self._after(optimizer)
+        try:
+            if _has_closure(args, kwargs):
+                self._before(optimizer)
+        finally:
+            self._after(optimizer)
 
 
 class Turns:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import math
 import os
+import sys
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -21,6 +24,8 @@ from gradflow.hooks import rows, sharded
 from gradflow.hooks.accumulation import Accumulation, Owners
 from gradflow.hooks.attachment import Attachment
 from gradflow.hooks.coverage import coverage, has_compiled, unmeasurable
+from gradflow.hooks.failures import Failures, door
+from gradflow.hooks.forms import Signature
 from gradflow.hooks.gradients import OutputHook, remove
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.optimizers import MAX_WAIT, OptimizerHooks, Turns, scale_of_outputs
@@ -35,10 +40,6 @@ from gradflow.recording import Recording
 FLUSH_ROWS = 50_000  # rows kept as device scalars before they are moved and become a table
 MAX_SHAPES = 5  # of tensors that are no parameters, in the description of a run
 FLUSH_SECONDS = 30  # what a crash can cost a recorder that streams to a folder
-
-
-class GradflowWarning(UserWarning):
-    """Something could not be measured; training goes on."""
 
 
 class Recorder:
@@ -63,7 +64,7 @@ class Recorder:
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         if not trainable:
             raise ValueError(f"{type(model).__name__} has no parameter that requires a gradient; nothing to record.")
-        if any(isinstance(hook, OutputHook) and hook.owner for hook in _forward_hooks(model)):
+        if _is_recorded(model):
             raise ValueError(f"{type(model).__name__} is being recorded already; close that recorder first.")
         self._root = model
         self._layers = layers
@@ -73,8 +74,7 @@ class Recorder:
         self._watches = activations or statistics
         self._statistics = statistics
         self._weights = weights
-        self._strict = strict
-        self._warned: set[str] = set()
+        self._failures = failures = Failures(strict=strict)
         self._thread = threading.get_ident()
         json.dumps(dict(meta))  # raises now what would lose the manifest at the end
         # Of several processes rank 0 writes; the others let go of rows that have gone to the file.
@@ -87,14 +87,29 @@ class Recorder:
             self._meta["outputs"] = "rank-local: the gradient of this process's part of the batch"
             if any(map(sharded.is_sharded, trainable)):
                 sharded.check_schedules([bool(schedule(step)) for step in range(sharded.COMPARED_STEPS)])
-        self._attachment = Attachment(model, layers, self._on_output, self._on_unseen, owner=self, compiled=compiled)
-        self._buffer = rows.Buffer(self._layers, self._parameters)
+        # All that PyTorch holds on to gets in by a door: a recorder that is dropped must go, and take its hooks along.
+        self._attachment = Attachment(
+            model,
+            layers,
+            door(self._on_output, "the output of a layer", failures),
+            door(self._on_unseen, "a layer that is called without gradients", failures),
+            failures,
+            owner=weakref.ref(self),
+            compiled=compiled,
+        )
+        self._buffer = rows.Buffer(self._layers, self._parameters, failures)
         self._accumulation = Accumulation(Owners(self._layers, self._parameters.every, optimizers))
         self._summed: set[OutputName] = set()
         self._optimizers = optimizers
-        self._turns = Turns(optimizers, self._on_idle)
+        self._turns = Turns(optimizers, door(self._on_idle, "whose turn it is", failures))
         self._n_calls = 0  # of step() since an optimizer stepped
-        self._optimizer_hooks = OptimizerHooks(optimizers, self._before_step, self._before_update, self._after_update)
+        self._optimizer_hooks = OptimizerHooks(
+            optimizers,
+            door(self._before_step, "the weights before an optimizer's step", failures),
+            door(self._before_update, "the gradients that an optimizer uses", failures),
+            door(self._after_update, "the end of a step", failures),
+            failures,
+        )
         self._step = 0
         self._n_recorded = 0
         self._closed = False
@@ -129,23 +144,28 @@ class Recorder:
             raise RuntimeError("step() was called from another thread than record(); use one recorder a thread.")
         began = time.perf_counter()
         values = {"loss": loss, "batch_error": batch_error, **scalars}
-        self._scalars |= {key: rows.scalar(key, value) for key, value in values.items() if value is not None}
+        given = {key: value for key, value in values.items() if value is not None}
+        for key, value in given.items():
+            rows.check_scalar(key, value)
+        for key, value in given.items():
+            self._scalars[key] = self._read_scalar(key, value)
+        attempt = self._failures.attempt
         if self._is_due:
-            self._readings.read_after_backward(self._optimizers)
+            attempt("the gradients", self._readings.read_after_backward, self._optimizers)
             if not self._optimizers:
-                self._readings.read_weights()
+                attempt("the weights", self._readings.read_weights)
         if not self._optimizers:
-            self._accumulation.use()
+            attempt("whose gradients arrived at the outputs", self._accumulation.use)
             self._finish()
         else:
             self._n_calls += 1
             if self._n_calls == MAX_WAIT:
-                self._warn(
+                self._failures.warn(
                     f"step() was called {MAX_WAIT} times while the optimizer given to record() made no step, so none "
                     "was recorded. If another optimizer took its place, attach a new recorder with that one."
                 )
             if self._is_due:
-                self._scalars["unclipped_grad_norm"] = rows.combined(self._readings.arrived_gradients)
+                self._scalars["unclipped_grad_norm"] = self._total("unclipped_grad_norm")
         self._seconds += time.perf_counter() - began
 
     def state_dict(self) -> dict[str, Any]:
@@ -279,11 +299,9 @@ class Recorder:
 
     def flush(self) -> None:
         """Move everything kept on the device in one transfer, and write it if the recorder streams to a folder."""
-        self._buffer.flush()
-        try:
-            self._write()
-        except OSError as error:  # a full disk must not end training; what is not written stays here
-            self._on_failure(error)
+        self._failures.attempt("the tables", self._buffer.flush)
+        # A full disk must not end training; what is not written stays here.
+        self._failures.attempt("writing the recording", self._write)
 
     def _write(self) -> None:
         """Write the rows that were moved, where they are written at all."""
@@ -300,14 +318,24 @@ class Recorder:
 
     def close(self) -> None:
         """Remove every hook and flush; twice is as good as once."""
-        self._attachment.detach()
-        remove(self._pass.handles)
-        self._optimizer_hooks.remove()
+        self._release()
         if not self._closed:
             self._closed = True
             if self._optimizers and self._n_calls and not self._turns.n_steps:
-                self._warn("the optimizer given to record() made no step, so no step was recorded.")
+                self._failures.warn("the optimizer given to record() made no step, so no step was recorded.")
             self.flush()
+
+    def _release(self) -> None:
+        """Take all hooks off the model, the optimizers and the tensors of a step under way."""
+        self._optimizer_hooks.remove()
+        self._attachment.remove()
+        remove(self._pass.handles)
+        self._pass.is_over = True
+
+    def __del__(self) -> None:
+        """Leave no hook behind where the recorder was dropped without close()."""
+        if "_sequences" in vars(self) and not sys.is_finalizing():  # else __init__ raised, or it ends with the process
+            self._release()
 
     def __enter__(self) -> Recorder:
         return self
@@ -320,20 +348,21 @@ class Recorder:
     def _arm(self) -> None:
         """Make ready for the next step: hooks are attached exactly if it is due."""
         self._scalars: dict[str, Any] = {}
-        self._is_due = bool(self._schedule(self._step))
-        if not self._is_due or self._closed:
+        self._is_due = False  # until all is ready
+        if self._closed or not self._schedule(self._step):
             self._attachment.detach()
             return
         self._pass = self._new_pass()
         self._unseen: set[int] = set()
         self._sequences = Sequences(self._pass)
         self._readings = Readings(
-            self._parameters, scaler=self._scaler, with_weights=self._weights, on_failure=self._on_failure
+            self._parameters, scaler=self._scaler, with_weights=self._weights, on_failure=self._failures
         )
-        if self._watches or not self._n_recorded:  # the first time, to see the layers' places in the network
+        if self._watches or self._attachment.is_first:  # the first time, to see the layers' places in the network
             self._attachment.attach()
         else:
             self._attachment.detach()
+        self._is_due = True
 
     def _new_pass(self) -> Pass:
         scaler = self._scaler
@@ -343,7 +372,7 @@ class Recorder:
             self._summed,
             with_statistics=self._statistics,
             read_scale=lambda: scale_of_outputs(scaler),
-            on_failure=self._on_failure,
+            on_failure=self._failures,
         )
 
     def _on_output(self, layer: Layer, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
@@ -351,16 +380,17 @@ class Recorder:
         if module is not layer.module:
             return
         began = time.perf_counter()
+        call = 0
         try:
             call = self._pass.count(layer)
             if self._attachment.is_placing:
                 self._attachment.place(layer, call, args, output)
             if self._watches:
                 self._pass.watch(layer, call, output, args)
-                if is_recurrent(module):
-                    self._sequences.watch(layer, args, output)
         except Exception as error:  # a measurement that fails must not end the user's forward pass
-            self._on_failure(error)
+            self._pass.lose(layer, call, error)
+        if self._watches and is_recurrent(module):
+            self._sequences.watch(layer, args, output)
         self._seconds += time.perf_counter() - began
 
     def _on_unseen(self, layer: Layer) -> None:
@@ -372,8 +402,8 @@ class Recorder:
         """Keep weights and parameters as they are before an optimizer's step."""
         if self._is_due and not self._closed:
             began = time.perf_counter()
-            self._readings.keep(optimizer)
-            self._readings.read_weights(optimizer)
+            self._failures.attempt("the parameters before an update", self._readings.keep, optimizer)
+            self._failures.attempt("the weights", self._readings.read_weights, optimizer)
             self._seconds += time.perf_counter() - began
 
     def _before_update(self, optimizer: Optimizer) -> None:
@@ -384,18 +414,19 @@ class Recorder:
             self._seconds += time.perf_counter() - began
 
     def _use(self, optimizer: Optimizer) -> None:
-        self._readings.read_where_used(optimizer)
-        self._accumulation.use(optimizer)
+        self._failures.attempt("the gradients", self._readings.read_where_used, optimizer)
+        self._failures.attempt("whose gradients arrived at the outputs", self._accumulation.use, optimizer)
 
     def _after_update(self, optimizer: Optimizer) -> None:
         """Read an optimizer's update; when all optimizers have stepped, the step ends."""
         if self._closed:
             return
         began = time.perf_counter()
+        attempt = self._failures.attempt
         if self._is_due:
-            self._readings.read_updates(optimizer)
+            attempt("the updates", self._readings.read_updates, optimizer)
         self._n_calls = 0
-        if self._turns.take(optimizer):
+        if attempt("whose turn it is", self._turns.take, optimizer):
             if self._is_due:
                 for absent in self._turns.absent():
                     self._use(absent)
@@ -406,33 +437,62 @@ class Recorder:
         """End the step: what was read becomes rows."""
         if self._writer is not None:
             self._writer.check_open()
-        if self._is_due:
-            self._pass.finish()
-            readings = self._readings
-            self._scalars["total_grad_norm"] = rows.combined(readings.arrived_gradients)
-            if self._optimizers:
-                readings.read_rest()
-            form = self._buffer.add_layers(
-                self._step,
-                readings,
-                self._pass.outputs,
-                is_watched=self._watches,
-                is_compiled=self._is_compiled(),
-                unseen=frozenset(self._unseen),
-            )
-            self._buffer.add_times(self._step, self._sequences.readings)
-            if not self._n_recorded and self._watches and (missing := unmeasurable(self._layers, form)):
-                self._warn(missing)
-            self._n_recorded += 1
-            self._seconds += self._pass.seconds
-            remove(self._pass.handles)
-            self._end_placing()
-        self._buffer.add_scalars(self._step, self._scalars)
-        is_late = self._writer is not None and time.perf_counter() - self._flushed > FLUSH_SECONDS
-        if self._buffer.n_waiting >= FLUSH_ROWS or is_late:
-            self.flush()
-        self._step += 1
-        self._arm()
+        attempt = self._failures.attempt
+        try:
+            if self._is_due:
+                self._finish_recorded()
+            attempt("the scalars", self._buffer.add_scalars, self._step, self._scalars)
+            is_late = self._writer is not None and time.perf_counter() - self._flushed > FLUSH_SECONDS
+            if self._buffer.n_waiting >= FLUSH_ROWS or is_late:
+                self.flush()
+        finally:  # whatever interrupts it, the step is over
+            self._step += 1
+            attempt("getting ready for a step", self._arm)
+
+    def _finish_recorded(self) -> None:
+        """End a step that is recorded; nothing that fails here keeps the rest from becoming rows."""
+        attempt, readings = self._failures.attempt, self._readings
+        attempt("whose gradients arrived at the outputs", self._pass.finish)
+        self._scalars["total_grad_norm"] = self._total("total_grad_norm")
+        if self._optimizers:
+            attempt("the gradients", readings.read_rest)
+        signature = attempt(
+            "the rows of a step",
+            self._buffer.add_layers,
+            self._step,
+            readings,
+            self._pass.outputs,
+            self._watches,
+            bool(attempt("what is compiled", self._is_compiled)),
+            frozenset(self._unseen),
+        )
+        attempt("the gradient by time step", self._buffer.add_times, self._step, self._sequences.readings)
+        if not self._n_recorded and self._watches and signature is not None:
+            attempt("the layers that cannot be read", self._warn_of_unmeasurable, signature)
+        self._n_recorded += 1
+        self._seconds += self._pass.seconds
+        remove(self._pass.handles)
+        attempt("the layers' places in the network", self._end_placing)
+
+    def _total(self, name: str) -> Any:
+        """Return the norm of all gradients that were read."""
+        try:
+            return rows.combined(self._readings.arrived_gradients)
+        except Exception as error:
+            self._failures(name, error)
+            return math.nan
+
+    def _read_scalar(self, key: str, value: Any) -> Any:
+        try:
+            return rows.scalar(value)
+        except Exception as error:
+            self._failures(f"the scalar {key}", error)
+            return math.nan
+
+    def _warn_of_unmeasurable(self, signature: Signature) -> None:
+        missing = unmeasurable(self._layers, self._buffer.form(signature))
+        if missing:
+            self._failures.warn(missing)
 
     def _end_placing(self) -> None:
         """Keep what the step showed of the layers' graph."""
@@ -448,11 +508,11 @@ class Recorder:
     def _is_compiled(self) -> bool:
         """Whether gradients arrived although no layer was seen running: hooks do not fire in compiled code."""
         if not self._readings.arrived:
-            self._warn("no parameter has a gradient: call step() after backward() and before zero_grad().")
+            self._failures.warn("no parameter has a gradient: call step() after backward() and before zero_grad().")
             return False
         if self._pass.outputs or not (self._watches and self._attachment.is_attached and self._attachment.n_hooked):
             return False
-        self._warn(
+        self._failures.warn(
             "no layer of the model was seen running since the last step, so gradients of parameters are recorded and "
             "of outputs not. Layers that run inside torch.compile are seen only with record(..., compiled=True) before "
             "the first call; layers that are not called as modules cannot be seen."
@@ -460,22 +520,21 @@ class Recorder:
         return has_compiled()
 
     def _on_idle(self, number: int) -> None:
-        self._warn(
+        self._failures.warn(
             f"optimizer[{number}] ({type(self._optimizers[number]).__name__}) has not stepped in {MAX_WAIT} steps of "
             "another one; from now on a step ends without it."
         )
 
-    def _on_failure(self, error: Exception) -> None:
-        if self._strict:
-            raise error
-        self._warn(f"a measurement failed ({type(error).__name__}: {error}); training goes on. strict=True raises.")
 
-    def _warn(self, message: str) -> None:
-        """Warn, once for each message."""
-        if message not in self._warned:
-            self._warned.add(message)
-            warnings.warn(message, GradflowWarning, stacklevel=4)
+def _is_recorded(model: nn.Module) -> bool:
+    """Whether a recorder that is still in use has its hooks on a model."""
+    if any(_owners(model)):
+        gc.collect()  # one that was dropped, but is part of a cycle
+    return any(_owners(model))
 
 
-def _forward_hooks(model: nn.Module) -> Iterable[Any]:
-    return (hook for module in model.modules() for hook in module._forward_hooks.values())
+def _owners(model: nn.Module) -> Iterator[object]:
+    for module in model.modules():
+        for _, hook in module._forward_hooks.items():  # noqa: PERF102  # values() does not show them
+            if isinstance(hook, OutputHook) and hook.owner is not None:
+                yield hook.owner()
