@@ -17,6 +17,7 @@ from gradflow.hooks.layers import Layer, stage_key
 
 OnOutput = Callable[[Layer, nn.Module, tuple[Any, ...], Any], None]
 OnUnseen = Callable[[Layer], None]
+OnLost = Callable[[Layer | None, Exception], None]
 MAX_EDGES = 100_000  # of the layers' graph that are kept: a loop over cells makes one for every call
 
 
@@ -48,6 +49,8 @@ class Attachment:
         Receives layer, module, arguments and output of each call made with grad enabled.
     on_unseen : callable
         Receives the layer of each call made without.
+    on_lost : callable
+        Receives the layer, or None for the model, whose call could not be seen, and the error.
     on_failure : callable
         Receives what could not be seen, and the error; unless it raises, training goes on. If it is something of the
         first recorded step, places are looked for again in the next.
@@ -60,6 +63,10 @@ class Attachment:
     ----------
     edges : list of Edge
         Connections of layers that were seen since the list was last emptied.
+    is_first : bool
+        Whether the first recorded step is not over, or is to be seen again.
+    has_failed : bool
+        Whether something of it was missed.
     """
 
     def __init__(
@@ -68,6 +75,7 @@ class Attachment:
         layers: list[Layer],
         on_output: OnOutput,
         on_unseen: OnUnseen,
+        on_lost: OnLost,
         on_failure: OnFailure,
         owner: weakref.ref[Any],
         *,
@@ -82,9 +90,9 @@ class Attachment:
         hooked = list(hookable(layers))
         self.n_hooked = len(hooked)
         kind = _breaking_hook() if compiled else OutputHook
-        self._hooks = [(module, kind(on_output, layer, owner=owner, unseen=on_unseen)) for module, layer in hooked]
+        self._hooks = [(module, kind(on_output, layer, owner, on_unseen, on_lost)) for module, layer in hooked]
         if not isinstance(model, torch.jit.ScriptModule):
-            self._hooks.append((model, OutputHook(self._end_forward, None, owner=owner)))
+            self._hooks.append((model, OutputHook(self._end_forward, None, owner, on_failure=on_lost)))
         self._handles: list[RemovableHandle] = []
 
     def _begin_placing(self) -> None:
@@ -98,7 +106,7 @@ class Attachment:
         self._n_placed = 0
         self.n_unplaced = len(self._layers)
         self.is_first = True
-        self._has_failed = False
+        self.has_failed = False
 
     @property
     def is_placing(self) -> bool:
@@ -146,7 +154,7 @@ class Attachment:
             self._fail(f"the place of {layer.name} in the network", error)
 
     def _fail(self, what: str, error: Exception) -> None:
-        self._has_failed = True
+        self.has_failed = True
         self._on_failure(what, error)
 
     def _place(self, layer: Layer, call: int, args: tuple[Any, ...], output: Any) -> None:
@@ -236,7 +244,7 @@ class Attachment:
     def end_step(self) -> list[Tensor]:
         """End a recorded step; return the first one's leaves that are no parameters and not behind its inputs."""
         self.clear()
-        if self.is_first and self._has_failed:
+        if self.is_first and self.has_failed:
             for layer in self._layers:
                 layer.order = layer.depth = layer.stage_key = None
             for layer in self._single.values():

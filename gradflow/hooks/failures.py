@@ -42,8 +42,8 @@ class Failures:
             self._warned.add(once or message)
             warnings.warn(message, GradflowWarning, stacklevel=4)
 
-    def attempt(self, what: str, function: Callable[..., Result], *args: Any) -> Result | None:
-        """Return what a function of the recorder's own books returns, after a second try if need be; None if it fails.
+    def attempt(self, what: str, function: Callable[..., Any], *args: Any, default: Any = None) -> Any:
+        """Return what a function of the recorder's own books returns, after a second try if need be, else the default.
 
         The function changes something at its end or not at all, or can be called twice.
         """
@@ -56,7 +56,7 @@ class Failures:
             return function(*args)
         except Exception as error:
             self(what, error)
-            return None
+            return default
 
 
 def together(
@@ -80,21 +80,31 @@ def together(
     return [result for item in items for result in together(measure, [item], lose)]
 
 
-def door(method: Callable[..., object], what: str, on_failure: OnFailure) -> Callable[..., None]:
+def weakly(method: Callable[..., None]) -> Callable[..., None]:
+    """Return a function that calls an object's method, does not keep the object, and does nothing once it is gone."""
+    owner, function = weakref.ref(method.__self__), method.__func__  # type: ignore[attr-defined]  # of bound methods
+
+    def call(*args: Any) -> None:
+        alive = owner()
+        if alive is not None:
+            function(alive, *args)
+
+    return call
+
+
+def door(method: Callable[..., None], what: str, on_failure: OnFailure) -> Callable[..., None]:
     """Return the function by which PyTorch calls a recorder's method: it keeps no recorder, and lets no error out.
 
     An error that the user can mend is let out all the same.
     """
-    owner, function = weakref.ref(method.__self__), method.__func__  # type: ignore[attr-defined]  # of bound methods
+    call = weakly(method)
 
     def enter(*args: Any) -> None:
-        recorder = owner()
-        if recorder is not None:
-            try:
-                function(recorder, *args)
-            except GradflowError:  # which the user can mend
-                raise
-            except Exception as error:
-                on_failure(what, error)
+        try:
+            call(*args)
+        except GradflowError:
+            raise
+        except Exception as error:
+            on_failure(what, error)
 
     return enter

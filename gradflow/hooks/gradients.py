@@ -166,7 +166,7 @@ def remove(handles: Iterable[RemovableHandle]) -> None:
 class OutputHook:
     """Forward hook of one layer: `receive(key, module, args, output)` on calls made with grad enabled.
 
-    Calls made without are `unseen(key)`.
+    Calls made without are `unseen(key)`. An error goes to `on_failure(key, error)`, if that is given.
 
     A copy of the model must not write into the original's recorder, and a closure could not be pickled: a copied or
     unpickled hook does nothing. `owner` is the recorder that the hook belongs to, held weakly.
@@ -178,20 +178,27 @@ class OutputHook:
         key: Any,
         owner: weakref.ref[Any] | None = None,
         unseen: Callable[[Any], None] | None = None,
+        on_failure: Callable[[Any, Exception], None] | None = None,
     ) -> None:
         self.receive = receive
         self.key = key
         self.owner = owner
         self.unseen = unseen
+        self.on_failure = on_failure
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Pass the output on; not inside functorch transforms, whose tensors must not escape, nor while compiling."""
-        if torch.compiler.is_compiling() or self.receive is None or _in_functorch():
-            return
-        if torch.is_grad_enabled():
-            self.receive(self.key, module, args, output)
-        elif self.unseen is not None:
-            self.unseen(self.key)
+        try:
+            if torch.compiler.is_compiling() or self.receive is None or _in_functorch():
+                return
+            if torch.is_grad_enabled():
+                self.receive(self.key, module, args, output)
+            elif self.unseen is not None:
+                self.unseen(self.key)
+        except Exception as error:
+            if self.on_failure is None:
+                raise
+            self.on_failure(self.key, error)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (OutputHook, (None, None))

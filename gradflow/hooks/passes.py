@@ -114,8 +114,9 @@ class Pass:
             for index, tensor in enumerate(tensors_in(returned)):
                 self._watch_tensor(Output(self, layer, call, index, backward), tensor, args)
 
-    def lose(self, layer: Layer, call: int, error: Exception) -> None:
-        """Note a tensor that a layer returned and that cannot be watched."""
+    def lose(self, layer: Layer, error: Exception) -> None:
+        """Note a tensor that a layer returned in its last call and that cannot be watched."""
+        call = max(self._calls.get(layer.number, 0) - 1, 0)
         index = sum(output.layer is layer and output.call == call for output in self.outputs)
         output = Output(self, layer, call, index, -1)
         self.outputs.append(output)
@@ -327,39 +328,39 @@ class Output:
         PyTorch passes None where another output of the same operation has a gradient and this one has none: the
         sequence that a fused LSTM returns, if only its last state is used.
         """
-        if gradient is not None:
+        owner = self._pass
+        if gradient is None or owner.is_over:
+            return
+        began = time.perf_counter()
+        try:
             self.take(gradient, self.arrives_as)
+        except Exception as error:  # a measurement that fails must not end the user's backward pass
+            self.fail(error)
+        owner.seconds += time.perf_counter() - began
 
     def take(self, gradient: Tensor, status: str) -> None:
         """Keep a gradient's norm, at once or with those of other small ones, and how it was come by."""
         owner = self._pass
-        if owner.is_over:
-            return
-        began = time.perf_counter()
-        try:
-            task = owner.tasks.get(torch._C._current_graph_task_id()) or owner.begin()
-            if self.task is None:
-                self.task, self.status = task, status
-                if self.backward < 0:
-                    self.backward = owner.index_of(task)
-                elif task.index != self.backward:
-                    owner.join(task, self.backward)
-                # So it is with create_graph=True. A gradient with a graph, if held, would keep all of it alive.
-                self.is_differentiated = torch.is_grad_enabled()
-                if owner.summed and task.is_adding and (self.layer.number, self.index) in owner.summed:
-                    self.total = self._addend(gradient, task)
-                elif is_small(gradient) and not self.is_differentiated:
-                    self.gradient, self._version = gradient, gradient._version
-                    owner.hold(self, gradient)
-                else:
-                    norm = l2_norm(gradient)
-                    self.n_nonfinite = count_nonfinite(gradient, norm)
-                    self.norm = unscaled(norm, owner.scales[self.backward])
-            elif self.status != FAILED:
-                self._take_again(gradient, status, task)
-        except Exception as error:  # a measurement that fails must not end the user's backward pass
-            self.fail(error)
-        owner.seconds += time.perf_counter() - began
+        task = owner.tasks.get(torch._C._current_graph_task_id()) or owner.begin()
+        if self.task is None:
+            self.task, self.status = task, status
+            if self.backward < 0:
+                self.backward = owner.index_of(task)
+            elif task.index != self.backward:
+                owner.join(task, self.backward)
+            # So it is with create_graph=True. A gradient with a graph, if held, would keep all of it alive.
+            self.is_differentiated = torch.is_grad_enabled()
+            if owner.summed and task.is_adding and (self.layer.number, self.index) in owner.summed:
+                self.total = self._addend(gradient, task)
+            elif is_small(gradient) and not self.is_differentiated:
+                self.gradient, self._version = gradient, gradient._version
+                owner.hold(self, gradient)
+            else:
+                norm = l2_norm(gradient)
+                self.n_nonfinite = count_nonfinite(gradient, norm)
+                self.norm = unscaled(norm, owner.scales[self.backward])
+        elif self.status != FAILED:
+            self._take_again(gradient, status, task)
 
     def fail(self, error: Exception) -> None:
         """Report that the output's gradient could not be measured."""
@@ -390,7 +391,10 @@ class Output:
         again.statistics = self.statistics
         owner.outputs.append(again)
         self.later = (*self.later, again)
-        again.take(gradient, status)
+        try:
+            again.take(gradient, status)
+        except Exception as error:
+            again.fail(error)
         if self.is_differentiated and _is_in_its_derivative(self.made_by):
             again.status, again.norm, again.total = OWN_DERIVATIVE, math.nan, None
 
@@ -461,13 +465,15 @@ class _BaseHook:
 
     def __call__(self, gradient: Tensor | None) -> None:
         """Take the view's part of the base's gradient, if there is anything in it."""
+        if gradient is None:
+            return
         try:
             self._take(gradient)
         except Exception as error:
             self._output.fail(error)
 
-    def _take(self, gradient: Tensor | None) -> None:
-        if gradient is None or self._output.has_arrived():
+    def _take(self, gradient: Tensor) -> None:
+        if self._output.has_arrived():
             return
         laid_out = torch.empty_strided(self._shape, self._strides, dtype=gradient.dtype, device=gradient.device)
         part = laid_out.copy_(gradient.detach()).as_strided(*self._geometry)

@@ -24,7 +24,7 @@ from gradflow.hooks import rows, sharded
 from gradflow.hooks.accumulation import Accumulation, Owners
 from gradflow.hooks.attachment import Attachment
 from gradflow.hooks.coverage import coverage, has_compiled, unmeasurable
-from gradflow.hooks.failures import Failures, door
+from gradflow.hooks.failures import Failures, door, weakly
 from gradflow.hooks.forms import Signature
 from gradflow.hooks.gradients import OutputHook, remove
 from gradflow.hooks.layers import Layer
@@ -91,8 +91,9 @@ class Recorder:
         self._attachment = Attachment(
             model,
             layers,
-            door(self._on_output, "the output of a layer", failures),
-            door(self._on_unseen, "a layer that is called without gradients", failures),
+            weakly(self._on_output),
+            weakly(self._on_unseen),
+            weakly(self._on_lost),
             failures,
             owner=weakref.ref(self),
             compiled=compiled,
@@ -147,16 +148,16 @@ class Recorder:
         given = {key: value for key, value in values.items() if value is not None}
         for key, value in given.items():
             rows.check_scalar(key, value)
-        for key, value in given.items():
-            self._scalars[key] = self._read_scalar(key, value)
         attempt = self._failures.attempt
+        for key, value in given.items():
+            self._scalars[key] = attempt(f"the scalar {key}", rows.scalar, value, default=math.nan)
         if self._is_due:
             attempt("the gradients", self._readings.read_after_backward, self._optimizers)
             if not self._optimizers:
                 attempt("the weights", self._readings.read_weights)
         if not self._optimizers:
             attempt("whose gradients arrived at the outputs", self._accumulation.use)
-            self._finish()
+            attempt("the end of a step", self._finish)
         else:
             self._n_calls += 1
             if self._n_calls == MAX_WAIT:
@@ -165,7 +166,7 @@ class Recorder:
                     "was recorded. If another optimizer took its place, attach a new recorder with that one."
                 )
             if self._is_due:
-                self._scalars["unclipped_grad_norm"] = self._total("unclipped_grad_norm")
+                self._scalars["unclipped_grad_norm"] = attempt("unclipped_grad_norm", self._total, default=math.nan)
         self._seconds += time.perf_counter() - began
 
     def state_dict(self) -> dict[str, Any]:
@@ -318,12 +319,12 @@ class Recorder:
 
     def close(self) -> None:
         """Remove every hook and flush; twice is as good as once."""
-        self._release()
+        self._failures.attempt("taking the hooks off", self._release)
         if not self._closed:
             self._closed = True
             if self._optimizers and self._n_calls and not self._turns.n_steps:
                 self._failures.warn("the optimizer given to record() made no step, so no step was recorded.")
-            self.flush()
+            self._failures.attempt("the tables", self.flush)
 
     def _release(self) -> None:
         """Take all hooks off the model, the optimizers and the tensors of a step under way."""
@@ -380,18 +381,22 @@ class Recorder:
         if module is not layer.module:
             return
         began = time.perf_counter()
-        call = 0
-        try:
-            call = self._pass.count(layer)
-            if self._attachment.is_placing:
-                self._attachment.place(layer, call, args, output)
-            if self._watches:
-                self._pass.watch(layer, call, output, args)
-        except Exception as error:  # a measurement that fails must not end the user's forward pass
-            self._pass.lose(layer, call, error)
-        if self._watches and is_recurrent(module):
-            self._sequences.watch(layer, args, output)
+        call = self._pass.count(layer)
+        if self._attachment.is_placing:
+            self._attachment.place(layer, call, args, output)
+        if self._watches:
+            self._pass.watch(layer, call, output, args)
+            if is_recurrent(module):
+                self._sequences.watch(layer, args, output)
         self._seconds += time.perf_counter() - began
+
+    def _on_lost(self, layer: Layer | None, error: Exception) -> None:
+        """Note that a call of a layer, or of the model, could not be seen."""
+        self._attachment.has_failed = True  # to see all layers, and in their order
+        if layer is not None and self._watches:
+            self._pass.lose(layer, error)
+        else:
+            self._failures("the layers' places in the network", error)
 
     def _on_unseen(self, layer: Layer) -> None:
         """Note that a layer ran without gradients."""
@@ -428,10 +433,13 @@ class Recorder:
         self._n_calls = 0
         if attempt("whose turn it is", self._turns.take, optimizer):
             if self._is_due:
-                for absent in self._turns.absent():
-                    self._use(absent)
-            self._finish()
+                attempt("the gradients", self._use_absent)
+            attempt("the end of a step", self._finish)
         self._seconds += time.perf_counter() - began
+
+    def _use_absent(self) -> None:
+        for optimizer in self._turns.absent():
+            self._use(optimizer)
 
     def _finish(self) -> None:
         """End the step: what was read becomes rows."""
@@ -440,20 +448,23 @@ class Recorder:
         attempt = self._failures.attempt
         try:
             if self._is_due:
-                self._finish_recorded()
+                attempt("the rows of a step", self._finish_recorded)
             attempt("the scalars", self._buffer.add_scalars, self._step, self._scalars)
-            is_late = self._writer is not None and time.perf_counter() - self._flushed > FLUSH_SECONDS
-            if self._buffer.n_waiting >= FLUSH_ROWS or is_late:
-                self.flush()
+            attempt("the tables", self._flush_if_due)
         finally:  # whatever interrupts it, the step is over
             self._step += 1
             attempt("getting ready for a step", self._arm)
+
+    def _flush_if_due(self) -> None:
+        is_late = self._writer is not None and time.perf_counter() - self._flushed > FLUSH_SECONDS
+        if self._buffer.n_waiting >= FLUSH_ROWS or is_late:
+            self.flush()
 
     def _finish_recorded(self) -> None:
         """End a step that is recorded; nothing that fails here keeps the rest from becoming rows."""
         attempt, readings = self._failures.attempt, self._readings
         attempt("whose gradients arrived at the outputs", self._pass.finish)
-        self._scalars["total_grad_norm"] = self._total("total_grad_norm")
+        self._scalars["total_grad_norm"] = attempt("total_grad_norm", self._total, default=math.nan)
         if self._optimizers:
             attempt("the gradients", readings.read_rest)
         signature = attempt(
@@ -463,7 +474,7 @@ class Recorder:
             readings,
             self._pass.outputs,
             self._watches,
-            bool(attempt("what is compiled", self._is_compiled)),
+            attempt("what is compiled", self._is_compiled, default=False),
             frozenset(self._unseen),
         )
         attempt("the gradient by time step", self._buffer.add_times, self._step, self._sequences.readings)
@@ -471,23 +482,19 @@ class Recorder:
             attempt("the layers that cannot be read", self._warn_of_unmeasurable, signature)
         self._n_recorded += 1
         self._seconds += self._pass.seconds
-        remove(self._pass.handles)
+        if self._pass.handles:
+            attempt("taking the hooks off", remove, self._pass.handles)
         attempt("the layers' places in the network", self._end_placing)
+        if self._attachment.edges:
+            attempt("the edges between layers", self._keep_edges)
 
-    def _total(self, name: str) -> Any:
+    def _total(self) -> Any:
         """Return the norm of all gradients that were read."""
-        try:
-            return rows.combined(self._readings.arrived_gradients)
-        except Exception as error:
-            self._failures(name, error)
-            return math.nan
+        return rows.combined(self._readings.arrived_gradients)
 
-    def _read_scalar(self, key: str, value: Any) -> Any:
-        try:
-            return rows.scalar(value)
-        except Exception as error:
-            self._failures(f"the scalar {key}", error)
-            return math.nan
+    def _keep_edges(self) -> None:
+        self._buffer.add_edges(self._attachment.edges)
+        self._attachment.edges = []
 
     def _warn_of_unmeasurable(self, signature: Signature) -> None:
         missing = unmeasurable(self._layers, self._buffer.form(signature))
@@ -499,8 +506,6 @@ class Recorder:
         if not self._attachment.is_placing:
             return
         leaves = self._attachment.end_step()
-        self._buffer.add_edges(self._attachment.edges)
-        self._attachment.edges = []
         if leaves and not sharded.is_distributed():  # shards' parameters are gathered into tensors of other names
             shapes = [list(leaf.shape) for leaf in leaves[:MAX_SHAPES]]
             self._meta["unregistered"] = {"count": len(leaves), "shapes": shapes}

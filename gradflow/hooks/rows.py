@@ -129,9 +129,10 @@ class Buffer:
             "parameters": self._made("parameters", lambda kept: self._parameter_table(kept, read), steps),
             "times": self._times.tables(self._on_failure),
         }
-        for table, frames in made.items():
+        times = TimeRows()
+        for table, frames in made.items():  # from here on nothing can fail: rows are pending or in a table, not both
             self._chunks[table] += frames
-        self._times.clear()
+        self._times = times
         self._steps, self._kept, self._forms, self._n_rows = [], {}, {}, 0
 
     def _made(self, table: str, make: Callable[[Sequence[Any]], pd.DataFrame], rows: list[Any]) -> list[pd.DataFrame]:

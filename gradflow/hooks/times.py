@@ -203,10 +203,6 @@ class TimeRows:
         lost = "the gradient by time step, in the table"
         return together(_table, [*sequences.values()], lambda _, error: on_failure(lost, error)) if sequences else []
 
-    def clear(self) -> None:
-        """Let go of what is waiting: it is in a table."""
-        self._waiting, self.n_waiting = [], 0
-
 
 def _table(sequences: Several[list[_Waiting]]) -> pd.DataFrame:
     """Return the rows of sequences, each the calls and backward passes of one training step."""
