@@ -96,7 +96,7 @@ def form_of(signature: Signature, layers: Sequence[Layer], parameters: Parameter
         status = _absence(layer, by_layer[layer.number], signature, has_gradients=bool(own and form.gradients[row]))
         for source, described, key in _rows(layer.number, by_layer[layer.number], status):
             form.number.append(layer.number)
-            form.backward.append(max(key.backward, 0))  # one that failed may have been of any
+            form.backward.append(key.backward)
             form.call.append(key.call)
             form.output.append(key.output)
             form.status.append(key.status)

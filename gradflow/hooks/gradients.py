@@ -187,9 +187,9 @@ class OutputHook:
         self.on_failure = on_failure
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        """Pass the output on; not inside functorch transforms, whose tensors must not escape, nor while compiling."""
+        """Pass the output on, unless the model is compiled, traced or transformed: such tensors must not escape."""
         try:
-            if torch.compiler.is_compiling() or self.receive is None or _in_functorch():
+            if torch.compiler.is_compiling() or self.receive is None or _is_transformed():
                 return
             if torch.is_grad_enabled():
                 self.receive(self.key, module, args, output)
@@ -234,8 +234,8 @@ def _reduced(hooks: weakref.ref[Any], protocol: int) -> tuple[Any, ...]:
     return OrderedDict, (), None, None, iter(_other_items(hooks))
 
 
-def _in_functorch() -> bool:
-    return torch._C._functorch.peek_interpreter_stack() is not None
+def _is_transformed() -> bool:
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch._C._get_tracing_state() is not None
 
 
 class _Forward:

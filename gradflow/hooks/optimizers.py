@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from gradflow.hooks.failures import OnFailure, door
+from gradflow.hooks.failures import Failures, door
 from gradflow.hooks.norms import Scalar
 
 OnStep = Callable[[Optimizer], object]
@@ -23,19 +23,20 @@ class OptimizerHooks:
 
     `keep(optimizer)` comes before the step changes anything. `before(optimizer)` sees the gradients that the step uses:
     accumulated, reduced, clipped. With a closure (LBFGS) they exist only after the step, so `before` is then called
-    right before `after`. An error of theirs goes to `on_failure`.
+    right before `after`. What fails is told to `failures`.
     """
 
     def __init__(
-        self, optimizers: Iterable[Optimizer], keep: OnStep, before: OnStep, after: OnStep, on_failure: OnFailure
+        self, optimizers: Iterable[Optimizer], keep: OnStep, before: OnStep, after: OnStep, failures: Failures
     ) -> None:
         self._keep = keep
         self._before = before
         self._after = after
+        self._failures = failures
         self._handles: list[RemovableHandle] = []
         for optimizer in optimizers:
-            pre = door(self._pre, "what comes before an optimizer's step", on_failure)
-            post = door(self._post, "what comes after an optimizer's step", on_failure)
+            pre = door(self._pre, "what comes before an optimizer's step", failures)
+            post = door(self._post, "what comes after an optimizer's step", failures)
             self._handles.append(optimizer.register_step_pre_hook(pre))
             self._handles.append(optimizer.register_step_post_hook(post))
 
@@ -46,15 +47,13 @@ class OptimizerHooks:
 
     def _pre(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._keep(optimizer)
-        if not _has_closure(args, kwargs):
+        if not self._failures.attempt("an optimizer's closure", _has_closure, args, kwargs, default=False):
             self._before(optimizer)
 
     def _post(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        try:
-            if _has_closure(args, kwargs):
-                self._before(optimizer)
-        finally:
-            self._after(optimizer)
+        if self._failures.attempt("an optimizer's closure", _has_closure, args, kwargs, default=False):
+            self._before(optimizer)
+        self._after(optimizer)
 
 
 class Turns:

@@ -117,7 +117,7 @@ class Pass:
     def lose(self, layer: Layer, error: Exception) -> None:
         """Note a tensor that a layer returned in its last call and that cannot be watched."""
         call = max(self._calls.get(layer.number, 0) - 1, 0)
-        index = sum(output.layer is layer and output.call == call for output in self.outputs)
+        index = sum(one.layer is layer and one.call == call and one.task is None for one in self.outputs)
         output = Output(self, layer, call, index, -1)
         self.outputs.append(output)
         output.fail(error)
@@ -149,6 +149,11 @@ class Pass:
             self._by_index.append(task)
             task.index = index
         return task.index
+
+    def likely_index(self) -> int:
+        """Return the index of the backward pass under way or, outside of one, of the next."""
+        known = max((self.tasks[number].index for number in self._running), default=-1)
+        return known if known >= 0 else len(self._by_index)
 
     def join(self, task: Task, index: int) -> None:
         """Note that a run of the engine within a backward pass belongs to it."""
@@ -370,6 +375,8 @@ class Output:
     def lose(self) -> None:
         """Let go of the output's gradient and of what is known of it."""
         self.status, self.norm, self.n_nonfinite, self.gradient, self.total = FAILED, math.nan, 0, None, None
+        if self.backward < 0:
+            self.backward = self._pass.likely_index()
 
     def has_arrived(self) -> bool:
         """Whether the backward pass under way has brought a gradient already, or the step is over."""

@@ -143,6 +143,8 @@ class Recorder:
             raise RuntimeError("step() was called after close(); attach a new recorder with gradflow.record(model).")
         if threading.get_ident() != self._thread:
             raise RuntimeError("step() was called from another thread than record(); use one recorder a thread.")
+        if self._writer is not None:
+            self._writer.check_open()
         began = time.perf_counter()
         values = {"loss": loss, "batch_error": batch_error, **scalars}
         given = {key: value for key, value in values.items() if value is not None}
@@ -394,6 +396,7 @@ class Recorder:
         """Note that a call of a layer, or of the model, could not be seen."""
         self._attachment.has_failed = True  # to see all layers, and in their order
         if layer is not None and self._watches:
+            self._sequences.lose(layer)
             self._pass.lose(layer, error)
         else:
             self._failures("the layers' places in the network", error)
@@ -415,7 +418,7 @@ class Recorder:
         """Read the gradients that an optimizer uses."""
         if self._is_due and not self._closed:
             began = time.perf_counter()
-            self._use(optimizer)
+            self._failures.attempt("the gradients", self._use, optimizer)
             self._seconds += time.perf_counter() - began
 
     def _use(self, optimizer: Optimizer) -> None:
@@ -426,6 +429,8 @@ class Recorder:
         """Read an optimizer's update; when all optimizers have stepped, the step ends."""
         if self._closed:
             return
+        if self._writer is not None:
+            self._writer.check_open()
         began = time.perf_counter()
         attempt = self._failures.attempt
         if self._is_due:
@@ -443,8 +448,6 @@ class Recorder:
 
     def _finish(self) -> None:
         """End the step: what was read becomes rows."""
-        if self._writer is not None:
-            self._writer.check_open()
         attempt = self._failures.attempt
         try:
             if self._is_due:
@@ -477,7 +480,7 @@ class Recorder:
             attempt("what is compiled", self._is_compiled, default=False),
             frozenset(self._unseen),
         )
-        attempt("the gradient by time step", self._buffer.add_times, self._step, self._sequences.readings)
+        attempt("the gradient by time step", self._buffer.add_times, self._step, self._sequences.read())
         if not self._n_recorded and self._watches and signature is not None:
             attempt("the layers that cannot be read", self._warn_of_unmeasurable, signature)
         self._n_recorded += 1

@@ -48,6 +48,7 @@ class Sequences:
     def __init__(self, owner: Pass) -> None:
         self.readings: list[Reading] = []
         self._pass = owner
+        self._lost: set[Layer] = set()
         self._ends: dict[Layer, tuple[weakref.ref[Tensor], int]] = {}
 
     def watch(self, layer: Layer, args: tuple[Any, ...], returned: Any) -> None:
@@ -55,6 +56,7 @@ class Sequences:
         try:
             self._watch(layer, args, returned)
         except Exception as error:
+            self.lose(layer)
             self._pass.on_failure(f"the gradient by time step of {layer.name}", error)
 
     def _watch(self, layer: Layer, args: tuple[Any, ...], returned: Any) -> None:
@@ -74,6 +76,16 @@ class Sequences:
         for name, sequence in ((INPUT, given), (OUTPUT, output)):
             if sequence is not None and sequence.tensor.requires_grad:
                 self._hook(Reading(self._pass, layer, name, start, sequence), sequence.tensor)
+
+    def lose(self, layer: Layer) -> None:
+        """Note that a call of a layer was missed."""
+        self._lost.add(layer)
+
+    def read(self) -> list[Reading]:
+        """Return the readings; those of a layer of which a sequence is missing are no norms of all of them."""
+        for reading in self.readings:
+            reading.has_failed |= reading.layer in self._lost
+        return self.readings
 
     def _start(self, layer: Layer, args: tuple[Any, ...]) -> int:
         previous = self._ends.get(layer)
@@ -107,7 +119,7 @@ class Reading:
         self.start = start
         self._pass = owner
         self._dim, self._batch_sizes, self._length = sequence.dim, sequence.batch_sizes, sequence.length
-        self._has_failed = False
+        self.has_failed = False
         # Reentrant checkpointing runs the forward inside the backward pass that it belongs to.
         self._backward = -1 if torch._C._current_graph_task_id() == -1 else owner.index_of(owner.task())
         self._norms: dict[tuple[Task, int], Tensor] = {}  # by run of the engine, and the backward pass that it is of
@@ -131,12 +143,12 @@ class Reading:
 
     def fail(self, error: Exception) -> None:
         """Note that the gradient could not be measured."""
-        self._has_failed = True
+        self.has_failed = True
         self._pass.on_failure(f"the gradient by time step at the {self.tensor} of {self.layer.name}", error)
 
     def norms(self) -> Tensor | None:
         """Return the norms by time step of the pass whose gradient was used; NaN of several, whose sum is not known."""
-        if self._has_failed:
+        if self.has_failed:
             return torch.full((self._length,), math.nan)
         found = [norms for key, norms in self._norms.items() if self._pass.is_used(*key, self.layer)]
         return torch.full_like(found[0], math.nan) if len(found) > 1 else found[0] if found else None
@@ -185,6 +197,7 @@ class TimeRows:
 
     def add(self, step: int, readings: list[Reading]) -> None:
         """Keep what a training step's readings found."""
+        waiting, n_rows = [], 0
         for reading in readings:
             try:
                 norms = reading.norms()
@@ -192,8 +205,10 @@ class TimeRows:
                 reading.fail(error)
                 norms = reading.norms()
             if norms is not None:
-                self._waiting.append(_Waiting(step, reading.layer.name, reading.tensor, reading.start, norms))
-                self.n_waiting += len(norms)
+                waiting.append(_Waiting(step, reading.layer.name, reading.tensor, reading.start, norms))
+                n_rows += len(norms)
+        self._waiting += waiting
+        self.n_waiting += n_rows
 
     def tables(self, on_failure: OnFailure) -> list[pd.DataFrame]:
         """Return the rows of what is waiting, after one transfer per device; no table where nothing is."""
