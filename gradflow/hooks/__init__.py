@@ -1,10 +1,11 @@
 """From a live model to a Recording: utilities for research code, and the recorder built on them."""
 
 from gradflow.hooks.attach import record
+from gradflow.hooks.failures import GradflowWarning
 from gradflow.hooks.gradients import on_output_gradients, on_parameter_gradients
 from gradflow.hooks.layers import LazyModelError, select_layers
 from gradflow.hooks.norms import l2_norm
-from gradflow.hooks.recorder import GradflowWarning, Recorder
+from gradflow.hooks.recorder import Recorder
 from gradflow.hooks.schedule import Every, First, LogSpaced
 
 __all__ = [

@@ -110,7 +110,7 @@ class Accumulation:
                 else:
                     is_adding |= self._is_reached(watched)
             return is_adding or any(map(self._is_reached, self.owners.every))
-        except RuntimeError as error:
+        except Exception as error:
             # This is how torch answers for a parameter that autograd.grad() was asked about; what else it may
             # raise tells nothing.
             return "autograd.grad" not in str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -9,12 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from gradflow.hooks.gradients import OutputHook, tensors_in
+from gradflow.hooks.failures import OnFailure
+from gradflow.hooks.gradients import OutputHook, allow_in_copies, keep_out_of_copies, remove, tensors_in
 from gradflow.hooks.layer_graph import LayerGraph, leaves_behind
 from gradflow.hooks.layers import Layer, stage_key
 
 OnOutput = Callable[[Layer, nn.Module, tuple[Any, ...], Any], None]
 OnUnseen = Callable[[Layer], None]
+OnLost = Callable[[Layer | None, Exception], None]
 MAX_EDGES = 100_000  # of the layers' graph that are kept: a loop over cells makes one for every call
 
 
@@ -47,7 +50,12 @@ class Attachment:
         Receives layer, module, arguments and output of each call made with grad enabled.
     on_unseen : callable
         Receives the layer of each call made without.
-    owner : object
+    on_lost : callable
+        Receives the layer, or None for the model, whose call could not be seen, and the error.
+    on_failure : callable
+        Receives what could not be seen, and the error; unless it raises, training goes on. If it is something of the
+        first recorded step, places are looked for again in the next.
+    owner : weakref of object
         What the hooks are known by.
     compiled : bool
         Use hooks that fire inside torch.compile, where each breaks the graph.
@@ -59,6 +67,10 @@ class Attachment:
     ----------
     edges : list of Edge
         Connections of layers that were seen since the list was last emptied.
+    is_first : bool
+        Whether the first recorded step is not over, or is to be seen again.
+    has_failed : bool
+        Whether something of it was missed.
     """
 
     def __init__(
@@ -67,34 +79,41 @@ class Attachment:
         layers: list[Layer],
         on_output: OnOutput,
         on_unseen: OnUnseen,
-        owner: object,
+        on_lost: OnLost,
+        on_failure: OnFailure,
+        owner: weakref.ref[Any],
         *,
         compiled: bool,
         since: int = 0,
     ) -> None:
         self._layers = layers
         self._since = since
-        self._graph = LayerGraph(self._on_leaf)
         self._model = model
+        self._on_failure = on_failure
         self._single = {own.parameter: layer for layer in layers if layer.module is None for own in layer.owned}
+        self._begin_placing()
+        self.is_attached = False
+        hooked = list(hookable(layers))
+        self.n_hooked = len(hooked)
+        kind = _breaking_hook() if compiled else OutputHook
+        self._hooks = [(module, kind(on_output, layer, owner, on_unseen, on_lost)) for module, layer in hooked]
+        if not isinstance(model, torch.jit.ScriptModule):
+            self._hooks.append((model, OutputHook(self._end_forward, None, owner, on_failure=on_lost)))
+        self._handles: list[RemovableHandle] = []
+
+    def _begin_placing(self) -> None:
+        self._graph = LayerGraph(self._on_leaf)
         self._seen: set[Call] = set()
         # Of the first recorded step; None when it is over.
-        self._first_leaves: dict[int, Tensor] | None = None if since else {}
+        self._first_leaves: dict[int, Tensor] | None = None if self._since else {}
         self._own_leaves: set[int] = set()  # of them, those seen in an earlier call that are not behind its arguments
         self._arguments: set[int] = set()
         self.edges: list[Edge] = []
         self._n_edges = 0
         self._n_placed = 0
-        self.n_unplaced = sum(not layer.is_gone for layer in layers)
+        self.n_unplaced = sum(not layer.is_gone for layer in self._layers)
         self.is_first = True
-        self.is_attached = False
-        hooked = list(hookable(layers))
-        self.n_hooked = len(hooked)
-        kind = _breaking_hook() if compiled else OutputHook
-        self._hooks = [(module, kind(on_output, layer, owner=owner, unseen=on_unseen)) for module, layer in hooked]
-        if not isinstance(model, torch.jit.ScriptModule):
-            self._hooks.append((model, OutputHook(self._end_forward, None, owner=owner)))
-        self._handles: list[RemovableHandle] = []
+        self.has_failed = False
 
     @property
     def is_placing(self) -> bool:
@@ -107,7 +126,14 @@ class Attachment:
             return
         self.is_attached = True
         if not self._handles:
-            self._handles = [module.register_forward_hook(hook) for module, hook in self._hooks]
+            try:
+                for module, hook in self._hooks:
+                    self._handles.append(module.register_forward_hook(hook))
+                    keep_out_of_copies(module)
+            except BaseException:
+                remove(self._handles)
+                self._handles, self.is_attached = [], False
+                raise
             return
         for (module, hook), handle in zip(self._hooks, self._handles, strict=True):
             module._forward_hooks[handle.id] = hook  # another handle would cost as much as a call of the hook
@@ -120,12 +146,32 @@ class Attachment:
             for (module, _), handle in zip(self._hooks, self._handles, strict=True):
                 module._forward_hooks.pop(handle.id, None)
 
+    def remove(self) -> None:
+        """Take the hooks off for good, with all that was done to the modules; twice is as good as once."""
+        self.detach()
+        for module, _ in self._hooks:
+            allow_in_copies(module)
+        allow_in_copies(self._model)
+
     def place(self, layer: Layer, call: int, args: tuple[Any, ...], output: Any) -> None:
         """Note a layer's place in the network and what it is connected to."""
-        if self._since and not self._n_placed:
-            for other in self._layers:
-                other.order = other.depth = other.stage_key = None
-                other.dtype = ""
+        try:
+            if self._since and not self._n_placed:
+                self._forget_places()
+            self._place(layer, call, args, output)
+        except Exception as error:
+            self._fail(f"the place of {layer.name} in the network", error)
+
+    def _forget_places(self) -> None:
+        for layer in self._layers:
+            layer.order = layer.depth = layer.stage_key = None
+            layer.dtype = ""
+
+    def _fail(self, what: str, error: Exception) -> None:
+        self.has_failed = True
+        self._on_failure(what, error)
+
+    def _place(self, layer: Layer, call: int, args: tuple[Any, ...], output: Any) -> None:
         key = Call(layer.number, call)
         tensors = [tensor for tensor in tensors_in(output) if tensor.grad_fn is not None]
         if key in self._seen:
@@ -215,10 +261,17 @@ class Attachment:
     def end_step(self) -> list[Tensor]:
         """End a recorded step; return the first one's leaves that are no parameters and not behind its inputs."""
         self.clear()
+        if self.is_first and self.has_failed:
+            self._forget_places()
+            for layer in self._single.values():
+                layer.is_weighted = False
+            self._begin_placing()
+            return []
+        known = set(map(id, self._model.parameters())) | self._arguments
+        leaves = [leaf for number, leaf in (self._first_leaves or {}).items() if number not in known]
         self.is_first = bool(self._since) and not self._n_placed  # the model may have changed after its forward pass
-        leaves, self._first_leaves = self._first_leaves or {}, None
-        parameters = set(map(id, self._model.parameters()))
-        return [leaf for number, leaf in leaves.items() if number not in parameters and number not in self._arguments]
+        self._first_leaves = None
+        return leaves
 
     def clear(self) -> None:
         """Let go of the autograd graph."""
@@ -231,16 +284,23 @@ class Attachment:
 
     def _end_forward(self, key: None, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Let go of the graph when the whole forward pass is done: depths are known by then."""
+        try:
+            self._look_behind(args, output)
+            self.clear()
+        except Exception as error:
+            self._graph.clear()
+            self._fail("the layers' places in the network", error)
+        if not self.is_placing and self._hooks[-1][1].key is None:  # this hook is no longer needed
+            model, _ = self._hooks.pop()
+            model._forward_hooks.pop(self._handles.pop().id, None)
+
+    def _look_behind(self, args: tuple[Any, ...], output: Any) -> None:
         self._graph.look_behind(tensors_in(output))
         if self._first_leaves is not None:
             # A state that an earlier call returned has the model's own leaves behind it.
             behind = {id(leaf) for tensor in tensors_in(args) for leaf in leaves_behind(tensor)}
             self._arguments |= behind - self._own_leaves
             self._own_leaves |= self._first_leaves.keys() - self._arguments
-        self.clear()
-        if not self.is_placing and self._hooks[-1][1].key is None:  # this hook is no longer needed
-            model, _ = self._hooks.pop()
-            model._forward_hooks.pop(self._handles.pop().id, None)
 
 
 def hookable(layers: Iterable[Layer]) -> Iterator[tuple[nn.Module, Layer]]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gradflow.hooks.layers import Layer
+from gradflow.hooks.layers import Layer, OwnParameter
 from gradflow.hooks.passes import (
     ARRIVED,
     FAILED,
@@ -53,18 +53,25 @@ class OutputKey(NamedTuple):
     in_grad: bool = True
 
 
+class Conditions(NamedTuple):
+    """What a step was like, beside what arrived."""
+
+    is_watched: bool = True  # whether layers were watched running at all
+    is_compiled: bool = False
+    unseen: frozenset[int] = frozenset()  # layers that ran without gradients
+    is_skipped: bool = False  # whether a scaler skipped the step
+    added: frozenset[int] = frozenset()  # layers whose module came into the model in this step
+    is_full: bool = False  # whether there were more outputs than are kept
+
+
 class Signature(NamedTuple):
     """All that the form of a step depends on."""
 
     outputs: tuple[OutputKey, ...]
     arrived: frozenset[int]  # pieces of parameters with a gradient
     updated: frozenset[int]
-    is_watched: bool  # whether layers were watched running at all
-    is_compiled: bool
-    unseen: frozenset[int]  # layers that ran without gradients
-    is_skipped: bool = False  # whether a scaler skipped the step
-    added: frozenset[int] = frozenset()  # layers whose module came into the model in this step
-    is_full: bool = False  # whether there were more outputs than are kept
+    failed: frozenset[int]  # of those with a gradient: its norm could not be taken
+    conditions: Conditions
 
 
 class Form(NamedTuple):
@@ -82,6 +89,7 @@ class Form(NamedTuple):
     weights: dict[int, list[int]]
     updates: dict[int, list[int]]
     pieces: list[tuple[int, str, int, str]]  # of parameters: the layer's number, name in the layer, piece, status
+    failed: frozenset[int]  # pieces of parameters; see `Signature`
 
 
 def form_of(signature: Signature, layers: Sequence[Layer], parameters: Parameters) -> Form:
@@ -89,7 +97,7 @@ def form_of(signature: Signature, layers: Sequence[Layer], parameters: Parameter
     by_layer: list[list[tuple[int, OutputKey]]] = [[] for _ in layers]
     for place, key in enumerate(signature.outputs):
         by_layer[key.number].append((place, key))
-    form = Form([], [], [], [], [], [], [], [], {}, {}, {}, [])
+    form = Form([], [], [], [], [], [], [], [], {}, {}, {}, [], signature.failed)
     for layer in layers:
         pieces = [(own, piece) for own in layer.owned for piece in parameters.pieces_of(own.parameter)]
         own = [piece for _, piece in pieces]
@@ -109,11 +117,19 @@ def form_of(signature: Signature, layers: Sequence[Layer], parameters: Parameter
             form.source.append(source)
             form.described.append(described)
         for owned, piece in pieces:
-            missing = FROZEN
-            if owned.parameter.requires_grad:
-                missing = SKIPPED if signature.is_skipped else NO_GRADIENT
-            form.pieces.append((layer.number, owned.name, piece, MEASURED if piece in signature.arrived else missing))
+            form.pieces.append((layer.number, owned.name, piece, _status(owned, piece, signature)))
     return form
+
+
+def _status(owned: OwnParameter, piece: int, signature: Signature) -> str:
+    """Return what became of the gradient of a parameter's piece."""
+    if piece in signature.failed:
+        return FAILED
+    if piece in signature.arrived:
+        return MEASURED
+    if not owned.parameter.requires_grad:
+        return FROZEN
+    return SKIPPED if signature.conditions.is_skipped else NO_GRADIENT
 
 
 def joint(norms: NDArray[np.float64], rows: dict[int, list[int]], n_rows: int) -> NDArray[np.float64]:
@@ -132,32 +148,38 @@ def joint(norms: NDArray[np.float64], rows: dict[int, list[int]], n_rows: int) -
 
 def _rows(number: int, outputs: list[tuple[int, OutputKey]], absence: str) -> Iterator[tuple[int, int, OutputKey]]:
     """Yield source, described output and labels of each row of a layer, those of the gradient that was used first."""
-    arrived = [(place, key) for place, key in outputs if key.status in _WITH_ROWS]
+    arrived = [(place, key) for place, key in outputs if _has_row(key)]
     if not any(key.in_grad for _, key in arrived):
         yield -1, outputs[0][0] if outputs else -1, OutputKey(number, 0, 0, 0, absence)
     for place, key in sorted(arrived, key=lambda found: (not found[1].in_grad, found[1])):
         yield place, place, key
 
 
+def _has_row(key: OutputKey) -> bool:
+    """Whether an output has a row of its own: its gradient arrived, or could not be measured and was perhaps used."""
+    return key.status in _WITH_ROWS or (key.status == FAILED and key.in_grad)
+
+
 def _absence(layer: Layer, outputs: list[tuple[int, OutputKey]], signature: Signature, *, has_gradients: bool) -> str:
     """Return why no gradient arrived at a layer's output in this step."""
     statuses = {key.status for _, key in outputs}
+    conditions = signature.conditions
     if layer.is_gone:
         return GONE
-    if signature.is_full:
+    if conditions.is_full:
         return TOO_MANY
     if isinstance(layer.module, torch.jit.ScriptModule):
         return SCRIPTED
-    if signature.is_compiled:
+    if conditions.is_compiled:
         return COMPILED
     for status in (FAILED, LOST):
         if status in statuses:
             return status
     if not statuses.isdisjoint(_WITH_ROWS):
         return NOT_USED
-    if layer.number in signature.added and signature.is_watched and not statuses:
+    if layer.number in conditions.added and conditions.is_watched and not statuses:
         return ADDED
-    if signature.is_skipped and not statuses:
+    if conditions.is_skipped and not statuses:
         return SKIPPED
     if has_gradients:
         return PARAMETERS_ONLY
@@ -165,6 +187,6 @@ def _absence(layer: Layer, outputs: list[tuple[int, OutputKey]], signature: Sign
         return FROZEN
     if NO_GRADIENT in statuses or layer.module is None:
         return NO_GRADIENT
-    if statuses or not signature.is_watched:
+    if statuses or not conditions.is_watched:
         return NOT_IN_GRAPH
-    return WITHOUT_GRADIENTS if layer.number in signature.unseen else NOT_CALLED
+    return WITHOUT_GRADIENTS if layer.number in conditions.unseen else NOT_CALLED

@@ -6,10 +6,12 @@ added up. A forward hook that puts a hook on the output tensor does neither (pyt
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -164,43 +166,82 @@ def remove(handles: Iterable[RemovableHandle]) -> None:
 class OutputHook:
     """Forward hook of one layer: `receive(key, module, args, output)` on calls made with grad enabled.
 
-    Calls made without are `unseen(key)`.
+    Calls made without are `unseen(key)`. An error goes to `on_failure(key, error)`, if that is given.
 
     A copy of the model must not write into the original's recorder, and a closure could not be pickled: a copied or
-    unpickled hook does nothing.
+    unpickled hook does nothing. `owner` is the recorder that the hook belongs to, held weakly.
     """
 
     def __init__(
         self,
         receive: Callable[..., None] | None,
         key: Any,
-        owner: object = None,
+        owner: weakref.ref[Any] | None = None,
         unseen: Callable[[Any], None] | None = None,
+        on_failure: Callable[[Any, Exception], None] | None = None,
     ) -> None:
         self.receive = receive
         self.key = key
         self.owner = owner
         self.unseen = unseen
+        self.on_failure = on_failure
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        """Pass the output on; not inside functorch transforms, whose tensors must not escape, nor while compiling."""
-        if torch.compiler.is_compiling() or self.receive is None or _in_functorch():
-            return
-        if torch.is_grad_enabled():
-            self.receive(self.key, module, args, output)
-        elif self.unseen is not None:
-            self.unseen(self.key)
+        """Pass the output on, unless the model is compiled, traced or transformed: such tensors must not escape."""
+        try:
+            if torch.compiler.is_compiling() or self.receive is None or _is_transformed():
+                return
+            if torch.is_grad_enabled():
+                self.receive(self.key, module, args, output)
+            elif self.unseen is not None:
+                self.unseen(self.key)
+        except Exception as error:
+            if self.on_failure is None:
+                raise
+            self.on_failure(self.key, error)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (OutputHook, (None, None))
 
 
-def _in_functorch() -> bool:
-    return torch._C._functorch.peek_interpreter_stack() is not None
+def keep_out_of_copies(module: nn.Module) -> None:
+    """Have a module copied, pickled and scripted as if no `OutputHook` were on it, until `allow_in_copies`.
+
+    A saved model must load where gradflow is not installed, and with `weights_only=True`. Pickle and copy ask the
+    dictionary of hooks itself how to reduce it, `torch.jit.script` compiles its `values()`, and calls of the module go
+    through its `items()`. Another dictionary in its place would part users' handles from their hooks.
+    """
+    hooks: Any = module._forward_hooks
+    hooks.__reduce_ex__ = partial(_reduced, weakref.ref(hooks))
+    hooks.values = partial(_others, weakref.ref(hooks))
+
+
+def allow_in_copies(module: nn.Module) -> None:
+    """Undo `keep_out_of_copies`; twice is as good as once."""
+    for name in ("__reduce_ex__", "values"):
+        vars(module._forward_hooks).pop(name, None)
+
+
+def _others(hooks: weakref.ref[Any]) -> list[Any]:
+    return [hook for _, hook in _other_items(hooks)]
+
+
+def _other_items(hooks: weakref.ref[Any]) -> list[tuple[int, Any]]:
+    return [(key, hook) for key, hook in (hooks() or {}).items() if not isinstance(hook, OutputHook)]
+
+
+def _reduced(hooks: weakref.ref[Any], protocol: int) -> tuple[Any, ...]:
+    return OrderedDict, (), None, None, iter(_other_items(hooks))
+
+
+def _is_transformed() -> bool:
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch._C._get_tracing_state() is not None
 
 
 class _Forward:
     """Tensor hook that hands the gradient to a callback under a name."""
+
+    __torch_unserializable__ = True  # saving the tensor warns of no hook
 
     def __init__(self, callback: GradientCallback, name: str) -> None:
         self.callback = callback

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle
 
+from gradflow.hooks.failures import Failures, door
 from gradflow.hooks.norms import Scalar
 
 OnStep = Callable[[Optimizer], object]
@@ -25,11 +26,17 @@ class OptimizerHooks:
     `keep(optimizer)` comes before the step changes anything. `before(optimizer)` sees the gradients that the step uses:
     accumulated, reduced, clipped. With a closure (LBFGS) they exist only after the step, so `before` is then called
     right before `after`. `other(optimizer)` is called after the first step of each other optimizer in the process that
-    is not part of one of these.
+    is not part of one of these. What fails is told to `failures`.
     """
 
     def __init__(
-        self, optimizers: Sequence[Optimizer], keep: OnStep, before: OnStep, after: OnStep, other: OnStep
+        self,
+        optimizers: Sequence[Optimizer],
+        keep: OnStep,
+        before: OnStep,
+        after: OnStep,
+        other: OnStep,
+        failures: Failures,
     ) -> None:
         self._keep = keep
         self._before = before
@@ -37,15 +44,16 @@ class OptimizerHooks:
         self._other = other
         self._is_stepping = False
         self._known = weakref.WeakSet(optimizers)
+        self._failures = failures
         self._handles: list[RemovableHandle] = []
         for optimizer in optimizers:
-            self._handles.append(optimizer.register_step_pre_hook(self._pre))
-            self._handles.append(optimizer.register_step_post_hook(self._post))
+            pre = door(self._pre, "what comes before an optimizer's step", failures)
+            post = door(self._post, "what comes after an optimizer's step", failures)
+            self._handles.append(optimizer.register_step_pre_hook(pre))
+            self._handles.append(optimizer.register_step_post_hook(post))
         if optimizers:
-            hook = weakref.WeakMethod(self._post_of_any)  # the process must not keep the recorder
-            handle = register_optimizer_step_post_hook(lambda *args: (hook() or _nothing)(*args))
-            weakref.finalize(self, handle.remove)
-            self._handles.append(handle)
+            of_any = door(self._post_of_any, "the optimizers that record() was not given", failures)
+            self._handles.append(register_optimizer_step_post_hook(of_any))
 
     def remove(self) -> None:
         """Remove the hooks; twice is as good as once."""
@@ -55,11 +63,11 @@ class OptimizerHooks:
     def _pre(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._is_stepping = True
         self._keep(optimizer)
-        if not _has_closure(args, kwargs):
+        if not self._failures.attempt("an optimizer's closure", _has_closure, args, kwargs, default=False):
             self._before(optimizer)
 
     def _post(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if _has_closure(args, kwargs):
+        if self._failures.attempt("an optimizer's closure", _has_closure, args, kwargs, default=False):
             self._before(optimizer)
         self._after(optimizer)
         self._is_stepping = False
@@ -68,10 +76,6 @@ class OptimizerHooks:
         if not self._is_stepping and optimizer not in self._known:
             self._known.add(optimizer)
             self._other(optimizer)
-
-
-def _nothing(*args: Any) -> None:
-    pass
 
 
 class Turns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from gradflow.hooks.accumulation import Accumulation
+from gradflow.hooks.failures import OnFailure, together
 from gradflow.hooks.gradients import add_hook, tensors_in
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import Scalar, count_nonfinite, is_small, l2_norm, small_norms, unscaled
@@ -36,7 +37,6 @@ MAX_OUTPUTS = 1 << 16  # watched in one step: some 40 MB
 
 ALL_CALLS = -1  # instead of a call's number: several calls taken together
 
-OnFailure = Callable[[Exception], object]
 OutputName = tuple[int, int]  # the layer's number, and which tensor of its output
 
 
@@ -66,7 +66,7 @@ class Pass:
     read_scale : callable
         Returns the loss scale of the backward pass under way, by which gradients at outputs are divided.
     on_failure : callable
-        Receives an error of a measurement; unless it raises, training goes on.
+        Receives what could not be measured, and the error; unless it raises, training goes on.
     """
 
     def __init__(
@@ -98,6 +98,7 @@ class Pass:
         self._by_index: list[Task] = []
         self._nodes: set[int] = set()
         self._has_backward = False
+        self.doubt: Exception | None = None  # that whose gradients they are is known
         self._held: list[Output] = []
         self._n_held = 0
 
@@ -107,7 +108,7 @@ class Pass:
             self._calls.clear()
             self._has_backward = False
             self._running.clear()  # a backward pass that raised does not say that it has ended
-            self.accumulation.forget_cleared()
+            self._forget_cleared()
         call = self._calls.get(layer.number, 0)
         self._calls[layer.number] = call + 1
         return call
@@ -123,6 +124,14 @@ class Pass:
             for index, tensor in enumerate(tensors_in(returned)):
                 self._watch_tensor(Output(self, layer, call, index, backward), tensor, args)
 
+    def lose(self, layer: Layer, error: Exception) -> None:
+        """Note a tensor that a layer returned in its last call and that cannot be watched."""
+        call = max(self._calls.get(layer.number, 0) - 1, 0)
+        index = sum(one.layer is layer and one.call == call and one.task is None for one in self.outputs)
+        output = Output(self, layer, call, index, -1)
+        self.outputs.append(output)
+        output.fail(error)
+
     def task(self) -> Task:
         """Return the engine's run under way; to be called in a hook."""
         return self.tasks.get(torch._C._current_graph_task_id()) or self.begin()
@@ -132,24 +141,31 @@ class Pass:
         if not self.tasks:
             self._before_first()
         number = torch._C._current_graph_task_id()
-        task = self.tasks[number] = Task()
-        if not self._running and len(self.tasks) > 1:
-            self.accumulation.forget_cleared()
-        self._running.add(number)
+        task = Task()
+        if not self._running and self.tasks:
+            self._forget_cleared()
         torch.autograd.Variable._execution_engine.queue_callback(partial(self._end, number))
         task.is_adding = self.accumulation.is_adding()
         self._has_backward |= task.is_adding
+        self.tasks[number] = task  # now that nothing is left that may fail: if it does, the next hook begins again
+        self._running.add(number)
         return task
 
     def index_of(self, task: Task) -> int:
         """Return the index, within the step, of a backward pass of its own."""
         if task.index < 0:
-            task.index = len(self._by_index)
-            self._by_index.append(task)
-            self.scales.append(self._read_scale())
+            scale, index = self._read_scale(), len(self._by_index)
             if task.is_adding:
-                self.accumulation.add(task.index)
+                self.accumulation.add(index)
+            self.scales.append(scale)
+            self._by_index.append(task)
+            task.index = index
         return task.index
+
+    def likely_index(self) -> int:
+        """Return the index of the backward pass under way or, outside of one, of the next."""
+        known = max((self.tasks[number].index for number in self._running), default=-1)
+        return known if known >= 0 else len(self._by_index)
 
     def join(self, task: Task, index: int) -> None:
         """Note that a run of the engine within a backward pass belongs to it."""
@@ -174,33 +190,42 @@ class Pass:
 
     def settle(self) -> None:
         """Take the norms of all gradients that are held, and let go of them."""
-        held = [output for output in self._held if output.is_unchanged()]
-        self._held, self._n_held = [], 0
-        try:
-            norms = small_norms([output.gradient for output in held])
-        except Exception as error:  # a measurement that fails must not end the user's training
-            for output in held:
-                output.status = FAILED
-            self.on_failure(error)
-            return
-        for output, norm in zip(held, norms, strict=True):
-            output.keep(norm)
+        held, self._held, self._n_held = self._held, [], 0
+        if held:
+            together(_settle, held, Output.fail)
 
     def finish(self) -> None:
         """End the step, when the optimizers have used the gradients: say whose gradient each output has."""
-        self.settle()
-        self.is_over = True
+        try:
+            self.settle()
+            if self.doubt is not None:
+                for output in self.outputs:
+                    output.lose()
+                self.on_failure("whose gradients arrived at the outputs", self.doubt)
+            elif self.outputs:
+                together(self._conclude, self.outputs, Output.fail)
+        finally:
+            self.is_over = True
+            self.accumulation.close()
+
+    def _conclude(self, outputs: Sequence[Output]) -> None:
         if self._by_index and not any(task.is_adding for task in self._by_index):
             self._by_index[-1].is_adding = self.accumulation.adopt(len(self._by_index) - 1)
-        self.accumulation.close()
         if self.summed:
-            for output in self.outputs:
+            for output in outputs:
                 output.take_sum()
         if len(self.tasks) < 2 and self.accumulation.is_whole:  # nearly always
             return
-        for output in self.outputs:
+        for output in outputs:
             if output.task is not None:
                 output.in_grad = self.is_used(output.task, output.backward, output.layer)
+
+    def _forget_cleared(self) -> None:
+        """Let go of the passes whose gradients were cleared; if that is not known, nothing more is of this step."""
+        try:
+            self.accumulation.forget_cleared()
+        except Exception as error:
+            self.doubt = error
 
     def is_used(self, task: Task, index: int, layer: Layer) -> bool:
         """Whether what a run of the engine, in the backward pass of that index, brought to a layer was used.
@@ -212,10 +237,13 @@ class Pass:
     def _end(self, number: int) -> None:
         """Settle at the end of a backward pass; the time that it takes is the recorder's."""
         began = time.perf_counter()
-        self._running.discard(number)
-        self.settle()
-        if not self._running:
-            self.accumulation.end_pass()
+        try:
+            self._running.discard(number)
+            self.settle()
+            if not self._running:
+                self.accumulation.end_pass()
+        except Exception as error:
+            self.on_failure("the end of a backward pass", error)
         self.seconds += time.perf_counter() - began
 
     def add(self, output: Output) -> None:
@@ -244,8 +272,14 @@ class Pass:
         self.add(output)
         if self.is_full:
             return
+        try:
+            self._hook(output, tensor, args)
+        except Exception as error:
+            output.fail(error)
+
+    def _hook(self, output: Output, tensor: Tensor, args: tuple[Any, ...]) -> None:
         if self._with_statistics and output.layer.module is not None:
-            output.statistics = statistics(output.layer.module, tensor)
+            output.statistics = statistics(output.layer.module, tensor, partial(self._lose_statistic, output.layer))
         if not tensor.requires_grad:
             return
         output.status = NO_GRADIENT
@@ -260,6 +294,9 @@ class Pass:
         if base is not None and base.requires_grad:
             _watch_base(output, tensor, base, args)
 
+    def _lose_statistic(self, layer: Layer, name: str, error: Exception) -> None:
+        self.on_failure(f"{name} of {layer.name}", error)
+
     def _is_input(self, output: Tensor, node: Any, args: tuple[Any, ...]) -> bool:
         """Whether a layer returned one of its inputs as it was: its gradient is then that of all the tensor's uses.
 
@@ -269,6 +306,14 @@ class Pass:
         is_unchanged = _is_among(output, args) and (output._version == 0 or number in self._nodes)
         self._nodes.add(number)
         return is_unchanged
+
+
+def _settle(outputs: Sequence[Output]) -> None:
+    """Take the norms of the gradients that outputs hold, of those that still do."""
+    held = [output for output in outputs if output.gradient is not None and output.is_unchanged()]
+    norms = small_norms([output.gradient for output in held if output.gradient is not None])
+    for output, norm in zip(held, norms, strict=True):
+        output.keep(norm)
 
 
 def _is_among(tensor: Tensor, args: tuple[Any, ...]) -> bool:
@@ -304,11 +349,12 @@ class Output:
     in_grad = True
     statistics: Statistics | None = None
     task: Task | None = None  # in which the gradient arrived
-    gradient: Tensor  # while it is held
+    gradient: Tensor | None = None  # while it is held
     total: Tensor | None = None  # of the gradients that several passes brought
     is_differentiated = False  # whether a pass with create_graph=True came first
     made_by: type | None = None  # class of the graph node
     later: tuple[Output, ...] = ()
+    __torch_unserializable__ = True  # saving the tensor warns of no hook
 
     def __init__(self, owner: Pass, layer: Layer, call: int, index: int, backward: int) -> None:
         self._pass = owner
@@ -323,40 +369,50 @@ class Output:
         PyTorch passes None where another output of the same operation has a gradient and this one has none: the
         sequence that a fused LSTM returns, if only its last state is used.
         """
-        if gradient is not None:
+        owner = self._pass
+        if gradient is None or owner.is_over or owner.is_full:
+            return
+        began = time.perf_counter()
+        try:
             self.take(gradient, self.arrives_as)
+        except Exception as error:  # a measurement that fails must not end the user's backward pass
+            self.fail(error)
+        owner.seconds += time.perf_counter() - began
 
     def take(self, gradient: Tensor, status: str) -> None:
         """Keep a gradient's norm, at once or with those of other small ones, and how it was come by."""
         owner = self._pass
-        if owner.is_over or owner.is_full:
-            return
-        began = time.perf_counter()
-        try:
-            task = owner.tasks.get(torch._C._current_graph_task_id()) or owner.begin()
-            if self.task is None:
-                self.task, self.status = task, status
-                if self.backward < 0:
-                    self.backward = owner.index_of(task)
-                elif task.index != self.backward:
-                    owner.join(task, self.backward)
-                # So it is with create_graph=True. A gradient with a graph, if held, would keep all of it alive.
-                self.is_differentiated = torch.is_grad_enabled()
-                if owner.summed and task.is_adding and (self.layer.number, self.index) in owner.summed:
-                    self.total = self._addend(gradient, task)
-                elif is_small(gradient) and not self.is_differentiated:
-                    self.gradient, self._version = gradient, gradient._version
-                    owner.hold(self, gradient)
-                else:
-                    norm = l2_norm(gradient)
-                    self.n_nonfinite = count_nonfinite(gradient, norm)
-                    self.norm = unscaled(norm, owner.scales[self.backward])
-            elif self.status != FAILED:
-                self._take_again(gradient, status, task)
-        except Exception as error:  # a measurement that fails must not end the user's backward pass
-            self.status = FAILED
-            owner.on_failure(error)
-        owner.seconds += time.perf_counter() - began
+        task = owner.tasks.get(torch._C._current_graph_task_id()) or owner.begin()
+        if self.task is None:
+            self.task, self.status = task, status
+            if self.backward < 0:
+                self.backward = owner.index_of(task)
+            elif task.index != self.backward:
+                owner.join(task, self.backward)
+            # So it is with create_graph=True. A gradient with a graph, if held, would keep all of it alive.
+            self.is_differentiated = torch.is_grad_enabled()
+            if owner.summed and task.is_adding and (self.layer.number, self.index) in owner.summed:
+                self.total = self._addend(gradient, task)
+            elif is_small(gradient) and not self.is_differentiated:
+                self.gradient, self._version = gradient, gradient._version
+                owner.hold(self, gradient)
+            else:
+                norm = l2_norm(gradient)
+                self.n_nonfinite = count_nonfinite(gradient, norm)
+                self.norm = unscaled(norm, owner.scales[self.backward])
+        elif self.status != FAILED:
+            self._take_again(gradient, status, task)
+
+    def fail(self, error: Exception) -> None:
+        """Report that the output's gradient could not be measured."""
+        self.lose()
+        self._pass.on_failure(f"the gradient at the output of {self.layer.name}", error)
+
+    def lose(self) -> None:
+        """Let go of the output's gradient and of what is known of it."""
+        self.status, self.norm, self.n_nonfinite, self.gradient, self.total = FAILED, math.nan, 0, None, None
+        if self.backward < 0:
+            self.backward = self._pass.likely_index()
 
     def has_arrived(self) -> bool:
         """Whether the backward pass under way has brought a gradient already, or the step is over."""
@@ -378,7 +434,10 @@ class Output:
         again.statistics = self.statistics
         owner.add(again)
         self.later = (*self.later, again)
-        again.take(gradient, status)
+        try:
+            again.take(gradient, status)
+        except Exception as error:
+            again.fail(error)
         if self.is_differentiated and _is_in_its_derivative(self.made_by):
             again.status, again.norm, again.total = OWN_DERIVATIVE, math.nan, None
 
@@ -420,19 +479,20 @@ class Output:
 
     def is_unchanged(self) -> bool:
         """Whether the gradient held is still what arrived: a hook after this one may have changed it in place."""
+        assert self.gradient is not None
         if self.gradient._version == self._version:
             return True
-        self.status = FAILED
-        self._pass.on_failure(RuntimeError(f"another hook changed the gradient at {self.layer.name} in place"))
+        self.fail(RuntimeError(f"another hook changed the gradient at {self.layer.name} in place"))
         return False
 
     def keep(self, norm: Scalar) -> None:
         """Keep the norm of the gradient that was held, and let go of it."""
+        assert self.gradient is not None
         if not math.isfinite(norm):
             self.n_nonfinite = count_nonfinite(self.gradient, norm)
-        del self.gradient
         if self.status in ARRIVED:
             self.norm = unscaled(norm, self._pass.scales[self.backward])
+        self.gradient = None
 
 
 def _is_in_its_derivative(node: type | None) -> bool:
@@ -480,6 +540,7 @@ class _BaseHook:
     """Tensor hook of the tensor that an output is a view of; speaks up if the output's own hook did not."""
 
     __slots__ = ("_geometry", "_output", "_shape", "_strides")
+    __torch_unserializable__ = True
 
     def __init__(self, output: Output, view: Tensor, base: Tensor) -> None:
         self._output = output
@@ -488,7 +549,15 @@ class _BaseHook:
 
     def __call__(self, gradient: Tensor | None) -> None:
         """Take the view's part of the base's gradient, if there is anything in it."""
-        if gradient is None or self._output.has_arrived():
+        if gradient is None:
+            return
+        try:
+            self._take(gradient)
+        except Exception as error:
+            self._output.fail(error)
+
+    def _take(self, gradient: Tensor) -> None:
+        if self._output.has_arrived():
             return
         laid_out = torch.empty_strided(self._shape, self._strides, dtype=gradient.dtype, device=gradient.device)
         part = laid_out.copy_(gradient.detach()).as_strided(*self._geometry)

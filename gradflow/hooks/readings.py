@@ -1,4 +1,7 @@
-"""The readings of one step: norms of gradients, of weights and of the optimizer's changes to them."""
+"""The readings of one step: norms of gradients, of weights and of the optimizer's changes to them.
+
+All tensors of a kind are measured together and, if that fails, parameter by parameter, so that only the one is lost.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradflow.hooks import sharded
+from gradflow.hooks.failures import OnFailure, together
 from gradflow.hooks.layers import Layer, OwnParameter
 from gradflow.hooks.norms import Scalar, unscaled
 from gradflow.hooks.optimizers import rate, scale_after_backward, scale_where_used
 
-OnFailure = Callable[[Exception], object]
+_GRADIENT, _WEIGHT, _UPDATE = "the gradient", "the weight", "the update"  # what a failure is reported of
 
 
 class Readings:
-    """Reads one step's norms, as floats or device scalars; an error goes to `on_failure`.
+    """Reads one step's norms, as floats or device scalars; what cannot be read is NaN and goes to `on_failure`.
 
     Parameters
     ----------
@@ -30,7 +34,7 @@ class Readings:
     with_weights : bool
         Read the norms of weights at all.
     on_failure : callable
-        Receives an error of a measurement; unless it raises, training goes on.
+        Receives what could not be measured, and the error; unless it raises, training goes on.
 
     Attributes
     ----------
@@ -39,6 +43,8 @@ class Readings:
         not read.
     arrived, updated : set of int
         The pieces that had a gradient, and those that an optimizer moved.
+    failed : set of int
+        Of those that had a gradient, the pieces whose norm could not be taken.
     n_nonfinite : dict
         Number of NaN and inf entries of a piece's gradient, where there are any; -1 where they were not counted.
     rates : list
@@ -60,11 +66,12 @@ class Readings:
         self.rates: list[tuple[list[int], Scalar]] = []
         self.arrived: set[int] = set()
         self.updated: set[int] = set()
+        self.failed: set[int] = set()
         self._parameters = parameters
         self._scaler = scaler
         self._with_weights = with_weights
         self._on_failure = on_failure
-        self._before: dict[int, Tensor] = {}
+        self._before: dict[int, Tensor | float] = {}
         self._is_read: set[int] = set()  # parameters
 
     @property
@@ -96,29 +103,22 @@ class Readings:
             self._read(rest, scale_after_backward(self._scaler, None))
 
     def _read(self, numbers: Sequence[int], scale: Scalar) -> None:
-        every, read = self._parameters.every, numbers
-        try:
-            gradients = [every[number].grad for number in numbers]
-            present = [gradient for gradient in gradients if gradient is not None]
-            if len(present) < len(gradients):
-                numbers = [number for number, gradient in zip(numbers, gradients, strict=True) if gradient is not None]
-            numbers, tensors = self._parameters.in_pieces(numbers, present)
-            norms, counts = sharded.norms_of(list(tensors))
-        except Exception as error:  # a measurement that fails must not end the user's training
-            self._on_failure(error)
-            return
+        every = self._parameters.every
+        found = {number: gradient for number in numbers if (gradient := every[number].grad) is not None}
+        norms, counts, lost = self._measured(_GRADIENT, [*found], lambda some: [found[n] for n in some], scale)
         if self.arrived:  # a gradient of an earlier reading may be gone
-            gone = [piece for number in read for piece in self._parameters.pieces_of(every[number])]
+            gone = {piece for number in numbers for piece in self._parameters.pieces_of(every[number])}
             for piece in gone:
                 self.gradients[piece] = math.nan
-            self.arrived.difference_update(gone)
-        self._is_read.update(read)
-        self.arrived.update(numbers)
-        for number, norm in zip(numbers, norms, strict=True):
-            self.gradients[number] = unscaled(norm, scale)
-        if self.n_nonfinite:  # of an earlier reading in the same step
-            self.n_nonfinite = {number: n for number, n in self.n_nonfinite.items() if number not in set(numbers)}
-        self.n_nonfinite.update({numbers[place]: count for place, count in counts.items()})
+            self.arrived -= gone
+            self.failed -= gone
+            self.n_nonfinite = {piece: n for piece, n in self.n_nonfinite.items() if piece not in gone}
+        self._is_read.update(numbers)
+        self.arrived.update(norms)
+        self.failed.update(lost)
+        for piece, norm in norms.items():
+            self.gradients[piece] = norm
+        self.n_nonfinite.update(counts)
 
     def read_weights(self, optimizer: Optimizer | None = None) -> None:
         """Read the weights, if they are wanted; all of them the first time, then those that an optimizer changes."""
@@ -126,40 +126,87 @@ class Readings:
             return
         every = self._parameters.every
         numbers = self._parameters.of(optimizer) if self.weights and optimizer else self._parameters.owned
-        try:
-            pieces, tensors = self._parameters.in_pieces(numbers, [every[number].detach() for number in numbers])
-            norms, _ = sharded.norms_of(list(tensors))
-        except Exception as error:  # as above
-            self._on_failure(error)
-            return
+        norms, _, _ = self._measured(_WEIGHT, numbers, lambda some: [every[number].detach() for number in some])
         self.weights = self.weights or [math.nan] * len(self._parameters.pieces)
-        for piece, norm in zip(pieces, norms, strict=True):
+        for piece, norm in norms.items():
             self.weights[piece] = norm
 
     def keep(self, optimizer: Optimizer) -> None:
         """Keep an optimizer's parameters as they are before its step."""
         every = self._parameters.every
         groups = self._parameters.groups_of(optimizer)
-        self._before |= {number: every[number].detach().clone() for group in groups for number in group}
-        for numbers, group in zip(groups, optimizer.param_groups, strict=True):
-            pieces = [piece for number in numbers for piece in self._parameters.pieces_of(every[number])]
-            self.rates.append((pieces, rate(group.get("lr", math.nan))))
+        numbers = [number for group in groups for number in group]
+
+        def copy(some: Sequence[int]) -> None:
+            self._before |= {number: every[number].detach().clone() for number in some}
+
+        def lose(number: int, error: Exception) -> None:
+            self._before[number] = math.nan  # and so will be the update
+            self._report(_UPDATE, number, error)
+
+        if numbers:
+            together(copy, numbers, lose)
+        for members, group in zip(groups, optimizer.param_groups, strict=True):
+            pieces = [piece for number in members for piece in self._parameters.pieces_of(every[number])]
+            try:
+                self.rates.append((pieces, rate(group.get("lr", math.nan))))
+            except Exception as error:
+                self._on_failure("the learning rate", error)
 
     def read_updates(self, optimizer: Optimizer) -> None:
         """Read how far an optimizer moved the parameters that were kept."""
-        every = self._parameters.every
-        numbers = [number for number in self._parameters.of(optimizer) if number in self._before]
-        updates = [every[number].detach() - self._before.pop(number) for number in numbers]
-        try:
-            pieces, tensors = self._parameters.in_pieces(numbers, updates)
-            norms, _ = sharded.norms_of(list(tensors))
-        except Exception as error:  # as above
-            self._on_failure(error)
-            return
+        every, before = self._parameters.every, self._before
+        numbers = [number for number in self._parameters.of(optimizer) if number in before]
+        updates = lambda some: [every[number].detach() - before[number] for number in some]  # noqa: E731
+        norms, _, _ = self._measured(_UPDATE, numbers, updates)
+        for number in numbers:
+            del before[number]
         self.updates = self.updates or [math.nan] * len(self._parameters.pieces)
-        self.updated.update(pieces)
-        for piece, norm in zip(pieces, norms, strict=True):
+        self.updated.update(norms)
+        for piece, norm in norms.items():
             self.updates[piece] = norm
+
+    def _measured(
+        self,
+        what: str,
+        numbers: Sequence[int],
+        tensors_of: Callable[[Sequence[int]], Sequence[Tensor]],
+        scale: Scalar = 1.0,
+    ) -> tuple[dict[int, Scalar], dict[int, int], set[int]]:
+        """Return norms and non-finite entries by piece, of some parameters, and the pieces that failed, which are NaN.
+
+        `tensors_of` returns what is measured of parameters, given their numbers.
+        """
+        parameters = self._parameters
+        norms: dict[int, Scalar] = {}
+        counts: dict[int, int] = {}
+        lost: set[int] = set()
+
+        def measure(some: Sequence[int]) -> None:
+            pieces, tensors = parameters.in_pieces(some, tensors_of(some))
+            found, nonfinite = sharded.norms_of(list(tensors))
+            norms.update(zip(pieces, [unscaled(norm, scale) for norm in found], strict=True))
+            counts.update({pieces[place]: count for place, count in nonfinite.items()})
+
+        def lose(number: int, error: Exception) -> None:
+            pieces = parameters.pieces_of(parameters.every[number])
+            norms.update(dict.fromkeys(pieces, math.nan))
+            lost.update(pieces)
+            self._report(what, number, error)
+
+        if not parameters.are_sharded:
+            if numbers:
+                together(measure, numbers, lose)
+            return norms, counts, lost
+        try:
+            measure(numbers)
+        except Exception as error:  # other processes take part, so that it cannot be tried again here alone
+            for number in numbers:
+                lose(number, error)
+        return norms, counts, lost
+
+    def _report(self, what: str, number: int, error: Exception) -> None:
+        self._on_failure(f"{what} of {self._parameters.name(number)}", error)
 
 
 class Piece(NamedTuple):
@@ -190,6 +237,8 @@ class Parameters:
             self._pieces.append([*range(len(self.pieces), len(self.pieces) + len(fused))])
             self.pieces += [Piece(number, part, rows) for part, rows in fused.items()]
         self.has_parts = len(self.pieces) > len(self.every)
+        self.are_sharded = any(map(sharded.is_sharded, self.every))
+        self._names = {id(own.parameter): f"{own.name} of {layer.name}" for layer, own in reversed(owned)}
 
     def __contains__(self, parameter: object) -> bool:
         return id(parameter) in self._numbers
@@ -197,6 +246,10 @@ class Parameters:
     def pieces_of(self, parameter: nn.Parameter) -> list[int]:
         """Return the numbers of a parameter's pieces."""
         return self._pieces[self._numbers[id(parameter)]]
+
+    def name(self, number: int) -> str:
+        """Return what a parameter is called in a message."""
+        return self._names.get(id(self.every[number]), f"parameter {number}, of no recorded layer")
 
     def of(self, optimizer: Optimizer) -> list[int]:
         """Return the numbers of an optimizer's parameters, of those that are read."""

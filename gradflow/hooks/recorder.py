@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import math
 import os
+import sys
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -22,6 +25,8 @@ from gradflow.hooks.accumulation import Accumulation, Owners
 from gradflow.hooks.attachment import Attachment
 from gradflow.hooks.changes import Structure, follow
 from gradflow.hooks.coverage import coverage, has_compiled, unmeasurable
+from gradflow.hooks.failures import Failures, door, weakly
+from gradflow.hooks.forms import Conditions, Signature
 from gradflow.hooks.gradients import OutputHook, remove
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.optimizers import (
@@ -48,10 +53,6 @@ MAX_SHAPES = 5  # of tensors that are no parameters, in the description of a run
 FLUSH_SECONDS = 30  # what a crash can cost a recorder that streams to a folder
 
 
-class GradflowWarning(UserWarning):
-    """Something could not be measured; training goes on."""
-
-
 class Recorder:
     """A recorder attached to one model; made by `gradflow.record`, which describes its arguments."""
 
@@ -75,7 +76,7 @@ class Recorder:
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         if not trainable:
             raise ValueError(f"{type(model).__name__} has no parameter that requires a gradient; nothing to record.")
-        if any(isinstance(hook, OutputHook) and hook.owner for hook in _forward_hooks(model)):
+        if _is_recorded(model):
             raise ValueError(f"{type(model).__name__} is being recorded already; close that recorder first.")
         self._root = model
         self._select = select
@@ -89,8 +90,7 @@ class Recorder:
         self._weights = weights
         self._max_calls = max_calls
         self._compiled = compiled
-        self._strict = strict
-        self._warned: set[str] = set()
+        self._failures = failures = Failures(strict=strict)
         self._thread = threading.get_ident()
         json.dumps(dict(meta))  # raises now what would lose the manifest at the end
         # Of several processes rank 0 writes; the others let go of rows that have gone to the file.
@@ -106,16 +106,21 @@ class Recorder:
         self._step = 0
         self._is_due = True
         self._attachment = self._new_attachment()
-        self._buffer = rows.Buffer(self._layers, self._parameters)
+        self._buffer = rows.Buffer(self._layers, self._parameters, failures)
         self._accumulation = Accumulation(Owners(self._layers, self._parameters.every, optimizers))
         self._summed: set[OutputName] = set()
         self._optimizers = optimizers
-        self._turns = Turns(optimizers, self._on_idle)
+        self._turns = Turns(optimizers, door(self._on_idle, "whose turn it is", failures))
         self._skips = Skips(scaler)
         self._since = Since(optimizers)
         self._n_calls = 0  # of step() since an optimizer stepped
         self._optimizer_hooks = OptimizerHooks(
-            optimizers, self._before_step, self._before_update, self._after_update, self._after_other
+            optimizers,
+            door(self._before_step, "the weights before an optimizer's step", failures),
+            door(self._before_update, "the gradients that an optimizer uses", failures),
+            door(self._after_update, "the end of a step", failures),
+            door(self._after_other, "the optimizers that record() was not given", failures),
+            failures,
         )
         self._n_recorded = 0
         self._closed = False
@@ -149,33 +154,43 @@ class Recorder:
             raise RuntimeError("step() was called after close(); attach a new recorder with gradflow.record(model).")
         if threading.get_ident() != self._thread:
             raise RuntimeError("step() was called from another thread than record(); use one recorder a thread.")
+        if self._writer is not None:
+            self._writer.check_open()
         began = time.perf_counter()
         values = {"loss": loss, "batch_error": batch_error, **scalars}
-        kept = {key: rows.scalar(key, value) for key, value in values.items() if value is not None}
-        if self._optimizers and self._since.is_untouched():
-            if not self._buffer.amend_scalars(self._step - 1, kept):
-                self._warn("step() came after its step had been written, so what it was given is not recorded.")
+        given = {key: value for key, value in values.items() if value is not None}
+        for key, value in given.items():
+            rows.check_scalar(key, value)
+        attempt = self._failures.attempt
+        kept = {key: attempt(f"the scalar {key}", rows.scalar, value, default=math.nan) for key, value in given.items()}
+        if self._optimizers and attempt("whose step the scalars are of", self._since.is_untouched, default=False):
+            attempt("the scalars", self._amend, kept)
             return
-        self._take_skipped()
-        self._check_structure()
+        attempt("the steps that the scaler skips", self._take_skipped)
+        attempt("what has changed of the model", self._check_structure)
         self._scalars |= kept
         if self._is_due:
-            self._readings.read_after_backward(self._optimizers)
+            attempt("the gradients", self._readings.read_after_backward, self._optimizers)
             if not self._optimizers:
-                self._readings.read_weights()
+                attempt("the weights", self._readings.read_weights)
         if not self._optimizers:
-            self._accumulation.use()
-            self._finish()
+            attempt("whose gradients arrived at the outputs", self._accumulation.use)
+            attempt("the end of a step", self._finish)
         else:
             self._n_calls += 1
             if self._n_calls == MAX_WAIT:
-                self._warn(
+                self._failures.warn(
                     f"step() was called {MAX_WAIT} times while the optimizer given to record() made no step, so none "
                     "was recorded. If another optimizer took its place, attach a new recorder with that one."
                 )
             if self._is_due:
-                self._scalars["unclipped_grad_norm"] = rows.combined(self._readings.arrived_gradients)
+                self._scalars["unclipped_grad_norm"] = attempt("unclipped_grad_norm", self._total, default=math.nan)
         self._seconds += time.perf_counter() - began
+
+    def _amend(self, scalars: dict[str, Any]) -> None:
+        """Keep scalars with the step that has just ended."""
+        if not self._buffer.amend_scalars(self._step - 1, scalars):
+            self._failures.warn("step() came after its step had been written, so what it was given is not recorded.")
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a recorder of the same `path` needs to go on from here, as JSON values, for a checkpoint.
@@ -308,11 +323,9 @@ class Recorder:
 
     def flush(self) -> None:
         """Move everything kept on the device in one transfer, and write it if the recorder streams to a folder."""
-        self._buffer.flush()
-        try:
-            self._write()
-        except OSError as error:  # a full disk must not end training; what is not written stays here
-            self._on_failure(error)
+        self._failures.attempt("the tables", self._buffer.flush)
+        # A full disk must not end training; what is not written stays here.
+        self._failures.attempt("writing the recording", self._write)
 
     def _write(self) -> None:
         """Write the rows that were moved, where they are written at all."""
@@ -329,15 +342,26 @@ class Recorder:
 
     def close(self) -> None:
         """Remove every hook and flush; twice is as good as once."""
-        self._attachment.detach()
-        remove(self._pass.handles)
-        self._optimizer_hooks.remove()
+        if not self._closed:
+            self._failures.attempt("the steps that the scaler skips", self._take_skipped)
+        self._failures.attempt("taking the hooks off", self._release)
         if not self._closed:
             self._closed = True
-            self._take_skipped()
             if self._optimizers and not self._turns.n_steps and (self._n_calls or self._pass.tasks):
-                self._warn("the optimizer given to record() made no step, so no step was recorded.")
-            self.flush()
+                self._failures.warn("the optimizer given to record() made no step, so no step was recorded.")
+            self._failures.attempt("the tables", self.flush)
+
+    def _release(self) -> None:
+        """Take all hooks off the model, the optimizers and the tensors of a step under way."""
+        self._optimizer_hooks.remove()
+        self._attachment.remove()
+        remove(self._pass.handles)
+        self._pass.is_over = True
+
+    def __del__(self) -> None:
+        """Leave no hook behind where the recorder was dropped without close()."""
+        if "_sequences" in vars(self) and not sys.is_finalizing():  # else __init__ raised, or it ends with the process
+            self._release()
 
     def __enter__(self) -> Recorder:
         return self
@@ -350,22 +374,24 @@ class Recorder:
     def _arm(self) -> None:
         """Make ready for the next step: hooks are attached exactly if it is due."""
         self._scalars: dict[str, Any] = {}
-        was_due, self._is_due = self._is_due, bool(self._schedule(self._step))
-        if not self._is_due or self._closed:
+        was_due, self._is_due = self._is_due, False  # until all is ready
+        if self._closed or not self._schedule(self._step):
             self._attachment.detach()
             return
-        self._is_checked = self._is_seen = was_due
         self._added: frozenset[int] = frozenset()
-        self._check_structure()  # after steps in which it was not looked at
-        self._is_checked = self._is_seen = False
         self._pass = self._new_pass()
         self._unseen: set[int] = set()
         self._sequences = Sequences(self._pass)
         self._readings = self._new_readings()
+        if not was_due and not self._structure.is_same():  # after steps in which it was not looked at
+            self._failures.attempt("what has changed of the model", self._follow)
+            self._added = frozenset()
+        self._is_checked = self._is_seen = False
         if self._watches or self._attachment.is_first:  # the first time, to see the layers' places in the network
             self._attachment.attach()
         else:
             self._attachment.detach()
+        self._is_due = True
 
     def _new_pass(self) -> Pass:
         scaler = self._scaler
@@ -374,28 +400,32 @@ class Recorder:
             self._accumulation,
             self._summed,
             with_statistics=self._statistics,
-            before_first=self._before_backward,
+            before_first=weakly(self._before_backward),
             read_scale=lambda: scale_of_outputs(scaler),
-            on_failure=self._on_failure,
+            on_failure=self._failures,
         )
 
     def _new_readings(self) -> Readings:
-        return Readings(self._parameters, scaler=self._scaler, with_weights=self._weights, on_failure=self._on_failure)
+        return Readings(self._parameters, scaler=self._scaler, with_weights=self._weights, on_failure=self._failures)
 
     def _new_attachment(self) -> Attachment:
+        # All that PyTorch holds on to is weak or gets in by a door: a recorder that is dropped must go, and take its
+        # hooks along.
         return Attachment(
             self._root,
             self._layers,
-            self._on_output,
-            self._on_unseen,
-            owner=self,
+            weakly(self._on_output),
+            weakly(self._on_unseen),
+            weakly(self._on_lost),
+            self._failures,
+            owner=weakref.ref(self),
             compiled=self._compiled,
             since=self._step,
         )
 
     def _before_backward(self) -> None:
         if not self._accumulation.owners.are_hidden:  # which are not themselves during a backward pass
-            self._check_structure()
+            self._failures.attempt("what has changed of the model", self._check_structure)
 
     def _check_structure(self) -> None:
         """Follow the model, once a step, where modules or parameters of it have changed."""
@@ -410,8 +440,11 @@ class Recorder:
         try:
             found = self._select(self._root)
         except ValueError as error:
-            self._warn(f"the model has changed since record(), and {error} The layers from before are recorded on.")
+            self._failures.warn(
+                f"the model has changed since record(), and {error} The layers from before are recorded on."
+            )
             return
+        self._failures.attempt("the tables", self._buffer.flush)  # of layers as they were
         changes = follow(self._layers, found)
         before, self._parameters = self._parameters, Parameters(self._root.parameters(), self._layers)
         self._buffer.follow(self._parameters)
@@ -419,7 +452,7 @@ class Recorder:
         self._pass.accumulation = self._accumulation
         self._readings = self._new_readings()
         is_attached = self._attachment.is_attached
-        self._attachment.detach()
+        self._attachment.remove()
         self._attachment = self._new_attachment()
         if is_attached:
             self._attachment.attach()
@@ -427,13 +460,13 @@ class Recorder:
             told = self._meta.setdefault("changes", [])
             if len(told) < MAX_CHANGES:
                 told.append({"step": self._step, **changes.described()})
-            self._warn(str(changes))
+            self._failures.warn(str(changes))
         self._added = frozenset(changes.other_modules)
         for optimizer in self._optimizers:
             held = parameters_of(optimizer)
             if any(one in before and one not in self._parameters for one in held):
                 some = "some" if any(one in self._parameters for one in held) else "all"
-                self._warn(
+                self._failures.warn(
                     f"{some} of the parameters that {type(optimizer).__name__} holds are no longer the model's, and "
                     "changing them changes nothing. Make a new optimizer for the model, and a new recorder with it."
                 )
@@ -443,24 +476,30 @@ class Recorder:
         if module is not layer.module:
             return
         began = time.perf_counter()
-        try:
-            self._take_skipped()
-            if not self._is_seen:
-                self._is_seen = True
-                if not self._structure.has_same_modules():
-                    self._follow()
-            if not self._attachment.is_attached or module is not layer.module:
-                return
-            call = self._pass.count(layer)
-            if self._attachment.is_placing:
-                self._attachment.place(layer, call, args, output)
-            if self._watches:
-                self._pass.watch(layer, call, output, args)
-                if is_recurrent(module):
-                    self._sequences.watch(layer, args, output)
-        except Exception as error:  # a measurement that fails must not end the user's forward pass
-            self._on_failure(error)
+        self._take_skipped()
+        if not self._is_seen:
+            self._is_seen = True
+            if not self._structure.has_same_modules():
+                self._failures.attempt("what has changed of the model", self._follow)
+        if not self._attachment.is_attached or module is not layer.module:
+            return
+        call = self._pass.count(layer)
+        if self._attachment.is_placing:
+            self._attachment.place(layer, call, args, output)
+        if self._watches:
+            self._pass.watch(layer, call, output, args)
+            if is_recurrent(module):
+                self._sequences.watch(layer, args, output)
         self._seconds += time.perf_counter() - began
+
+    def _on_lost(self, layer: Layer | None, error: Exception) -> None:
+        """Note that a call of a layer, or of the model, could not be seen."""
+        self._attachment.has_failed = True  # to see all layers, and in their order
+        if layer is not None and self._watches:
+            self._sequences.lose(layer)
+            self._pass.lose(layer, error)
+        else:
+            self._failures("the layers' places in the network", error)
 
     def _on_unseen(self, layer: Layer) -> None:
         """Note that a layer ran without gradients."""
@@ -471,46 +510,53 @@ class Recorder:
         """Keep weights and parameters as they are before an optimizer's step."""
         if self._closed:
             return
-        self._take_skipped()
+        self._failures.attempt("the steps that the scaler skips", self._take_skipped)
         if self._is_due:
             began = time.perf_counter()
-            self._check_structure()
-            self._readings.keep(optimizer)
-            self._readings.read_weights(optimizer)
+            self._failures.attempt("what has changed of the model", self._check_structure)
+            self._failures.attempt("the parameters before an update", self._readings.keep, optimizer)
+            self._failures.attempt("the weights", self._readings.read_weights, optimizer)
             self._seconds += time.perf_counter() - began
 
     def _before_update(self, optimizer: Optimizer) -> None:
         """Read the gradients that an optimizer uses."""
         if self._is_due and not self._closed:
             began = time.perf_counter()
-            self._use(optimizer)
+            self._failures.attempt("the gradients", self._use, optimizer)
             self._seconds += time.perf_counter() - began
 
     def _use(self, optimizer: Optimizer) -> None:
-        self._readings.read_where_used(optimizer)
-        self._accumulation.use(optimizer)
+        self._failures.attempt("the gradients", self._readings.read_where_used, optimizer)
+        self._failures.attempt("whose gradients arrived at the outputs", self._accumulation.use, optimizer)
 
     def _after_update(self, optimizer: Optimizer) -> None:
         """Read an optimizer's update; when all optimizers have stepped, the step ends."""
         if self._closed:
             return
+        if self._writer is not None:
+            self._writer.check_open()
         began = time.perf_counter()
+        attempt = self._failures.attempt
         if self._is_due:
-            self._readings.read_updates(optimizer)
+            attempt("the updates", self._readings.read_updates, optimizer)
         self._n_calls = 0
-        self._skips.note(optimizer)
         if self._scaler is not None:
-            self._scalars["skipped"] = was_skipped(optimizer)
+            attempt("the steps that the scaler skips", self._note_skip, optimizer)
         self._end_turn(optimizer)
         self._seconds += time.perf_counter() - began
 
+    def _note_skip(self, optimizer: Optimizer) -> None:
+        self._skips.note(optimizer)
+        self._scalars["skipped"] = was_skipped(optimizer)
+
     def _end_turn(self, optimizer: Optimizer) -> None:
-        if self._turns.take(optimizer):
+        """Note that an optimizer has stepped or its step was skipped; if all have, the step ends."""
+        attempt = self._failures.attempt
+        if attempt("whose turn it is", self._turns.take, optimizer):
             if self._is_due:
-                for absent in self._turns.absent():
-                    self._use(absent)
-            self._since.begin()
-            self._finish()
+                attempt("the gradients", self._use_absent)
+            attempt("whose step the scalars are of", self._since.begin)
+            attempt("the end of a step", self._finish)
 
     def _take_skipped(self) -> None:
         """End the turns of optimizers whose step the scaler has skipped since the last look."""
@@ -524,54 +570,84 @@ class Recorder:
         """Warn of an optimizer that changes the model and was not given to `record`."""
         if not self._closed and any(one in self._parameters for one in parameters_of(optimizer)):
             given = ", ".join(type(one).__name__ for one in self._optimizers)
-            self._warn(
+            self._failures.warn(
                 f"{type(optimizer).__name__} changes the model, but record() was given {given} alone, so that its "
                 "steps are not recorded. Give record() each of several: optimizer=[first, second]. If it took the "
                 "other's place, close this recorder and attach a new one with it."
             )
 
+    def _use_absent(self) -> None:
+        for optimizer in self._turns.absent():
+            self._use(optimizer)
+
     def _finish(self) -> None:
         """End the step: what was read becomes rows."""
-        if self._writer is not None:
-            self._writer.check_open()
+        attempt = self._failures.attempt
+        try:
+            attempt("the tables", self._flush_if_due)  # not of this step yet: its loss may come after it
+            if self._is_due:
+                attempt("the rows of a step", self._finish_recorded)
+            attempt("the scalars", self._buffer.add_scalars, self._step, self._scalars)
+        finally:  # whatever interrupts it, the step is over
+            self._step += 1
+            attempt("getting ready for a step", self._arm)
+
+    def _flush_if_due(self) -> None:
         is_late = self._writer is not None and time.perf_counter() - self._flushed > FLUSH_SECONDS
         if self._buffer.n_waiting >= FLUSH_ROWS or is_late:
-            self.flush()  # not of this step yet: its loss may come after it
-        if self._is_due:
-            self._pass.finish()
-            readings = self._readings
-            if self._optimizers:
-                readings.read_rest()
-            self._scalars["total_grad_norm"] = rows.combined(readings.arrived_gradients)
-            form = self._buffer.add_layers(
-                self._step,
-                readings,
-                bounded(self._pass.outputs, self._max_calls),
+            self.flush()
+
+    def _finish_recorded(self) -> None:
+        """End a step that is recorded; nothing that fails here keeps the rest from becoming rows."""
+        attempt, readings = self._failures.attempt, self._readings
+        attempt("whose gradients arrived at the outputs", self._pass.finish)
+        if self._optimizers:
+            attempt("the gradients", readings.read_rest)
+        self._scalars["total_grad_norm"] = attempt("total_grad_norm", self._total, default=math.nan)
+        signature = attempt(
+            "the rows of a step",
+            self._buffer.add_layers,
+            self._step,
+            readings,
+            attempt("the calls of layers", bounded, self._pass.outputs, self._max_calls, default=self._pass.outputs),
+            Conditions(
+                is_watched=self._watches,
+                is_compiled=attempt("what is compiled", self._is_compiled, default=False),
+                unseen=frozenset(self._unseen),
                 is_skipped=bool(self._scalars.get("skipped")),
                 added=self._added,
                 is_full=self._pass.is_full,
-                is_watched=self._watches,
-                is_compiled=self._is_compiled(),
-                unseen=frozenset(self._unseen),
-            )
-            self._buffer.add_times(self._step, self._sequences.readings)
-            if not self._n_recorded and self._watches and (missing := unmeasurable(self._layers, form)):
-                self._warn(missing)
-            self._n_recorded += 1
-            self._seconds += self._pass.seconds
-            remove(self._pass.handles)
-            self._end_placing()
-        self._buffer.add_scalars(self._step, self._scalars)
-        self._step += 1
-        self._arm()
+            ),
+        )
+        attempt("the gradient by time step", self._buffer.add_times, self._step, self._sequences.read())
+        if not self._n_recorded and self._watches and signature is not None:
+            attempt("the layers that cannot be read", self._warn_of_unmeasurable, signature)
+        self._n_recorded += 1
+        self._seconds += self._pass.seconds
+        if self._pass.handles:
+            attempt("taking the hooks off", remove, self._pass.handles)
+        attempt("the layers' places in the network", self._end_placing)
+        if self._attachment.edges:
+            attempt("the edges between layers", self._keep_edges)
+
+    def _total(self) -> Any:
+        """Return the norm of all gradients that were read."""
+        return rows.combined(self._readings.arrived_gradients)
+
+    def _keep_edges(self) -> None:
+        self._buffer.add_edges(self._attachment.edges)
+        self._attachment.edges = []
+
+    def _warn_of_unmeasurable(self, signature: Signature) -> None:
+        missing = unmeasurable(self._layers, self._buffer.form(signature))
+        if missing:
+            self._failures.warn(missing)
 
     def _end_placing(self) -> None:
         """Keep what the step showed of the layers' graph."""
         if not self._attachment.is_placing:
             return
         leaves = self._attachment.end_step()
-        self._buffer.add_edges(self._attachment.edges)
-        self._attachment.edges = []
         if leaves and not sharded.is_distributed():  # shards' parameters are gathered into tensors of other names
             shapes = [list(leaf.shape) for leaf in leaves[:MAX_SHAPES]]
             self._meta["unregistered"] = {"count": len(leaves), "shapes": shapes}
@@ -579,7 +655,7 @@ class Recorder:
     def _is_compiled(self) -> bool:
         """Whether gradients arrived although no layer was seen running: hooks do not fire in compiled code."""
         if self._pass.is_full:
-            self._warn(
+            self._failures.warn(
                 f"more than {MAX_OUTPUTS:,} outputs of layers were seen in one step, so that no gradient at an output "
                 "is recorded for it. Call step() after each backward(), and run validation under torch.no_grad()."
             )
@@ -587,11 +663,11 @@ class Recorder:
         if self._scalars.get("skipped"):
             return False
         if not self._readings.arrived:
-            self._warn("no parameter has a gradient: call step() after backward() and before zero_grad().")
+            self._failures.warn("no parameter has a gradient: call step() after backward() and before zero_grad().")
             return False
         if self._pass.outputs or not (self._watches and self._attachment.is_attached and self._attachment.n_hooked):
             return False
-        self._warn(
+        self._failures.warn(
             "no layer of the model was seen running since the last step, so gradients of parameters are recorded and "
             "of outputs not. Layers that run inside torch.compile are seen only with record(..., compiled=True) before "
             "the first call; layers that are not called as modules cannot be seen."
@@ -599,22 +675,21 @@ class Recorder:
         return has_compiled()
 
     def _on_idle(self, number: int) -> None:
-        self._warn(
+        self._failures.warn(
             f"optimizer[{number}] ({type(self._optimizers[number]).__name__}) has not stepped in {MAX_WAIT} steps of "
             "another one; from now on a step ends without it."
         )
 
-    def _on_failure(self, error: Exception) -> None:
-        if self._strict:
-            raise error
-        self._warn(f"a measurement failed ({type(error).__name__}: {error}); training goes on. strict=True raises.")
 
-    def _warn(self, message: str) -> None:
-        """Warn, once for each message."""
-        if message not in self._warned:
-            self._warned.add(message)
-            warnings.warn(message, GradflowWarning, stacklevel=4)
+def _is_recorded(model: nn.Module) -> bool:
+    """Whether a recorder that is still in use has its hooks on a model."""
+    if any(_owners(model)):
+        gc.collect()  # one that was dropped, but is part of a cycle
+    return any(_owners(model))
 
 
-def _forward_hooks(model: nn.Module) -> Iterable[Any]:
-    return (hook for module in model.modules() for hook in module._forward_hooks.values())
+def _owners(model: nn.Module) -> Iterator[object]:
+    for module in model.modules():
+        for _, hook in module._forward_hooks.items():  # noqa: PERF102  # values() does not show them
+            if isinstance(hook, OutputHook) and hook.owner is not None:
+                yield hook.owner()

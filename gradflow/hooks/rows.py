@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gradflow.hooks.attachment import Edge
-from gradflow.hooks.forms import Form, OutputKey, Signature, form_of, joint
+from gradflow.hooks.failures import OnFailure, together
+from gradflow.hooks.forms import Conditions, Form, OutputKey, Signature, form_of, joint
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import Scalar
 from gradflow.hooks.passes import Output
 from gradflow.hooks.readings import Parameters, Piece, Readings
+from gradflow.hooks.statistics import STATISTICS
 from gradflow.hooks.times import Reading, TimeRows
 
-STATISTICS = ("act_rms", "act_mean", "act_zero_fraction", "act_saturation")
+_NOT_DESCRIBED = (math.nan,) * len(STATISTICS)
 
 
 class _Kept(NamedTuple):
@@ -38,11 +40,16 @@ class _Kept(NamedTuple):
 
 
 class Buffer:
-    """Scalars waiting on their device, and the tables they become."""
+    """Scalars waiting on their device, and the tables they become.
 
-    def __init__(self, layers: list[Layer], parameters: Parameters) -> None:
+    A step is kept before anything is derived from it, and rows become a table all at once or, if that fails, step by
+    step: `on_failure` receives the error of a step that cannot become one, which is lost.
+    """
+
+    def __init__(self, layers: list[Layer], parameters: Parameters, on_failure: OnFailure) -> None:
         self._layers = layers
         self._parameters = parameters
+        self._on_failure = on_failure
         self._steps: list[dict[str, Any]] = []
         self._forms: dict[Signature, Form] = {}
         self._kept: dict[Signature, list[_Kept]] = {}
@@ -69,8 +76,7 @@ class Buffer:
         return is_at_hand
 
     def follow(self, parameters: Parameters) -> None:
-        """Turn what is pending into tables, and go on with layers and parameters that have changed."""
-        self.flush()
+        """Go on with layers and parameters that have changed; what was pending must have become tables before."""
         self._parameters = parameters
 
     def add_edges(self, edges: list[Edge]) -> None:
@@ -83,35 +89,30 @@ class Buffer:
         step: int,
         readings: Readings,
         outputs: list[Output],
-        *,
-        is_watched: bool = True,
-        is_compiled: bool = False,
-        unseen: frozenset[int] = frozenset(),
-        is_skipped: bool = False,
-        added: frozenset[int] = frozenset(),
-        is_full: bool = False,
-    ) -> Form:
-        """Keep one recorded step: a row per layer, backward pass, call and output. Returns the rows' form."""
+        conditions: Conditions = Conditions(),  # noqa: B008  # a tuple
+    ) -> Signature:
+        """Keep one recorded step: a row per layer, backward pass, call and output. Returns the rows' signature."""
         keys = tuple([OutputKey(o.layer.number, o.backward, o.call, o.index, o.status, o.in_grad) for o in outputs])
-        updated = frozenset(readings.updated)
-        arrived = frozenset(readings.arrived)
         signature = Signature(
-            keys, arrived, updated, is_watched, is_compiled, unseen, is_skipped, added, is_full
+            keys, frozenset(readings.arrived), frozenset(readings.updated), frozenset(readings.failed), conditions
         )  # fmt: skip
+        norms = [output.norm for output in outputs]
+        counts = {place: output.n_nonfinite for place, output in enumerate(outputs) if output.n_nonfinite}
+        are_described = any(output.statistics is not None for output in outputs)
+        statistics = [value for o in outputs for value in o.statistics or _NOT_DESCRIBED] if are_described else []
+        kept = _Kept(
+            step, readings.gradients, readings.weights, readings.updates, norms, statistics,
+            readings.n_nonfinite, readings.rates, counts,
+        )  # fmt: skip
+        self._kept.setdefault(signature, []).append(kept)
+        self._n_rows += max(len(self._layers), len(outputs))
+        return signature
+
+    def form(self, signature: Signature) -> Form:
+        """Return the form of steps of a signature."""
         form = self._forms.get(signature)
         if form is None:
             form = self._forms[signature] = form_of(signature, self._layers, self._parameters)
-            self._kept[signature] = []
-        norms = [output.norm for output in outputs]
-        counts = {place: output.n_nonfinite for place, output in enumerate(outputs) if output.n_nonfinite}
-        statistics = [value for output in outputs for value in output.statistics or ()]
-        self._kept[signature].append(
-            _Kept(
-                step, readings.gradients, readings.weights, readings.updates, norms, statistics,
-                readings.n_nonfinite, readings.rates, counts,
-            )
-        )  # fmt: skip
-        self._n_rows += len(form.number)
         return form
 
     def add_times(self, step: int, readings: list[Reading]) -> None:
@@ -120,30 +121,47 @@ class Buffer:
 
     def flush(self) -> None:
         """Turn what is pending into tables, after one transfer per device."""
-        read = _Transfer()
+        read = _Transfer(self._on_failure)
         for row in self._steps:
             read.collect(row.values())
-        for kept in self._kept.values():
-            for one in kept:
-                for values in (one.gradients, one.weights, one.updates, one.outputs, one.statistics):
-                    read.collect(values)
-                read.collect(lr for _, lr in one.rates)
+        steps = [(signature, one) for signature, alike in self._kept.items() for one in alike]
+        steps.sort(key=lambda step: step[1].step)
+        for _, one in steps:
+            for values in (one.gradients, one.weights, one.updates, one.outputs, one.statistics):
+                read.collect(values)
+            read.collect(lr for _, lr in one.rates)
         read.move()
-        if self._steps:
-            frame = pd.DataFrame([{key: read.number(value) for key, value in row.items()} for row in self._steps])
-            frame["skipped"] = frame["skipped"] == 1.0 if "skipped" in frame else False
-            self._chunks["steps"].append(frame)
-        pending = [(self._forms[signature], steps) for signature, steps in self._kept.items() if steps]
-        if pending:
-            numbers = [_Numbers(steps, len(self._parameters.pieces), read) for _, steps in pending]
-            layers = [_layer_rows(form, one, read) for (form, _), one in zip(pending, numbers, strict=True)]
-            places = pd.DataFrame(_places(self._layers))
-            self._chunks["layers"].append(_in_order(layers, places))
-            rows = [_parameter_rows(form, one) for (form, _), one in zip(pending, numbers, strict=True)]
-            self._chunks["parameters"].append(_in_order(rows, places[["layer"]], self._described_pieces()))
-        if self._times.n_waiting:
-            self._chunks["times"].append(self._times.flush())
+        made = {
+            "steps": self._made("steps", lambda rows: _scalar_rows(rows, read), self._steps),
+            "layers": self._made("layers", lambda kept: self._layer_table(kept, read), steps),
+            "parameters": self._made("parameters", lambda kept: self._parameter_table(kept, read), steps),
+            "times": self._times.tables(self._on_failure),
+        }
+        times = TimeRows()
+        for table, frames in made.items():  # from here on nothing can fail: rows are pending or in a table, not both
+            self._chunks[table] += frames
+        self._times = times
         self._steps, self._kept, self._forms, self._n_rows = [], {}, {}, 0
+
+    def _made(self, table: str, make: Callable[[Sequence[Any]], pd.DataFrame], rows: list[Any]) -> list[pd.DataFrame]:
+        lost = f"a step's rows in the table {table}"
+        return together(make, rows, lambda _, error: self._on_failure(lost, error)) if rows else []
+
+    def _layer_table(self, kept: Sequence[tuple[Signature, _Kept]], read: _Transfer) -> pd.DataFrame:
+        rows = [_layer_rows(form, numbers, read) for form, numbers in self._by_form(kept, read)]
+        return _in_order(rows, pd.DataFrame(_places(self._layers)))
+
+    def _parameter_table(self, kept: Sequence[tuple[Signature, _Kept]], read: _Transfer) -> pd.DataFrame:
+        rows = [_parameter_rows(form, numbers) for form, numbers in self._by_form(kept, read)]
+        return _in_order(rows, pd.DataFrame({"layer": [one.name for one in self._layers]}), self._described_pieces())
+
+    def _by_form(self, kept: Sequence[tuple[Signature, _Kept]], read: _Transfer) -> Iterator[tuple[Form, _Numbers]]:
+        """Yield each form of some steps, and the numbers of those that share it."""
+        steps: dict[Signature, list[_Kept]] = {}
+        for signature, one in kept:
+            steps.setdefault(signature, []).append(one)
+        for signature, alike in steps.items():
+            yield self.form(signature), _Numbers(alike, len(self._parameters.pieces), read)
 
     def _described_pieces(self) -> pd.DataFrame:
         """Return part, n_entries and dim of each piece."""
@@ -167,6 +185,12 @@ class Buffer:
             table: pd.concat(chunks, ignore_index=True) if chunks else pd.DataFrame()
             for table, chunks in self._chunks.items()
         }
+
+
+def _scalar_rows(rows: Sequence[dict[str, Any]], read: _Transfer) -> pd.DataFrame:
+    """Return the scalars of steps, a row per step."""
+    frame = pd.DataFrame([{key: read.number(value) for key, value in row.items()} for row in rows])
+    return frame.assign(skipped=frame["skipped"] == 1.0 if "skipped" in frame else False)
 
 
 class _Numbers:
@@ -246,10 +270,12 @@ def _n_entries(parameter: nn.Parameter, piece: Piece) -> int:
 
 def _counts(form: Form, one: _Kept) -> NDArray[np.int64]:
     """Return the non-finite entries by row: the output gradient's and, on a layer's first row, its parameters'."""
-    counts = np.zeros(len(form.number), dtype=np.int64)
+    counts = np.zeros(len(form.number), dtype=np.int64)  # so it is, too, where not all could be measured
     if one.n_nonfinite or one.n_nonfinite_outputs:
         for row, source in enumerate(form.source):
             numbers = form.gradients.get(row, [])
+            if not form.failed.isdisjoint(numbers):
+                continue
             found = [one.n_nonfinite.get(number, 0) for number in numbers]
             found.append(one.n_nonfinite_outputs.get(source, 0))
             counts[row] = -1 if -1 in found else sum(found)
@@ -283,7 +309,8 @@ def _places(layers: list[Layer]) -> list[dict[str, Any]]:
 class _Transfer:
     """Moves scalars to the host: one stack and one copy per device, whatever their number."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_failure: OnFailure) -> None:
+        self._on_failure = on_failure
         self._waiting: dict[torch.device, list[Tensor]] = {}
         self._numbers: dict[int, float] = {}
 
@@ -298,33 +325,43 @@ class _Transfer:
                 self.collect(value)
 
     def move(self) -> None:
-        """Copy what was noted."""
+        """Copy what was noted; a scalar that cannot be copied becomes NaN."""
         for device, tensors in self._waiting.items():
-            wide = torch.float32 if device.type == "mps" else torch.float64
-            moved = torch.stack([tensor.to(wide) for tensor in tensors]).cpu().tolist()
-            self._numbers.update({id(tensor): number for tensor, number in zip(tensors, moved, strict=True)})
+            lost = f"a number on {device}"
+            together(self._move, tensors, lambda _, error, lost=lost: self._on_failure(lost, error))  # type: ignore[misc]
+
+    def _move(self, tensors: Sequence[Tensor]) -> None:
+        wide = torch.float32 if tensors[0].device.type == "mps" else torch.float64
+        moved = torch.stack([tensor.to(wide) for tensor in tensors]).cpu().tolist()
+        self._numbers.update({id(tensor): number for tensor, number in zip(tensors, moved, strict=True)})
 
     def matrix(self, rows: list[list[Scalar]], width: int) -> NDArray[np.float64]:
         """Return numbers of shape (rows, width); NaN throughout in a row that was not read."""
         full = [row or [math.nan] * width for row in rows]
-        numbers = [[self.number(value) for value in row] for row in full] if self._numbers else full
+        numbers = [[self.number(value) for value in row] for row in full] if self._waiting else full
         return np.array(numbers, dtype=np.float64).reshape(len(rows), width)
 
     def number(self, value: Any) -> Any:
         """Return the number for a value; a list of norms becomes the norm of them all."""
         if isinstance(value, Tensor):
-            return self._numbers[id(value)]
+            return self._numbers.get(id(value), math.nan)
         return math.hypot(*map(self.number, value)) if isinstance(value, list) else value
 
 
-def scalar(key: str, value: Any) -> Scalar:
-    """Return a float, or a 0-d tensor of its own where reading the value would wait for the device."""
+def check_scalar(key: str, value: Any) -> None:
+    """Raise ValueError unless a value can be a step's scalar under that name."""
     if key == "step":
         raise ValueError("step counts the calls itself and cannot be passed as a scalar; give it another name.")
     if not isinstance(value, Tensor):
-        return float(value)
-    if value.numel() != 1:
+        float(value)
+    elif value.numel() != 1:
         raise ValueError(f"{key} must be one value; got a tensor of shape {tuple(value.shape)}. Pass its mean.")
+
+
+def scalar(value: Any) -> Scalar:
+    """Return a float, or a 0-d tensor of its own where reading the value would wait for the device."""
+    if not isinstance(value, Tensor):
+        return float(value)
     # Elsewhere a copy: the caller may change it in place.
     return float(value.item()) if value.is_cpu else value.detach().reshape(()).clone()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import weakref
+from collections.abc import Sequence as Several
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from gradflow.hooks.failures import OnFailure, together
 from gradflow.hooks.gradients import add_hook, tensors_in
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import l2_norms_along, unscaled
@@ -46,10 +48,18 @@ class Sequences:
     def __init__(self, owner: Pass) -> None:
         self.readings: list[Reading] = []
         self._pass = owner
+        self._lost: set[Layer] = set()
         self._ends: dict[Layer, tuple[weakref.ref[Tensor], int]] = {}
 
     def watch(self, layer: Layer, args: tuple[Any, ...], returned: Any) -> None:
         """Put a hook on the sequence that a recurrent layer was given, if it requires a gradient, and on its output."""
+        try:
+            self._watch(layer, args, returned)
+        except Exception as error:
+            self.lose(layer)
+            self._pass.on_failure(f"the gradient by time step of {layer.name}", error)
+
+    def _watch(self, layer: Layer, args: tuple[Any, ...], returned: Any) -> None:
         batch_first = bool(getattr(layer.module, "batch_first", False))
         given = _sequence(args[0], batch_first=batch_first) if args else None
         is_pair = isinstance(returned, tuple) and not isinstance(returned, PackedSequence)
@@ -66,6 +76,16 @@ class Sequences:
         for name, sequence in ((INPUT, given), (OUTPUT, output)):
             if sequence is not None and sequence.tensor.requires_grad:
                 self._hook(Reading(self._pass, layer, name, start, sequence), sequence.tensor)
+
+    def lose(self, layer: Layer) -> None:
+        """Note that a call of a layer was missed."""
+        self._lost.add(layer)
+
+    def read(self) -> list[Reading]:
+        """Return the readings; those of a layer of which a sequence is missing are no norms of all of them."""
+        for reading in self.readings:
+            reading.has_failed |= reading.layer in self._lost
+        return self.readings
 
     def _start(self, layer: Layer, args: tuple[Any, ...]) -> int:
         previous = self._ends.get(layer)
@@ -91,12 +111,15 @@ def _sequence(value: Any, *, batch_first: bool) -> Sequence | None:
 class Reading:
     """Tensor hook of one sequence: keeps the norms of its gradient by time step, and neither gradient nor graph."""
 
+    __torch_unserializable__ = True  # saving the tensor warns of no hook
+
     def __init__(self, owner: Pass, layer: Layer, name: str, start: int, sequence: Sequence) -> None:
         self.layer = layer
         self.tensor = name
         self.start = start
         self._pass = owner
-        self._dim, self._batch_sizes = sequence.dim, sequence.batch_sizes
+        self._dim, self._batch_sizes, self._length = sequence.dim, sequence.batch_sizes, sequence.length
+        self.has_failed = False
         # Reentrant checkpointing runs the forward inside the backward pass that it belongs to.
         self._backward = -1 if torch._C._current_graph_task_id() == -1 else owner.index_of(owner.task())
         self._norms: dict[tuple[Task, int], Tensor] = {}  # by run of the engine, and the backward pass that it is of
@@ -115,11 +138,18 @@ class Reading:
             norms = norms_by_time(gradient, self._dim, self._batch_sizes)
             self._norms[task, backward] = unscaled(norms, owner.scales[backward])  # type: ignore[assignment]  # a tensor
         except Exception as error:  # a measurement that fails must not end the user's backward pass
-            owner.on_failure(error)
+            self.fail(error)
         owner.seconds += time.perf_counter() - began
+
+    def fail(self, error: Exception) -> None:
+        """Note that the gradient could not be measured."""
+        self.has_failed = True
+        self._pass.on_failure(f"the gradient by time step at the {self.tensor} of {self.layer.name}", error)
 
     def norms(self) -> Tensor | None:
         """Return the norms by time step of the pass whose gradient was used; NaN of several, whose sum is not known."""
+        if self.has_failed:
+            return torch.full((self._length,), math.nan)
         found = [norms for key, norms in self._norms.items() if self._pass.is_used(*key, self.layer)]
         return torch.full_like(found[0], math.nan) if len(found) > 1 else found[0] if found else None
 
@@ -167,21 +197,33 @@ class TimeRows:
 
     def add(self, step: int, readings: list[Reading]) -> None:
         """Keep what a training step's readings found."""
+        waiting, n_rows = [], 0
         for reading in readings:
-            norms = reading.norms()
+            try:
+                norms = reading.norms()
+            except Exception as error:
+                reading.fail(error)
+                norms = reading.norms()
             if norms is not None:
-                self._waiting.append(_Waiting(step, reading.layer.name, reading.tensor, reading.start, norms))
-                self.n_waiting += len(norms)
+                waiting.append(_Waiting(step, reading.layer.name, reading.tensor, reading.start, norms))
+                n_rows += len(norms)
+        self._waiting += waiting
+        self.n_waiting += n_rows
 
-    def flush(self) -> pd.DataFrame:
-        """Return the rows of what was kept, after one transfer per device; no rows where nothing was."""
-        moved = _moved([one.norms for one in self._waiting])
-        together: dict[tuple[int, str, str], list[tuple[int, NDArray[np.float64]]]] = {}
-        for one, norms in zip(self._waiting, moved, strict=True):
-            together.setdefault((one.step, one.layer, one.tensor), []).append((one.start, norms))
-        self._waiting, self.n_waiting = [], 0
-        frames = [_rows(key, parts) for key, parts in together.items()]
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    def tables(self, on_failure: OnFailure) -> list[pd.DataFrame]:
+        """Return the rows of what is waiting, after one transfer per device; no table where nothing is."""
+        sequences: dict[tuple[int, str, str], list[_Waiting]] = {}
+        for one in self._waiting:
+            sequences.setdefault((one.step, one.layer, one.tensor), []).append(one)
+        lost = "the gradient by time step, in the table"
+        return together(_table, [*sequences.values()], lambda _, error: on_failure(lost, error)) if sequences else []
+
+
+def _table(sequences: Several[list[_Waiting]]) -> pd.DataFrame:
+    """Return the rows of sequences, each the calls and backward passes of one training step."""
+    moved = iter(_moved([one.norms for parts in sequences for one in parts]))
+    frames = [_rows(parts[0][:3], [(one.start, next(moved)) for one in parts]) for parts in sequences]
+    return pd.concat(frames, ignore_index=True)
 
 
 def _moved(norms: list[Tensor]) -> list[NDArray[np.float64]]:

@@ -74,7 +74,7 @@ def _norms_by_hooks(model: nn.Module, layers: list[Layer], closure: Callable[[],
     return norms
 
 
-def _raise(error: Exception) -> None:
+def _raise(what: str, error: Exception) -> None:
     raise error
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradflow.hooks import GradflowWarning, Recorder
 from gradflow.hooks.attach import record, unwrapped
 from gradflow.hooks.layers import LazyModelError, check_shapes
-from gradflow.hooks.recorder import GradflowWarning, Recorder
 from gradflow.probe.analysis_value import Analysis
 from gradflow.probe.batch import Batch
 from gradflow.probe.loss import AnalysisError, LossFunction, error_share, loss_of

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 import gradflow
 from gradflow import Recording, diagnose
-from gradflow.hooks.recorder import GradflowWarning
+from gradflow.hooks import GradflowWarning
 from tests.diagnosis.frames import NAN, chain, keys, only
 
 

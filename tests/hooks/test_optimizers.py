@@ -10,7 +10,7 @@ from oracles import norm64
 from torch import nn
 
 import gradflow
-from gradflow.hooks.recorder import GradflowWarning
+from gradflow.hooks import GradflowWarning
 
 TOLERANCE = 1e-6
 

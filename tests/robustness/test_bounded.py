@@ -9,8 +9,7 @@ from torch import nn
 
 import gradflow
 from gradflow.analysis.profile import one_row_per_layer
-from gradflow.hooks import passes
-from gradflow.hooks.recorder import GradflowWarning
+from gradflow.hooks import GradflowWarning, passes
 
 
 class Loop(nn.Module):

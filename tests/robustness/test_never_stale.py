@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 import gradflow
-from gradflow.hooks.recorder import GradflowWarning
+from gradflow.hooks import GradflowWarning
 
 STEPS = 6
 CHANGED_AT = 3
