@@ -62,7 +62,7 @@ class Failures:
 def together(
     measure: Callable[[Sequence[Item]], Result], items: Sequence[Item], lose: Callable[[Item, Exception], object]
 ) -> list[Result]:
-    """Return what `measure` makes of all items or, if it fails, of each by itself: only those that fail alone are lost.
+    """Return what `measure` makes of all items or, if it fails, of each by itself: only those that fail twice are lost.
 
     Examples
     --------
@@ -72,12 +72,16 @@ def together(
     """
     try:
         return [measure(items)]
-    except Exception as error:
-        if len(items) == 1:
-            lose(items[0], error)
-            return []
+    except Exception:
+        is_single = len(items) == 1
     # Here, where the error and what it holds are gone: it may have been for want of memory.
-    return [result for item in items for result in together(measure, [item], lose)]
+    if not is_single:
+        return [result for item in items for result in together(measure, [item], lose)]
+    try:
+        return [measure(items)]
+    except Exception as error:
+        lose(items[0], error)
+        return []
 
 
 def weakly(method: Callable[..., None]) -> Callable[..., None]:
