@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from gradflow import storage
-from gradflow.experiments.locks import held
 from gradflow.experiments.recipe import PlanError
 from gradflow.experiments.runs import Run
 from gradflow.experiments.unfinished import Unfinished
@@ -66,7 +65,7 @@ class SweepFolder:
         """
         with contextlib.ExitStack() as stack:
             with self._writing():
-                stack.enter_context(held(self.path / LOCK, what=f"out folder {self.path}"))
+                stack.enter_context(storage.held(self.path / LOCK, what=f"out folder {self.path}"))
                 self._write_mark()
             yield
 
@@ -74,6 +73,8 @@ class SweepFolder:
     def _writing(self) -> Iterator[None]:
         try:
             yield
+        except storage.InUseError as error:
+            raise PlanError(str(error)) from None
         except OSError as error:
             raise PlanError(f"cannot write to out folder {self.path}: {error.strerror or error}.") from None
 

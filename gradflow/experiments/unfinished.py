@@ -21,7 +21,6 @@ from typing import Any, Literal, Protocol, TypeVar
 from gradflow import storage
 from gradflow.experiments.checkpoint import Checkpoints, set_aside
 from gradflow.experiments.failures import is_out_of_memory
-from gradflow.experiments.locks import held
 from gradflow.experiments.runs import Run
 
 STATUS, RECORDING = "status.json", "recording"
@@ -79,11 +78,11 @@ class Unfinished:
 
         Raises
         ------
-        PlanError
+        InUseError
             Another process trains it and did not end in time.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with held(self.path.with_name(f".{self.path.name}.lock"), what=f"run {self.run.id}", wait=wait):
+        with storage.held(self.path.with_name(f".{self.path.name}.lock"), what=f"run {self.run.id}", wait=wait):
             self.path.mkdir(parents=True, exist_ok=True)  # whoever held it may have finished the run
             yield
 

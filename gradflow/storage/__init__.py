@@ -8,6 +8,7 @@ leaves a folder that loads, or one without a manifest, which is no recording.
 from __future__ import annotations
 
 from gradflow.storage.json_files import read_json
+from gradflow.storage.locks import InUseError, held
 from gradflow.storage.manifest import (
     MANIFEST,
     UNFINISHED,
@@ -27,10 +28,12 @@ __all__ = [
     "MANIFEST",
     "UNFINISHED",
     "DamagedError",
+    "InUseError",
     "StorageError",
     "Tail",
     "Writer",
     "find",
+    "held",
     "is_part_name",
     "is_recording",
     "load",

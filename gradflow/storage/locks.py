@@ -12,10 +12,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gradflow import storage
-from gradflow.experiments.recipe import PlanError
+from gradflow.storage.manifest import StorageError, write_json
 
 POLL_SECONDS = 0.05
+
+
+class InUseError(StorageError):
+    """Another process, or another part of this one, is at work in a folder; the message says which and since when."""
 
 
 @contextmanager
@@ -33,18 +36,18 @@ def held(lock: Path, *, what: str, wait: float = 0.0) -> Iterator[None]:
 
     Raises
     ------
-    PlanError
-        Another process, or another thread of this one, holds it; the message says which and since when.
+    InUseError
+        Another process, or another part of this one, holds it; the message says which and since when.
     """
     file_lock = FileLock(lock)
     holder = lock.with_suffix(".json")
     try:
         file_lock.acquire(timeout=wait, poll_interval=POLL_SECONDS)
     except Timeout:
-        raise PlanError(f"{what} is in use: {_told(holder)}. Wait for it to end, or give another folder.") from None
+        raise InUseError(f"{what} is in use: {_told(holder)}. Wait for it to end, or give another folder.") from None
     try:
         since = datetime.now().astimezone().isoformat(timespec="seconds")
-        storage.write_json(holder, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
+        write_json(holder, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
         yield
     finally:
         file_lock.release()
