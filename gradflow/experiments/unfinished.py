@@ -175,10 +175,11 @@ class Keeper:
                 training = make(self._unfinished.recording)
                 training.load_state_dict(state)
             except (storage.StorageError, LookupError, RuntimeError, ValueError) as error:
-                if (training is None and not isinstance(error, storage.StorageError)) or is_out_of_memory(error):
-                    raise  # it is not the checkpoint's fault
                 if training is not None:
                     training.close()
+                is_of_disk = isinstance(error, storage.StorageError) and not isinstance(error, storage.InUseError)
+                if (training is None and not is_of_disk) or is_out_of_memory(error):
+                    raise  # it is not the checkpoint's fault
                 set_aside(path)
             else:
                 return training

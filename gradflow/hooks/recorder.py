@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradflow import storage
-from gradflow.hooks import rows, sharded
+from gradflow.hooks import endings, rows, sharded
 from gradflow.hooks.accumulation import Accumulation, Owners
 from gradflow.hooks.attachment import Attachment
 from gradflow.hooks.coverage import coverage, has_compiled, unmeasurable
@@ -27,6 +26,7 @@ from gradflow.hooks.optimizers import MAX_WAIT, OptimizerHooks, Turns, scale_of_
 from gradflow.hooks.passes import OutputName, Pass
 from gradflow.hooks.readings import Parameters, Readings
 from gradflow.hooks.schedule import Schedule
+from gradflow.hooks.stream import Stream
 from gradflow.hooks.surroundings import describe
 from gradflow.hooks.times import Sequences, is_recurrent
 from gradflow.hooks.verify import Verification, verify
@@ -34,7 +34,6 @@ from gradflow.recording import Recording
 
 FLUSH_ROWS = 50_000  # rows kept as device scalars before they are moved and become a table
 MAX_SHAPES = 5  # of tensors that are no parameters, in the description of a run
-FLUSH_SECONDS = 30  # what a crash can cost a recorder that streams to a folder
 
 
 class GradflowWarning(UserWarning):
@@ -43,6 +42,8 @@ class GradflowWarning(UserWarning):
 
 class Recorder:
     """A recorder attached to one model; made by `gradflow.record`, which describes its arguments."""
+
+    _stream: Stream | None = None
 
     def __init__(
         self,
@@ -76,10 +77,6 @@ class Recorder:
         self._strict = strict
         self._warned: set[str] = set()
         self._thread = threading.get_ident()
-        json.dumps(dict(meta))  # raises now what would lose the manifest at the end
-        # Of several processes rank 0 writes; the others let go of rows that have gone to the file.
-        self._writer = storage.Writer(path, may_continue=True) if path is not None and sharded.rank() == 0 else None
-        self._drops_rows = path is not None and self._writer is None
         read_at = "as the optimizer used them" if optimizers else "as in .grad when step() was called"
         self._meta = {**meta, **describe(model, trainable), "gradients": read_at}
         self._meta |= {"optimizers": len(optimizers), "weights_recorded": weights}
@@ -87,6 +84,9 @@ class Recorder:
             self._meta["outputs"] = "rank-local: the gradient of this process's part of the batch"
             if any(map(sharded.is_sharded, trainable)):
                 sharded.check_schedules([bool(schedule(step)) for step in range(sharded.COMPARED_STEPS)])
+        # Of several processes rank 0 writes; the others let go of rows that have gone to the file.
+        self._writer = storage.Writer(path, may_continue=True) if path is not None and sharded.rank() == 0 else None
+        self._drops_rows = path is not None and self._writer is None
         self._attachment = Attachment(model, layers, self._on_output, self._on_unseen, owner=self, compiled=compiled)
         self._buffer = rows.Buffer(self._layers, self._parameters)
         self._accumulation = Accumulation(Owners(self._layers, self._parameters.every, optimizers))
@@ -99,10 +99,14 @@ class Recorder:
         self._n_recorded = 0
         self._closed = False
         self._seconds = 0.0
-        self._started = self._flushed = time.perf_counter()
+        self._started = time.perf_counter()
         self._pass = self._new_pass()
         self._sequences = Sequences(self._pass)
         self._arm()
+        self._whole = endings.Whole()
+        if self._writer is not None:
+            self._stream = Stream(self._writer, self._buffer)
+            endings.join(self)
 
     def step(self, *, loss: Any = None, batch_error: Any = None, **scalars: Any) -> None:
         """End one training step: read the gradients, if the step is due, and keep the scalars.
@@ -148,6 +152,7 @@ class Recorder:
                 self._scalars["unclipped_grad_norm"] = rows.combined(self._readings.arrived_gradients)
         self._seconds += time.perf_counter() - began
 
+    @endings.whole
     def state_dict(self) -> dict[str, Any]:
         """Return what a recorder of the same `path` needs to go on from here, as JSON values, for a checkpoint.
 
@@ -185,10 +190,13 @@ class Recorder:
         >>> recorder.recording.steps.step.tolist()
         [0, 1]
         """
-        if self._writer is None and not self._drops_rows:
+        if self._stream is not None:
+            self._buffer.flush()
+            self._stream.write(self.meta)
+        elif self._drops_rows:
+            self.flush()
+        else:
             raise RuntimeError("state_dict() needs the rows on disk: make the recorder with record(model, path=...).")
-        self._buffer.flush()
-        self._write()
         return {
             "step": self._step,
             "n_recorded": self._n_recorded,
@@ -210,9 +218,14 @@ class Recorder:
         StorageError
             `path` does not hold the rows that the state counts; `DamagedError` if parts of it are damaged.
         """
-        self._attachment.check_places(state["places"])
-        if self._writer is not None:
-            self._writer.go_on(state["rows"])
+        try:
+            self._attachment.check_places(state["places"])
+            if self._writer is not None:
+                self._writer.go_on(state["rows"])
+        except BaseException:
+            if self._writer is not None and self._writer.is_waiting:
+                self._writer.close()  # another recorder may go on with it
+            raise
         self._attachment.take_places(state["places"])
         self._step, self._n_recorded = state["step"], state["n_recorded"]
         self._turns.n_steps = state.get("optimizer_steps", 0)
@@ -277,29 +290,32 @@ class Recorder:
             if is_attached:
                 self._attachment.attach()
 
+    @endings.whole
     def flush(self) -> None:
-        """Move everything kept on the device in one transfer, and write it if the recorder streams to a folder."""
-        self._buffer.flush()
-        try:
-            self._write()
-        except OSError as error:  # a full disk must not end training; what is not written stays here
-            self._on_failure(error)
+        """Move everything kept on the device in one transfer, and write it if the recorder streams to a folder.
 
-    def _write(self) -> None:
-        """Write the rows that were moved, where they are written at all."""
-        self._flushed = time.perf_counter()
-        if self._writer is not None and self._writer.is_waiting:  # closed before its first step
+        Rows that cannot be written, since the disk is full, stay in memory, and every later call tries again.
+        """
+        if self._stream is not None:
+            self._tell(self._stream.flush(self.meta))
             return
-        for table, frame in self._buffer.tables().items():
-            if self._writer is not None:
-                self._writer.append(table, frame)
-            if self._writer is not None or self._drops_rows:
-                self._buffer.forget(table)
-        if self._writer is not None:
-            self._writer.commit(self.meta)
+        self._buffer.flush()
+        if self._drops_rows:
+            self._buffer.drain(lambda table, frame: None)
 
+    def _tell(self, said: str | None) -> None:
+        """Warn of rows that cannot be written, or raise why."""
+        if self._strict and self._stream is not None and self._stream.error is not None:
+            raise self._stream.error
+        if said is not None:
+            self._warn(said)
+
+    @endings.whole
     def close(self) -> None:
-        """Remove every hook and flush; twice is as good as once."""
+        """Remove every hook and flush; twice is as good as once.
+
+        Where rows cannot be written, a warning says how many are missing, and another call tries again.
+        """
         self._attachment.detach()
         remove(self._pass.handles)
         self._optimizer_hooks.remove()
@@ -307,7 +323,17 @@ class Recorder:
             self._closed = True
             if self._optimizers and self._n_calls and not self._turns.n_steps:
                 self._warn("the optimizer given to record() made no step, so no step was recorded.")
+        if self._stream is None:
             self.flush()
+            return
+        self._tell(self._stream.close(self.meta))
+        if self._stream.error is None:
+            endings.leave(self)
+
+    def __del__(self) -> None:
+        """Write what a recorder holds that is dropped without `close`."""
+        if self._stream is not None:
+            self.close()
 
     def __enter__(self) -> Recorder:
         return self
@@ -402,6 +428,7 @@ class Recorder:
             self._finish()
         self._seconds += time.perf_counter() - began
 
+    @endings.whole
     def _finish(self) -> None:
         """End the step: what was read becomes rows."""
         if self._writer is not None:
@@ -428,8 +455,7 @@ class Recorder:
             remove(self._pass.handles)
             self._end_placing()
         self._buffer.add_scalars(self._step, self._scalars)
-        is_late = self._writer is not None and time.perf_counter() - self._flushed > FLUSH_SECONDS
-        if self._buffer.n_waiting >= FLUSH_ROWS or is_late:
+        if self._buffer.n_waiting >= FLUSH_ROWS or (self._stream is not None and self._stream.is_late):
             self.flush()
         self._step += 1
         self._arm()

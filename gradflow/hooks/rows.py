@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gradflow import storage
 from gradflow.hooks.attachment import Edge
 from gradflow.hooks.forms import Form, OutputKey, Signature, form_of, joint
 from gradflow.hooks.layers import Layer
@@ -138,9 +139,24 @@ class Buffer:
             }
         )
 
-    def forget(self, table: str) -> None:
-        """Let go of a table's flushed rows: they are on disk from now on."""
-        self._chunks[table] = []
+    @property
+    def n_kept(self) -> int:
+        """Rows that are a table."""
+        return sum(len(chunk) for chunks in self._chunks.values() for chunk in chunks)
+
+    def drain(self, write: Callable[[str, pd.DataFrame], object]) -> None:
+        """Hand the flushed rows to `write(table, frame)`, and let go of what it has taken."""
+        for table, chunks in self._chunks.items():
+            while chunks:
+                write(table, chunks[0])
+                del chunks[0]
+
+    def drop_waiting(self) -> int:
+        """Let go of the rows that are no table yet, and return how many they were."""
+        n_rows = self.n_waiting
+        self._steps, self._kept, self._forms, self._n_rows = [], {}, {}, 0
+        self._times = TimeRows()
+        return n_rows
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return the flushed rows."""
@@ -302,8 +318,13 @@ def scalar(key: str, value: Any) -> Scalar:
     """Return a float, or a 0-d tensor of its own where reading the value would wait for the device."""
     if key == "step":
         raise ValueError("step counts the calls itself and cannot be passed as a scalar; give it another name.")
+    if not key.isascii():
+        storage.check_json(f"the name of the scalar {key!r}", key)
     if not isinstance(value, Tensor):
-        return float(value)
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"{key} must be a number; got {value!r}.") from None
     if value.numel() != 1:
         raise ValueError(f"{key} must be one value; got a tensor of shape {tuple(value.shape)}. Pass its mean.")
     # Elsewhere a copy: the caller may change it in place.

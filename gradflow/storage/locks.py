@@ -6,7 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from filelock import FileLock, Timeout
 from gradflow.storage.manifest import StorageError, write_json
 
 POLL_SECONDS = 0.05
+LOCK = ".gradflow.lock"
+LOCK_FILES = frozenset({LOCK, ".gradflow.json"})
 
 
 class InUseError(StorageError):
@@ -22,35 +24,44 @@ class InUseError(StorageError):
 
 
 @contextmanager
-def held(lock: Path, *, what: str, wait: float = 0.0) -> Iterator[None]:
+def held(lock: Path, *, what: str, wait: float = 0.0, is_removed: bool = False) -> Iterator[None]:
     """Hold a lock file; beside it lies a JSON file that tells who does.
 
     Parameters
     ----------
     lock : path
-        In a folder that exists. The file stays: removing one that others wait for would give them another.
+        In a folder that exists.
     what : str
         What is locked, for the message.
     wait : float
         Seconds to wait for it.
+    is_removed : bool
+        Remove both files in the end; otherwise they stay.
 
     Raises
     ------
     InUseError
         Another process, or another part of this one, holds it; the message says which and since when.
     """
-    file_lock = FileLock(lock)
+    file_lock = FileLock(lock, thread_local=False)  # the garbage collector releases it in whatever thread it runs
     holder = lock.with_suffix(".json")
     try:
         file_lock.acquire(timeout=wait, poll_interval=POLL_SECONDS)
     except Timeout:
-        raise InUseError(f"{what} is in use: {_told(holder)}. Wait for it to end, or give another folder.") from None
+        raise InUseError(
+            f"{what} is in use: {_told(holder)}. Wait for it to end, close it, or give another folder."
+        ) from None
+    owner = os.getpid()
     try:
         since = datetime.now().astimezone().isoformat(timespec="seconds")
-        write_json(holder, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
+        write_json(holder, {"pid": owner, "host": socket.gethostname(), "since": since})
         yield
     finally:
-        file_lock.release()
+        if os.getpid() == owner:  # not a forked child that lets go of its copy
+            for file in (holder, lock) if is_removed else ():
+                with suppress(OSError):  # Windows keeps a file that is open
+                    file.unlink()
+            file_lock.release()
 
 
 def _told(holder: Path) -> str:

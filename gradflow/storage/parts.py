@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,9 @@ import pyarrow
 from pyarrow import parquet
 
 from gradflow.recording import TABLES
-from gradflow.storage.manifest import PART_SUFFIX, DamagedError
+from gradflow.storage.files import TEMPORARY_SUFFIX, write_whole
+from gradflow.storage.locks import LOCK_FILES
+from gradflow.storage.manifest import DAMAGED_SUFFIX, PART_SUFFIX, DamagedError
 
 Part = Mapping[str, Any]  # one entry of a manifest's list: table, file, rows, bytes, sha256
 _PART_NAME = re.compile(rf"({'|'.join(TABLES)})-\d{{5,}}(-first-\d+)*{re.escape(PART_SUFFIX)}")
@@ -22,17 +23,25 @@ _PART_NAME = re.compile(rf"({'|'.join(TABLES)})-\d{{5,}}(-first-\d+)*{re.escape(
 
 def write_part(folder: Path, stem: str, table: str, frame: pd.DataFrame) -> dict[str, Any]:
     """Write a part, whole or not at all, and return its entry in the manifest."""
-    path = folder / (stem + PART_SUFFIX)
-    temporary = path.with_suffix(".tmp")
-    frame.to_parquet(temporary, engine="pyarrow", compression="zstd", index=False)
-    os.replace(temporary, path)
-    size = path.stat().st_size
-    return {"table": table, "file": path.name, "rows": len(frame), "bytes": size, "sha256": _sha256(path)}
+    # One thread: at the end of the interpreter no other can be started.
+    rows = pyarrow.Table.from_pandas(frame, preserve_index=False, nthreads=1)
+    stream = pyarrow.BufferOutputStream()
+    parquet.write_table(rows, stream, compression="zstd")
+    content = memoryview(stream.getvalue())
+    name = stem + PART_SUFFIX
+    write_whole(folder / name, content)
+    checksum = hashlib.sha256(content).hexdigest()
+    return {"table": table, "file": name, "rows": len(frame), "bytes": content.nbytes, "sha256": checksum}
 
 
 def is_part_name(name: str) -> bool:
     """Whether a file is called as parts are."""
     return _PART_NAME.fullmatch(name) is not None
+
+
+def is_own_name(name: str) -> bool:
+    """Whether a file is called as those that a recorder makes, or leaves behind if it is killed."""
+    return is_part_name(name) or name in LOCK_FILES or name.endswith((TEMPORARY_SUFFIX, DAMAGED_SUFFIX))
 
 
 def joined(folder: Path, parts: Sequence[Part]) -> pd.DataFrame:
