@@ -153,10 +153,12 @@ class Buffer:
 
     def drop_waiting(self) -> int:
         """Let go of the rows that are no table yet, and return how many they were."""
-        n_rows = self.n_waiting
-        self._steps, self._kept, self._forms, self._n_rows = [], {}, {}, 0
-        self._times = TimeRows()
-        return n_rows
+        n_kept, n_chunks = self.n_kept, {table: len(chunks) for table, chunks in self._chunks.items()}
+        self.flush()
+        n_dropped = self.n_kept - n_kept
+        for table, n in n_chunks.items():
+            del self._chunks[table][n:]
+        return n_dropped
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return the flushed rows."""
