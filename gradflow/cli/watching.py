@@ -139,7 +139,7 @@ def watched(path: Path) -> WatchedRun | WatchedSweep:
     names = [file.name for file in path.iterdir()]
     if {MARK, RUNS, storage.UNFINISHED} & set(names):
         return WatchedSweep(path)
-    if all(storage.is_part_name(name) or name.endswith(".tmp") for name in names):
+    if all(map(storage.is_own_name, names)):
         return WatchedRun(path)  # a recorder has not written its first rows yet
     raise storage.StorageError(f"{path} holds neither a run nor a sweep; give the folder of one.")
 

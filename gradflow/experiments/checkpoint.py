@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import pickle  # for its error alone
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 
 from gradflow.recording import GradflowError
+from gradflow.storage import move, write_whole
 
 HEADER = "gradflow-checkpoint 1 sha256 "  # and 64 digits and a line's end; then what torch.save wrote
 PREFIX, SUFFIX = "checkpoint-", ".pt"
@@ -36,17 +36,7 @@ def write(path: Path, state: Mapping[str, Any]) -> None:
     stream = io.BytesIO()
     torch.save(dict(state), stream)
     payload = stream.getbuffer()
-    temporary = path.with_suffix(".tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write((HEADER + hashlib.sha256(payload).hexdigest() + "\n").encode())
-            file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)  # on a full disk it takes the room that others need
-        raise
+    write_whole(path, (HEADER + hashlib.sha256(payload).hexdigest() + "\n").encode(), payload)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -116,4 +106,4 @@ class Checkpoints:
 
 def set_aside(path: Path) -> None:
     """Rename a checkpoint so that it is never read."""
-    os.replace(path, path.with_name(path.name + ASIDE_SUFFIX))
+    move(path, path.with_name(path.name + ASIDE_SUFFIX))

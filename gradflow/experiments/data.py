@@ -26,6 +26,7 @@ from torch import Tensor
 from gradflow.experiments.split import stratified
 from gradflow.factories import OWN_FORMS, TargetError, load_factory
 from gradflow.recording import GradflowError
+from gradflow.storage import move
 
 NAMES = ("digits", "mnist5k", "cifar10")
 TEST_SHARE = 0.2
@@ -241,7 +242,7 @@ def _download_cifar10(folder: Path) -> None:
             archive = Path(scratch) / "cifar-10-binary.tar.gz"
             urllib.request.urlretrieve(CIFAR10_URL, archive)
             unpack_cifar10(archive, Path(scratch))
-            os.replace(Path(scratch) / CIFAR10_FOLDER, folder / CIFAR10_FOLDER)
+            move(Path(scratch) / CIFAR10_FOLDER, folder / CIFAR10_FOLDER)
     except (URLError, OSError) as error:
         raise DataError(
             f"cannot download {CIFAR10_URL} ({error}). Fetch it yourself and pass --data cifar10:FOLDER."

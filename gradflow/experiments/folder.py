@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from gradflow import storage
-from gradflow.experiments.locks import held
 from gradflow.experiments.recipe import PlanError
 from gradflow.experiments.runs import Run
 from gradflow.experiments.unfinished import Unfinished
@@ -27,7 +26,6 @@ from gradflow.recording import Recording
 
 VERSION = 1
 RUNS = "runs"
-LOCK = ".gradflow.lock"
 OWN_PREFIX = ".gradflow."  # the lock, its holder, and what a killed process was writing
 WHOLE, FRESH = "whole", ".fresh"  # where recordings are written before they are moved to their places
 
@@ -66,7 +64,7 @@ class SweepFolder:
         """
         with contextlib.ExitStack() as stack:
             with self._writing():
-                stack.enter_context(held(self.path / LOCK, what=f"out folder {self.path}"))
+                stack.enter_context(storage.held(self.path / storage.LOCK, what=f"out folder {self.path}"))
                 self._write_mark()
             yield
 
@@ -74,6 +72,8 @@ class SweepFolder:
     def _writing(self) -> Iterator[None]:
         try:
             yield
+        except storage.InUseError as error:
+            raise PlanError(str(error)) from None
         except OSError as error:
             raise PlanError(f"cannot write to out folder {self.path}: {error.strerror or error}.") from None
 
@@ -117,7 +117,7 @@ class SweepFolder:
         whole = self.unfinished(run).path / WHOLE
         shutil.rmtree(whole, ignore_errors=True)  # of a process that was killed at this point
         storage.save(recording, whole)
-        os.replace(whole, self.runs / run.id)
+        storage.move(whole, self.runs / run.id)
         return storage.load_one(self.runs / run.id)
 
     def set_aside(self, run: Run) -> Path:
@@ -126,7 +126,7 @@ class SweepFolder:
         number = 1
         while (aside := folder.with_name(f"{folder.name}.damaged-{number}")).exists():
             number += 1
-        os.replace(folder, aside)
+        storage.move(folder, aside)
         return aside
 
     def tidy(self, finished: Iterable[Run]) -> None:
@@ -161,5 +161,5 @@ def keep_all(recordings: Iterable[Recording], out: str | os.PathLike[str], *, gr
                 storage.save(kept, place)
             else:  # whole or not at all
                 shutil.rmtree(fresh, ignore_errors=True)
-                os.replace(storage.save(kept, fresh), place)
+                storage.move(storage.save(kept, fresh), place)
     return home

@@ -103,7 +103,7 @@ class Store:
             for part in storage.read_manifest(half)["parts"]:
                 self._files.get_file(f"{place}/{part['file']}", str(half / part["file"]))
             storage.load_one(half)  # checks every part
-            half.rename(home / name)
+            storage.move(half, home / name)
         except storage.StorageError:
             raise
         except Exception as error:  # each protocol has its own

@@ -21,7 +21,6 @@ from typing import Any, Literal, Protocol, TypeVar
 from gradflow import storage
 from gradflow.experiments.checkpoint import Checkpoints, set_aside
 from gradflow.experiments.failures import is_out_of_memory
-from gradflow.experiments.locks import held
 from gradflow.experiments.runs import Run
 
 STATUS, RECORDING = "status.json", "recording"
@@ -79,11 +78,11 @@ class Unfinished:
 
         Raises
         ------
-        PlanError
+        InUseError
             Another process trains it and did not end in time.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with held(self.path.with_name(f".{self.path.name}.lock"), what=f"run {self.run.id}", wait=wait):
+        with storage.held(self.path.with_name(f".{self.path.name}.lock"), what=f"run {self.run.id}", wait=wait):
             self.path.mkdir(parents=True, exist_ok=True)  # whoever held it may have finished the run
             yield
 
@@ -176,10 +175,11 @@ class Keeper:
                 training = make(self._unfinished.recording)
                 training.load_state_dict(state)
             except (storage.StorageError, LookupError, RuntimeError, ValueError) as error:
-                if (training is None and not isinstance(error, storage.StorageError)) or is_out_of_memory(error):
-                    raise  # it is not the checkpoint's fault
                 if training is not None:
                     training.close()
+                is_of_disk = isinstance(error, storage.StorageError) and not isinstance(error, storage.InUseError)
+                if (training is None and not is_of_disk) or is_out_of_memory(error):
+                    raise  # it is not the checkpoint's fault
                 set_aside(path)
             else:
                 return training

@@ -16,6 +16,8 @@ from gradflow.hooks.layers import Layer, Selector, as_list, check_shapes, layers
 from gradflow.hooks.optimizers import parameters_of, unwrapped_optimizer
 from gradflow.hooks.recorder import Recorder
 from gradflow.hooks.schedule import Schedule, as_schedule
+from gradflow.storage import check_json, check_meta
+from gradflow.text.controls import utf8
 
 
 def record(
@@ -71,7 +73,15 @@ def record(
         Record the gradients at outputs inside `torch.compile` too. Each recorded layer then breaks the graph, which
         costs speed, and `fullgraph=True` raises. Without it compiled code is left whole and parameters are recorded.
     path : path, optional
-        Stream the rows into this folder, which `gradflow.load` reads. Otherwise they are kept in memory.
+        Stream the rows into this folder, which `gradflow.load` reads. Otherwise they are kept in memory. The folder is
+        locked until `close`: a second recorder of it is refused, in this process and in others.
+
+        Rows are written after 1, 3, 7, 15 and 31 seconds and then every 30, by `close`, where the recorder is garbage
+        collected, at the end of the interpreter, after an error that nobody caught too, and at SIGTERM, if it is not
+        handled otherwise and `record` was called in the main thread. SIGKILL, `os._exit` and a lost machine cost the
+        rows since the last write: about half of a run's at first, never more than 30 seconds. While the folder cannot
+        be written, a full disk say, up to 500,000 rows wait in memory; later ones are dropped. A warning says so at the
+        first failure, and `close` says how many rows are missing. Processes forked from this one write nothing.
     strict : bool
         Raise if a measurement fails, instead of warning once and going on.
     name : str, optional
@@ -89,6 +99,8 @@ def record(
     ValueError
         The model has nothing trainable, is being recorded already, or a selector matches no layer; an optimizer is
         none, or holds none of the model's parameters; `max_calls` is under 3.
+    StorageError
+        `path` holds other files, cannot be written, or is in use (`InUseError`); `name` or `meta` is no Unicode.
     LazyModelError
         It has lazy parameters, whose shape the first batch decides.
 
@@ -101,6 +113,8 @@ def record(
     >>> float(recorder.recording.layers.grad_norm.iloc[0])  # sqrt(2² + 2² + 2² + 2²)
     4.0
     """
+    check_json("name", name)
+    check_meta(meta or {})
     root = unwrapped(model)
     selectors = as_list(layers)
     by_name = {selector for selector in selectors if isinstance(selector, str)}
@@ -145,7 +159,7 @@ def _optimizers(given: Any, model: nn.Module) -> list[Optimizer]:
 
 
 def _folder_name(path: str | os.PathLike[str] | None) -> str:
-    return "" if path is None else Path(path).absolute().name
+    return "" if path is None else utf8(Path(path).absolute().name)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

@@ -23,12 +23,12 @@ class Failures:
     """What a recorder says of measurements that failed: each is named once; with `strict` its error is raised."""
 
     def __init__(self, *, strict: bool) -> None:
-        self._strict = strict
+        self.is_strict = strict
         self._warned: set[str] = set()
 
     def __call__(self, what: str, error: Exception) -> None:
         """Report that something could not be measured."""
-        if self._strict or isinstance(error, GradflowWarning):  # where warnings are errors
+        if self.is_strict or isinstance(error, GradflowWarning):  # where warnings are errors
             raise error
         reason = str(error).strip().partition("\n")[0]  # PyTorch lists all its kernels below
         self.warn(
@@ -50,7 +50,7 @@ class Failures:
         try:
             return function(*args)
         except Exception as error:
-            if self._strict or isinstance(error, GradflowWarning):
+            if self.is_strict or isinstance(error, GradflowWarning):
                 raise
         try:
             return function(*args)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from gradflow.recording import GradflowError
+from gradflow.text.controls import utf8
 
 ROOT = "(root)"
 PARAMETER = "Parameter"  # kind of a layer that is a parameter which a container owns
@@ -37,10 +38,10 @@ class LazyModelError(GradflowError):
 class Layer:
     """One recorded layer: who it is, and its place once it has run.
 
-    `owned` are its own parameters; one that several layers share belongs to the first. A layer without a module is a
-    parameter that a container owns, such as a position embedding: it stands where the graph uses it. `kind` is the
-    module's class, of a parametrized module the class that it had before. One that is gone is no longer part of the
-    model.
+    Names are PyTorch's, with what is no UTF-8 written out. `owned` are its own parameters; one that several layers
+    share belongs to the first. A layer without a module is a parameter that a container owns, such as a position
+    embedding: it stands where the graph uses it. `kind` is the module's class, of a parametrized module the class that
+    it had before. One that is gone is no longer part of the model.
     """
 
     number: int
@@ -81,14 +82,14 @@ def layers_of(chosen: Mapping[str, nn.Module], *, by_name: Container[str] = ()) 
         owned = [own for own in own_parameters(module) if own.parameter not in taken]
         taken.update(parameter for _, parameter in owned)
         if not is_container(module):
-            layers.append(Layer(len(layers), name, module, is_weighted(module), owned))
+            layers.append(Layer(len(layers), utf8(name), module, is_weighted(module), owned))
             continue
-        prefix = "" if name == ROOT else f"{name}."
+        prefix = "" if name == ROOT else f"{utf8(name)}."
         layers += [
             Layer(number, f"{prefix}{own.name}", None, False, [own]) for number, own in enumerate(owned, len(layers))
         ]
         if name in by_name:
-            layers.append(Layer(len(layers), name, module, False, []))
+            layers.append(Layer(len(layers), utf8(name), module, False, []))
     return layers
 
 
@@ -97,7 +98,7 @@ def own_parameters(module: nn.Module) -> list[OwnParameter]:
     own = list(module.named_parameters(recurse=False))
     if parametrize.is_parametrized(module):
         own += module.get_submodule(_PARAMETRIZATIONS).named_parameters(prefix=_PARAMETRIZATIONS)
-    return [OwnParameter(name, parameter) for name, parameter in own]
+    return [OwnParameter(utf8(name), parameter) for name, parameter in own]
 
 
 def select_layers(

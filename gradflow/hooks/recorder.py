@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import math
 import os
 import sys
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradflow import storage
-from gradflow.hooks import rows, sharded
+from gradflow.hooks import endings, rows, sharded
 from gradflow.hooks.accumulation import Accumulation, Owners
 from gradflow.hooks.attachment import Attachment
 from gradflow.hooks.changes import Structure, follow
@@ -42,6 +41,7 @@ from gradflow.hooks.optimizers import (
 from gradflow.hooks.passes import MAX_OUTPUTS, OutputName, Pass, bounded
 from gradflow.hooks.readings import Parameters, Readings
 from gradflow.hooks.schedule import Schedule
+from gradflow.hooks.stream import Stream
 from gradflow.hooks.surroundings import describe
 from gradflow.hooks.times import Sequences, is_recurrent
 from gradflow.hooks.verify import Verification, verify
@@ -50,11 +50,12 @@ from gradflow.recording import Recording
 FLUSH_ROWS = 50_000  # rows kept as device scalars before they are moved and become a table
 MAX_CHANGES = 100  # of the model that are described
 MAX_SHAPES = 5  # of tensors that are no parameters, in the description of a run
-FLUSH_SECONDS = 30  # what a crash can cost a recorder that streams to a folder
 
 
 class Recorder:
     """A recorder attached to one model; made by `gradflow.record`, which describes its arguments."""
+
+    _stream: Stream | None = None
 
     def __init__(
         self,
@@ -92,10 +93,6 @@ class Recorder:
         self._compiled = compiled
         self._failures = failures = Failures(strict=strict)
         self._thread = threading.get_ident()
-        json.dumps(dict(meta))  # raises now what would lose the manifest at the end
-        # Of several processes rank 0 writes; the others let go of rows that have gone to the file.
-        self._writer = storage.Writer(path, may_continue=True) if path is not None and sharded.rank() == 0 else None
-        self._drops_rows = path is not None and self._writer is None
         read_at = "as the optimizer used them" if optimizers else "as in .grad when step() was called"
         self._meta = {**meta, **describe(model, trainable), "gradients": read_at}
         self._meta |= {"optimizers": len(optimizers), "weights_recorded": weights}
@@ -103,6 +100,9 @@ class Recorder:
             self._meta["outputs"] = "rank-local: the gradient of this process's part of the batch"
             if any(map(sharded.is_sharded, trainable)):
                 sharded.check_schedules([bool(schedule(step)) for step in range(sharded.COMPARED_STEPS)])
+        # Of several processes rank 0 writes; the others let go of rows that have gone to the file.
+        self._writer = storage.Writer(path, may_continue=True) if path is not None and sharded.rank() == 0 else None
+        self._drops_rows = path is not None and self._writer is None
         self._step = 0
         self._is_due = True
         self._attachment = self._new_attachment()
@@ -125,10 +125,14 @@ class Recorder:
         self._n_recorded = 0
         self._closed = False
         self._seconds = 0.0
-        self._started = self._flushed = time.perf_counter()
+        self._started = time.perf_counter()
         self._pass = self._new_pass()
         self._sequences = Sequences(self._pass)
         self._arm()
+        self._whole = endings.Whole()
+        if self._writer is not None:
+            self._stream = Stream(self._writer, self._buffer)
+            endings.join(self)
 
     def step(self, *, loss: Any = None, batch_error: Any = None, **scalars: Any) -> None:
         """End one training step: read the gradients, if the step is due, and keep the scalars.
@@ -192,6 +196,7 @@ class Recorder:
         if not self._buffer.amend_scalars(self._step - 1, scalars):
             self._failures.warn("step() came after its step had been written, so what it was given is not recorded.")
 
+    @endings.whole
     def state_dict(self) -> dict[str, Any]:
         """Return what a recorder of the same `path` needs to go on from here, as JSON values, for a checkpoint.
 
@@ -229,10 +234,13 @@ class Recorder:
         >>> recorder.recording.steps.step.tolist()
         [0, 1]
         """
-        if self._writer is None and not self._drops_rows:
+        if self._stream is not None:
+            self._buffer.flush()
+            self._stream.write(self.meta)
+        elif self._drops_rows:
+            self.flush()
+        else:
             raise RuntimeError("state_dict() needs the rows on disk: make the recorder with record(model, path=...).")
-        self._buffer.flush()
-        self._write()
         return {
             "step": self._step,
             "n_recorded": self._n_recorded,
@@ -254,9 +262,14 @@ class Recorder:
         StorageError
             `path` does not hold the rows that the state counts; `DamagedError` if parts of it are damaged.
         """
-        self._attachment.check_places(state["places"])
-        if self._writer is not None:
-            self._writer.go_on(state["rows"])
+        try:
+            self._attachment.check_places(state["places"])
+            if self._writer is not None:
+                self._writer.go_on(state["rows"])
+        except BaseException:
+            if self._writer is not None and self._writer.is_waiting:
+                self._writer.close()  # another recorder may go on with it
+            raise
         self._attachment.take_places(state["places"])
         self._step, self._n_recorded = state["step"], state["n_recorded"]
         self._turns.n_steps = state.get("optimizer_steps", 0)
@@ -321,27 +334,32 @@ class Recorder:
             if is_attached:
                 self._attachment.attach()
 
+    @endings.whole
     def flush(self) -> None:
-        """Move everything kept on the device in one transfer, and write it if the recorder streams to a folder."""
-        self._failures.attempt("the tables", self._buffer.flush)
-        # A full disk must not end training; what is not written stays here.
-        self._failures.attempt("writing the recording", self._write)
+        """Move everything kept on the device in one transfer, and write it if the recorder streams to a folder.
 
-    def _write(self) -> None:
-        """Write the rows that were moved, where they are written at all."""
-        self._flushed = time.perf_counter()
-        if self._writer is not None and self._writer.is_waiting:  # closed before its first step
+        Rows that cannot be written, since the disk is full, stay in memory, and every later call tries again.
+        """
+        if self._stream is not None:
+            self._tell(self._failures.attempt("writing the recording", self._stream.flush, self.meta))
             return
-        for table, frame in self._buffer.tables().items():
-            if self._writer is not None:
-                self._writer.append(table, frame)
-            if self._writer is not None or self._drops_rows:
-                self._buffer.forget(table)
-        if self._writer is not None:
-            self._writer.commit(self.meta)
+        self._failures.attempt("the tables", self._buffer.flush)
+        if self._drops_rows:
+            self._buffer.drain(lambda table, frame: None)
 
+    def _tell(self, said: str | None) -> None:
+        """Warn of rows that cannot be written, or raise why."""
+        if self._failures.is_strict and self._stream is not None and self._stream.error is not None:
+            raise self._stream.error
+        if said is not None:
+            self._failures.warn(said)
+
+    @endings.whole
     def close(self) -> None:
-        """Remove every hook and flush; twice is as good as once."""
+        """Remove every hook and flush; twice is as good as once.
+
+        Where rows cannot be written, a warning says how many are missing, and another call tries again.
+        """
         if not self._closed:
             self._failures.attempt("the steps that the scaler skips", self._take_skipped)
         self._failures.attempt("taking the hooks off", self._release)
@@ -349,7 +367,12 @@ class Recorder:
             self._closed = True
             if self._optimizers and not self._turns.n_steps and (self._n_calls or self._pass.tasks):
                 self._failures.warn("the optimizer given to record() made no step, so no step was recorded.")
-            self._failures.attempt("the tables", self.flush)
+        if self._stream is None:
+            self.flush()
+            return
+        self._tell(self._failures.attempt("writing the recording", self._stream.close, self.meta))
+        if self._stream.error is None:
+            endings.leave(self)
 
     def _release(self) -> None:
         """Take all hooks off the model, the optimizers and the tensors of a step under way."""
@@ -359,9 +382,13 @@ class Recorder:
         self._pass.is_over = True
 
     def __del__(self) -> None:
-        """Leave no hook behind where the recorder was dropped without close()."""
-        if "_sequences" in vars(self) and not sys.is_finalizing():  # else __init__ raised, or it ends with the process
+        """Leave no hook behind where the recorder was dropped without `close`, and write what it holds."""
+        if "_sequences" not in vars(self) or sys.is_finalizing():  # __init__ raised, or it ends with the process
+            return
+        if self._stream is None:
             self._release()
+        else:
+            self.close()
 
     def __enter__(self) -> Recorder:
         return self
@@ -580,6 +607,7 @@ class Recorder:
         for optimizer in self._turns.absent():
             self._use(optimizer)
 
+    @endings.whole
     def _finish(self) -> None:
         """End the step: what was read becomes rows."""
         attempt = self._failures.attempt
@@ -593,8 +621,7 @@ class Recorder:
             attempt("getting ready for a step", self._arm)
 
     def _flush_if_due(self) -> None:
-        is_late = self._writer is not None and time.perf_counter() - self._flushed > FLUSH_SECONDS
-        if self._buffer.n_waiting >= FLUSH_ROWS or is_late:
+        if self._buffer.n_waiting >= FLUSH_ROWS or (self._stream is not None and self._stream.is_late):
             self.flush()
 
     def _finish_recorded(self) -> None:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gradflow import storage
 from gradflow.hooks.attachment import Edge
 from gradflow.hooks.failures import OnFailure, together
 from gradflow.hooks.forms import Conditions, Form, OutputKey, Signature, form_of, joint
@@ -175,9 +176,26 @@ class Buffer:
             }
         )
 
-    def forget(self, table: str) -> None:
-        """Let go of a table's flushed rows: they are on disk from now on."""
-        self._chunks[table] = []
+    @property
+    def n_kept(self) -> int:
+        """Rows that are a table."""
+        return sum(len(chunk) for chunks in self._chunks.values() for chunk in chunks)
+
+    def drain(self, write: Callable[[str, pd.DataFrame], object]) -> None:
+        """Hand the flushed rows to `write(table, frame)`, and let go of what it has taken."""
+        for table, chunks in self._chunks.items():
+            while chunks:
+                write(table, chunks[0])
+                del chunks[0]
+
+    def drop_waiting(self) -> int:
+        """Let go of the rows that are no table yet, and return how many they were."""
+        n_kept, n_chunks = self.n_kept, {table: len(chunks) for table, chunks in self._chunks.items()}
+        self.flush()
+        n_dropped = self.n_kept - n_kept
+        for table, n in n_chunks.items():
+            del self._chunks[table][n:]
+        return n_dropped
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return the flushed rows."""
@@ -352,8 +370,13 @@ def check_scalar(key: str, value: Any) -> None:
     """Raise ValueError unless a value can be a step's scalar under that name."""
     if key == "step":
         raise ValueError("step counts the calls itself and cannot be passed as a scalar; give it another name.")
+    if not key.isascii():
+        storage.check_json(f"the name of the scalar {key!r}", key)
     if not isinstance(value, Tensor):
-        float(value)
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"{key} must be a number; got {value!r}.") from None
     elif value.numel() != 1:
         raise ValueError(f"{key} must be one value; got a tensor of shape {tuple(value.shape)}. Pass its mean.")
 

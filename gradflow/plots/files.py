@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Literal
 from matplotlib.figure import Figure
 
 from gradflow.plots.style import DOUBLE, PRINT_DPI, SINGLE, context
+from gradflow.storage import write_whole
 
 # What each format would say of the day and of the versions at hand.
 _METADATA: Mapping[str, dict[str, None]] = {
@@ -49,7 +51,9 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: float = PRINT_DPI
     if form not in FORMATS:
         raise ValueError(f"path must end in one of .{', .'.join(FORMATS)}; got {target.name!r}.")
     with context():
-        figure.savefig(target, dpi=dpi, format=form, metadata=_METADATA[form])
+        stream = io.BytesIO()
+        figure.savefig(stream, dpi=dpi, format=form, metadata=_METADATA[form])
+    write_whole(target, stream.getbuffer())
     return target
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from gradflow.plots import style
 from gradflow.plots.files import save
+from gradflow.storage import write_whole
 
 SCREEN_REDUCTION = 2  # the page's copy has half the print's resolution in each direction, 150 dpi
 NARROW_DPI = 200  # 3.4 inches make 680 pixels: two a CSS pixel on a phone 340 wide
@@ -63,7 +64,9 @@ def drawn(job: Job) -> Drawn:
         for form in (form for form in job.formats if form != PNG):
             save(wide, job.folder / f"{job.name}.{form}")
             save(job.make(width=style.SINGLE), job.folder / f"{job.name}-single.{form}")
-    printed.save(job.folder / f"{job.name}.{PNG}", dpi=(style.PRINT_DPI, style.PRINT_DPI), compress_level=3)
+    stream = io.BytesIO()
+    printed.save(stream, PNG, dpi=(style.PRINT_DPI, style.PRINT_DPI), compress_level=3)
+    write_whole(job.folder / f"{job.name}.{PNG}", stream.getbuffer())
     width, height = (round(float(inches) * CSS_PIXELS_PER_INCH) for inches in wide.get_size_inches())
     return Drawn(_data_uri(printed.reduce(SCREEN_REDUCTION)), narrow, width, height)
 

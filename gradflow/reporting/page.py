@@ -23,7 +23,7 @@ from gradflow.reporting.live.assets import policy, scripts
 from gradflow.reporting.painters import painters
 from gradflow.reporting.sections import lead_picture, sections
 from gradflow.reporting.tables import write
-from gradflow.storage import StorageError
+from gradflow.storage import StorageError, write_whole
 from gradflow.text import current_language, language, text
 from gradflow.text.controls import UNSEEN
 
@@ -94,7 +94,7 @@ def report(
         drawing.finish()
         files = [f"tables/{name}" for name in tables] + [f"figures/{name}" for name in _figure_files(first, every)]
         older = leftovers.named_in(page)
-        page.write_text(_render(first, every, files), encoding="utf-8")
+        write_whole(page, _render(first, every, files).encode())
         leftovers.remove(folder, older.difference(files))
     return page
 

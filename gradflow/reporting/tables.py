@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from gradflow.analysis import variants
+from gradflow.storage import write_whole
 from gradflow.text import text
 from gradflow.text.controls import spreadsheet_text
 from gradflow.text.words import named
@@ -93,9 +94,9 @@ def write(frames: Iterable[tuple[str, pd.DataFrame]], folder: Path) -> list[str]
     for name, frame in frames:
         if len(frame):
             if name not in PROGRAMS_ONLY:
-                _for_spreadsheets(frame).to_csv(folder / f"{name}.csv", index=False)
+                write_whole(folder / f"{name}.csv", _for_spreadsheets(frame).to_csv(index=False).encode())
                 written.append(f"{name}.csv")
-            frame.to_parquet(folder / f"{name}.parquet", index=False)
+            write_whole(folder / f"{name}.parquet", frame.to_parquet(index=False))
             written.append(f"{name}.parquet")
     return written
 

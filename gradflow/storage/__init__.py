@@ -7,37 +7,51 @@ leaves a folder that loads, or one without a manifest, which is no recording.
 
 from __future__ import annotations
 
+from gradflow.storage.files import TEMPORARY_SUFFIX, move, write_whole
 from gradflow.storage.json_files import read_json
+from gradflow.storage.locks import LOCK, LOCK_FILES, InUseError, held
 from gradflow.storage.manifest import (
     MANIFEST,
     UNFINISHED,
     DamagedError,
     StorageError,
+    check_json,
+    check_meta,
     find,
     is_recording,
     read_manifest,
     write_json,
 )
-from gradflow.storage.parts import is_part_name
+from gradflow.storage.parts import is_own_name, is_part_name
 from gradflow.storage.recordings import load, load_one, peek, save
 from gradflow.storage.tail import Tail
 from gradflow.storage.writer import Writer
 
 __all__ = [
+    "LOCK",
+    "LOCK_FILES",
     "MANIFEST",
+    "TEMPORARY_SUFFIX",
     "UNFINISHED",
     "DamagedError",
+    "InUseError",
     "StorageError",
     "Tail",
     "Writer",
+    "check_json",
+    "check_meta",
     "find",
+    "held",
+    "is_own_name",
     "is_part_name",
     "is_recording",
     "load",
     "load_one",
+    "move",
     "peek",
     "read_json",
     "read_manifest",
     "save",
     "write_json",
+    "write_whole",
 ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gradflow.recording import GradflowError
+from gradflow.storage.files import write_whole
 from gradflow.storage.json_files import read_json
 
 FORMAT = "gradflow-recording"
@@ -140,8 +141,29 @@ def _manifest_problem(manifest: Mapping[str, Any]) -> str | None:
     return None
 
 
+def check_json(name: str, value: Any) -> None:
+    """Raise unless a value can be written as JSON, so that it is refused at once and not when all is done.
+
+    Raises
+    ------
+    TypeError
+        It holds what JSON has no form for.
+    StorageError
+        It holds text that is no Unicode.
+    """
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start : error.end]
+        raise StorageError(f"{name} holds {half!r}, which is no character and cannot be written as UTF-8.") from None
+
+
+def check_meta(meta: Mapping[str, Any]) -> None:
+    """Raise as `check_json` does; the message names the key."""
+    for key, value in meta.items():
+        check_json(f"meta[{key!r}]", {key: value})
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON under a temporary name and rename, so that a reader never sees half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
-    os.replace(temporary, path)
+    """Write JSON so that a reader never sees half of it."""
+    write_whole(path, json.dumps(value, indent=1, ensure_ascii=False).encode())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,23 +10,32 @@ from typing import Any
 
 import pandas as pd
 import pyarrow
-from pyarrow import parquet
+from pyarrow import compute, parquet
 
 from gradflow.recording import TABLES
-from gradflow.storage.manifest import PART_SUFFIX, DamagedError
+from gradflow.storage.files import TEMPORARY_SUFFIX, write_whole
+from gradflow.storage.locks import LOCK_FILES
+from gradflow.storage.manifest import DAMAGED_SUFFIX, PART_SUFFIX, DamagedError
 
 Part = Mapping[str, Any]  # one entry of a manifest's list: table, file, rows, bytes, sha256
+# Of one part in memory. A writer puts 200,000 rows into a part at most (writer.py), some 100 MB; ten times that leaves
+# room for wide tables and long names. A file of a stranger's can have less than a megabyte and unfold into gigabytes.
+MAX_BYTES = 2**30
+CELL_BYTES = 8  # of a number, and of the place of a word
 _PART_NAME = re.compile(rf"({'|'.join(TABLES)})-\d{{5,}}(-first-\d+)*{re.escape(PART_SUFFIX)}")
 
 
 def write_part(folder: Path, stem: str, table: str, frame: pd.DataFrame) -> dict[str, Any]:
     """Write a part, whole or not at all, and return its entry in the manifest."""
-    path = folder / (stem + PART_SUFFIX)
-    temporary = path.with_suffix(".tmp")
-    frame.to_parquet(temporary, engine="pyarrow", compression="zstd", index=False)
-    os.replace(temporary, path)
-    size = path.stat().st_size
-    return {"table": table, "file": path.name, "rows": len(frame), "bytes": size, "sha256": _sha256(path)}
+    # One thread: at the end of the interpreter no other can be started.
+    rows = pyarrow.Table.from_pandas(frame, preserve_index=False, nthreads=1)
+    stream = pyarrow.BufferOutputStream()
+    parquet.write_table(rows, stream, compression="zstd")
+    content = memoryview(stream.getvalue())
+    name = stem + PART_SUFFIX
+    write_whole(folder / name, content)
+    checksum = hashlib.sha256(content).hexdigest()
+    return {"table": table, "file": name, "rows": len(frame), "bytes": content.nbytes, "sha256": checksum}
 
 
 def is_part_name(name: str) -> bool:
@@ -35,10 +43,17 @@ def is_part_name(name: str) -> bool:
     return _PART_NAME.fullmatch(name) is not None
 
 
+def is_own_name(name: str) -> bool:
+    """Whether a file is called as those that a recorder makes, or leaves behind if it is killed."""
+    return is_part_name(name) or name in LOCK_FILES or name.endswith((TEMPORARY_SUFFIX, DAMAGED_SUFFIX))
+
+
 def joined(folder: Path, parts: Sequence[Part]) -> pd.DataFrame:
     """Return the rows of parts under each other; each part is checked as it is read."""
     frames = []
     for part in parts:
+        if excess := _excess(part["bytes"]):
+            raise DamagedError(folder, {part["file"]: excess})
         try:
             content = (folder / part["file"]).read_bytes() if size_damage(folder, part) is None else b""
         except OSError:
@@ -53,30 +68,54 @@ def _rows(path: Path, content: bytes, n_rows: int) -> pd.DataFrame:
     """Return the rows of one part, on one thread: parts are small, and starting a pool costs more than it brings.
 
     A file can claim few rows and unfold into billions, and what it says of pandas can be anything: its rows are counted
-    before they are read, columns hold numbers and words alone, and nothing else in it is believed.
+    before they are read, what they take in memory is bounded, columns hold numbers and words alone, and nothing else in
+    it is believed.
     """
     try:
-        file = parquet.ParquetFile(pyarrow.BufferReader(content))
-        problem = _problem(file, n_rows)
+        schema = parquet.read_schema(pyarrow.BufferReader(content)).remove_metadata()
+        words = [field.name for field in schema if not pyarrow.types.is_primitive(field.type)]
+        file = parquet.ParquetFile(pyarrow.BufferReader(content), read_dictionary=words)
+        problem = _problem(file, schema, n_rows)
         if problem is None:
+            # Each different word once, whatever the file says of how long they are together.
             read = file.read(use_threads=False).replace_schema_metadata(None)
             read.validate(full=True)
-            frame: pd.DataFrame = read.to_pandas(use_threads=False)
+            problem = _excess(n_rows * len(schema) * CELL_BYTES + sum(map(_size_of_words, read.columns)))
+        if problem is None:
+            frame: pd.DataFrame = read.cast(schema).to_pandas(use_threads=False)
             return frame
     except (pyarrow.ArrowException, OSError) as error:
         problem = f"it is no Parquet file: {error}".partition("\n")[0]
     raise DamagedError(path.parent, {path.name: problem})
 
 
-def _problem(file: parquet.ParquetFile, n_rows: int) -> str | None:
+def _problem(file: parquet.ParquetFile, schema: pyarrow.Schema, n_rows: int) -> str | None:
     """Return why a file is no part of a table, by its description alone, or None."""
     if file.metadata.num_rows != n_rows:
         return f"it holds {file.metadata.num_rows} rows instead of {n_rows}"
-    schema = file.schema_arrow
     if len(set(schema.names)) < len(schema.names):
         return "two of its columns have one name"
     strange = next((field for field in schema if not _is_plain(field.type)), None)
-    return None if strange is None else f"its column {strange.name!r} holds {strange.type}"
+    if strange is not None:
+        return f"its column {strange.name!r} holds {strange.type}"
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    columns = [group.column(number) for group in groups for number in range(group.num_columns)]
+    said = sum(column.total_uncompressed_size for column in columns)
+    return _excess(max(said, n_rows * len(schema) * CELL_BYTES))
+
+
+def _excess(size: int) -> str | None:
+    """Return what is wrong with a part that takes so many bytes in memory, or None."""
+    return f"it unfolds to {size} bytes, and a part has at most {MAX_BYTES}" if size > MAX_BYTES else None
+
+
+def _size_of_words(column: pyarrow.ChunkedArray) -> int:
+    """Return the bytes of a column's words, written out once a row; 0 for numbers."""
+    return sum(
+        compute.sum(compute.binary_length(chunk.dictionary).take(chunk.indices)).as_py() or 0
+        for chunk in column.chunks
+        if pyarrow.types.is_dictionary(chunk.type) and not pyarrow.types.is_primitive(chunk.type.value_type)
+    )
 
 
 def _is_plain(kind: pyarrow.DataType) -> bool:

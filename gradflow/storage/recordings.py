@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,20 @@ from typing import Any
 import pandas as pd
 
 from gradflow.recording import TABLES, Recording
+from gradflow.storage.files import move
+from gradflow.storage.locks import LOCK, held
 from gradflow.storage.manifest import (
     DAMAGED_SUFFIX,
     MANIFEST,
     DamagedError,
     StorageError,
+    check_meta,
     find,
     is_recording,
     read_manifest,
     write_json,
 )
-from gradflow.storage.parts import Part, damage, is_part_name, joined, size_damage
+from gradflow.storage.parts import Part, damage, is_own_name, joined, size_damage
 from gradflow.storage.writer import Writer
 
 
@@ -51,30 +54,27 @@ def save(recording: Recording, path: str | os.PathLike[str]) -> Path:
     foreign = _foreign_files(folder)
     if foreign:
         raise StorageError(f"{folder} holds more than a recording ({foreign[0]}); give a new or an empty folder.")
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+    temporary = tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent)
+    with temporary as scratch, held(folder / LOCK, what=f"path {folder}"):
         _write(recording, Path(scratch) / "fresh")
-        os.replace(folder, Path(scratch) / "stale")
-        os.replace(Path(scratch) / "fresh", folder)
+        move(folder, Path(scratch) / "stale")
+        move(Path(scratch) / "fresh", folder)
     return folder
 
 
 def _foreign_files(folder: Path) -> list[str]:
     """Return the names in a recording's folder that are not its own; parts that a crash left behind are its own."""
     own = {MANIFEST, *(part["file"] for part in read_manifest(folder)["parts"])}
-    return sorted(
-        file.name
-        for file in folder.iterdir()
-        if file.name not in own and file.suffix not in (DAMAGED_SUFFIX, ".tmp") and not is_part_name(file.name)
-    )
+    return sorted(file.name for file in folder.iterdir() if file.name not in own and not is_own_name(file.name))
 
 
 def _write(recording: Recording, folder: Path) -> None:
-    json.dumps(dict(recording.meta))  # raises before anything is written
-    writer = Writer(folder)
+    check_meta(recording.meta)
     try:
-        for table in TABLES:
-            writer.append(table, getattr(recording, table))
-        writer.commit(recording.meta)
+        with closing(Writer(folder)) as writer:
+            for table in TABLES:
+                writer.append(table, getattr(recording, table))
+            writer.commit(recording.meta)
     except OSError as error:
         raise StorageError(f"cannot write to {folder}: {error.strerror or error}.") from error
 
@@ -181,7 +181,7 @@ def _set_aside(folder: Path, manifest: dict[str, Any], damaged: Mapping[str, str
     left = {**manifest, "meta": meta, "parts": [part for part in manifest["parts"] if part["file"] not in damaged]}
     for name in damaged:
         if (folder / name).exists():
-            os.replace(folder / name, folder / (name + DAMAGED_SUFFIX))
+            move(folder / name, folder / (name + DAMAGED_SUFFIX))
     write_json(folder / MANIFEST, left)
     return left
 

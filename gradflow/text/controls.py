@@ -33,14 +33,19 @@ def printable(text: object) -> str:
 
 
 def utf8(path: str | os.PathLike[str]) -> str:
-    r"""Return a path as text that any file can hold: bytes in it that are no UTF-8 are written out.
+    r"""Return a path or name as text that any file can hold: what is no UTF-8 in it is written out.
 
     Examples
     --------
     >>> utf8("runs/a\udcff")
     'runs/a\\xff'
     """
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    written = os.fspath(path)
+    try:
+        content = written.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # halves of characters that stand for no byte of a file's name
+        content = written.encode("utf-8", "surrogatepass")
+    return content.decode("utf-8", "backslashreplace")
 
 
 def spreadsheet_text(value: Any) -> Any:

@@ -130,7 +130,7 @@ def dies_when(of, when, calls=1):
 
 MOMENTS = {
     "before the first checkpoint": ("gradflow.experiments.unfinished.Keeper._keep", lambda *_: True, 1, []),
-    "in the middle of a checkpoint": ("os.fsync", lambda *_: True, 3, [1]),
+    "in the middle of a checkpoint": ("os.fsync", lambda fd: ".pt." in os.readlink(f"/proc/self/fd/{fd}"), 3, [1]),
     "between a checkpoint's file and its name": ("os.replace", lambda a, b: str(b).endswith(".pt"), 3, [1]),
     "between parts and manifest": ("gradflow.storage.writer.write_json", lambda path, _: True, 4, [2]),
     "between two tables' parts": ("gradflow.storage.writer.write_part", lambda *a: a[2] == "layers", 3, [5]),

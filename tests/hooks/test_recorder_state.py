@@ -108,8 +108,11 @@ def test_states_that_do_not_fit(tmp_path):
 
 
 def test_the_state_is_json_and_of_rows_on_disk(tmp_path, monkeypatch):
-    recorder = gradflow.record(nn.Linear(2, 1), path=tmp_path / "run")
+    model = nn.Linear(2, 1)
+    recorder = gradflow.record(model, path=tmp_path / "run")
     assert recorder.state_dict()["rows"] == {}
+    model(torch.ones(1, 2)).sum().backward()
+    recorder.step()
 
     def full(table, frame):
         raise OSError(28, "No space left on device")

@@ -275,7 +275,7 @@ def check(loop, where, number, kind, clean, bare, folder):
 
 @pytest.fixture(autouse=True)
 def _written_at_every_step(monkeypatch):
-    monkeypatch.setattr("gradflow.hooks.recorder.FLUSH_SECONDS", 0)
+    monkeypatch.setattr("gradflow.hooks.stream.FLUSH_SECONDS", 0)
 
 
 def prepared(loop, folder):

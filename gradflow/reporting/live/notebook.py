@@ -13,6 +13,7 @@ from gradflow.recording import Recording
 from gradflow.reporting.figures import Picture
 from gradflow.reporting.live.figure import Live
 from gradflow.reporting.live.flow import flow
+from gradflow.storage import write_whole
 from gradflow.text import text
 
 HEIGHT = 620  # CSS pixels of the frame in a notebook
@@ -28,7 +29,7 @@ class InteractiveFigure:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write a page that opens from disk and loads nothing; return its path."""
         target = Path(path)
-        target.write_text(self.html(), encoding="utf-8")
+        write_whole(target, self.html().encode())
         return target
 
     def html(self) -> str:
