@@ -213,3 +213,15 @@ def test_cifar_net_explodes_by_the_batch_norm_law_in_its_first_stage():
 def test_one_layer_has_no_first_and_last():
     layers = pd.DataFrame({"step": 0, "layer": ["a"], "out_grad_norm": 2.0, "weighted": True, "layer_depth": 1})
     assert decay(Recording(layers=layers))[["ratio", "decades"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "factor"),
+    [(8e153, 1e-154, 8e307), (2e154, 1e-154, math.inf), (1e300, 1e-300, math.inf), (1e-300, 1e300, 0.0)],
+)
+def test_a_factor_that_no_float_holds_is_infinite(first, last, factor):
+    row = only(decay(recording([first, last])))
+    assert row.factor == pytest.approx(factor)
+    spread = [first, 1.0, last, 1.0]
+    bounds = only(decay(recording(spread)))
+    assert bounds.low <= bounds.factor <= bounds.high

@@ -189,6 +189,42 @@ def test_joins_within_a_branch_belong_to_their_own_fork():
     assert {join.fork for join in joins} == {"0", "1.f.2"}
 
 
+@pytest.mark.parametrize(
+    "add",
+    [lambda x, y, z: (x + y) + z, lambda x, y, z: (y + x) + z, lambda x, y, z: (z + x) + y],
+    ids=["(x + y) + z", "(y + x) + z", "(z + x) + y"],
+)
+def test_of_two_joins_at_one_addition_that_of_the_later_fork_comes_first(add):
+    def block(m, x):
+        y = m.f(x)
+        return add(x, y, m.g(y))
+
+    joins = joins_in(block, f=network(), g=network())
+    assert [(join.fork, join.kind, join.n_branches) for join in joins] == [("1.f.2", IDENTITY, 2), ("0", IDENTITY, 2)]
+    assert joins[0].node is joins[1].node
+
+
+@pytest.mark.parametrize(
+    ("forward", "place"),
+    [
+        (lambda m, x: torch.cat([x, x[:, :2]], 1)[:, :WIDTH] * 0 + x + x * 0.5 + m.f(x), 1),
+        (lambda m, x: x * 0.5 + x + m.f(x), 0),
+        (lambda m, x: x + x * 0.5 + m.f(x), 0),
+    ],
+)
+def test_of_two_skips_as_plain_the_one_that_is_added_first_counts(forward, place):
+    (join,) = joins_in(forward, f=network())
+    assert (join.kind, join.skip_operand.place) == (IDENTITY, place)
+
+
+@pytest.mark.parametrize(
+    "forward", [lambda m, x: m.scale(x) + x + m.f(x), lambda m, x: x + m.scale(x) + m.f(x)], ids=["behind", "before"]
+)
+def test_of_two_skips_the_plainest_counts(forward):
+    (join,) = joins_in(forward, f=network(), scale=nn.LayerNorm(WIDTH))
+    assert (join.kind, join.n_branches) == (IDENTITY, 3)
+
+
 def test_a_side_input_does_not_hide_a_join():
     class Decoder(nn.Module):
         def __init__(self):
