@@ -82,6 +82,24 @@ def test_an_interval_that_allows_a_point_does_not_show_that_nothing_is_lost():
     assert of(diagnose([*runs[:3], *near]), "not_degraded").severity == "healthy"
 
 
+@pytest.mark.parametrize(
+    ("deep", "key", "severity"),
+    [
+        ([0.005, 0.02, 0.02, 0.02, 0.02], "degraded", "problem"),  # 0.9 to 2.5 points
+        ([0.008, 0.009, 0.010, 0.009, 0.009], "not_degraded", "healthy"),  # 0.8 to 1.0 points: above 0, below one
+        ([0.01, 0.01, 0.01, 0.01, 0.01], "degraded", "problem"),  # one point counts
+        ([0.01, 0.01, 0.01, 0.01, 0.0099], "degradation_unclear", "notice"),
+        ([-0.02, -0.03, -0.02, -0.025, -0.02], "not_degraded", "healthy"),
+        ([0.01, 0.2, 0.01, 0.01, 0.01], "degraded", "notice"),  # each by a point, their interval holds 0
+    ],
+)
+def test_both_ends_of_the_interval_decide_whether_depth_harms(deep, key, severity):
+    runs = [recording(depth=20, seed=seed, train_error=0.0) for seed in range(5)]
+    runs += [recording(depth=56, seed=seed, train_error=error) for seed, error in enumerate(deep)]
+    found = {one.key: one.severity for one in diagnose(runs) if one.key.endswith(("degraded", "degradation_unclear"))}
+    assert found == {key: severity}
+
+
 def test_one_seed_is_a_notice_that_says_so():
     found = of(diagnose([recording(depth=20), recording(depth=56, train_error=0.4)]), "degraded")
     assert found.severity == "notice"
