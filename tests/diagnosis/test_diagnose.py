@@ -106,6 +106,22 @@ def test_one_seed_is_a_notice_that_says_so():
     assert "+40.0 points (1 seed, no interval)" in str(found)
 
 
+def test_one_seed_that_is_no_worse_is_not_degraded():
+    found = of(
+        diagnose([recording(depth=20, train_error=0.02), recording(depth=56, train_error=0.025)]), "not_degraded"
+    )
+    assert (found.severity, found.values["difference"].n) == ("healthy", 1)
+
+
+def test_intervals_of_errors_stay_within_what_an_error_can_be():
+    runs = [recording(depth=20, seed=seed, train_error=error) for seed, error in enumerate([0.0, 0.02])]
+    runs += [recording(depth=56, seed=seed, train_error=error) for seed, error in enumerate([0.1, 0.92])]
+    values = of(diagnose(runs), "degraded").values
+    assert values["difference"][:3] == pytest.approx((0.5, -1.0, 1.0))
+    assert values["train_error"][:3] == pytest.approx((0.51, 0.0, 1.0))
+    assert values["shallow_error"][1] == 0.0
+
+
 def test_plain_is_compared_with_the_residual_net_of_its_depth():
     runs = [recording(seed=seed, train_error=0.5 + 0.01 * seed) for seed in range(3)]
     runs += [recording(family="residual", seed=seed, train_error=0.0) for seed in range(3)]
