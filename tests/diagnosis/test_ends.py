@@ -61,6 +61,13 @@ def test_a_factor_explains_where_a_stage_has_three_layers():
     assert found.remedies[0] == "remedy.relu"
 
 
+@pytest.mark.parametrize(("n", "has_factor"), [(2, False), (3, True), (4, True)])
+def test_a_stage_of_three_layers_is_enough_although_its_first_stays_out_of_the_fit(n, has_factor):
+    found = one(net(geometric(-8, n), stages=0), "vanishing")
+    assert ("factor" in found.values) == has_factor
+    assert not has_factor or found.values["factor"].mean == pytest.approx(10 ** (-8 / (n - 1)))
+
+
 def test_the_place_of_a_sudden_loss_is_named():
     found = one(net([1e-8, 1e-8, 1.0, 1.0]), "vanishing")
     assert "Most of the change is between layer l1 and layer l2: −8.0 decades." in str(found)

@@ -51,7 +51,8 @@ def test_equal_entries_do_not_drift(n):
 
 def test_float32_squares_that_underflow():
     assert l2_norm(torch.full((100,), 1e-25)) == approx(1e-24)
-    assert l2_norm(torch.full((1_000_000,), 3e-23)) == approx(3e-20)
+    for value in (3e-23, 1.2e-21, 4e-20):
+        assert l2_norm(torch.full((1_000_000,), value)) == approx(1000 * value)
 
 
 def test_one_large_entry_among_tiny_ones():
@@ -101,6 +102,7 @@ def test_nonfinite_entries_are_data(n):
 def test_zeros():
     assert l2_norm(torch.zeros(100_000)) == 0.0
     assert l2_norm(torch.zeros(3)) == 0.0
+    assert l2_norm(torch.zeros(0, dtype=torch.float64)) == 0.0
 
 
 @settings(max_examples=60, deadline=None)
@@ -258,6 +260,11 @@ def test_what_an_accelerator_computes(dtype, n):
 def test_what_an_accelerator_computes_of_nonfinite_entries(dtype, value):
     norm = _on_device(torch.tensor([1.0, value], dtype=dtype)).item()
     assert norm == approx(value, nan_ok=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_an_accelerator_computes_of_zeros(dtype):
+    assert _on_device(torch.zeros(3, dtype=dtype)).item() == 0.0
 
 
 def test_on_another_device_the_norm_stays_there():
