@@ -172,8 +172,24 @@ def test_divergence_names_its_step_and_the_layers_between_which_the_gradient_bro
     layers.loc[layers.step == 0, "n_nonfinite"] = 0
     found = diagnose(Recording(layers=layers, steps=broken.steps, meta=broken.meta))
     assert of(found, "diverged").values["step"] == 100
+    assert of(found, "nonfinite_backward").remedies == (), "an operation makes it, whatever the learning rate"
     values = of(found, "nonfinite_backward").values
     assert (values["source"], values["layer"], values["step"], values["after"]) == ("conv7", "conv8", 100, 0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "meta", "step"),
+    [
+        ([2.3, 1.0], {"diverged_step": 57}, 57),
+        ([2.3, 1.0], {}, 100),  # it does not say where: the last
+        ([np.inf, 1.0], {}, 0),
+        ([np.inf, 1.0], {"diverged_step": 57}, 57),
+    ],
+)
+def test_a_run_that_says_that_it_diverged_is_believed(loss, meta, step):
+    run = recording(loss=loss)
+    said = Recording(layers=run.layers, steps=run.steps, meta={**run.meta, "status": "diverged", **meta})
+    assert of(diagnose(said), "diverged").values["step"] == step
 
 
 def test_a_loss_that_was_never_passed_in_is_no_divergence():
