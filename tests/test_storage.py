@@ -8,11 +8,15 @@ import os
 import pickle
 
 import pandas as pd
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 import gradflow
 from gradflow.recording import Recording
 from gradflow.storage import MANIFEST, DamagedError, StorageError, Writer, find, peek, read_manifest
+from gradflow.storage.json_files import MOST_BYTES, read_json
+from gradflow.storage.tail import Tail
 
 
 def recording(**meta):
@@ -325,3 +329,219 @@ def test_find_skips_what_was_set_aside(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(StorageError, match="holds no recording"):
         find([tmp_path / "empty"])
+
+
+def test_the_last_whole_parts_are_merged_up_to_two_hundred_thousand_rows(tmp_path):
+    for rows, n_parts in ((12_500, 1), (12_501, 16)):
+        writer = Writer(tmp_path / str(rows))
+        for _ in range(16):
+            writer.append("steps", pd.DataFrame({"step": range(rows)}))
+        writer.commit({})
+        assert len(read_manifest(tmp_path / str(rows))["parts"]) == n_parts
+        assert writer.rows == {"steps": 16 * rows}
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 16, 17, 20])
+def test_a_writer_goes_on_after_the_rows_that_it_is_told_to_keep(tmp_path, n):
+    write_steps(tmp_path / "r", 20)
+    (tmp_path / "r" / "steps-00099.tmp").write_text("half a part")
+    (tmp_path / "r" / "notes.txt").write_text("mine")
+    writer = Writer(tmp_path / "r", may_continue=True)
+    assert writer.is_waiting
+    for refused in (lambda: writer.commit({}), lambda: writer.append("steps", pd.DataFrame({"step": [0]}))):
+        with pytest.raises(StorageError, match="already holds a recording"):
+            refused()
+    writer.go_on({"steps": n, "layers": 2 * n, "skips": 0})
+    assert not writer.is_waiting
+    assert writer.rows == ({"steps": n, "layers": 2 * n} if n else {})
+    writer.append("steps", pd.DataFrame({"step": [77], "loss": [7.0]}))
+    writer.commit({"run": "streamed"})
+    loaded = gradflow.load(tmp_path / "r")
+    assert loaded.steps.step.tolist() == [*range(n), 77]
+    assert loaded.layers.step.tolist() == [step for step in range(n) for _ in "ab"]
+    manifest = read_manifest(tmp_path / "r")
+    files = {part["file"] for part in manifest["parts"]} | {MANIFEST, "notes.txt"}
+    assert {path.name for path in (tmp_path / "r").iterdir()} == files
+    assert len(files) == len(manifest["parts"]) + 2
+
+
+def test_a_writer_does_not_go_on_without_all_rows(tmp_path):
+    write_steps(tmp_path / "r", 3)
+    for rows in ({"steps": 4, "layers": 6}, {"steps": 3, "layers": 6, "skips": 1}):
+        with pytest.raises(StorageError, match="holds fewer rows"):
+            Writer(tmp_path / "r", may_continue=True).go_on(rows)
+    with pytest.raises(StorageError, match="no recording"):
+        Writer(tmp_path / "new", may_continue=True).go_on({"steps": 1})
+    empty = Writer(tmp_path / "new", may_continue=True)
+    empty.go_on({"steps": 0})
+    assert not empty.is_waiting
+    (tmp_path / "r" / "steps-00001.parquet").write_bytes(b"cut")
+    with pytest.raises(DamagedError, match=r"steps-00001.parquet: cut short"):
+        Writer(tmp_path / "r", may_continue=True).go_on({"steps": 3, "layers": 6})
+    Writer(tmp_path / "r", may_continue=True).go_on({"steps": 1, "layers": 6})  # the damaged part is dropped
+    assert gradflow.load(tmp_path / "r").steps.step.tolist() == [0]
+
+
+def test_a_writer_takes_no_recording_unless_it_may_continue(tmp_path):
+    write_steps(tmp_path / "r", 1)
+    with pytest.raises(StorageError, match="already holds files"):
+        Writer(tmp_path / "r")
+
+
+def test_an_empty_frame_is_no_part(tmp_path):
+    writer = Writer(tmp_path / "r")
+    writer.append("steps", pd.DataFrame({"step": []}))
+    writer.commit({})
+    assert read_manifest(tmp_path / "r")["parts"] == []
+
+
+def test_what_a_crash_or_damage_left_does_not_stop_a_save(tmp_path):
+    gradflow.save(recording(), tmp_path / "r")
+    for name in ("layers-00000.parquet.damaged", "steps-00001.tmp", "steps-00000-first-3-first-1.parquet"):
+        (tmp_path / "r" / name).write_text("left")
+    gradflow.save(recording(seed=7), tmp_path / "r")
+    assert sorted(path.name for path in (tmp_path / "r").iterdir()) == [
+        "layers-00000.parquet", "recording.json", "steps-00000.parquet",
+    ]  # fmt: skip
+    for name in ("steps-1.parquet", "thesis-00001.parquet", "steps-00001.parquet.txt"):
+        (tmp_path / "r" / name).write_text("mine")
+        with pytest.raises(StorageError, match=rf"holds more than a recording \({name}\)"):
+            gradflow.save(recording(), tmp_path / "r")
+        (tmp_path / "r" / name).unlink()
+
+
+def test_a_tail_reads_each_part_once(tmp_path):
+    writer = write_steps(tmp_path / "r", 14)
+    tail = Tail(tmp_path / "r")
+    first = tail.read()
+    assert first.steps.step.tolist() == list(range(14))
+    assert tail.read() is first
+    kept = (tmp_path / "r" / "steps-00003.parquet").read_bytes()
+    (tmp_path / "r" / "steps-00003.parquet").unlink()  # has been read
+    writer.append("steps", pd.DataFrame({"step": [14], "loss": [14.0]}))
+    writer.commit({"run": "renamed"})
+    second = tail.read()
+    assert (second.steps.step.tolist(), second.meta["run"]) == (list(range(15)), "renamed")
+    assert second.layers.layer.tolist() == ["a", "b"] * 14
+    (tmp_path / "r" / "steps-00003.parquet").write_bytes(kept)
+    writer.append("steps", pd.DataFrame({"step": [15], "loss": [15.0]}))
+    writer.commit({"run": "merged"})
+    assert not (tmp_path / "r" / "steps-00003.parquet").exists()
+    assert tail.read().steps.step.tolist() == list(range(16))
+    (tmp_path / "r" / "steps-00016.parquet").unlink()
+    assert tail.read().steps.step.tolist() == list(range(16))
+    with pytest.raises(DamagedError, match="missing"):
+        Tail(tmp_path / "r").read()
+
+
+def test_a_tail_whose_parts_are_merged_while_it_reads_begins_anew(tmp_path, monkeypatch):
+    writer = write_steps(tmp_path / "r", 15)
+    stale = [read_manifest(tmp_path / "r")]
+    writer.append("steps", pd.DataFrame({"step": [15], "loss": [15.0]}))
+    writer.commit({"run": "streamed"})
+    current = read_manifest(tmp_path / "r")
+    monkeypatch.setattr("gradflow.storage.tail.read_manifest", lambda _: stale.pop() if stale else current)
+    assert Tail(tmp_path / "r").read().steps.step.tolist() == list(range(16))
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        (pyarrow.table({"step": [0, 1, 2], "layer": list("abc")}), "it holds 3 rows instead of 2"),
+        (pyarrow.table([[0, 1], [0, 1]], names=["step", "step"]), "two of its columns have one name"),
+        (pyarrow.table({"step": [[0], [1]]}), "its column 'step' holds list"),
+        (pyarrow.table({"step": [b"0", b"1"]}), "its column 'step' holds binary"),
+        (pyarrow.table({"layer": pyarrow.array([b"a", b"b"]).dictionary_encode()}), "'layer' holds dictionary"),
+    ],
+)
+def test_a_table_that_is_not_plain_is_damage(tmp_path, table, problem):
+    gradflow.save(recording(), tmp_path / "r")
+    parquet.write_table(table, tmp_path / "r" / "layers-00000.parquet")
+    sign_anew(tmp_path / "r")
+    with pytest.raises(DamagedError, match=problem):
+        _ = gradflow.load(tmp_path / "r").layers
+
+
+def test_plain_columns_of_every_kind_are_read(tmp_path):
+    gradflow.save(recording(), tmp_path / "r")
+    columns = {
+        "step": pyarrow.array([0, 1], pyarrow.int32()),
+        "layer": pyarrow.array(["a", "b"]).dictionary_encode(),
+        "weighted": [True, False],
+        "grad_norm": pyarrow.array([0.5, 1.5], pyarrow.float32()),
+        "kind": pyarrow.array(["Linear"] * 2, pyarrow.large_string()),
+        "nothing": pyarrow.nulls(2),
+    }
+    parquet.write_table(pyarrow.table(columns), tmp_path / "r" / "layers-00000.parquet")
+    sign_anew(tmp_path / "r")
+    layers = gradflow.load(tmp_path / "r").layers
+    assert layers[["step", "layer", "grad_norm", "kind"]].to_dict("list") == {
+        "step": [0, 1], "layer": ["a", "b"], "grad_norm": [0.5, 1.5], "kind": ["Linear", "Linear"],
+    }  # fmt: skip
+
+
+PART = {"table": "steps", "file": "steps-00000.parquet", "rows": 1, "bytes": 1, "sha256": "0"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"format": "other"}, "is not a gradflow recording's manifest"),
+        ({"version": "1"}, "format version '1'"),
+        ({"version": 2}, "format version 2"),
+        ({"meta": []}, "meta or parts is missing"),
+        ({"parts": {}}, "meta or parts is missing"),
+        ({"parts": [[]]}, "a part lacks its table"),
+        *(({"parts": [{key: PART[key] for key in PART if key != left_out}]}, "a part lacks") for left_out in PART),
+        ({"parts": [PART | {"rows": "1"}]}, "a part has '1' rows"),
+        ({"parts": [PART | {"file": 3}]}, "a part is named 3"),
+    ],
+)
+def test_a_manifest_that_is_wrong_says_where(tmp_path, changed, problem):
+    whole = {"format": "gradflow-recording", "version": 1, "meta": {}, "parts": []}
+    (tmp_path / MANIFEST).write_text(json.dumps(whole | changed))
+    with pytest.raises(StorageError, match=problem):
+        read_manifest(tmp_path)
+
+
+def test_a_description_keeps_what_is_of_the_type_that_it_is_taken_for(tmp_path):
+    kept = {"run": "a", "depth": -(2**63) + 1, "wall_seconds": 1, "settings": {}, "published": [], "seed": None}
+    lost = {"family": 1, "steps": True, "n_test": 2**63, "n_train": 1.0, "recorder_seconds": True, "label": []}
+    lost |= {"constant_error": math.inf, "certain_loss": "1", "versions": [], "set_aside": {}}
+    other = {"anything": [True, {"at": "all"}]}
+    whole = {"format": "gradflow-recording", "version": 1, "meta": kept | lost | other, "parts": []}
+    (tmp_path / MANIFEST).write_text(json.dumps(whole))
+    assert read_manifest(tmp_path)["meta"] == kept | other
+
+
+def test_json_of_a_stranger(tmp_path):
+    file = tmp_path / "file.json"
+    file.write_text('{"a\\ud800": ["\\ud83d\\ude00", "\\uDFFFb", 1]}')
+    assert read_json(file) == {"a\ufffd": ["\U0001f600", "\ufffdb", 1]}
+    file.write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(ValueError, match="nested too deeply"):
+        read_json(file)
+    with pytest.raises(ValueError, match="it is no file"):
+        read_json(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="it is no file"):
+        read_json(tmp_path / "pipe")
+    with pytest.raises(FileNotFoundError):
+        read_json(tmp_path / "none")
+    with file.open("wb") as stream:
+        stream.write(b'"a"')
+        stream.truncate(MOST_BYTES + 1)
+    with pytest.raises(ValueError, match=f"more than {MOST_BYTES} bytes"):
+        read_json(file)
+    file.write_bytes(b'"a"'.ljust(MOST_BYTES))
+    assert read_json(file) == "a"
+    assert MOST_BYTES == 67_108_864
+
+
+def test_names_of_parts_set_aside_add_up(tmp_path):
+    gradflow.save(recording(), tmp_path / "r")
+    for table in ("layers", "steps"):
+        (tmp_path / "r" / f"{table}-00000.parquet").write_bytes(b"")
+        loaded = gradflow.load(tmp_path / "r", set_aside=True)
+    assert loaded.meta["set_aside"] == ["layers-00000.parquet", "steps-00000.parquet"]
+    assert (loaded.layers.empty, loaded.steps.empty) == (True, True)

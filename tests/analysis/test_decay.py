@@ -121,8 +121,13 @@ def test_a_vanished_end_is_minus_infinity_decades():
 )
 def test_nothing_to_fit_is_nan_with_its_reason(given, status):
     row = only(decay(given))
-    assert math.isnan(row.factor)
-    assert row.status == status
+    assert row[["factor", "low", "high", "exponent", "exponent_low", "exponent_high", "delta_aicc"]].isna().all()
+    assert (row.first_depth, row.last_depth, row.n_layers, row.status) == (-1, -1, 0, status)
+    if status == "fewer than two positive norms":
+        norms = given.layers.out_grad_norm
+        assert (row.stage, row.n_zero, row.n_nonfinite) == (0, norms.eq(0).sum(), norms.isna().sum())
+    else:
+        assert (row.stage, row.n_zero, row.n_nonfinite) == (-1, 0, 0)
 
 
 def test_layers_left_out_stay_out_of_the_fit():
@@ -213,3 +218,53 @@ def test_cifar_net_explodes_by_the_batch_norm_law_in_its_first_stage():
 def test_one_layer_has_no_first_and_last():
     layers = pd.DataFrame({"step": 0, "layer": ["a"], "out_grad_norm": 2.0, "weighted": True, "layer_depth": 1})
     assert decay(Recording(layers=layers))[["ratio", "decades"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "factor"),
+    [(8e153, 1e-154, 8e307), (2e154, 1e-154, math.inf), (1e300, 1e-300, math.inf), (1e-300, 1e300, 0.0)],
+)
+def test_a_factor_that_no_float_holds_is_infinite(first, last, factor):
+    row = only(decay(recording([first, last])))
+    assert row.factor == pytest.approx(factor)
+    spread = [first, 1.0, last, 1.0]
+    bounds = only(decay(recording(spread)))
+    assert bounds.low <= bounds.factor <= bounds.high
+
+
+def test_a_step_counts_only_where_it_was_recorded():
+    early, late = recording([1.0, 2.0, 4.0], step=0), recording([1.0, 3.0, 9.0], step=5)
+    both = Recording(layers=pd.concat([early.layers, late.layers]), meta={"run": "both"})
+    assert [only(decay(both, step=step)).factor for step in (0, 5)] == pytest.approx([0.5, 1 / 3])
+
+
+def test_each_measure_is_of_its_own_column():
+    norms = {"grad_norm": [1.0, 5.0, 25.0], "weight_norm": [9.0, 3.0, 1.0]}
+    given = recording([1.0, 2.0, 4.0], **norms)
+    factors = [only(decay(given, measure=name)).factor for name in ("out_grad_norm", *norms, "grad_times_weight")]
+    assert factors == pytest.approx([1 / 2, 1 / 5, 3.0, 3 / 5])
+
+
+def test_runs_of_other_layers_are_each_fitted_to_their_own():
+    frame = decay([recording(0.5 ** np.arange(n, 0, -1.0), meta={"run": f"r{n}"}) for n in (6, 3, 6, 9)])
+    assert frame.n_layers.tolist() == [6, 3, 6, 9]
+    assert frame.factor.tolist() == pytest.approx([0.5] * 4)
+    assert frame.ratio.tolist() == pytest.approx([0.5**5, 0.5**2, 0.5**5, 0.5**8])
+
+
+def test_layers_are_in_the_order_of_their_depth():
+    row = only(decay(recording([4.0, 1.0, 2.0], layer_depth=[3, 1, 2])))
+    assert (row.ratio, row.first_depth, row.last_depth) == (0.25, 1, 3)
+
+
+def test_the_power_laws_interval_is_that_of_the_line_over_logarithms():
+    norms = np.exp(np.random.default_rng(0).standard_normal(7).cumsum())
+    depth = np.arange(1.0, 8.0)
+    row = only(decay(recording(norms)))
+    for x, (low, middle, high), sign in (
+        (depth, np.log([row.low, row.factor, row.high]), -1),
+        (np.log(depth), (row.exponent_low, row.exponent, row.exponent_high), 1),
+    ):
+        assert middle == pytest.approx(sign * stats.linregress(x, np.log(norms)).slope)
+        assert high - middle == pytest.approx(middle - low)
+        assert high - middle > 0

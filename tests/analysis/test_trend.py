@@ -99,3 +99,17 @@ def test_a_line_is_the_same_wherever_it_begins(start):
 def test_layers_in_one_place_have_no_line():
     found = line(np.full(9, 1e15), walks(2, 9), np.zeros(9, dtype=int))
     assert all(np.isnan(one).all() for one in (found.slope, found.half, found.aicc))
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e-9, 1e9])
+def test_a_line_has_the_unit_of_its_values(unit):
+    x, values, group = np.arange(12.0), walks(2, 12), np.zeros(12, dtype=int)
+    found, scaled = line(x, values, group), line(x, unit * values, group)
+    assert scaled.slope / unit == pytest.approx(found.slope)
+    assert scaled.half / unit == pytest.approx(found.half)
+    assert scaled.aicc - 24 * math.log(unit) == pytest.approx(found.aicc)
+
+
+def test_the_prior_is_even_in_arctanh_and_reaches_a_random_walk():
+    """The autocorrelations are part of the definition of the interval: `dense` takes them over."""
+    assert np.arctanh(AUTOCORRELATIONS) == pytest.approx(np.linspace(-2, 4, 25))

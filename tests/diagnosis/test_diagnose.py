@@ -82,10 +82,44 @@ def test_an_interval_that_allows_a_point_does_not_show_that_nothing_is_lost():
     assert of(diagnose([*runs[:3], *near]), "not_degraded").severity == "healthy"
 
 
+@pytest.mark.parametrize(
+    ("deep", "key", "severity"),
+    [
+        ([0.005, 0.02, 0.02, 0.02, 0.02], "degraded", "problem"),  # 0.9 to 2.5 points
+        ([0.008, 0.009, 0.010, 0.009, 0.009], "not_degraded", "healthy"),  # 0.8 to 1.0 points: above 0, below one
+        ([0.01, 0.01, 0.01, 0.01, 0.01], "degraded", "problem"),  # one point counts
+        ([0.01, 0.01, 0.01, 0.01, 0.0099], "degradation_unclear", "notice"),
+        ([-0.02, -0.03, -0.02, -0.025, -0.02], "not_degraded", "healthy"),
+        ([0.01, 0.2, 0.01, 0.01, 0.01], "degraded", "notice"),  # each by a point, their interval holds 0
+    ],
+)
+def test_both_ends_of_the_interval_decide_whether_depth_harms(deep, key, severity):
+    runs = [recording(depth=20, seed=seed, train_error=0.0) for seed in range(5)]
+    runs += [recording(depth=56, seed=seed, train_error=error) for seed, error in enumerate(deep)]
+    found = {one.key: one.severity for one in diagnose(runs) if one.key.endswith(("degraded", "degradation_unclear"))}
+    assert found == {key: severity}
+
+
 def test_one_seed_is_a_notice_that_says_so():
     found = of(diagnose([recording(depth=20), recording(depth=56, train_error=0.4)]), "degraded")
     assert found.severity == "notice"
     assert "+40.0 points (1 seed, no interval)" in str(found)
+
+
+def test_one_seed_that_is_no_worse_is_not_degraded():
+    found = of(
+        diagnose([recording(depth=20, train_error=0.02), recording(depth=56, train_error=0.025)]), "not_degraded"
+    )
+    assert (found.severity, found.values["difference"].n) == ("healthy", 1)
+
+
+def test_intervals_of_errors_stay_within_what_an_error_can_be():
+    runs = [recording(depth=20, seed=seed, train_error=error) for seed, error in enumerate([0.0, 0.02])]
+    runs += [recording(depth=56, seed=seed, train_error=error) for seed, error in enumerate([0.1, 0.92])]
+    values = of(diagnose(runs), "degraded").values
+    assert values["difference"][:3] == pytest.approx((0.5, -1.0, 1.0))
+    assert values["train_error"][:3] == pytest.approx((0.51, 0.0, 1.0))
+    assert values["shallow_error"][1] == 0.0
 
 
 def test_plain_is_compared_with_the_residual_net_of_its_depth():
@@ -138,8 +172,24 @@ def test_divergence_names_its_step_and_the_layers_between_which_the_gradient_bro
     layers.loc[layers.step == 0, "n_nonfinite"] = 0
     found = diagnose(Recording(layers=layers, steps=broken.steps, meta=broken.meta))
     assert of(found, "diverged").values["step"] == 100
+    assert of(found, "nonfinite_backward").remedies == (), "an operation makes it, whatever the learning rate"
     values = of(found, "nonfinite_backward").values
     assert (values["source"], values["layer"], values["step"], values["after"]) == ("conv7", "conv8", 100, 0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "meta", "step"),
+    [
+        ([2.3, 1.0], {"diverged_step": 57}, 57),
+        ([2.3, 1.0], {}, 100),  # it does not say where: the last
+        ([np.inf, 1.0], {}, 0),
+        ([np.inf, 1.0], {"diverged_step": 57}, 57),
+    ],
+)
+def test_a_run_that_says_that_it_diverged_is_believed(loss, meta, step):
+    run = recording(loss=loss)
+    said = Recording(layers=run.layers, steps=run.steps, meta={**run.meta, "status": "diverged", **meta})
+    assert of(diagnose(said), "diverged").values["step"] == step
 
 
 def test_a_loss_that_was_never_passed_in_is_no_divergence():

@@ -61,6 +61,13 @@ def test_a_factor_explains_where_a_stage_has_three_layers():
     assert found.remedies[0] == "remedy.relu"
 
 
+@pytest.mark.parametrize(("n", "has_factor"), [(2, False), (3, True), (4, True)])
+def test_a_stage_of_three_layers_is_enough_although_its_first_stays_out_of_the_fit(n, has_factor):
+    found = one(net(geometric(-8, n), stages=0), "vanishing")
+    assert ("factor" in found.values) == has_factor
+    assert not has_factor or found.values["factor"].mean == pytest.approx(10 ** (-8 / (n - 1)))
+
+
 def test_the_place_of_a_sudden_loss_is_named():
     found = one(net([1e-8, 1e-8, 1.0, 1.0]), "vanishing")
     assert "Most of the change is between layer l1 and layer l2: −8.0 decades." in str(found)
@@ -102,6 +109,40 @@ def test_one_failing_seed_of_three_is_found_and_counted():
     found = one(runs, "vanishing")
     assert (found.values["n_runs"], found.values["runs"]) == (1, 3)
     assert not found_in(runs, "healthy")
+
+
+def test_only_runs_beyond_the_threshold_that_way_are_counted():
+    runs = [net(geometric(size), seed=seed) for seed, size in enumerate((-8.0, -1.0, -1.9, 5.0, 1.9))]
+    for key, worst in (("vanishing", -8.0), ("exploding", 5.0)):
+        found = one(runs, key)
+        assert (found.values["n_runs"], found.values["runs"]) == (1, 5)
+        assert found.values["worst"] == pytest.approx(worst)
+
+
+def test_a_factor_that_does_not_go_the_paths_way_explains_nothing():
+    growing = list(10 ** np.linspace(3, 0, 7))
+    found = one(net([1e-8, *growing], stages=[0] + [1] * 7), "vanishing")
+    assert "factor" not in found.values
+    assert (found.values["before"], found.values["behind"]) == ("l0", "l1")
+    assert "factor" not in one(net([1e8, *growing[::-1]], stages=[0] + [1] * 7), "exploding").values
+
+
+def test_between_two_layers_there_is_no_place_to_name():
+    found = one(net([1e-8, 1.0]), "vanishing")
+    assert not {"before", "factor"} & found.values.keys()
+
+
+def test_the_factor_of_one_run_has_the_interval_of_its_line_and_that_of_several_is_over_seeds():
+    wiggle = 10 ** (0.2 * np.sin(np.arange(9) ** 2))
+    alone = one(net(geometric(-8) * wiggle, stages=0), "vanishing").values["factor"]
+    assert alone.n == 1
+    assert alone.low < alone.mean < alone.high
+    assert alone.high - alone.low < 0.1
+    sizes = (-8.0, -9.0, -7.0)
+    together = one([net(geometric(size), stages=0, seed=seed) for seed, size in enumerate(sizes)], "vanishing")
+    steps = np.array(sizes) / 8
+    low, high = stats.t.interval(0.95, 2, steps.mean(), stats.sem(steps))
+    assert together.values["factor"] == pytest.approx((0.1, 10**low, 10**high, 3))
 
 
 def test_the_worst_tower_is_named_with_both_ends():

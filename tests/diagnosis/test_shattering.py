@@ -58,3 +58,28 @@ def test_nan_is_not_measured():
 def test_other_probes_and_places_say_nothing_about_the_input(other):
     (found,) = diagnose([recording(0.001, **other)])
     assert found.key == "shattering_not_measured"
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ((0.010, 0.010), "gradients_agree"),  # the threshold itself is no shattering
+        ((0.01,), "gradients_agree"),
+        ((0.0099,), "shattered"),
+        ((0.03, 0.04, 0.035), "gradients_agree"),
+        ((0.01, 0.04, 0.03), "shattering_unclear"),  # mean above, 95 % from -0.01
+        ((0.0, 0.012, 0.006), "shattering_unclear"),  # mean below, 95 % up to 0.02
+        ((0.001, 0.002, 0.001), "shattered"),
+    ],
+)
+def test_both_ends_of_the_interval_decide(values, key):
+    (found,) = diagnose(runs(*values))
+    assert found.key == key
+
+
+def test_the_last_measurement_at_the_deepest_input_is_quoted():
+    probes = pd.DataFrame({"probe": "shattering", "layer": "(input)", "x": [20.0, 20.0], "value": [0.5, 0.001]})
+    (found,) = diagnose([Recording(probes=probes, meta={"run": "a"}), recording(0.002, layers=30)][:1])
+    assert (found.key, found.values["layers"], found.values["correlation"].mean) == ("shattered", 20, 0.001)
+    deep = diagnose([recording(0.001, layers=20), recording(0.001, layers=30, seed=1)])
+    assert [one.values["layers"] for one in deep] == [30]

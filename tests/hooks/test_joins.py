@@ -62,6 +62,8 @@ FORMS = {
     "post-norm": lambda m, x: functional.layer_norm(x + m.f(x), (WIDTH,)),
     "gated branch": lambda m, x: x + m.f(x) * m.f(x).mean(1, keepdim=True).sigmoid(),
     "views between": lambda m, x: (x.view(3, 2, 2) + m.f(x).view(3, 2, 2)).flatten(1),
+    "addmm of another width": lambda m, x: torch.addmm(x, m.f(x)[:, :2], torch.ones(2, WIDTH)),
+    "addcmul of two functions": lambda m, x: torch.addcmul(x, m.f(x).mean(1, keepdim=True), m.f(x)),
     "padded": lambda m, x: functional.pad(x[:, ::2], (1, 1)) + m.f(x),
 }
 
@@ -92,6 +94,7 @@ NO_JOINS = {
     "split, one cut": lambda m, x: (lambda a, b: torch.cat([a, m.halved(b)], 1))(*x.chunk(2, 1)),
     "activation skip": lambda m, x: functional.relu(x) + m.f(x),
     "broadcast": lambda m, x: x + m.f(x).mean(0, keepdim=True),
+    "concatenated with its rectified self": lambda m, x: m.f(torch.cat([x, x.relu()], 1)[:, :WIDTH]),
     "inception": lambda m, x: m.a(torch.cat([m.f(x).relu(), m.g(x).relu()], 1)[:, :WIDTH]),
 }
 
@@ -189,6 +192,60 @@ def test_joins_within_a_branch_belong_to_their_own_fork():
     assert {join.fork for join in joins} == {"0", "1.f.2"}
 
 
+@pytest.mark.parametrize(
+    "add",
+    [lambda x, y, z: (x + y) + z, lambda x, y, z: (y + x) + z, lambda x, y, z: (z + x) + y],
+    ids=["(x + y) + z", "(y + x) + z", "(z + x) + y"],
+)
+def test_of_two_joins_at_one_addition_that_of_the_later_fork_comes_first(add):
+    def block(m, x):
+        y = m.f(x)
+        return add(x, y, m.g(y))
+
+    joins = joins_in(block, f=network(), g=network())
+    assert [(join.fork, join.kind, join.n_branches) for join in joins] == [("1.f.2", IDENTITY, 2), ("0", IDENTITY, 2)]
+    assert joins[0].node is joins[1].node
+
+
+@pytest.mark.parametrize(
+    ("forward", "place"),
+    [
+        (lambda m, x: torch.cat([x, x[:, :2]], 1)[:, :WIDTH] * 0 + x + x * 0.5 + m.f(x), 1),
+        (lambda m, x: x * 0.5 + x + m.f(x), 0),
+        (lambda m, x: x + x * 0.5 + m.f(x), 0),
+    ],
+)
+def test_of_two_skips_as_plain_the_one_that_is_added_first_counts(forward, place):
+    (join,) = joins_in(forward, f=network())
+    assert (join.kind, join.skip_operand.place) == (IDENTITY, place)
+
+
+@pytest.mark.parametrize(
+    "forward", [lambda m, x: m.scale(x) + x + m.f(x), lambda m, x: x + m.scale(x) + m.f(x)], ids=["behind", "before"]
+)
+def test_of_two_skips_the_plainest_counts(forward):
+    (join,) = joins_in(forward, f=network(), scale=nn.LayerNorm(WIDTH))
+    assert (join.kind, join.n_branches) == (IDENTITY, 3)
+
+
+def test_a_branch_may_read_the_fork_through_a_product():
+    def block(m, x):
+        y = m.f(x)
+        return y + m.g(y * x)
+
+    (join,) = joins_in(block, f=network(), g=network())
+    assert (join.fork, join.kind, join.n_branches) == ("1.f.2", IDENTITY, 2)
+
+
+def test_an_addition_after_the_model_is_no_module_s():
+    model, head = nn.Sequential(linear(), nn.ReLU()), network()
+    with ModuleCalls(model) as calls:
+        x = model(torch.randn(3, WIDTH))
+        outputs = x + head(x)
+    (join,) = find_joins(outputs, None, calls)
+    assert (join.fork, join.kind, join.n_branches) == ("1", IDENTITY, 2)
+
+
 def test_a_side_input_does_not_hide_a_join():
     class Decoder(nn.Module):
         def __init__(self):
@@ -240,6 +297,15 @@ def test_concatenations_are_a_kind_of_their_own():
     children = {"f": network(), "g": nn.Sequential(nn.Linear(8, 4), nn.ReLU()), "last": nn.Linear(12, 4)}
     joins = joins_in(dense, **children)
     assert [(join.kind, join.n_branches) for join in joins] == [(CONCATENATION, 2), (CONCATENATION, 3)]
+
+
+def test_an_operand_that_is_no_skip_does_not_hide_a_later_one():
+    def concatenated(m, x):
+        y = m.f(x)
+        return m.last(torch.cat([x.sigmoid(), y, m.g(y)], 1))
+
+    (join,) = joins_in(concatenated, f=network(), g=network(), last=nn.Linear(12, 4))
+    assert (join.kind, join.fork, join.n_branches, join.skip_operand.place) == (CONCATENATION, "1.f.2", 2, 1)
 
 
 def test_u_nets_have_long_skips():

@@ -4,7 +4,9 @@ import io
 import math
 import pickle
 import weakref
+from types import SimpleNamespace
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from oracles import hook_counts, norm64, output_gradients
@@ -417,6 +419,38 @@ def test_gradients_held_are_few_and_have_no_graph(monkeypatch):
         assert not any(
             type(one) is torch.Tensor and one.requires_grad and one.shape == (2, 8) for one in gc.get_objects()
         )
+
+
+def test_of_one_long_backward_pass_four_mebibytes_of_gradients_are_held_at_most():
+    layer, output = nn.Linear(128, 128), torch.ones(64, 128)
+    gradients, alive = [], []
+
+    def follow(gradient):
+        gradients.append(weakref.ref(gradient))
+        alive.append(sum(one() is not None for one in gradients))
+
+    with gradflow.record(layer) as recorder:
+        for _ in range(200):
+            output = layer(output)
+            output.register_hook(follow)
+        output.sum().backward()
+        recorder.step()
+    assert 2**19 < max(alive) * 64 * 128 <= 2**20 + 64 * 128  # and the one under way
+    assert 50 < alive[-1] < max(alive), "those that come next are held together again"
+
+
+def test_a_folder_is_written_to_every_thirty_seconds(tmp_path, monkeypatch):
+    clock = SimpleNamespace(perf_counter=lambda: clock.now, now=1000.0)
+    monkeypatch.setattr("gradflow.hooks.recorder.time", clock)
+    model, written = nn.Linear(2, 1), []
+    with gradflow.record(model, path=tmp_path / "run") as recorder:
+        for second in (0, 29, 31, 32, 60, 62, 63):
+            clock.now = 1000.0 + second
+            model(torch.ones(1, 2)).sum().backward()
+            recorder.step(loss=1.0)
+            parts = sorted((tmp_path / "run").glob("**/*.parquet"))
+            written.append(sum(pq.read_metadata(part).num_rows for part in parts if part.name.startswith("steps")))
+    assert written == [0, 0, 3, 3, 3, 6, 6]
 
 
 def test_rows_are_in_the_order_of_steps_where_steps_differ_in_form():
