@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow
 from pyarrow import parquet
 
-from gradflow.recording import TABLES
+from gradflow.recording import TABLES, RecordingError, checked
 from gradflow.storage.manifest import PART_SUFFIX, DamagedError
 
 Part = Mapping[str, Any]  # one entry of a manifest's list: table, file, rows, bytes, sha256
@@ -45,11 +45,11 @@ def joined(folder: Path, parts: Sequence[Part]) -> pd.DataFrame:
             content = b""
         if hashlib.sha256(content).hexdigest() != part["sha256"]:
             raise DamagedError(folder, {part["file"]: damage(folder, part) or "changed while it was read"})
-        frames.append(_rows(folder / part["file"], content, part["rows"]))
+        frames.append(_rows(folder / part["file"], content, part["table"], part["rows"]))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def _rows(path: Path, content: bytes, n_rows: int) -> pd.DataFrame:
+def _rows(path: Path, content: bytes, table: str, n_rows: int) -> pd.DataFrame:
     """Return the rows of one part, on one thread: parts are small, and starting a pool costs more than it brings.
 
     A file can claim few rows and unfold into billions, and what it says of pandas can be anything: its rows are counted
@@ -61,8 +61,9 @@ def _rows(path: Path, content: bytes, n_rows: int) -> pd.DataFrame:
         if problem is None:
             read = file.read(use_threads=False).replace_schema_metadata(None)
             read.validate(full=True)
-            frame: pd.DataFrame = read.to_pandas(use_threads=False)
-            return frame
+            return checked(table, read.to_pandas(use_threads=False))
+    except RecordingError as error:
+        problem = str(error).removesuffix(".")
     except (pyarrow.ArrowException, OSError) as error:
         problem = f"it is no Parquet file: {error}".partition("\n")[0]
     raise DamagedError(path.parent, {path.name: problem})
