@@ -24,6 +24,19 @@ class Range(NamedTuple):
     high: float
     says: str
     has_nan: bool = True
+    is_whole: bool = False
+
+    def outside(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+        """Return which values it does not hold, None if there are none."""
+        if not len(values):
+            return None
+        lowest, highest = np.fmin.reduce(values), np.fmax.reduce(values)
+        is_bounded = not (lowest < self.low or highest > self.high)  # of NaN alone neither is true
+        if is_bounded and self.has_nan and not self.is_whole:
+            return None
+        outside = (values < self.low) | (values > self.high) | (np.isnan(values) & (not self.has_nan))
+        outside |= (values != np.rint(values)) & self.is_whole
+        return outside if outside.any() else None
 
 
 ANY = Range(-math.inf, math.inf, "be a number")
@@ -32,6 +45,9 @@ SHARE = Range(0.0, 1.0 + 1e-6, "lie between 0 and 1")  # a mean of float32 may r
 ANGLE = Range(0.0, 180.0, "lie between 0 and 180")
 COUNT = Range(0, MOST, "lie between 0 and 10^15")
 PLACE = Range(-1, MOST, "lie between -1 and 10^15")  # -1 is unknown
+WHOLE = Range(0, MOST, "be a whole number between 0 and 10^15", has_nan=False, is_whole=True)
+CORRELATION = Range(-1.0 - 1e-6, 1.0 + 1e-6, "lie between -1 and 1")
+INPUTS = Range(0, 10**6, "lie between 0 and 10^6")  # figures compute with an array of so many
 COORDINATE = Range(-MOST, MOST, "lie between -10^15 and 10^15", has_nan=False)
 
 
@@ -191,7 +207,7 @@ PROBE_COLUMNS: Mapping[str, Column] = MappingProxyType(
         "layer": Column("str", "", "layer it belongs to, or empty"),
         "x": Column("float64", "", "abscissa, in the probe's own unit", COORDINATE),
         "value": Column("float64", "", "measured value"),
-        "n": Column("int64", "inputs", "how many inputs the value is of; 0 where the probe does not say", COUNT),
+        "n": Column("int64", "inputs", "how many inputs the value is of; 0 where the probe does not say", INPUTS),
     }
 )
 
@@ -211,7 +227,7 @@ WITHOUT_SKIPS, WITHOUT_BRANCHES, PLAIN_TWIN = "without skips", "without branches
 EVERY_JOIN = "*"  # meta["joins"] where the counterfactuals are of all joins
 CERTAIN_LOSS = "certain_loss"  # in meta: what certain and right outputs would have, if they are taken for logits
 INPUT = "(input)"  # the layer of a probe that belongs to the model's input
-_PATH_LENGTH = Column("float64", "modules", "residual branches on the path from the output to the input")
+_PATH_LENGTH = Column("float64", "modules", "residual branches on the path from the output to the input", WHOLE)
 
 _LAYER_DEPTH = Column("float64", "weighted layers", "longest chain of weighted layers from the input to the layer")
 
@@ -219,41 +235,54 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
     {
         AS_IT_IS: Probe(
             _LAYER_DEPTH,
-            Column("float64", "", "out_grad_norm of the pass that the two below are of, where it is none of the steps"),
+            Column(
+                "float64",
+                "",
+                "out_grad_norm of the pass that the two below are of, where it is none of the steps",
+                NORM,
+            ),
         ),
         WITHOUT_SKIPS: Probe(
             _LAYER_DEPTH,
-            Column("float64", "", "out_grad_norm with the skips' share removed from the backward pass, and it alone"),
+            Column(
+                "float64", "", "out_grad_norm with the skips' share removed from the backward pass, and it alone", NORM
+            ),
         ),
         WITHOUT_BRANCHES: Probe(
             _LAYER_DEPTH,
             Column(
-                "float64", "", "out_grad_norm with the branches' share removed from the backward pass, and it alone"
+                "float64",
+                "",
+                "out_grad_norm with the branches' share removed from the backward pass, and it alone",
+                NORM,
             ),
         ),
         PLAIN_TWIN: Probe(
             _LAYER_DEPTH,
-            Column("float64", "", "out_grad_norm at the same layer of another network, which was built without skips"),
+            Column(
+                "float64", "", "out_grad_norm at the same layer of another network, which was built without skips", NORM
+            ),
         ),
         SHATTERING: Probe(
-            Column("float64", "weighted layers", "between the layer's output and the model's"),
-            Column("float64", "correlation", "mean cosine between the gradients of different inputs"),
+            Column("float64", "weighted layers", "between the layer's output and the model's", WHOLE),
+            Column("float64", "correlation", "mean cosine between the gradients of different inputs", CORRELATION),
         ),
         AUTOCORRELATION: Probe(
-            Column("float64", "inputs", "lag along a line of inputs"),
-            Column("float64", "correlation", "sample autocorrelation of the gradients along the line"),
+            Column("float64", "inputs", "lag along a line of inputs", WHOLE),
+            Column("float64", "correlation", "sample autocorrelation of the gradients along the line", CORRELATION),
         ),
-        PATH_COUNTS: Probe(_PATH_LENGTH, Column("float64", "paths", "how many paths have the length")),
+        PATH_COUNTS: Probe(_PATH_LENGTH, Column("float64", "paths", "how many paths have the length", NORM)),
         PATH_GRADIENTS: Probe(
-            _PATH_LENGTH, Column("float64", "", "mean L2 norm at the input of the gradient through one such path")
+            _PATH_LENGTH, Column("float64", "", "mean L2 norm at the input of the gradient through one such path", NORM)
         ),
         PATH_LOWS: Probe(
             _PATH_LENGTH, Column("float64", "", "lower end of that mean's 95 % interval over paths drawn")
         ),
         PATH_HIGHS: Probe(_PATH_LENGTH, Column("float64", "", "its upper end")),
-        PATH_DRAWN: Probe(_PATH_LENGTH, Column("float64", "paths", "how many paths of the length were taken")),
+        PATH_DRAWN: Probe(_PATH_LENGTH, Column("float64", "paths", "how many paths of the length were taken", WHOLE)),
         PATH_SHARES: Probe(
-            _PATH_LENGTH, Column("float64", "fraction", "paths times gradient per path, as a share of all lengths'")
+            _PATH_LENGTH,
+            Column("float64", "fraction", "paths times gradient per path, as a share of all lengths'", SHARE),
         ),
     }
 )
@@ -290,6 +319,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "parameters": ("step", "layer", "parameter", "part"),
         "times": ("step", "layer", "tensor", "time"),
         "skips": ("step", "join"),
+        "probes": ("probe", "layer", "x"),
     }
 )
 
@@ -494,21 +524,30 @@ def _in_range(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame without given values that are out of range; raise RecordingError for the first other one."""
     given = {}
     for name, column in TABLES[table].items():
-        held = column.holds
-        if held is ANY or not len(frame):
+        if column.holds is ANY:
             continue
         values = frame[name].to_numpy()
-        lowest, highest = np.fmin.reduce(values), np.fmax.reduce(values)  # neither is NaN if any value is none
-        if not (lowest < held.low or highest > held.high) and (held.has_nan or not np.isnan(values).any()):
+        outside = column.holds.outside(values)
+        if outside is None:
             continue
-        outside = (values < held.low) | (values > held.high) | (np.isnan(values) & (not held.has_nan))
-        count = f"{np.count_nonzero(outside)} of {len(frame)} rows"
-        said = f"{table}.{name} must {held.says}; got {values[outside.argmax()]} in {count}"
+        said = f"{table}.{name} {_said(column.holds, values, outside)}"
         if not column.is_given:
             raise RecordingError(f"{said}.")
         warnings.warn(f"{said}, which count as not measured.", RecordingWarning, stacklevel=2)
         given[name] = np.where(outside, np.nan, values)
-    return frame.assign(**given)
+    for probe, columns in PROBES.items() if table == "probes" and len(frame) else ():
+        rows = frame[frame["probe"] == probe]
+        for name, column in columns._asdict().items():
+            values = rows[name].to_numpy()
+            outside = column.holds.outside(values)
+            if outside is not None:
+                raise RecordingError(f"probes.{name} of {probe!r} {_said(column.holds, values, outside)}.")
+    return frame.assign(**given) if given else frame
+
+
+def _said(held: Range, values: np.ndarray[Any, Any], outside: np.ndarray[Any, np.dtype[np.bool_]]) -> str:
+    """Return what is wrong with values out of range, the first of them, and how many there are."""
+    return f"must {held.says}; got {values[outside.argmax()]} in {np.count_nonzero(outside)} of {len(values)} rows"
 
 
 @cache
