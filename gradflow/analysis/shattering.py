@@ -91,7 +91,7 @@ def autocorrelation_by_lag(recordings: Recording | Iterable[Recording]) -> pd.Da
 def _with_probe(recordings: Recording | Iterable[Recording], probe: str) -> list[Recording]:
     found = [one for one in as_list(recordings) if (one.probes["probe"] == probe).any()]
     if not found:
-        raise ValueError(f"recordings must hold the probe {probe!r} (gradflow.probe.shattering); none does.")
+        raise GradflowError(f"recordings must hold the probe {probe!r} (gradflow.probe.shattering); none does.")
     return found
 
 
@@ -119,8 +119,8 @@ def _of_layers(recording: Recording) -> pd.DataFrame:
 
 def _predicted(recording: Recording) -> float:
     meta = recording.meta
-    if meta.get("experiment") != EXPERIMENT:
+    if meta.get("experiment") != EXPERIMENT or meta.get("depth") is None:
         return np.nan
     return gradient_correlation(
-        int(meta["depth"]), skip=base_family(recording) == "residual", batch_norm=meta["norm"] == "batch"
+        int(meta["depth"]), skip=base_family(recording) == "residual", batch_norm=meta.get("norm") == "batch"
     )
