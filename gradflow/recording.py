@@ -485,7 +485,7 @@ def _validated(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     keys = list(KEYS.get(table, ()))
     repeated = frame.duplicated(keys) if keys else pd.Series(dtype=bool)
     if repeated.any():
-        row = frame.loc[repeated.idxmax(), keys]
+        row = frame.loc[repeated, keys].iloc[0]
         which = ", ".join(f"{name} {_shortened(str(value))}" for name, value in row.items())
         raise RecordingError(f"{table} must hold one row for each of its keys; got several for {which}.")
     return frame
