@@ -95,6 +95,15 @@ def damage(folder: Path, part: Part) -> str | None:
     return found
 
 
+def unreadable(folder: Path, part: Part) -> str | None:
+    """Return why a part cannot be read as rows of its table, or None: as `damage`, and by its values."""
+    try:
+        joined(folder, [part])
+    except DamagedError as error:
+        return error.files[part["file"]]
+    return None
+
+
 def size_damage(folder: Path, part: Part) -> str | None:
     """Return why a part cannot be whole, without reading it, or None."""
     path = folder / part["file"]
