@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -11,25 +13,74 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+# Of integers, either way: float64, in which frames compute and figures place, still knows halves there.
+MOST = 10**15
+
+
+class Range(NamedTuple):
+    """Which values a column can hold, in numbers and in words; NaN, where its type knows it, is not measured."""
+
+    low: float
+    high: float
+    says: str
+    has_nan: bool = True
+    is_whole: bool = False
+
+    def outside(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+        """Return which values it does not hold, None if there are none."""
+        if not len(values):
+            return None
+        lowest, highest = np.fmin.reduce(values), np.fmax.reduce(values)
+        is_bounded = not (lowest < self.low or highest > self.high)  # of NaN alone neither is true
+        if is_bounded and self.has_nan and not self.is_whole:
+            return None
+        outside = (values < self.low) | (values > self.high) | (np.isnan(values) & (not self.has_nan))
+        outside |= (values != np.rint(values)) & self.is_whole
+        return outside if outside.any() else None
+
+
+ANY = Range(-math.inf, math.inf, "be a number")
+NORM = Range(0.0, math.inf, "be 0 or larger")
+SHARE = Range(0.0, 1.0 + 1e-6, "lie between 0 and 1")  # a mean of float32 may round beyond 1
+ANGLE = Range(0.0, 180.0, "lie between 0 and 180")
+COUNT = Range(0, MOST, "lie between 0 and 10^15")
+PLACE = Range(-1, MOST, "lie between -1 and 10^15")  # -1 is unknown
+WHOLE = Range(0, MOST, "be a whole number between 0 and 10^15", has_nan=False, is_whole=True)
+CORRELATION = Range(-1.0 - 1e-6, 1.0 + 1e-6, "lie between -1 and 1")
+INPUTS = Range(0, 10**6, "lie between 0 and 10^6")  # figures compute with an array of so many
+COORDINATE = Range(-MOST, MOST, "lie between -10^15 and 10^15", has_nan=False)
+
 
 class Column(NamedTuple):
-    """One column of a table: its NumPy type (or "str"), its unit and what it says."""
+    """One column of a table: its NumPy type (or "str"), its unit, what it says, and which values it can hold.
+
+    A value that is not the recorder's own but `given`, by whoever trained, is taken as not measured where it lies out
+    of range; any other makes the table no recording.
+    """
 
     dtype: str
     unit: str
     meaning: str
+    holds: Range = ANY
+    is_given: bool = False
 
 
 STEP_COLUMNS: Mapping[str, Column] = MappingProxyType(
     {
-        "step": Column("int64", "updates", "optimizer updates (earlier step() calls) made before this one"),
+        "step": Column("int64", "updates", "optimizer updates (earlier step() calls) made before this one", COUNT),
         "loss": Column("float64", "", "loss of this step's batch"),
-        "batch_error": Column("float64", "fraction", "share of this step's batch classified wrongly"),
-        "train_error": Column("float64", "fraction", "share of the whole training set classified wrongly, eval mode"),
-        "test_error": Column("float64", "fraction", "share of the test set classified wrongly, eval mode"),
-        "lr": Column("float64", "", "learning rate of the update that follows"),
+        "batch_error": Column(
+            "float64", "fraction", "share of this step's batch classified wrongly", SHARE, is_given=True
+        ),
+        "train_error": Column(
+            "float64", "fraction", "share of the whole training set classified wrongly, eval mode", SHARE, is_given=True
+        ),
+        "test_error": Column(
+            "float64", "fraction", "share of the test set classified wrongly, eval mode", SHARE, is_given=True
+        ),
+        "lr": Column("float64", "", "learning rate of the update that follows", NORM, is_given=True),
         "total_grad_norm": Column(
-            "float64", "", "L2 norm of the gradient of all parameters; NaN on steps not recorded"
+            "float64", "", "L2 norm of the gradient of all parameters; NaN on steps not recorded", NORM
         ),
         "skipped": Column("bool", "", "whether the scaler skipped the update, because a gradient was not finite"),
     }
@@ -37,33 +88,39 @@ STEP_COLUMNS: Mapping[str, Column] = MappingProxyType(
 
 LAYER_KEYS: Mapping[str, Column] = MappingProxyType(
     {
-        "step": Column("int64", "updates", "as in steps"),
-        "backward": Column("int64", "", "which backward pass of the step (gradient accumulation has several)"),
+        "step": Column("int64", "updates", "as in steps", COUNT),
+        "backward": Column("int64", "", "which backward pass of the step (gradient accumulation has several)", COUNT),
         "layer": Column("str", "", "PyTorch's dotted module name; '(root)' for the model itself"),
         "call": Column(
             "int64",
             "",
             "which call of the layer within the forward pass (shared modules have several); -1 the rest of many",
+            PLACE,
         ),
-        "output": Column("int64", "", "which tensor of the layer's output (LSTMs and the like have several)"),
+        "output": Column("int64", "", "which tensor of the layer's output (LSTMs and the like have several)", COUNT),
     }
 )
 
 LAYER_COLUMNS: Mapping[str, Column] = MappingProxyType(
     {
         **LAYER_KEYS,
-        "order": Column("int64", "", "execution order of the layer's first call"),
-        "layer_depth": Column("int64", "weighted layers", "longest chain of weighted layers from the input to here"),
-        "stage": Column("int64", "", "index of the run of layers with one feature-map size; -1 unknown"),
+        "order": Column("int64", "", "execution order of the layer's first call", PLACE),
+        "layer_depth": Column(
+            "int64", "weighted layers", "longest chain of weighted layers from the input to here", PLACE
+        ),
+        "stage": Column("int64", "", "index of the run of layers with one feature-map size; -1 unknown", PLACE),
         "kind": Column("str", "", "module class"),
         "weighted": Column("bool", "", "whether papers count it as a layer: convolutions and fully connected layers"),
-        "n_params": Column("int64", "", "parameters that the layer itself owns"),
+        "n_params": Column("int64", "", "parameters that the layer itself owns", COUNT),
         "dtype": Column("str", "", "type of the entries of the layer's output, as torch names it; empty unknown"),
         "grad_norm": Column(
-            "float64", "", "L2 norm of the loss gradient w.r.t. the layer's own parameters (call 0 only)"
+            "float64", "", "L2 norm of the loss gradient w.r.t. the layer's own parameters (call 0 only)", NORM
         ),
         "out_grad_norm": Column(
-            "float64", "", "L2 norm of the loss gradient w.r.t. the layer's output, all uses of that tensor counted"
+            "float64",
+            "",
+            "L2 norm of the loss gradient w.r.t. the layer's output, all uses of that tensor counted",
+            NORM,
         ),
         "in_grad": Column(
             "bool",
@@ -71,72 +128,80 @@ LAYER_COLUMNS: Mapping[str, Column] = MappingProxyType(
             "whether this backward pass is part of the gradient that the optimizer used: autograd.grad() is not, nor a "
             "pass whose gradients zero_grad() cleared before the step",
         ),
-        "weight_norm": Column("float64", "", "L2 norm of the layer's own parameters (call 0 only)"),
-        "update_norm": Column("float64", "", "L2 norm of the optimizer's change of the parameters (call 0 only)"),
-        "act_rms": Column("float64", "", "root mean square of the layer's output"),
+        "weight_norm": Column("float64", "", "L2 norm of the layer's own parameters (call 0 only)", NORM),
+        "update_norm": Column("float64", "", "L2 norm of the optimizer's change of the parameters (call 0 only)", NORM),
+        "act_rms": Column("float64", "", "root mean square of the layer's output", NORM),
         "act_mean": Column("float64", "", "mean of the layer's output"),
-        "act_zero_fraction": Column("float64", "fraction", "exact zeros in the output of ReLU and its kin"),
-        "act_saturation": Column("float64", "fraction", "output of sigmoid, tanh and kin within 1 % of either end"),
-        "n_nonfinite": Column("int64", "entries", "non-finite entries of both gradients; -1 not counted"),
+        "act_zero_fraction": Column("float64", "fraction", "exact zeros in the output of ReLU and its kin", SHARE),
+        "act_saturation": Column(
+            "float64", "fraction", "output of sigmoid, tanh and kin within 1 % of either end", SHARE
+        ),
+        "n_nonfinite": Column("int64", "entries", "non-finite entries of both gradients; -1 not counted", PLACE),
         "status": Column("str", "", "measured, or why a gradient is missing"),
     }
 )
 
 PARAMETER_COLUMNS: Mapping[str, Column] = MappingProxyType(
     {
-        "step": Column("int64", "updates", "as in steps"),
+        "step": Column("int64", "updates", "as in steps", COUNT),
         "layer": Column("str", "", "the layer that owns the parameter, as in layers"),
         "parameter": Column("str", "", "the parameter's name within its layer"),
         "part": Column(
             "str", "", "part of a fused parameter: q, k, v, or a recurrent layer's gate; empty for a whole one"
         ),
-        "n_entries": Column("int64", "entries", "entries of the parameter, or of the part"),
-        "dim": Column("int64", "", "dimensions of the parameter: 1 is a vector, such as a bias"),
-        "grad_norm": Column("float64", "", "L2 norm of its gradient; NaN where it has none"),
-        "weight_norm": Column("float64", "", "its L2 norm"),
-        "update_norm": Column("float64", "", "L2 norm of the optimizer's change; NaN where no optimizer changed it"),
-        "lr": Column("float64", "", "learning rate of its group in the optimizer; NaN where it is in none"),
-        "n_nonfinite": Column("int64", "entries", "non-finite entries of its gradient; -1 not counted"),
+        "n_entries": Column("int64", "entries", "entries of the parameter, or of the part", COUNT),
+        "dim": Column("int64", "", "dimensions of the parameter: 1 is a vector, such as a bias", PLACE),
+        "grad_norm": Column("float64", "", "L2 norm of its gradient; NaN where it has none", NORM),
+        "weight_norm": Column("float64", "", "its L2 norm", NORM),
+        "update_norm": Column(
+            "float64", "", "L2 norm of the optimizer's change; NaN where no optimizer changed it", NORM
+        ),
+        "lr": Column("float64", "", "learning rate of its group in the optimizer; NaN where it is in none", NORM),
+        "n_nonfinite": Column("int64", "entries", "non-finite entries of its gradient; -1 not counted", PLACE),
         "status": Column("str", "", "measured, no gradient, or frozen"),
     }
 )
 
 GRAPH_COLUMNS: Mapping[str, Column] = MappingProxyType(
     {
-        "step": Column("int64", "updates", "from which on the network is so, as in steps; the latest is the network's"),
+        "step": Column(
+            "int64", "updates", "from which on the network is so, as in steps; the latest is the network's", COUNT
+        ),
         "layer": Column("str", "", "a layer, as in layers"),
-        "call": Column("int64", "", "which call of it"),
+        "call": Column("int64", "", "which call of it", COUNT),
         "source": Column("str", "", "a layer whose output it uses, with no other recorded layer in between"),
-        "source_call": Column("int64", "", "which call of that one"),
+        "source_call": Column("int64", "", "which call of that one", COUNT),
     }
 )
 
 TIME_COLUMNS: Mapping[str, Column] = MappingProxyType(
     {
-        "step": Column("int64", "updates", "as in steps"),
+        "step": Column("int64", "updates", "as in steps", COUNT),
         "layer": Column("str", "", "a recurrent layer (nn.RNN, nn.LSTM, nn.GRU), as in layers"),
         "tensor": Column("str", "", "input or output: the sequence that the gradient is of"),
-        "time": Column("int64", "time steps", "position in the sequence, from 0"),
-        "grad_norm": Column("float64", "", "L2 norm over the batch of the loss gradient w.r.t. that position"),
+        "time": Column("int64", "time steps", "position in the sequence, from 0", COUNT),
+        "grad_norm": Column("float64", "", "L2 norm over the batch of the loss gradient w.r.t. that position", NORM),
     }
 )
 
 SKIP_COLUMNS: Mapping[str, Column] = MappingProxyType(
     {
-        "step": Column("int64", "updates", "as in steps"),
+        "step": Column("int64", "updates", "as in steps", COUNT),
         "join": Column("str", "", "module that adds the paths, and with several joins in it the branch's"),
-        "order": Column("int64", "", "place among the joins, in forward order"),
+        "order": Column("int64", "", "place among the joins, in forward order", PLACE),
         "fork": Column("str", "", "where the paths part"),
         "kind": Column("str", "", "identity, projection or concatenation"),
-        "n_branches": Column("int64", "", "paths that meet, the skip included"),
-        "skip_sq": Column("float64", "fraction", "|s|² / |g|²: s came back through the skip, g = s + b in all"),
-        "branch_sq": Column("float64", "fraction", "|b|² / |g|²: b came back through the branches"),
+        "n_branches": Column("int64", "", "paths that meet, the skip included", COUNT),
+        "skip_sq": Column("float64", "fraction", "|s|² / |g|²: s came back through the skip, g = s + b in all", NORM),
+        "branch_sq": Column("float64", "fraction", "|b|² / |g|²: b came back through the branches", NORM),
         "cross": Column("float64", "fraction", "2 <s, b> / |g|²; skip_sq + branch_sq + cross = 1"),
         "skip_share": Column("float64", "fraction", "<s, g> / |g|², the additive share of the skip"),
-        "angle": Column("float64", "degrees", "angle between s and b"),
-        "grad_norm": Column("float64", "", "|g|, L2 norm of the gradient at the fork that this join sends back"),
-        "branch_ratio": Column("float64", "", "|F(x)| / |x| in the forward pass; 0 is the identity mapping"),
-        "n_other_uses": Column("int64", "", "uses of the fork beside this join, whose gradients g does not hold"),
+        "angle": Column("float64", "degrees", "angle between s and b", ANGLE),
+        "grad_norm": Column("float64", "", "|g|, L2 norm of the gradient at the fork that this join sends back", NORM),
+        "branch_ratio": Column("float64", "", "|F(x)| / |x| in the forward pass; 0 is the identity mapping", NORM),
+        "n_other_uses": Column(
+            "int64", "", "uses of the fork beside this join, whose gradients g does not hold", COUNT
+        ),
         "status": Column("str", "", "measured, or why it is missing"),
         "lesion": Column("float64", "", "change of the loss with this join's branches removed in the forward pass"),
         "lesion_status": Column("str", "", "measured, or why there is no lesion; empty where none was asked for"),
@@ -147,8 +212,9 @@ PROBE_COLUMNS: Mapping[str, Column] = MappingProxyType(
     {
         "probe": Column("str", "", "name of the measurement"),
         "layer": Column("str", "", "layer it belongs to, or empty"),
-        "x": Column("float64", "", "abscissa, in the probe's own unit"),
+        "x": Column("float64", "", "abscissa, in the probe's own unit", COORDINATE),
         "value": Column("float64", "", "measured value"),
+        "n": Column("int64", "inputs", "how many inputs the value is of; 0 where the probe does not say", INPUTS),
     }
 )
 
@@ -168,7 +234,7 @@ WITHOUT_SKIPS, WITHOUT_BRANCHES, PLAIN_TWIN = "without skips", "without branches
 EVERY_JOIN = "*"  # meta["joins"] where the counterfactuals are of all joins
 CERTAIN_LOSS = "certain_loss"  # in meta: what certain and right outputs would have, if they are taken for logits
 INPUT = "(input)"  # the layer of a probe that belongs to the model's input
-_PATH_LENGTH = Column("float64", "modules", "residual branches on the path from the output to the input")
+_PATH_LENGTH = Column("float64", "modules", "residual branches on the path from the output to the input", WHOLE)
 
 _LAYER_DEPTH = Column("float64", "weighted layers", "longest chain of weighted layers from the input to the layer")
 
@@ -176,41 +242,54 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
     {
         AS_IT_IS: Probe(
             _LAYER_DEPTH,
-            Column("float64", "", "out_grad_norm of the pass that the two below are of, where it is none of the steps"),
+            Column(
+                "float64",
+                "",
+                "out_grad_norm of the pass that the two below are of, where it is none of the steps",
+                NORM,
+            ),
         ),
         WITHOUT_SKIPS: Probe(
             _LAYER_DEPTH,
-            Column("float64", "", "out_grad_norm with the skips' share removed from the backward pass, and it alone"),
+            Column(
+                "float64", "", "out_grad_norm with the skips' share removed from the backward pass, and it alone", NORM
+            ),
         ),
         WITHOUT_BRANCHES: Probe(
             _LAYER_DEPTH,
             Column(
-                "float64", "", "out_grad_norm with the branches' share removed from the backward pass, and it alone"
+                "float64",
+                "",
+                "out_grad_norm with the branches' share removed from the backward pass, and it alone",
+                NORM,
             ),
         ),
         PLAIN_TWIN: Probe(
             _LAYER_DEPTH,
-            Column("float64", "", "out_grad_norm at the same layer of another network, which was built without skips"),
+            Column(
+                "float64", "", "out_grad_norm at the same layer of another network, which was built without skips", NORM
+            ),
         ),
         SHATTERING: Probe(
-            Column("float64", "weighted layers", "between the layer's output and the model's"),
-            Column("float64", "correlation", "mean cosine between the gradients of different inputs"),
+            Column("float64", "weighted layers", "between the layer's output and the model's", WHOLE),
+            Column("float64", "correlation", "mean cosine between the gradients of different inputs", CORRELATION),
         ),
         AUTOCORRELATION: Probe(
-            Column("float64", "inputs", "lag along a line of inputs"),
-            Column("float64", "correlation", "sample autocorrelation of the gradients along the line"),
+            Column("float64", "inputs", "lag along a line of inputs", WHOLE),
+            Column("float64", "correlation", "sample autocorrelation of the gradients along the line", CORRELATION),
         ),
-        PATH_COUNTS: Probe(_PATH_LENGTH, Column("float64", "paths", "how many paths have the length")),
+        PATH_COUNTS: Probe(_PATH_LENGTH, Column("float64", "paths", "how many paths have the length", NORM)),
         PATH_GRADIENTS: Probe(
-            _PATH_LENGTH, Column("float64", "", "mean L2 norm at the input of the gradient through one such path")
+            _PATH_LENGTH, Column("float64", "", "mean L2 norm at the input of the gradient through one such path", NORM)
         ),
         PATH_LOWS: Probe(
             _PATH_LENGTH, Column("float64", "", "lower end of that mean's 95 % interval over paths drawn")
         ),
         PATH_HIGHS: Probe(_PATH_LENGTH, Column("float64", "", "its upper end")),
-        PATH_DRAWN: Probe(_PATH_LENGTH, Column("float64", "paths", "how many paths of the length were taken")),
+        PATH_DRAWN: Probe(_PATH_LENGTH, Column("float64", "paths", "how many paths of the length were taken", WHOLE)),
         PATH_SHARES: Probe(
-            _PATH_LENGTH, Column("float64", "fraction", "paths times gradient per path, as a share of all lengths'")
+            _PATH_LENGTH,
+            Column("float64", "fraction", "paths times gradient per path, as a share of all lengths'", SHARE),
         ),
     }
 )
@@ -239,10 +318,19 @@ REQUIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-# Of integers, either way: float64, in which frames compute and figures place, still knows halves there.
-MOST = 10**15
+# No two rows of a table share all of these.
+KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "steps": ("step",),
+        "layers": tuple(LAYER_KEYS),
+        "parameters": ("step", "layer", "parameter", "part"),
+        "times": ("step", "layer", "tensor", "time"),
+        "skips": ("step", "join"),
+        "probes": ("probe", "layer", "x"),
+    }
+)
 
-# What an absent column means: no other value can be mistaken for a measurement.
+# What an absent column means, and a cell without a value: no other value can be mistaken for a measurement.
 _MISSING: Mapping[str, Any] = {"float64": np.nan, "str": "", "int64": 0, "bool": False}
 _MISSING_BY_NAME: Mapping[str, Any] = {
     "order": -1,
@@ -260,7 +348,11 @@ class GradflowError(ValueError):
 
 
 class RecordingError(GradflowError):
-    """A table that is no recording: a column missing or of the wrong type."""
+    """A table that is no recording: a column missing, of the wrong type, or with values that it cannot hold."""
+
+
+class RecordingWarning(UserWarning):
+    """Values that whoever trained passed in, and that are taken as not measured."""
 
 
 MOST_SHOWN = 60  # characters of a name in a notebook
@@ -306,8 +398,9 @@ class Recording:
     Raises
     ------
     RecordingError
-        A required column is missing, a column cannot hold its type, or an integer is beyond 10^15. The message names
-        table and column.
+        A required column is missing, a column holds a value that is not of its type or out of its range (norms are 0
+        or larger, inf or NaN; integers at most 10^15), or two rows have the same keys. The message names table and
+        column.
 
     Examples
     --------
@@ -386,31 +479,82 @@ class Recording:
 
 
 def _validated(table: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame with the table's columns first, in order and typed; extra columns follow untouched."""
+    """Return the frame as `checked` does, its rows in order of steps.
+
+    Raises
+    ------
+    RecordingError
+        As of `checked`, or two rows are of the same.
+    """
+    frame = checked(table, frame)
+    if "step" in TABLES[table] and not frame["step"].is_monotonic_increasing:
+        frame = frame.sort_values("step", kind="stable", ignore_index=True)
+    keys = list(KEYS.get(table, ()))
+    repeated = frame.duplicated(keys) if keys else pd.Series(dtype=bool)
+    if repeated.any():
+        row = frame.loc[repeated, keys].iloc[0]
+        which = ", ".join(f"{name} {_shortened(str(value))}" for name, value in row.items())
+        raise RecordingError(f"{table} must hold one row for each of its keys; got several for {which}.")
+    return frame
+
+
+def checked(table: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with the table's columns first, in order and typed; extra columns follow untouched.
+
+    This is the one gate that tables pass, whether they were made here or read from a stranger's file: behind it every
+    value is one that its column can hold.
+
+    Raises
+    ------
+    RecordingError
+        A required column is missing, or a column holds a value that it cannot hold. The message names table, column,
+        value and in how many rows it is.
+    """
     if not isinstance(frame, pd.DataFrame):
         raise RecordingError(f"{table} must be a pandas DataFrame; got {type(frame).__name__}.")
     if not len(frame.columns):
         return _no_rows(table).copy()
     columns = TABLES[table]
     if list(frame.columns[: len(columns)]) == list(columns) and _is_typed(frame, columns):
-        _check_integers(table, frame)
-        return frame.reset_index(drop=True)
+        return _in_range(table, frame.reset_index(drop=True))
+    if not frame.columns.is_unique:
+        raise RecordingError(f"{table} has two columns named {frame.columns[frame.columns.duplicated()][0]!r}.")
     missing = [name for name in REQUIRED[table] if name not in frame.columns]
     if len(frame) and missing:
         raise RecordingError(f"{table} lacks the column {missing[0]!r}; it has {', '.join(map(str, frame.columns))}.")
     known = {name: _typed(table, name, column, frame) for name, column in columns.items()}
-    _check_integers(table, known)
     extra = {str(name): frame[name] for name in frame.columns if name not in known}
-    return pd.DataFrame({**known, **extra}, index=frame.index).reset_index(drop=True)
+    return _in_range(table, pd.DataFrame({**known, **extra}, index=frame.index).reset_index(drop=True))
 
 
-def _check_integers(table: str, columns: Mapping[str, pd.Series[Any]] | pd.DataFrame) -> None:
-    """Raise RecordingError for the first integer that no measurement has and no figure can place."""
+def _in_range(table: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame without given values that are out of range; raise RecordingError for the first other one."""
+    given = {}
     for name, column in TABLES[table].items():
-        if column.dtype == "int64" and len(columns[name]):
-            value = max(int(columns[name].min()), int(columns[name].max()), key=abs)
-            if abs(value) > MOST:
-                raise RecordingError(f"{table}.{name} must lie between -10^15 and 10^15; got {value}.")
+        if column.holds is ANY:
+            continue
+        values = frame[name].to_numpy()
+        outside = column.holds.outside(values)
+        if outside is None:
+            continue
+        said = f"{table}.{name} {_said(column.holds, values, outside)}"
+        if not column.is_given:
+            raise RecordingError(f"{said}.")
+        warnings.warn(f"{said}, which count as not measured.", RecordingWarning, stacklevel=2)
+        given[name] = np.where(outside, np.nan, values)
+    for probe, columns in PROBES.items() if table == "probes" and len(frame) else ():
+        rows = frame[frame["probe"] == probe]
+        for name, column in columns._asdict().items():
+            values = rows[name].to_numpy()
+            outside = column.holds.outside(values)
+            if outside is not None:
+                raise RecordingError(f"probes.{name} of {probe!r} {_said(column.holds, values, outside)}.")
+    return frame.assign(**given) if given else frame
+
+
+def _said(held: Range, values: np.ndarray[Any, Any], outside: np.ndarray[Any, np.dtype[np.bool_]]) -> str:
+    """Return what is wrong with values out of range, the first of them, and how many there are."""
+    return f"must {held.says}; got {values[outside.argmax()]} in {np.count_nonzero(outside)} of {len(values)} rows"
 
 
 @cache
@@ -425,11 +569,21 @@ def _is_typed(frame: pd.DataFrame, columns: Mapping[str, Column]) -> bool:
 
 def _typed(table: str, name: str, column: Column, frame: pd.DataFrame) -> pd.Series[Any]:
     """Return one column in its type, or filled with the value that says "not measured"."""
+    missing = _MISSING_BY_NAME.get(name, _MISSING[column.dtype])
     if name not in frame.columns:
-        missing = _MISSING_BY_NAME.get(name, _MISSING[column.dtype])
         return pd.Series([missing] * len(frame), index=frame.index, name=name, dtype=column.dtype)
+    given, must = frame[name], f"{table}.{name} must hold {column.dtype} values"
+    if column.dtype != "float64" and (is_null := given.isna()).any():
+        if name in REQUIRED[table]:
+            raise RecordingError(f"{must}; got none in {is_null.sum()} of {len(frame)} rows.")
+        given = given.astype(object).where(~is_null, missing)
     try:
-        typed: pd.Series[Any] = frame[name].astype(column.dtype)  # type: ignore[call-overload]  # dtype from the table
+        with np.errstate(invalid="ignore"):  # of a float beyond int64, which differs from what it becomes
+            typed: pd.Series[Any] = given.astype(column.dtype)  # type: ignore[call-overload]  # dtype from the table
+        changed = np.zeros(len(frame), dtype=bool) if column.dtype == "str" else (typed != given) & given.notna()
     except (TypeError, ValueError, OverflowError) as error:
-        raise RecordingError(f"{table}.{name} must hold {column.dtype} values; {error}.") from error
+        raise RecordingError(f"{must}; {_shortened(str(error), 4 * MOST_SHOWN)}.") from error
+    if changed.any():
+        value = _shortened(repr(given.iloc[int(np.argmax(changed))]), 4 * MOST_SHOWN)
+        raise RecordingError(f"{must}; got {value} in {np.count_nonzero(changed)} of {len(frame)} rows.")
     return typed

@@ -23,7 +23,7 @@ def test_absent_measures_are_missing_not_zero():
     [
         ({"layers": pd.DataFrame({"layer": ["a"]})}, "layers lacks the column 'step'; it has layer"),
         ({"steps": pd.DataFrame({"step": ["x"]})}, "steps.step must hold int64 values"),
-        ({"steps": pd.DataFrame({"step": [1, 2**63 - 1]})}, "steps.step must lie between -10.15 and 10.15; got 922"),
+        ({"steps": pd.DataFrame({"step": [1, 2**63 - 1]})}, "steps.step must lie between 0 and 10.15; got 922"),
         ({"skips": pd.DataFrame({"step": 0, "join": ["a"], "order": -(2**63)})}, "skips.order must lie .* got -92233"),
         ({"steps": [1, 2]}, "steps must be a pandas DataFrame; got list"),
     ],

@@ -69,7 +69,7 @@ def outputs(recording: Recording) -> Outputs:
 
 def nodes_of(rows: pd.DataFrame) -> list[Node]:
     """Return the node of each row of `Recording.layers`."""
-    return [(str(layer), int(call)) for layer, call in zip(rows["layer"], rows["call"], strict=True)]
+    return list(zip(rows["layer"].tolist(), rows["call"].tolist(), strict=True))
 
 
 def last_graph(recording: Recording) -> pd.DataFrame:

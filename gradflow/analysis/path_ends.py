@@ -109,9 +109,9 @@ class Flow:
     def lost(self, first: Node, last: Node) -> Lost:
         """Return where on the way from one node to another the norm changes most, in the direction that it does."""
         sign = 1 if self.decades(first, last) > 0 else -1
-        inside = self.between(first, last)
+        inside = dict.fromkeys(self.between(first, last))
         steps = []
-        for node in inside[:-1]:
+        for node in list(inside)[:-1]:
             # A fork receives what all its branches send back, of which the strongest tells most.
             behind = max((one for one in self.after[node] if one in inside), key=lambda one: self.norms[one])
             steps.append(Lost(node, behind, self.decades(node, behind)))

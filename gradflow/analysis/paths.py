@@ -204,7 +204,8 @@ def recorded_paths(recording: Recording) -> pd.DataFrame:
     >>> recorded_paths(Recording(probes=path_probes(frame)))["share"].tolist()
     [0.5, 0.5]
     """
-    probes = recording.probes[recording.probes["probe"].isin(_PROBES)]
+    probes = recording.probes
+    probes = probes[probes["probe"].isin(_PROBES) & (probes["layer"] == INPUT)]
     wide = probes.pivot(index="x", columns="probe", values="value").rename(columns=_PROBES)
     if set(wide.columns) != set(_PROBES.values()):
         wide = wide.iloc[:0].reindex(columns=list(_PROBES.values()))

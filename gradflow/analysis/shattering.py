@@ -9,7 +9,7 @@ import pandas as pd
 
 from gradflow.analysis.runs import as_list, check_seeds, over_seeds, stacked
 from gradflow.analysis.variants import base_family
-from gradflow.recording import AUTOCORRELATION, INPUT, SHATTERING, Recording
+from gradflow.recording import AUTOCORRELATION, INPUT, SHATTERING, GradflowError, Recording
 from gradflow.theory.shattering import gradient_correlation
 
 EXPERIMENT = "shattering"  # the closed form is for its networks
@@ -74,16 +74,24 @@ def autocorrelation_by_lag(recordings: Recording | Iterable[Recording]) -> pd.Da
     -------
     DataFrame
         One row per (family, norm, depth, lag): mean, low, high, n, points (inputs on the line).
+
+    Raises
+    ------
+    GradflowError
+        A lag is not smaller than the number of inputs.
     """
     frame = _at_input(_with_probe(recordings, AUTOCORRELATION), AUTOCORRELATION)
-    frame = frame.rename(columns={"x": "lag"}).assign(points=frame["n"].astype("int64"))
+    if (short := frame[frame["x"] >= frame["n"]]).size:
+        run, lag, n = short.iloc[0][["run", "x", "n"]]
+        raise GradflowError(f"the autocorrelation of {run!r} must be of more inputs than its lag {lag:g}; got n = {n}.")
+    frame = frame.rename(columns={"x": "lag", "n": "points"})
     return over_seeds(frame, [*KIND, "lag", "points"], "value")[[*KIND, "lag", "mean", "low", "high", "n", "points"]]
 
 
 def _with_probe(recordings: Recording | Iterable[Recording], probe: str) -> list[Recording]:
     found = [one for one in as_list(recordings) if (one.probes["probe"] == probe).any()]
     if not found:
-        raise ValueError(f"recordings must hold the probe {probe!r} (gradflow.probe.shattering); none does.")
+        raise GradflowError(f"recordings must hold the probe {probe!r} (gradflow.probe.shattering); none does.")
     return found
 
 
@@ -111,8 +119,8 @@ def _of_layers(recording: Recording) -> pd.DataFrame:
 
 def _predicted(recording: Recording) -> float:
     meta = recording.meta
-    if meta.get("experiment") != EXPERIMENT:
+    if meta.get("experiment") != EXPERIMENT or meta.get("depth") is None:
         return np.nan
     return gradient_correlation(
-        int(meta["depth"]), skip=base_family(recording) == "residual", batch_norm=meta["norm"] == "batch"
+        int(meta["depth"]), skip=base_family(recording) == "residual", batch_norm=meta.get("norm") == "batch"
     )

@@ -66,6 +66,7 @@ def near_stop(found: Outputs) -> Stop | None:
     """Return where next to nothing passes, at all recorded steps and on every path to the layers before; None else."""
     norms = found.norms
     places = {node: place for place, node in enumerate(found.nodes)}
+    so_far = np.fmax.accumulate(norms, axis=1)  # the largest norm up to each node, at each step
     best: Stop | None = None
     with np.errstate(all="ignore"):
         for place, node in reversed(list(enumerate(found.nodes))):
@@ -73,8 +74,7 @@ def near_stop(found: Outputs) -> Stop | None:
             if not users or not np.isfinite(norms[:, [place, *users]]).all():
                 continue
             here, arriving = norms[:, place], np.hypot.reduce(norms[:, users], axis=1)
-            before = np.nanmax(norms[:, : place + 1], axis=1)
-            if (arriving > 0).all() and (here > 0).any() and (before < NEARLY_NOTHING * arriving).all():
+            if (arriving > 0).all() and (here > 0).any() and (so_far[:, place] < NEARLY_NOTHING * arriving).all():
                 user = max(users, key=lambda user: norms[-1, user])
                 best = Stop(node[0], found.nodes[user][0], float(here[-1]), float(norms[-1, user]), True)
                 break

@@ -18,6 +18,7 @@ Stack = np.ndarray[Any, np.dtype[np.float64]]
 # with a flat one 95 % intervals hold the slope of a simulated walk over 17 layers in 72 % of cases, with this in 91 %.
 AUTOCORRELATIONS = np.tanh(np.linspace(-2.0, 4.0, 25))
 FEWEST_IN_GROUP = 3
+MAX_GROUPS = 64  # more are places in a row ("0", "1", ...), no roles, and each costs a column of all layers
 _SMALLEST = 1e-300  # of a sum of squares: a line that fits exactly has a logarithm, too
 _STEPS = 30  # of Newton's method, at most: it starts below the root of a concave function and never leaves it
 _PRECISION = 1e-9
@@ -46,7 +47,7 @@ def groups(names: Sequence[str]) -> Ints:
     """Return the group of each layer: layers of one role share a level of their own.
 
     The role is the last part of a dotted name ("conv1" of "stage1.0.conv1"). Roles with fewer than three layers
-    are one group, and all layers are where too few would be left for a slope.
+    are one group, and all layers are where too few would be left for a slope, or where there are more than 64 groups.
 
     Examples
     --------
@@ -58,8 +59,9 @@ def groups(names: Sequence[str]) -> Ints:
     )
     place = np.where(size[place] >= FEWEST_IN_GROUP, place, len(leaves))
     found: Ints = np.unique(place, return_inverse=True)[1]
-    enough = len(names) - (found.max(initial=0) + 2) >= 1
-    return found if enough else np.zeros_like(found)
+    n_groups = found.max(initial=0) + 1
+    are_roles = n_groups <= min(MAX_GROUPS, len(names) - 2)
+    return found if are_roles else np.zeros_like(found)
 
 
 def line(x: Floats, values: Matrix, group: Ints) -> Line:
@@ -126,12 +128,26 @@ def _half(design: _Design, left: Matrix, freedom: int) -> Floats:
     likelihood += (np.log(1 - AUTOCORRELATIONS**2) - np.linalg.slogdet(design.squares)[1])[:, None] / 2
     weight = np.exp(likelihood - likelihood.max(axis=0))
     weight /= weight.sum(axis=0)
-    layers = np.arange(len(design.columns))
-    lag = np.abs(layers[:, None] - layers)
-    row = np.linalg.pinv(design.columns)[-1]
-    variance = (AUTOCORRELATIONS[:, None, None] ** lag @ row @ row) / (1 - AUTOCORRELATIONS**2)
+    row: Floats = np.linalg.pinv(design.columns)[-1]
+    variance = _form(row) / (1 - AUTOCORRELATIONS**2)
     error = np.sqrt(left / freedom * variance[:, None])
     return _quantile(weight, error, freedom)
+
+
+def _form(row: Floats) -> Floats:
+    """Return the sum of rho^|i - j| row_i row_j over all pairs of layers, for each autocorrelation rho.
+
+    A pair of layers is never held: behind each entry the sum of those up to it, faded by rho a layer, is built from
+    spans of 1, 2, 4, ... layers (the doubling of Hillis & Steele 1986, doi 10.1145/7902.7903).
+    """
+    fading = AUTOCORRELATIONS[:, None]
+    sums: Matrix = np.tile(row, (len(fading), 1))
+    span = 1
+    while span < len(row):
+        sums[:, span:] = sums[:, span:] + fading**span * sums[:, :-span]
+        span *= 2
+    found: Floats = 2 * sums @ row - row @ row
+    return found
 
 
 def _quantile(weight: Matrix, error: Matrix, freedom: int) -> Floats:

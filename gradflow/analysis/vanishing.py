@@ -14,7 +14,7 @@ from gradflow.analysis.decay import decay_at, decay_over_seeds
 from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.profile import weighted_layers
 from gradflow.analysis.runs import as_list, identities, over_seeds
-from gradflow.recording import Recording
+from gradflow.recording import GradflowError, Recording
 
 ACTIVATION_GRADIENT = "out_grad_norm"
 WEIGHT_GRADIENT = "grad_norm"
@@ -129,13 +129,13 @@ def _by_setting(recordings: list[Recording]) -> dict[str, list[Recording]]:
         missing = [key for key in REQUIRED if recording.meta.get(key) is None]
         if missing:
             named = ", ".join(REQUIRED)
-            raise ValueError(f"recordings must name their {named} in meta; {recording.name!r} lacks {missing[0]}.")
+            raise GradflowError(f"recordings must name their {named} in meta; {recording.name!r} lacks {missing[0]}.")
         groups.setdefault(str(recording.meta["setting"]), []).append(recording)
     depths = sorted({int(recording.meta["depth"]) for recording in recordings})
     if len(depths) > 1:
-        raise ValueError(f"recordings must share one depth; got {', '.join(map(str, depths))}.")
+        raise GradflowError(f"recordings must share one depth; got {', '.join(map(str, depths))}.")
     # Read from a folder they come in alphabetical order: the demo's own order is in meta.
-    return dict(sorted(groups.items(), key=lambda item: item[1][0].meta.get("place", 0)))
+    return dict(sorted(groups.items(), key=lambda item: item[1][0].meta.get("place") or 0))
 
 
 def _row(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from contextlib import suppress
 from typing import NamedTuple
 
 SOURCE = "source"  # meta key: the folder that a run came from, where two folders hold the same run
@@ -29,21 +30,20 @@ def canonical(value: object) -> str:
     if isinstance(value, str):
         return "" if value == "none" else f"{_WORD}{value}" if value else ""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return repr(float(value))
+        with suppress(OverflowError):  # of integers that no float holds, which stay as they are
+            return json.dumps(float(value))
     text = json.dumps(value, sort_keys=True, default=str)
     return "" if text in _OFF else text
 
 
 class Names:
-    """How values read: short, and never two alike."""
+    """How values of some settings read: short, and never two alike."""
 
-    def __init__(self, runs: list[Described]) -> None:
+    def __init__(self, runs: list[Described], names: Set[str]) -> None:
         self._texts: dict[tuple[str, str], str] = {}
-        absent = {
-            name for name in {key for run in runs for key in run.values} if any(name not in r.values for r in runs)
-        }
+        absent = {name for name in names if any(name not in run.values for run in runs)}
         taken: dict[str, int] = {}
-        for name, value in sorted({(name, value) for run in runs for name, value in run.values.items()}):
+        for name, value in sorted({(name, run.values[name]) for run in runs for name in names & run.values.keys()}):
             text = "" if not value and name in absent else _read(name, value)
             taken[text] = taken.get(text, 0) + 1
             self._texts[name, value] = f"{text} ({taken[text]})" if text and taken[text] > 1 else text

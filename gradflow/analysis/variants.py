@@ -87,7 +87,7 @@ def named_by_settings(recordings: Iterable[Recording]) -> list[Recording]:
     if not any(telling.values()):
         return found
     union = _ordered({key for keys in telling.values() for key in keys})
-    names = Names(runs)
+    names = Names(runs, set(union))
     return [
         _named(one, names.text(run, telling[run.group]), names.text(run, union))
         for one, run in zip(found, runs, strict=True)
@@ -177,7 +177,8 @@ def _telling(runs: list[Described]) -> list[str]:
     """Return the settings that tell runs of one group and depth apart, none that adds nothing to those before it."""
     cells: list[tuple[object, ...]] = [(run.depth,) for run in runs]
     chosen = []
-    for name in _ordered({name for run in runs for name in run.values}):
+    every = {name for run in runs for name in run.values}
+    for name in _ordered(name for name in every if len({run.values.get(name, "") for run in runs}) > 1):
         seeded = [(*cell, run.seed) for cell, run in zip(cells, runs, strict=True)]
         if name in _MEASURED and len(set(seeded)) == len(runs):
             continue

@@ -29,7 +29,7 @@ def trained_layers(recording: Recording) -> list[str]:
     if len(parameters):
         kept &= set(parameters.loc[parameters["status"] != "frozen", "layer"])
     order = rows["order"].where(rows["order"] >= 0, rows["order"].max() + 1)
-    return list(dict.fromkeys(layer for layer in rows["layer"].iloc[order.argsort(kind="stable")] if layer in kept))
+    return [layer for layer in rows["layer"].iloc[order.argsort(kind="stable")].unique() if layer in kept]
 
 
 def is_half(recording: Recording, layers: Collection[str]) -> bool:

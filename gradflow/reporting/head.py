@@ -155,8 +155,8 @@ def _ran_analysis(run: Recording) -> str:
     return text(
         "ran.analyze",
         model=meta.get("model") or run.name,
-        parameters=f"{meta.get('parameters', 0):,}",
-        inputs=", ".join(meta.get("inputs", ())) or text("value.unknown"),
+        parameters=f"{meta.get('parameters') or 0:,}",
+        inputs=", ".join(meta.get("inputs") or ()) or text("value.unknown"),
         mode=word(str(meta.get("mode") or "")) or text("value.unknown"),
         loss=reworded(str(meta.get("loss") or ""), "analyze.loss.") or text("value.unknown"),
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gradflow.recording import GradflowError
+from gradflow.recording import MOST, GradflowError
 from gradflow.storage.files import write_whole
 from gradflow.storage.json_files import read_json
 
@@ -18,6 +18,7 @@ VERSION = 1
 MANIFEST = "recording.json"
 PART_SUFFIX = ".parquet"
 DAMAGED_SUFFIX = ".damaged"
+MAX_DEPTH = 10**6  # layers: closed forms walk through all of them
 UNFINISHED = "unfinished"  # the folder of a sweep where runs are under way
 
 
@@ -112,16 +113,36 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
+def _is_count(value: Any) -> bool:
+    return _is_integer(value) and 0 <= value <= MOST
+
+
+def _is_depth(value: Any) -> bool:
+    return _is_integer(value) and 0 <= value <= MAX_DEPTH
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # Integers compare with a float exactly, where math.isfinite would overflow.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _is_tally(value: Any) -> bool:
+    """Whether a value counts tensors and gives shapes of some."""
+    shapes = value.get("shapes") if isinstance(value, dict) else None
+    return isinstance(shapes, list) and _is_count(value.get("count")) and all(isinstance(one, list) for one in shapes)
 
 
 # What rooms further up compute with or compare; all else in a description is only shown.
 _KINDS: Mapping[Callable[[Any], bool], tuple[str, ...]] = {
     _is_text: ("run", "model", "family", "setting", "label", "experiment", "status", "norm", "activation", "init"),
-    _is_integer: ("depth", "seed", "steps", "record_every", "n_train", "n_test"),
-    _is_number: ("wall_seconds", "recorder_seconds", "recorded_seconds", "constant_error", "certain_loss"),
-    lambda value: isinstance(value, dict): ("settings", "versions", "not_probed", "told_apart"),
+    _is_integer: ("seed",),
+    _is_depth: ("depth",),
+    _is_count: ("steps", "record_every", "n_train", "n_test", "optimizer_steps", "parameters"),
+    _is_number: ("place", "wall_seconds", "recorder_seconds", "recorded_seconds", "constant_error", "certain_loss"),
+    lambda value: isinstance(value, dict): ("settings", "versions", "not_probed"),
+    lambda value: isinstance(value, dict) and all(map(_is_text, value.values())): ("told_apart",),
+    lambda value: isinstance(value, list) and all(map(_is_text, value)): ("inputs",),
+    _is_tally: ("unregistered",),
     lambda value: isinstance(value, list): ("published", "published_probes", "set_aside"),
 }
 

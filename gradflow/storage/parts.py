@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow
 from pyarrow import compute, parquet
 
-from gradflow.recording import TABLES
+from gradflow.recording import TABLES, RecordingError, checked
 from gradflow.storage.files import TEMPORARY_SUFFIX, write_whole
 from gradflow.storage.locks import LOCK_FILES
 from gradflow.storage.manifest import DAMAGED_SUFFIX, PART_SUFFIX, DamagedError
@@ -60,11 +60,11 @@ def joined(folder: Path, parts: Sequence[Part]) -> pd.DataFrame:
             content = b""
         if hashlib.sha256(content).hexdigest() != part["sha256"]:
             raise DamagedError(folder, {part["file"]: damage(folder, part) or "changed while it was read"})
-        frames.append(_rows(folder / part["file"], content, part["rows"]))
+        frames.append(_rows(folder / part["file"], content, part["table"], part["rows"]))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def _rows(path: Path, content: bytes, n_rows: int) -> pd.DataFrame:
+def _rows(path: Path, content: bytes, table: str, n_rows: int) -> pd.DataFrame:
     """Return the rows of one part, on one thread: parts are small, and starting a pool costs more than it brings.
 
     A file can claim few rows and unfold into billions, and what it says of pandas can be anything: its rows are counted
@@ -82,8 +82,9 @@ def _rows(path: Path, content: bytes, n_rows: int) -> pd.DataFrame:
             read.validate(full=True)
             problem = _excess(n_rows * len(schema) * CELL_BYTES + sum(map(_size_of_words, read.columns)))
         if problem is None:
-            frame: pd.DataFrame = read.cast(schema).to_pandas(use_threads=False)
-            return frame
+            return checked(table, read.cast(schema).to_pandas(use_threads=False))
+    except RecordingError as error:
+        problem = str(error).removesuffix(".")
     except (pyarrow.ArrowException, OSError) as error:
         problem = f"it is no Parquet file: {error}".partition("\n")[0]
     raise DamagedError(path.parent, {path.name: problem})
@@ -131,6 +132,15 @@ def damage(folder: Path, part: Part) -> str | None:
     if found is None and _sha256(folder / part["file"]) != part["sha256"]:
         return "changed, its checksum differs"
     return found
+
+
+def unreadable(folder: Path, part: Part) -> str | None:
+    """Return why a part cannot be read as rows of its table, or None: as `damage`, and by its values."""
+    try:
+        joined(folder, [part])
+    except DamagedError as error:
+        return error.files[part["file"]]
+    return None
 
 
 def size_damage(folder: Path, part: Part) -> str | None:

@@ -26,7 +26,7 @@ from gradflow.storage.manifest import (
     read_manifest,
     write_json,
 )
-from gradflow.storage.parts import Part, damage, is_own_name, joined, size_damage
+from gradflow.storage.parts import Part, damage, is_own_name, joined, size_damage, unreadable
 from gradflow.storage.writer import Writer
 
 
@@ -122,7 +122,7 @@ def load(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording 
 def load_one(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording:
     """Return a recording that `save` or a recorder wrote; its tables are read when they are first asked for.
 
-    Every part is checked against its checksum here, and once more when it is read.
+    Every part is checked against its checksum here, and once more when it is read, then with its values.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def load_one(path: str | os.PathLike[str], *, set_aside: bool = False) -> Record
     StorageError
         The folder holds no recording, or one of a newer format.
     """
-    return _opened(Path(path), damage, set_aside=set_aside)
+    return _opened(Path(path), unreadable if set_aside else damage, set_aside=set_aside)
 
 
 def peek(path: str | os.PathLike[str]) -> Recording:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gradflow.recording import GradflowError
 from gradflow.theory.gaussian import NODES, WEIGHTS, Floats, Function
 
 NEAR, FAR = 1e-300, 1e6  # where a slope is read for its value beside 0 and at infinity
@@ -107,7 +108,7 @@ def leaky_relu(slope: float = LEAKY_SLOPE) -> Curve:
     'leaky-relu(0.2)'
     """
     if not abs(slope) <= LARGEST_SLOPE:
-        raise ValueError(f"slope must be from {-LARGEST_SLOPE:g} to {LARGEST_SLOPE:g}; got {slope}.")
+        raise GradflowError(f"slope must be from {-LARGEST_SLOPE:g} to {LARGEST_SLOPE:g}; got {slope}.")
     name = "leaky-relu" if slope == LEAKY_SLOPE else f"leaky-relu({slope:g})"
     return Curve(name, lambda x: np.where(x > 0, x, slope * x), lambda x: np.where(x > 0, 1.0, slope))
 
@@ -123,7 +124,7 @@ def curve(activation: str | Curve) -> Curve:
     if isinstance(activation, Curve):
         return activation
     if activation not in CURVES:
-        raise ValueError(f"activation must be one of {', '.join(CURVES)}, or a Curve; got {activation!r}.")
+        raise GradflowError(f"activation must be one of {', '.join(CURVES)}, or a Curve; got {activation!r}.")
     return CURVES[activation]
 
 

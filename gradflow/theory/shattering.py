@@ -76,7 +76,7 @@ def brown_noise(n: int, lags: int) -> Floats:
     array([1.   , 0.981, 0.727])
     """
     index = np.arange(1, n + 1, dtype=np.float64)
-    return _autocorrelation(np.minimum.outer(index, index), lags)
+    return _autocorrelation(index.cumsum()[::-1], index * (2 * n + 1 - index) / (2 * n), lags)
 
 
 def white_noise(n: int, lags: int) -> Floats:
@@ -87,16 +87,24 @@ def white_noise(n: int, lags: int) -> Floats:
     >>> white_noise(256, 2).round(3)
     array([ 1.   , -0.004, -0.004])
     """
-    return _autocorrelation(np.eye(n), lags)
+    return _autocorrelation(np.eye(1, n)[0] * n, np.full(n, 1 / n), lags)
 
 
-def _autocorrelation(covariance: Floats, lags: int) -> Floats:
-    """Return the sums along the diagonals of the covariance of values less their mean, over that of the first."""
-    n = len(covariance)
+def _autocorrelation(diagonals: Floats, means: Floats, lags: int) -> Floats:
+    """Return the sums along the diagonals of the covariance of values less their mean, over that of the first.
+
+    Parameters
+    ----------
+    diagonals : array of float (n,)
+        Sums along the diagonals of the values' own covariance: no matrix is held.
+    means : array of float (n,)
+        Means of its rows.
+    """
+    n = len(means)
     if not 0 <= lags < n:
         raise ValueError(f"lags must be from 0 to {n - 1}, one less than the points; got {lags}.")
-    centring = np.eye(n) - 1 / n
-    centred = centring @ covariance @ centring
-    sums = np.array([np.trace(centred, lag) for lag in range(lags + 1)])
+    lag = np.arange(lags + 1)
+    up_to = np.concatenate([[0.0], means.cumsum()])
+    sums = diagonals[: lags + 1] - up_to[n - lag] - (up_to[n] - up_to[lag]) + (n - lag) * means.mean()
     found: Floats = sums / sums[0]
     return found

@@ -1,6 +1,7 @@
 """Lines with autocorrelated residuals: against dense matrices and scipy's densities, and by simulation."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def dense(columns, values):
     return half, -2 * best + 2 * parameters * n / (n - parameters - 1)
 
 
-@pytest.mark.parametrize(("n", "roles"), [(12, 1), (17, 2), (30, 3)])
+@pytest.mark.parametrize(("n", "roles"), [(12, 1), (17, 2), (30, 3), (200, 2)])
 def test_interval_and_aicc_are_those_of_dense_matrices(n, roles):
     group = np.arange(n) % roles
     depth = np.arange(1.0, n + 1)
@@ -50,8 +51,18 @@ def test_interval_and_aicc_are_those_of_dense_matrices(n, roles):
     for index, profile in enumerate(values):
         half, aicc = dense(columns, profile)
         assert found.slope[index] == pytest.approx(np.linalg.lstsq(columns, profile, rcond=None)[0][-1])
-        assert found.half[index] == pytest.approx(half, rel=1e-6)
-        assert found.aicc[index] == pytest.approx(aicc, rel=1e-6)
+        assert found.half[index] == pytest.approx(half, rel=1e-9)
+        assert found.aicc[index] == pytest.approx(aicc, rel=1e-9)
+
+
+def test_a_line_through_many_layers_holds_no_pair_of_them():
+    n = 20_000  # n x n numbers would take 3.2 GB
+    tracemalloc.start()
+    found = line(np.arange(float(n)), walks(1, n), np.zeros(n, dtype=int))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert math.isfinite(found.half[0])
+    assert peak < 8 * 500 * n
 
 
 @pytest.mark.parametrize("layers", [6, 17, 36])
@@ -81,6 +92,7 @@ def test_too_few_layers_have_no_interval_and_no_aicc():
         (["0", "3", "6", "9"], [0, 0, 0, 0]),
         (["0.a", "1.a", "2.a"], [0, 0, 0]),
         (["0.a", "0.b", "0.c", "1.a"], [0, 0, 0, 0]),
+        ([f"{block}.{place}" for block in range(3) for place in range(65)], [0] * 195),
         ([], []),
     ],
 )

@@ -102,8 +102,11 @@ def _zero_finding(recording: Recording, names: list[str], layers: set[str], rows
 
 def _zero_layers(recording: Recording) -> list[_Found]:
     """Return the same of layers, for recordings that hold no parameters."""
+    zero = zero_layers(recording)
+    if not zero:  # as of most runs, and what follows looks at every row
+        return []
     looked_at = (_alive(recording) | _unmeasured(recording)) - _behind_dead_inputs(recording)
-    layers = [layer for layer in zero_layers(recording) if layer in looked_at]
+    layers = [layer for layer in zero if layer in looked_at]
     if not layers:
         return []
     _, gravity, values, cause = _zero_finding(recording, layers, set(layers), own_rows(recording))
