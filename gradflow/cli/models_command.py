@@ -10,6 +10,7 @@ import click
 
 from gradflow.cli import output
 from gradflow.cli.lang_option import lang_option
+from gradflow.cli.values import Number
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -29,7 +30,7 @@ Row = Mapping[str, Any]
 @click.option("--blocks", is_flag=True, help="Compare basic and bottleneck blocks, timed here.")
 @click.option(
     "--repeats",
-    type=click.IntRange(min=1),
+    type=Number("repeats"),
     default=REPEATS,
     show_default=True,
     help="With --blocks: timed passes of each.",

@@ -13,6 +13,7 @@ import click
 
 from gradflow.cli import output
 from gradflow.cli.lang_option import lang_option
+from gradflow.cli.values import Number, PathTo
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -33,10 +34,10 @@ IN_LINES = ("loss", "train_error", "test_error")
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PathTo())
 @click.option("--once", is_flag=True, help="Print how it stands, and end.")
 @click.option(
-    "--interval", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="Seconds between two looks."
+    "--interval", type=Number("interval"), default=2.0, show_default=True, help="Seconds between two looks."
 )
 @output.data_options("Print how it stands as JSON, and end.", "Print how it stands as CSV, and end.")
 @lang_option

@@ -16,7 +16,7 @@ from gradflow.experiments.combinations import agrees, check_distinct, check_matc
 from gradflow.experiments.data import check_data
 from gradflow.experiments.data import is_own as is_own_data
 from gradflow.experiments.network import Network, check_model, frozen, is_own, network, own_network, settled
-from gradflow.experiments.recipe import RECIPE_FIELDS, PlanError, Recipe, check_count, check_names, listed, some_of
+from gradflow.experiments.recipe import RECIPE_FIELDS, PlanError, Recipe, check_names, check_range, listed, some_of
 from gradflow.experiments.runs import DATA, DEFAULT_PROBES, EVAL_EVERY, PROBES, RECORD_EVERY, Run
 from gradflow.factories import source_digest
 from gradflow.models.catalogue import CATALOGUE
@@ -152,7 +152,7 @@ def _run(chosen: dict[str, Any], overrides: Sequence[Override], varied: tuple[st
             chosen = {**chosen, **override.set}
     check_data(chosen["data"])
     for name in ("record_every", "eval_every", "processes"):
-        check_count(name, chosen[name])
+        check_range(name, chosen[name])
     recipe = Recipe(**{name: chosen[name] for name in RECIPE_FIELDS if name in chosen})
     device = resolve_device(chosen["device"])
     _check_parts(recipe, chosen["processes"], device)
@@ -226,9 +226,12 @@ def resolve_device(device: str) -> str:
 
 def _seeds(seeds: int | Iterable[int]) -> list[int]:
     if isinstance(seeds, int):
-        check_count("seeds", seeds)
+        check_range("seeds", seeds)
         return list(range(seeds))
-    return _unique("seeds", map(operator.index, seeds))
+    numbers: list[int] = _unique("seeds", map(operator.index, seeds))
+    for number in numbers:
+        check_range("seed", number)
+    return numbers
 
 
 def _unique(name: str, values: Iterable[Any]) -> list[Any]:

@@ -15,7 +15,7 @@ from gradflow.experiments.identity import data_digest
 from gradflow.experiments.network import is_own
 from gradflow.experiments.plan import plan
 from gradflow.experiments.pool import Event
-from gradflow.experiments.recipe import PlanError
+from gradflow.experiments.recipe import PlanError, check_range
 from gradflow.experiments.runs import Run
 from gradflow.experiments.store import Store
 from gradflow.experiments.unfinished import CHECKPOINT_SECONDS
@@ -114,8 +114,7 @@ def execute(
         raise PlanError(f"workers is for worker processes of this machine; got {workers} and {type(engine).__name__}.")
     engine = engine or LocalEngine(workers)
     _check_processes(runs, engine.processes)
-    if checkpoint_every <= 0:
-        raise PlanError(f"checkpoint every must be a positive number of seconds; got {checkpoint_every}.")
+    check_range("checkpoint_every", checkpoint_every)
     if not Path(out).exists():
         _check_data_of(runs)  # what is missing leaves no folder
     folder = SweepFolder(out, command=command)
