@@ -13,7 +13,7 @@ from gradflow.cli.lang_option import lang_option
 from gradflow.cli.run_options import execution_options, plan_arguments, settings_options, whole_numbers, words
 from gradflow.cli.sweeping import REPORTS, carry_out, command_line, heading, orders_of
 from gradflow.cli.torchrun import take_part
-from gradflow.cli.values import Number, PathTo
+from gradflow.cli.values import Number, PathTo, given
 
 if TYPE_CHECKING:
     from gradflow.recording import Recording
@@ -48,6 +48,9 @@ def compare(preset: str | None, demo: bool | None, form: str | None, **settings:
     Runs that are already in the folder are not made again: after an interruption, give the same command.
     """
     if preset == "list":
+        ignored = [name for name in given() if name not in ("preset", "json", "csv", "lang")]
+        if ignored:
+            raise click.UsageError(f"--preset list takes no --{ignored[0].replace('_', '-')}.")
         from gradflow.cli.plan_table import print_presets
 
         print_presets(form)

@@ -172,5 +172,9 @@ def plan_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in settings.items() if name != "varied" and value not in ((), None)}
     single = {name: value[0] for name, value in given.items() if name in _SETTINGS and len(value) == 1}
     several = {name: value for name, value in given.items() if name in _SETTINGS and len(value) > 1}
+    twice = [name for name in settings.get("varied", {}) if name in several]
+    if twice:
+        option = twice[0].replace("_", "-")
+        raise click.UsageError(f"{twice[0]} is given twice, in --{option} and in --vary; give one of them.")
     alone = {name: value for name, value in given.items() if name not in _SETTINGS}
     return {**single, **alone, "vary": {**several, **settings.get("varied", {})}}

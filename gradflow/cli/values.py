@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from gradflow.ranges import RANGES, Range, shown
 
@@ -49,6 +50,13 @@ class PathTo(click.ParamType):
             return Path(value).expanduser()
         except RuntimeError:
             refuse(f"{name} must be a path; got {shown(value)}, and there is no such user.")
+
+
+def given() -> list[str]:
+    """Return the names of the parameters that the command line itself gives."""
+    context = click.get_current_context()
+    names = [str(parameter.name) for parameter in context.command.params]
+    return [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
 
 
 def refuse(line: str) -> NoReturn:

@@ -13,7 +13,7 @@ import click
 
 from gradflow.cli import output
 from gradflow.cli.lang_option import lang_option
-from gradflow.cli.values import Number, PathTo
+from gradflow.cli.values import Number, PathTo, given
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -48,6 +48,8 @@ def watch(run: Path, once: bool, interval: float, form: str | None) -> int:
     """
     from gradflow.cli.watching import watched
 
+    if (once or form is not None) and "interval" in given():
+        raise click.UsageError(f"--interval is between two looks; --{form or 'once'} takes one look.")
     target = watched(run)
     if form is not None:
         output.print_rows(form, [_record(look) for look in _looks(target)])

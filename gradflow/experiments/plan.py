@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +21,11 @@ from gradflow.experiments.recipe import RECIPE_FIELDS, PlanError, Recipe, check_
 from gradflow.experiments.runs import DATA, DEFAULT_PROBES, EVAL_EVERY, PROBES, RECORD_EVERY, Run
 from gradflow.factories import source_digest
 from gradflow.models.catalogue import CATALOGUE
+from gradflow.ranges import shown
 
 MODEL = "cifar"
 SEEDS = 3
+MAX_RUNS = 20_000
 PAIR = ("plain", "residual")  # what is compared unless families are named
 RUN_SETTINGS = ("model", "data", "record_every", "eval_every", "probes", "device", "processes")
 AXES = ("depth", "family", "seed")
@@ -104,6 +107,7 @@ def plan(
         "processes": processes,
         **settings,
     }
+    check_once(settings, vary or {})
     varied = {name: _unique(name, (settled(name, value) for value in values)) for name, values in (vary or {}).items()}
     depths = _either("depth", depths, varied)
     named = _either("family", families, varied)
@@ -117,6 +121,9 @@ def plan(
     }
     named = None if named is None else _unique("families", named)
     changes, codes = tuple(overrides), Codes()
+    count = math.prod(map(len, axes.values())) * len(named or (None,))
+    if count > MAX_RUNS:
+        raise PlanError(f"a plan must have at most {MAX_RUNS} combinations; got {shown(count)}.")
     combinations: list[dict[str, Any]] = []
     for combination in itertools.product(*axes.values()):
         chosen = {**shared, **dict(zip(axes, combination, strict=True))}
@@ -134,6 +141,13 @@ class Codes:
     def __init__(self) -> None:
         self.factory = cache(own.Factory.of)
         self.digest = cache(lambda data: source_digest(data) if is_own_data(data) else "")
+
+
+def check_once(settings: Iterable[str], vary: Iterable[str]) -> None:
+    """Raise PlanError for a setting that is varied and given by itself: one of them would be ignored."""
+    twice = sorted({*settings} & {*vary})
+    if twice:
+        raise PlanError(f"{twice[0]} is given twice, by itself and in vary; give one of them.")
 
 
 def _either(name: str, argument: Iterable[Any] | None, varied: dict[str, list[Any]]) -> Iterable[Any] | None:

@@ -14,6 +14,7 @@ from gradflow.experiments.data import Dataset, batches, check_data, load_data
 from gradflow.experiments.recipe import PlanError, check_range
 from gradflow.hooks import record
 from gradflow.models import mlp
+from gradflow.models.costs import check_memory
 from gradflow.ranges import RANGES, beginning
 from gradflow.recording import Recording
 from gradflow.theory import Activation, Init, Norm
@@ -102,6 +103,10 @@ def vanishing(
     check_range("depth", depth, DEPTHS)
     check_range("width", width, RANGES["size"])
     check_range("batch_size", batch_size, BATCH_SIZES)
+    try:
+        check_memory("the network", depth, width, lambda: mlp(depth, width=width, in_features=width, num_classes=1))
+    except ValueError as error:
+        raise PlanError(str(error)) from None
     check_data(data)
     images = load_data(data)
     recordings: list[Recording] = []

@@ -12,6 +12,7 @@ from torch import nn
 
 from gradflow.models.bottleneck import STRIDES_ON
 from gradflow.models.cifar import CIFAR_DEPTHS, IMAGE_FAMILIES, MINI_DEPTHS, SHORTCUTS, cifar_net, mini_net
+from gradflow.models.costs import check_memory
 from gradflow.models.depths import Depths
 from gradflow.models.mlp import mlp
 from gradflow.models.parts import ACTIVATIONS, FAN_OUT, IMAGE_INITS, IMAGE_NORMS, check_critical
@@ -203,7 +204,12 @@ def build(
         raise ValueError(f"input_shape must be channels, height, width, each at least 1; got {tuple(input_shape)}.")
     if num_classes < 1:
         raise ValueError(f"num_classes must be at least 1; got {num_classes}.")
-    return CATALOGUE[model].make(depth, family, tuple(input_shape), num_classes, checked)
+
+    def make() -> nn.Module:
+        return CATALOGUE[model].make(depth, family, tuple(input_shape), num_classes, checked)
+
+    check_memory(f"{model}-{depth}", depth, max(checked.get("widths") or [checked["width"]]), make)
+    return make()
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
