@@ -133,7 +133,7 @@ class _Keys:
     def check_tables(self, values: Mapping[str, Any], place: str) -> None:
         """Check the tables inside a table."""
         vary = values.get("vary", {})
-        self.check(vary, dict.fromkeys(_OF_ONE_RUN, LISTED), f"{place}vary", never=("seed",))
+        self.check(vary, dict.fromkeys(_OF_ONE_RUN, LISTED), f"{place}vary", never=("seed",), other=LISTED)
         for name, listed in vary.items():
             for number, value in enumerate(listed, 1):
                 listed[number - 1] = self._typed(
@@ -157,15 +157,16 @@ class _Keys:
         *,
         required: Iterable[str] = (),
         never: Iterable[str] = (),
+        other: Kind = ANYTHING,
     ) -> None:
-        """Check the keys of one table and the types of their values."""
+        """Check the keys of one table and the types of their values; an own model's options are of the `other` kind."""
         known = {name: kind for name, kind in known.items() if name not in never}
         for name, value in table.items():
             if name not in known and not (self._is_open and "lr" in known):
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f" Did you mean {near[0]}?" if near else f" Known: {', '.join(sorted(known))}."
                 raise SweepFileError(f"{self._source}: {place or 'the file'} has no key {shown(name)}.{hint}")
-            table[name] = self._typed(f"{place}.{name}" if place else name, value, known.get(name, ANYTHING))
+            table[name] = self._typed(f"{place}.{name}" if place else name, value, known.get(name, other))
         missing = [name for name in required if name not in table]
         if missing:
             raise SweepFileError(f"{self._source}: {place} lacks the key {missing[0]}.")

@@ -18,7 +18,8 @@ import sys
 import tempfile
 import time
 import urllib.request
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 from urllib.error import URLError
 
@@ -29,9 +30,11 @@ from gradflow import experiments, reporting
 from gradflow.cli import main
 from gradflow.cli.commands import cli
 from gradflow.experiments import estimate
+from gradflow.models import block_timing
 
 MEMORY = 6 * 2**30  # bytes of addresses beyond those that torch takes when it is imported
-SECONDS = 10
+SECONDS = 10  # of computing, for one command line
+HANGS = 60  # seconds by the clock, on a machine that may be busy
 EXIT_CODES = (0, 2)  # 1, 3 and 130 belong to checks, to runs that fail and to Ctrl-C
 
 DIGITS = "9" * 20
@@ -129,34 +132,43 @@ def furnish(home):
     experiments.keep_all([experiments.train(runs[0])], home / "sweep", group="runs", command="gradflow compare")
 
 
-def value(draw, parameter):
-    """A value for a parameter: three times in four one in order, else any."""
+def orderly(draw, parameter):
+    """A value in order."""
     name = max(parameter.opts, key=len).lstrip("-").replace("-", "_")
-    if draw.random() < 0.75:
-        return draw.choice(ORDERLY.get(name, ["1", "2", "4", "0.5", "new"]))
-    own = PATHS if isinstance(parameter.type, click.Path) or name in ("data", "model", "target", "twin") else NUMBERS
+    return draw.choice(ORDERLY.get(name, ["1", "2", "4", "0.5", "new"]))
+
+
+def nasty(draw, parameter):
+    """Any value, most often of the parameter's own kind."""
+    is_path = parameter.type.name == "path" or parameter.name in ("data", "model", "target", "twin")
+    own = PATHS if is_path else NUMBERS
     return draw.choice(draw.choice([own, own, own, NUMBERS, TEXTS, PATHS, ASSIGNMENTS]))
 
 
 def command_line(draw):
-    """A command with some of its parameters, in any order; now and then a command or an option that there is none."""
-    if draw.random() < 0.03:
-        return draw.choice([[], ["compar"], ["-h"], ["--version"], [""], ["\x00"], ["--depth"], ["sweep", "--help"]])
+    """A command with some of its parameters, of which most often one has a value that may be out of order."""
+    if draw.random() < 0.02:
+        return draw.choice([["compar"], ["-h"], ["--version"], [""], ["a\nb"], ["--depth"], ["sweep", "--help"]])
     name, command = draw.choice(sorted(cli.commands.items()))
+    chosen = [
+        parameter
+        for parameter in command.params
+        if draw.random() < (0.97 if isinstance(parameter, click.Argument) or parameter.name == "depths" else 0.12)
+    ]
+    valued = [parameter for parameter in chosen if not getattr(parameter, "is_flag", False)]
+    ill = draw.choice(valued) if valued and draw.random() < 0.8 else None
     parts = []
-    for parameter in command.params:
-        is_argument = isinstance(parameter, click.Argument)
-        if draw.random() > (0.95 if is_argument else 0.7 if parameter.name == "depths" else 0.2):
-            continue
+    for parameter in chosen:
         for _ in range(draw.choice([1, 1, 2]) if parameter.multiple or parameter.nargs == -1 else 1):
-            if is_argument:
-                parts.append([value(draw, parameter)])
-            elif parameter.is_flag:
+            value = (nasty if parameter is ill else orderly)(draw, parameter)
+            if isinstance(parameter, click.Argument):
+                parts.append([value])
+            elif parameter not in valued:
                 parts.append([draw.choice([*parameter.opts, *parameter.secondary_opts])])
             else:
-                parts.append([max(parameter.opts, key=len), value(draw, parameter)])
-    if draw.random() < 0.05:
-        parts.append([draw.choice(["--depht", "--no-such", "-x", "--lr=", "--", "extra"])])
+                parts.append([max(parameter.opts, key=len), value])
+    if draw.random() < 0.04:
+        parts.append([draw.choice(["--depht", "--no-such", "-x", "--lr=", "--", "extra", "ex\ntra"])])
     draw.shuffle(parts)
     return [name, *KEPT_SHORT.get(name, []), *itertools.chain.from_iterable(parts)]
 
@@ -164,9 +176,9 @@ def command_line(draw):
 def ended(arguments):
     """Exit code, standard error and seconds of a command line; the exit code is what it raised where that is no exit."""
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
-    began = time.perf_counter()
+    began = time.process_time()
     sys.argv = ["gradflow", *arguments]
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, HANGS)
     try:
         with redirect_stdout(out), redirect_stderr(err):
             main(arguments)
@@ -177,7 +189,7 @@ def ended(arguments):
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
     err.seek(0)
-    return code, err.read(), time.perf_counter() - began
+    return code, err.read(), time.process_time() - began
 
 
 def complaint(code, err):
@@ -200,7 +212,7 @@ def guard():
     """Bound memory, and let nothing be fetched, drawn or long timed."""
 
     def late(*_):
-        raise Late(f"more than {SECONDS} s")
+        raise Late(f"more than {HANGS} s")
 
     def refused(*_, **__):
         raise URLError("offline")
@@ -213,6 +225,7 @@ def guard():
     urllib.request.urlretrieve = refused
     reporting.report = undrawn
     estimate.REPEATS = 1
+    block_timing.block_rows = partial(block_timing.block_rows, size=2)
     torch.set_num_threads(1)
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
@@ -222,21 +235,23 @@ def run(seed, count, show):
     """Run `count` command lines of a seed; `show` gets what ended badly. Return how many ended how."""
     counts = collections.Counter()
     draw = random.Random(seed)
-    with tempfile.TemporaryDirectory() as scratch, chdir(scratch):
-        os.environ["HOME"] = os.environ["XDG_CACHE_HOME"] = scratch
-        furnish(Path(scratch))
-        before = {path.name for path in Path(scratch).parent.iterdir()}
+    with tempfile.TemporaryDirectory() as scratch:
+        home = Path(scratch) / "above" / "home"
+        home.mkdir(parents=True)
+        os.chdir(home)
+        os.environ["HOME"] = os.environ["XDG_CACHE_HOME"] = str(home)
+        furnish(home)
         guard()
         for _ in range(count):
             arguments = command_line(draw)
             code, err, seconds = ended(arguments)
-            wrong = complaint(code, err)
+            wrong = complaint(code, err) or (f"took {seconds:.0f} s" if seconds > SECONDS else "")
             counts["bad" if wrong else code] += 1
             counts["slowest"] = max(counts["slowest"], round(seconds, 1))
             if wrong:
                 show({"arguments": arguments, "wrong": wrong, "err": err[-600:]})
-        foreign = {path.name for path in Path(scratch).parent.iterdir()} - before
-        counts["foreign"] = len([name for name in foreign if name.startswith(("gradflow", "new"))])
+        counts["outside"] = len([*home.parent.iterdir(), *Path(scratch).iterdir()]) - 2
+        os.chdir("/")
     return dict(counts)
 
 
