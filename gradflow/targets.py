@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import difflib
 import importlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, signature
 from types import MappingProxyType
@@ -17,8 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from gradflow.factories import TargetError, importable, in_a_line, load_factory
+from gradflow.memory import lack
+from gradflow.ranges import shown
 
 BATCH = 8
+BYTES = 4  # of a number of an input
 TOKENS = 16  # length of a guessed sequence
 # Sizes that pictures have, tried in order; networks whose first convolution neither strides nor spans more than 3
 # pixels are made for small ones (He et al. 2015, section 4.2 against table 1).
@@ -91,7 +95,7 @@ def load_target(
     """
     source, colon, attribute = name.rpartition(":")
     if not colon or not source or not attribute:
-        raise TargetError(f"target must be one of {FORMS}; got {name!r}.")
+        raise TargetError(f"target must be one of {FORMS}; got {shown(name)}.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if source in _LIBRARIES:
@@ -150,6 +154,9 @@ def random_input(model: nn.Module, shape: Shape, *, seed: int = 0) -> Tensor:
     >>> random_input(nn.Embedding(10, 4), (2, 3)).dtype
     torch.int64
     """
+    missing = lack(math.prod(shape) * BYTES)
+    if missing:
+        raise TargetError(f"input {','.join(map(str, shape))} is too large: {missing}.")
     generator = torch.Generator().manual_seed(seed)
     first = _first_layer(model)[1]
     parameter = next(model.parameters(), torch.empty(0))

@@ -92,11 +92,11 @@ def test_json_and_csv_hold_the_numbers_of_the_library(capsys):
         (["--init", "he"], "init must be one of default, xavier"),
         (["--norm", "group"], "norm must be one of none, batch, layer; got 'group'"),
         (["--depth", "0"], "depth must be at least 1; got 0"),
-        (["--bound", "2"], "bound must lie between 0 and 1; got 2"),
-        (["--bound", "nan"], "bound must lie between 0 and 1; got nan"),
+        (["--bound", "2"], "bound must be above 0 and below 1; got 2"),
+        (["--bound", "nan"], "bound must be above 0 and below 1; got nan"),
         (["--slope", "0.1"], "slope is for activation leaky-relu; got 'relu'"),
         (["--activation", "softplus", "--init", "critical"], "softplus has no critical initialisation"),
-        (["--activation", "leaky-relu", "--slope", "1e200"], "slope must be from -1e+06 to 1e+06; got 1e+200"),
+        (["--activation", "leaky-relu", "--slope", "1e200"], "slope must be from -1e+06 to 1e+06; got 1e200"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys):

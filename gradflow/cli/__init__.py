@@ -21,6 +21,7 @@ from gradflow.cli.watch_command import watch
 __all__ = ["main"]
 
 DONE = 0
+MAX_LINE = 1000  # characters of what is said of an error
 
 cli.add_command(analyze)
 cli.add_command(models)
@@ -41,8 +42,8 @@ def _exit_code(arguments: list[str] | None) -> int:
         _complain("standard output is closed.")
         return BAD_INPUT
     for given in sys.argv[1:] if arguments is None else arguments:
-        if not output.encodes(given, "utf-8"):
-            _complain(f"arguments must be UTF-8; got {given!r}.")
+        if not output.encodes(given, "utf-8") or "\0" in given:
+            _complain(f"arguments must be UTF-8 without null characters; got {given!r}.")
             return BAD_INPUT
     try:
         with warnings.catch_warnings():
@@ -50,6 +51,7 @@ def _exit_code(arguments: list[str] | None) -> int:
             result: Any = cli.main(arguments, prog_name="gradflow", standalone_mode=False)
         sys.stdout.flush()  # what cannot be written is to be known here, not when Python ends
     except click.ClickException as error:
+        error.message = _line(error.message)
         with contextlib.suppress(OSError):
             error.show()
         return error.exit_code
@@ -63,6 +65,11 @@ def _exit_code(arguments: list[str] | None) -> int:
             raise
         _complain(str(error))
         return BAD_INPUT
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        _complain("not enough memory for this; choose a smaller network, batch or input.")
+        return BAD_INPUT
     except OSError as error:  # a disk that is full, a folder that may not be read
         where = f"{error.filename}: " if error.filename else ""
         _complain(f"cannot go on: {where}{error.strerror or error}.")
@@ -70,9 +77,21 @@ def _exit_code(arguments: list[str] | None) -> int:
     return result if isinstance(result, int) else DONE
 
 
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether Python or torch could not get the memory that they asked for; torch raises RuntimeError on the CPU."""
+    return isinstance(error, MemoryError) or any(
+        words in str(error) for words in ("can't allocate memory", "of memory")
+    )
+
+
 def _complain(line: str) -> None:
     with contextlib.suppress(OSError):  # nothing is left to say it on
-        output.say(f"gradflow: {line}", err=True)
+        output.say(f"gradflow: {_line(line)}", err=True)
+
+
+def _line(message: str) -> str:
+    """Return a message as one line that a terminal has room for: it may hold a name of any length."""
+    return output.shortened(message, MAX_LINE)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:

@@ -10,6 +10,8 @@ import click
 from gradflow.cli import output
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.run_options import literal
+from gradflow.cli.values import Number, PathTo
+from gradflow.ranges import is_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,13 +30,10 @@ def _shape(context: click.Context, option: click.Parameter, value: str | None) -
     """Return the sizes of a shape, or fail with what was given."""
     if value is None:
         return None
-    try:
-        sizes = tuple(int(part) for part in value.split(","))
-    except ValueError:
-        sizes = ()
-    if not sizes or min(sizes) < 1:
+    parts = value.split(",")
+    if not all(map(is_whole, parts)):
         raise click.BadParameter(f"{value!r} is no shape such as 8,3,224,224.")
-    return sizes
+    return tuple(int(Number("input").convert(part, option, context)) for part in parts)
 
 
 def _settings(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
@@ -66,8 +65,8 @@ def _settings(context: click.Context, option: click.Parameter, values: tuple[str
 @click.option("--twin", metavar="TARGET", help="The same network built without skips, to stand beside.")
 @click.option("--eval/--train", "evaluates", default=None, help="Mode of the model.  [default: as it was made]")
 @click.option("--device", help="Where to run: cpu, cuda, cuda:1, mps.  [default: where the model was made]")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of weights and inputs.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for a report, its figures and the recording.")
+@click.option("--seed", type=Number("seed"), default=0, show_default=True, help="Of weights and inputs.")
+@click.option("--out", type=PathTo(), help="Folder for a report, its figures and the recording.")
 @output.data_options("Print all numbers as JSON.", "Print the layers as CSV.")
 @lang_option
 def analyze(

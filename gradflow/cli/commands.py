@@ -13,6 +13,7 @@ from gradflow.cli.lang_option import lang_option
 from gradflow.cli.run_options import execution_options, plan_arguments, settings_options, whole_numbers, words
 from gradflow.cli.sweeping import REPORTS, carry_out, command_line, heading, orders_of
 from gradflow.cli.torchrun import take_part
+from gradflow.cli.values import Number, PathTo, given
 
 if TYPE_CHECKING:
     from gradflow.recording import Recording
@@ -31,9 +32,9 @@ def cli(context: click.Context) -> None:
 
 
 @cli.command()
-@click.option("--depths", callback=whole_numbers, help="Weighted layers, each 6n + 2: 20,56,110.")
+@click.option("--depths", callback=whole_numbers("depth"), help="Weighted layers, each 6n + 2: 20,56,110.")
 @click.option("--families", callback=words, help="As the model has them.  [default: plain,residual]")
-@click.option("--seeds", type=int, help="Networks of each kind.  [default: 3]")
+@click.option("--seeds", type=Number("seeds"), help="Networks of each kind.  [default: 3]")
 @click.option("--preset", help="The experiment of a paper or of the tutorial: a name, or list.")
 @settings_options
 @execution_options
@@ -47,6 +48,9 @@ def compare(preset: str | None, demo: bool | None, form: str | None, **settings:
     Runs that are already in the folder are not made again: after an interruption, give the same command.
     """
     if preset == "list":
+        ignored = [name for name in given() if name not in ("preset", "json", "csv", "lang")]
+        if ignored:
+            raise click.UsageError(f"--preset list takes no --{ignored[0].replace('_', '-')}.")
         from gradflow.cli.plan_table import print_presets
 
         print_presets(form)
@@ -71,13 +75,13 @@ def _names_own_model(settings: dict[str, Any]) -> bool:
 
 
 @cli.command()
-@click.option("--depth", type=int, default=20, show_default=True, help="Weighted layers.")
-@click.option("--width", type=int, default=256, show_default=True, help="Units of a hidden layer.")
-@click.option("--seeds", type=int, default=10, show_default=True, help="Networks of each setting.")
+@click.option("--depth", type=Number("depth"), default=20, show_default=True, help="Weighted layers.")
+@click.option("--width", type=Number("size"), default=256, show_default=True, help="Units of a hidden layer.")
+@click.option("--seeds", type=Number("seeds"), default=10, show_default=True, help="Networks of each setting.")
 @click.option("--settings", callback=words, help="Which settings.  [default: all]")
 @click.option("--data", default="digits", show_default=True, help="digits, mnist5k, cifar10 or cifar10:FOLDER.")
-@click.option("--batch-size", type=int, default=128, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: reports/vanishing]")
+@click.option("--batch-size", type=Number("batch_size"), default=128, show_default=True)
+@click.option("--out", type=PathTo(), help="Folder to write to.  [default: reports/vanishing]")
 @output.data_options("Print the measured table as JSON.", "Print the measured table as CSV.")
 @lang_option
 def vanishing(out: Path | None, form: str | None, **settings: Any) -> None:
@@ -94,8 +98,8 @@ def vanishing(out: Path | None, form: str | None, **settings: Any) -> None:
 
 
 @cli.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: the first of RUNS]")
+@click.argument("runs", nargs=-1, required=True, type=PathTo())
+@click.option("--out", type=PathTo(), help="Folder to write to.  [default: the first of RUNS]")
 @click.option("--title", help="Title of the report.")
 @click.option(
     "--formats", callback=words, default="png", show_default=True, help="Of the figures: png, pdf, svg, or several."

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from gradflow.cli import torchrun
+from gradflow.cli.values import Number
 
 LOCAL, RAY = "local", "ray"
 _RAY_ALONE = ("address", "gpus_per_run")
@@ -19,7 +20,9 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--engine", type=click.Choice([LOCAL, RAY]), help="Who makes the runs.  [default: local]"),
         click.option("--address", help="Ray: HOST:PORT of a cluster, or auto.  [default: one on this machine]"),
         click.option(
-            "--gpus-per-run", type=float, help="Ray: GPUs a run takes up, such as 0.25.  [default: 1 on cuda]"
+            "--gpus-per-run",
+            type=Number("gpus_per_run"),
+            help="Ray: GPUs a run takes up, such as 0.25.  [default: 1 on cuda]",
         ),
         click.option("--store", help="URL that finished runs are copied to: s3://bucket/sweep, file:///..."),
     )

@@ -10,6 +10,7 @@ import click
 
 from gradflow.cli import output
 from gradflow.cli.lang_option import lang_option
+from gradflow.cli.values import Number, given
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -29,7 +30,7 @@ Row = Mapping[str, Any]
 @click.option("--blocks", is_flag=True, help="Compare basic and bottleneck blocks, timed here.")
 @click.option(
     "--repeats",
-    type=click.IntRange(min=1),
+    type=Number("repeats"),
     default=REPEATS,
     show_default=True,
     help="With --blocks: timed passes of each.",
@@ -41,6 +42,8 @@ def models(blocks: bool, repeats: int, form: str | None) -> None:
 
     With --blocks, basic and bottleneck blocks: parameters, multiply-adds, and time forward and backward.
     """
+    if not blocks and "repeats" in given():
+        raise click.UsageError("--repeats goes with --blocks.")
     rows = _rows(blocks, repeats)
     if form is not None:
         output.print_rows(form, rows)

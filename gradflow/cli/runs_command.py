@@ -12,6 +12,7 @@ import click
 
 from gradflow.cli import output
 from gradflow.cli.lang_option import lang_option
+from gradflow.cli.values import PathTo
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,7 @@ STATUSES = (
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, type=PathTo())
 @output.data_options()
 @lang_option
 def runs(paths: tuple[Path, ...], form: str | None) -> None:

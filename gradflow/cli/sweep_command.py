@@ -12,10 +12,11 @@ from gradflow.cli.commands import write_report
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.run_options import execution_options
 from gradflow.cli.sweeping import carry_out, orders_of
+from gradflow.cli.values import PathTo
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PathTo())
 @execution_options
 @output.data_options()
 @lang_option

@@ -16,6 +16,8 @@ import click
 from gradflow.cli import output, torchrun
 from gradflow.cli.engine_options import take_engine
 from gradflow.cli.run_options import taken_out
+from gradflow.cli.values import MAX_NAME, refuse
+from gradflow.ranges import shown
 from gradflow.text import text
 
 if TYPE_CHECKING:
@@ -41,8 +43,17 @@ class Orders:
     execution: Mapping[str, Any] = field(default_factory=dict)
 
     def folder(self, name: str) -> Path:
-        """Return where everything goes."""
-        return self.out or REPORTS / (self.title or name)
+        """Return where everything goes; by the title only where it can be a folder's name."""
+        if self.out is not None:
+            return self.out
+        if self.title is not None and not _is_name(self.title):
+            refuse(f"name must be a folder's name, unless --out says where to write; got {shown(self.title)}.")
+        return REPORTS / (self.title or name)
+
+
+def _is_name(title: str) -> bool:
+    """Whether a folder can be called so, below reports and nowhere else."""
+    return title.strip(". ") != "" and "/" not in title and os.sep not in title and len(title.encode()) <= MAX_NAME
 
 
 def orders_of(settings: dict[str, Any], form: str | None) -> Orders:
@@ -65,18 +76,21 @@ def carry_out(sweep: Sweep, given: Mapping[str, Any], orders: Orders, *, write: 
         Makes recordings to be shown beside the runs.
     """
     if sweep.experiment == "shattering":
-        _shattering(sweep, given, orders, write)
+        _shattering(sweep, given, orders, write, extra)
         return
     from gradflow import experiments
     from gradflow.cli.plan_table import print_plan
     from gradflow.cli.progress import follow
     from gradflow.cli.tables import print_summary
+    from gradflow.experiments.run import check_execution
     from gradflow.notes import annotated, write_notes
 
     began = time.perf_counter()
     together = torchrun.engine()
     runs = sweep.plan(given if together is None else {**given, "processes": together.processes})
     folder = orders.folder(name_of(sweep, runs))
+    if orders.dry_run:
+        check_execution(runs, out=folder, **orders.execution)
     print_plan(runs, sweep.notes, folder, orders.form, orders.execution.get("workers"), dry_run=orders.dry_run)
     if orders.dry_run:
         return
@@ -103,24 +117,29 @@ def carry_out(sweep: Sweep, given: Mapping[str, Any], orders: Orders, *, write: 
         click.get_current_context().exit(RUNS_FAILED)
 
 
-def _shattering(sweep: Sweep, given: Mapping[str, Any], orders: Orders, write: Write) -> None:
+def _shattering(sweep: Sweep, given: Mapping[str, Any], orders: Orders, write: Write, extra: Extra | None) -> None:
     """Measure shattering by depth and write the report."""
     import torch
 
     from gradflow import experiments
     from gradflow.cli.plan_table import print_shattering
+    from gradflow.experiments.folder import check_out
+    from gradflow.experiments.shattering import check_shattering
     from gradflow.notes import annotated, write_notes
 
     arguments = dict(sweep.arguments)
-    unfit = [name for name, value in given.items() if value not in (None, {}) and name not in ("seeds", "device")]
+    unfit = [name for name, value in given.items() if value not in (None, {}) and name != "seeds"]
+    unfit += [*orders.execution, *(["demo"] if extra else [])]
     if unfit:
-        raise experiments.PlanError(f"{sweep.source} trains nothing, so it takes no {unfit[0]}.")
+        raise experiments.PlanError(f"{sweep.source} trains nothing, so it takes no {unfit[0].replace('_', '-')}.")
     if given.get("seeds") is not None:
         arguments["seeds"] = given["seeds"]
+    check_shattering(**arguments)
+    folder = orders.folder(name_of(sweep, []))
+    check_out(folder)
     print_shattering(arguments, orders.form, dry_run=orders.dry_run)
     if orders.dry_run:
         return
-    folder = orders.folder(name_of(sweep, []))
     torch.set_num_threads(1)
     recordings = experiments.shattering_by_depth(**arguments)
     experiments.keep_all(recordings, folder, group="shattering", command=command_line())

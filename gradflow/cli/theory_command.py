@@ -9,6 +9,8 @@ import click
 
 from gradflow.cli import output
 from gradflow.cli.lang_option import lang_option
+from gradflow.cli.values import Number
+from gradflow.ranges import RANGES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +32,17 @@ CRITICAL = ("critical_weight_variance", "critical_bias_variance")
 @click.option("--init", default="default", show_default=True, help="default, xavier, kaiming, critical, ... or all.")
 @click.option("--norm", default="none", show_default=True, help="none, batch, layer, or all.")
 @click.option("--skip/--no-skip", default=False, show_default=True, help="x + phi(norm(Wx)) in place of phi(norm(Wx)).")
-@click.option("--slope", type=float, help="Of leaky-relu below 0.  [default: 0.01]")
-@click.option("--depth", type=int, default=50, show_default=True, help="Layers that the gradient passes.")
-@click.option("--bound", type=float, default=BOUND, show_default=True, help="Below it (above its inverse) is too far.")
+@click.option("--slope", type=Number("slope"), help="Of leaky-relu below 0.  [default: 0.01]")
+@click.option(
+    "--depth",
+    type=Number("depth", RANGES["layers"]),
+    default=50,
+    show_default=True,
+    help="Layers that the gradient passes.",
+)
+@click.option(
+    "--bound", type=Number("bound"), default=BOUND, show_default=True, help="Below it (above its inverse) is too far."
+)
 @output.data_options("Print all numbers as JSON, a list of settings.", "Print all numbers as CSV, a row per setting.")
 @lang_option
 def theory(
@@ -50,7 +60,6 @@ def theory(
     Several settings make a table.
     """
     try:
-        _check(depth, bound)
         laws = _laws(activation, init, norm, skip=skip, slope=slope)
         rows = [_row(law, depth, bound) for law in laws]
     except ValueError as error:
@@ -62,13 +71,6 @@ def theory(
         output.emit(_card(laws[0], rows[0]))
     else:
         output.emit(_table(rows, depth, bound))
-
-
-def _check(depth: int, bound: float) -> None:
-    if depth < 1:
-        raise ValueError(f"depth must be at least 1; got {depth}.")
-    if not 0 < bound < 1:
-        raise ValueError(f"bound must lie between 0 and 1; got {bound:g}. Growth is held against its inverse.")
 
 
 def _laws(activation: str, init: str, norm: str, *, skip: bool, slope: float | None) -> list[Law]:

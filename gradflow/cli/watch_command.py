@@ -13,6 +13,7 @@ import click
 
 from gradflow.cli import output
 from gradflow.cli.lang_option import lang_option
+from gradflow.cli.values import Number, PathTo, given
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -33,11 +34,9 @@ IN_LINES = ("loss", "train_error", "test_error")
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PathTo())
 @click.option("--once", is_flag=True, help="Print how it stands, and end.")
-@click.option(
-    "--interval", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="Seconds between two looks."
-)
+@click.option("--interval", type=Number("interval"), default=2.0, show_default=True, help="Seconds between two looks.")
 @output.data_options("Print how it stands as JSON, and end.", "Print how it stands as CSV, and end.")
 @lang_option
 def watch(run: Path, once: bool, interval: float, form: str | None) -> int:
@@ -47,6 +46,8 @@ def watch(run: Path, once: bool, interval: float, form: str | None) -> int:
     """
     from gradflow.cli.watching import watched
 
+    if (once or form is not None) and "interval" in given():
+        raise click.UsageError(f"--interval is between two looks; --{form or 'once'} takes one look.")
     target = watched(run)
     if form is not None:
         output.print_rows(form, [_record(look) for look in _looks(target)])

@@ -41,6 +41,7 @@ CIFAR10_TRAIN = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
 CIFAR10_TEST = "test_batch.bin"
 CIFAR10_RECORD = 1 + 3 * 32 * 32  # one byte of label, then red, green and blue planes of 32 x 32
 CIFAR10_SHAPE = (3, 32, 32)
+CIFAR10_SIZES = (50_000, 10_000)  # images to train on and to test on
 
 
 class DataError(GradflowError):
@@ -102,6 +103,14 @@ def is_own(spec: str) -> bool:
 def is_at_hand(spec: str) -> bool:
     """Whether a data set can be loaded without fetching it."""
     return spec != "cifar10" or (_cache_folder() / CIFAR10_FOLDER).is_dir()
+
+
+def sizes(spec: str) -> tuple[tuple[int, ...], int, int, int]:
+    """Return an image's shape, how many there are to train on and to test on, and the classes; nothing is fetched."""
+    if not is_at_hand(spec):
+        return (CIFAR10_SHAPE, *CIFAR10_SIZES, 10)
+    found = load_data(spec)
+    return tuple(found.train_images.shape[1:]), len(found.train_labels), len(found.test_labels), found.num_classes
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import Protocol
 from gradflow import storage
 from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.pool import Event, Pool, default_workers
-from gradflow.experiments.recipe import PlanError
+from gradflow.experiments.recipe import check_range
 from gradflow.experiments.runs import Run
 from gradflow.experiments.store import Store
 from gradflow.recording import Recording
@@ -48,8 +48,8 @@ class LocalEngine:
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        if self.workers is not None and self.workers < 1:
-            raise PlanError(f"workers must be at least 1; got {self.workers}.")
+        if self.workers is not None:
+            check_range("workers", self.workers)
 
     @property
     def processes(self) -> int:

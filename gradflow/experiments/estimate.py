@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradflow.experiments.data import CIFAR10_SHAPE, is_at_hand, load_data
+from gradflow.experiments.data import sizes
 from gradflow.experiments.optimizers import Updater
 from gradflow.experiments.pool import default_workers
 from gradflow.experiments.runs import Run
@@ -22,7 +22,6 @@ from gradflow.models.costs import cost
 
 BUDGET_SECONDS = 5.0  # no network's timing starts later
 REPEATS = 3
-CIFAR10_SIZES = (50_000, 10_000)  # images to train on and to test on
 
 
 @dataclass(frozen=True)
@@ -132,24 +131,16 @@ def _kind(run: Run) -> object:
     return (run.network, run.data, run.device, recipe.batch_size, recipe.accumulate, recipe.optimizer, recipe.precision)
 
 
-def _sizes(data: str) -> tuple[tuple[int, ...], int, int, int]:
-    """Return an image's shape, how many there are to train on and to test on, and the classes; nothing is fetched."""
-    if not is_at_hand(data):
-        return (CIFAR10_SHAPE, *CIFAR10_SIZES, 10)
-    found = load_data(data)
-    return tuple(found.train_images.shape[1:]), len(found.train_labels), len(found.test_labels), found.num_classes
-
-
 def _work(run: Run) -> float:
     """Return the multiply-adds of one batch's forward pass."""
-    shape, _, _, num_classes = _sizes(run.data)
+    shape, _, _, num_classes = sizes(run.data)
     model = run.network.build(run.seed, input_shape=shape, num_classes=num_classes)
     return float(cost(model, shape).multiply_adds * run.recipe.batch_size)
 
 
 def _timed(run: Run, work: float, budget: float) -> _Sample:
     """Time updates and evaluation of one network on random pixels."""
-    shape, _, _, num_classes = _sizes(run.data)
+    shape, _, _, num_classes = sizes(run.data)
     device = torch.device(run.device)
     draws = torch.Generator().manual_seed(0)
     n = run.recipe.batch_size
@@ -186,6 +177,6 @@ def _one(once: Callable[[], Tensor]) -> float:
 
 def _seconds(run: Run, sample: _Sample) -> float:
     """Return the seconds of a run: its updates, one more batch at the end, and its evaluations."""
-    _, n_train, n_test, _ = _sizes(run.data)
+    _, n_train, n_test, _ = sizes(run.data)
     evaluations = math.ceil(run.steps / run.eval_every)
     return (run.steps + 1) * sample.update + evaluations * (n_train + n_test) * sample.evaluation

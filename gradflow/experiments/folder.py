@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -43,13 +44,10 @@ class SweepFolder:
         self.path = Path(path)
         self.runs = self.path / RUNS
         self._command = command
-        with self._writing():
-            if self.path.exists() and not self.path.is_dir():
-                raise PlanError(f"out must be a folder; {self.path} is a file.")
+        check_out(self.path)
+        with _writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            if any(not file.name.startswith(OWN_PREFIX) for file in self.path.iterdir()):
-                self._check_mark()
-            else:
+            if not _holds_files(self.path):
                 self._write_mark()
             self.runs.mkdir(exist_ok=True)
 
@@ -63,36 +61,14 @@ class SweepFolder:
             Another command is at work in the folder, or it cannot be written.
         """
         with contextlib.ExitStack() as stack:
-            with self._writing():
+            with _writing(self.path):
                 stack.enter_context(storage.held(self.path / storage.LOCK, what=f"out folder {self.path}"))
                 self._write_mark()
             yield
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except storage.InUseError as error:
-            raise PlanError(str(error)) from None
-        except OSError as error:
-            raise PlanError(f"cannot write to out folder {self.path}: {error.strerror or error}.") from None
-
     def _write_mark(self) -> None:
         mark = {"format": MARK_FORMAT, "version": VERSION, "command": self._command}
         storage.write_json(self.path / MARK, mark)
-
-    def _check_mark(self) -> None:
-        """Refuse a folder that holds anything but a sweep, so that nothing foreign is written into."""
-        try:
-            mark: Any = json.loads((self.path / MARK).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            mark = None
-        if not isinstance(mark, dict) or mark.get("format") != MARK_FORMAT:
-            raise PlanError(f"out folder {self.path} holds other files than gradflow's; give a new or an empty folder.")
-        if not isinstance(mark.get("version"), int) or mark["version"] > VERSION:
-            raise PlanError(
-                f"out folder {self.path} was written by a newer gradflow; update gradflow or give another folder."
-            )
 
     def finished(self, run: Run) -> Recording | None:
         """Return the run's recording, or None if it has to be made.
@@ -139,6 +115,52 @@ class SweepFolder:
                 file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # there are others, or there is none
             home.rmdir()
+
+
+def check_out(path: Path) -> None:
+    """Check that a sweep can be written to a folder, as far as that is known without writing.
+
+    Raises
+    ------
+    PlanError
+        The folder is a file or below one, holds something else than a sweep, or may not be written.
+    """
+    with _writing(path):
+        if path.exists() and not path.is_dir():
+            raise PlanError(f"out must be a folder; {path} is a file.")
+        there = next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if there == path and _holds_files(path):
+            _check_mark(path)
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except storage.InUseError as error:
+        raise PlanError(str(error)) from None
+    except OSError as error:
+        raise PlanError(f"cannot write to out folder {path}: {error.strerror or error}.") from None
+
+
+def _holds_files(path: Path) -> bool:
+    return any(not file.name.startswith(OWN_PREFIX) for file in path.iterdir())
+
+
+def _check_mark(path: Path) -> None:
+    """Refuse a folder that holds anything but a sweep, so that nothing foreign is written into."""
+    try:
+        mark: Any = json.loads((path / MARK).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        mark = None
+    if not isinstance(mark, dict) or mark.get("format") != MARK_FORMAT:
+        raise PlanError(f"out folder {path} holds other files than gradflow's; give a new or an empty folder.")
+    if not isinstance(mark.get("version"), int) or mark["version"] > VERSION:
+        raise PlanError(f"out folder {path} was written by a newer gradflow; update gradflow or give another folder.")
 
 
 def keep_all(recordings: Iterable[Recording], out: str | os.PathLike[str], *, group: str, command: str) -> Path:

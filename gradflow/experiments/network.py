@@ -65,14 +65,17 @@ class Network:
                 return own.build(self.model, dict(self.options), input_shape=input_shape, num_classes=num_classes)
             if len(input_shape) != 3 or self.depth is None:
                 raise PlanError(f"model {self.model} takes images (channels, height, width); got {input_shape}.")
-            return catalogue.build(
-                self.model,
-                self.depth,
-                family=self.family,
-                input_shape=input_shape,
-                num_classes=num_classes,
-                options=dict(self.options),
-            )
+            try:
+                return catalogue.build(
+                    self.model,
+                    self.depth,
+                    family=self.family,
+                    input_shape=input_shape,
+                    num_classes=num_classes,
+                    options=dict(self.options),
+                )
+            except ValueError as error:
+                raise PlanError(str(error)) from None
 
 
 def check_model(model: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +17,15 @@ from gradflow.experiments.combinations import agrees, check_distinct, check_matc
 from gradflow.experiments.data import check_data
 from gradflow.experiments.data import is_own as is_own_data
 from gradflow.experiments.network import Network, check_model, frozen, is_own, network, own_network, settled
-from gradflow.experiments.recipe import RECIPE_FIELDS, PlanError, Recipe, check_count, check_names, listed, some_of
+from gradflow.experiments.recipe import RECIPE_FIELDS, PlanError, Recipe, check_names, check_range, listed, some_of
 from gradflow.experiments.runs import DATA, DEFAULT_PROBES, EVAL_EVERY, PROBES, RECORD_EVERY, Run
 from gradflow.factories import source_digest
 from gradflow.models.catalogue import CATALOGUE
+from gradflow.ranges import shown
 
 MODEL = "cifar"
 SEEDS = 3
+MAX_RUNS = 20_000
 PAIR = ("plain", "residual")  # what is compared unless families are named
 RUN_SETTINGS = ("model", "data", "record_every", "eval_every", "probes", "device", "processes")
 AXES = ("depth", "family", "seed")
@@ -104,6 +107,7 @@ def plan(
         "processes": processes,
         **settings,
     }
+    check_once(settings, vary or {})
     varied = {name: _unique(name, (settled(name, value) for value in values)) for name, values in (vary or {}).items()}
     depths = _either("depth", depths, varied)
     named = _either("family", families, varied)
@@ -117,6 +121,9 @@ def plan(
     }
     named = None if named is None else _unique("families", named)
     changes, codes = tuple(overrides), Codes()
+    count = math.prod(map(len, axes.values())) * len(named or (None,))
+    if count > MAX_RUNS:
+        raise PlanError(f"a plan must have at most {MAX_RUNS} combinations; got {shown(count)}.")
     combinations: list[dict[str, Any]] = []
     for combination in itertools.product(*axes.values()):
         chosen = {**shared, **dict(zip(axes, combination, strict=True))}
@@ -136,6 +143,13 @@ class Codes:
         self.digest = cache(lambda data: source_digest(data) if is_own_data(data) else "")
 
 
+def check_once(settings: Iterable[str], vary: Iterable[str]) -> None:
+    """Raise PlanError for a setting that is varied and given by itself: one of them would be ignored."""
+    twice = sorted({*settings} & {*vary})
+    if twice:
+        raise PlanError(f"{twice[0]} is given twice, by itself and in vary; give one of them.")
+
+
 def _either(name: str, argument: Iterable[Any] | None, varied: dict[str, list[Any]]) -> Iterable[Any] | None:
     """Return an axis's values: the argument's, or those of `vary`, taken out of it; both is an error."""
     if name not in varied:
@@ -152,7 +166,7 @@ def _run(chosen: dict[str, Any], overrides: Sequence[Override], varied: tuple[st
             chosen = {**chosen, **override.set}
     check_data(chosen["data"])
     for name in ("record_every", "eval_every", "processes"):
-        check_count(name, chosen[name])
+        check_range(name, chosen[name])
     recipe = Recipe(**{name: chosen[name] for name in RECIPE_FIELDS if name in chosen})
     device = resolve_device(chosen["device"])
     _check_parts(recipe, chosen["processes"], device)
@@ -226,9 +240,12 @@ def resolve_device(device: str) -> str:
 
 def _seeds(seeds: int | Iterable[int]) -> list[int]:
     if isinstance(seeds, int):
-        check_count("seeds", seeds)
+        check_range("seeds", seeds)
         return list(range(seeds))
-    return _unique("seeds", map(operator.index, seeds))
+    numbers: list[int] = _unique("seeds", map(operator.index, seeds))
+    for number in numbers:
+        check_range("seed", number)
+    return numbers
 
 
 def _unique(name: str, values: Iterable[Any]) -> list[Any]:

@@ -22,7 +22,7 @@ from gradflow import storage
 from gradflow.experiments.failures import reason_of
 from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.pool import Event
-from gradflow.experiments.recipe import PlanError, check_number
+from gradflow.experiments.recipe import PlanError, check_range
 from gradflow.experiments.runs import Run
 from gradflow.experiments.store import Store
 from gradflow.recording import Recording
@@ -58,8 +58,8 @@ class RayEngine:
     retries: int = RETRIES
 
     def __post_init__(self) -> None:
-        check_number("gpus per run", self.gpus_per_run, "a number of at least 0", 0, float("inf"))
-        check_number("retries", self.retries, "a number of at least 0", 0, float("inf"))
+        for name in ("gpus_per_run", "retries"):
+            check_range(name, getattr(self, name))
 
     @property
     def processes(self) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import itertools
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from gradflow.ranges import RANGES, Range, shown
 from gradflow.recording import GradflowError
 
 OPTIMIZERS = ("sgd", "adamw")
@@ -85,8 +85,11 @@ RECIPE_FIELDS = tuple(field.name for field in fields(Recipe))
 
 def _check(recipe: Recipe) -> None:
     """Raise PlanError for the first value that is out of its range."""
-    for name in ("steps", "batch_size", "accumulate"):
-        check_count(name, getattr(recipe, name))
+    for name in ("steps", "batch_size", "accumulate", "lr", "momentum", "weight_decay", "warmup"):
+        check_range(name, getattr(recipe, name))
+    for name in ("clip", "warmup_until"):
+        if getattr(recipe, name) is not None:
+            check_range(name, getattr(recipe, name))
     if recipe.batch_size % recipe.accumulate:
         raise PlanError(
             f"accumulate must divide the batch size {recipe.batch_size}; got {recipe.accumulate}, which leaves a rest."
@@ -95,33 +98,25 @@ def _check(recipe: Recipe) -> None:
     one_of("schedule", recipe.schedule, SCHEDULES)
     one_of("precision", recipe.precision, PRECISIONS)
     some_of("augment", recipe.augment, AUGMENTATIONS)
-    check_number("lr", recipe.lr, "a positive number", 0, math.inf, low_open=True)
-    check_number("momentum", recipe.momentum, "at least 0 and below 1", 0, 1)
-    check_number("weight_decay", recipe.weight_decay, "a number of at least 0", 0, math.inf)
-    if recipe.clip is not None:
-        check_number("clip", recipe.clip, "a positive number", 0, math.inf, low_open=True)
-    if recipe.warmup_until is not None:
-        check_number("warmup_until", recipe.warmup_until, "a fraction above 0 and below 1", 0, 1, low_open=True)
     _check_rates(recipe)
 
 
 def _check_rates(recipe: Recipe) -> None:
     """Raise PlanError unless warm-up and milestones fit the steps and one another."""
-    if not isinstance(recipe.warmup, int) or not 0 <= recipe.warmup <= recipe.steps:
+    if recipe.warmup > recipe.steps:
         raise PlanError(f"warmup must lie between 0 and the {recipe.steps} steps; got {recipe.warmup}.")
     if recipe.warmup and recipe.warmup_until is not None:
         raise PlanError(f"warmup and warmup_until exclude one another; got {recipe.warmup} and {recipe.warmup_until}.")
-    if bool(recipe.milestones) != (recipe.schedule == "multistep"):
-        shown = ", ".join(map(str, recipe.milestones)) or "none"
-        raise PlanError(
-            f"milestones go with the multistep schedule; got schedule {recipe.schedule}, milestones {shown}."
-        )
     for milestone in recipe.milestones:
-        check_count("milestones", milestone)
+        check_range("milestones", milestone)
+    given = _in_words(recipe.milestones) or NONE
+    if bool(recipe.milestones) != (recipe.schedule == "multistep"):
+        raise PlanError(
+            f"milestones go with the multistep schedule; got schedule {recipe.schedule}, milestones {given}."
+        )
     rising = [0, *recipe.milestones, recipe.steps]
     if any(later <= earlier for earlier, later in itertools.pairwise(rising)):
-        shown = ", ".join(map(str, recipe.milestones))
-        raise PlanError(f"milestones must rise, between 0 and the {recipe.steps} steps; got {shown}.")
+        raise PlanError(f"milestones must rise, between 0 and the {recipe.steps} steps; got {given}.")
 
 
 def listed(value: Any) -> tuple[Any, ...]:
@@ -136,31 +131,27 @@ def listed(value: Any) -> tuple[Any, ...]:
     return () if values in ((None,), (NONE,)) else values
 
 
-def check_count(name: str, value: object) -> None:
-    """Raise PlanError unless the value is a whole number of at least 1."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise PlanError(f"{name.replace('_', ' ')} must be a whole number of at least 1; got {value}.")
-    if value < 1:
-        raise PlanError(f"{name.replace('_', ' ')} must be at least 1; got {value}.")
-
-
-def check_number(name: str, value: object, allowed: str, low: float, high: float, *, low_open: bool = False) -> None:
-    """Raise PlanError unless low <= value < high, or low < value < high."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not low <= value < high or (low_open and value == low):  # type: ignore[operator]
-        raise PlanError(f"{name} must be {allowed}; got {value}.")
+def check_range(name: str, value: object, allowed: Range | None = None) -> None:
+    """Raise PlanError unless the value is in its setting's range, or in the one given."""
+    wrong = (allowed or RANGES[name]).complaint(name, value)
+    if wrong:
+        raise PlanError(wrong)
 
 
 def one_of(name: str, value: object, allowed: Sequence[str]) -> None:
     """Raise PlanError unless the value is one of the allowed."""
     if value not in allowed:
-        raise PlanError(f"{name} must be one of {', '.join(allowed)}; got {value!r}.")
+        raise PlanError(f"{name} must be one of {', '.join(allowed)}; got {shown(value)}.")
 
 
 def some_of(name: str, values: Sequence[object], allowed: Sequence[str]) -> None:
     """Raise PlanError unless all values of a list are of the allowed."""
     if any(value not in allowed for value in values):
-        raise PlanError(f"{name} must be {NONE}, or some of {', '.join(allowed)}; got {', '.join(map(str, values))}.")
+        raise PlanError(f"{name} must be {NONE}, or some of {', '.join(allowed)}; got {_in_words(values)}.")
+
+
+def _in_words(values: Sequence[object]) -> str:
+    return ", ".join(value if isinstance(value, str) else shown(value) for value in values)
 
 
 def check_names(what: str, given: Mapping[str, Any], allowed: Sequence[str]) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from gradflow import storage
-from gradflow.experiments.data import load_data
+from gradflow.experiments.data import load_data, sizes
 from gradflow.experiments.engines import Engine, LocalEngine
-from gradflow.experiments.folder import SweepFolder
+from gradflow.experiments.folder import SweepFolder, check_out
 from gradflow.experiments.identity import data_digest
 from gradflow.experiments.network import is_own
 from gradflow.experiments.plan import plan
 from gradflow.experiments.pool import Event
-from gradflow.experiments.recipe import PlanError
+from gradflow.experiments.recipe import PlanError, check_range
 from gradflow.experiments.runs import Run
 from gradflow.experiments.store import Store
 from gradflow.experiments.unfinished import CHECKPOINT_SECONDS
@@ -110,16 +110,12 @@ def execute(
 ) -> list[Recording]:
     """Run a plan; see `compare`, which makes the plan first."""
     tell = on_event if on_event is not None else _ignore
-    if engine is not None and workers is not None:
-        raise PlanError(f"workers is for worker processes of this machine; got {workers} and {type(engine).__name__}.")
-    engine = engine or LocalEngine(workers)
-    _check_processes(runs, engine.processes)
-    if checkpoint_every <= 0:
-        raise PlanError(f"checkpoint every must be a positive number of seconds; got {checkpoint_every}.")
+    engine, remote = check_execution(
+        runs, out=out, workers=workers, engine=engine, store=store, checkpoint_every=checkpoint_every
+    )
     if not Path(out).exists():
         _check_data_of(runs)  # what is missing leaves no folder
     folder = SweepFolder(out, command=command)
-    remote = None if store is None else Store(store)
     with folder.claimed():
         if remote is not None:
             remote.claim(command)
@@ -138,6 +134,33 @@ def execute(
     if failures:
         raise RunsFailedError({run.id: reason for run, reason in failures.items()}, ordered)
     return ordered
+
+
+def check_execution(
+    runs: Sequence[Run],
+    *,
+    out: str | os.PathLike[str],
+    workers: int | None = None,
+    engine: Engine | None = None,
+    store: str | None = None,
+    checkpoint_every: float = CHECKPOINT_SECONDS,
+) -> tuple[Engine, Store | None]:
+    """Check what `execute` is to be called with, write and fetch nothing, and return the engine and the store.
+
+    Raises
+    ------
+    PlanError
+        An argument is out of range, or `out` or the store cannot be used.
+    """
+    if engine is not None and workers is not None:
+        raise PlanError(f"workers is for worker processes of this machine; got {workers} and {type(engine).__name__}.")
+    engine = engine or LocalEngine(workers)
+    _check_processes(runs, engine.processes)
+    check_range("checkpoint_every", checkpoint_every)
+    check_out(Path(out))
+    for run in runs:
+        _check_fit(run)
+    return engine, None if store is None else Store(store)
 
 
 def _finished(runs: Sequence[Run], folder: SweepFolder, tell: Callable[[Event], object]) -> dict[Run, Recording]:
@@ -170,15 +193,20 @@ def _check_processes(runs: Sequence[Run], processes: int) -> None:
 def _check_data_of(runs: Sequence[Run]) -> None:
     """Load each data set once before any worker does: what is missing is said, or fetched, here and once."""
     for run in runs:
-        data = load_data(run.data)
-        n, shape = len(data.train_labels), tuple(data.train_images.shape[1:])
-        if len(shape) != 3 and (run.recipe.augment or not is_own(run.network.model)):
-            asked = "augment" if run.recipe.augment else f"model {run.network.model}"
-            raise PlanError(f"{asked} takes images (channels, height, width); inputs of {run.data} are {shape}.")
-        if run.recipe.batch_size > n:
-            raise PlanError(
-                f"batch size must be at most the {n} training images of {run.data}; got {run.recipe.batch_size}."
-            )
+        load_data(run.data)
+        _check_fit(run)
+
+
+def _check_fit(run: Run) -> None:
+    """Raise PlanError unless the network and the batch fit the data; nothing is fetched."""
+    shape, n, _, _ = sizes(run.data)
+    if len(shape) != 3 and (run.recipe.augment or not is_own(run.network.model)):
+        asked = "augment" if run.recipe.augment else f"model {run.network.model}"
+        raise PlanError(f"{asked} takes images (channels, height, width); inputs of {run.data} are {shape}.")
+    if run.recipe.batch_size > n:
+        raise PlanError(
+            f"batch size must be at most the {n} training images of {run.data}; got {run.recipe.batch_size}."
+        )
 
 
 def _ignore(event: Event) -> None:

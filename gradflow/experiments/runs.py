@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -66,7 +66,7 @@ class Run:
         return {
             "model": self.network.model,
             **dict(self.network.options),
-            **asdict(self.recipe),
+            **vars(self.recipe),
             "data": self.data,
             "device": self.device,
             "processes": self.processes,
@@ -103,7 +103,7 @@ class Run:
     def to_json(self) -> dict[str, Any]:
         """Return the run as JSON values."""
         named = {name: getattr(self, name) for name in RUN_FIELDS}
-        return {"network": self.network.to_json(), "recipe": asdict(self.recipe), **named}
+        return {"network": self.network.to_json(), "recipe": {**vars(self.recipe)}, **named}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Run:

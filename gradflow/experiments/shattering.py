@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 import torch
 
-from gradflow.experiments.recipe import PlanError
+from gradflow.experiments.recipe import PlanError, check_range
 from gradflow.hooks.surroundings import device_name, versions
 from gradflow.models import rectifier_net
 from gradflow.probe.shattering import LAGS, autocorrelation, shattering
+from gradflow.ranges import RANGES
 from gradflow.recording import INPUT, Recording
 from gradflow.theory import Norm
 
@@ -87,14 +88,7 @@ def shattering_by_depth(
     ['plain-2-seed0', 'plain-batch-norm-2-seed0']
     """
     depths = list(blocks)
-    for name, value, least in (
-        ("blocks", min(depths, default=0), 1),
-        ("width", width, 1),
-        ("seeds", seeds, 1),
-        ("n_inputs", n_inputs, 2),
-    ):
-        if value < least:
-            raise PlanError(f"{name} must be at least {least}; got {value}.")
+    check_shattering(blocks=depths, width=width, seeds=seeds, n_inputs=n_inputs)
     recordings = []
     for depth in depths:
         for setting in SETTINGS:
@@ -103,6 +97,19 @@ def shattering_by_depth(
                 if on_event is not None:
                     on_event(recordings[-1])
     return recordings
+
+
+def check_shattering(
+    *, blocks: Sequence[int] = BLOCKS, width: int = WIDTH, seeds: int = SEEDS, n_inputs: int = N_INPUTS
+) -> None:
+    """Raise PlanError for the first argument of `shattering_by_depth` that is out of its range."""
+    if not blocks:
+        raise PlanError("blocks must name at least one; got none.")
+    for number in blocks:
+        check_range("blocks", number)
+    check_range("width", width, RANGES["size"])
+    check_range("seeds", seeds)
+    check_range("n_inputs", n_inputs)
 
 
 def _measure(setting: Setting, *, depth: int, width: int, seed: int, n_inputs: int) -> Recording:

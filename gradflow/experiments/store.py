@@ -32,7 +32,7 @@ class Store:
         self.url = url.rstrip("/")
         try:
             self._files, self._path = url_to_fs(self.url)
-        except (ImportError, ValueError) as error:
+        except Exception as error:  # each protocol has its own
             raise PlanError(f"store {url!r} cannot be opened: {_line(error)}.") from None
 
     def claim(self, command: str) -> None:

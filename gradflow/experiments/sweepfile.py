@@ -22,6 +22,7 @@ With experiment = "shattering" it holds the arguments of `gradflow.experiments.s
 from __future__ import annotations
 
 import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from typing import Any
 
 from gradflow.experiments.data import DataError
 from gradflow.experiments.network import settled
-from gradflow.experiments.plan import Override, plan
+from gradflow.experiments.plan import Override, check_once, plan
 from gradflow.experiments.recipe import PlanError
 from gradflow.experiments.runs import Run
 from gradflow.experiments.sweepkeys import SweepFileError, check_keys
@@ -39,6 +40,7 @@ from gradflow.reference.published import published
 
 COMPARE, SHATTERING = "compare", "shattering"
 _AXES = {"depths": "depth", "families": "family", "seeds": "seed"}
+MAX_BYTES = 2**20
 _TOLD = ("title", "question", "published", "scaled", "experiment")  # keys that shape no run
 
 
@@ -74,6 +76,7 @@ class Sweep:
         """
         arguments = _merged(self.arguments, given or {})
         try:
+            check_once(arguments, arguments["vary"])
             return plan(**arguments)
         except (PlanError, DataError) as error:
             if not self.source:
@@ -91,11 +94,22 @@ def read_sweep(path: str | os.PathLike[str], *, scaled: bool = False) -> Sweep:
         type. One line that names file and key.
     """
     try:
-        return parse_sweep(Path(path).read_text(encoding="utf-8"), source=str(path), scaled=scaled)
+        content = _regular(Path(path)).decode()
     except OSError as error:
         raise SweepFileError(f"cannot read {path}: {error.strerror or error}.") from None
     except UnicodeDecodeError as error:
         raise SweepFileError(f"{path} is no UTF-8 text: byte {error.start} is not.") from None
+    return parse_sweep(content, source=str(path), scaled=scaled)
+
+
+def _regular(path: Path) -> bytes:
+    """Return a file's bytes; a pipe or a device, which may never end, is not read."""
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise SweepFileError(f"{path} is no regular file; a sweep is read from one.")
+    if about.st_size > MAX_BYTES:
+        raise SweepFileError(f"{path} holds {about.st_size} bytes; a sweep file may hold {MAX_BYTES}.")
+    return path.read_bytes()
 
 
 def parse_sweep(content: str, *, source: str, scaled: bool = False) -> Sweep:
@@ -107,10 +121,14 @@ def parse_sweep(content: str, *, source: str, scaled: bool = False) -> Sweep:
     >>> [run.label for run in sweep.plan({"families": ["plain"]})]
     ['plain-8, lr 0.1 seed 0', 'plain-8, lr 0.02 seed 0']
     """
+    if content.startswith("\ufeff"):
+        raise SweepFileError(f"{source} begins with a byte-order mark; save it as UTF-8 without one.")
     try:
         values = tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
-        raise SweepFileError(f"{source} is no TOML: {error}.") from None
+    except RecursionError:
+        raise SweepFileError(f"{source} is nested too deep.") from None
+    except ValueError as error:  # of TOML, or of a number with more digits than Python reads
+        raise SweepFileError(f"{source} is no TOML: {str(error).partition(';')[0]}.") from None
     check_keys(values, source)
     how = ""
     if scaled:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from gradflow.experiments.recipe import NONE, PlanError, Recipe
 from gradflow.models.catalogue import CATALOGUE
+from gradflow.ranges import shown
 
 EXPERIMENTS = ("compare", "shattering")
 
@@ -46,7 +47,14 @@ NUMBER = Kind("a number", _is_number)
 WHOLES, TEXTS = _list_of(WHOLE, "whole numbers"), _list_of(TEXT, "words")
 TABLE = Kind("a table", lambda value: isinstance(value, dict))
 TABLES = _list_of(TABLE, "tables")
-ANYTHING = Kind("a value", lambda value: True)
+
+
+def _is_plain(value: Any) -> bool:
+    return all(map(_is_plain, value)) if isinstance(value, list) else isinstance(value, str | int | float)
+
+
+# An own model's option, which is kept as JSON and compared
+ANYTHING = Kind("text, a number, a truth value or a list of them", lambda value: value is None or _is_plain(value))
 LISTED = Kind("a list", lambda value: isinstance(value, list))
 SEEDS = Kind("a whole number or a list of them", lambda value: WHOLE.fits(value) or WHOLES.fits(value))
 FIGURES = Kind("a name or a list of tables", lambda value: TEXT.fits(value) or TABLES.fits(value))
@@ -106,7 +114,7 @@ def check_keys(values: dict[str, Any], source: str) -> None:
     """
     experiment = values.get("experiment", EXPERIMENTS[0])
     if experiment not in EXPERIMENTS:
-        raise SweepFileError(f"{source}: experiment must be {' or '.join(EXPERIMENTS)}; got {experiment!r}.")
+        raise SweepFileError(f"{source}: experiment must be {' or '.join(EXPERIMENTS)}; got {shown(experiment)}.")
     known = _SHATTERING if experiment == "shattering" else _COMPARE
     keys = _Keys(source, is_open=":" in str(values.get("model", "")))
     keys.check(values, known, "")
@@ -126,7 +134,7 @@ class _Keys:
     def check_tables(self, values: Mapping[str, Any], place: str) -> None:
         """Check the tables inside a table."""
         vary = values.get("vary", {})
-        self.check(vary, dict.fromkeys(_OF_ONE_RUN, LISTED), f"{place}vary", never=("seed",))
+        self.check(vary, dict.fromkeys(_OF_ONE_RUN, LISTED), f"{place}vary", never=("seed",), other=LISTED)
         for name, listed in vary.items():
             for number, value in enumerate(listed, 1):
                 listed[number - 1] = self._typed(
@@ -150,20 +158,21 @@ class _Keys:
         *,
         required: Iterable[str] = (),
         never: Iterable[str] = (),
+        other: Kind = ANYTHING,
     ) -> None:
-        """Check the keys of one table and the types of their values."""
+        """Check the keys of one table and the types of their values; an own model's options are of the `other` kind."""
         known = {name: kind for name, kind in known.items() if name not in never}
         for name, value in table.items():
             if name not in known and not (self._is_open and "lr" in known):
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f" Did you mean {near[0]}?" if near else f" Known: {', '.join(sorted(known))}."
-                raise SweepFileError(f"{self._source}: {place or 'the file'} has no key {name!r}.{hint}")
-            table[name] = self._typed(f"{place}.{name}" if place else name, value, known.get(name, ANYTHING))
+                raise SweepFileError(f"{self._source}: {place or 'the file'} has no key {shown(name)}.{hint}")
+            table[name] = self._typed(f"{place}.{name}" if place else name, value, known.get(name, other))
         missing = [name for name in required if name not in table]
         if missing:
             raise SweepFileError(f"{self._source}: {place} lacks the key {missing[0]}.")
 
     def _typed(self, key: str, value: Any, kind: Kind) -> Any:
         if not kind.fits(value):
-            raise SweepFileError(f"{self._source}: {key} must be {kind.words}; got {value!r}.")
+            raise SweepFileError(f"{self._source}: {key} must be {kind.words}; got {shown(value)}.")
         return None if kind in _CAN_BE_NONE and value == NONE else value

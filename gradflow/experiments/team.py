@@ -116,7 +116,7 @@ class Team:
     def seed(self, seed: int, step: int) -> None:
         """Seed the global random state for a step, of each process another, so that it need not be kept."""
         if self.size > 1:
-            torch.manual_seed((seed * PRIME + step) * self.size + self.rank)
+            torch.manual_seed(((seed * PRIME + step) * self.size + self.rank) % 2**63)
 
 
 ALONE = Team()

@@ -11,9 +11,11 @@ import torch
 from torch import nn
 
 from gradflow.experiments.data import Dataset, batches, check_data, load_data
-from gradflow.experiments.recipe import PlanError
+from gradflow.experiments.recipe import PlanError, check_range
 from gradflow.hooks import record
 from gradflow.models import mlp
+from gradflow.models.costs import check_memory
+from gradflow.ranges import RANGES, beginning
 from gradflow.recording import Recording
 from gradflow.theory import Activation, Init, Norm
 
@@ -21,7 +23,8 @@ DEPTH = 20
 WIDTH = 256  # the closed forms hold for wide layers: at 256 the factor is within 1 % of them
 SEEDS = 10
 BATCH_SIZE = 128  # batch norm's factor is that of large batches
-MIN_DEPTH = 7  # six hidden layers: three are left once the transients at both ends are left out
+DEPTHS = beginning("depth", 7)  # six hidden layers: three are left once the transients at both ends are left out
+BATCH_SIZES = beginning("batch_size", 2)
 
 OnEvent = Callable[[Recording], object]
 
@@ -97,13 +100,13 @@ def vanishing(
     'relu-kaiming-seed0'
     """
     chosen, numbers = _settings(settings), _seeds(seeds)
-    for name, value, least in (
-        ("depth", depth, MIN_DEPTH),
-        ("width", width, 1),
-        ("batch_size", batch_size, 2),
-    ):
-        if value < least:
-            raise PlanError(f"{name} must be at least {least}; got {value}.")
+    check_range("depth", depth, DEPTHS)
+    check_range("width", width, RANGES["size"])
+    check_range("batch_size", batch_size, BATCH_SIZES)
+    try:
+        check_memory("the network", depth, width, lambda: mlp(depth, width=width, in_features=width, num_classes=1))
+    except ValueError as error:
+        raise PlanError(str(error)) from None
     check_data(data)
     images = load_data(data)
     recordings: list[Recording] = []
@@ -174,7 +177,12 @@ def _settings(names: Iterable[str] | None) -> list[Setting]:
 
 
 def _seeds(seeds: int | Iterable[int]) -> list[int]:
-    numbers = list(range(seeds)) if isinstance(seeds, int) else list(dict.fromkeys(seeds))
+    if isinstance(seeds, int):
+        check_range("seeds", seeds)
+        return list(range(seeds))
+    numbers = list(dict.fromkeys(seeds))
     if not numbers:
-        raise PlanError(f"seeds must be at least 1, or name at least one; got {seeds!r}.")
+        raise PlanError("seeds must name at least one; got none.")
+    for number in numbers:
+        check_range("seed", number)
     return numbers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -42,8 +43,9 @@ def device_name(device: torch.device) -> str:
     return platform.processor() or platform.machine()
 
 
+@cache
 def installed_version(distribution: str) -> str:
-    """Return a package's version, for the record."""
+    """Return a package's version, for the record; it is looked up once, as thousands of runs are named by it."""
     try:
         return version(distribution)
     except PackageNotFoundError:

@@ -12,11 +12,13 @@ from torch import nn
 
 from gradflow.models.bottleneck import STRIDES_ON
 from gradflow.models.cifar import CIFAR_DEPTHS, IMAGE_FAMILIES, MINI_DEPTHS, SHORTCUTS, cifar_net, mini_net
+from gradflow.models.costs import check_memory
 from gradflow.models.depths import Depths
 from gradflow.models.mlp import mlp
 from gradflow.models.parts import ACTIVATIONS, FAN_OUT, IMAGE_INITS, IMAGE_NORMS, check_critical
 from gradflow.models.resnet import RESNET_DEPTHS, STEMS, resnet
 from gradflow.models.transformer import TOKEN_NORMS, TRANSFORMER_DEPTHS, TRANSFORMER_FAMILIES, check_heads, transformer
+from gradflow.ranges import RANGES, shown
 from gradflow.theory import INITS
 
 Options = Mapping[str, Any]
@@ -202,7 +204,12 @@ def build(
         raise ValueError(f"input_shape must be channels, height, width, each at least 1; got {tuple(input_shape)}.")
     if num_classes < 1:
         raise ValueError(f"num_classes must be at least 1; got {num_classes}.")
-    return CATALOGUE[model].make(depth, family, tuple(input_shape), num_classes, checked)
+
+    def make() -> nn.Module:
+        return CATALOGUE[model].make(depth, family, tuple(input_shape), num_classes, checked)
+
+    check_memory(f"{model}-{depth}", depth, max(checked.get("widths") or [checked["width"]]), make)
+    return make()
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
@@ -215,24 +222,24 @@ def _read(entry: Entry, name: str, given: Any) -> Any:
     if name in entry.choices:
         word = "none" if given is None else given
         if word not in entry.choices[name]:
-            raise ValueError(f"{name} must be one of {', '.join(entry.choices[name])}; got {given!r}.")
+            raise ValueError(f"{name} must be one of {', '.join(entry.choices[name])}; got {shown(given)}.")
         return word
     default = entry.options[name]
-    if isinstance(default, tuple):
-        parts = given.split(",") if isinstance(given, str) else given
-        sizes = [_positive(part) for part in parts] if isinstance(parts, list | tuple) else []
-        if len(sizes) != len(default) or None in sizes:
-            example = ", ".join(str(one) for one in default)
-            raise ValueError(f"{name} must be {len(default)} positive ints, such as {example}; got {given!r}.")
-        return sizes
-    size = _positive(given)
-    if size is None:
-        raise ValueError(f"{name} must be an int of at least 1; got {given!r}.")
-    return size
+    if not isinstance(default, tuple):
+        return _size(name, given)
+    parts = given.split(",") if isinstance(given, str) else given
+    if not isinstance(parts, list | tuple) or len(parts) != len(default):
+        example = ", ".join(str(one) for one in default)
+        raise ValueError(f"{name} must be {len(default)} positive ints, such as {example}; got {shown(given)}.")
+    return [_size(name, part) for part in parts]
 
 
-def _positive(given: Any) -> int | None:
-    """Return a positive int, given as one or as its digits; None for anything else."""
-    if isinstance(given, str) and given.strip().isdecimal():
-        given = int(given)
-    return given if isinstance(given, int) and not isinstance(given, bool) and given >= 1 else None
+def _size(name: str, given: Any) -> int:
+    """Return a size, given as a number or as its digits."""
+    allowed = RANGES["size"]
+    if isinstance(given, str):
+        return int(allowed.read(name, given))
+    wrong = allowed.complaint(name, given)
+    if wrong:
+        raise ValueError(wrong)
+    return int(given)

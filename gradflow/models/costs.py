@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from gradflow.memory import lack
 from gradflow.models.parts import Projection
 from gradflow.models.transformer import Attention
+
+TRAINED_BYTES = 12  # of a parameter with its gradient and momentum
+WIDEST_LAYER = 16  # times width squared: a layer of any network here has fewer parameters
 
 
 class Cost(NamedTuple):
@@ -69,6 +74,20 @@ def n_parameters(network: nn.Module) -> int:
     15
     """
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def check_memory(name: str, depth: int, width: int, make: Callable[[], nn.Module]) -> None:
+    """Raise ValueError if the network that `make` returns has more parameters than memory can train.
+
+    It is made on "meta", where it takes none, and only if it is wide or deep enough to matter.
+    """
+    if not lack(TRAINED_BYTES * WIDEST_LAYER * depth * width**2):
+        return
+    with torch.device("meta"):
+        count = n_parameters(make())
+    missing = lack(TRAINED_BYTES * count)
+    if missing:
+        raise ValueError(f"{name} of width {width} has {count:.3g} parameters: {missing}.")
 
 
 def _multiply_adds(module: nn.Module, inputs: Tensor, output: Tensor) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gradflow.ranges import RANGES, shown
+
 
 @dataclass(frozen=True)
 class Depths:
@@ -43,6 +45,8 @@ class Depths:
     def check(self, depth: int) -> None:
         """Raise ValueError, with the nearest depths, unless there is such a depth."""
         is_int = isinstance(depth, int) and not isinstance(depth, bool)
+        if is_int and depth > RANGES["depth"].most:
+            raise ValueError(RANGES["depth"].complaint("depth", depth))
         if not is_int or self.nearest(depth) != (depth,):
             near = f" Nearest: {', '.join(map(str, self.nearest(depth)))}." if is_int else ""
-            raise ValueError(f"depth must be {self.words}; got {depth!r}.{near}")
+            raise ValueError(f"depth must be {self.words}; got {shown(depth)}.{near}")

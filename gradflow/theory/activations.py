@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gradflow.ranges import RANGES
 from gradflow.recording import GradflowError
 from gradflow.theory.gaussian import NODES, WEIGHTS, Floats, Function
 
 NEAR, FAR = 1e-300, 1e6  # where a slope is read for its value beside 0 and at infinity
 LEAKY_SLOPE = 0.01  # PyTorch's negative_slope
-LARGEST_SLOPE = 1e6  # its square is still far inside float64
 # Klambauer et al. 2017 (arXiv 1706.02515), eq. 14: mean 0 and variance 1 are kept at sigma_w^2 = 1.
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 
@@ -107,8 +107,9 @@ def leaky_relu(slope: float = LEAKY_SLOPE) -> Curve:
     >>> leaky_relu(0.2).name
     'leaky-relu(0.2)'
     """
-    if not abs(slope) <= LARGEST_SLOPE:
-        raise GradflowError(f"slope must be from {-LARGEST_SLOPE:g} to {LARGEST_SLOPE:g}; got {slope}.")
+    wrong = RANGES["slope"].complaint("slope", slope)
+    if wrong:
+        raise GradflowError(wrong)
     name = "leaky-relu" if slope == LEAKY_SLOPE else f"leaky-relu({slope:g})"
     return Curve(name, lambda x: np.where(x > 0, x, slope * x), lambda x: np.where(x > 0, 1.0, slope))
 

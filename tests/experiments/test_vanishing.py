@@ -103,8 +103,8 @@ def test_events_follow_the_recordings():
     [
         ({"depth": 6}, r"depth must be at least 7; got 6"),
         ({"width": 0}, r"width must be at least 1; got 0"),
-        ({"batch_size": 1}, r"batch_size must be at least 2; got 1"),
-        ({"seeds": 0}, r"seeds must be at least 1, .*; got 0"),
+        ({"batch_size": 1}, r"batch size must be at least 2; got 1"),
+        ({"seeds": 0}, r"seeds must be at least 1; got 0"),
         ({"settings": ["relu"]}, r"settings must be of sigmoid-default, .*; got 'relu'"),
         ({"settings": []}, r"settings must name at least one; got none"),
     ],

@@ -1,0 +1,66 @@
+"""What a word on the command line becomes: a number in its setting's range, or a path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from click.core import ParameterSource
+
+from gradflow.ranges import RANGES, Range, shown
+
+MAX_PATH, MAX_NAME = 4095, 255  # bytes of a path and of one name in it, on Linux
+
+
+class Number(click.ParamType):
+    """A number that a setting may be, as `gradflow.ranges` has it; `allowed` where the command's range is another."""
+
+    def __init__(self, setting: str, allowed: Range | None = None) -> None:
+        self.setting = setting
+        self.allowed = allowed or RANGES[setting]
+        self.name = "integer" if self.allowed.is_whole else "float"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | float:
+        """Return the number, or fail with the one line that the setting has everywhere."""
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return]  # a default
+        try:
+            return self.allowed.read(self.setting, value)
+        except ValueError as error:
+            refuse(str(error))
+
+
+class PathTo(click.ParamType):
+    """A path, `~` written out; what none can be is said before any file is looked for."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path, or fail with a line that shows it."""
+        if isinstance(value, Path):
+            return value
+        name = "path" if param is None else str(param.name)
+        if not value.strip() or value == "-":
+            refuse(f"{name} must be a path; got {shown(value)}{' (for a file of that name, ./-)' if value else ''}.")
+        too_long = len(value.encode()) > MAX_PATH or any(len(part.encode()) > MAX_NAME for part in value.split("/"))
+        if too_long:
+            refuse(f"{name} must have at most {MAX_PATH} bytes, {MAX_NAME} a name; got {shown(value)}.")
+        try:
+            return Path(value).expanduser()
+        except RuntimeError:
+            refuse(f"{name} must be a path; got {shown(value)}, and there is no such user.")
+
+
+def given() -> list[str]:
+    """Return the names of the parameters that the command line itself gives."""
+    context = click.get_current_context()
+    names = [str(parameter.name) for parameter in context.command.params]
+    return [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+
+
+def refuse(line: str) -> NoReturn:
+    """Fail with a line that says what was wrong, the value, and what is allowed."""
+    from gradflow.recording import GradflowError  # brings pandas, so not on the way to --help
+
+    raise GradflowError(line)
