@@ -176,4 +176,5 @@ def _whole(value: Any) -> int | None:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    fits = isinstance(value, float) or _whole(value) is not None
+    return float(value) if fits else math.nan

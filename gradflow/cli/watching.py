@@ -73,7 +73,7 @@ class WatchedRun:
             step=last if said is None else whole(said.get("step")),
             steps=whole((meta if said is None else said).get("steps")),
             age=_age(recorded),
-            reason=str((said or {}).get("reason") or ""),
+            reason=_reason(said or {}),
             recording=recording,
             findings=() if recording is None else self._findings(recording),
         )
@@ -114,13 +114,14 @@ class WatchedSweep:
     def _under_way(self) -> Iterator[tuple[float, Path, Look]]:
         """Yield age, place and standing of each run; no table is read."""
         unfinished = self._folder / storage.UNFINISHED
-        for place in sorted(unfinished.iterdir()) if unfinished.is_dir() else ():
+        is_own = unfinished.is_dir() and not unfinished.is_symlink()
+        for place in sorted(unfinished.iterdir()) if is_own else ():
             said = None if place.name.startswith(".") or place.is_symlink() else status_of(place)
             if said is None:
                 continue
             step, steps = whole(said.get("step")), whole(said.get("steps"))
             age = _age(place / SO_FAR)
-            look = Look(place.name, _standing(said), step, steps, age, str(said.get("reason") or ""))
+            look = Look(place.name, _standing(said), step, steps, age, _reason(said))
             yield (math.inf if math.isnan(age) else age), place, look
 
 
@@ -176,6 +177,11 @@ def _standing(said: Mapping[str, Any]) -> str:
     if status == RUNNING and is_gone(said):
         return STOPPED
     return status if isinstance(status, str) and status else RECORDED
+
+
+def _reason(said: Mapping[str, Any]) -> str:
+    reason = said.get("reason")
+    return reason if isinstance(reason, str) else ""
 
 
 def _age(recorded: Path) -> float:

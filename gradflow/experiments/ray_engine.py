@@ -20,7 +20,8 @@ from typing import Any
 
 from gradflow import storage
 from gradflow.experiments.failures import reason_of
-from gradflow.experiments.folder import SweepFolder
+from gradflow.experiments.folder import LOCK, SweepFolder
+from gradflow.experiments.locks import file_id
 from gradflow.experiments.pool import Event
 from gradflow.experiments.recipe import PlanError, check_number
 from gradflow.experiments.runs import Run
@@ -142,6 +143,7 @@ class _Sweep:
         try:
             while tasks:
                 ended, _ = self._ray.wait(list(tasks), num_returns=1, timeout=POLL_SECONDS)
+                self._folder.check()
                 self._pass_on(runs, tell)
                 for task in ended:
                     run = tasks.pop(task)
@@ -207,7 +209,8 @@ def _make(values: dict[str, Any], order: dict[str, Any], inbox: Any) -> str | No
     say("started")
     with tempfile.TemporaryDirectory(prefix="gradflow-") as scratch:
         try:
-            folder = SweepFolder(order["folder"] or Path(scratch) / "sweep", command=order["command"])
+            place = Path(order["folder"] or Path(scratch) / "sweep")
+            folder = SweepFolder(place, command=order["command"], lock=file_id(place / LOCK))
             attempt(
                 folder,
                 run,

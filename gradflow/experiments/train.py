@@ -213,7 +213,14 @@ class Training:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from where `state_dict` was taken."""
+        """Go on from where `state_dict` was taken.
+
+        Raises
+        ------
+        ValueError
+            It was taken of no step of this run. A state of another form raises whatever its parts do.
+        """
+        _check_state(state, self._run.steps)
         self.recorder.load_state_dict(state["recorder"])
         self._model.load_state_dict(state["model"])
         self._updater.load_state_dict(state["updater"])
@@ -255,6 +262,19 @@ class Training:
                 "data_digest": data_digest(self._run.data),
             },
         )
+
+
+def _check_state(state: Mapping[str, Any], steps: int) -> None:
+    """Raise ValueError unless a state's plain values can be those of a run of so many updates."""
+    kinds = {"step": int, "started": str, "seconds": float, "resumed_at": list}
+    wrong = [name for name, kind in kinds.items() if type(state[name]) is not kind]
+    if wrong:
+        raise ValueError(f"{wrong[0]} of a state cannot be {state[wrong[0]]!r}.")
+    for step in (state["step"], *state["resumed_at"]):
+        if type(step) is not int or not 0 <= step <= steps:
+            raise ValueError(f"a state of a run of {steps} updates cannot be of step {step!r}.")
+    if state["recorder"]["step"] != state["step"]:
+        raise ValueError("a state and its recorder must be of one step.")
 
 
 def _is_eval_due(run: Run, step: int) -> bool:

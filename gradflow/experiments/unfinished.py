@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from gradflow import storage
-from gradflow.experiments.checkpoint import Checkpoints, set_aside
-from gradflow.experiments.failures import is_out_of_memory
+from gradflow.experiments.aside import leave_room, set_aside
+from gradflow.experiments.checkpoint import Checkpoints
+from gradflow.experiments.failures import is_disk_full, is_out_of_memory
 from gradflow.experiments.locks import held
 from gradflow.experiments.runs import Run
 
 STATUS, RECORDING = "status.json", "recording"
+WHOLE = "whole"  # where the run's recording is written before it is moved to its place
 CHECKPOINT_SECONDS = 20.0  # between two checkpoints, unless told otherwise
 PULSE_SECONDS = 5.0  # between two looks that another process can have at a run
 ORPHAN_SECONDS = 60.0  # a worker whose parent was killed has so long to end; it does after its step under way
@@ -62,11 +64,15 @@ class StoppedError(Exception):
 
 
 class Unfinished:
-    """The folder of one run that is not finished; nothing is made before something is written."""
+    """The folder of one run that is not finished; nothing is made before it is held.
 
-    def __init__(self, path: Path, run: Run) -> None:
+    `check` raises where nothing may be written any more: the sweep's folder is no longer there.
+    """
+
+    def __init__(self, path: Path, run: Run, check: Callable[[], object]) -> None:
         self.path = path
         self.run = run
+        self.check = check
 
     @property
     def recording(self) -> Path:
@@ -82,9 +88,14 @@ class Unfinished:
         PlanError
             Another process trains it and did not end in time.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.check()
+        self.path.parent.mkdir(exist_ok=True)
         with held(self.path.with_name(f".{self.path.name}.lock"), what=f"run {self.run.id}", wait=wait):
-            self.path.mkdir(parents=True, exist_ok=True)  # whoever held it may have finished the run
+            leave_room(self.path, folder=True)
+            self.path.mkdir(exist_ok=True)
+            leave_room(self.path / STATUS)
+            for name in (RECORDING, WHOLE):
+                leave_room(self.path / name, folder=True)
             yield
 
     def say(self, status: Standing, *, step: int = 0, reason: str = "") -> None:
@@ -95,7 +106,7 @@ class Unfinished:
         OSError
             It cannot be written.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.check()
         axes = {"family": self.run.family, "depth": self.run.depth, "seed": self.run.seed}
         told = {
             "run": self.run.id,
@@ -112,7 +123,8 @@ class Unfinished:
         storage.write_json(self.path / STATUS, told)
 
     def remove(self) -> None:
-        """Remove the folder and its lock; only for whoever holds the run, or the whole sweep."""
+        """Remove the folder; only for whoever holds the run, or the whole sweep."""
+        self.check()
         shutil.rmtree(self.path, ignore_errors=True)
 
 
@@ -144,6 +156,8 @@ class Keeper:
         self._stop = threading.Event() if stop is None else stop
         self._on_resume = on_resume
         self._checkpoints: Checkpoints | None = None
+        self._origin: tuple[Path, int] | None = None
+        self._step = 0
         self._kept = self._pulsed = time.monotonic()
 
     def start(self, make: Callable[[Path], AnyTraining], identity: Mapping[str, Any]) -> AnyTraining:
@@ -164,6 +178,7 @@ class Keeper:
         elif self._on_resume is not None:
             self._on_resume(training.step)
         self._unfinished.say("running", step=training.step)
+        self._step = training.step
         self._kept = self._pulsed = time.monotonic()
         return training
 
@@ -175,15 +190,22 @@ class Keeper:
             try:
                 training = make(self._unfinished.recording)
                 training.load_state_dict(state)
-            except (storage.StorageError, LookupError, RuntimeError, ValueError) as error:
-                if (training is None and not isinstance(error, storage.StorageError)) or is_out_of_memory(error):
-                    raise  # it is not the checkpoint's fault
+            except Exception as error:  # a state can hold anything
+                is_own_fault = training is not None or isinstance(error, storage.StorageError)
+                if not is_own_fault or is_out_of_memory(error) or is_disk_full(error):
+                    raise
                 if training is not None:
                     training.close()
                 set_aside(path)
             else:
+                self._origin = path, training.step
                 return training
         return None
+
+    def distrust(self) -> None:
+        """Set the checkpoint aside from which the training went on, if it failed before it made one step."""
+        if self._origin is not None and self._origin[1] == self._step:
+            set_aside(self._origin[0])
 
     def look(self, training: Training) -> None:
         """Keep what is due, between two steps.
@@ -192,9 +214,13 @@ class Keeper:
         ------
         StoppedError
             The training was asked to stop.
+        FolderLostError
+            The sweep's folder was removed or replaced.
         OSError
             Nothing more can be written.
         """
+        self._unfinished.check()
+        self._step = training.step
         now = time.monotonic()
         if self._stop.is_set():
             self._keep(training)

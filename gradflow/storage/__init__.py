@@ -7,7 +7,7 @@ leaves a folder that loads, or one without a manifest, which is no recording.
 
 from __future__ import annotations
 
-from gradflow.storage.json_files import read_json
+from gradflow.storage.json_files import read_bytes, read_json
 from gradflow.storage.manifest import (
     MANIFEST,
     UNFINISHED,
@@ -36,6 +36,7 @@ __all__ = [
     "load",
     "load_one",
     "peek",
+    "read_bytes",
     "read_json",
     "read_manifest",
     "save",
