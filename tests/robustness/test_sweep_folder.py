@@ -213,7 +213,7 @@ CONTENTS = {
     "negative integers": saying(**dict.fromkeys((*NAMES, *TIMES), -1)),
     "dates in the year 10^9": saying(**dict.fromkeys(TIMES, "1000000000-01-01T00:00:00")),
     "dates at the end of time": saying(**dict.fromkeys(TIMES, "9999-12-31T23:59:59-23:59")),
-    "lists for values": saying(**dict.fromkeys((*NAMES, *TIMES, "settings", "meta", "parts"), [[]])),
+    "lists for values": saying(**{name: [[]] for name in (*NAMES, *TIMES, "settings", "meta", "parts")}),
     "nested values": saying(**dict.fromkeys((*NAMES, *TIMES), json.loads("[" * 700 + "]" * 700))),
     "many lines": saying(**dict.fromkeys(TIMES, "a\nb\x1b[31m\ud800")),
     "a run under way": saying(status="running", pid=os.getpid(), host=socket.gethostname()),
@@ -365,7 +365,7 @@ def run_commands(home, commands, *, as_nobody=False):
             for name, arguments in commands.items():
                 with logs[name].open("w") as sys.stdout:
                     sys.stderr = sys.stdout
-                    print(f"ended with {exit_code(arguments)}", flush=True)
+                    sys.stdout.write(f"ended with {exit_code(arguments)}")
         os._exit(0)
     until = time.monotonic() + SECONDS
     while not os.waitpid(pid, os.WNOHANG)[0]:
