@@ -75,8 +75,8 @@ def train(
     with _seeded(run.seed, device):
         data = load_data(run.data).to(device)
 
-        def make(path: Path | None = None) -> Training:
-            return Training(run, data, recorded=recorded, path=path, team=team)
+        def make(place: Callable[[], Path] | None = None) -> Training:
+            return Training(run, data, recorded=recorded, place=place, team=team)
 
         training = make() if keeper is None else keeper.start(make, identity(run))
         with training.recorder:
@@ -128,11 +128,17 @@ class Training:
     step : int
         Updates made so far; the next row is this step's.
     recorder : Recorder
-        Streams to `path`, where one is given.
+        Streams to the folder that `place` returns, where it is given; it is asked when all else is made.
     """
 
     def __init__(
-        self, run: Run, data: Dataset, *, recorded: bool = True, path: Path | None = None, team: Team = ALONE
+        self,
+        run: Run,
+        data: Dataset,
+        *,
+        recorded: bool = True,
+        place: Callable[[], Path] | None = None,
+        team: Team = ALONE,
     ) -> None:
         self._run = run
         self._team = team
@@ -151,7 +157,7 @@ class Training:
             scaler=self._updater.scaler,
             schedule=Every(run.record_every, also=(*PROFILE_STEPS, run.steps)) if recorded else _never,
             weights=True,
-            path=path,
+            path=None if place is None else place(),
             name=run.id,
             meta={**describe(run, data), "started": self._started},
         )

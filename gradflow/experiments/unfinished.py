@@ -13,6 +13,7 @@ import shutil
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,6 +92,7 @@ class Unfinished:
         self.check()
         self.path.parent.mkdir(exist_ok=True)
         with held(self.path.with_name(f".{self.path.name}.lock"), what=f"run {self.run.id}", wait=wait):
+            self.check()  # waiting for the lock may have taken long
             leave_room(self.path, folder=True)
             self.path.mkdir(exist_ok=True)
             leave_room(self.path / STATUS)
@@ -160,13 +162,13 @@ class Keeper:
         self._step = 0
         self._kept = self._pulsed = time.monotonic()
 
-    def start(self, make: Callable[[Path], AnyTraining], identity: Mapping[str, Any]) -> AnyTraining:
+    def start(self, make: Callable[[Callable[[], Path]], AnyTraining], identity: Mapping[str, Any]) -> AnyTraining:
         """Return the training as the newest sound checkpoint has it, or a new one.
 
         Parameters
         ----------
         make : callable
-            Makes a new training that records into the folder it is given.
+            Makes a new training that records into the folder which the function that it is given returns.
         identity : mapping
             What a checkpoint must have been taken of.
         """
@@ -174,7 +176,7 @@ class Keeper:
         training = self._resumed(make)
         if training is None:
             shutil.rmtree(self._unfinished.recording, ignore_errors=True)
-            training = make(self._unfinished.recording)
+            training = make(self._recording)
         elif self._on_resume is not None:
             self._on_resume(training.step)
         self._unfinished.say("running", step=training.step)
@@ -182,13 +184,18 @@ class Keeper:
         self._kept = self._pulsed = time.monotonic()
         return training
 
-    def _resumed(self, make: Callable[[Path], AnyTraining]) -> AnyTraining | None:
+    def _recording(self) -> Path:
+        """Return where the rows go, in a sweep's folder that is still there."""
+        self._unfinished.check()
+        return self._unfinished.recording
+
+    def _resumed(self, make: Callable[[Callable[[], Path]], AnyTraining]) -> AnyTraining | None:
         """Return the training that a checkpoint brings back; one that does not fit is set aside."""
         assert self._checkpoints is not None
         for path, state in self._checkpoints.states():
             training = None
             try:
-                training = make(self._unfinished.recording)
+                training = make(self._recording)
                 training.load_state_dict(state)
             except Exception as error:  # a state can hold anything
                 is_own_fault = training is not None or isinstance(error, storage.StorageError)
@@ -219,8 +226,15 @@ class Keeper:
         OSError
             Nothing more can be written.
         """
-        self._unfinished.check()
+        self._check(training)
         self._step = training.step
+        try:
+            self._keep_due(training)
+        except OSError:
+            self._check(training)  # what could not be written may be for that
+            raise
+
+    def _keep_due(self, training: Training) -> None:
         now = time.monotonic()
         if self._stop.is_set():
             self._keep(training)
@@ -233,6 +247,16 @@ class Keeper:
             return
         self._unfinished.say("running", step=training.step)
         self._pulsed = time.monotonic()
+
+    def _check(self, training: Training) -> None:
+        """Raise what `Unfinished.check` does, once the rows are let go: there is no place for them."""
+        try:
+            self._unfinished.check()
+        except Exception:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                training.close()
+            raise
 
     def _keep(self, training: Training) -> None:
         assert self._checkpoints is not None

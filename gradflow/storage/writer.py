@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -49,6 +50,7 @@ class Writer:
         self._parts: list[dict[str, Any]] = []
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._inode = self.folder.stat().st_ino
             occupied = next(self.folder.iterdir(), None)
         except OSError as error:
             raise StorageError(f"cannot write to {self.folder}: {error.strerror or error}.") from error
@@ -63,6 +65,11 @@ class Writer:
                 f"{self.folder} already holds a recording. Recorder.load_state_dict goes on with it; "
                 "otherwise give a new or an empty folder."
             )
+
+    def _check_place(self) -> None:
+        """Raise OSError if the folder was removed or replaced: what is there now is not for this recording."""
+        if self.folder.stat().st_ino != self._inode:
+            raise OSError(errno.ESTALE, "the folder was replaced while it was written to", str(self.folder))
 
     @property
     def rows(self) -> dict[str, int]:
@@ -102,11 +109,13 @@ class Writer:
         self.check_open()
         if not len(frame):
             return
+        self._check_place()
         self._parts.append(write_part(self.folder, self._next_name(table), table, frame))
 
     def commit(self, meta: Mapping[str, Any]) -> None:
         """Write the manifest: from now on the parts appended so far are the recording, small ones merged."""
         self.check_open()
+        self._check_place()
         merged: list[str] = []
         with contextlib.suppress(OSError, StorageError):  # a merge that fails, on a full disk, is for another time
             for table in self.rows:

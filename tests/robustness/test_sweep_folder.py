@@ -7,6 +7,7 @@ Each case is a process of its own that is given some seconds, with a copy of a s
 import contextlib
 import hashlib
 import io
+import itertools
 import json
 import os
 import pickle
@@ -71,6 +72,8 @@ MENDED = {  # of one run: what is in their places is set aside, and the run made
     f"{RUN}/checkpoint-000000012.tmp",
     f"{RUN}/whole",
     f"{RUN}/whole/recording.json",
+    f"{RUN}/whole/steps-00000.parquet",
+    f"{RUN}/whole/steps-00000.tmp",
 }
 PLACES = sorted(OWN | MENDED)
 
@@ -476,10 +479,65 @@ def tried(cut, whole, place, changes):
     assert not found, "\n\n".join(f"{name}: {one}" for name, one in found.items())
 
 
+@pytest.mark.parametrize("part", range(4))
+def test_each_place_and_each_content_once(cut, whole, part):
+    pairs = list(zip(itertools.cycle(PLACES), CONTENTS, strict=False))[part::4]
+    for place, content in pairs:
+        tried(cut, whole, place, {content: CONTENTS[content]})
+
+
+@pytest.mark.parametrize(
+    "content", ["a step far beyond", "weights of other shapes", "words for an optimizer's settings"]
+)
+def test_a_checkpoint_whose_checksum_fits_is_set_aside(cut, whole, content):
+    tried(cut, whole, CHECKPOINTS[-1], {content: SEALED[content]})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("place", PLACES)
 def test_whatever_has_the_name_of_a_file_is_a_line_or_set_aside(cut, whole, place):
     tried(cut, whole, place, CONTENTS)
 
 
-def test_a_checkpoint_whose_checksum_fits_is_not_believed_for_that(cut, whole):
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_no_checkpoint_is_believed_for_its_checksum(cut, whole):
     tried(cut, whole, CHECKPOINTS[-1], SEALED)
+
+
+def test_the_places_are_all(cut, tmp_path):
+    """What a sweep opens for writing, makes or renames, as Python's audit events have it."""
+    log = tmp_path / "written"
+    pid = os.fork()
+    if not pid:
+        with contextlib.suppress(BaseException), log.open("w", buffering=1) as stream:
+            sys.addaudithook(lambda event, given: note(stream, tmp_path / "out", event, given))
+            folder = SweepFolder(tmp_path / "out", command="")
+            with folder.claimed():
+                attempt(folder, DONE, command="")
+                stopped(folder, CUT, at=10)
+            write_notes(folder.path, {"title": "a sweep"})
+        os._exit(0)
+    os.waitpid(pid, 0)
+    moved = {"runs/run/recording.json", "runs/run/part.parquet"}  # they come with the folder `whole`
+    known = {kind_of(place) for place in PLACES} - moved
+    assert {kind_of(line) for line in log.read_text().splitlines()} - {"."} == known
+
+
+def note(stream, out, event, given):
+    """Write down a path below a folder that is written to."""
+    paths = {"os.mkdir": given[:1], "os.rename": given[:2]}.get(event, ())
+    if event == "open" and isinstance(given[2], int) and given[2] & (os.O_WRONLY | os.O_RDWR):
+        paths = given[:1]
+    for path in paths:
+        if isinstance(path, str | os.PathLike) and Path(path).is_relative_to(out):
+            stream.write(f"{Path(path).relative_to(out)}\n")
+
+
+def kind_of(path):
+    """A path with what differs from run to run and from step to step replaced by a word."""
+    path = re.sub("|".join(map(re.escape, (DONE.id, CUT.id))), "run", str(path))
+    path = re.sub(r"[.]([\w.]+)[.]\d+[.]tmp", r"\1", path)  # under a name of the process alone, then renamed
+    path = re.sub(r"(steps|layers|skips|probes|times|parameters|graph)-\d{5}", "part", path)
+    return re.sub(r"checkpoint-\d+", "checkpoint", path)
