@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class WatchedRun:
     """One run, wherever its folder is by now: under way in a sweep, finished, or a recorder's own."""
 
     def __init__(self, folder: Path) -> None:
-        self._name = folder.resolve().name
+        self._name = _real(folder).name
         self._places = _places(folder)
         self._tail: storage.Tail | None = None
         self._said: tuple[Recording, tuple[Finding, ...]] | None = None
@@ -162,10 +163,16 @@ def whole(value: Any) -> int | None:
 
 def _places(folder: Path) -> tuple[Path, ...]:
     """Return where a run may be: where it was said to be, and where it goes when it ends or is taken up again."""
-    sweep, name = folder.resolve().parent.parent, folder.resolve().name
+    real = _real(folder)
+    sweep, name = real.parent.parent, real.name
     moves = {storage.UNFINISHED: RUNS, RUNS: storage.UNFINISHED}
-    other = moves.get(folder.resolve().parent.name)
+    other = moves.get(real.parent.name)
     return (folder,) if other is None else (folder, sweep / other / name)
+
+
+def _real(folder: Path) -> Path:
+    """Return a folder without links on the way; of a link that leads to itself, what can be resolved."""
+    return Path(os.path.realpath(folder))
 
 
 def _is_run(place: Path) -> bool:
