@@ -65,7 +65,8 @@ def test_a_signal_ends_the_command_in_a_line(tmp_path, number, moment, steps):
         again = start(*SWEEP, "--steps", str(steps), cwd=tmp_path)
         assert eventually(lambda: "goes on from update" in again.stdout.readline())
         again.terminate()
-        assert again.wait(timeout=120) == INTERRUPTED
+        again.communicate(timeout=120)
+        assert again.returncode == INTERRUPTED
 
 
 @pytest.mark.slow
