@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from made import broken_run, one_run
+from processes import start, workers_of
 from waiting import eventually
 
 from gradflow.cli import main
@@ -141,19 +142,6 @@ def test_a_damaged_recording_is_named(sweep, tmp_path, capsys):
         part.write_bytes(whole)
 
 
-def start(*arguments, cwd):
-    command = [sys.executable, "-m", "gradflow", *arguments]
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=cwd,
-        # A test run started in the background ignores SIGINT, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
 def wait_for_line(process, word):
     for line in process.stdout:
         if word in line:
@@ -185,25 +173,11 @@ def test_an_interrupted_comparison_goes_on(tmp_path, number, code):
 
 def test_workers_end_with_a_killed_parent(tmp_path):
     process = start("compare", "--depths", "110", "--families", "plain", *LONG, "--out", "out", cwd=tmp_path)
-    workers = eventually(lambda: _workers_of(tmp_path))
+    workers = eventually(lambda: workers_of(tmp_path))
     process.kill()
     process.communicate()
     assert workers
-    assert eventually(lambda: not _workers_of(tmp_path))
-
-
-def _workers_of(folder):
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/cmdline", "rb") as stream:
-                    line = stream.read().decode()
-            except OSError:
-                continue
-            if "gradflow.experiments.worker" in line and str(folder) in line:
-                found.append(int(entry))
-    return found
+    assert eventually(lambda: not workers_of(tmp_path))
 
 
 def piped(shell_line, **more):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
+import threading
 import warnings
 from typing import Any
 
@@ -22,6 +24,7 @@ __all__ = ["main"]
 
 DONE = 0
 MAX_LINE = 1000  # characters of what is said of an error
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 cli.add_command(analyze)
 cli.add_command(models)
@@ -32,8 +35,21 @@ cli.add_command(watch)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 2 bad usage or input, 3 some runs failed, 130 interrupted."""
-    sys.exit(_exit_code(arguments))
+    """Run the command line and exit.
+
+    Exit codes: 0 done, 2 bad usage or input, 3 some runs failed, 130 interrupted by SIGINT (Ctrl-C) or SIGTERM.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
+        sys.exit(_exit_code(arguments))
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = _exit_code(arguments)
+    finally:
+        if arguments is not None:  # called from Python, which goes on
+            for number, handler in before.items():
+                signal.signal(number, handler)
+    sys.exit(code)
 
 
 def _exit_code(arguments: list[str] | None) -> int:
@@ -56,6 +72,9 @@ def _exit_code(arguments: list[str] | None) -> int:
             error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
         click.echo("interrupted; what has finished is kept, and the same command goes on from there.", err=True)
         return INTERRUPTED
     except ValueError as error:

@@ -82,6 +82,7 @@ def carry_out(sweep: Sweep, given: Mapping[str, Any], orders: Orders, *, write: 
     from gradflow.cli.plan_table import print_plan
     from gradflow.cli.progress import follow
     from gradflow.cli.tables import print_summary
+    from gradflow.experiments.folder import guarded
     from gradflow.experiments.run import check_execution
     from gradflow.notes import annotated, write_notes
 
@@ -103,11 +104,13 @@ def carry_out(sweep: Sweep, given: Mapping[str, Any], orders: Orders, *, write: 
         except experiments.RunsFailedError as error:
             failures, recordings = error.failures, error.recordings
     trained = time.perf_counter() - began
-    write_notes(folder, {**sweep.notes, "title": orders.title or sweep.notes.get("title", "")})
-    if recordings:
-        print_summary(recordings, orders.form)
-        shown = [*annotated(recordings, sweep.notes), *(extra(folder) if extra else ())]
-        write(shown, folder, orders.title or heading(sweep.notes), orders.form)
+    with guarded(folder) as check:
+        write_notes(folder, {**sweep.notes, "title": orders.title or sweep.notes.get("title", "")})
+        if recordings:
+            print_summary(recordings, orders.form)
+            shown = [*annotated(recordings, sweep.notes), *(extra(folder) if extra else ())]
+            check()
+            write(shown, folder, orders.title or heading(sweep.notes), orders.form)
     output.say_where("recordings", folder / "runs", orders.form)
     took = {"trained": f"{trained:.0f}", "whole": f"{time.perf_counter() - began:.0f}"}
     output.say(text("progress.took", **took), orders.form)

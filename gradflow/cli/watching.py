@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class WatchedRun:
     """One run, wherever its folder is by now: under way in a sweep, finished, or a recorder's own."""
 
     def __init__(self, folder: Path) -> None:
-        self._name = folder.resolve().name
+        self._name = _real(folder).name
         self._places = _places(folder)
         self._tail: storage.Tail | None = None
         self._said: tuple[Recording, tuple[Finding, ...]] | None = None
@@ -73,7 +74,7 @@ class WatchedRun:
             step=last if said is None else whole(said.get("step")),
             steps=whole((meta if said is None else said).get("steps")),
             age=_age(recorded),
-            reason=str((said or {}).get("reason") or ""),
+            reason=_reason(said or {}),
             recording=recording,
             findings=() if recording is None else self._findings(recording),
         )
@@ -114,13 +115,14 @@ class WatchedSweep:
     def _under_way(self) -> Iterator[tuple[float, Path, Look]]:
         """Yield age, place and standing of each run; no table is read."""
         unfinished = self._folder / storage.UNFINISHED
-        for place in sorted(unfinished.iterdir()) if unfinished.is_dir() else ():
+        is_own = unfinished.is_dir() and not unfinished.is_symlink()
+        for place in sorted(unfinished.iterdir()) if is_own else ():
             said = None if place.name.startswith(".") or place.is_symlink() else status_of(place)
             if said is None:
                 continue
             step, steps = whole(said.get("step")), whole(said.get("steps"))
             age = _age(place / SO_FAR)
-            look = Look(place.name, _standing(said), step, steps, age, str(said.get("reason") or ""))
+            look = Look(place.name, _standing(said), step, steps, age, _reason(said))
             yield (math.inf if math.isnan(age) else age), place, look
 
 
@@ -161,10 +163,16 @@ def whole(value: Any) -> int | None:
 
 def _places(folder: Path) -> tuple[Path, ...]:
     """Return where a run may be: where it was said to be, and where it goes when it ends or is taken up again."""
-    sweep, name = folder.resolve().parent.parent, folder.resolve().name
+    real = _real(folder)
+    sweep, name = real.parent.parent, real.name
     moves = {storage.UNFINISHED: RUNS, RUNS: storage.UNFINISHED}
-    other = moves.get(folder.resolve().parent.name)
+    other = moves.get(real.parent.name)
     return (folder,) if other is None else (folder, sweep / other / name)
+
+
+def _real(folder: Path) -> Path:
+    """Return a folder without links on the way; of a link that leads to itself, what can be resolved."""
+    return Path(os.path.realpath(folder))
 
 
 def _is_run(place: Path) -> bool:
@@ -176,6 +184,11 @@ def _standing(said: Mapping[str, Any]) -> str:
     if status == RUNNING and is_gone(said):
         return STOPPED
     return status if isinstance(status, str) and status else RECORDED
+
+
+def _reason(said: Mapping[str, Any]) -> str:
+    reason = said.get("reason")
+    return reason if isinstance(reason, str) else ""
 
 
 def _age(recorded: Path) -> float:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from gradflow.experiments.failures import reason_of
+from gradflow.experiments.failures import is_disk_full, is_out_of_memory, reason_of
 from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.runs import Run
 from gradflow.experiments.team import ALONE, Team
@@ -45,6 +45,11 @@ def attempt(
         Once it is set, the run leaves a checkpoint and `StoppedError` is raised.
     team : Team
         The processes that make it together; this is the first.
+
+    Raises
+    ------
+    FolderLostError
+        The sweep's folder was removed or replaced; nothing was written since.
     """
     unfinished = folder.unfinished(run)
     with unfinished.held():
@@ -60,13 +65,16 @@ def attempt(
             if on_step is not None:
                 on_step(step)
 
+        keeper = Keeper(unfinished, every=checkpoint_every, stop=stop, on_resume=on_resume)
         try:
-            keeper = Keeper(unfinished, every=checkpoint_every, stop=stop, on_resume=on_resume)
             recording = train(run, on_step=step_done, keeper=keeper, team=team)
             kept = folder.keep(run, replace(recording, meta={**recording.meta, "command": command}))
         except BaseException as error:
+            folder.check()
             is_stop = isinstance(error, StoppedError | KeyboardInterrupt)
             with contextlib.suppress(OSError):  # the disk may be what failed
+                if not (is_stop or is_out_of_memory(error) or is_disk_full(error)):
+                    keeper.distrust()
                 unfinished.say(
                     "waiting" if is_stop else "failed",
                     step=reached,

@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import pickle  # for its error alone
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from gradflow import storage
+from gradflow.experiments.aside import leave_room, set_aside
+from gradflow.experiments.failures import is_out_of_memory
 from gradflow.recording import GradflowError
-from gradflow.storage import move, write_whole
+from gradflow.storage import write_whole
 
 HEADER = "gradflow-checkpoint 1 sha256 "  # and 64 digits and a line's end; then what torch.save wrote
 PREFIX, SUFFIX = "checkpoint-", ".pt"
-ASIDE_SUFFIX = ".set-aside"
 KEPT = 2  # the newest, and the one before should that be damaged
 
 
@@ -47,17 +48,24 @@ def read(path: Path) -> dict[str, Any]:
     Raises
     ------
     CheckpointError
-        The file is cut short, damaged, of another format, or asks for anything else to be unpickled.
+        It is no file, cut short, damaged, of another format, holds no state, or asks for anything else to be unpickled.
     """
-    content = memoryview(path.read_bytes())
+    try:
+        content = memoryview(storage.read_bytes(path))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path.name} cannot be read: {error}.") from error
     size = len(HEADER) + 64 + 1
     payload = content[size:]
     if bytes(content[:size]) != (HEADER + hashlib.sha256(payload).hexdigest() + "\n").encode():
         raise CheckpointError(f"{path.name} is cut short, damaged or of another format.")
     try:
-        state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError) as error:
+        state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    except Exception as error:  # PyTorch lets through whatever its parts raise
+        if is_out_of_memory(error):
+            raise
         raise CheckpointError(f"{path.name} holds more than tensors and plain values.") from error
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path.name} holds no state.")
     return state
 
 
@@ -83,27 +91,28 @@ class Checkpoints:
         OSError
             It cannot be written; earlier ones are kept.
         """
-        write(self._folder / f"{PREFIX}{step:09d}{SUFFIX}", {"identity": self._identity, "state": dict(state)})
+        path = self._folder / f"{PREFIX}{step:09d}{SUFFIX}"
+        leave_room(path)
+        write(path, {"identity": self._identity, "state": dict(state)})
         for old in self._files()[KEPT:]:
-            old.unlink()
+            leave_room(old)
+            old.unlink(missing_ok=True)
 
     def states(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Yield file and state of those that can be trusted, the newest first; others are set aside."""
         for path in self._files():
             try:
                 found = read(path)
-                if found["identity"] != self._identity:
+                identity, state = found.get("identity"), found.get("state")
+                if not isinstance(identity, str) or identity != self._identity:
                     raise CheckpointError(f"{path.name} is of another run, or of another version's.")
+                if not isinstance(state, dict):
+                    raise CheckpointError(f"{path.name} holds no state.")
             except CheckpointError:
                 set_aside(path)
             else:
-                yield path, found["state"]
+                yield path, state
 
     def _files(self) -> list[Path]:
         """Return the checkpoints, newest first."""
         return sorted(self._folder.glob(f"{PREFIX}*{SUFFIX}"), reverse=True)
-
-
-def set_aside(path: Path) -> None:
-    """Rename a checkpoint so that it is never read."""
-    move(path, path.with_name(path.name + ASIDE_SUFFIX))

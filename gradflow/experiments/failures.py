@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import torch
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+NOT_RETRIED = "the run was not tried again: the same command goes on with it"
 # PyTorch's CPU allocator raises a plain RuntimeError
 MEMORY_WORDS = ("out of memory", "not enough memory", "can't allocate memory")
 
@@ -37,9 +38,12 @@ def is_disk_full(error: BaseException) -> bool:
 
 def reason_of_death(code: int) -> str:
     """Return why a run failed whose process ended with an exit code."""
-    if code == -signal.SIGKILL:
-        return "its worker process was killed (signal 9), which the kernel does when memory runs out"
-    return f"its worker process ended with exit code {code}"
+    if code >= 0:
+        return f"its worker process ended with exit code {code}; {NOT_RETRIED}"
+    names = {number.value: f"{number.name} (signal {number.value})" for number in signal.Signals}
+    by = names.get(-code, f"signal {-code}")
+    when = ", as the kernel does when memory runs out" if code == -signal.SIGKILL else ""
+    return f"its worker process was killed by {by}{when}; {NOT_RETRIED}"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -10,29 +10,47 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gradflow import storage
+from gradflow.experiments.aside import leave_room, set_aside
 from gradflow.experiments.recipe import PlanError
 from gradflow.experiments.runs import Run
-from gradflow.experiments.unfinished import Unfinished
+from gradflow.experiments.unfinished import WHOLE, Unfinished
 from gradflow.notes import MARK, MARK_FORMAT
 from gradflow.recording import Recording
 
 VERSION = 1
 RUNS = "runs"
 OWN_PREFIX = ".gradflow."  # the lock, its holder, and what a killed process was writing
-WHOLE, FRESH = "whole", ".fresh"  # where recordings are written before they are moved to their places
+FRESH = ".fresh"  # where recordings without a run are written before they are moved to their places
+
+
+class FolderLostError(PlanError):
+    """The folder of a sweep was removed or replaced while a command was at work in it."""
 
 
 class SweepFolder:
     """The folder that a sweep writes into; made if it does not exist.
+
+    Parameters
+    ----------
+    path : path
+    command : str
+        Kept with what is made.
+    lock : pair of int, optional
+        The lock of the command at work there, as `SweepFolder.lock` of that command's process has it: nothing is made.
+
+    Attributes
+    ----------
+    lock : pair of int or None
+        By what the operating system knows the file that the command at work holds. Where it is not in its place any
+        more, the folder is another.
 
     Raises
     ------
@@ -40,16 +58,26 @@ class SweepFolder:
         The folder holds something else than a sweep, or cannot be written.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, command: str) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, command: str, lock: storage.FileId | None = None) -> None:
         self.path = Path(path)
         self.runs = self.path / RUNS
+        self.lock = lock
         self._command = command
+        if lock is not None:
+            return
         check_out(self.path)
         with _writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             if not _holds_files(self.path):
                 self._write_mark()
+            for place in (self.runs, self.path / storage.UNFINISHED):
+                _check_own(place)
             self.runs.mkdir(exist_ok=True)
+
+    def check(self) -> None:
+        """Raise FolderLostError if this is no longer the folder that the command at work claimed."""
+        if self.lock is not None and storage.file_id(self.path / storage.LOCK) != self.lock:
+            raise _lost(self.path)
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:
@@ -63,6 +91,7 @@ class SweepFolder:
         with contextlib.ExitStack() as stack:
             with _writing(self.path):
                 stack.enter_context(storage.held(self.path / storage.LOCK, what=f"out folder {self.path}"))
+                self.lock = storage.file_id(self.path / storage.LOCK)
                 self._write_mark()
             yield
 
@@ -79,11 +108,18 @@ class SweepFolder:
             The folder is there but damaged.
         """
         folder = self.runs / run.id
-        return storage.load_one(folder) if folder.exists() else None
+        if not os.path.lexists(folder):
+            return None
+        if not storage.is_folder(folder):
+            raise storage.StorageError(f"{folder} is no folder.")
+        recording = storage.load_one(folder)
+        if recording.steps.empty:
+            raise storage.StorageError(f"{folder} holds no steps.")
+        return recording
 
     def unfinished(self, run: Run) -> Unfinished:
         """Return the place of a run under way."""
-        return Unfinished(self.path / storage.UNFINISHED / run.id, run)
+        return Unfinished(self.path / storage.UNFINISHED / run.id, run, self.check)
 
     def keep(self, run: Run, recording: Recording) -> Recording:
         """Write a run's recording so that it appears whole or not at all, and return it as it is on disk.
@@ -93,26 +129,25 @@ class SweepFolder:
         whole = self.unfinished(run).path / WHOLE
         shutil.rmtree(whole, ignore_errors=True)  # of a process that was killed at this point
         storage.save(recording, whole)
+        self.check()
         storage.move(whole, self.runs / run.id)
         return storage.load_one(self.runs / run.id)
 
     def set_aside(self, run: Run) -> Path:
         """Rename a damaged run's folder, so that it is made again and nothing is lost."""
-        folder = self.runs / run.id
-        number = 1
-        while (aside := folder.with_name(f"{folder.name}.damaged-{number}")).exists():
-            number += 1
-        storage.move(folder, aside)
-        return aside
+        self.check()
+        return set_aside(self.runs / run.id, ".damaged")
 
     def tidy(self, finished: Iterable[Run]) -> None:
         """Remove what processes that were killed left of finished runs; only for whoever holds the sweep."""
+        self.check()
         home = self.path / storage.UNFINISHED
         for run in finished:
-            if (home / run.id).exists():
+            if storage.is_folder(home / run.id):
                 self.unfinished(run).remove()
             for file in (home / f".{run.id}.lock", home / f".{run.id}.json"):
-                file.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # not there, or a folder
+                    file.unlink()
         with contextlib.suppress(OSError):  # there are others, or there is none
             home.rmdir()
 
@@ -154,13 +189,41 @@ def _holds_files(path: Path) -> bool:
 def _check_mark(path: Path) -> None:
     """Refuse a folder that holds anything but a sweep, so that nothing foreign is written into."""
     try:
-        mark: Any = json.loads((path / MARK).read_text(encoding="utf-8"))
+        mark: Any = storage.read_json(path / MARK)
     except (FileNotFoundError, ValueError):
         mark = None
     if not isinstance(mark, dict) or mark.get("format") != MARK_FORMAT:
         raise PlanError(f"out folder {path} holds other files than gradflow's; give a new or an empty folder.")
     if not isinstance(mark.get("version"), int) or mark["version"] > VERSION:
         raise PlanError(f"out folder {path} was written by a newer gradflow; update gradflow or give another folder.")
+
+
+@contextlib.contextmanager
+def guarded(path: Path) -> Iterator[Callable[[], None]]:
+    """Yield a check that raises FolderLostError if a sweep's folder was removed or replaced since the block began.
+
+    For what is written beside the runs, once no run is under way.
+    """
+    try:
+        lock = (path / storage.LOCK).open("rb")
+    except OSError:
+        raise _lost(path) from None
+    with lock:
+        found = os.fstat(lock.fileno())
+        yield SweepFolder(path, command="", lock=(found.st_dev, found.st_ino)).check
+
+
+def _lost(path: Path) -> FolderLostError:
+    return FolderLostError(
+        f"out folder {path} was removed or replaced while the sweep was at work in it. The sweep has ended; "
+        "nothing was written to what is there now."
+    )
+
+
+def _check_own(place: Path) -> None:
+    """Raise PlanError if something else than a folder, such as a link out of the sweep, has the name of one of ours."""
+    if os.path.lexists(place) and not storage.is_folder(place):
+        raise PlanError(f"{place} must be a folder, not a link or a file; remove it.")
 
 
 def keep_all(recordings: Iterable[Recording], out: str | os.PathLike[str], *, group: str, command: str) -> Path:
@@ -174,10 +237,14 @@ def keep_all(recordings: Iterable[Recording], out: str | os.PathLike[str], *, gr
     folder = SweepFolder(out, command=command)
     home = folder.path / group
     fresh = home / FRESH
+    _check_own(home)
     with folder.claimed():
         home.mkdir(exist_ok=True)
         for recording in recordings:
             place = home / recording.name
+            folder.check()
+            for target in (place, fresh):
+                leave_room(target, folder=True)
             kept = replace(recording, meta={**recording.meta, "command": command})
             if place.exists():
                 storage.save(kept, place)

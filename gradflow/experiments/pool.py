@@ -60,11 +60,12 @@ class _Worker:
         package = str(Path(__file__).parents[2])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        arguments = [str(folder.path.resolve()), json.dumps(folder.lock), command, str(checkpoint_every)]
         self.run: Run | None = None
         self.step = 0
         self.gpu = gpu
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", WORKER, str(folder.path.resolve()), command, str(checkpoint_every)],
+            [sys.executable, "-P", "-m", WORKER, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -98,16 +99,17 @@ class _Worker:
         if self.process.poll() is None:
             self.process.terminate()
 
+    def kill(self) -> None:
+        """End the process at once."""
+        if self.process.poll() is None:
+            self.process.kill()
+
     def close(self) -> None:
         """End the process if it is still there, and wait for it; one that is at work was asked to end by itself."""
-        try:
-            if self.run is not None:
+        if self.run is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            if self.process.poll() is None:
-                self.process.kill()
+        self.kill()
         self.process.wait()
         self._reader.join()
         for stream in (self.process.stdin, self.process.stdout):
@@ -138,7 +140,13 @@ class Pool:
         self._failures: dict[Run, str] = {}
 
     def run(self, runs: Sequence[Run], recordings: dict[Run, Recording]) -> dict[Run, str]:
-        """Fill `recordings` as runs finish and return the failures; every process has ended on return."""
+        """Fill `recordings` as runs finish and return the failures; every process has ended on return.
+
+        Raises
+        ------
+        FolderLostError
+            The sweep's folder was removed or replaced; nothing was written since.
+        """
         waiting = deque(runs)
         try:
             n_gpus, visible = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -150,11 +158,20 @@ class Pool:
                 worker, event = self._inbox.get()
                 self._handle(worker, event, waiting, recordings)
         finally:
+            self._end()
+        return self._failures
+
+    def _end(self) -> None:
+        """End all processes; a second Ctrl-C does not wait for what they have under way."""
+        try:
             for worker in self._workers:
                 worker.stop()
             for worker in self._workers:
                 worker.close()
-        return self._failures
+        except BaseException:
+            for worker in self._workers:
+                worker.kill()
+            raise
 
     def _hire(self, gpu: Mapping[str, str]) -> _Worker:
         worker = _Worker(self._folder, self._command, self._checkpoint_every, self._inbox, gpu)
@@ -175,6 +192,7 @@ class Pool:
         run = worker.run
         if run is None or event["kind"] == "ready":
             return
+        self._folder.check()
         if event["kind"] in ("step", "resumed"):
             worker.step = event["step"]
             self._tell(Event(event["kind"], run, step=worker.step, pid=worker.process.pid))

@@ -142,6 +142,7 @@ class _Sweep:
         try:
             while tasks:
                 ended, _ = self._ray.wait(list(tasks), num_returns=1, timeout=POLL_SECONDS)
+                self._folder.check()
                 self._pass_on(runs, tell)
                 for task in ended:
                     run = tasks.pop(task)
@@ -207,7 +208,8 @@ def _make(values: dict[str, Any], order: dict[str, Any], inbox: Any) -> str | No
     say("started")
     with tempfile.TemporaryDirectory(prefix="gradflow-") as scratch:
         try:
-            folder = SweepFolder(order["folder"] or Path(scratch) / "sweep", command=order["command"])
+            place = Path(order["folder"] or Path(scratch) / "sweep")
+            folder = SweepFolder(place, command=order["command"], lock=storage.file_id(place / storage.LOCK))
             attempt(
                 folder,
                 run,

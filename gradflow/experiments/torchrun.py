@@ -72,6 +72,8 @@ class TorchrunEngine:
             Asked to stop by SIGINT or SIGTERM; the run under way has left a checkpoint.
         StrandedError
             This process failed and others did not; the same command goes on from the run's checkpoint.
+        FolderLostError
+            The sweep's folder was removed or replaced.
         """
         failures: dict[Run, str] = {}
         tell = sending(store, folder, tell, failures)
@@ -82,6 +84,7 @@ class TorchrunEngine:
                 try:
                     recordings[run] = self._make(run, folder, tell, command, checkpoint_every, stop)
                 except _RunFailedError as failed:
+                    folder.check()
                     failures[run] = str(failed)
                     tell(Event("failed", run, detail=failures[run]))
                     if failed.is_disk_full:

@@ -75,8 +75,8 @@ def train(
     with _seeded(run.seed, device):
         data = load_data(run.data).to(device)
 
-        def make(path: Path | None = None) -> Training:
-            return Training(run, data, recorded=recorded, path=path, team=team)
+        def make(place: Callable[[], Path] | None = None) -> Training:
+            return Training(run, data, recorded=recorded, place=place, team=team)
 
         training = make() if keeper is None else keeper.start(make, identity(run))
         with training.recorder:
@@ -128,11 +128,17 @@ class Training:
     step : int
         Updates made so far; the next row is this step's.
     recorder : Recorder
-        Streams to `path`, where one is given.
+        Streams to the folder that `place` returns, where it is given; it is asked when all else is made.
     """
 
     def __init__(
-        self, run: Run, data: Dataset, *, recorded: bool = True, path: Path | None = None, team: Team = ALONE
+        self,
+        run: Run,
+        data: Dataset,
+        *,
+        recorded: bool = True,
+        place: Callable[[], Path] | None = None,
+        team: Team = ALONE,
     ) -> None:
         self._run = run
         self._team = team
@@ -151,7 +157,7 @@ class Training:
             scaler=self._updater.scaler,
             schedule=Every(run.record_every, also=(*PROFILE_STEPS, run.steps)) if recorded else _never,
             weights=True,
-            path=path,
+            path=None if place is None else place(),
             name=run.id,
             meta={**describe(run, data), "started": self._started},
         )
@@ -213,7 +219,14 @@ class Training:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from where `state_dict` was taken."""
+        """Go on from where `state_dict` was taken.
+
+        Raises
+        ------
+        ValueError
+            It was taken of no step of this run. A state of another form raises whatever its parts do.
+        """
+        _check_state(state, self._run.steps)
         self.recorder.load_state_dict(state["recorder"])
         self._model.load_state_dict(state["model"])
         self._updater.load_state_dict(state["updater"])
@@ -255,6 +268,19 @@ class Training:
                 "data_digest": data_digest(self._run.data),
             },
         )
+
+
+def _check_state(state: Mapping[str, Any], steps: int) -> None:
+    """Raise ValueError unless a state's plain values can be those of a run of so many updates."""
+    kinds = {"step": int, "started": str, "seconds": float, "resumed_at": list}
+    wrong = [name for name, kind in kinds.items() if type(state[name]) is not kind]
+    if wrong:
+        raise ValueError(f"{wrong[0]} of a state cannot be {state[wrong[0]]!r}.")
+    for step in (state["step"], *state["resumed_at"]):
+        if type(step) is not int or not 0 <= step <= steps:
+            raise ValueError(f"a state of a run of {steps} updates cannot be of step {step!r}.")
+    if state["recorder"]["step"] != state["step"]:
+        raise ValueError("a state and its recorder must be of one step.")
 
 
 def _is_eval_due(run: Run, step: int) -> bool:

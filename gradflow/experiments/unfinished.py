@@ -13,17 +13,20 @@ import shutil
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from gradflow import storage
-from gradflow.experiments.checkpoint import Checkpoints, set_aside
-from gradflow.experiments.failures import is_out_of_memory
+from gradflow.experiments.aside import leave_room, set_aside
+from gradflow.experiments.checkpoint import Checkpoints
+from gradflow.experiments.failures import is_disk_full, is_out_of_memory
 from gradflow.experiments.runs import Run
 
 STATUS, RECORDING = "status.json", "recording"
+WHOLE = "whole"  # where the run's recording is written before it is moved to its place
 CHECKPOINT_SECONDS = 20.0  # between two checkpoints, unless told otherwise
 PULSE_SECONDS = 5.0  # between two looks that another process can have at a run
 ORPHAN_SECONDS = 60.0  # a worker whose parent was killed has so long to end; it does after its step under way
@@ -61,11 +64,15 @@ class StoppedError(Exception):
 
 
 class Unfinished:
-    """The folder of one run that is not finished; nothing is made before something is written."""
+    """The folder of one run that is not finished; nothing is made before it is held.
 
-    def __init__(self, path: Path, run: Run) -> None:
+    `check` raises where nothing may be written any more: the sweep's folder is no longer there.
+    """
+
+    def __init__(self, path: Path, run: Run, check: Callable[[], object]) -> None:
         self.path = path
         self.run = run
+        self.check = check
 
     @property
     def recording(self) -> Path:
@@ -81,9 +88,15 @@ class Unfinished:
         InUseError
             Another process trains it and did not end in time.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.check()
+        self.path.parent.mkdir(exist_ok=True)
         with storage.held(self.path.with_name(f".{self.path.name}.lock"), what=f"run {self.run.id}", wait=wait):
-            self.path.mkdir(parents=True, exist_ok=True)  # whoever held it may have finished the run
+            self.check()  # waiting for the lock may have taken long
+            leave_room(self.path, folder=True)
+            self.path.mkdir(exist_ok=True)
+            leave_room(self.path / STATUS)
+            for name in (RECORDING, WHOLE):
+                leave_room(self.path / name, folder=True)
             yield
 
     def say(self, status: Standing, *, step: int = 0, reason: str = "") -> None:
@@ -94,7 +107,7 @@ class Unfinished:
         OSError
             It cannot be written.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.check()
         axes = {"family": self.run.family, "depth": self.run.depth, "seed": self.run.seed}
         told = {
             "run": self.run.id,
@@ -111,7 +124,8 @@ class Unfinished:
         storage.write_json(self.path / STATUS, told)
 
     def remove(self) -> None:
-        """Remove the folder and its lock; only for whoever holds the run, or the whole sweep."""
+        """Remove the folder; only for whoever holds the run, or the whole sweep."""
+        self.check()
         shutil.rmtree(self.path, ignore_errors=True)
 
 
@@ -143,15 +157,17 @@ class Keeper:
         self._stop = threading.Event() if stop is None else stop
         self._on_resume = on_resume
         self._checkpoints: Checkpoints | None = None
+        self._origin: tuple[Path, int] | None = None
+        self._step = 0
         self._kept = self._pulsed = time.monotonic()
 
-    def start(self, make: Callable[[Path], AnyTraining], identity: Mapping[str, Any]) -> AnyTraining:
+    def start(self, make: Callable[[Callable[[], Path]], AnyTraining], identity: Mapping[str, Any]) -> AnyTraining:
         """Return the training as the newest sound checkpoint has it, or a new one.
 
         Parameters
         ----------
         make : callable
-            Makes a new training that records into the folder it is given.
+            Makes a new training that records into the folder which the function that it is given returns.
         identity : mapping
             What a checkpoint must have been taken of.
         """
@@ -159,31 +175,43 @@ class Keeper:
         training = self._resumed(make)
         if training is None:
             shutil.rmtree(self._unfinished.recording, ignore_errors=True)
-            training = make(self._unfinished.recording)
+            training = make(self._recording)
         elif self._on_resume is not None:
             self._on_resume(training.step)
         self._unfinished.say("running", step=training.step)
+        self._step = training.step
         self._kept = self._pulsed = time.monotonic()
         return training
 
-    def _resumed(self, make: Callable[[Path], AnyTraining]) -> AnyTraining | None:
+    def _recording(self) -> Path:
+        """Return where the rows go, in a sweep's folder that is still there."""
+        self._unfinished.check()
+        return self._unfinished.recording
+
+    def _resumed(self, make: Callable[[Callable[[], Path]], AnyTraining]) -> AnyTraining | None:
         """Return the training that a checkpoint brings back; one that does not fit is set aside."""
         assert self._checkpoints is not None
         for path, state in self._checkpoints.states():
             training = None
             try:
-                training = make(self._unfinished.recording)
+                training = make(self._recording)
                 training.load_state_dict(state)
-            except (storage.StorageError, LookupError, RuntimeError, ValueError) as error:
+            except Exception as error:  # a state can hold anything
                 if training is not None:
                     training.close()
                 is_of_disk = isinstance(error, storage.StorageError) and not isinstance(error, storage.InUseError)
-                if (training is None and not is_of_disk) or is_out_of_memory(error):
+                if (training is None and not is_of_disk) or is_out_of_memory(error) or is_disk_full(error):
                     raise  # it is not the checkpoint's fault
                 set_aside(path)
             else:
+                self._origin = path, training.step
                 return training
         return None
+
+    def distrust(self) -> None:
+        """Set the checkpoint aside from which the training went on, if it failed before it made one step."""
+        if self._origin is not None and self._origin[1] == self._step:
+            set_aside(self._origin[0])
 
     def look(self, training: Training) -> None:
         """Keep what is due, between two steps.
@@ -192,9 +220,20 @@ class Keeper:
         ------
         StoppedError
             The training was asked to stop.
+        FolderLostError
+            The sweep's folder was removed or replaced.
         OSError
             Nothing more can be written.
         """
+        self._check(training)
+        self._step = training.step
+        try:
+            self._keep_due(training)
+        except OSError:
+            self._check(training)  # what could not be written may be for that
+            raise
+
+    def _keep_due(self, training: Training) -> None:
         now = time.monotonic()
         if self._stop.is_set():
             self._keep(training)
@@ -207,6 +246,16 @@ class Keeper:
             return
         self._unfinished.say("running", step=training.step)
         self._pulsed = time.monotonic()
+
+    def _check(self, training: Training) -> None:
+        """Raise what `Unfinished.check` does, once the rows are let go: there is no place for them."""
+        try:
+            self._unfinished.check()
+        except Exception:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                training.close()
+            raise
 
     def _keep(self, training: Training) -> None:
         assert self._checkpoints is not None

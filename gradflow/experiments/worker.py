@@ -1,7 +1,8 @@
 """A worker process: reads runs as JSON lines, makes each, writes events as JSON lines.
 
-Started by `gradflow.experiments.pool` as `python -m gradflow.experiments.worker FOLDER COMMAND SECONDS`. A process of
-its own module, not a fork or a copy of the user's script: notebooks and unguarded scripts can call `compare`.
+Started by `gradflow.experiments.pool` as `python -m gradflow.experiments.worker FOLDER LOCK COMMAND SECONDS`, LOCK as
+JSON. A process of its own module, not a fork or a copy of the user's script: notebooks and unguarded scripts can call
+`compare`.
 
 It stops, after a checkpoint, at SIGTERM and when its input ends while it is at work: its parent was killed then.
 """
@@ -51,10 +52,9 @@ class _Orders:
         self._waiting.put(None)
 
 
-def main(folder_path: str, command: str, checkpoint_every: float, orders: TextIO, events: TextIO) -> None:
+def main(folder: SweepFolder, command: str, checkpoint_every: float, orders: TextIO, events: TextIO) -> None:
     """Make every run that arrives, until the input ends. An error ends the run, not the worker."""
     torch.set_num_threads(1)
-    folder = SweepFolder(folder_path, command=command)
     waiting = _Orders(orders)
 
     def tell(kind: str, **details: Any) -> None:
@@ -92,4 +92,7 @@ if __name__ == "__main__":
     # Whatever a library prints must not get between the events.
     stream = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    main(sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.stdin, stream)
+    path, lock, command, seconds = sys.argv[1:]
+    held = json.loads(lock)
+    folder = SweepFolder(path, command=command, lock=None if held is None else tuple(held))
+    main(folder, command, float(seconds), sys.stdin, stream)

@@ -7,9 +7,9 @@ leaves a folder that loads, or one without a manifest, which is no recording.
 
 from __future__ import annotations
 
-from gradflow.storage.files import TEMPORARY_SUFFIX, move, write_whole
-from gradflow.storage.json_files import read_json
-from gradflow.storage.locks import LOCK, LOCK_FILES, InUseError, held
+from gradflow.storage.files import TEMPORARY_SUFFIX, is_file, is_folder, move, write_whole
+from gradflow.storage.json_files import read_bytes, read_json
+from gradflow.storage.locks import LOCK, LOCK_FILES, FileId, InUseError, file_id, held
 from gradflow.storage.manifest import (
     MANIFEST,
     UNFINISHED,
@@ -34,14 +34,18 @@ __all__ = [
     "TEMPORARY_SUFFIX",
     "UNFINISHED",
     "DamagedError",
+    "FileId",
     "InUseError",
     "StorageError",
     "Tail",
     "Writer",
     "check_json",
     "check_meta",
+    "file_id",
     "find",
     "held",
+    "is_file",
+    "is_folder",
     "is_own_name",
     "is_part_name",
     "is_recording",
@@ -49,6 +53,7 @@ __all__ = [
     "load_one",
     "move",
     "peek",
+    "read_bytes",
     "read_json",
     "read_manifest",
     "save",

@@ -49,3 +49,13 @@ def move(source: Path, target: Path) -> None:
                 raise
         time.sleep(pause)
     os.replace(source, target)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder, not a link to one."""
+    return path.is_dir() and not path.is_symlink()
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a regular file, not a link to one."""
+    return path.is_file() and not path.is_symlink()

@@ -1,12 +1,15 @@
-"""JSON that may come from a stranger: one way to read it, which follows no link, waits for no pipe and stays text."""
+"""Files that may come from a stranger: one way to read them, which follows no link and waits for no pipe."""
 
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
 MOST_BYTES = 64 * 2**20  # of a description; a manifest has some 300 bytes a part
+_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def read_json(file: Path) -> Any:
@@ -21,18 +24,42 @@ def read_json(file: Path) -> Any:
     ValueError
         It is a link, no file, too large, or no JSON that can be read; the message says which, without the file's name.
     """
-    if file.is_symlink():
-        raise ValueError("it is a link, which could lead out of the folder")
-    if file.exists() and not file.is_file():  # opening a pipe would wait for ever
-        raise ValueError("it is no file")
-    if file.stat().st_size > MOST_BYTES:
-        raise ValueError(f"it has more than {MOST_BYTES} bytes")
-    content = file.read_text(encoding="utf-8")
+    content = read_bytes(file, most=MOST_BYTES).decode("utf-8")
     try:
         value = json.loads(content)
         return _whole(value) if "\\ud" in content.lower() else value
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def read_bytes(file: Path, *, most: int | None = None) -> bytes:
+    """Return what a file holds.
+
+    Parameters
+    ----------
+    file : path
+    most : int, optional
+        Bytes that it may have.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is none.
+    OSError
+        It cannot be read.
+    ValueError
+        It is a link, no file, or too large; the message says which, without the file's name.
+    """
+    found = file.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        raise ValueError("it is a link, which could lead out of the folder")
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is no file")
+    if most is not None and found.st_size > most:
+        raise ValueError(f"it has more than {most} bytes")
+    # Should it have become a link or a pipe since, the one is not followed and the other not waited for.
+    with open(file, "rb", opener=lambda path, _: os.open(path, _FLAGS)) as stream:
+        return stream.read()
 
 
 def _whole(value: Any) -> Any:

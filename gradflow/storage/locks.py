@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from collections.abc import Iterator
@@ -12,9 +11,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from gradflow.storage.files import is_file
+from gradflow.storage.json_files import read_json
 from gradflow.storage.manifest import StorageError, write_json
 
 POLL_SECONDS = 0.05
+NAME_LENGTH = 255  # of a host, at most
+FileId = tuple[int, int]  # device and number, by which the operating system knows a file whatever its name
 LOCK = ".gradflow.lock"
 LOCK_FILES = frozenset({LOCK, ".gradflow.json"})
 
@@ -41,10 +44,14 @@ def held(lock: Path, *, what: str, wait: float = 0.0, is_removed: bool = False) 
     Raises
     ------
     InUseError
-        Another process, or another part of this one, holds it; the message says which and since when.
+        Another process, or another part of this one, holds it; the message says which and since when. Or something
+        else than a file has the lock's name.
     """
-    file_lock = FileLock(lock, thread_local=False)  # the garbage collector releases it in whatever thread it runs
     holder = lock.with_suffix(".json")
+    for file in (lock, holder):
+        if os.path.lexists(file) and not is_file(file):
+            raise InUseError(f"{what} cannot be locked: {file} is no regular file; remove it.")
+    file_lock = FileLock(lock, thread_local=False)  # the garbage collector releases it in whatever thread it runs
     try:
         file_lock.acquire(timeout=wait, poll_interval=POLL_SECONDS)
     except Timeout:
@@ -64,9 +71,19 @@ def held(lock: Path, *, what: str, wait: float = 0.0, is_removed: bool = False) 
             file_lock.release()
 
 
+def file_id(file: Path) -> FileId | None:
+    """Return by what a file is known, None if there is none; it is no other file's as long as someone has it open."""
+    try:
+        found = os.lstat(file)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _told(holder: Path) -> str:
     try:
-        told = json.loads(holder.read_text(encoding="utf-8"))
-        return f"process {told['pid']} on {told['host']} has been at work there since {told['since']}"
-    except (OSError, ValueError, LookupError, TypeError):  # not written yet
+        told = read_json(holder)
+        pid, host, since = int(told["pid"]), str(told["host"])[:NAME_LENGTH], datetime.fromisoformat(told["since"])
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):  # not written yet, or by someone else
         return "another process is at work there"
+    return f"process {pid} on {host} has been at work there since {since.isoformat()}"

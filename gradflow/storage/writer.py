@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -57,6 +58,7 @@ class Writer:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._claim.enter_context(held(self.folder / LOCK, what=f"path {self.folder}", is_removed=True))
+            self._inode = self.folder.stat().st_ino
             occupied = next((file for file in self.folder.iterdir() if file.name not in LOCK_FILES), None)
         except InUseError:
             raise
@@ -86,6 +88,11 @@ class Writer:
                 f"{self.folder} already holds a recording. Recorder.load_state_dict goes on with it; "
                 "otherwise give a new or an empty folder."
             )
+
+    def _check_place(self) -> None:
+        """Raise OSError if the folder was removed or replaced: what is there now is not for this recording."""
+        if self.folder.stat().st_ino != self._inode:
+            raise OSError(errno.ESTALE, "the folder was replaced while it was written to", str(self.folder))
 
     @property
     def rows(self) -> dict[str, int]:
@@ -131,6 +138,7 @@ class Writer:
     def append(self, table: str, frame: pd.DataFrame) -> None:
         """Write the frame's rows as the table's next part, or parts where they are many; all of them or none."""
         self.check_open()
+        self._check_place()
         pieces = [frame.iloc[start : start + MERGED_ROWS] for start in range(0, len(frame), MERGED_ROWS)]
         number = self._next_number(table)
         self._parts += [
@@ -140,6 +148,7 @@ class Writer:
     def commit(self, meta: Mapping[str, Any]) -> None:
         """Write the manifest: from now on the parts appended so far are the recording, small ones merged."""
         self.check_open()
+        self._check_place()
         with contextlib.suppress(OSError, StorageError):  # a merge that fails, on a full disk, is for another time
             for table in self.rows:
                 while small := self._mergeable(table):

@@ -180,7 +180,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_used(tmp_path):
     newest.write_bytes(newest.read_bytes()[:-100])
     stopped, resumed = go_on(folder, run, stop_at=10)
     assert (stopped, resumed) == (None, [10])
-    assert [file.name for file in place.glob("*.set-aside")] == [newest.name + ".set-aside"]
+    assert [file.name for file in place.glob("*.set-aside-*")] == [newest.name + ".set-aside-1"]
     for file in place.glob("*.pt"):
         content = bytearray(file.read_bytes())
         content[-50] ^= 1
@@ -228,7 +228,7 @@ def test_no_pickle_is_read(tmp_path):
     with pytest.raises(CheckpointError, match="holds more than tensors"):
         checkpoint.read(path)
     assert not list(Checkpoints(tmp_path, {}).states())
-    assert path.with_name(path.name + ".set-aside").exists()
+    assert path.with_name(path.name + ".set-aside-1").exists()
     assert not (tmp_path / "pwned").exists()
 
 

@@ -101,8 +101,12 @@ def test_reasons():
     assert not is_out_of_memory(RuntimeError("shapes do not fit"))
     assert reason_of(MemoryError()) == "out of memory (MemoryError)"
     assert reason_of(KeyError("a\nb")) == "KeyError: 'a\\nb'"
-    assert "signal 9" in reason_of_death(-9)
-    assert reason_of_death(7) == "its worker process ended with exit code 7"
+    again = "; the run was not tried again: the same command goes on with it"
+    killed = "its worker process was killed by "
+    assert reason_of_death(-9) == f"{killed}SIGKILL (signal 9), as the kernel does when memory runs out{again}"
+    assert reason_of_death(-11) == f"{killed}SIGSEGV (signal 11){again}"
+    assert reason_of_death(-40) == f"{killed}signal 40{again}"
+    assert reason_of_death(7) == f"its worker process ended with exit code 7{again}"
     error = gradflow.storage.StorageError("cannot write")
     error.__cause__ = OSError(errno.ENOSPC, "No space left on device")
     assert is_disk_full(error)

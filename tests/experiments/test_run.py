@@ -75,7 +75,7 @@ def test_a_killed_worker_costs_its_run_alone(tmp_path):
             victims.append(event.run)
             os.kill(event.pid, signal.SIGKILL)
 
-    with pytest.raises(RunsFailedError, match=r"worker process was killed \(signal 9\), which the kernel") as caught:
+    with pytest.raises(RunsFailedError, match=r"worker process was killed by SIGKILL \(signal 9\), as the") as caught:
         execute(runs, out=tmp_path / "out", workers=1, on_event=kill_first)
     assert list(caught.value.failures) == [victims[0].id]
     finished = execute(runs, out=tmp_path / "out", workers=1)
