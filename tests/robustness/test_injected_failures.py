@@ -28,7 +28,7 @@ STEPS = 4
 DRAWN = 8  # calls of each loop in the short version
 KINDS = (RuntimeError, torch.OutOfMemoryError)
 TABLES = ("steps", "layers", "parameters", "times", "graph")
-PLACES = ("order", "layer_depth", "stage")
+PLACES = {"order": -1, "layer_depth": -1, "stage": -1, "dtype": ""}  # unknown where the first step is to be seen again
 CODE = (HOOKS, "/torch/", "/numpy/", "/pandas/")
 BUILTIN = (str, bytes, list, tuple, dict, set, frozenset, type, int, float, type(sys), type(None))
 KEYS = {
@@ -255,7 +255,7 @@ def is_same(name, row, clean):
         return True
     if isinstance(value, float) and value == pytest.approx(expected, rel=1e-6):  # one by one, not all together
         return True
-    is_lost = pd.isna(value) or value == "failed" or (name in PLACES and value == -1)
+    is_lost = pd.isna(value) or value == "failed" or value == PLACES.get(name)
     assert is_lost or row.get("status") == "failed", (name, row, expected)
     return False
 
@@ -299,3 +299,38 @@ def test_every_failure_costs_its_own_numbers_alone(loop, tmp_path):
 def fail_all(calls, loop, clean, bare, folder):
     for place, (where, number) in enumerate(calls):
         check(loop, where, number, KINDS[place % 2], clean, bare, folder / str(place))
+
+
+@pytest.mark.parametrize(
+    "place", ["rows.Buffer.add_layers", "passes.Pass.finish", "passes.Output.take", "rows.Buffer.flush"]
+)
+def test_training_goes_on_after_an_interrupt(monkeypatch, place):
+    module, name, method = place.split(".")
+    owner = getattr(getattr(gradflow.hooks, module), name)
+    original, calls = getattr(owner, method), []
+
+    def interrupted(*args, **kwargs):
+        calls.append(None)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, method, interrupted)
+    monkeypatch.setattr("gradflow.hooks.recorder.FLUSH_ROWS", 1)
+    model = nn.Sequential(nn.Linear(3, 3), nn.Tanh())
+    recorder, n_interrupts = gradflow.record(model), 0
+    for _ in range(5):
+        model.zero_grad()
+        try:
+            model(torch.ones(1, 3)).sum().backward()
+            recorder.step(loss=1.0)
+        except KeyboardInterrupt:
+            n_interrupts += 1
+    recorder.close()
+    assert n_interrupts == 1
+    recording = recorder.recording
+    assert recording.steps.step.is_unique
+    assert not recording.layers.duplicated(KEYS["layers"]).any()
+    last = recording.layers[recording.layers.step == recording.layers.step.max()]
+    assert last.status.tolist() == ["measured", "measured"]
+    assert len(recording.layers.groupby("step")) >= 4
