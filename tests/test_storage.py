@@ -538,6 +538,16 @@ def test_json_of_a_stranger(tmp_path):
     assert MOST_BYTES == 67_108_864
 
 
+def test_a_part_that_cannot_be_read_is_damage(tmp_path, monkeypatch):
+    write_steps(tmp_path / "r", 2)
+    loaded = gradflow.load(tmp_path / "r")
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.read_bytes", lambda _: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output")))
+        with pytest.raises(DamagedError, match=r"steps-00000.parquet: changed while it was read"):
+            _ = loaded.steps
+    assert loaded.steps.step.tolist() == [0, 1]
+
+
 def test_names_of_parts_set_aside_add_up(tmp_path):
     gradflow.save(recording(), tmp_path / "r")
     for table in ("layers", "steps"):

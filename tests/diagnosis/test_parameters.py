@@ -35,6 +35,11 @@ def found_in(steps=3, losses=None, **norms):
     return diagnose(chain(outputs, steps=steps, losses=losses, parameters=rows(**norms)))
 
 
+def test_where_all_have_a_gradient_nothing_is_found():
+    assert not keys(found_in())
+    assert not keys(diagnose(chain(dict.fromkeys("abc", 1.0))))
+
+
 def test_a_parameter_without_grad_is_named_although_its_layer_has_one():
     one = only(found_in(b__weight=None, b__bias=1.0), "parameter_without_gradient")
     assert (one.severity, one.values["example"], one.cause) == ("problem", "b.weight", "cause.detached_parameter")

@@ -50,6 +50,7 @@ def test_weights_that_never_change_are_a_problem(old):
     one = only(diagnose(made(moving="", held="", old=old)), "never_changed")
     assert (one.severity, one.values["parameters"]) == ("problem", 3)
     assert not keys(diagnose(made(old=old)))
+    assert only(diagnose(made(moving="", held="", steps=3, old=old)), "never_changed").values["steps"] == 3
     assert not keys(diagnose(made(moving="", held="", steps=2, old=old)))
     assert not keys(diagnose(made(moving="", held="", weights=False, old=old)))
 
