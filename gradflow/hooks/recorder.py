@@ -337,7 +337,8 @@ class Recorder:
 
     def __del__(self) -> None:
         """Leave no hook behind where the recorder was dropped without close()."""
-        if "_sequences" in vars(self) and not sys.is_finalizing():  # else __init__ raised, or it ends with the process
+        is_made = "_sequences" in vars(self)  # otherwise __init__ raised
+        if is_made and not self._closed and not sys.is_finalizing():
             self._release()
 
     def __enter__(self) -> Recorder:
