@@ -351,6 +351,7 @@ def test_a_writer_goes_on_after_the_rows_that_it_is_told_to_keep(tmp_path, n):
     for refused in (lambda: writer.commit({}), lambda: writer.append("steps", pd.DataFrame({"step": [0]}))):
         with pytest.raises(StorageError, match="already holds a recording"):
             refused()
+    writer = Writer(tmp_path / "r", may_continue=True)  # that one has let go of the folder
     writer.go_on({"steps": n, "layers": 2 * n, "skips": 0})
     assert not writer.is_waiting
     assert writer.rows == ({"steps": n, "layers": 2 * n} if n else {})
@@ -505,8 +506,8 @@ def test_a_manifest_that_is_wrong_says_where(tmp_path, changed, problem):
 
 
 def test_a_description_keeps_what_is_of_the_type_that_it_is_taken_for(tmp_path):
-    kept = {"run": "a", "depth": -(2**63) + 1, "wall_seconds": 1, "settings": {}, "published": [], "seed": None}
-    lost = {"family": 1, "steps": True, "n_test": 2**63, "n_train": 1.0, "recorder_seconds": True, "label": []}
+    kept = {"run": "a", "depth": -(10**15), "wall_seconds": 1, "settings": {}, "published": [], "seed": None}
+    lost = {"family": 1, "steps": True, "n_test": 10**15 + 1, "n_train": 1.0, "recorder_seconds": True, "label": []}
     lost |= {"constant_error": math.inf, "certain_loss": "1", "versions": [], "set_aside": {}}
     other = {"anything": [True, {"at": "all"}]}
     whole = {"format": "gradflow-recording", "version": 1, "meta": kept | lost | other, "parts": []}

@@ -383,7 +383,8 @@ class Recorder:
 
     def __del__(self) -> None:
         """Leave no hook behind where the recorder was dropped without `close`, and write what it holds."""
-        if "_sequences" not in vars(self) or sys.is_finalizing():  # __init__ raised, or it ends with the process
+        is_made = "_sequences" in vars(self)  # otherwise __init__ raised
+        if not is_made or self._closed or sys.is_finalizing():
             return
         if self._stream is None:
             self._release()

@@ -202,7 +202,9 @@ def test_a_recorder_in_use_is_still_refused_in_one_line():
     with pytest.raises(ValueError, match=r"^Sequential is being recorded already; close that recorder first\.$"):
         gradflow.record(model)
     recorder.close()
-    gradflow.record(model).close()
+    recorder = gradflow.record(model)  # the first goes here
+    assert not any(module._forward_hooks for module in copy.deepcopy(model).modules())
+    recorder.close()
 
 
 @pytest.mark.filterwarnings("ignore:no parameter has a gradient")  # a loaded parameter has none
