@@ -8,6 +8,7 @@ import torch
 from torch import distributed, nn
 
 import gradflow
+from gradflow.hooks import stream
 
 RANK, WORLD = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 STEPS, BATCH = 3, 8
@@ -41,6 +42,7 @@ def main(mode, out):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     schedule = (lambda step: step != RANK) if mode.endswith("disagree") else 1
     accumulate = 2 if mode.endswith("accumulate") else 1
+    stream.FIRST_SECONDS = stream.FLUSH_SECONDS = 1e9  # rows are read where they wait
     recorder = gradflow.record(model, optimizer=optimizer, weights=True, schedule=schedule, path=f"{out}.run")
     norms = []
     for step in range(STEPS):
