@@ -236,7 +236,10 @@ def test_arguments_that_are_no_utf8_are_one_line(arguments, tmp_path, capsys):
     named = os.fsdecode(os.fsencode(tmp_path / "a") + b"\xff")
     os.mkdir(named)
     assert run(*(one.format(named) for one in arguments)) == 2
-    assert capsys.readouterr().err == f"gradflow: arguments must be UTF-8 without null characters; got '{tmp_path}/a\\udcff'.\n"
+    assert (
+        capsys.readouterr().err
+        == f"gradflow: arguments must be UTF-8 without null characters; got '{tmp_path}/a\\udcff'.\n"
+    )
 
 
 def test_folders_whose_names_are_no_utf8_are_listed_and_reported(sweep, tmp_path, capsys, monkeypatch):

@@ -51,7 +51,7 @@ def _exit_code(arguments: list[str] | None) -> int:
             result: Any = cli.main(arguments, prog_name="gradflow", standalone_mode=False)
         sys.stdout.flush()  # what cannot be written is to be known here, not when Python ends
     except click.ClickException as error:
-        error.message = _line(error.message)
+        error.message = _line(error.message)  # type: ignore[misc]  # final, but formatted by each subclass
         with contextlib.suppress(OSError):
             error.show()
         return error.exit_code
@@ -79,7 +79,9 @@ def _exit_code(arguments: list[str] | None) -> int:
 
 def _is_out_of_memory(error: Exception) -> bool:
     """Whether Python or torch could not get the memory that they asked for; torch raises RuntimeError on the CPU."""
-    return isinstance(error, MemoryError) or any(words in str(error) for words in ("can't allocate memory", "of memory"))
+    return isinstance(error, MemoryError) or any(
+        words in str(error) for words in ("can't allocate memory", "of memory")
+    )
 
 
 def _complain(line: str) -> None:

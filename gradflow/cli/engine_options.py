@@ -22,7 +22,7 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--gpus-per-run",
             type=Number("gpus_per_run"),
-            help="Ray: GPUs a run takes up, such as 0.25.  [default: 1 on cuda]"
+            help="Ray: GPUs a run takes up, such as 0.25.  [default: 1 on cuda]",
         ),
         click.option("--store", help="URL that finished runs are copied to: s3://bucket/sweep, file:///..."),
     )

@@ -142,8 +142,14 @@ _EXECUTION = ("workers", "checkpoint_every")
 def execution_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say how, where and whether its runs are made."""
     options = (
-        click.option("--workers", type=Number("workers"), help="Processes of one thread each.  [default: one per core]"),
-        click.option("--checkpoint-every", type=Number("checkpoint_every"), help="Seconds between checkpoints of a run.  [default: 20]"),
+        click.option(
+            "--workers", type=Number("workers"), help="Processes of one thread each.  [default: one per core]"
+        ),
+        click.option(
+            "--checkpoint-every",
+            type=Number("checkpoint_every"),
+            help="Seconds between checkpoints of a run.  [default: 20]",
+        ),
         click.option("--device", help="auto, cpu, cuda, ...  [default: auto]"),
         click.option("--out", type=PathTo(), help="Folder to write to.  [default: reports/NAME]"),
         click.option("--name", help="Title of the report.  [default: what was compared]"),

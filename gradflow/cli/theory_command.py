@@ -33,8 +33,16 @@ CRITICAL = ("critical_weight_variance", "critical_bias_variance")
 @click.option("--norm", default="none", show_default=True, help="none, batch, layer, or all.")
 @click.option("--skip/--no-skip", default=False, show_default=True, help="x + phi(norm(Wx)) in place of phi(norm(Wx)).")
 @click.option("--slope", type=Number("slope"), help="Of leaky-relu below 0.  [default: 0.01]")
-@click.option("--depth", type=Number("depth", RANGES["layers"]), default=50, show_default=True, help="Layers that the gradient passes.")
-@click.option("--bound", type=Number("bound"), default=BOUND, show_default=True, help="Below it (above its inverse) is too far.")
+@click.option(
+    "--depth",
+    type=Number("depth", RANGES["layers"]),
+    default=50,
+    show_default=True,
+    help="Layers that the gradient passes.",
+)
+@click.option(
+    "--bound", type=Number("bound"), default=BOUND, show_default=True, help="Below it (above its inverse) is too far."
+)
 @output.data_options("Print all numbers as JSON, a list of settings.", "Print all numbers as CSV, a row per setting.")
 @lang_option
 def theory(

@@ -36,9 +36,7 @@ IN_LINES = ("loss", "train_error", "test_error")
 @click.command()
 @click.argument("run", type=PathTo())
 @click.option("--once", is_flag=True, help="Print how it stands, and end.")
-@click.option(
-    "--interval", type=Number("interval"), default=2.0, show_default=True, help="Seconds between two looks."
-)
+@click.option("--interval", type=Number("interval"), default=2.0, show_default=True, help="Seconds between two looks.")
 @output.data_options("Print how it stands as JSON, and end.", "Print how it stands as CSV, and end.")
 @lang_option
 def watch(run: Path, once: bool, interval: float, form: str | None) -> int:

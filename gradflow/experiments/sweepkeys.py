@@ -48,6 +48,7 @@ WHOLES, TEXTS = _list_of(WHOLE, "whole numbers"), _list_of(TEXT, "words")
 TABLE = Kind("a table", lambda value: isinstance(value, dict))
 TABLES = _list_of(TABLE, "tables")
 
+
 def _is_plain(value: Any) -> bool:
     return all(map(_is_plain, value)) if isinstance(value, list) else isinstance(value, str | int | float)
 

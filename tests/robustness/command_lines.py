@@ -39,15 +39,101 @@ EXIT_CODES = (0, 2)  # 1, 3 and 130 belong to checks, to runs that fail and to C
 
 DIGITS = "9" * 20
 NUMBERS = ["0", "-1", "1", "2", "1.5", "1e308", "-1e308", "1e-320", "nan", "inf", "-inf", "1e400", DIGITS, "-" + DIGITS]
-NUMBERS += ["9" * 5000, "1_000", "٣", "²", "", " ", " 3 ", "0x10", "1e3", "3,", ",3", "1,2", "1000000", "3\x00", "½", "-"]
-TEXTS = ["", " ", "x", "cifar", "none", "all", ",", ",,", "ünïcode", "\x1b[31m", "a\nb", "*", "[", "{}", "=", "x" * 5000]
+NUMBERS += [
+    "9" * 5000,
+    "1_000",
+    "٣",
+    "²",
+    "",
+    " ",
+    " 3 ",
+    "0x10",
+    "1e3",
+    "3,",
+    ",3",
+    "1,2",
+    "1000000",
+    "3\x00",
+    "½",
+    "-",
+]
+TEXTS = [
+    "",
+    " ",
+    "x",
+    "cifar",
+    "none",
+    "all",
+    ",",
+    ",,",
+    "ünïcode",
+    "\x1b[31m",
+    "a\nb",
+    "*",
+    "[",
+    "{}",
+    "=",
+    "x" * 5000,
+]
 TEXTS += ["list", "\x00", "..", "é" * 300]
-PATHS = ["", "new", "sweep", "sweep/runs", "rates.toml", "rates.toml/under", "a\x00b", "p" * 5000, "-", "~", ".", "locked"]
+PATHS = [
+    "",
+    "new",
+    "sweep",
+    "sweep/runs",
+    "rates.toml",
+    "rates.toml/under",
+    "a\x00b",
+    "p" * 5000,
+    "-",
+    "~",
+    ".",
+    "locked",
+]
 PATHS += ["pipe", "/dev/null", "/dev/zero", "/dev/null/x", "link", "loop", "folder", "binary.toml", "empty.toml"]
-PATHS += ["deep.toml", "digits.toml", "dates.toml", "bom.toml", "latin.toml", "/proc/self/mem", "~nobody/x", "d/" * 2000]
-ASSIGNMENTS = ["lr=0.1", "depth=8", "lr", "=", "lr=", "=1", "x=1,2", "clip=nan", "seed=1", "steps=1e9", "steps=" + DIGITS]
-ASSIGNMENTS += ["lr=" + "(" * 500, "lr=inf", "widths=2,2,2", "probes=none", "a b=1", "lr=0.1,0.1", "families=1", "norm=[]"]
-ASSIGNMENTS += ["workers=2", "batch-size=٣", "x=" + "9" * 5000, "device=cpu", "data=", "model=:", "momentum={}", "width=1e9"]
+PATHS += [
+    "deep.toml",
+    "digits.toml",
+    "dates.toml",
+    "bom.toml",
+    "latin.toml",
+    "/proc/self/mem",
+    "~nobody/x",
+    "d/" * 2000,
+]
+ASSIGNMENTS = [
+    "lr=0.1",
+    "depth=8",
+    "lr",
+    "=",
+    "lr=",
+    "=1",
+    "x=1,2",
+    "clip=nan",
+    "seed=1",
+    "steps=1e9",
+    "steps=" + DIGITS,
+]
+ASSIGNMENTS += [
+    "lr=" + "(" * 500,
+    "lr=inf",
+    "widths=2,2,2",
+    "probes=none",
+    "a b=1",
+    "lr=0.1,0.1",
+    "families=1",
+    "norm=[]",
+]
+ASSIGNMENTS += [
+    "workers=2",
+    "batch-size=٣",
+    "x=" + "9" * 5000,
+    "device=cpu",
+    "data=",
+    "model=:",
+    "momentum={}",
+    "width=1e9",
+]
 # Values that are in order, by the parameter's name; one that is not here takes any of these.
 ORDERLY = {
     "depths": ["8", "8,14", "3"],
@@ -76,7 +162,16 @@ ORDERLY = {
     "lang": ["en", "zh"],
     "input": ["2,1,8,8", "8,1,8,8"],
     "twin": ["nets.py:make"],
-    "target": ["nets.py:make", "numbers.py:make", "nets.py", "nets:make", "torchvision:resnet18", "timm:x", ":", "x.py:y"],
+    "target": [
+        "nets.py:make",
+        "numbers.py:make",
+        "nets.py",
+        "nets:make",
+        "torchvision:resnet18",
+        "timm:x",
+        ":",
+        "x.py:y",
+    ],
     "set": ["width=2", "width=4"],
     "formats": ["png", "png,svg"],
     "interval": ["1", "0.5"],
@@ -128,7 +223,9 @@ def furnish(home):
     (home / "locked").mkdir(mode=0)
     (home / "link").symlink_to("rates.toml")
     (home / "loop").symlink_to("loop")
-    runs = experiments.plan([6], families=["plain"], seeds=1, model="mini", widths=(2, 2), steps=2, probes=(), device="cpu")
+    runs = experiments.plan(
+        [6], families=["plain"], seeds=1, model="mini", widths=(2, 2), steps=2, probes=(), device="cpu"
+    )
     experiments.keep_all([experiments.train(runs[0])], home / "sweep", group="runs", command="gradflow compare")
 
 
@@ -174,7 +271,7 @@ def command_line(draw):
 
 
 def ended(arguments):
-    """Exit code, standard error and seconds of a command line; the exit code is what it raised where that is no exit."""
+    """Exit code, standard error and seconds of a command line; what it raised in place of the code where that is none."""
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
     began = time.process_time()
     sys.argv = ["gradflow", *arguments]
@@ -231,6 +328,12 @@ def guard():
     resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
 
 
+def show_line(values):
+    """Write an object as a line of JSON."""
+    sys.stdout.write(json.dumps(values) + "\n")
+    sys.stdout.flush()
+
+
 def run(seed, count, show):
     """Run `count` command lines of a seed; `show` gets what ended badly. Return how many ended how."""
     counts = collections.Counter()
@@ -256,5 +359,4 @@ def run(seed, count, show):
 
 
 if __name__ == "__main__":
-    told = lambda line: print(json.dumps(line), flush=True)  # noqa: E731
-    told(run(int(sys.argv[1]), int(sys.argv[2]), told))
+    show_line(run(int(sys.argv[1]), int(sys.argv[2]), show_line))
