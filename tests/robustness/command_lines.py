@@ -245,7 +245,7 @@ def nasty(draw, parameter):
 def command_line(draw):
     """A command with some of its parameters, of which most often one has a value that may be out of order."""
     if draw.random() < 0.02:
-        return draw.choice([["compar"], ["-h"], ["--version"], [""], ["a\nb"], ["--depth"], ["sweep", "--help"]])
+        return draw.choice([[], ["compar"], ["-h"], ["--version"], [""], ["a\nb"], ["--depth"], ["sweep", "--help"]])
     name, command = draw.choice(sorted(cli.commands.items()))
     chosen = [
         parameter
@@ -271,7 +271,7 @@ def command_line(draw):
 
 
 def ended(arguments):
-    """Exit code, standard error and seconds of a command line; what it raised in place of the code where that is none."""
+    """Exit code (or what was raised in its place), standard error and seconds of a command line."""
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
     began = time.process_time()
     sys.argv = ["gradflow", *arguments]
@@ -296,7 +296,7 @@ def complaint(code, err):
     if "Traceback" in err:
         return "a traceback"
     said = [line for line in err.splitlines() if line.startswith(("gradflow: ", "Error: "))]
-    if code == 2:
+    if code == 2 and not err.startswith("Usage: gradflow [OPTIONS] COMMAND [ARGS]...\n\n"):  # help for no command
         others = [
             line for line in err.splitlines() if line and line not in said and not line.startswith(("Usage: ", "Try "))
         ]
