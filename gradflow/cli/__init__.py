@@ -67,7 +67,8 @@ def _exit_code(arguments: list[str] | None) -> int:
             result: Any = cli.main(arguments, prog_name="gradflow", standalone_mode=False)
         sys.stdout.flush()  # what cannot be written is to be known here, not when Python ends
     except click.ClickException as error:
-        error.message = _line(error.message)
+        if not error.message.startswith("Usage: "):  # help, where no command is given
+            error.message = _line(error.message)  # type: ignore[misc]  # final, but formatted by each subclass
         with contextlib.suppress(OSError):
             error.show()
         return error.exit_code

@@ -13,7 +13,7 @@ from gradflow.ranges import RANGES, Range, shown
 MAX_PATH, MAX_NAME = 4095, 255  # bytes of a path and of one name in it, on Linux
 
 
-class Number(click.ParamType):
+class Number(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on
     """A number that a setting may be, as `gradflow.ranges` has it; `allowed` where the command's range is another."""
 
     def __init__(self, setting: str, allowed: Range | None = None) -> None:
@@ -31,7 +31,7 @@ class Number(click.ParamType):
             refuse(str(error))
 
 
-class PathTo(click.ParamType):
+class PathTo(click.ParamType):  # type: ignore[type-arg]  # as above
     """A path, `~` written out; what none can be is said before any file is looked for."""
 
     name = "path"
@@ -47,9 +47,14 @@ class PathTo(click.ParamType):
         if too_long:
             refuse(f"{name} must have at most {MAX_PATH} bytes, {MAX_NAME} a name; got {shown(value)}.")
         try:
-            return Path(value).expanduser()
+            path = Path(value).expanduser()
         except RuntimeError:
             refuse(f"{name} must be a path; got {shown(value)}, and there is no such user.")
+        try:
+            path.resolve()
+        except RuntimeError:
+            refuse(f"{name} must be a path; got {shown(value)}, a link that leads to itself.")
+        return path
 
 
 def given() -> list[str]:

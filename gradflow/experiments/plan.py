@@ -212,6 +212,7 @@ def _network(chosen: Mapping[str, Any], codes: Codes) -> Network:
         return own_network(codes.factory(model), family, depth, options)
     if depth is None:
         raise PlanError("depths must name at least one; got none.")
+    check_model(model)
     check_names("a sweep", options, (*known, *CATALOGUE[model].options))
     return network(model, family, depth, options)
 

@@ -245,7 +245,7 @@ def nasty(draw, parameter):
 def command_line(draw):
     """A command with some of its parameters, of which most often one has a value that may be out of order."""
     if draw.random() < 0.02:
-        return draw.choice([["compar"], ["-h"], ["--version"], [""], ["a\nb"], ["--depth"], ["sweep", "--help"]])
+        return draw.choice([[], ["compar"], ["-h"], ["--version"], [""], ["a\nb"], ["--depth"], ["sweep", "--help"]])
     name, command = draw.choice(sorted(cli.commands.items()))
     chosen = [
         parameter
@@ -271,7 +271,7 @@ def command_line(draw):
 
 
 def ended(arguments):
-    """Exit code, standard error and seconds of a command line; the exit code is what it raised where that is no exit."""
+    """Exit code (or what was raised in its place), standard error and seconds of a command line."""
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
     began = time.process_time()
     sys.argv = ["gradflow", *arguments]
@@ -296,7 +296,7 @@ def complaint(code, err):
     if "Traceback" in err:
         return "a traceback"
     said = [line for line in err.splitlines() if line.startswith(("gradflow: ", "Error: "))]
-    if code == 2:
+    if code == 2 and not err.startswith("Usage: gradflow [OPTIONS] COMMAND [ARGS]...\n\n"):  # help for no command
         others = [
             line for line in err.splitlines() if line and line not in said and not line.startswith(("Usage: ", "Try "))
         ]
@@ -328,6 +328,12 @@ def guard():
     resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
 
 
+def show_line(values):
+    """Write an object as a line of JSON."""
+    sys.stdout.write(json.dumps(values) + "\n")
+    sys.stdout.flush()
+
+
 def run(seed, count, show):
     """Run `count` command lines of a seed; `show` gets what ended badly. Return how many ended how."""
     counts = collections.Counter()
@@ -353,5 +359,4 @@ def run(seed, count, show):
 
 
 if __name__ == "__main__":
-    told = lambda line: print(json.dumps(line), flush=True)  # noqa: E731
-    told(run(int(sys.argv[1]), int(sys.argv[2]), told))
+    show_line(run(int(sys.argv[1]), int(sys.argv[2]), show_line))

@@ -153,6 +153,25 @@ def test_an_unknown_store_is_said_by_a_dry_run(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err.startswith("gradflow: store 'nosuch://x' cannot be opened: ")
 
 
+def test_without_a_command_help_is_printed(capsys):
+    assert ended() == 2
+    assert capsys.readouterr().err.splitlines()[0] == "Usage: gradflow [OPTIONS] COMMAND [ARGS]..."
+
+
+def test_a_model_that_there_is_not_is_said_where_families_are_given(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert ended("compare", "--depths", "8", "--families", "plain", "--model", "x", "--dry-run") == 2
+    assert capsys.readouterr().err.startswith("gradflow: model must be one of cifar, ")
+
+
+def test_a_link_to_itself_is_no_path(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("loop")
+    for command, name in (("watch", "run"), ("runs", "paths"), ("report", "runs")):
+        assert ended(command, "loop") == 2
+        assert capsys.readouterr().err == f"gradflow: {name} must be a path; got 'loop', a link that leads to itself.\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

@@ -78,7 +78,7 @@ def test_what_is_no_file_is_one_line_and_nothing_waits(tmp_path, monkeypatch, ca
         "pipe": "pipe is no regular file",
         "/dev/zero": "/dev/zero is no regular file",
         "folder": "folder is no regular file",
-        "loop": "cannot read loop: Too many levels of symbolic links.",
+        "loop": "file must be a path; got 'loop', a link that leads to itself.",
         "dangling": "cannot read dangling: No such file or directory.",
         "file/under": "cannot read file/under: Not a directory.",
         "": "file must be a path; got ''.",
