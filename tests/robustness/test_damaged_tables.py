@@ -154,11 +154,14 @@ def whole(family="plain", depth=8, seed=0):
     )
 
 
+SOUND = whole()
+
+
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
     """Return a folder of two sound runs."""
     folder = tmp_path_factory.mktemp("sound")
-    save(whole(), folder / "a")
+    save(SOUND, folder / "a")
     save(whole("residual", 14), folder / "b")
     return folder
 
@@ -167,6 +170,21 @@ def sound(tmp_path_factory):
 def runs(sound, tmp_path):
     """Return a copy of it, whose run "a" a test damages."""
     return shutil.copytree(sound, tmp_path / "runs")
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """Return a folder with a run of each table, which holds no other."""
+    folder = tmp_path_factory.mktemp("alone")
+    for table in NONSENSE:
+        save(Recording(**{table: getattr(SOUND, table)}), folder / table)
+    return folder
+
+
+@pytest.fixture
+def run(alone, table, tmp_path):
+    """Return a copy of the run with the table of the test, to be damaged."""
+    return shutil.copytree(alone / table, tmp_path / "run")
 
 
 def change_part(run, table, change):
@@ -239,11 +257,11 @@ CASES = [(table, name, value) for table, columns in NONSENSE.items() for name in
 
 
 @pytest.mark.parametrize(("table", "name", "value"), CASES)
-def test_a_number_that_a_column_cannot_hold_is_one_line(runs, table, name, value):
-    file = change_part(runs / "a", table, column(name, value))
-    said = said_of(runs / "a", table)
+def test_a_number_that_a_column_cannot_hold_is_one_line(run, table, name, value):
+    file = change_part(run, table, column(name, value))
+    said = said_of(run, table)
     assert f"({file}: {table}.{name} " in said
-    n_rows = len(getattr(whole(), table))
+    n_rows = len(getattr(SOUND, table))
     counted = n_rows if table != "probes" or "of '" not in said else 9  # those of the shattering probe
     assert f"got {np.float64(value) if isinstance(value, float) else value} in 1 of {counted} rows" in said
 
@@ -274,52 +292,52 @@ def test_what_whoever_trained_passed_in_counts_as_not_measured_and_is_told(runs,
 TYPE_CASES = [
     (table, name, kind)
     for table in NONSENSE
-    for name, dtype in getattr(whole(), table).dtypes.astype(str).items()
+    for name, dtype in getattr(SOUND, table).dtypes.astype(str).items()
     if name != "unclipped_grad_norm"
     for kind in REFUSED[dtype]
 ]
 
 
 @pytest.mark.parametrize(("table", "name", "kind"), TYPE_CASES)
-def test_a_column_of_another_type_is_one_line(runs, table, name, kind):
-    file = change_part(runs / "a", table, column(name, TYPES[kind]))
-    said = said_of(runs / "a", table)
+def test_a_column_of_another_type_is_one_line(run, table, name, kind):
+    file = change_part(run, table, column(name, TYPES[kind]))
+    said = said_of(run, table)
     assert file in said
     assert name in said
 
 
-@pytest.mark.parametrize(("table", "name"), [(table, name) for table in NONSENSE for name in getattr(whole(), table)])
-def test_a_column_without_values_is_as_none(runs, table, name):
-    change_part(runs / "a", table, column(name, pyarrow.nulls))
+@pytest.mark.parametrize(("table", "name"), [(table, name) for table in NONSENSE for name in getattr(SOUND, table)])
+def test_a_column_without_values_is_as_none(run, table, name):
+    change_part(run, table, column(name, pyarrow.nulls))
     if name in REQUIRED[table]:
-        assert f"{table}.{name} " in said_of(runs / "a", table)
+        assert f"{table}.{name} " in said_of(run, table)
         return
-    found = getattr(load(runs / "a"), table)
+    found = getattr(load(run), table)
     if name != "unclipped_grad_norm":
-        expected = Recording(**{table: getattr(whole(), table).drop(columns=name)})
+        expected = Recording(**{table: getattr(SOUND, table).drop(columns=name)})
         pd.testing.assert_frame_equal(found, getattr(expected, table)[found.columns])
 
 
-@pytest.mark.parametrize(("table", "name"), [(table, name) for table in NONSENSE for name in getattr(whole(), table)])
-def test_an_older_recording_with_fewer_columns_is_read(runs, table, name):
-    change_part(runs / "a", table, lambda rows: rows.drop_columns([name]))
+@pytest.mark.parametrize(("table", "name"), [(table, name) for table in NONSENSE for name in getattr(SOUND, table)])
+def test_an_older_recording_with_fewer_columns_is_read(run, table, name):
+    change_part(run, table, lambda rows: rows.drop_columns([name]))
     if name in REQUIRED[table]:
-        assert f"{table} lacks the column {name!r}" in said_of(runs / "a", table)
+        assert f"{table} lacks the column {name!r}" in said_of(run, table)
     else:
-        assert len(getattr(load(runs / "a"), table)) == len(getattr(whole(), table))
+        assert len(getattr(load(run), table)) == len(getattr(SOUND, table))
 
 
 @pytest.mark.parametrize("table", NONSENSE)
-def test_rows_are_read_in_order_and_each_once(runs, table):
-    change_part(runs / "a", table, lambda rows: rows.take(list(range(len(rows)))[::-1]))
-    found, expected = getattr(load(runs / "a"), table), getattr(whole(), table)
+def test_rows_are_read_in_order_and_each_once(run, table):
+    change_part(run, table, lambda rows: rows.take(list(range(len(rows)))[::-1]))
+    found, expected = getattr(load(run), table), getattr(SOUND, table)
     if "step" in found:
         assert found["step"].tolist() == expected["step"].tolist()
-    change_part(runs / "a", table, lambda rows: pyarrow.concat_tables([rows[:1], rows]))
+    change_part(run, table, lambda rows: pyarrow.concat_tables([rows[:1], rows]))
     if table == "graph":  # the same connection twice is one
-        assert len(load(runs / "a").graph) == len(expected) + 1
+        assert len(load(run).graph) == len(expected) + 1
     else:
-        assert f"{table} must hold one row for each of its keys; got several for " in said_of(runs / "a", table)
+        assert f"{table} must hold one row for each of its keys; got several for " in said_of(run, table)
 
 
 @pytest.mark.parametrize("table", NONSENSE)
