@@ -172,7 +172,6 @@ def test_divergence_names_its_step_and_the_layers_between_which_the_gradient_bro
     layers.loc[layers.step == 0, "n_nonfinite"] = 0
     found = diagnose(Recording(layers=layers, steps=broken.steps, meta=broken.meta))
     assert of(found, "diverged").values["step"] == 100
-    assert of(found, "nonfinite_backward").remedies == (), "an operation makes it, whatever the learning rate"
     values = of(found, "nonfinite_backward").values
     assert (values["source"], values["layer"], values["step"], values["after"]) == ("conv7", "conv8", 100, 0)
 

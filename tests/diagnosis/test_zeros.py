@@ -102,9 +102,10 @@ def test_several_places_are_counted():
     assert "Other places where it stops: 1." in str(found)
 
 
-def test_a_gradient_that_is_lost_is_named_with_its_step_and_its_place():
+@pytest.mark.parametrize("alive", [1.0, 0.7])
+def test_a_gradient_that_is_lost_is_named_with_its_step_and_its_place(alive):
     steps = 6
-    outputs = {"a": [1.0, 1.0, 0, 0, 0, 0], "b": [1.0, 1.0, 0, 0, 0, 0], "C": 1.0, "d": 1.0}
+    outputs = {"a": [alive, alive, 0, 0, 0, 0], "b": [alive, alive, 0, 0, 0, 0], "C": alive, "d": alive}
     found = only(diagnose(chain(outputs, steps=steps)), "lost_gradient_between")
     assert [found.values[name] for name in ("layer", "user", "step", "layers")] == ["b", "C", 2, 2]
     assert found.severity == "problem"
