@@ -73,7 +73,11 @@ def _rows(path: Path, content: bytes, table: str, n_rows: int) -> pd.DataFrame:
     """
     try:
         schema = parquet.read_schema(pyarrow.BufferReader(content)).remove_metadata()
-        words = [field.name for field in schema if pyarrow.types.is_string(field.type) or pyarrow.types.is_large_string(field.type)]
+        words = [
+            field.name
+            for field in schema
+            if pyarrow.types.is_string(field.type) or pyarrow.types.is_large_string(field.type)
+        ]
         file = parquet.ParquetFile(pyarrow.BufferReader(content), read_dictionary=words)
         problem = _problem(file, schema, n_rows)
         if problem is None:
