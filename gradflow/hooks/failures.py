@@ -80,6 +80,19 @@ def together(
     return [result for item in items for result in together(measure, [item], lose)]
 
 
+def retried(function: Callable[[Sequence[Item]], Result]) -> Callable[[Sequence[Item]], Result]:
+    """Return a function that is tried a second time where it fails: one that makes rows of numbers that are there."""
+
+    def call_again(items: Sequence[Item]) -> Result:
+        try:
+            return function(items)
+        except Exception:
+            pass
+        return function(items)
+
+    return call_again
+
+
 def weakly(method: Callable[..., None]) -> Callable[..., None]:
     """Return a function that calls an object's method, does not keep the object, and does nothing once it is gone."""
     owner, function = weakref.ref(method.__self__), method.__func__  # type: ignore[attr-defined]  # of bound methods
