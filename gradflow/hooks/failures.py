@@ -62,7 +62,7 @@ class Failures:
 def together(
     measure: Callable[[Sequence[Item]], Result], items: Sequence[Item], lose: Callable[[Item, Exception], object]
 ) -> list[Result]:
-    """Return what `measure` makes of all items or, if it fails, of each by itself: only those that fail twice are lost.
+    """Return what `measure` makes of all items or, if it fails, of each by itself: only those that fail alone are lost.
 
     Examples
     --------
@@ -72,16 +72,25 @@ def together(
     """
     try:
         return [measure(items)]
-    except Exception:
-        is_single = len(items) == 1
-    # Here, where the error and what it holds are gone: it may have been for want of memory.
-    if not is_single:
-        return [result for item in items for result in together(measure, [item], lose)]
-    try:
-        return [measure(items)]
     except Exception as error:
-        lose(items[0], error)
-        return []
+        if len(items) == 1:
+            lose(items[0], error)
+            return []
+    # Here, where the error and what it holds are gone: it may have been for want of memory.
+    return [result for item in items for result in together(measure, [item], lose)]
+
+
+def retried(function: Callable[[Sequence[Item]], Result]) -> Callable[[Sequence[Item]], Result]:
+    """Return a function that is tried a second time where it fails: one that makes rows of numbers that are there."""
+
+    def call_again(items: Sequence[Item]) -> Result:
+        try:
+            return function(items)
+        except Exception:
+            pass
+        return function(items)
+
+    return call_again
 
 
 def weakly(method: Callable[..., None]) -> Callable[..., None]:

@@ -218,7 +218,7 @@ def keep_out_of_copies(module: nn.Module) -> None:
 
 def allow_in_copies(module: nn.Module) -> None:
     """Undo `keep_out_of_copies`, unless another recorder's hook is on the module; twice is as good as once."""
-    if any(isinstance(hook, OutputHook) for _, hook in module._forward_hooks.items()):  # not all values
+    if any(isinstance(hook, OutputHook) for _, hook in module._forward_hooks.items()):  # values() hides them
         return
     for name in ("__reduce_ex__", "values"):
         vars(module._forward_hooks).pop(name, None)

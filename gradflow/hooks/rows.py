@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gradflow import storage
 from gradflow.hooks.attachment import Edge
-from gradflow.hooks.failures import OnFailure, together
+from gradflow.hooks.failures import OnFailure, retried, together
 from gradflow.hooks.forms import Conditions, Form, OutputKey, Signature, form_of, joint
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import Scalar
@@ -146,7 +146,7 @@ class Buffer:
 
     def _made(self, table: str, make: Callable[[Sequence[Any]], pd.DataFrame], rows: list[Any]) -> list[pd.DataFrame]:
         lost = f"a step's rows in the table {table}"
-        return together(make, rows, lambda _, error: self._on_failure(lost, error)) if rows else []
+        return together(retried(make), rows, lambda _, error: self._on_failure(lost, error)) if rows else []
 
     def _layer_table(self, kept: Sequence[tuple[Signature, _Kept]], read: _Transfer) -> pd.DataFrame:
         rows = [_layer_rows(form, numbers, read) for form, numbers in self._by_form(kept, read)]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from gradflow.hooks.failures import OnFailure, together
+from gradflow.hooks.failures import OnFailure, retried, together
 from gradflow.hooks.gradients import add_hook, tensors_in
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import l2_norms_along, unscaled
@@ -216,7 +216,11 @@ class TimeRows:
         for one in self._waiting:
             sequences.setdefault((one.step, one.layer, one.tensor), []).append(one)
         lost = "the gradient by time step, in the table"
-        return together(_table, [*sequences.values()], lambda _, error: on_failure(lost, error)) if sequences else []
+        return (
+            together(retried(_table), [*sequences.values()], lambda _, error: on_failure(lost, error))
+            if sequences
+            else []
+        )
 
 
 def _table(sequences: Several[list[_Waiting]]) -> pd.DataFrame:
