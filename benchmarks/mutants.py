@@ -19,6 +19,7 @@ import importlib
 import importlib.util
 import os
 import random
+import resource
 import signal
 import sys
 import tempfile
@@ -73,6 +74,7 @@ STATEMENTS = (ast.Assign, ast.AugAssign, ast.Expr, ast.Raise, ast.Return, ast.If
 PYTEST = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", "-m", "not slow"]
 PYTEST += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of hypothesis, which is imported before the fork
 PATIENCE = 5  # times what the tests take without a mutant
+MEMORY = 4 * 2**30  # bytes: a loop that never ends may fill a list
 
 
 def main() -> None:
@@ -224,6 +226,7 @@ def _passes(module: Path, source: str, limit: float) -> bool:
         code = 1
         try:
             os.setsid()  # so that what the tests start can be ended with them
+            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
             nothing = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nothing, 1)
             os.dup2(nothing, 2)
