@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from gradflow.ranges import RANGES, Range, shown
 
 MAX_PATH, MAX_NAME = 4095, 255  # bytes of a path and of one name in it, on Linux
+MAX_LEVELS = 200  # of folders; Python makes and removes them by recursion
 
 
 class Number(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on
@@ -43,9 +44,12 @@ class PathTo(click.ParamType):  # type: ignore[type-arg]  # as above
         name = "path" if param is None else str(param.name)
         if not value.strip() or value == "-":
             refuse(f"{name} must be a path; got {shown(value)}{' (for a file of that name, ./-)' if value else ''}.")
-        too_long = len(value.encode()) > MAX_PATH or any(len(part.encode()) > MAX_NAME for part in value.split("/"))
-        if too_long:
-            refuse(f"{name} must have at most {MAX_PATH} bytes, {MAX_NAME} a name; got {shown(value)}.")
+        names = [len(part.encode()) for part in value.split("/")]
+        if len(value.encode()) > MAX_PATH or max(names) > MAX_NAME or len(names) > MAX_LEVELS:
+            refuse(
+                f"{name} must have at most {MAX_PATH} bytes, {MAX_NAME} a name, and {MAX_LEVELS} levels; got "
+                f"{shown(value)}."
+            )
         try:
             path = Path(value).expanduser()
         except RuntimeError:

@@ -12,7 +12,7 @@ import pytest
 from gradflow.cli import main
 from gradflow.cli.commands import cli
 from gradflow.cli.values import Number
-from gradflow.ranges import RANGES
+from gradflow.ranges import RANGES, shown
 
 HERE = Path(__file__).parent
 SEED, COUNT = 2015, 500
@@ -125,6 +125,10 @@ def test_the_library_and_a_file_say_of_a_number_what_the_command_line_says(tmp_p
         (["--out", "file/under"], "cannot write to out folder file/under: Not a directory."),
         (["--out", "full"], "out folder full holds other files than gradflow's; give a new or an empty folder."),
         (["--out", ""], "out must be a path; got ''."),
+        (
+            ["--out", "d/" * 2000],
+            f"out must have at most 4095 bytes, 255 a name, and 200 levels; got {shown('d/' * 2000)}.",
+        ),
         (["--out", "-"], "out must be a path; got '-' (for a file of that name, ./-)."),
         (["--out", "~nobody-at-all"], "out must be a path; got '~nobody-at-all', and there is no such user."),
         (["--name", "../up"], "name must be a folder's name, unless --out says where to write; got '../up'."),

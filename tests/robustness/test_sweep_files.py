@@ -83,7 +83,7 @@ def test_what_is_no_file_is_one_line_and_nothing_waits(tmp_path, monkeypatch, ca
         "file/under": "cannot read file/under: Not a directory.",
         "": "file must be a path; got ''.",
         "-": "file must be a path; got '-'",
-        "p" * 5000: "file must have at most 4095 bytes, 255 a name; got 'ppp",
+        "p" * 5000: "file must have at most 4095 bytes, 255 a name, and 200 levels; got 'ppp",
     }.items():
         assert ended(name) == 2
         assert said in line(capsys)
