@@ -362,6 +362,7 @@ def test_a_writer_goes_on_after_the_rows_that_it_is_told_to_keep(tmp_path, n):
     assert loaded.layers.step.tolist() == [step for step in range(n) for _ in "ab"]
     manifest = read_manifest(tmp_path / "r")
     files = {part["file"] for part in manifest["parts"]} | {MANIFEST, "notes.txt"}
+    writer.close()
     assert {path.name for path in (tmp_path / "r").iterdir()} == files
     assert len(files) == len(manifest["parts"]) + 2
 
@@ -506,7 +507,7 @@ def test_a_manifest_that_is_wrong_says_where(tmp_path, changed, problem):
 
 
 def test_a_description_keeps_what_is_of_the_type_that_it_is_taken_for(tmp_path):
-    kept = {"run": "a", "depth": -(10**15), "wall_seconds": 1, "settings": {}, "published": [], "seed": None}
+    kept = {"run": "a", "depth": 56, "wall_seconds": 1, "settings": {}, "published": [], "seed": None}
     lost = {"family": 1, "steps": True, "n_test": 10**15 + 1, "n_train": 1.0, "recorder_seconds": True, "label": []}
     lost |= {"constant_error": math.inf, "certain_loss": "1", "versions": [], "set_aside": {}}
     other = {"anything": [True, {"at": "all"}]}

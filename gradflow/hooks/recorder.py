@@ -365,7 +365,9 @@ class Recorder:
         self._failures.attempt("taking the hooks off", self._release)
         if not self._closed:
             self._closed = True
-            if self._optimizers and not self._turns.n_steps and (self._n_calls or self._pass.tasks):
+            is_refused = self._writer is not None and self._writer.is_waiting  # the folder: nothing was to be recorded
+            has_begun = bool(self._n_calls or self._pass.tasks) and not is_refused
+            if self._optimizers and not self._turns.n_steps and has_begun:
                 self._failures.warn("the optimizer given to record() made no step, so no step was recorded.")
         if self._stream is None:
             self.flush()
@@ -613,10 +615,13 @@ class Recorder:
         """End the step: what was read becomes rows."""
         attempt = self._failures.attempt
         try:
-            attempt("the tables", self._flush_if_due)  # not of this step yet: its loss may come after it
+            if self._optimizers:
+                attempt("the tables", self._flush_if_due)  # not of this step yet: its loss may come after it
             if self._is_due:
                 attempt("the rows of a step", self._finish_recorded)
             attempt("the scalars", self._buffer.add_scalars, self._step, self._scalars)
+            if not self._optimizers:
+                attempt("the tables", self._flush_if_due)
         finally:  # whatever interrupts it, the step is over
             self._step += 1
             attempt("getting ready for a step", self._arm)

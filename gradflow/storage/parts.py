@@ -86,7 +86,7 @@ def _rows(path: Path, content: bytes, table: str, n_rows: int) -> pd.DataFrame:
             read.validate(full=True)
             problem = _excess(n_rows * len(schema) * CELL_BYTES + sum(map(_size_of_words, read.columns)))
         if problem is None:
-            return checked(table, read.cast(schema).to_pandas(use_threads=False))
+            return checked(table, read.cast(schema).to_pandas(use_threads=False), f"{path}: ")
     except RecordingError as error:
         problem = str(error).removesuffix(".")
     except (pyarrow.ArrowException, OSError) as error:

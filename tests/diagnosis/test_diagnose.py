@@ -94,8 +94,9 @@ def test_an_interval_that_allows_a_point_does_not_show_that_nothing_is_lost():
     ],
 )
 def test_both_ends_of_the_interval_decide_whether_depth_harms(deep, key, severity):
-    runs = [recording(depth=20, seed=seed, train_error=0.0) for seed in range(5)]
-    runs += [recording(depth=56, seed=seed, train_error=error) for seed, error in enumerate(deep)]
+    shallow = 0.03 if min(deep) < 0 else 0.0  # no error is below 0
+    runs = [recording(depth=20, seed=seed, train_error=shallow) for seed in range(5)]
+    runs += [recording(depth=56, seed=seed, train_error=shallow + error) for seed, error in enumerate(deep)]
     found = {one.key: one.severity for one in diagnose(runs) if one.key.endswith(("degraded", "degradation_unclear"))}
     assert found == {key: severity}
 

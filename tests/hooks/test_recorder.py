@@ -4,9 +4,7 @@ import io
 import math
 import pickle
 import weakref
-from types import SimpleNamespace
 
-import pyarrow.parquet as pq
 import pytest
 import torch
 from oracles import hook_counts, norm64, output_gradients
@@ -437,20 +435,6 @@ def test_of_one_long_backward_pass_four_mebibytes_of_gradients_are_held_at_most(
         recorder.step()
     assert 2**19 < max(alive) * 64 * 128 <= 2**20 + 64 * 128  # and the one under way
     assert 50 < alive[-1] < max(alive), "those that come next are held together again"
-
-
-def test_a_folder_is_written_to_every_thirty_seconds(tmp_path, monkeypatch):
-    clock = SimpleNamespace(perf_counter=lambda: clock.now, now=1000.0)
-    monkeypatch.setattr("gradflow.hooks.recorder.time", clock)
-    model, written = nn.Linear(2, 1), []
-    with gradflow.record(model, path=tmp_path / "run") as recorder:
-        for second in (0, 29, 31, 32, 60, 62, 63):
-            clock.now = 1000.0 + second
-            model(torch.ones(1, 2)).sum().backward()
-            recorder.step(loss=1.0)
-            parts = sorted((tmp_path / "run").glob("**/*.parquet"))
-            written.append(sum(pq.read_metadata(part).num_rows for part in parts if part.name.startswith("steps")))
-    assert written == [0, 0, 3, 3, 3, 6, 6]
 
 
 def test_rows_are_in_the_order_of_steps_where_steps_differ_in_form():

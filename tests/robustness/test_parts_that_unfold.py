@@ -89,6 +89,7 @@ def loaded(code, path):
 def test_every_type_that_a_part_may_have_is_read_as_before(tmp_path):
     table = pa.table(
         {
+            "step": pa.array(range(150)),
             "word": pa.array(["a", None, "é" * 300] * 50),
             "large": pa.array(["a", "b", "c"] * 50, pa.large_string()),
             "few": pa.array(["x", "y", None] * 50).dictionary_encode(),
