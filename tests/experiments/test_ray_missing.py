@@ -19,7 +19,7 @@ def test_the_missing_extra_is_named_in_one_line(tmp_path, monkeypatch):
 def test_its_arguments_are_checked_when_it_is_made():
     with pytest.raises(PlanError, match="gpus per run must be a number of at least 0; got -1"):
         RayEngine(gpus_per_run=-1.0)
-    with pytest.raises(PlanError, match="retries must be a number of at least 0; got -2"):
+    with pytest.raises(PlanError, match="retries must be at least 0; got -2"):
         RayEngine(retries=-2)
 
 
