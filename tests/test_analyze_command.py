@@ -199,7 +199,7 @@ def test_out_holds_report_figures_and_recording(tmp_path, capsys):
         (["mine.py:plan"], "no factory 'plan'. Nearest: plain"),
         (["resnet50"], "target must be one of torchvision:NAME"),
         (["mine.py:residual", "--input", "8,x"], "'8,x' is no shape such as 8,3,224,224"),
-        (["mine.py:residual", "--input", "8,0"], "'8,0' is no shape"),
+        (["mine.py:residual", "--input", "8,0"], "input must be at least 1; got 0."),
         (["mine.py:residual", "--input", "8,5"], "failed on inputs float32 (8, 5)"),
         (["mine.py:several"], "a tuple of 2, of which no loss follows"),
         (["mine.py:residual", "--out", "/proc/nowhere"], "cannot write to /proc/nowhere"),
@@ -208,7 +208,7 @@ def test_out_holds_report_figures_and_recording(tmp_path, capsys):
             ["mine.py:residual", "--device", "nowhere"],
             "device must be one that this machine has, such as cpu; got 'now",
         ),
-        (["mine.py:residual", "--seed", "99999999999999999999999"], "99999999999999999999999 is not in the range"),
+        (["mine.py:residual", "--seed", "99999999999999999999999"], "seed must be at most 9223372036854775807; got 9"),
         (["mine.py:leaving"], "mine.py:leaving failed"),
         (["nowhere.py:net"], "there is no file nowhere.py"),
         (

@@ -83,7 +83,7 @@ def carry_out(sweep: Sweep, given: Mapping[str, Any], orders: Orders, *, write: 
     from gradflow.cli.progress import follow
     from gradflow.cli.tables import print_summary
     from gradflow.experiments.folder import guarded
-    from gradflow.experiments.run import check_execution
+    from gradflow.experiments.run import check_execution, check_fit
     from gradflow.notes import annotated, write_notes
 
     began = time.perf_counter()
@@ -92,6 +92,7 @@ def carry_out(sweep: Sweep, given: Mapping[str, Any], orders: Orders, *, write: 
     folder = orders.folder(name_of(sweep, runs))
     if orders.dry_run:
         check_execution(runs, out=folder, **orders.execution)
+        check_fit(runs)
     print_plan(runs, sweep.notes, folder, orders.form, orders.execution.get("workers"), dry_run=orders.dry_run)
     if orders.dry_run:
         return

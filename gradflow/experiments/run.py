@@ -158,8 +158,6 @@ def check_execution(
     _check_processes(runs, engine.processes)
     check_range("checkpoint_every", checkpoint_every)
     check_out(Path(out))
-    for run in runs:
-        _check_fit(run)
     return engine, None if store is None else Store(store)
 
 
@@ -194,19 +192,20 @@ def _check_data_of(runs: Sequence[Run]) -> None:
     """Load each data set once before any worker does: what is missing is said, or fetched, here and once."""
     for run in runs:
         load_data(run.data)
-        _check_fit(run)
+    check_fit(runs)
 
 
-def _check_fit(run: Run) -> None:
-    """Raise PlanError unless the network and the batch fit the data; nothing is fetched."""
-    shape, n, _, _ = sizes(run.data)
-    if len(shape) != 3 and (run.recipe.augment or not is_own(run.network.model)):
-        asked = "augment" if run.recipe.augment else f"model {run.network.model}"
-        raise PlanError(f"{asked} takes images (channels, height, width); inputs of {run.data} are {shape}.")
-    if run.recipe.batch_size > n:
-        raise PlanError(
-            f"batch size must be at most the {n} training images of {run.data}; got {run.recipe.batch_size}."
-        )
+def check_fit(runs: Iterable[Run]) -> None:
+    """Raise PlanError unless networks and batches fit their data; nothing is fetched."""
+    for run in runs:
+        shape, n, _, _ = sizes(run.data)
+        if len(shape) != 3 and (run.recipe.augment or not is_own(run.network.model)):
+            asked = "augment" if run.recipe.augment else f"model {run.network.model}"
+            raise PlanError(f"{asked} takes images (channels, height, width); inputs of {run.data} are {shape}.")
+        if run.recipe.batch_size > n:
+            raise PlanError(
+                f"batch size must be at most the {n} training images of {run.data}; got {run.recipe.batch_size}."
+            )
 
 
 def _ignore(event: Event) -> None:

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from gradflow.ranges import RANGES
-from gradflow.recording import GradflowError
 from gradflow.theory.gaussian import NODES, WEIGHTS, Floats, Function
 
 NEAR, FAR = 1e-300, 1e6  # where a slope is read for its value beside 0 and at infinity
@@ -109,7 +108,7 @@ def leaky_relu(slope: float = LEAKY_SLOPE) -> Curve:
     """
     wrong = RANGES["slope"].complaint("slope", slope)
     if wrong:
-        raise GradflowError(wrong)
+        raise ValueError(wrong)
     name = "leaky-relu" if slope == LEAKY_SLOPE else f"leaky-relu({slope:g})"
     return Curve(name, lambda x: np.where(x > 0, x, slope * x), lambda x: np.where(x > 0, 1.0, slope))
 
