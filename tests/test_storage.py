@@ -507,7 +507,8 @@ def test_a_manifest_that_is_wrong_says_where(tmp_path, changed, problem):
 
 
 def test_a_description_keeps_what_is_of_the_type_that_it_is_taken_for(tmp_path):
-    kept = {"run": "a", "depth": 56, "wall_seconds": 1, "settings": {}, "published": [], "seed": None}
+    kept = {"run": "a", "depth": 56, "settings": {}, "published": [], "seed": None}
+    kept |= {"wall_seconds": 1, "recorded_seconds": 1.5}
     lost = {"family": 1, "steps": True, "n_test": 10**15 + 1, "n_train": 1.0, "recorder_seconds": True, "label": []}
     lost |= {"constant_error": math.inf, "certain_loss": "1", "versions": [], "set_aside": {}}
     other = {"anything": [True, {"at": "all"}]}

@@ -200,7 +200,7 @@ def recorded_paths(recording: Recording) -> pd.DataFrame:
     Examples
     --------
     >>> columns = ("paths", "gradient", "low", "high", "n", "share")
-    >>> frame = pd.DataFrame({"length": [0, 1], **dict.fromkeys(columns, 0.5)})
+    >>> frame = pd.DataFrame({"length": [0, 1], **dict.fromkeys(columns, 0.5), "n": 3})
     >>> recorded_paths(Recording(probes=path_probes(frame)))["share"].tolist()
     [0.5, 0.5]
     """

@@ -97,6 +97,8 @@ class Unfinished:
             leave_room(self.path / STATUS)
             for name in (RECORDING, WHOLE):
                 leave_room(self.path / name, folder=True)
+                for file in storage.LOCK_FILES:
+                    leave_room(self.path / name / file)
             yield
 
     def say(self, status: Standing, *, step: int = 0, reason: str = "") -> None:

@@ -124,7 +124,7 @@ def curve(activation: str | Curve) -> Curve:
     if isinstance(activation, Curve):
         return activation
     if activation not in CURVES:
-        raise GradflowError(f"activation must be one of {', '.join(CURVES)}, or a Curve; got {activation!r}.")
+        raise ValueError(f"activation must be one of {', '.join(CURVES)}, or a Curve; got {activation!r}.")
     return CURVES[activation]
 
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradflow.recording import GradflowError
 from gradflow.theory.activations import Curve, curve, half_square
 from gradflow.theory.gaussian import NODES, WEIGHTS, Floats
 from gradflow.theory.variance import check_variance, root, variance_rate
@@ -86,7 +85,7 @@ def critical(activation: str | Curve, bias_variance: float | None = None) -> Cri
         q = _fastest(phi)
     if q is None:
         given = "" if bias_variance is None else f" with bias_variance={bias_variance:g}"
-        raise GradflowError(
+        raise ValueError(
             f"{phi.name} has no critical initialisation{given}: chi is 1 at no pre-activation variance that attracts."
         )
     weights, biases, rate = _edge(phi, q)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from gradflow.recording import GradflowError
 from gradflow.theory.activations import Curve, curve
 from gradflow.theory.criticality import critical
 from gradflow.theory.toy import TOY_FACTOR
@@ -52,15 +51,15 @@ def weight_variance(init: str, activation: str | Curve) -> float:
 def check(*, activation: str, init: str = "default", norm: str | None = None) -> None:
     """Raise ValueError, naming what is allowed, unless `gradflow.models.mlp` can be built of these names."""
     if activation not in BUILT_ACTIVATIONS:
-        raise GradflowError(f"activation must be one of {', '.join(BUILT_ACTIVATIONS)}; got {activation!r}.")
+        raise ValueError(f"activation must be one of {', '.join(BUILT_ACTIVATIONS)}; got {activation!r}.")
     check_init(init)
     if norm not in BUILT_NORMS:
-        raise GradflowError(f"norm must be None, {' or '.join(map(repr, get_args(Norm)))}; got {norm!r}.")
+        raise ValueError(f"norm must be None, {' or '.join(map(repr, get_args(Norm)))}; got {norm!r}.")
     if init == "critical" and activation not in BUILT_CRITICAL:
-        raise GradflowError(f"init='critical' is for activation {', '.join(BUILT_CRITICAL)}; got {activation!r}.")
+        raise ValueError(f"init='critical' is for activation {', '.join(BUILT_CRITICAL)}; got {activation!r}.")
 
 
 def check_init(init: str) -> None:
     """Raise ValueError unless the initialisation is known."""
     if init not in INITS:
-        raise GradflowError(f"init must be one of {', '.join(INITS)}; got {init!r}.")
+        raise ValueError(f"init must be one of {', '.join(INITS)}; got {init!r}.")

@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 
-from gradflow.recording import GradflowError
 from gradflow.theory.activations import FAR, Curve, Moments, curve, half_square, moments
 from gradflow.theory.criticality import critical
 from gradflow.theory.gaussian import Floats
@@ -100,7 +99,7 @@ class Law:
             `layers` is negative.
         """
         if layers < 0:
-            raise GradflowError(f"layers must be at least 0; got {layers}.")
+            raise ValueError(f"layers must be at least 0; got {layers}.")
         return exp(self.path.at(layers))
 
     def depth_beyond(self, bound: float) -> float:
@@ -114,13 +113,13 @@ class Law:
             `bound` is not positive and finite, or is 1.
         """
         if not 0 < bound < math.inf or bound == 1:
-            raise GradflowError(f"bound must be positive, finite and not 1; got {bound}.")
+            raise ValueError(f"bound must be positive, finite and not 1; got {bound}.")
         return math.inf if self.shape == "flat" else self.path.first_beyond(math.log(bound))
 
     def profile(self, depth: int) -> Floats:
         """Return |delta_l| / |delta_(depth - 1)| of hidden layers l = 1 ... depth - 1; see `theory.profile`."""
         if depth < 2:
-            raise GradflowError(f"depth must be at least 2 (one hidden layer and a classifier); got {depth}.")
+            raise ValueError(f"depth must be at least 2 (one hidden layer and a classifier); got {depth}.")
         n, variances = depth - 2, (self.weight_variance, self.bias_variance)
         if self.is_constant:
             kept: Floats = np.power(self.factor, np.arange(n, -1.0, -1.0))
@@ -164,7 +163,7 @@ def law(*, activation: str | Curve, init: str, norm: str | None = None, skip: bo
     phi = curve(activation)
     check_init(init)
     if norm not in NORMS:
-        raise GradflowError(f"norm must be None, 'batch' or 'layer'; got {norm!r}.")
+        raise ValueError(f"norm must be None, 'batch' or 'layer'; got {norm!r}.")
     weights, biases = critical(phi)[:2] if init == "critical" else (WEIGHT_VARIANCE[init], 0.0)
     make = _with_skip if skip else _without_skip
     return Law(phi, init, norm, skip, weights, biases, *make(phi, norm, weights, biases))

@@ -7,6 +7,7 @@ import pytest
 
 import gradflow.experiments
 from gradflow.cli import main
+from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.ray_engine import RayEngine
 
 SMALL = (
@@ -52,8 +53,9 @@ def test_without_ray_its_extra_is_named_in_one_line(tmp_path, capsys, monkeypatc
 def test_what_is_given_reaches_the_engine(tmp_path, monkeypatch):
     taken = {}
 
-    def execute(runs, **arguments):
-        taken.update(arguments)
+    def execute(runs, *, out, **arguments):
+        with SweepFolder(out, command="").claimed():
+            taken.update(arguments)
         return []
 
     monkeypatch.setattr(gradflow.experiments, "execute", execute)

@@ -67,13 +67,14 @@ MENDED = {  # of one run: what is in their places is set aside, and the run made
     f"{RUN}/recording",
     f"{RUN}/recording/recording.json",
     f"{RUN}/recording/steps-00000.parquet",
-    f"{RUN}/recording/steps-00001.tmp",
+    f"{RUN}/recording/.gradflow.lock",
+    f"{RUN}/recording/.gradflow.json",
     *CHECKPOINTS,
-    f"{RUN}/checkpoint-000000012.tmp",
     f"{RUN}/whole",
     f"{RUN}/whole/recording.json",
     f"{RUN}/whole/steps-00000.parquet",
-    f"{RUN}/whole/steps-00000.tmp",
+    f"{RUN}/whole/.gradflow.lock",
+    f"{RUN}/whole/.gradflow.json",
 }
 PLACES = sorted(OWN | MENDED)
 
@@ -541,6 +542,6 @@ def note(stream, out, event, given):
 def kind_of(path):
     """A path with what differs from run to run and from step to step replaced by a word."""
     path = re.sub("|".join(map(re.escape, (DONE.id, CUT.id))), "run", str(path))
-    path = re.sub(r"[.]([\w.]+)[.]\d+[.]tmp", r"\1", path)  # under a name of the process alone, then renamed
+    path = re.sub(r"[.]([\w.-]+)[.][0-9a-f]{12}[.]tmp", r"\1", path)  # under a name that nothing else has, then renamed
     path = re.sub(r"(steps|layers|skips|probes|times|parameters|graph)-\d{5}", "part", path)
     return re.sub(r"checkpoint-\d+", "checkpoint", path)
