@@ -26,8 +26,9 @@ class Structure:
     def __init__(self, model: nn.Module) -> None:
         # Scripted modules cannot change, and hold no dictionaries.
         modules = [module for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
-        self._children = _Contents([module._modules for module in modules])
-        self._parameters = _Contents([module._parameters for module in modules])
+        children, parameters = ([getattr(one, name) for one in modules] for name in ("_modules", "_parameters"))
+        self._children = _Contents(children)
+        self._all = _Contents([*children, *parameters])
 
     def has_same_modules(self) -> bool:
         """Whether no module was replaced, added, taken away or renamed."""
@@ -35,7 +36,7 @@ class Structure:
 
     def is_same(self) -> bool:
         """Whether no module and no parameter was replaced, added, taken away or renamed."""
-        return self._children.is_same() and self._parameters.is_same()
+        return self._all.is_same()
 
 
 class _Contents:

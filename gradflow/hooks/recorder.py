@@ -122,6 +122,7 @@ class Recorder:
             door(self._after_other, "the optimizers that record() was not given", failures),
             failures,
         )
+        self._before_first = weakly(self._before_backward)
         self._n_recorded = 0
         self._closed = False
         self._seconds = 0.0
@@ -170,8 +171,10 @@ class Recorder:
         if self._optimizers and attempt("whose step the scalars are of", self._since.is_untouched, default=False):
             attempt("the scalars", self._amend, kept)
             return
-        attempt("the steps that the scaler skips", self._take_skipped)
-        attempt("what has changed of the model", self._check_structure)
+        if self._scaler is not None:
+            attempt("the steps that the scaler skips", self._take_skipped)
+        if self._is_due and not self._is_checked:
+            attempt("what has changed of the model", self._check_structure)
         self._scalars |= kept
         if self._is_due:
             attempt("the gradients", self._readings.read_after_backward, self._optimizers)
@@ -341,7 +344,9 @@ class Recorder:
         Rows that cannot be written, since the disk is full, stay in memory, and every later call tries again.
         """
         if self._stream is not None:
-            self._tell(self._failures.attempt("writing the recording", self._stream.flush, self.meta))
+            stream = self._stream
+            said = self._failures.attempt("writing the recording", lambda: stream.flush(self.meta))
+            self._failures.attempt("what is missing on disk", self._tell, said)
             return
         self._failures.attempt("the tables", self._buffer.flush)
         if self._drops_rows:
@@ -372,9 +377,11 @@ class Recorder:
         if self._stream is None:
             self.flush()
             return
-        self._tell(self._failures.attempt("writing the recording", self._stream.close, self.meta))
-        if self._stream.error is None:
-            endings.leave(self)
+        stream = self._stream
+        said = self._failures.attempt("writing the recording", lambda: stream.close(self.meta))
+        self._failures.attempt("what is missing on disk", self._tell, said)
+        if stream.error is None:
+            self._failures.attempt("what is done where the process ends", endings.leave, self)
 
     def _release(self) -> None:
         """Take all hooks off the model, the optimizers and the tensors of a step under way."""
@@ -430,7 +437,7 @@ class Recorder:
             self._accumulation,
             self._summed,
             with_statistics=self._statistics,
-            before_first=weakly(self._before_backward),
+            before_first=self._before_first,
             read_scale=lambda: scale_of_outputs(scaler),
             on_failure=self._failures,
         )
@@ -506,7 +513,8 @@ class Recorder:
         if module is not layer.module:
             return
         began = time.perf_counter()
-        self._take_skipped()
+        if self._scaler is not None:
+            self._take_skipped()
         if not self._is_seen:
             self._is_seen = True
             if not self._structure.has_same_modules():
@@ -540,10 +548,12 @@ class Recorder:
         """Keep weights and parameters as they are before an optimizer's step."""
         if self._closed:
             return
-        self._failures.attempt("the steps that the scaler skips", self._take_skipped)
+        if self._scaler is not None:
+            self._failures.attempt("the steps that the scaler skips", self._take_skipped)
         if self._is_due:
             began = time.perf_counter()
-            self._failures.attempt("what has changed of the model", self._check_structure)
+            if not self._is_checked:
+                self._failures.attempt("what has changed of the model", self._check_structure)
             self._failures.attempt("the parameters before an update", self._readings.keep, optimizer)
             self._failures.attempt("the weights", self._readings.read_weights, optimizer)
             self._seconds += time.perf_counter() - began
@@ -637,12 +647,15 @@ class Recorder:
         if self._optimizers:
             attempt("the gradients", readings.read_rest)
         self._scalars["total_grad_norm"] = attempt("total_grad_norm", self._total, default=math.nan)
+        outputs = self._pass.outputs
+        if self._max_calls is not None and len(outputs) > self._max_calls:
+            outputs = attempt("the calls of layers", bounded, outputs, self._max_calls, default=outputs)
         signature = attempt(
             "the rows of a step",
             self._buffer.add_layers,
             self._step,
             readings,
-            attempt("the calls of layers", bounded, self._pass.outputs, self._max_calls, default=self._pass.outputs),
+            outputs,
             Conditions(
                 is_watched=self._watches,
                 is_compiled=attempt("what is compiled", self._is_compiled, default=False),
@@ -652,14 +665,16 @@ class Recorder:
                 is_full=self._pass.is_full,
             ),
         )
-        attempt("the gradient by time step", self._buffer.add_times, self._step, self._sequences.read())
+        if self._sequences.readings:
+            attempt("the gradient by time step", self._buffer.add_times, self._step, self._sequences.read())
         if not self._n_recorded and self._watches and signature is not None:
             attempt("the layers that cannot be read", self._warn_of_unmeasurable, signature)
         self._n_recorded += 1
         self._seconds += self._pass.seconds
         if self._pass.handles:
             attempt("taking the hooks off", remove, self._pass.handles)
-        attempt("the layers' places in the network", self._end_placing)
+        if self._attachment.is_placing:
+            attempt("the layers' places in the network", self._end_placing)
         if self._attachment.edges:
             attempt("the edges between layers", self._keep_edges)
 
@@ -678,8 +693,6 @@ class Recorder:
 
     def _end_placing(self) -> None:
         """Keep what the step showed of the layers' graph."""
-        if not self._attachment.is_placing:
-            return
         leaves = self._attachment.end_step()
         if leaves and not sharded.is_distributed():  # shards' parameters are gathered into tensors of other names
             shapes = [list(leaf.shape) for leaf in leaves[:MAX_SHAPES]]

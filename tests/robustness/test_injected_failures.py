@@ -23,7 +23,8 @@ from gradflow.hooks import GradflowWarning
 
 HOOKS = str(Path(gradflow.hooks.recorder.__file__).parent)
 GUARD = "failures.py"  # what lets no failure out is not made to fail itself
-NOT_FAILING = {"call", "enter", "check_scalar", "Writer.check_open"}  # the way in from PyTorch; tell of users' mistakes
+# The ways in from PyTorch and the user, and what tells of users' mistakes.
+NOT_FAILING = {"call", "enter", "uninterrupted", "check_scalar", "Writer.check_open"}
 STEPS = 4
 DRAWN = 8  # calls of each loop in the short version
 KINDS = (RuntimeError, torch.OutOfMemoryError)
