@@ -311,12 +311,13 @@ REQUIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-# No two rows of a table share all of these.
+# What tells the rows of a table apart; a recorder may keep passes of which it used only one under the same keys.
 KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "steps": ("step",),
         "layers": tuple(LAYER_KEYS),
         "parameters": ("step", "layer", "parameter", "part"),
+        "graph": ("layer", "call", "source", "source_call"),
         "times": ("step", "layer", "tensor", "time"),
         "skips": ("step", "join"),
         "probes": ("probe", "layer", "x"),
@@ -392,7 +393,7 @@ class Recording:
     ------
     RecordingError
         A required column is missing, a column holds a value that is not of its type or out of its range (norms are 0
-        or larger, inf or NaN; integers at most 10^15), or two rows have the same keys. The message names table and
+        or larger, inf or NaN; integers at most 10^15), or a step has several rows in steps. The message names table and
         column.
 
     Examples
@@ -440,7 +441,7 @@ class Recording:
             if name not in readers:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             try:
-                frame = _validated(name, readers[name]())
+                frame = _validated(name, readers[name](), f"{self.name}: ")
             except RecordingError as error:
                 raise RecordingError(f"{self.name}: {error}") from None
             object.__setattr__(self, name, frame)
@@ -471,31 +472,36 @@ class Recording:
         return f'<div class="{NO_MATHEMATICS}"><p><strong>{said}</strong></p>{table}</div>'
 
 
-def _validated(table: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame as `checked` does, its rows in order of steps.
+def _validated(table: str, frame: pd.DataFrame, of: str = "") -> pd.DataFrame:
+    """Return the frame as `checked` does, its rows in order of steps and each once; warnings say `of` what.
 
     Raises
     ------
     RecordingError
-        As of `checked`, or two rows are of the same.
+        As of `checked`, or a step has several rows in steps.
     """
-    frame = checked(table, frame)
+    frame = checked(table, frame, of)
     if "step" in TABLES[table] and not frame["step"].is_monotonic_increasing:
         frame = frame.sort_values("step", kind="stable", ignore_index=True)
-    keys = list(KEYS.get(table, ()))
-    repeated = frame.duplicated(keys) if keys else pd.Series(dtype=bool)
-    if repeated.any():
-        row = frame.loc[repeated, keys].iloc[0]
-        which = ", ".join(f"{name} {_shortened(str(value))}" for name, value in row.items())
-        raise RecordingError(f"{table} must hold one row for each of its keys; got several for {which}.")
+    keys = list(KEYS[table])
+    alike = frame.duplicated(keys, keep=False)  # of all rows next to none, so that the rest is looked at in those alone
+    if not alike.any():
+        return frame
+    again = frame[alike].duplicated(list(TABLES[table]))
+    if again.any():
+        said = f"{of}{table} holds {again.sum()} of {len(frame)} rows again, which count once."
+        warnings.warn(said, RecordingWarning, stacklevel=2)
+        frame = frame.drop(index=again.index[again]).reset_index(drop=True)
+    if table == "steps" and (alike := frame.duplicated(keys)).any():
+        raise RecordingError(f"steps must hold one row for each step; got several for {frame['step'][alike].iloc[0]}.")
     return frame
 
 
-def checked(table: str, frame: pd.DataFrame) -> pd.DataFrame:
+def checked(table: str, frame: pd.DataFrame, of: str = "") -> pd.DataFrame:
     """Return the frame with the table's columns first, in order and typed; extra columns follow untouched.
 
     This is the one gate that tables pass, whether they were made here or read from a stranger's file: behind it every
-    value is one that its column can hold.
+    value is one that its column can hold. Warnings say `of` what they are.
 
     Raises
     ------
@@ -509,7 +515,7 @@ def checked(table: str, frame: pd.DataFrame) -> pd.DataFrame:
         return _no_rows(table).copy()
     columns = TABLES[table]
     if list(frame.columns[: len(columns)]) == list(columns) and _is_typed(frame, columns):
-        return _in_range(table, frame.reset_index(drop=True))
+        return _in_range(table, frame.reset_index(drop=True), of)
     if not frame.columns.is_unique:
         raise RecordingError(f"{table} has two columns named {frame.columns[frame.columns.duplicated()][0]!r}.")
     missing = [name for name in REQUIRED[table] if name not in frame.columns]
@@ -517,10 +523,10 @@ def checked(table: str, frame: pd.DataFrame) -> pd.DataFrame:
         raise RecordingError(f"{table} lacks the column {missing[0]!r}; it has {', '.join(map(str, frame.columns))}.")
     known = {name: _typed(table, name, column, frame) for name, column in columns.items()}
     extra = {str(name): frame[name] for name in frame.columns if name not in known}
-    return _in_range(table, pd.DataFrame({**known, **extra}, index=frame.index).reset_index(drop=True))
+    return _in_range(table, pd.DataFrame({**known, **extra}, index=frame.index).reset_index(drop=True), of)
 
 
-def _in_range(table: str, frame: pd.DataFrame) -> pd.DataFrame:
+def _in_range(table: str, frame: pd.DataFrame, of: str) -> pd.DataFrame:
     """Return the frame without given values that are out of range; raise RecordingError for the first other one."""
     given = {}
     for name, column in TABLES[table].items():
@@ -533,7 +539,7 @@ def _in_range(table: str, frame: pd.DataFrame) -> pd.DataFrame:
         said = f"{table}.{name} {_said(column.holds, values, outside)}"
         if not column.is_given:
             raise RecordingError(f"{said}.")
-        warnings.warn(f"{said}, which count as not measured.", RecordingWarning, stacklevel=2)
+        warnings.warn(f"{of}{said}, which count as not measured.", RecordingWarning, stacklevel=2)
         given[name] = np.where(outside, np.nan, values)
     for probe, columns in PROBES.items() if table == "probes" and len(frame) else ():
         rows = frame[frame["probe"] == probe]
@@ -557,7 +563,8 @@ def _no_rows(table: str) -> pd.DataFrame:
 
 def _is_typed(frame: pd.DataFrame, columns: Mapping[str, Column]) -> bool:
     found = frame.dtypes.tolist()
-    return all(dtype == column.dtype for dtype, column in zip(found, columns.values(), strict=False))
+    are_right = all(dtype == column.dtype for dtype, column in zip(found, columns.values(), strict=False))
+    return are_right and not any(frame[name].hasnans for name, column in columns.items() if column.dtype == "str")
 
 
 def _typed(table: str, name: str, column: Column, frame: pd.DataFrame) -> pd.Series[Any]:

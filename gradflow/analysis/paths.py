@@ -206,6 +206,11 @@ def recorded_paths(recording: Recording) -> pd.DataFrame:
     """
     probes = recording.probes
     probes = probes[probes["probe"].isin(_PROBES) & (probes["layer"] == INPUT)]
+    if (again := probes.duplicated(["probe", "x"])).any():
+        probe, x = probes.loc[again, ["probe", "x"]].iloc[0]
+        raise GradflowError(
+            f"probes must hold one value of {probe!r} for each x; {recording.name} has several at {x:g}."
+        )
     wide = probes.pivot(index="x", columns="probe", values="value").rename(columns=_PROBES)
     if set(wide.columns) != set(_PROBES.values()):
         wide = wide.iloc[:0].reindex(columns=list(_PROBES.values()))

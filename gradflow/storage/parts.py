@@ -61,7 +61,7 @@ def _rows(path: Path, content: bytes, table: str, n_rows: int) -> pd.DataFrame:
         if problem is None:
             read = file.read(use_threads=False).replace_schema_metadata(None)
             read.validate(full=True)
-            return checked(table, read.to_pandas(use_threads=False))
+            return checked(table, read.to_pandas(use_threads=False), f"{path}: ")
     except RecordingError as error:
         problem = str(error).removesuffix(".")
     except (pyarrow.ArrowException, OSError) as error:

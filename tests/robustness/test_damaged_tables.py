@@ -14,6 +14,7 @@ import pytest
 from pyarrow import parquet
 
 from gradflow import Recording, analysis, diagnose, load, report, save
+from gradflow.analysis.paths import recorded_paths
 from gradflow.cli import main
 from gradflow.recording import GradflowError, RecordingError, RecordingWarning
 
@@ -318,6 +319,13 @@ def test_a_column_without_values_is_as_none(run, table, name):
         pd.testing.assert_frame_equal(found, getattr(expected, table)[found.columns])
 
 
+def test_a_name_is_missing_in_no_row(runs):
+    file = change_part(runs / "a", "layers", column("layer", None))
+    assert f"({file}: layers.layer must hold str values; got none in 1 of 24 rows)" in said_of(runs / "a", "layers")
+    change_part(runs / "b", "layers", column("status", None))
+    assert load(runs / "b").layers["status"].tolist() == ["measured"] * 24
+
+
 @pytest.mark.parametrize(("table", "name"), [(table, name) for table in NONSENSE for name in getattr(SOUND, table)])
 def test_an_older_recording_with_fewer_columns_is_read(run, table, name):
     change_part(run, table, lambda rows: rows.drop_columns([name]))
@@ -333,11 +341,26 @@ def test_rows_are_read_in_order_and_each_once(run, table):
     found, expected = getattr(load(run), table), getattr(SOUND, table)
     if "step" in found:
         assert found["step"].tolist() == expected["step"].tolist()
-    change_part(run, table, lambda rows: pyarrow.concat_tables([rows[:1], rows]))
-    if table == "graph":  # the same connection twice is one
-        assert len(load(run).graph) == len(expected) + 1
-    else:
-        assert f"{table} must hold one row for each of its keys; got several for " in said_of(run, table)
+    change_part(run, table, lambda rows: pyarrow.concat_tables([rows, rows]))
+    n = len(expected)
+    with pytest.warns(RecordingWarning, match=rf"{table} holds {n} of {2 * n} rows again, which count once"):
+        assert len(getattr(load(run), table)) == n
+
+
+def test_a_step_has_one_loss(runs):
+    change_part(runs / "a", "steps", lambda rows: pyarrow.concat_tables([rows, column("loss", 7.0)(rows)]))
+    assert "steps must hold one row for each step; got several for 2." in said_of(runs / "a", "steps")
+
+
+def test_a_path_length_has_one_share(runs):
+    def change(rows):
+        place = rows["probe"].to_pylist().index("path shares")
+        other = column("value", lambda n: pyarrow.array([0.5] * n))(rows[place : place + 1])
+        return pyarrow.concat_tables([rows, other])
+
+    change_part(runs / "a", "probes", change)
+    with pytest.raises(GradflowError, match="one value of 'path shares' for each x; plain-8-seed0 has several at 0"):
+        recorded_paths(load(runs / "a"))
 
 
 @pytest.mark.parametrize("table", NONSENSE)
