@@ -324,7 +324,6 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "steps": ("step",),
         "layers": tuple(LAYER_KEYS),
         "parameters": ("step", "layer", "parameter", "part"),
-        "graph": ("step", "layer", "call", "source", "source_call"),
         "times": ("step", "layer", "tensor", "time"),
         "skips": ("step", "join"),
         "probes": ("probe", "layer", "x"),
@@ -490,7 +489,9 @@ def _validated(table: str, frame: pd.DataFrame, of: str = "") -> pd.DataFrame:
     frame = checked(table, frame, of)
     if "step" in TABLES[table] and not frame["step"].is_monotonic_increasing:
         frame = frame.sort_values("step", kind="stable", ignore_index=True)
-    keys = list(KEYS[table])
+    keys = list(KEYS.get(table, ()))
+    if not keys:
+        return frame
     alike = frame.duplicated(keys, keep=False)  # of all rows next to none, so that the rest is looked at in those alone
     if not alike.any():
         return frame
