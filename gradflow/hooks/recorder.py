@@ -153,7 +153,7 @@ class Recorder:
         RuntimeError
             The recorder is closed, or the call comes from another thread than `record` did.
         ValueError
-            A scalar is a tensor of several entries.
+            A scalar is no number, or a tensor of several entries.
         """
         if self._closed:
             raise RuntimeError("step() was called after close(); attach a new recorder with gradflow.record(model).")
@@ -411,6 +411,7 @@ class Recorder:
     def _arm(self) -> None:
         """Make ready for the next step: hooks are attached exactly if it is due."""
         self._scalars: dict[str, Any] = {}
+        self._is_skipped = False  # where no gradient could be looked at: a fused optimizer skips on its device
         was_due, self._is_due = self._is_due, False  # until all is ready
         if self._closed or not self._schedule(self._step):
             self._attachment.detach()
@@ -587,7 +588,7 @@ class Recorder:
 
     def _note_skip(self, optimizer: Optimizer) -> None:
         self._skips.note(optimizer)
-        self._scalars["skipped"] = was_skipped(optimizer)
+        self._scalars.setdefault("skipped", []).append(was_skipped(optimizer))
 
     def _end_turn(self, optimizer: Optimizer) -> None:
         """Note that an optimizer has stepped or its step was skipped; if all have, the step ends."""
@@ -602,7 +603,8 @@ class Recorder:
         """End the turns of optimizers whose step the scaler has skipped since the last look."""
         for optimizer in self._skips.look(self._optimizers):
             self._n_calls = 0
-            self._scalars["skipped"] = 1.0
+            self._is_skipped = True
+            self._scalars.setdefault("skipped", []).append(1.0)
             self._accumulation.use(optimizer, is_skipped=True)
             self._end_turn(optimizer)
 
@@ -660,7 +662,7 @@ class Recorder:
                 is_watched=self._watches,
                 is_compiled=attempt("what is compiled", self._is_compiled, default=False),
                 unseen=frozenset(self._unseen),
-                is_skipped=bool(self._scalars.get("skipped")),
+                is_skipped=self._is_skipped,
                 added=self._added,
                 is_full=self._pass.is_full,
             ),
@@ -706,7 +708,7 @@ class Recorder:
                 "is recorded for it. Call step() after each backward(), and run validation under torch.no_grad()."
             )
             return False
-        if self._scalars.get("skipped"):
+        if self._is_skipped:
             return False
         if not self._readings.arrived:
             self._failures.warn("no parameter has a gradient: call step() after backward() and before zero_grad().")

@@ -208,7 +208,7 @@ class Buffer:
 def _scalar_rows(rows: Sequence[dict[str, Any]], read: _Transfer) -> pd.DataFrame:
     """Return the scalars of steps, a row per step."""
     frame = pd.DataFrame([{key: read.number(value) for key, value in row.items()} for row in rows])
-    return frame.assign(skipped=frame["skipped"] == 1.0 if "skipped" in frame else False)
+    return frame.assign(skipped=frame["skipped"] > 0 if "skipped" in frame else False)
 
 
 class _Numbers:

@@ -193,6 +193,23 @@ def test_steps_that_the_scaler_skips_are_marked_and_keep_their_loss(factors, sch
     assert rows.update_norm[is_skipped & (rows.n_params > 0)].isin([0.0, math.nan] if fused else [math.nan]).all()
 
 
+@pytest.mark.parametrize("broken", [0, 2])
+def test_a_step_that_one_of_two_optimizers_skips_is_marked(broken):
+    model = net()
+    optimizers = [torch.optim.SGD(model[index].parameters(), lr=0.01) for index in (0, 2)]
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    with gradflow.record(model, optimizer=optimizers, scaler=scaler) as recorder:
+        for step in range(3):
+            model.zero_grad()
+            scaler.scale(loss_of(model)).backward()
+            if step == 1:
+                model[broken].weight.grad[0, 0] = math.inf
+            for optimizer in optimizers:
+                scaler.step(optimizer)
+            scaler.update()
+    assert recorder.recording.steps.skipped.tolist() == [False, True, False]
+
+
 @pytest.mark.parametrize("set_to_none", [True, False])
 @pytest.mark.parametrize("schedule", [1, 3])
 @pytest.mark.parametrize("order", ["after", "after clearing", "before", "before and after"])
