@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
@@ -84,10 +85,8 @@ def retried(function: Callable[[Sequence[Item]], Result]) -> Callable[[Sequence[
     """Return a function that is tried a second time where it fails: one that makes rows of numbers that are there."""
 
     def call_again(items: Sequence[Item]) -> Result:
-        try:
+        with contextlib.suppress(Exception):  # the second time, it is told
             return function(items)
-        except Exception:
-            pass
         return function(items)
 
     return call_again

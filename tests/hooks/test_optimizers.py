@@ -200,13 +200,13 @@ def test_a_step_that_one_of_two_optimizers_skips_is_marked(broken):
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
     with gradflow.record(model, optimizer=optimizers, scaler=scaler) as recorder:
         for step in range(3):
-            model.zero_grad()
-            scaler.scale(loss_of(model)).backward()
-            if step == 1:
-                model[broken].weight.grad[0, 0] = math.inf
             for optimizer in optimizers:
+                model.zero_grad()
+                scaler.scale(loss_of(model)).backward()
+                if step == 1:
+                    model[broken].weight.grad[0, 0] = math.inf
                 scaler.step(optimizer)
-            scaler.update()
+                scaler.update()
     assert recorder.recording.steps.skipped.tolist() == [False, True, False]
 
 
