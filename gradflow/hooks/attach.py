@@ -68,7 +68,8 @@ def record(
         Record the norm of each layer's parameters too.
     max_calls : int or None
         Rows of one layer's calls in one step, at most: the first, the last and those between at even distances. The
-        other calls share a row, whose call is -1 and whose norm is that of them all. None keeps every call.
+        other calls share a row, whose call is -1 and whose norm is that of them all. Passes that are no part of the
+        optimizer's gradient are counted apart, and so is each tensor of an output. None keeps every call.
     compiled : bool
         Record the gradients at outputs inside `torch.compile` too. Each recorded layer then breaks the graph, which
         costs speed, and `fullgraph=True` raises. Without it compiled code is left whole and parameters are recorded.
@@ -77,7 +78,7 @@ def record(
         locked until `close`: a second recorder of it is refused, in this process and in others.
 
         Rows are written after 1, 3, 7, 15 and 31 seconds and then every 30, by `close`, where the recorder is garbage
-        collected, at the end of the interpreter, after an error that nobody caught too, and at SIGTERM, if it is not
+        collected, at the end of the interpreter (also after an uncaught error), and at SIGTERM, if it is not
         handled otherwise and `record` was called in the main thread. SIGKILL, `os._exit` and a lost machine cost the
         rows since the last write: about half of a run's at first, never more than 30 seconds. While the folder cannot
         be written, a full disk say, up to 500,000 rows wait in memory; later ones are dropped. A warning says so at the
@@ -118,7 +119,7 @@ def record(
     root = unwrapped(model)
     selectors = as_list(layers)
     by_name = {selector for selector in selectors if isinstance(selector, str)}
-    if max_calls is not None and max_calls < 3:
+    if max_calls is not None and not (isinstance(max_calls, int) and max_calls >= 3):
         raise ValueError(f"max_calls must be 3 or more, or None for every call; got {max_calls!r}.")
 
     def select(root: nn.Module) -> list[Layer]:
