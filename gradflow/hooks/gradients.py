@@ -22,6 +22,9 @@ from gradflow.hooks.layers import check_shapes, select_layers
 
 GradientCallback = Callable[[str, Tensor], object]
 
+_functorch_level = torch._C._functorch.peek_interpreter_stack
+_tracing_state = torch._C._get_tracing_state
+
 
 @contextmanager
 def on_output_gradients(
@@ -189,7 +192,9 @@ class OutputHook:
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Pass the output on, unless the model is compiled, traced or transformed: such tensors must not escape."""
         try:
-            if torch.compiler.is_compiling() or self.receive is None or _is_transformed():
+            if torch.compiler.is_compiling() or self.receive is None:
+                return
+            if _functorch_level() is not None or _tracing_state() is not None:
                 return
             if torch.is_grad_enabled():
                 self.receive(self.key, module, args, output)
@@ -234,10 +239,6 @@ def _other_items(hooks: weakref.ref[Any]) -> list[tuple[int, Any]]:
 
 def _reduced(hooks: weakref.ref[Any], protocol: int) -> tuple[Any, ...]:
     return OrderedDict, (), None, None, iter(_other_items(hooks))
-
-
-def _is_transformed() -> bool:
-    return torch._C._functorch.peek_interpreter_stack() is not None or torch._C._get_tracing_state() is not None
 
 
 class _Forward:

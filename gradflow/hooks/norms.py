@@ -9,10 +9,12 @@ synchronise, the sum runs in float64.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from itertools import accumulate
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 Scalar = float | Tensor  # a float on the CPU; a 0-d tensor on an accelerator, so that nothing waits for it
@@ -111,8 +113,13 @@ def small_norms(tensors: list[Tensor]) -> list[Scalar]:
         return small_norms(tensors[:half]) + small_norms(tensors[half:])
     entries = torch._C._nn.flatten_dense_tensors(tensors).detach().numpy().astype(np.float64)
     np.multiply(entries, entries, out=entries)
-    norms: list[Scalar] = np.sqrt(np.add.reduceat(entries, [0, *accumulate(sizes[:-1])])).tolist()
+    norms: list[Scalar] = np.sqrt(np.add.reduceat(entries, _starts(tuple(sizes)))).tolist()
     return norms
+
+
+@lru_cache(maxsize=64)  # of few models, again in each step
+def _starts(sizes: tuple[int, ...]) -> NDArray[np.intp]:
+    return np.array([0, *accumulate(sizes[:-1])])
 
 
 def count_nonfinite(tensor: Tensor, norm: Scalar) -> int:

@@ -273,26 +273,23 @@ class Pass:
         if self.is_full:
             return
         try:
-            self._hook(output, tensor, args)
+            if self._with_statistics and output.layer.module is not None:
+                output.statistics = statistics(output.layer.module, tensor, partial(self._lose_statistic, output.layer))
+            if not tensor.requires_grad:
+                return
+            output.status = NO_GRADIENT
+            node = tensor.grad_fn
+            output.made_by = type(node)
+            if self._is_input(tensor, node, args):
+                output.arrives_as = IS_INPUT
+            handle = add_hook(tensor, output)
+            if handle is not None and tensor.is_leaf:
+                self.handles.append(handle)
+            base = tensor._base
+            if base is not None and base.requires_grad:
+                _watch_base(output, tensor, base, args)
         except Exception as error:
             output.fail(error)
-
-    def _hook(self, output: Output, tensor: Tensor, args: tuple[Any, ...]) -> None:
-        if self._with_statistics and output.layer.module is not None:
-            output.statistics = statistics(output.layer.module, tensor, partial(self._lose_statistic, output.layer))
-        if not tensor.requires_grad:
-            return
-        output.status = NO_GRADIENT
-        node = tensor.grad_fn
-        output.made_by = type(node)
-        if self._is_input(tensor, node, args):
-            output.arrives_as = IS_INPUT
-        handle = add_hook(tensor, output)
-        if handle is not None and tensor.is_leaf:
-            self.handles.append(handle)
-        base = tensor._base
-        if base is not None and base.requires_grad:
-            _watch_base(output, tensor, base, args)
 
     def _lose_statistic(self, layer: Layer, name: str, error: Exception) -> None:
         self.on_failure(f"{name} of {layer.name}", error)

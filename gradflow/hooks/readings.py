@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from gradflow.hooks import sharded
 from gradflow.hooks.failures import OnFailure, together
 from gradflow.hooks.layers import Layer, OwnParameter
-from gradflow.hooks.norms import Scalar, unscaled
+from gradflow.hooks.norms import Scalar
 from gradflow.hooks.optimizers import rate, scale_after_backward, scale_where_used
 
 _GRADIENT, _WEIGHT, _UPDATE = "the gradient", "the weight", "the update"  # what a failure is reported of
@@ -77,6 +77,8 @@ class Readings:
     @property
     def arrived_gradients(self) -> list[Scalar]:
         """Norm of each parameter's gradient, of those that have one."""
+        if len(self.arrived) == len(self.gradients):  # nearly always
+            return self.gradients
         return [self.gradients[number] for number in sorted(self.arrived)]
 
     def read_after_backward(self, optimizers: Sequence[Optimizer]) -> None:
@@ -170,7 +172,7 @@ class Readings:
         self,
         what: str,
         numbers: Sequence[int],
-        tensors_of: Callable[[Sequence[int]], Sequence[Tensor]],
+        tensors_of: Callable[[Sequence[int]], list[Tensor]],
         scale: Scalar = 1.0,
     ) -> tuple[dict[int, Scalar], dict[int, int], set[int]]:
         """Return norms and non-finite entries by piece, of some parameters, and the pieces that failed, which are NaN.
@@ -184,9 +186,12 @@ class Readings:
 
         def measure(some: Sequence[int]) -> None:
             pieces, tensors = parameters.in_pieces(some, tensors_of(some))
-            found, nonfinite = sharded.norms_of(list(tensors))
-            norms.update(zip(pieces, [unscaled(norm, scale) for norm in found], strict=True))
-            counts.update({pieces[place]: count for place, count in nonfinite.items()})
+            found, nonfinite = sharded.norms_of(tensors)
+            if type(scale) is not float or scale != 1.0:
+                found = [norm / scale for norm in found]
+            norms.update(zip(pieces, found, strict=True))
+            for place, count in nonfinite.items():
+                counts[pieces[place]] = count
 
         def lose(number: int, error: Exception) -> None:
             pieces = parameters.pieces_of(parameters.every[number])
@@ -262,7 +267,7 @@ class Parameters:
         ]
         return [[number for number in group if number is not None] for group in groups]
 
-    def in_pieces(self, numbers: Sequence[int], tensors: Sequence[Tensor]) -> tuple[Sequence[int], Sequence[Tensor]]:
+    def in_pieces(self, numbers: Sequence[int], tensors: list[Tensor]) -> tuple[Sequence[int], list[Tensor]]:
         """Return the pieces of some parameters and of tensors in their shapes."""
         if not self.has_parts:
             return numbers, tensors

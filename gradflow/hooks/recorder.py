@@ -87,6 +87,7 @@ class Recorder:
         self._schedule = schedule
         self._scaler = scaler
         self._watches = activations or statistics
+        self._usual = Conditions(is_watched=self._watches)
         self._statistics = statistics
         self._weights = weights
         self._max_calls = max_calls
@@ -162,12 +163,12 @@ class Recorder:
         if self._writer is not None:
             self._writer.check_open()
         began = time.perf_counter()
-        values = {"loss": loss, "batch_error": batch_error, **scalars}
-        given = {key: value for key, value in values.items() if value is not None}
-        for key, value in given.items():
-            rows.check_scalar(key, value)
         attempt = self._failures.attempt
-        kept = {key: attempt(f"the scalar {key}", rows.scalar, value, default=math.nan) for key, value in given.items()}
+        kept = {}
+        for key, value in {"loss": loss, "batch_error": batch_error, **scalars}.items():
+            if value is not None:
+                rows.check_scalar(key, value)
+                kept[key] = attempt(f"the scalar {key}", rows.scalar, value, default=math.nan)
         if self._optimizers and attempt("whose step the scalars are of", self._since.is_untouched, default=False):
             attempt("the scalars", self._amend, kept)
             return
@@ -178,7 +179,7 @@ class Recorder:
         self._scalars |= kept
         if self._is_due:
             attempt("the gradients", self._readings.read_after_backward, self._optimizers)
-            if not self._optimizers:
+            if self._weights and not self._optimizers:
                 attempt("the weights", self._readings.read_weights)
         if not self._optimizers:
             attempt("whose gradients arrived at the outputs", self._accumulation.use)
@@ -652,21 +653,18 @@ class Recorder:
         outputs = self._pass.outputs
         if self._max_calls is not None and len(outputs) > self._max_calls:
             outputs = attempt("the calls of layers", bounded, outputs, self._max_calls, default=outputs)
-        signature = attempt(
-            "the rows of a step",
-            self._buffer.add_layers,
-            self._step,
-            readings,
-            outputs,
-            Conditions(
+        is_compiled = attempt("what is compiled", self._is_compiled, default=False)
+        conditions = self._usual
+        if is_compiled or self._unseen or self._is_skipped or self._added or self._pass.is_full:
+            conditions = Conditions(
                 is_watched=self._watches,
-                is_compiled=attempt("what is compiled", self._is_compiled, default=False),
+                is_compiled=is_compiled,
                 unseen=frozenset(self._unseen),
                 is_skipped=self._is_skipped,
                 added=self._added,
                 is_full=self._pass.is_full,
-            ),
-        )
+            )
+        signature = attempt("the rows of a step", self._buffer.add_layers, self._step, readings, outputs, conditions)
         if self._sequences.readings:
             attempt("the gradient by time step", self._buffer.add_times, self._step, self._sequences.read())
         if not self._n_recorded and self._watches and signature is not None:
