@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gradflow.analysis.runs import majority_error
+from gradflow.figures.names import in_order, short_names
 from gradflow.plots import panels, style
 from gradflow.plots.depth_axis import depth_axis, draw_depths
 from gradflow.plots.majority import draw_majority, is_near, majority_handle
-from gradflow.plots.names import in_order, short_names
 from gradflow.plots.paired import (
     PAIRS,
     PAIRS_SOURCE,

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from matplotlib.axes import Axes
 
+from gradflow.figures.names import in_order, shorten
 from gradflow.plots import style
 from gradflow.plots.measure import text_width
-from gradflow.plots.names import in_order, shorten
 from gradflow.text import text
 
 _DODGE = 0.02  # of the span of depths: families that share a value stay visible side by side

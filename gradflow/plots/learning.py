@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gradflow.figures.names import in_order
 from gradflow.plots import panels, style
-from gradflow.plots.names import in_order
 from gradflow.plots.scales import percent_axis
 from gradflow.text import text
 

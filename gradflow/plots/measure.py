@@ -9,7 +9,7 @@ from functools import cache
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.font_manager import FontProperties
 
-from gradflow.plots.names import shorten
+from gradflow.figures.names import shorten
 from gradflow.plots.style import TICK_SIZE
 
 POINTS = 72.0  # to an inch

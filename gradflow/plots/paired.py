@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from gradflow.figures.names import in_order, short_names
 from gradflow.plots import panels, style
 from gradflow.plots.depth_axis import depth_axis, draw_depths
-from gradflow.plots.names import in_order, short_names
 from gradflow.plots.scales import percent_axis
 from gradflow.text import text
 

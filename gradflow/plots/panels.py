@@ -15,8 +15,8 @@ from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox, ScaledTranslation
 
+from gradflow.figures.names import clean
 from gradflow.plots.measure import BESIDE_LABEL, POINTS, fitted, legend_columns, wrapped
-from gradflow.plots.names import clean
 from gradflow.plots.style import FONT_SIZE, TICK_SIZE, TITLE_SIZE
 from gradflow.text import text
 from gradflow.text.words import named

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from gradflow.analysis.variants import network_name
+from gradflow.figures.names import LABEL_LENGTH, shorten
 from gradflow.plots import panels, style
 from gradflow.plots.measure import text_width
-from gradflow.plots.names import LABEL_LENGTH, shorten
 from gradflow.text import text
 
 COLUMNS = ("label", "family", "depth", "stage", "n", "difference", "difference_low", "difference_high")

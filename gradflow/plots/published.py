@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from gradflow.analysis.published import ILLUSTRATIVE, PUBLISHED
+from gradflow.figures.names import in_order, shorten
 from gradflow.plots import style
 from gradflow.plots.depth_axis import DepthAxis
-from gradflow.plots.names import in_order, shorten
 from gradflow.text import text
 
 _COLUMNS = ("family", "depth", "error", "source", "kind", "measure")

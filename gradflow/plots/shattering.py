@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from gradflow.figures.names import short_names
 from gradflow.plots import panels, style
-from gradflow.plots.names import short_names
 from gradflow.plots.scales import GRID
 from gradflow.text import text
 from gradflow.text.words import word

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from gradflow.figures.names import in_order, short_names
 from gradflow.plots import panels, style
-from gradflow.plots.names import in_order, short_names
 from gradflow.plots.scales import GRID, power_of_ten
 from gradflow.text import text
 from gradflow.text.widths import columns as columns_of

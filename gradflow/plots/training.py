@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gradflow.analysis.runs import majority_error
+from gradflow.figures.names import shorten
 from gradflow.plots import panels, style
 from gradflow.plots.majority import draw_majority, majority_handle
-from gradflow.plots.names import shorten
 from gradflow.plots.scales import LogScale, edge_handles, log_axis, percent_axis
 from gradflow.text import text
 

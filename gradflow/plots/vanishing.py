@@ -14,9 +14,9 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
 from gradflow import theory
+from gradflow.figures.names import short_names
 from gradflow.plots import panels, style
 from gradflow.plots.measure import legend_columns, text_width, wrapped
-from gradflow.plots.names import short_names
 from gradflow.plots.scales import LogScale, edge_handles, log_axis
 from gradflow.text import text
 

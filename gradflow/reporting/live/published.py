@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from gradflow.analysis.published import ILLUSTRATIVE, PUBLISHED
+from gradflow.figures.names import in_order
 from gradflow.notes import DEPTH_STEP
 from gradflow.plots import style
-from gradflow.plots.names import in_order
 from gradflow.reporting.live.figure import Spec
 from gradflow.reporting.live.pieces import dash, name_of, told
 from gradflow.text import text

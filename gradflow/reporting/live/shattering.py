@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from gradflow.figures.names import in_order
 from gradflow.plots import style
-from gradflow.plots.names import in_order
 from gradflow.plots.shattering import NORM_COLORS, norm_name
 from gradflow.reporting.live.figure import Live, Spec
 from gradflow.reporting.live.pieces import dash, figure, narrowed, ordinal, told

@@ -1,0 +1,23 @@
+"""What a figure needs of a frame, and one line for a frame of something else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+
+def require(frame: pd.DataFrame, columns: Sequence[str], source: str, argument: str = "frame") -> None:
+    """Raise ValueError naming the first column that an argument lacks, or that it has no rows."""
+    require_columns(frame, columns, source, argument)
+    if not len(frame):
+        raise ValueError(f"{argument} has no rows, so there is nothing to draw; see {source}.")
+
+
+def require_columns(frame: pd.DataFrame, columns: Sequence[str], source: str, argument: str = "frame") -> None:
+    """Raise ValueError naming the first column that an argument lacks; TypeError if it is no frame."""
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(f"{argument} must be a DataFrame from {source}; got {type(frame).__name__}.")
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise ValueError(f"{argument} lacks the column {missing[0]!r}; pass what {source} returns.")

@@ -1,0 +1,45 @@
+"""How many seeds a figure's means stand on, and whether their intervals are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from gradflow.figures.looks import Look, Network, looks
+from gradflow.text import text
+
+MOST_BANDS = 8  # more interval bands than this in one panel hide each other
+
+
+def seeds_text(n: Iterable[int]) -> str:
+    """Return how many seeds a mean stands on, and whether it has an interval.
+
+    Examples
+    --------
+    >>> seeds_text([3, 3]), seeds_text([1]), seeds_text([1, 3])
+    ('95 % interval, n = 3 seeds', '1 seed, no interval', '95 % interval, n = 1 to 3 seeds')
+    """
+    counts = sorted({int(count) for count in n if count > 0}) or [0]
+    if counts[-1] <= 1:
+        return text("figure.seeds.one", n=counts[-1])
+    return text("figure.seeds.many", n=_span(counts))
+
+
+def draws_bands(networks: Mapping[Network, Look] | pd.DataFrame) -> bool:
+    """Whether so few networks share the axes that interval bands can be told apart."""
+    found = looks(networks) if isinstance(networks, pd.DataFrame) else networks
+    return len(found) <= MOST_BANDS
+
+
+def bands_text(frame: pd.DataFrame) -> str:
+    """Return `seeds_text` for a figure with bands, or that its intervals are left out."""
+    if draws_bands(frame) or frame.n.max() <= 1:
+        return seeds_text(frame.n)
+    return text("figure.seeds.undrawn", n=_span(sorted({int(count) for count in frame.n if count > 0})))
+
+
+def _span(counts: Sequence[int]) -> str:
+    """Return how many seeds there are, of sorted counts: one number where all agree."""
+    first, last = counts[0], counts[-1]
+    return str(first) if first == last else text("figure.span", low=first, high=last)
