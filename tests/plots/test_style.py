@@ -10,7 +10,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from gradflow import analysis, plots
-from gradflow.plots import files, names, style
+from gradflow.figures import names
+from gradflow.plots import files, style
 
 
 def luminance(color):
