@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -21,3 +21,12 @@ def require_columns(frame: pd.DataFrame, columns: Sequence[str], source: str, ar
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise ValueError(f"{argument} lacks the column {missing[0]!r}; pass what {source} returns.")
+
+
+def each(frames: pd.DataFrame | Mapping[str, pd.DataFrame], measure: str) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Yield measure, name of the argument and frame, of several frames by measure or of a single one."""
+    if not isinstance(frames, Mapping):
+        yield measure, "frame", frames
+        return
+    for name, frame in frames.items():
+        yield name, f"frames[{name!r}]", frame

@@ -20,7 +20,7 @@ def test_moments_stand_in_the_order_of_training():
     assert list(dict.fromkeys(figure.rows["when"])) == ["0", "2", "10", "40"]
     plain = figure.rows[(figure.rows["network"] == "plain-20") & (figure.rows["measure"] == "out_grad_norm")]
     assert list(plain["decades"]) == [3.0, 1.0, 0.5, -2.0]
-    assert (plain["decades_low"] < plain["decades"]).all()
+    assert (plain["low"] < plain["decades"]).all()
     assert figure.wide["params"][0]["value"] < -2.0 < 3.0 < figure.wide["params"][1]["value"]
 
 

@@ -1,0 +1,96 @@
+"""Does the gradient's slope over depth last? First over last layer, in decades, at moments of training."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from gradflow.figures.columns import require
+from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
+from gradflow.figures.seeds import bands_text
+from gradflow.text import has, text
+
+MEASURES = ("out_grad_norm", "grad_norm", "grad_times_weight")
+_END = "end"  # the moment that comes after all numbered ones
+_COLUMNS = ("family", "depth", "measure", "moment", "steps", "decades", "decades_low", "decades_high", "decades_n")
+_SOURCE = "gradflow.analysis.degree_over_seeds"
+
+
+def degree(frame: pd.DataFrame, measure: str | None = None) -> Figure:
+    """Return the first layer's gradient over the last one's at moments of training, one line per network.
+
+    Above 0 the gradient is larger at the input, below 0 it vanishes toward it. A line that crosses 0 is a network whose
+    profile before training says nothing of the one after.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.analysis.degree_over_seeds`. Points are means over seeds, bands 95 % intervals.
+    measure : str, optional
+        out_grad_norm, grad_norm or grad_times_weight alone; by default each of them that has decades.
+
+    Raises
+    ------
+    ValueError
+        The frame lacks a column or has no rows of the measure.
+
+    Notes
+    -----
+    Moments stand at equal distances; lines between them guide the eye. Ends of a network that have no gradient, or
+    an infinite one, have no logarithm and leave a gap.
+    """
+    require(frame, _COLUMNS, _SOURCE)
+    every = per_network(frame)
+    known = every[every["decades"].notna()]
+    measures = [measure] if measure else [name for name in MEASURES if name in set(known["measure"])]
+    rows = every[every["measure"].isin(measures)]
+    require(rows, _COLUMNS, _SOURCE)
+    order = [moment for moment in moments(frame) if moment in set(known["moment"])]
+    # Where one network has no logarithm its row stays, so that the line has a gap there.
+    rows = rows[rows["moment"].isin(order)]
+    rows = rows.sort_values("moment", key=lambda moments: moments.map(order.index), kind="stable")
+    rows = rows[[*_COLUMNS]].rename(columns={"decades_low": "low", "decades_high": "high", "decades_n": "n"})
+    names = {moment: moment_name(frame, moment) for moment in order}
+    return Figure(
+        "degree",
+        title=text("figure.degree.title"),
+        subtitle=text("figure.degree.subtitle"),
+        rows=rows.assign(when=rows["moment"].map(names)),
+        x=Axis("when", text("figure.step"), "places", names=tuple(names.values())),
+        y=Axis(
+            "decades",
+            text("figure.degree.y"),
+            "signed",
+            short=text("figure.degree.y_short"),
+            name=text("live.decades"),
+            ends=(0.0,),
+        ),
+        marks=(Mark("level"), Mark("band"), Mark("line", has_dots=True)),
+        note=text("figure.mean", seeds=bands_text(rows)),
+        layout=Layout(height=2.0),
+        facet=Facet("measure", text("live.gradient"), {name: _name(name) for name in measures}),
+        told={"steps": text("live.step")},
+        hint=text("live.degree_note"),
+    )
+
+
+def per_network(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per network, measure and moment: decades are the network's, whatever the stage."""
+    found = frame.drop_duplicates(["family", "depth", "measure", "moment"])
+    return found.assign(decades=found["decades"].where(np.isfinite(found["decades"])))
+
+
+def moments(frame: pd.DataFrame) -> list[str]:
+    """Return the moments in the order of training."""
+    found = set(frame["moment"])
+    return sorted(found, key=lambda moment: (moment == _END, int(moment) if moment.isdigit() else 0))
+
+
+def moment_name(frame: pd.DataFrame, moment: str) -> str:
+    """Return the steps that stand for a moment, where all networks have the same, else the moment."""
+    steps = frame.loc[frame["moment"] == moment, "steps"].unique()
+    return str(steps[0]) if len(steps) == 1 and "," not in steps[0] else moment
+
+
+def _name(measure: str) -> str:
+    return text(f"figure.degree.{measure}") if has(f"figure.degree.{measure}") else measure

@@ -1,0 +1,239 @@
+"""A figure as a value: rows, two axes, marks in the order of drawing, and what splits the rows.
+
+Two renderers read it, `gradflow.plots.paper` with matplotlib and `gradflow.reporting.live.screen` with
+Vega-Lite. A facet is panels on paper and a choice on a screen. What both must agree on is here: limits, where zeros and
+values that are not finite are drawn, and which rows belong to a facet's value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from gradflow.figures.seeds import MOST_BANDS
+
+Kind = Literal["linear", "signed", "percent", "log", "whole", "steps", "places"]
+Shape = Literal["line", "band", "level"]
+
+LEAST_SPAN = 4.0  # highest over lowest value that a log axis shows at least, so that level lines look level
+SHORT = 30.0  # up to this ratio a log axis names 1, 2 and 5 of each decade
+_MARGIN, _LEAST_MARGIN, _EDGES = 0.05, float(np.log10(1.2)), 3  # of a log axis' decades; margins that an edge takes
+_FLOATS = (-307, 308)  # powers of ten that a float holds
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What is drawn along one direction.
+
+    Attributes
+    ----------
+    column : str
+        The column of the rows.
+    title, short : str
+        With its unit; `short` where panels share the axis, by default the same.
+    name : str
+        What a pointer is told that the value is; by default "Value".
+    kind : str
+        linear, signed (whole decades, with their sign), percent (of fractions), log, whole (numbers), steps (of
+        training: linear from 0 to 1 and logarithmic beyond) or places (one for each of `names`).
+    ends : tuple of float
+        Values that the limits must hold.
+    limits : tuple of float, optional
+        The limits themselves, where the rows do not decide.
+    names : tuple of str
+        The values of places, in their order.
+    """
+
+    column: str
+    title: str
+    kind: Kind = "linear"
+    short: str = ""
+    name: str = ""
+    ends: tuple[float, ...] = ()
+    limits: tuple[float, float] | None = None
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One layer of drawing: a line, with dots or without, the band from low to high, or a level at `value`."""
+
+    shape: Shape
+    has_dots: bool = False
+    value: float = 0.0
+
+
+@dataclass(frozen=True)
+class Facet:
+    """A column whose values split the rows.
+
+    Attributes
+    ----------
+    column : str
+    label : str
+        What a reader is asked to choose.
+    names : mapping of str to str
+        What each value is called, in their order.
+    titles : mapping of str to str, optional
+        What a panel is called, where that is not the value's name.
+    shares_y : bool
+        Whether all panels have one vertical axis.
+    """
+
+    column: str
+    label: str
+    names: Mapping[str, str]
+    titles: Mapping[str, str] = field(default_factory=dict)
+    shares_y: bool = True
+
+    def title(self, value: str) -> str:
+        """Return the title of a value's panel."""
+        return self.titles.get(value, self.names[value])
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the panels stand on paper.
+
+    Attributes
+    ----------
+    height : float
+        Inches of a panel.
+    wide, narrow : int
+        How many stand beside each other, on the two columns of a journal's page and on one.
+    margins : mapping of str to float
+        Inches that differ from `gradflow.plots.panels.MARGINS`.
+    """
+
+    height: float
+    wide: int = 3
+    narrow: int = 2
+    margins: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """All that is to be known of a figure of networks: a colour a depth, a line style a family.
+
+    Attributes
+    ----------
+    name : str
+        Of its files, and of the element on a page.
+    title, subtitle, note : str
+        Over the panels, and under them.
+    rows : DataFrame
+        family, depth, what axes and facets name, and where they are drawn: low, high, n, and n_zero and n_nonfinite,
+        the numbers of seeds whose value is zero or not finite.
+    x, y : Axis
+    marks : tuple of Mark
+    layout : Layout
+    facet : Facet, optional
+    told : mapping of str to str
+        Further columns that a pointer is told, and what they are called.
+    hint : str
+        How to read it, where there is room: on a screen.
+    """
+
+    name: str
+    title: str
+    subtitle: str
+    rows: pd.DataFrame
+    x: Axis
+    y: Axis
+    marks: tuple[Mark, ...]
+    note: str
+    layout: Layout
+    facet: Facet | None = None
+    told: Mapping[str, str] = field(default_factory=dict)
+    hint: str = ""
+
+    def has(self, shape: Shape) -> bool:
+        """Whether a shape is drawn."""
+        return any(mark.shape == shape for mark in self.marks)
+
+    @property
+    def has_dots(self) -> bool:
+        """Whether each value has a dot."""
+        return any(mark.has_dots for mark in self.marks)
+
+    def panels(self) -> dict[str, pd.DataFrame]:
+        """Return the rows of each value of the facet; all rows, under an empty name, without a facet."""
+        if self.facet is None:
+            return {"": self.rows}
+        column = self.rows[self.facet.column].astype(str)
+        return {value: self.rows[column == value] for value in self.facet.names}
+
+    def scaled_by(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows that the vertical axis of a panel of these rows must hold."""
+        return self.rows if self.facet is None or self.facet.shares_y else rows
+
+
+def limits(axis: Axis, rows: pd.DataFrame) -> tuple[float, float]:
+    """Return the limits of an axis: one rule, whatever draws."""
+    if axis.limits is not None:
+        return axis.limits
+    if axis.kind == "places":
+        return -0.3, len(axis.names) - 0.7
+    values = rows[axis.column].to_numpy(dtype=np.float64, na_value=np.nan)
+    if axis.kind == "log":
+        low, high, margin = _decades(values)
+        zeros, nonfinite = edges(axis, rows)
+        low -= margin * (1 + _EDGES * bool(zeros.any()))
+        high += margin * (1 + _EDGES * bool(nonfinite.any()))
+        return _power(low), _power(high)
+    if axis.kind != "steps":
+        values = np.concatenate([rows[name].to_numpy(np.float64, na_value=np.nan) for name in bounds(axis, rows)])
+    finite = np.append(values[np.isfinite(values)], axis.ends)
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+    if axis.kind == "steps":
+        return 0.0, max(high, 1.0) * 1.1
+    margin = _MARGIN * ((high - low) or 1.0)
+    return low - margin, high + margin
+
+
+def bounds(axis: Axis, rows: pd.DataFrame) -> list[str]:
+    """Return the columns that are drawn along an axis: the value and, of few enough networks, its interval."""
+    are_drawn = "low" in rows and len(rows[["family", "depth"]].drop_duplicates()) <= MOST_BANDS
+    return [axis.column, *(("low", "high") if are_drawn else ())]
+
+
+def is_short(axis: Axis, rows: pd.DataFrame) -> bool:
+    """Whether a log axis spans so little that it names 1, 2 and 5 of each decade."""
+    low, high, _ = _decades(rows[axis.column].to_numpy(dtype=np.float64, na_value=np.nan))
+    return high - low <= float(np.log10(SHORT))
+
+
+def edge_places(axis: Axis, rows: pd.DataFrame) -> tuple[float, float]:
+    """Return where a log axis draws zeros (at its foot) and values that are not finite (on top)."""
+    low, high, margin = _decades(rows[axis.column].to_numpy(dtype=np.float64, na_value=np.nan))
+    return _power(low - _EDGES * margin), _power(high + _EDGES * margin)
+
+
+def edges(axis: Axis, rows: pd.DataFrame) -> tuple[pd.Series[bool], pd.Series[bool]]:
+    """Return which rows of a log axis stand for zeros, and which for values that are not finite."""
+    if axis.kind != "log" or "n_zero" not in rows:
+        none = pd.Series(data=False, index=rows.index)
+        return none, none
+    return rows["n_zero"] > 0, rows["n_nonfinite"] > 0
+
+
+def drawn_values(axis: Axis, rows: pd.DataFrame) -> pd.Series[float]:
+    """Return the values that have a place on an axis, NaN for all others."""
+    values = rows[axis.column].astype("float64")
+    return values.where(np.isfinite(values) & ((values > 0) | (axis.kind != "log")))
+
+
+def _decades(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, float]:
+    """Return the logarithms of the smallest and the largest value, and the margin around them."""
+    found = values[np.isfinite(values) & (values > 0)]
+    low, high = np.log10([found.min(), found.max()]) if len(found) else (-1.0, 1.0)
+    margin = max(_MARGIN * (high - low), _LEAST_MARGIN, (np.log10(LEAST_SPAN) - (high - low)) / 2)
+    return float(low), float(high), float(margin)
+
+
+def _power(exponent: float) -> float:
+    return float(10 ** np.clip(exponent, *_FLOATS))
