@@ -50,6 +50,7 @@ def degree(frame: pd.DataFrame, measure: str | None = None) -> Figure:
     rows = rows[rows["moment"].isin(order)]
     rows = rows.sort_values("moment", key=lambda moments: moments.map(order.index), kind="stable")
     rows = rows[[*_COLUMNS]].rename(columns={"decades_low": "low", "decades_high": "high", "decades_n": "n"})
+    titles = {name: _name(name) for name in measures}
     names = {moment: moment_name(frame, moment) for moment in order}
     return Figure(
         "degree",
@@ -68,7 +69,7 @@ def degree(frame: pd.DataFrame, measure: str | None = None) -> Figure:
         marks=(Mark("level"), Mark("band"), Mark("line", has_dots=True)),
         note=text("figure.mean", seeds=bands_text(rows)),
         layout=Layout(height=2.0),
-        facet=Facet("measure", text("live.gradient"), {name: _name(name) for name in measures}),
+        facets=(Facet("measure", text("live.gradient"), titles, titles),),
         told={"steps": text("live.step")},
         hint=text("live.degree_note"),
     )

@@ -1,14 +1,15 @@
 """A figure as a value: rows, two axes, marks in the order of drawing, and what splits the rows.
 
-Two renderers read it, `gradflow.plots.paper` with matplotlib and `gradflow.reporting.live.screen` with
-Vega-Lite. A facet is panels on paper and a choice on a screen. What both must agree on is here: limits, where zeros and
-values that are not finite are drawn, and which rows belong to a facet's value.
+Two renderers read it, `gradflow.plots.paper` with matplotlib and `gradflow.reporting.live.screen` with Vega-Lite. A
+facet is panels on paper and a choice on a screen. What both must agree on is here: limits, where zeros and values that
+are not finite are drawn, and which rows belong to a facet's value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,11 +17,12 @@ import pandas as pd
 
 from gradflow.figures.seeds import MOST_BANDS
 
-Kind = Literal["linear", "signed", "percent", "log", "whole", "steps", "places"]
+Kind = Literal["linear", "signed", "fraction", "log", "depth", "whole", "steps", "places"]
 Shape = Literal["line", "band", "level"]
 
 LEAST_SPAN = 4.0  # highest over lowest value that a log axis shows at least, so that level lines look level
 SHORT = 30.0  # up to this ratio a log axis names 1, 2 and 5 of each decade
+MOST_SHARED = 20.0  # decades of an axis that panels share, if one of them has less than a third of it
 _MARGIN, _LEAST_MARGIN, _EDGES = 0.05, float(np.log10(1.2)), 3  # of a log axis' decades; margins that an edge takes
 _FLOATS = (-307, 308)  # powers of ten that a float holds
 
@@ -38,8 +40,8 @@ class Axis:
     name : str
         What a pointer is told that the value is; by default "Value".
     kind : str
-        linear, signed (whole decades, with their sign), percent (of fractions), log, whole (numbers), steps (of
-        training: linear from 0 to 1 and logarithmic beyond) or places (one for each of `names`).
+        linear, signed (whole decades, with their sign), fraction (as percent), log, depth (of layers), whole
+        (numbers), steps (of training: linear from 0 to 1 and logarithmic beyond) or places (one for each of `names`).
     ends : tuple of float
         Values that the limits must hold.
     limits : tuple of float, optional
@@ -80,15 +82,27 @@ class Facet:
         What each value is called, in their order.
     titles : mapping of str to str, optional
         What a panel is called, where that is not the value's name.
+    notes : mapping of str to str, optional
+        What is to be known of a value.
+    files : mapping of str to str, optional
+        The files for print that show the same.
+    y : mapping of str to Axis, optional
+        The vertical axis of a value, where it is not the figure's.
     shares_y : bool
         Whether all panels have one vertical axis.
+    rescales : bool
+        Whether a reader who chooses another value gets other limits.
     """
 
     column: str
     label: str
     names: Mapping[str, str]
     titles: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    y: Mapping[str, Axis] = field(default_factory=dict)
     shares_y: bool = True
+    rescales: bool = True
 
     def title(self, value: str) -> str:
         """Return the title of a value's panel."""
@@ -131,7 +145,8 @@ class Figure:
     x, y : Axis
     marks : tuple of Mark
     layout : Layout
-    facet : Facet, optional
+    facets : tuple of Facet
+        The last that has several values is panels on paper, where the others have one.
     told : mapping of str to str
         Further columns that a pointer is told, and what they are called.
     hint : str
@@ -147,7 +162,7 @@ class Figure:
     marks: tuple[Mark, ...]
     note: str
     layout: Layout
-    facet: Facet | None = None
+    facets: tuple[Facet, ...] = ()
     told: Mapping[str, str] = field(default_factory=dict)
     hint: str = ""
 
@@ -160,16 +175,22 @@ class Figure:
         """Whether each value has a dot."""
         return any(mark.has_dots for mark in self.marks)
 
-    def panels(self) -> dict[str, pd.DataFrame]:
-        """Return the rows of each value of the facet; all rows, under an empty name, without a facet."""
-        if self.facet is None:
-            return {"": self.rows}
-        column = self.rows[self.facet.column].astype(str)
-        return {value: self.rows[column == value] for value in self.facet.names}
+    @property
+    def facet(self) -> Facet | None:
+        """The facet that is panels on paper."""
+        return next((facet for facet in self.facets[::-1] if len(facet.names) > 1), (*self.facets, None)[0])
 
-    def scaled_by(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return the rows that the vertical axis of a panel of these rows must hold."""
-        return self.rows if self.facet is None or self.facet.shares_y else rows
+    def cells(self, facets: Sequence[Facet]) -> Iterator[tuple[dict[str, str], Figure]]:
+        """Yield each choice of values of some facets, with the figure of its rows and its vertical axis."""
+        for values in itertools.product(*(facet.names for facet in facets)):
+            rows, y = self.rows, self.y
+            for facet, value in zip(facets, values, strict=True):
+                rows = rows[rows[facet.column].astype(str) == value]
+                y = facet.y.get(value, y)
+            yield (
+                {facet.column: value for facet, value in zip(facets, values, strict=True)},
+                replace(self, rows=rows, y=y),
+            )
 
 
 def limits(axis: Axis, rows: pd.DataFrame) -> tuple[float, float]:
@@ -178,19 +199,18 @@ def limits(axis: Axis, rows: pd.DataFrame) -> tuple[float, float]:
         return axis.limits
     if axis.kind == "places":
         return -0.3, len(axis.names) - 0.7
-    values = rows[axis.column].to_numpy(dtype=np.float64, na_value=np.nan)
     if axis.kind == "log":
-        low, high, margin = _decades(values)
+        low, high, margin = _decades(rows[axis.column])
         zeros, nonfinite = edges(axis, rows)
-        low -= margin * (1 + _EDGES * bool(zeros.any()))
-        high += margin * (1 + _EDGES * bool(nonfinite.any()))
-        return _power(low), _power(high)
-    if axis.kind != "steps":
-        values = np.concatenate([rows[name].to_numpy(np.float64, na_value=np.nan) for name in bounds(axis, rows)])
+        return _power(low - margin * (1 + _EDGES * zeros.any())), _power(high + margin * (1 + _EDGES * nonfinite.any()))
+    columns = [axis.column] if axis.kind in ("depth", "steps", "whole") else bounds(axis, rows)
+    values = np.concatenate([rows[name].to_numpy(np.float64, na_value=np.nan) for name in columns])
     finite = np.append(values[np.isfinite(values)], axis.ends)
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     if axis.kind == "steps":
         return 0.0, max(high, 1.0) * 1.1
+    if axis.kind == "whole":
+        return low, max(high, low + 1)
     margin = _MARGIN * ((high - low) or 1.0)
     return low - margin, high + margin
 
@@ -203,13 +223,13 @@ def bounds(axis: Axis, rows: pd.DataFrame) -> list[str]:
 
 def is_short(axis: Axis, rows: pd.DataFrame) -> bool:
     """Whether a log axis spans so little that it names 1, 2 and 5 of each decade."""
-    low, high, _ = _decades(rows[axis.column].to_numpy(dtype=np.float64, na_value=np.nan))
+    low, high, _ = _decades(rows[axis.column])
     return high - low <= float(np.log10(SHORT))
 
 
 def edge_places(axis: Axis, rows: pd.DataFrame) -> tuple[float, float]:
     """Return where a log axis draws zeros (at its foot) and values that are not finite (on top)."""
-    low, high, margin = _decades(rows[axis.column].to_numpy(dtype=np.float64, na_value=np.nan))
+    low, high, margin = _decades(rows[axis.column])
     return _power(low - _EDGES * margin), _power(high + _EDGES * margin)
 
 
@@ -227,8 +247,18 @@ def drawn_values(axis: Axis, rows: pd.DataFrame) -> pd.Series[float]:
     return values.where(np.isfinite(values) & ((values > 0) | (axis.kind != "log")))
 
 
-def _decades(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, float]:
+def are_too_far_apart(panels: Sequence[pd.Series[Any]]) -> bool:
+    """Whether values of several panels span so many decades that on shared axes some panels would look flat."""
+    spans = [_decades(values)[:2] for values in panels if (np.isfinite(values) & (values > 0)).any()]
+    if not spans:
+        return False
+    whole = max(high for _, high in spans) - min(low for low, _ in spans)
+    return whole > MOST_SHARED and min(high - low for low, high in spans) < whole / 3
+
+
+def _decades(column: pd.Series[Any]) -> tuple[float, float, float]:
     """Return the logarithms of the smallest and the largest value, and the margin around them."""
+    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     found = values[np.isfinite(values) & (values > 0)]
     low, high = np.log10([found.min(), found.max()]) if len(found) else (-1.0, 1.0)
     margin = max(_MARGIN * (high - low), _LEAST_MARGIN, (np.log10(LEAST_SPAN) - (high - low)) / 2)

@@ -55,7 +55,7 @@ def weights(frames: pd.DataFrame | Mapping[str, pd.DataFrame], measure: str = "f
         marks=(Mark("band"), Mark("line")),
         note=text("figure.geometric_mean", seeds=bands_text(rows)),
         layout=_LAYOUT,
-        facet=Facet("measure", text("live.measure"), names, titles, shares_y=False),
+        facets=(Facet("measure", text("live.measure"), names, titles, shares_y=False),),
         told={"step": text("live.step")},
     )
 

@@ -17,8 +17,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.analysis.variants import network_name
 from gradflow.figures.names import shorten
+from gradflow.figures.profile import measure_name
 from gradflow.plots import panels, style
-from gradflow.plots.profile import measure_name
 from gradflow.plots.scales import power_of_ten
 from gradflow.text import text
 from gradflow.text.widths import wrapped

@@ -15,7 +15,7 @@ from gradflow.figures.looks import looks as looks_of
 from gradflow.figures.model import Axis, Figure, Mark, Shape, drawn_values, edge_places, edges, is_short, limits
 from gradflow.figures.seeds import draws_bands
 from gradflow.plots import panels, style
-from gradflow.plots.scales import GRID, edge_handles, power_of_ten
+from gradflow.plots.scales import GRID, edge_handles, percent_axis, power_of_ten
 
 Looks = Mapping[Network, Look]
 BAND_ALPHA = 0.13
@@ -34,17 +34,19 @@ def draw(figure: Figure, ax: Axes | None = None, *, looks: Looks | None = None) 
         From `gradflow.figures.looks.looks` of a larger comparison, so that colours agree with it.
     """
     given, ax = ax, style.current_axes(ax)
-    value, rows = next(iter(figure.panels().items()))
-    _marks(figure, ax, rows, looks or looks_of(rows))
-    _scales(figure, ax, rows)
-    ax.set_title(figure.facet.title(value) if figure.facet else "")
-    return style.keyed(ax, given, style.legend_handles(rows, markers=figure.has_dots))
+    facet = figure.facet
+    values, part = next(figure.cells(figure.facets))
+    _panel(part, ax, looks or looks_of(part.rows), part.rows)
+    if facet is not None and facet.titles:
+        ax.set_title(facet.title(values[facet.column]))
+    return style.keyed(ax, given, style.legend_handles(part.rows, markers=figure.has_dots))
 
 
 def page(figure: Figure, width: float = style.DOUBLE) -> Drawn:
     """Draw a figure as panels, one a value of its facet, at a width in inches."""
-    parts, layout, looks = figure.panels(), figure.layout, looks_of(figure.rows)
-    shares_y = figure.facet is None or figure.facet.shares_y
+    facet, layout, looks = figure.facet, figure.layout, looks_of(figure.rows)
+    parts = list(figure.cells((facet,) if facet else ()))
+    shares_y = facet is None or facet.shares_y
     columns = min(len(parts), layout.wide if width >= panels.WIDE else layout.narrow)
     rows = -(-len(parts) // columns)
     with style.context():
@@ -53,49 +55,42 @@ def page(figure: Figure, width: float = style.DOUBLE) -> Drawn:
         axes = list(grid.flat)[: len(parts)]
         for ax in list(grid.flat)[len(parts) :]:
             ax.remove()
-        for ax, (value, part) in zip(axes, parts.items(), strict=True):
-            _marks(figure, ax, part, looks)
-            _scales(figure, ax, part)
-            ax.set_title(figure.facet.title(value) if figure.facet else "")
-        y = (figure.y.short or figure.y.title) if shares_y else ""
-        panels.label_outer(axes, figure.x.short or figure.x.title, y)
+        for ax, (values, part) in zip(axes, parts, strict=True):
+            _panel(part, ax, looks, figure.rows if shares_y else part.rows)
+            ax.set_title(facet.title(values[facet.column]) if facet else "")
+        panels.label_outer(axes, figure.x.short or figure.x.title, figure.y.short)
         zeros, nonfinite = (bool(some.any()) for some in edges(figure.y, figure.rows))
+        handles = style.legend_handles(figure.rows, markers=figure.has_dots)
         panels.finish(
             drawn,
             title=figure.title,
             subtitle=figure.subtitle,
-            handles=[
-                *style.legend_handles(figure.rows, markers=figure.has_dots),
-                *edge_handles(zeros=zeros, nonfinite=nonfinite),
-            ],
+            handles=[*handles, *edge_handles(zeros=zeros, nonfinite=nonfinite)],
             note=figure.note,
             margins=panels.MARGINS._replace(**layout.margins),
         )
     return drawn
 
 
-def _scales(figure: Figure, ax: Axes, rows: pd.DataFrame) -> None:
-    """Make the axes of a panel."""
-    _along_x(ax, figure.x, figure.rows)
-    _along_y(ax, figure.y, figure.scaled_by(rows))
-
-
-def _marks(figure: Figure, ax: Axes, rows: pd.DataFrame, looks: Looks) -> None:
-    """Draw the marks of some rows."""
+def _panel(figure: Figure, ax: Axes, looks: Looks, scaled_by: pd.DataFrame) -> None:
+    """Draw all marks of a figure, on axes that hold the rows of `scaled_by`."""
+    x, rows = figure.x.column, figure.rows
     if figure.x.kind == "places":
-        rows = rows.assign(**{figure.x.column: rows[figure.x.column].map(figure.x.names.index)})
-    rows = rows.sort_values(figure.x.column, kind="stable")
-    networks = list(each_network(rows, looks))
+        rows = rows.assign(**{x: rows[x].map(figure.x.names.index)})
+    networks = list(each_network(rows.sort_values(x, kind="stable"), looks))
     for mark in figure.marks:
         if mark.shape == "level":
             ax.axhline(mark.value, color=FAINT, linewidth=0.8, zorder=1)
         elif mark.shape != "band" or draws_bands(looks):
             _MARKS[mark.shape](ax, figure, mark, networks)
-    for marker, place, number in zip("vx", edge_places(figure.y, figure.scaled_by(rows)), (0, 1), strict=True):
+    for marker, place, number in zip("vx", edge_places(figure.y, scaled_by), (0, 1), strict=True):
         for look, own in networks:
-            x = own[figure.x.column][edges(figure.y, own)[number]]
-            if len(x):
-                ax.plot(x, np.full(len(x), place), marker, color=look.color, markersize=_SMALL)
+            there = own[x][edges(figure.y, own)[number]]
+            if len(there):
+                at = np.full(len(there), place)
+                ax.plot(there, at, color=look.color, marker=marker, linestyle="", markersize=_SMALL)
+    _along_x(ax, figure.x, scaled_by)
+    _along_y(ax, figure.y, scaled_by)
 
 
 def _line(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.DataFrame]]) -> None:
@@ -130,6 +125,8 @@ def _along_x(ax: Axes, axis: Axis, rows: pd.DataFrame) -> None:
     elif axis.kind == "places":
         ax.xaxis.set_major_locator(FixedLocator(list(range(len(axis.names)))))
         ax.set_xticklabels(axis.names)
+    elif axis.kind == "whole":
+        ax.xaxis.set_major_locator(MaxNLocator(panels.X_TICKS, integer=True, min_n_ticks=1))
     ax.set_xlim(limits(axis, rows))
     ax.set_xlabel(axis.title)
 
@@ -144,6 +141,8 @@ def _along_y(ax: Axes, axis: Axis, rows: pd.DataFrame) -> None:
     elif axis.kind == "signed":
         ax.yaxis.set_major_locator(MaxNLocator(panels.Y_TICKS, integer=True))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _signed(value)))
+    elif axis.kind == "fraction":
+        percent_axis(ax)
     ax.grid(axis="y", color=GRID, linewidth=0.5)
     ax.set_axisbelow(True)
     ax.set_ylim(limits(axis, rows))

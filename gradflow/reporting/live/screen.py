@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gradflow.figures.model import Axis, Figure, Mark, Shape, drawn_values, edge_places, edges, limits
+from gradflow.figures.model import Axis, Facet, Figure, Mark, Shape, drawn_values, edge_places, edges, limits
 from gradflow.figures.seeds import MOST_BANDS
+from gradflow.reporting.live import seeds
 from gradflow.reporting.live.bands import bands_note
 from gradflow.reporting.live.families import family_choice
-from gradflow.reporting.live.figure import Live, Option, Spec, select
+from gradflow.reporting.live.figure import Live, Option, Scale, Spec, select
 from gradflow.reporting.live.pieces import (
     NONFINITE,
     SOFT,
@@ -37,29 +38,49 @@ from gradflow.text import text
 HEIGHT, NARROWER = 300, 20  # pixels, and by how much less in a narrow place
 
 
-def live(figure: Figure, height: int = HEIGHT) -> Live | None:
-    """Return the figure with what a reader may choose; None if it has no row."""
+def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has_dots: bool = True) -> Live | None:
+    """Return the figure with what a reader may choose; None if it has no row.
+
+    Parameters
+    ----------
+    figure : Figure
+    height : int
+        Pixels.
+    notes : iterable of str
+        What else is to be said of it.
+    has_dots : bool
+        Whether each value has a dot that is seen; a pointer finds it without.
+    """
     if figure.rows.empty:
         return None
     tones = palette(figure.rows)
-    parts = figure.panels()
-    rows = tones.on(pd.concat([_placed(figure.y, part) for part in parts.values()], ignore_index=True))
-    options = [_option(figure, value, part) for value, part in parts.items()]
+    scaling = [facet for facet in figure.facets if facet.rescales]
+    cells = [(values, part) for values, part in figure.cells(scaling) if len(part.rows)]
+    scales = tuple(Scale(values, _signals(part)) for values, part in cells)
+    rows = tones.on(pd.concat([_placed(part.y, part.rows) for _, part in cells], ignore_index=True))
+    rows = rows.sort_values("seed", kind="stable")  # long repeats take little room in a page
     has_bands = figure.has("band") and len(tones.by_network) <= MOST_BANDS
-    shared = {"x": _x(figure.x, figure.rows), "y": _y(figure.y), **by_network(tones)}
+    tooltip = _tooltip(figure)
     layers = [_MARKS[mark.shape](figure, mark) for mark in figure.marks if mark.shape != "band" or has_bands]
-    layers.append(dots(_tooltip(figure)))
+    layers.append(dots(tooltip, is_seen=has_dots))
     if figure.y.kind == "log":
         layers.append(edge_marks(figure.y.title))
-    spec = whole({"layer": layered(layers, shared)}, height=height, params=signals(options[0].signals))
-    facet = figure.facet
-    controls = (*(select(facet.column, facet.label, options) if facet else ()), *family_choice(rows))
-    columns = [*([facet.column] if facet else []), "seed", "family", "network", "tone", "line", figure.x.column]
-    columns += [figure.y.column, "low", "high", "n", "edge", "mark", *figure.told]
-    notes = (figure.hint, bands_note(rows["low"], draws_bands=has_bands), edge_note(rows))
-    note = text("list.sentences").join(filter(None, notes))
+    shared = {"x": _x(figure.x, figure.rows), "y": _y(figure.y), **by_network(tones)}
+    spec = whole({"layer": layered(layers, shared)}, height=height, params=signals(scales[0].signals))
+    controls = [control for facet in figure.facets for control in select(facet.column, facet.label, _options(facet))]
+    columns = [*(facet.column for facet in figure.facets), "seed", "family", "network", "tone", "line"]
+    columns += [figure.x.column, figure.y.column, "low", "high", "n", "edge", "mark", *figure.told]
+    bands = bands_note(rows["low"], draws_bands=has_bands)
+    of_seed = select("seed", text("live.seeds"), seeds.choice(rows, bands) if rows["seed"].nunique() > 1 else [])
+    said = (figure.hint, "" if of_seed else bands, edge_note(rows), *notes)
     return Live(
-        figure.name, spec, narrowed(spec, height - NARROWER), rows[list(dict.fromkeys(columns))], controls, note
+        figure.name,
+        spec,
+        narrowed(spec, height - NARROWER),
+        rows[list(dict.fromkeys(columns))],
+        (*controls, *of_seed, *family_choice(rows)),
+        text("list.sentences").join(filter(None, said)),
+        scales,
     )
 
 
@@ -68,7 +89,7 @@ def _placed(axis: Axis, rows: pd.DataFrame) -> pd.DataFrame:
     zeros, nonfinite = edges(axis, rows)
     foot, top = edge_places(axis, rows)
     marked = rows.assign(
-        seed="",
+        seed=rows.get("seed", ""),
         edge=np.select([nonfinite, zeros], [top, foot], np.nan),
         mark=np.select([nonfinite, zeros], [NONFINITE, ZERO], VALUE),
     )
@@ -76,12 +97,19 @@ def _placed(axis: Axis, rows: pd.DataFrame) -> pd.DataFrame:
     return marked
 
 
-def _option(figure: Figure, value: str, rows: pd.DataFrame) -> Option:
-    low, high = limits(figure.y, rows)
-    follows: dict[str, Any] = {"lo": low, "hi": high, "ticks": None}
+def _signals(figure: Figure) -> dict[str, Any]:
+    """Return what the vertical axis follows."""
+    low, high = limits(figure.y, figure.rows)
     if figure.y.kind == "log":
-        follows = LogRange(low, high, low, high).signals()
-    return Option(value, figure.facet.names[value] if figure.facet else "", follows)
+        return LogRange(low, high, low, high).signals()
+    return {"lo": low, "hi": high, "ticks": None}
+
+
+def _options(facet: Facet) -> list[Option]:
+    return [
+        Option(value, name, note=facet.notes.get(value, ""), file=facet.files.get(value, ""))
+        for value, name in facet.names.items()
+    ]
 
 
 def _x(axis: Axis, rows: pd.DataFrame) -> Spec:
@@ -104,7 +132,8 @@ def _x(axis: Axis, rows: pd.DataFrame) -> Spec:
             "scale": {"type": "symlog", "constant": 1, "domain": [0, last], "nice": False},
             "axis": {"values": ticks, "labelOverlap": True, "grid": False, "format": "~g"},
         }
-    return whole_x(axis.column, axis.title, float(rows[axis.column].max()), 0)
+    low, high = limits(axis, rows)
+    return whole_x(axis.column, axis.title, high, low)
 
 
 def _y(axis: Axis) -> Spec:

@@ -1,0 +1,23 @@
+"""Moments of training as what splits a figure: panels on paper, a choice on the screen."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from gradflow.figures.model import Facet
+from gradflow.text import text
+from gradflow.text.numbers import count
+
+
+def steps_facet(frame: pd.DataFrame, moment: str | None = None, *, shares_y: bool = True) -> Facet:
+    """Return the facet of the recorded steps; `moment` is what all of them are called, if not by their updates."""
+    steps = sorted(int(step) for step in frame["step"].unique())
+    names = {str(step): text("live.after", step=step) if step else text("live.start") for step in steps}
+    titles = {str(step): moment or (count(step, "figure.after") if step else text("figure.before")) for step in steps}
+    return Facet("step", text("live.step"), names, titles, shares_y=shares_y)
+
+
+def require_one_step(frame: pd.DataFrame) -> None:
+    """Raise ValueError if a frame holds several steps, which one pair of axes cannot tell apart."""
+    if frame["step"].nunique() > 1:
+        raise ValueError(f"frame must hold one step; got {', '.join(map(str, sorted(frame['step'].unique())))}.")

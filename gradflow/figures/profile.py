@@ -1,0 +1,89 @@
+"""Do gradients vanish or explode on the way back? Norms against layer depth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from gradflow.figures.columns import each, require
+from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark, are_too_far_apart
+from gradflow.figures.moments import steps_facet
+from gradflow.figures.seeds import bands_text
+from gradflow.text import has, text
+
+_COLUMNS = ("family", "depth", "step", "layer_depth", "mean", "low", "high", "n", "n_zero", "n_nonfinite")
+_SOURCE = "gradflow.analysis.profile_over_seeds"
+OWN_AXES: Mapping[str, float] = {"columns": 0.46}  # inches between panels, each with its tick labels
+
+
+def profile(
+    frames: pd.DataFrame | Mapping[str, pd.DataFrame], measure: str = "grad_norm", *, moment: str | None = None
+) -> Figure:
+    """Return norms against layer depth, one line per network, on a log axis.
+
+    A line that falls towards the input (left) is a vanishing gradient, one that rises towards it an exploding one.
+    Steps have a common axis unless that would span more than 20 decades and flatten one of them.
+
+    Parameters
+    ----------
+    frames : DataFrame, or mapping of str to DataFrame
+        From `gradflow.analysis.profile_over_seeds`; several by measure. Lines are geometric means, bands 95 %
+        intervals.
+    measure : str
+        What a single frame holds.
+    moment : str, optional
+        What every step is called; by default the number of updates before it.
+
+    Raises
+    ------
+    ValueError
+        A frame lacks a column or has no rows.
+
+    Notes
+    -----
+    Layers whose norms are all exactly zero are drawn on the lower edge (triangles), layers with a NaN or infinite norm
+    in any seed on the upper edge (crosses). Layers that were not measured leave a gap.
+    """
+    parts = []
+    for one, argument, frame in each(frames, measure):
+        require(frame, _COLUMNS, _SOURCE, argument)
+        parts.append(frame.assign(measure=one))
+    rows = pd.concat(parts, ignore_index=True)
+    measures = list(dict.fromkeys(rows["measure"]))
+    shares_y = not are_too_far_apart([of_step["mean"] for _, of_step in rows.groupby("step")])
+    note = text("figure.geometric_mean", seeds=bands_text(rows))
+    return Figure(
+        "flow",
+        title=text("figure.profile.title"),
+        subtitle=measure_name(measures[0]),
+        rows=rows,
+        x=Axis("layer_depth", text("figure.layer_depth_long"), "depth", text("figure.layer_depth_short")),
+        y=_axis(measure_name(measures[0]) if len(measures) == 1 else text("live.norm_log")),
+        marks=(Mark("band"), Mark("line")),
+        note=note if shares_y else f"{note}\n{text('figure.own_axes')}",
+        layout=Layout(height=1.8, margins={} if shares_y else OWN_AXES),
+        facets=(_measures(measures), steps_facet(rows, moment, shares_y=shares_y)),
+        told={"layer": text("live.layer"), "layer_depth": text("live.depth_short")} if "layer" in rows else {},
+    )
+
+
+def measure_name(measure: str) -> str:
+    """Return what a measure is called on an axis; one that has no name in the catalogue keeps its own."""
+    return _named("figure.measure", measure)
+
+
+def _measures(measures: list[str]) -> Facet:
+    names = {measure: _named("live.norm", measure) for measure in measures}
+    notes = {measure: text(key) for measure in measures if has(key := f"profile.caption.{measure}")}
+    files = {measure: f"figures/profile-{measure.replace('_', '-')}.png" for measure in notes}
+    y = {measure: _axis(measure_name(measure)) for measure in measures}
+    return Facet("measure", text("live.gradient"), names, notes=notes, files=files, y=y)
+
+
+def _axis(title: str) -> Axis:
+    return Axis("mean", title, "log", text("figure.norm"), text("live.norm"))
+
+
+def _named(key: str, measure: str) -> str:
+    return text(f"{key}.{measure}") if has(f"{key}.{measure}") else measure
