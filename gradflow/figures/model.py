@@ -149,6 +149,8 @@ class Figure:
         The last that has several values is panels on paper, where the others have one.
     told : mapping of str to str
         Further columns that a pointer is told, and what they are called.
+    series : str
+        What has a line, where that is no network.
     hint : str
         How to read it, where there is room: on a screen.
     """
@@ -164,6 +166,7 @@ class Figure:
     layout: Layout
     facets: tuple[Facet, ...] = ()
     told: Mapping[str, str] = field(default_factory=dict)
+    series: str = ""
     hint: str = ""
 
     def has(self, shape: Shape) -> bool:

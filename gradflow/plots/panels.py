@@ -25,7 +25,7 @@ FRAME_HEIGHT = 0.95  # inches for a title of two lines, a label and a legend of 
 LABEL_HEIGHT = 0.55  # inches for tick labels and an x label of two lines
 WIDE = 4.5  # inches: from here on panels stand three in a row
 X_TICKS, Y_TICKS = 4, 6  # intervals between ticks, at most
-_STEPS = (1, 2, 5, 10)
+STEPS = (1, 2, 5, 10)
 MOST_PANELS = 24  # of networks in one figure
 LINE_HEIGHT = 0.155  # inches of a legend's line
 _TITLE_LINE = 0.175  # inches of a line of the title over all panels
@@ -63,8 +63,8 @@ def subplots(width: float, height: float, rows: int = 1, columns: int = 1, **opt
         # Ticks are made when they are drawn, outside of context(): say their size now.
         ax.tick_params(which="both", labelsize=TICK_SIZE, width=0.6)
         # Ticks are what drawing spends most of its time on.
-        ax.xaxis.set_major_locator(MaxNLocator(X_TICKS, steps=_STEPS))
-        ax.yaxis.set_major_locator(MaxNLocator(Y_TICKS, steps=_STEPS))
+        ax.xaxis.set_major_locator(MaxNLocator(X_TICKS, steps=STEPS))
+        ax.yaxis.set_major_locator(MaxNLocator(Y_TICKS, steps=STEPS))
     return figure, axes
 
 

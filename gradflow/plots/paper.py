@@ -125,6 +125,8 @@ def _along_x(ax: Axes, axis: Axis, rows: pd.DataFrame) -> None:
     elif axis.kind == "places":
         ax.xaxis.set_major_locator(FixedLocator(list(range(len(axis.names)))))
         ax.set_xticklabels(axis.names)
+    elif axis.kind == "depth":
+        ax.xaxis.set_major_locator(MaxNLocator(panels.X_TICKS, steps=panels.STEPS, integer=True))
     elif axis.kind == "whole":
         ax.xaxis.set_major_locator(MaxNLocator(panels.X_TICKS, integer=True, min_n_ticks=1))
     ax.set_xlim(limits(axis, rows))

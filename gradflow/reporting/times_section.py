@@ -11,8 +11,8 @@ import pandas as pd
 
 from gradflow.analysis.profile import MOMENTS
 from gradflow.analysis.times import gradient_over_time_over_seeds, reach_over_time
+from gradflow.figures.times import sequence_name
 from gradflow.plots import gradient_over_time_figure, style
-from gradflow.plots.times import sequence_name
 from gradflow.reporting.blocks import Section, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw

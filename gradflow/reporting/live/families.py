@@ -15,7 +15,7 @@ def families(frame: pd.DataFrame) -> list[Option]:
     return [Option(ALL, text("live.all")), *(Option(name, named(name)) for name in names)] if len(names) > 1 else []
 
 
-def family_choice(frame: pd.DataFrame) -> tuple[Control, ...]:
-    """Return the control, or nothing where there is nothing to choose."""
-    label = text("live.family") if frame["depth"].notna().any() else text("column.network")
+def family_choice(frame: pd.DataFrame, series: str = "") -> tuple[Control, ...]:
+    """Return the control, or nothing where there is nothing to choose; `series` is what has a line, if no network."""
+    label = series or (text("live.family") if frame["depth"].notna().any() else text("column.network"))
     return select("family", label, families(frame))

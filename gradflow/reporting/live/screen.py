@@ -35,6 +35,7 @@ from gradflow.reporting.live.pieces import edges as edge_marks
 from gradflow.reporting.live.pieces import figure as whole
 from gradflow.text import text
 
+ALONE = "alone"  # the mark of a line's only value
 HEIGHT, NARROWER = 300, 20  # pixels, and by how much less in a narrow place
 
 
@@ -62,7 +63,7 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
     has_bands = figure.has("band") and len(tones.by_network) <= MOST_BANDS
     tooltip = _tooltip(figure)
     layers = [_MARKS[mark.shape](figure, mark) for mark in figure.marks if mark.shape != "band" or has_bands]
-    layers.append(dots(tooltip, is_seen=has_dots))
+    layers += [_alone(), dots(tooltip, is_seen=has_dots)]
     if figure.y.kind == "log":
         layers.append(edge_marks(figure.y.title))
     shared = {"x": _x(figure.x, figure.rows), "y": _y(figure.y), **by_network(tones)}
@@ -78,7 +79,7 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
         spec,
         narrowed(spec, height - NARROWER),
         rows[list(dict.fromkeys(columns))],
-        (*controls, *of_seed, *family_choice(rows)),
+        (*controls, *of_seed, *family_choice(rows, figure.series)),
         text("list.sentences").join(filter(None, said)),
         scales,
     )
@@ -93,8 +94,10 @@ def _placed(axis: Axis, rows: pd.DataFrame) -> pd.DataFrame:
         edge=np.select([nonfinite, zeros], [top, foot], np.nan),
         mark=np.select([nonfinite, zeros], [NONFINITE, ZERO], VALUE),
     )
-    marked[axis.column] = drawn_values(axis, rows)
-    return marked
+    values = drawn_values(axis, rows)
+    marked[axis.column] = values
+    counts = values.groupby([marked["seed"], rows["family"], rows["depth"]], dropna=False).transform("count")
+    return marked.assign(mark=np.where((counts == 1) & values.notna(), ALONE, marked["mark"]))
 
 
 def _signals(figure: Figure) -> dict[str, Any]:
@@ -149,10 +152,22 @@ def _y(axis: Axis) -> Spec:
 
 def _tooltip(figure: Figure) -> list[Spec]:
     value = f"{figure.y.column}__number"
-    names = {"network": text("column.network"), **figure.told, value: figure.y.name or text("live.value")}
+    names = {
+        "network": figure.series or text("column.network"),
+        **figure.told,
+        value: figure.y.name or text("live.value"),
+    }
     if figure.has("band"):
         names |= {"low__number": text("live.low"), "high__number": text("live.high"), "n": text("column.n")}
     return told(**names)
+
+
+def _alone() -> Spec:
+    return {
+        "transform": [{"filter": f"datum.mark === '{ALONE}'"}],
+        "mark": {"type": "point", "filled": True, "shape": "diamond", "size": 70, "opacity": 1, "strokeDash": [1, 0]},
+        "encoding": {"strokeDash": None},
+    }
 
 
 def _line(figure: Figure, mark: Mark) -> Spec:
