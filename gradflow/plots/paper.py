@@ -58,7 +58,7 @@ def page(figure: Figure, width: float = style.DOUBLE) -> Drawn:
         for ax, (values, part) in zip(axes, parts, strict=True):
             _panel(part, ax, looks, figure.rows if shares_y else part.rows)
             ax.set_title(facet.title(values[facet.column]) if facet else "")
-        panels.label_outer(axes, figure.x.short or figure.x.title, figure.y.short)
+        panels.label_outer(axes, figure.x.short or figure.x.title, figure.y.short or ("" if facet else figure.y.title))
         zeros, nonfinite = (bool(some.any()) for some in edges(figure.y, figure.rows))
         handles = style.legend_handles(figure.rows, markers=figure.has_dots)
         panels.finish(
@@ -102,7 +102,8 @@ def _line(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.Da
         y = drawn_values(figure.y, own)
         marker = look.marker if mark.has_dots or y.notna().sum() == 1 else None
         size = _SMALL if mark.has_dots else None
-        ax.plot(own[figure.x.column], y, color=look.color, linestyle=look.linestyle, marker=marker, markersize=size)
+        line = {"linestyle": look.linestyle, "marker": marker, "markersize": size, "label": look.label}
+        ax.plot(own[figure.x.column], y, color=look.color, **line)
 
 
 def _band(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.DataFrame]]) -> None:

@@ -10,10 +10,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from gradflow.figures.names import short_names
-from gradflow.plots import panels, style
+from gradflow.figures.shattering_layers import shattering_layers as of_layers
+from gradflow.plots import panels, paper, style
 from gradflow.plots.scales import GRID
 from gradflow.text import text
 from gradflow.text.words import word
@@ -21,9 +22,7 @@ from gradflow.theory import shattering as theory
 
 COLUMNS = ("family", "norm", "depth", "mean", "low", "high", "n", "predicted")
 LAG_COLUMNS = ("family", "norm", "depth", "lag", "mean", "low", "high", "n", "points")
-LAYER_COLUMNS = ("family", "depth", "layers_after", "mean", "low", "high", "n")
 _SOURCE = "gradflow.analysis.shattering.shattering_by_depth"
-_LAYER_SOURCE = "gradflow.analysis.shattering.shattering_by_layer"
 _LAG_SOURCE = "gradflow.analysis.shattering.autocorrelation_by_lag"
 # Depth is the abscissa, so colour is free: it tells the norm, in two of Okabe and Ito's colours above 3 : 1 on white.
 NORM_COLORS: Mapping[str, str] = {"": "#D55E00", "batch": "#0072B2"}
@@ -79,41 +78,8 @@ def shattering(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def shattering_layers(
     frame: pd.DataFrame, ax: Axes | None = None, *, looks: Mapping[style.Network, style.Look] | None = None
 ) -> Axes:
-    """Draw the correlation between the gradients of different inputs against the layers that they have come through.
-
-    Look at it to see where in a network the gradients fall apart: without shortcuts and with batch norm each layer
-    halves their correlation, with residual connections it falls slowly.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From `gradflow.analysis.shattering.shattering_by_layer`. Bands are 95 % intervals.
-    ax : Axes, optional
-        The current axes by default.
-    looks : mapping, optional
-        From `gradflow.plots.style.looks` of a larger comparison, so that colours agree with it.
-
-    Raises
-    ------
-    ValueError
-        The frame lacks a column or has no rows.
-    """
-    style.require(frame, LAYER_COLUMNS, _LAYER_SOURCE)
-    given, ax = ax, style.current_axes(ax)
-    bands = style.draws_bands(looks or frame)
-    for look, rows in style.each_network(frame, looks):
-        rows = rows.sort_values("layers_after")
-        ax.plot(rows["layers_after"], rows["mean"], color=look.color, linestyle=look.linestyle, label=look.label)
-        if bands:
-            ax.fill_between(rows["layers_after"], rows["low"], rows["high"], color=look.color, alpha=0.13, linewidth=0)
-    ax.set_xlim(0, max(1.0, float(frame["layers_after"].max())))
-    ax.set_ylim(min(-0.05, 1.1 * float(frame["mean"].min())), 1.03)
-    ax.xaxis.set_major_locator(MaxNLocator(MOST_TICKS, integer=True, min_n_ticks=1))
-    _grid(ax)
-    ax.set_xlabel(text("figure.shattering.layers"))
-    ax.set_ylabel(text("figure.shattering.at_layer"))
-    ax.set_title(text("shattering.title"))
-    return style.keyed(ax, given, style.legend_handles(frame))
+    """Draw `gradflow.figures.shattering_layers`."""
+    return paper.draw(of_layers(frame), ax, looks=looks)
 
 
 def autocorrelation(
@@ -174,20 +140,7 @@ def shattering_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figur
 
 def shattering_layers_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
     """Draw `shattering_layers` as a figure of the given width in inches."""
-    style.require(frame, LAYER_COLUMNS, _LAYER_SOURCE)
-    with style.context():
-        figure, axes = panels.subplots(width, HEIGHT + panels.FRAME_HEIGHT)
-        ax = shattering_layers(frame, axes.flat[0])
-        ax.set_title("")
-        panels.finish(
-            figure,
-            title=text("shattering.title"),
-            subtitle="",
-            handles=style.legend_handles(frame),
-            note=text("figure.mean", seeds=style.bands_text(frame)),
-            margins=_MARGINS,
-        )
-    return figure
+    return paper.page(of_layers(frame), width)
 
 
 def autocorrelation_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure:

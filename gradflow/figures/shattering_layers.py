@@ -1,0 +1,47 @@
+"""Where in a network do gradients of different inputs fall apart? Their correlation by layer."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from gradflow.figures.columns import require
+from gradflow.figures.model import Axis, Figure, Layout, Mark
+from gradflow.figures.seeds import bands_text
+from gradflow.text import text
+
+_COLUMNS = ("family", "depth", "layers_after", "mean", "low", "high", "n")
+_SOURCE = "gradflow.analysis.shattering.shattering_by_layer"
+_FOOT, _TOP = -0.05, 1.03  # of the axis; correlations of gradients that share nothing scatter around 0
+
+
+def shattering_layers(frame: pd.DataFrame) -> Figure:
+    """Return the correlation between the gradients of different inputs against the layers that they have come through.
+
+    Look at it to see where in a network the gradients fall apart: without shortcuts and with batch norm each layer
+    halves their correlation, with residual connections it falls slowly.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.analysis.shattering.shattering_by_layer`. Bands are 95 % intervals.
+
+    Raises
+    ------
+    ValueError
+        The frame lacks a column or has no rows.
+    """
+    require(frame, _COLUMNS, _SOURCE)
+    last = max(1.0, float(frame["layers_after"].max()))
+    limits = min(_FOOT, 1.1 * float(frame["mean"].min())), _TOP
+    return Figure(
+        "shattering",
+        title=text("shattering.title"),
+        subtitle="",
+        rows=frame,
+        x=Axis("layers_after", text("figure.shattering.layers"), "whole", limits=(0.0, last)),
+        y=Axis("mean", text("figure.shattering.at_layer"), limits=limits),
+        marks=(Mark("band"), Mark("line")),
+        note=text("figure.mean", seeds=bands_text(frame)),
+        layout=Layout(height=2.5, margins={"top": 0.08}),
+        told={"layers_after": text("live.layers_after")},
+    )
