@@ -7,8 +7,9 @@ import pandas as pd
 
 from gradflow.figures.columns import require
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
+from gradflow.figures.names import called
 from gradflow.figures.seeds import bands_text
-from gradflow.text import has, text
+from gradflow.text import text
 
 MEASURES = ("out_grad_norm", "grad_norm", "grad_times_weight")
 _END = "end"  # the moment that comes after all numbered ones
@@ -50,7 +51,7 @@ def degree(frame: pd.DataFrame, measure: str | None = None) -> Figure:
     rows = rows[rows["moment"].isin(order)]
     rows = rows.sort_values("moment", key=lambda moments: moments.map(order.index), kind="stable")
     rows = rows[[*_COLUMNS]].rename(columns={"decades_low": "low", "decades_high": "high", "decades_n": "n"})
-    titles = {name: _name(name) for name in measures}
+    titles = {name: called(f"figure.degree.{name}", name) for name in measures}
     names = {moment: moment_name(frame, moment) for moment in order}
     return Figure(
         "degree",
@@ -91,7 +92,3 @@ def moment_name(frame: pd.DataFrame, moment: str) -> str:
     """Return the steps that stand for a moment, where all networks have the same, else the moment."""
     steps = frame.loc[frame["moment"] == moment, "steps"].unique()
     return str(steps[0]) if len(steps) == 1 and "," not in steps[0] else moment
-
-
-def _name(measure: str) -> str:
-    return text(f"figure.degree.{measure}") if has(f"figure.degree.{measure}") else measure

@@ -24,6 +24,7 @@ LEAST_SPAN = 4.0  # highest over lowest value that a log axis shows at least, so
 SHORT = 30.0  # up to this ratio a log axis names 1, 2 and 5 of each decade
 MOST_SHARED = 20.0  # decades of an axis that panels share, if one of them has less than a third of it
 _MARGIN, _LEAST_MARGIN, _EDGES = 0.05, float(np.log10(1.2)), 3  # of a log axis' decades; margins that an edge takes
+_PERCENT_MARGIN = 0.02  # of an axis of fractions, most of which reach from 0 to 1
 _FLOATS = (-307, 308)  # powers of ten that a float holds
 
 
@@ -62,11 +63,15 @@ class Axis:
 
 @dataclass(frozen=True)
 class Mark:
-    """One layer of drawing: a line, with dots or without, the band from low to high, or a level at `value`."""
+    """One layer of drawing: a line, with dots or without, the band from low to high, or a level at `value`.
+
+    `markers` tell what the column `kind` holds: a line then has dots of these shapes.
+    """
 
     shape: Shape
     has_dots: bool = False
     value: float = 0.0
+    markers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -214,7 +219,7 @@ def limits(axis: Axis, rows: pd.DataFrame) -> tuple[float, float]:
         return 0.0, max(high, 1.0) * 1.1
     if axis.kind == "whole":
         return low, max(high, low + 1)
-    margin = _MARGIN * ((high - low) or 1.0)
+    margin = (_PERCENT_MARGIN if axis.kind == "fraction" else _MARGIN) * ((high - low) or 1.0)
     return low - margin, high + margin
 
 

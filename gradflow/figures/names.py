@@ -6,10 +6,16 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from gradflow.text import has, text
 from gradflow.text.words import named
 
 LABEL_LENGTH = 26  # characters of a name in a legend
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?(?:e-?\d+)?)", re.ASCII)
+
+
+def called(key: str, name: str) -> str:
+    """Return the text of a key or, of what a user named, the name as it is."""
+    return text(key) if has(key) else name
 
 
 def shorten(name: str, length: int = LABEL_LENGTH) -> str:

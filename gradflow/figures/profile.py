@@ -9,6 +9,7 @@ import pandas as pd
 from gradflow.figures.columns import each, require
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark, are_too_far_apart
 from gradflow.figures.moments import steps_facet
+from gradflow.figures.names import called
 from gradflow.figures.seeds import bands_text
 from gradflow.text import has, text
 
@@ -70,12 +71,12 @@ def profile(
 
 def measure_name(measure: str) -> str:
     """Return what a measure is called on an axis; one that has no name in the catalogue keeps its own."""
-    return _named("figure.measure", measure)
+    return called(f"figure.measure.{measure}", measure)
 
 
 def _measures(measures: list[str]) -> Facet:
-    names = {measure: _named("live.norm", measure) for measure in measures}
-    notes = {measure: text(key) for measure in measures if has(key := f"profile.caption.{measure}")}
+    names = {measure: called(f"live.norm.{measure}", measure) for measure in measures}
+    notes = {measure: text(f"profile.caption.{measure}") for measure in measures if has(f"profile.caption.{measure}")}
     files = {measure: f"figures/profile-{measure.replace('_', '-')}.png" for measure in notes}
     y = {measure: _axis(measure_name(measure)) for measure in measures}
     return Facet("measure", text("live.gradient"), names, notes=notes, files=files, y=y)
@@ -83,7 +84,3 @@ def _measures(measures: list[str]) -> Facet:
 
 def _axis(title: str) -> Axis:
     return Axis("mean", title, "log", text("figure.norm"), text("live.norm"))
-
-
-def _named(key: str, measure: str) -> str:
-    return text(f"{key}.{measure}") if has(f"{key}.{measure}") else measure

@@ -10,9 +10,10 @@ from gradflow.analysis.variants import network_name
 from gradflow.figures.columns import require
 from gradflow.figures.model import Axis, Figure, Layout, Mark, are_too_far_apart
 from gradflow.figures.moments import steps_facet
+from gradflow.figures.names import called
 from gradflow.figures.profile import OWN_AXES
 from gradflow.figures.seeds import bands_text
-from gradflow.text import has, text
+from gradflow.text import text
 from gradflow.text.words import named
 
 _COLUMNS = ("family", "depth", "step", "layer", "tensor", "time", "mean", "low", "high", "n", "n_zero", "n_nonfinite")
@@ -95,8 +96,7 @@ def few_sequences(frame: pd.DataFrame) -> pd.DataFrame:
 
 def sequence_name(layer: str, tensor: str) -> str:
     """Return what a sequence is called: its layer, and whether it enters or leaves it."""
-    known = text(f"tensor.{tensor}") if has(f"tensor.{tensor}") else tensor
-    return text("figure.times.sequence", layer=layer, tensor=known)
+    return text("figure.times.sequence", layer=layer, tensor=called(f"tensor.{tensor}", tensor))
 
 
 def _network(family: str, depth: Any) -> str:

@@ -8,8 +8,9 @@ import pandas as pd
 
 from gradflow.figures.columns import each, require
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
+from gradflow.figures.names import called
 from gradflow.figures.seeds import bands_text
-from gradflow.text import has, text
+from gradflow.text import text
 
 _COLUMNS = ("family", "depth", "step", "mean", "low", "high", "n", "n_zero", "n_nonfinite")
 _SOURCE = "gradflow.analysis.weight_growth_over_seeds"
@@ -43,8 +44,8 @@ def weights(frames: pd.DataFrame | Mapping[str, pd.DataFrame], measure: str = "f
         parts.append(measured.assign(measure=one))
     rows = pd.concat(parts, ignore_index=True)
     measures = list(dict.fromkeys(rows["measure"]))
-    names = {measure: _name("live.weight", measure) for measure in measures}
-    titles = {measure: _name("figure.weights", measure) for measure in measures}
+    names = {measure: called(f"live.weight.{measure}", measure) for measure in measures}
+    titles = {measure: called(f"figure.weights.{measure}", measure) for measure in measures}
     return Figure(
         "weights",
         title=text("figure.weights.title"),
@@ -58,7 +59,3 @@ def weights(frames: pd.DataFrame | Mapping[str, pd.DataFrame], measure: str = "f
         facets=(Facet("measure", text("live.measure"), names, titles, shares_y=False),),
         told={"step": text("live.step")},
     )
-
-
-def _name(key: str, measure: str) -> str:
-    return text(f"{key}.{measure}") if has(f"{key}.{measure}") else measure

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawn
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from gradflow.figures.looks import FAINT, Look, Network, each_network
+from gradflow.figures.looks import FAINT, NEUTRAL, Look, Network, each_network
 from gradflow.figures.looks import looks as looks_of
 from gradflow.figures.model import Axis, Figure, Mark, Shape, drawn_values, edge_places, edges, is_short, limits
 from gradflow.figures.seeds import draws_bands
 from gradflow.plots import panels, style
 from gradflow.plots.scales import GRID, edge_handles, percent_axis, power_of_ten
+from gradflow.text.words import word
 
 Looks = Mapping[Network, Look]
 BAND_ALPHA = 0.13
@@ -39,7 +42,7 @@ def draw(figure: Figure, ax: Axes | None = None, *, looks: Looks | None = None) 
     _panel(part, ax, looks or looks_of(part.rows), part.rows)
     if facet is not None and facet.titles:
         ax.set_title(facet.title(values[facet.column]))
-    return style.keyed(ax, given, style.legend_handles(part.rows, markers=figure.has_dots))
+    return style.keyed(ax, given, _handles(part))
 
 
 def page(figure: Figure, width: float = style.DOUBLE) -> Drawn:
@@ -59,8 +62,11 @@ def page(figure: Figure, width: float = style.DOUBLE) -> Drawn:
             _panel(part, ax, looks, figure.rows if shares_y else part.rows)
             ax.set_title(facet.title(values[facet.column]) if facet else "")
         panels.label_outer(axes, figure.x.short or figure.x.title, figure.y.short or ("" if facet else figure.y.title))
+        for ax, (_, part) in zip(axes, parts, strict=True):
+            if facet and facet.y and not shares_y:
+                ax.set_ylabel(part.y.title)
         zeros, nonfinite = (bool(some.any()) for some in edges(figure.y, figure.rows))
-        handles = style.legend_handles(figure.rows, markers=figure.has_dots)
+        handles = _handles(figure)
         panels.finish(
             drawn,
             title=figure.title,
@@ -70,6 +76,16 @@ def page(figure: Figure, width: float = style.DOUBLE) -> Drawn:
             margins=panels.MARGINS._replace(**layout.margins),
         )
     return drawn
+
+
+def _handles(figure: Figure) -> list[Line2D]:
+    """Return the legend's entries: of networks, then of kinds."""
+    handles = style.legend_handles(figure.rows, markers=figure.has_dots)
+    look: dict[str, Any] = {"color": NEUTRAL, "linestyle": "", "markersize": _SMALL}
+    for kind, shape in (pair for mark in figure.marks for pair in mark.markers.items()):
+        if (figure.rows["kind"] == kind).any():
+            handles.append(Line2D([], [], marker=shape, label=word(kind), **look))
+    return handles
 
 
 def _panel(figure: Figure, ax: Axes, looks: Looks, scaled_by: pd.DataFrame) -> None:
@@ -104,6 +120,11 @@ def _line(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.Da
         size = _SMALL if mark.has_dots else None
         line = {"linestyle": look.linestyle, "marker": marker, "markersize": size, "label": look.label}
         ax.plot(own[figure.x.column], y, color=look.color, **line)
+        for kind, shape in mark.markers.items():
+            of_kind = own["kind"] == kind
+            if of_kind.any():
+                at = own[figure.x.column][of_kind]
+                ax.plot(at, y[of_kind], color=look.color, linestyle="", marker=shape, markersize=_SMALL)
 
 
 def _band(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.DataFrame]]) -> None:
