@@ -36,9 +36,12 @@ def compare(preset: str | None, demo: bool | None, scaled: bool, form: str | Non
         raise click.UsageError("Missing option '--depths', or '--preset' (gradflow compare --preset list).")
     if scaled and preset is None:
         raise click.UsageError("--scaled goes with --preset.")
-    from gradflow.cli import plan_table, sweeping  # brings torch and more, which --help and errors of usage need not
-
+    # Both bring torch, which --help and errors of usage need not; the second one matplotlib too.
     if preset == "list":
-        plan_table.print_presets(form)
+        from gradflow.cli.presets_table import print_presets
+
+        print_presets(form)
     else:
-        sweeping.compare(preset, scaled=scaled, demo=demo, form=form, options=options)
+        from gradflow.cli.sweeping import compare_networks
+
+        compare_networks(preset, scaled=scaled, demo=demo, form=form, options=options)

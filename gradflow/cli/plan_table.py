@@ -10,7 +10,6 @@ from gradflow.cli import output
 from gradflow.cli.rich_tables import show, table
 from gradflow.experiments import Run
 from gradflow.experiments.estimate import Estimate, estimate
-from gradflow.experiments.presets import presets
 from gradflow.experiments.shattering import BLOCKS, SEEDS, SETTINGS, WIDTH
 from gradflow.notes import nearest_depth
 from gradflow.reference.published import ILLUSTRATIVE
@@ -18,7 +17,7 @@ from gradflow.reporting.head import scaled_from
 from gradflow.text import text
 from gradflow.text.numbers import count
 from gradflow.text.numbers import seconds as in_minutes
-from gradflow.text.words import PRESET, named, reworded
+from gradflow.text.words import named
 
 MOST_ROWS = 20  # of a plan that is run at once; a dry run shows all
 HOUR, DAY = 3600.0, 86400.0
@@ -68,25 +67,6 @@ def print_shattering(arguments: Mapping[str, Any], form: str | None, *, dry_run:
     output.say(line, form)
     if dry_run:
         output.say(text("plan.dry"), form)
-
-
-def print_presets(form: str | None) -> None:
-    """Print the presets there are."""
-    found = presets()
-    if form is not None:
-        output.print_rows(form, [vars(one) for one in found])
-        return
-    columns = ("name", "title", "data", "scaled")
-    rows = [
-        (
-            one.name,
-            reworded(one.title, PRESET),
-            one.data or text("presets.nothing"),
-            text("presets.yes" if one.scaled else "presets.none"),
-        )
-        for one in found
-    ]
-    show(table(text("presets.title"), [text(f"presets.column.{name}") for name in columns], rows, words=range(4)))
 
 
 def count_made(made: int, folder: Path) -> str:

@@ -61,7 +61,7 @@ def _is_name(title: str) -> bool:
     return title.strip(". ") != "" and "/" not in title and os.sep not in title and len(title.encode()) <= MAX_NAME
 
 
-def compare(
+def compare_networks(
     preset: str | None, *, scaled: bool, demo: bool | None, form: str | None, options: Mapping[str, Any]
 ) -> None:
     """Make the runs of a preset or of the options alone; by default the demo goes with the latter."""
