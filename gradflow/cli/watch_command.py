@@ -24,6 +24,6 @@ def watch(run: Path, once: bool, interval: float, form: str | None) -> int:
     """
     if (once or form is not None) and "interval" in given():
         raise click.UsageError(f"--interval is between two looks; --{form or 'once'} takes one look.")
-    from gradflow.cli.watch_view import follow  # brings pandas, which --help and errors of usage need not
+    from gradflow.cli.watch_view import watch_run  # brings pandas, which --help and errors of usage need not
 
-    return follow(run, once=once, interval=interval, form=form)
+    return watch_run(run, once=once, interval=interval, form=form)

@@ -35,7 +35,7 @@ MEASURES = ("loss", *ERRORS, "lr", "total_grad_norm")
 IN_LINES = ("loss", "train_error", "test_error")
 
 
-def follow(run: Path, *, once: bool, interval: float, form: str | None) -> int:
+def watch_run(run: Path, *, once: bool, interval: float, form: str | None) -> int:
     """Show a run or a sweep until it has ended, or with `once` or a `form` as it stands; return the exit code."""
     target = watched(run)
     if form is not None:
