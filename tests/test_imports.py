@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
 import gradflow
+from gradflow.cli.commands import COMMANDS
 
 BLOCK_TORCH = """
 import sys
@@ -32,20 +35,22 @@ def test_reports_are_made_without_torch(tmp_path):
     assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
 
 
-def test_help_imports_nothing_heavy():
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_imports_nothing_heavy(command):
     code = """
 import sys
 from gradflow.cli import main
 try:
-    main(["--help"])
+    main([*sys.argv[1:], "--help"])
 except SystemExit as end:
     assert end.code == 0
 heavy = {"torch", "numpy", "pandas", "matplotlib", "scipy", "rich"} & set(sys.modules)
 assert not heavy, heavy
 """
-    done = python(code)
+    done = python(code, *filter(None, [command]))
     assert done.returncode == 0, done.stderr
-    assert "compare" in done.stdout
+    assert "Usage: gradflow" in done.stdout
+    assert command or all(f"  {name} " in done.stdout for name in COMMANDS)
 
 
 def test_the_shelf_is_what_it_says():

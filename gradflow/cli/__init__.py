@@ -12,26 +12,13 @@ from typing import Any
 import click
 
 from gradflow.cli import output
-from gradflow.cli.analyze_command import analyze
 from gradflow.cli.commands import BAD_INPUT, INTERRUPTED, cli
-from gradflow.cli.models_command import models
-from gradflow.cli.runs_command import runs
-from gradflow.cli.sweep_command import sweep
-from gradflow.cli.theory_command import theory
-from gradflow.cli.watch_command import watch
 
 __all__ = ["main"]
 
 DONE = 0
 MAX_LINE = 1000  # characters of what is said of an error
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-cli.add_command(analyze)
-cli.add_command(models)
-cli.add_command(runs)
-cli.add_command(sweep)
-cli.add_command(theory)
-cli.add_command(watch)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 
-from gradflow.cli import torchrun
 from gradflow.cli.values import Number
 
 LOCAL, RAY = "local", "ray"
-_RAY_ALONE = ("address", "gpus_per_run")
+RAY_ALONE = ("address", "gpus_per_run")
 
 
 def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -29,34 +28,3 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
-
-
-def take_engine(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return `engine` and `store` as `gradflow.experiments.execute` takes them, taken out of a command's settings.
-
-    Raises
-    ------
-    click.UsageError
-        Options of one engine are given with the other.
-    PlanError
-        A value is out of range.
-    """
-    chosen = settings.pop("engine") or LOCAL
-    details = {name: settings.pop(name) for name in _RAY_ALONE}
-    given = {name: value for name, value in details.items() if value is not None}
-    store = settings.pop("store")
-    arguments = {} if store is None else {"store": store}
-    together = torchrun.engine()
-    if together is not None:
-        if settings.get("workers") is not None or chosen != LOCAL or given:
-            raise click.UsageError("torchrun makes the runs: leave out --workers, --engine and what goes with it.")
-        return {"engine": together, **arguments}
-    if chosen == LOCAL:
-        for name in given:
-            raise click.UsageError(f"--{name.replace('_', '-')} goes with --engine ray.")
-        return arguments
-    if settings.get("workers") is not None:
-        raise click.UsageError("--workers goes with --engine local; on a cluster every run takes up one CPU.")
-    from gradflow.experiments.ray_engine import RayEngine
-
-    return {"engine": RayEngine(**given), **arguments}

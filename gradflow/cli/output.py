@@ -1,4 +1,4 @@
-"""What commands print: tables that fit 80 columns, the same rows as JSON or CSV, and lines beside them.
+"""What commands print: rows as JSON or CSV, and lines beside them; rich_tables.py has tables.
 
 With --json or --csv standard output holds the data alone; all else goes to standard error. Nothing that is printed
 holds a control character from a name, whoever chose the name, and colour codes appear on a terminal alone.
@@ -10,32 +10,24 @@ import csv
 import io
 import json
 import math
-import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gradflow.text import text
 from gradflow.text.controls import is_shown, printable, spreadsheet_text
+from gradflow.text.widths import padded
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.box import Box
-    from rich.console import Console, ConsoleOptions, Group
-    from rich.measure import Measurement
-    from rich.text import Text
-
-# pandas and rich are imported inside, so that --help answers at once.
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Row = Mapping[str, Any]
 
-GAP = 2  # between columns, one where they would not fit otherwise
-WIDEST = 1000
 WHERE = 11  # columns of the word before a path
-WIDTH = 80  # columns of a table in a pipe, where there is no terminal to measure
 
 # What a stream that knows no Unicode gets; anything else becomes an escape.
 _ASCII = str.maketrans(
@@ -142,83 +134,7 @@ def say(line: object, form: str | None = None, *, err: bool = False) -> None:
 
 def say_where(what: str, where: object, form: str | None = None, *, err: bool = False) -> None:
     """Print where something is, or what became of it: a word of the catalogue, `cli.where.<what>`, and the rest."""
-    from gradflow.text import text
-    from gradflow.text.widths import padded
-
     say(f"{padded(text(f'cli.where.{what}'), WHERE)} {where}", form, err=err)
-
-
-def table(
-    title: str,
-    heads: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    words: Collection[int] = (0,),
-    caption: str = "",
-) -> Group:
-    """Return title, table and caption for `show`: columns of words, by number, flush left, all others flush right.
-
-    Without heads the rows are a list of facts. Names in cells may be anything: none is read as markup.
-    """
-    from rich.cells import cell_len
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    cells = [[cell(one) for one in row] for row in rows]
-    shown = [cell(head) for head in heads]
-    folded = [
-        max(cell_len(one) for one in (*shown[number].split(), *(row[number] for row in cells), ""))
-        for number in range(len(shown))
-    ]
-    gap = GAP if sum(folded) + GAP * (len(shown) - 1) <= WIDTH else 1
-    fits = sum(max(width, cell_len(head)) + gap for width, head in zip(folded, shown, strict=True)) - gap <= WIDTH
-    made = Table(
-        box=_ruled_head() if heads else None,
-        padding=(0, gap - 1),  # the box has a column of its own between two
-        pad_edge=False,
-        show_edge=False,
-        collapse_padding=True,
-        show_header=bool(heads),
-    )
-    for number, head in enumerate(shown):
-        made.add_column(
-            Text(head),
-            justify="left" if number in words else "right",
-            width=None if fits else folded[number],  # heads are folded, numbers not
-            no_wrap=number in words,
-        )
-    for row in cells:
-        made.add_row(*map(Text, row[:-1]), Text(row[-1]) if heads else _Lines(row[-1]))
-    above = Text(cell(title), "italic")
-    return Group(*([above] if title else []), made, *([_Lines(cell(caption), "dim")] if caption else []))
-
-
-class _Lines(NamedTuple):
-    """Sentences under a table or in a list, in lines that break where their language breaks them."""
-
-    text: str
-    style: str = ""
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        """Yield the lines at the width there is."""
-        from rich.text import Text
-
-        from gradflow.text.widths import wrapped
-
-        yield Text("\n".join(wrapped(self.text, options.max_width)), self.style)
-
-    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        """Return that any width will do."""
-        from rich.measure import Measurement
-
-        return Measurement(1, options.max_width)
-
-
-def cell(text: object) -> str:
-    """Return text as a cell of a table: without control characters, in what standard output can encode."""
-    shown = printable(text)
-    return shown if encodes(shown) else _in_ascii(shown)
 
 
 def shortened(name: object, length: int) -> str:
@@ -228,54 +144,24 @@ def shortened(name: object, length: int) -> str:
     return shown if len(shown) <= length else f"{shown[:ahead]}…{shown[ahead + 1 - length :]}"
 
 
-def _ruled_head() -> Box:
-    """Return the lines of a table: one under its heads."""
-    from rich.box import SIMPLE_HEAD, Box
-
-    return SIMPLE_HEAD if encodes(str(SIMPLE_HEAD)) else Box(str(SIMPLE_HEAD).replace("─", "-"), ascii=True)
-
-
-def show(made: Group) -> None:
-    """Print a table to standard output, as wide as the terminal, or 80 columns (or COLUMNS) in a pipe."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        needed = Console(width=WIDEST).measure(made).minimum
-        console = Console(highlight=False, width=max(_piped_width(), needed))
-    with console.capture() as captured:
-        console.print(made)
-    emit("\n".join(line.rstrip() for line in captured.get().removesuffix("\n").split("\n")))
-
-
-def width() -> int:
-    """Return how wide output may be: as the terminal, or COLUMNS or 80 columns in a pipe."""
-    from rich.console import Console
-
-    console = Console()
-    return console.width if console.is_terminal else _piped_width()
-
-
-def _piped_width() -> int:
-    asked = os.environ.get("COLUMNS", "")
-    return int(asked) if asked.isdecimal() and int(asked) else WIDTH
-
-
-def emit(text: str, *, err: bool = False) -> None:
+def emit(line: str, *, err: bool = False) -> None:
     """Print text whose control characters are meant, in what the stream can encode."""
     stream = sys.stderr if err else sys.stdout  # None where the shell closed it
-    click.echo(text if encodes(text, getattr(stream, "encoding", None)) else _in_ascii(text), err=err)
+    click.echo(encodable(line, getattr(stream, "encoding", None)), err=err)
 
 
-def encodes(text: str, encoding: str | None = None) -> bool:
+def encodes(line: str, encoding: str | None = None) -> bool:
     """Whether a stream of the encoding, by default standard output, can hold the text."""
     try:
-        text.encode(encoding or getattr(sys.stdout, "encoding", None) or "utf-8")
+        line.encode(encoding or getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
         return False
     return True
 
 
-def _in_ascii(text: str) -> str:
-    powers = _POWER.sub(lambda found: "^" + found.group().translate(_DIGITS), text)
+def encodable(line: str, encoding: str | None = None) -> str:
+    """Return the text, in ASCII where a stream of the encoding cannot hold it."""
+    if encodes(line, encoding):
+        return line
+    powers = _POWER.sub(lambda found: "^" + found.group().translate(_DIGITS), line)
     return powers.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gradflow.cli import output
-from gradflow.cli.output import show
+from gradflow.cli.rich_tables import show, table
+from gradflow.experiments import Run
+from gradflow.experiments.estimate import Estimate, estimate
+from gradflow.experiments.shattering import BLOCKS, SEEDS, SETTINGS, WIDTH
+from gradflow.notes import nearest_depth
+from gradflow.reference.published import ILLUSTRATIVE
+from gradflow.reporting.head import scaled_from
 from gradflow.text import text
 from gradflow.text.numbers import count
 from gradflow.text.numbers import seconds as in_minutes
-from gradflow.text.words import PRESET, named, reworded
-
-if TYPE_CHECKING:
-    from gradflow.experiments import Run
-    from gradflow.experiments.estimate import Estimate
+from gradflow.text.words import named
 
 MOST_ROWS = 20  # of a plan that is run at once; a dry run shows all
 HOUR, DAY = 3600.0, 86400.0
@@ -35,9 +37,8 @@ def print_plan(
     if form is not None and not dry_run:
         output.say(text("plan.count", runs=count(len(runs), "runs")), form)
         return
-    from gradflow.reporting.head import scaled_from
 
-    found = _estimated(runs, workers) if dry_run else None
+    found = estimate(runs, workers=workers) if dry_run else None
     if form is not None:
         output.print_rows(form, _records(runs, found))
     else:
@@ -55,8 +56,6 @@ def print_plan(
 
 def print_shattering(arguments: Mapping[str, Any], form: str | None, *, dry_run: bool) -> None:
     """Print what `shattering_by_depth` will measure."""
-    from gradflow.experiments.shattering import BLOCKS, SEEDS, SETTINGS, WIDTH
-
     blocks, seeds = arguments.get("blocks", BLOCKS), arguments.get("seeds", SEEDS)
     line = text(
         "plan.shattering",
@@ -70,38 +69,9 @@ def print_shattering(arguments: Mapping[str, Any], form: str | None, *, dry_run:
         output.say(text("plan.dry"), form)
 
 
-def print_presets(form: str | None) -> None:
-    """Print the presets there are."""
-    from gradflow.experiments.presets import presets
-
-    found = presets()
-    if form is not None:
-        output.print_rows(form, [vars(one) for one in found])
-        return
-    columns = ("name", "title", "data", "scaled")
-    rows = [
-        (
-            one.name,
-            reworded(one.title, PRESET),
-            one.data or text("presets.nothing"),
-            text("presets.yes" if one.scaled else "presets.none"),
-        )
-        for one in found
-    ]
-    show(
-        output.table(text("presets.title"), [text(f"presets.column.{name}") for name in columns], rows, words=range(4))
-    )
-
-
 def count_made(made: int, folder: Path) -> str:
     """Return how many of the runs are in the folder."""
     return text("plan.made.one" if made == 1 else "plan.made.many", n=made, folder=folder)
-
-
-def _estimated(runs: Sequence[Run], workers: int | None) -> Estimate:
-    from gradflow.experiments.estimate import estimate
-
-    return estimate(runs, workers=workers)
 
 
 def _table(runs: Sequence[Run], found: Estimate | None, most: int | None) -> Any:
@@ -130,7 +100,7 @@ def _table(runs: Sequence[Run], found: Estimate | None, most: int | None) -> Any
         *([text("plan.column.seconds")] if found is not None else []),
     ]
     caption = text("plan.more", n=len(rows) - most) if most is not None and len(rows) > most else ""
-    return output.table(count(len(runs), "plan.title"), heads, rows[:most], caption=caption)
+    return table(count(len(runs), "plan.title"), heads, rows[:most], caption=caption)
 
 
 def _records(runs: Sequence[Run], found: Estimate | None) -> list[dict[str, Any]]:
@@ -156,9 +126,6 @@ def _told(found: Estimate) -> list[str]:
 
 def _nearest(runs: Sequence[Run], notes: Mapping[str, Any]) -> list[str]:
     """Return which measured depth each depth of an illustrative curve stands beside, where they differ."""
-    from gradflow.notes import nearest_depth
-    from gradflow.reference.published import ILLUSTRATIVE
-
     measured = sorted({run.depth for run in runs if run.depth is not None})
     shown = [one for one in notes.get("published", []) if one.get("kind") == ILLUSTRATIVE and "error" in one]
     pairs = [

@@ -6,17 +6,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from gradflow.cli import output
+from gradflow.experiments import Event, Run
 from gradflow.text import text
 from gradflow.text.controls import printable
 from gradflow.text.numbers import percent
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
-    from gradflow.experiments import Event, Run
 
 LINE_KINDS = ("skipped", "set aside", "finished", "failed")
 
@@ -28,8 +26,6 @@ def follow(runs: Sequence[Run], *, to_stderr: bool = False) -> Iterator[Callable
     if not (sys.stderr if to_stderr else sys.stdout).isatty():
         yield lambda event: _echo(tally.line(event), to_stderr=to_stderr)
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=to_stderr), transient=True) as progress:

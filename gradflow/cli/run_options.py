@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -135,10 +135,6 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-# What says how and where runs are made, and shapes none of them.
-_EXECUTION = ("workers", "checkpoint_every")
-
-
 def execution_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say how, where and whether its runs are made."""
     options = (
@@ -159,12 +155,6 @@ def execution_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return engine_options(command)
-
-
-def taken_out(settings: dict[str, Any], names: Iterable[str] = _EXECUTION) -> dict[str, Any]:
-    """Return what says how runs are made, as far as it is given, taken out of a command's settings."""
-    taken = {name: settings.pop(name) for name in names}
-    return {name: value for name, value in taken.items() if value is not None}
 
 
 def plan_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:

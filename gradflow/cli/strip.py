@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from gradflow.cli import output
+from rich.cells import cell_len
+from rich.console import Group
+
+from gradflow.cli.output import encodes, shortened
+from gradflow.cli.rich_tables import WIDTH, table
 from gradflow.text import text
 from gradflow.text.numbers import number
-
-if TYPE_CHECKING:
-    from rich.console import Group
 
 BLOCKS, DIGITS = "▁▂▃▄▅▆▇█", "12345678"  # smallest to largest
 ZERO, NONFINITE, UNMEASURED = "0", "!", "?"
@@ -61,11 +62,9 @@ def strips(title: str, lines: Sequence[Line], note: str = "") -> Group:
     `note` says more of the values. A profile too long for 80 columns shows several layers a character, by their
     geometric mean, and says how many; a group that holds a zero or a value that is not finite shows that.
     """
-    from rich.cells import cell_len
-
-    scale = Scale.of([norm for line in lines for norm in line.norms], BLOCKS if output.encodes(BLOCKS) else DIGITS)
-    named = [(output.shortened(line.label, LONGEST_LABEL), _end(line.norms[0]), _end(line.norms[-1])) for line in lines]
-    room = output.WIDTH - OTHER_COLUMNS - sum(max(map(cell_len, column)) for column in zip(*named, strict=True))
+    scale = Scale.of([norm for line in lines for norm in line.norms], BLOCKS if encodes(BLOCKS) else DIGITS)
+    named = [(shortened(line.label, LONGEST_LABEL), _end(line.norms[0]), _end(line.norms[-1])) for line in lines]
+    room = WIDTH - OTHER_COLUMNS - sum(max(map(cell_len, column)) for column in zip(*named, strict=True))
     sizes = [math.ceil(len(line.norms) / room) for line in lines]
     drawn = ["".join(map(scale.mark, grouped(line.norms, size))) for line, size in zip(lines, sizes, strict=True)]
     rows: list[tuple[str, ...]] = [
@@ -77,7 +76,7 @@ def strips(title: str, lines: Sequence[Line], note: str = "") -> Group:
     if max(sizes) == 1:
         heads, rows = heads[:-1], [row[:-1] for row in rows]
     legend = text("list.sentences").join(filter(None, [_legend(scale, "".join(drawn), max(sizes)), note]))
-    return output.table(title, heads, rows, words=(0, 2), caption=legend)
+    return table(title, heads, rows, words=(0, 2), caption=legend)
 
 
 def grouped(norms: Sequence[float], size: int) -> list[float]:

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+import torch
 
-from gradflow.cli import output, torchrun
-from gradflow.cli.engine_options import take_engine
-from gradflow.cli.run_options import taken_out
+from gradflow import experiments
+from gradflow.cli import demonstration, output, torchrun
+from gradflow.cli.commands import REPORTS, RUNS_FAILED, command_line
+from gradflow.cli.engine_options import LOCAL, RAY_ALONE
+from gradflow.cli.plan_table import print_plan, print_shattering
+from gradflow.cli.progress import follow
+from gradflow.cli.report_writing import heading, write_report
+from gradflow.cli.run_options import plan_arguments
+from gradflow.cli.tables import print_summary
 from gradflow.cli.values import MAX_NAME, refuse
+from gradflow.experiments import Run
+from gradflow.experiments.folder import check_out, guarded
+from gradflow.experiments.presets import read_preset
+from gradflow.experiments.ray_engine import RayEngine
+from gradflow.experiments.run import check_execution, check_fit
+from gradflow.experiments.shattering import check_shattering
+from gradflow.experiments.sweepfile import Sweep, read_sweep
+from gradflow.notes import annotated, write_notes
 from gradflow.ranges import shown
 from gradflow.text import text
 
-if TYPE_CHECKING:
-    from gradflow.experiments import Run
-    from gradflow.experiments.sweepfile import Sweep
-    from gradflow.recording import Recording
-
-RUNS_FAILED = 3
-REPORTS = Path("reports")
-
-Extra = Callable[[Path], Sequence["Recording"]]
-Write = Callable[[Sequence["Recording"], Path, str | None, str | None], None]
+# The options of a command that say how and where runs are made; all others shape the runs.
+ORDERS = ("name", "out", "dry_run", "workers", "checkpoint_every", "engine", "store", *RAY_ALONE)
 
 
 @dataclass(frozen=True)
@@ -56,13 +61,55 @@ def _is_name(title: str) -> bool:
     return title.strip(". ") != "" and "/" not in title and os.sep not in title and len(title.encode()) <= MAX_NAME
 
 
-def orders_of(settings: dict[str, Any], form: str | None) -> Orders:
-    """Return the orders among a command's settings, taken out of them."""
-    execution = {**take_engine(settings), **taken_out(settings)}
-    return Orders(settings.pop("name"), settings.pop("out"), form, settings.pop("dry_run"), execution)
+def compare_networks(
+    preset: str | None, *, scaled: bool, demo: bool | None, form: str | None, options: Mapping[str, Any]
+) -> None:
+    """Make the runs of a preset or of the options alone; by default the demo goes with the latter."""
+    sweep = Sweep("", "compare", {}) if preset is None else read_preset(preset, scaled=scaled)
+    orders = orders_of(options, form)
+    settings = {name: value for name, value in options.items() if name not in ORDERS}
+    carry_out(sweep, plan_arguments(settings), orders, with_demo=preset is None if demo is None else demo)
 
 
-def carry_out(sweep: Sweep, given: Mapping[str, Any], orders: Orders, *, write: Write, extra: Extra | None) -> None:
+def sweep_of(file: Path, *, scaled: bool, form: str | None, options: Mapping[str, Any]) -> None:
+    """Make the runs of a sweep file."""
+    orders = orders_of(options, form)
+    carry_out(read_sweep(file, scaled=scaled), {"device": options["device"]}, orders)
+
+
+def orders_of(options: Mapping[str, Any], form: str | None) -> Orders:
+    """Return the orders among a command's options.
+
+    Raises
+    ------
+    click.UsageError
+        Options of one engine are given with the other.
+    PlanError
+        A value is out of range.
+    """
+    given = {name: options[name] for name in ("store", "workers", "checkpoint_every") if options[name] is not None}
+    return Orders(options["name"], options["out"], form, options["dry_run"], {**_engine(options), **given})
+
+
+def _engine(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the engine as `gradflow.experiments.execute` takes it; nothing for worker processes of this machine."""
+    chosen, has_workers = options["engine"] or LOCAL, options["workers"] is not None
+    details = {name: options[name] for name in RAY_ALONE if options[name] is not None}
+    together = torchrun.engine()
+    if together is not None:
+        if has_workers or chosen != LOCAL or details:
+            raise click.UsageError("torchrun makes the runs: leave out --workers, --engine and what goes with it.")
+        return {"engine": together}
+    if chosen == LOCAL:
+        for name in details:
+            raise click.UsageError(f"--{name.replace('_', '-')} goes with --engine ray.")
+        return {}
+    if has_workers:
+        raise click.UsageError("--workers goes with --engine local; on a cluster every run takes up one CPU.")
+    return {"engine": RayEngine(**details)}
+
+
+def carry_out(sweep: Sweep, given: Mapping[str, Any], orders: Orders, *, with_demo: bool = False) -> None:
     """Print the plan; unless this is a dry run, make the runs, print what they found and write the report.
 
     Parameters
@@ -70,22 +117,12 @@ def carry_out(sweep: Sweep, given: Mapping[str, Any], orders: Orders, *, write: 
     sweep, given
         The sweep, and arguments that replace its own.
     orders : Orders
-    write : callable
-        Writes the report: recordings, folder, title, form.
-    extra : callable, optional
-        Makes recordings to be shown beside the runs.
+    with_demo : bool
+        The vanishing-gradient demo is measured too, and shown beside the runs.
     """
     if sweep.experiment == "shattering":
-        _shattering(sweep, given, orders, write, extra)
+        _shattering(sweep, given, orders, with_demo=with_demo)
         return
-    from gradflow import experiments
-    from gradflow.cli.plan_table import print_plan
-    from gradflow.cli.progress import follow
-    from gradflow.cli.tables import print_summary
-    from gradflow.experiments.folder import guarded
-    from gradflow.experiments.run import check_execution, check_fit
-    from gradflow.notes import annotated, write_notes
-
     began = time.perf_counter()
     together = torchrun.engine()
     runs = sweep.plan(given if together is None else {**given, "processes": together.processes})
@@ -109,9 +146,9 @@ def carry_out(sweep: Sweep, given: Mapping[str, Any], orders: Orders, *, write: 
         write_notes(folder, {**sweep.notes, "title": orders.title or sweep.notes.get("title", "")})
         if recordings:
             print_summary(recordings, orders.form)
-            shown = [*annotated(recordings, sweep.notes), *(extra(folder) if extra else ())]
+            shown = [*annotated(recordings, sweep.notes), *(demonstration.measure(folder) if with_demo else ())]
             check()
-            write(shown, folder, orders.title or heading(sweep.notes), orders.form)
+            write_report(shown, folder, orders.title or heading(sweep.notes), orders.form)
     output.say_where("recordings", folder / "runs", orders.form)
     took = {"trained": f"{trained:.0f}", "whole": f"{time.perf_counter() - began:.0f}"}
     output.say(text("progress.took", **took), orders.form)
@@ -121,19 +158,11 @@ def carry_out(sweep: Sweep, given: Mapping[str, Any], orders: Orders, *, write: 
         click.get_current_context().exit(RUNS_FAILED)
 
 
-def _shattering(sweep: Sweep, given: Mapping[str, Any], orders: Orders, write: Write, extra: Extra | None) -> None:
+def _shattering(sweep: Sweep, given: Mapping[str, Any], orders: Orders, *, with_demo: bool) -> None:
     """Measure shattering by depth and write the report."""
-    import torch
-
-    from gradflow import experiments
-    from gradflow.cli.plan_table import print_shattering
-    from gradflow.experiments.folder import check_out
-    from gradflow.experiments.shattering import check_shattering
-    from gradflow.notes import annotated, write_notes
-
     arguments = dict(sweep.arguments)
     unfit = [name for name, value in given.items() if value not in (None, {}) and name != "seeds"]
-    unfit += [*orders.execution, *(["demo"] if extra else [])]
+    unfit += [*orders.execution, *(["demo"] if with_demo else [])]
     if unfit:
         raise experiments.PlanError(f"{sweep.source} trains nothing, so it takes no {unfit[0].replace('_', '-')}.")
     if given.get("seeds") is not None:
@@ -148,21 +177,7 @@ def _shattering(sweep: Sweep, given: Mapping[str, Any], orders: Orders, write: W
     recordings = experiments.shattering_by_depth(**arguments)
     experiments.keep_all(recordings, folder, group="shattering", command=command_line())
     write_notes(folder, sweep.notes)
-    write(annotated(recordings, sweep.notes), folder, orders.title or heading(sweep.notes), orders.form)
-
-
-def heading(notes: Mapping[str, Any]) -> str | None:
-    """Return a report's heading: the sweep's title, whether it is scaled, and its question; None without any."""
-    from gradflow.text import text
-    from gradflow.text.words import PRESET, reworded
-
-    title = reworded(notes.get("title") or "", PRESET)
-    question = reworded(notes.get("question") or "", PRESET)
-    if title and notes.get("scaled"):
-        title = text("sweep.title.scaled", title=title)
-    if title and question:
-        return text("sweep.heading", title=title, question=question)
-    return title or question or None
+    write_report(annotated(recordings, sweep.notes), folder, orders.title or heading(sweep.notes), orders.form)
 
 
 def name_of(sweep: Sweep, runs: Sequence[Run]) -> str:
@@ -176,8 +191,3 @@ def name_of(sweep: Sweep, runs: Sequence[Run]) -> str:
     data = os.path.basename(first.data).partition(":")[0].removesuffix(".py")
     depths = dict.fromkeys(str(run.depth) for run in sorted(runs, key=lambda run: run.depth or 0) if run.depth)
     return "-".join(["compare", data, *depths])
-
-
-def command_line() -> str:
-    """Return the command as it was given."""
-    return shlex.join(["gradflow", *sys.argv[1:]])

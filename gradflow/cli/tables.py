@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import pandas as pd
+from rich.console import Group
 
 from gradflow import analysis
 from gradflow.cli import output
-from gradflow.cli.output import show
+from gradflow.cli.rich_tables import show, table
 from gradflow.cli.strip import Line, strips
+from gradflow.recording import Recording
 from gradflow.text import numbers as form
 from gradflow.text import text
 from gradflow.text.words import named, not_shown, word
-
-if TYPE_CHECKING:
-    from rich.console import Group
-
-    from gradflow.recording import Recording
 
 TOY_EVERY = 5
 
@@ -112,7 +109,7 @@ def _vanishing_table(recordings: Iterable[Recording]) -> Group:
 
 def _table(title: str, columns: Iterable[str], rows: Iterable[Sequence[str]], caption: str = "") -> Group:
     """Return a table whose title and heads come from the catalogue; all but the first column are numbers."""
-    return output.table(text(title), [text(f"cli.column.{column}") for column in columns], rows, caption=caption)
+    return table(text(title), [text(f"cli.column.{column}") for column in columns], rows, caption=caption)
 
 
 def _depth(depth: Any) -> str:

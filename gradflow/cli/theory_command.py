@@ -1,9 +1,8 @@
-"""`gradflow theory`: what closed forms say of a setting, before any network is built."""
+"""`gradflow theory`: its options."""
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -12,19 +11,7 @@ from gradflow.cli.lang_option import lang_option
 from gradflow.cli.values import Number
 from gradflow.ranges import RANGES
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from gradflow.theory import Curve, Law
-
-# numpy is imported inside, so that --help answers at once; rich and pandas are not, so that this does.
-
-WIDTH = 80  # columns
-GAP = 2  # between two columns
-EVERY = "all"
 BOUND = 1e-3  # the default: a thousandth of the gradient
-EXACT = 10_000  # layers up to which all digits are shown
-CRITICAL = ("critical_weight_variance", "critical_bias_variance")
 
 
 @click.command()
@@ -45,234 +32,11 @@ CRITICAL = ("critical_weight_variance", "critical_bias_variance")
 )
 @output.data_options("Print all numbers as JSON, a list of settings.", "Print all numbers as CSV, a row per setting.")
 @lang_option
-def theory(
-    activation: str,
-    init: str,
-    norm: str,
-    skip: bool,
-    slope: float | None,
-    depth: int,
-    bound: float,
-    form: str | None,
-) -> None:
+def theory(**options: Any) -> None:
     """Predict how gradients change with depth: fixed point, factor per layer, depth at which they are lost.
 
     Several settings make a table.
     """
-    try:
-        laws = _laws(activation, init, norm, skip=skip, slope=slope)
-        rows = [_row(law, depth, bound) for law in laws]
-    except ValueError as error:
-        click.echo(f"gradflow: {error}", err=True)
-        click.get_current_context().exit(2)
-    if form is not None:
-        output.print_rows(form, rows)
-    elif len(rows) == 1:
-        output.emit(_card(laws[0], rows[0]))
-    else:
-        output.emit(_table(rows, depth, bound))
+    from gradflow.cli.theory_card import print_theory  # brings numpy, which --help and errors of usage need not
 
-
-def _laws(activation: str, init: str, norm: str, *, skip: bool, slope: float | None) -> list[Law]:
-    """Return the law of each combination of the names; those that do not exist are left out of `all`."""
-    from gradflow import theory
-
-    norms = ["none" if one is None else one for one in theory.NORMS]
-    laws = []
-    for name in _names(activation, theory.ACTIVATIONS):
-        for start in _names(init, theory.INITS):
-            for one in _names(norm, norms):
-                if one not in norms:
-                    raise ValueError(f"norm must be one of {', '.join(norms)}; got {one!r}.")
-                if EVERY in (activation, init) and start == "critical" and _critical(theory.CURVES.get(name)) is None:
-                    continue
-                normed = None if one == "none" else one
-                laws.append(theory.law(activation=_curve(name, slope), init=start, norm=normed, skip=skip))
-    return laws
-
-
-def _names(given: str, known: Sequence[str]) -> list[str]:
-    return list(known) if given == EVERY else [part.strip() for part in given.split(",")]
-
-
-def _curve(name: str, slope: float | None) -> str | Curve:
-    from gradflow import theory
-
-    if slope is None:
-        return name
-    if name != "leaky-relu":
-        raise ValueError(f"slope is for activation leaky-relu; got {name!r}.")
-    return theory.leaky_relu(slope)
-
-
-def _critical(curve: Curve | None) -> tuple[float, float] | None:
-    """Return the critical variances of weights and biases, None if there are none."""
-    from gradflow import theory
-
-    try:
-        return None if curve is None else theory.critical(curve)[:2]
-    except ValueError:
-        return None
-
-
-def _row(law: Law, depth: int, bound: float) -> dict[str, Any]:
-    """Return all that is said of one setting, by name."""
-    from gradflow.text import text
-
-    beyond = 1 / bound if law.trend == "explodes" else bound
-    point = _critical(law.activation) if law.norm is None and not law.skip else None
-    return {
-        "activation": law.activation.name,
-        "init": law.init,
-        "norm": law.norm or "none",
-        "skip": law.skip,
-        "weight_variance": law.weight_variance,
-        "bias_variance": law.bias_variance,
-        "q": law.q,
-        "rate": _rate(law),
-        "chi": law.chi,
-        "factor": law.factor,
-        "is_constant": law.is_constant,
-        "depth": depth,
-        "left": law.left(depth),
-        "bound": beyond,
-        "depth_beyond": law.depth_beyond(beyond),
-        **dict(zip(CRITICAL, point or (math.nan, math.nan), strict=True)),
-        "shape": law.shape,
-        "trend": law.trend,
-        "source": text(f"theory.source.{law.source}"),
-    }
-
-
-def _card(law: Law, row: dict[str, Any]) -> str:
-    """Return one setting as names and values, folded at 80 columns."""
-    from gradflow.text import text
-    from gradflow.text.numbers import count, number
-
-    title = text(
-        "theory.setting",
-        activation=row["activation"],
-        init=text(f"theory.init.{law.init}"),
-        norm=text(f"theory.norm.{row['norm']}"),
-        skip=text("theory.skip.yes" if law.skip else "theory.skip.no"),
-    )
-    chi, factor = (_limit(row[name], law) for name in ("chi", "factor"))
-    side = "above" if row["bound"] > 1 else "below"
-    weights, biases = (_rounded(row[f"{name}_variance"]) for name in ("weight", "bias"))
-    lines = [
-        (text("theory.row.variances"), text("theory.variances", weights=weights, biases=biases)),
-        (text("theory.row.q"), number(row["q"])),
-        (text("theory.row.chi"), chi),
-        (text("theory.row.factor"), factor),
-        (text("theory.row.left", layers=count(row["depth"], "layers")), number(row["left"])),
-        (text(f"theory.bound.{side}", bound=f"{row['bound']:g}"), _layers(row["depth_beyond"])),
-        (text("theory.row.critical"), _critical_words(law, row)),
-        (text("theory.row.verdict"), _verdict(law)),
-        (text("theory.row.source"), row["source"]),
-        (text("theory.row.holds"), _holds(law, row["rate"])),
-    ]
-    return "\n".join([title, "", *_aligned(lines)])
-
-
-def _table(rows: list[dict[str, Any]], depth: int, bound: float) -> str:
-    """Return several settings, a line each, as wide as they need to be."""
-    from gradflow.text import text
-    from gradflow.text.numbers import count, factor, number
-    from gradflow.text.widths import columns, padded, wrapped
-
-    heads = [text(f"theory.head.{name}") for name in ("setting", "factor", "left", "layers", "verdict")]
-    cells = [
-        [
-            " ".join([row["activation"], row["init"], *([row["norm"]] if row["norm"] != "none" else [])]),
-            factor(row["factor"]) if row["is_constant"] else f"→ {factor(row['factor'])}",
-            number(row["left"], 2),
-            text("theory.never") if math.isinf(row["depth_beyond"]) else _whole(row["depth_beyond"]),
-            text(f"theory.short.{row['shape'].replace(' ', '_')}.{row['trend']}"),
-        ]
-        for row in rows
-    ]
-    widths = [max(columns(line[index]) for line in [heads, *cells]) for index in range(len(heads))]
-    is_number = [False, True, True, True, False]
-    lines = [
-        (" " * GAP)
-        .join(padded(cell, width, right=right) for cell, width, right in zip(line, widths, is_number, strict=True))
-        .rstrip()
-        for line in [heads, ["─" * width for width in widths], *cells]
-    ]
-    caption = text("theory.caption", layers=count(depth, "layers"), bound=f"{bound:g}", inverse=f"{1 / bound:g}")
-    return "\n".join([*lines, "", *wrapped(caption, WIDTH)])
-
-
-def _aligned(lines: list[tuple[str, str]]) -> list[str]:
-    """Return names and values in two columns, the second folded."""
-    from gradflow.text.widths import columns, padded, wrapped
-
-    indent = max(columns(name) for name, _ in lines) + GAP
-    return [
-        line for name, value in lines for line in wrapped(value, WIDTH, first=padded(name, indent), indent=" " * indent)
-    ]
-
-
-def _limit(value: float, law: Law) -> str:
-    from gradflow.text import text
-    from gradflow.text.numbers import factor
-
-    written = factor(value)
-    return written if law.is_constant else text("theory.limit", value=written)
-
-
-def _layers(layers: float) -> str:
-    from gradflow.text import text
-
-    if math.isinf(layers):
-        return text("theory.never")
-    named = text("layers.one") if layers == 1 else text("layers.many", n=_whole(layers))
-    return text("theory.after", layers=named)
-
-
-def _whole(layers: float) -> str:
-    from gradflow.text.numbers import number
-
-    return str(int(layers)) if layers < EXACT else number(layers, 2)
-
-
-def _rate(law: Law) -> float:
-    """Return what deviations from the fixed point are multiplied by per layer, NaN where there is none to settle at."""
-    from gradflow import theory
-
-    settles = law.norm is None and not law.skip and 0 < law.q < math.inf and not law.activation.is_linear_by_halves
-    return theory.variance_rate(law.activation, law.weight_variance, law.q) if settles else math.nan
-
-
-def _holds(law: Law, rate: float) -> str:
-    from gradflow.text import text
-    from gradflow.text.numbers import factor
-
-    if math.isnan(rate):
-        return text("theory.holds")
-    return text("theory.holds_settled", rate=factor(rate))
-
-
-def _critical_words(law: Law, row: dict[str, Any]) -> str:
-    from gradflow.text import text
-
-    if law.norm is not None:
-        return text("theory.any_scale")
-    if law.skip:
-        return text("theory.no_scale")
-    weights, biases = (row[name] for name in CRITICAL)
-    if math.isnan(weights):
-        return text("theory.no_critical")
-    return text("theory.gain", weights=_rounded(weights), biases=_rounded(biases), gain=_rounded(math.sqrt(weights)))
-
-
-def _verdict(law: Law) -> str:
-    from gradflow.text import text
-    from gradflow.text.numbers import factor
-
-    return text(f"theory.verdict.{law.shape.replace(' ', '_')}.{law.trend}", factor=factor(law.factor))
-
-
-def _rounded(value: float) -> str:
-    """Return a variance to four digits, without zeros at its end; what rounding left of 0 is 0."""
-    return f"{value:.4g}" if abs(value) > 1e-9 else "0"
+    print_theory(**options)

@@ -18,7 +18,7 @@ def take_part(context: click.Context) -> None:
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
         return
-    from gradflow.experiments.torchrun import joined
+    from gradflow.experiments.torchrun import joined  # brings torch, under torchrun alone
 
     context.obj = context.with_resource(joined())
     if context.obj is None:

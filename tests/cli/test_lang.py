@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 
 from gradflow import Recording, save
-from gradflow.cli import main
+from gradflow.cli import main, theory_command
 from gradflow.plots.fonts import FontWarning
 from gradflow.text import current_language
 
@@ -70,12 +70,10 @@ def test_help_and_errors_of_usage_stay_english(capsys):
 
 
 def test_a_warning_is_one_line(monkeypatch, capsys):
-    from gradflow.cli import commands
-
     def warn(*_arguments):
         warnings.warn("no font", FontWarning, stacklevel=1)
 
-    monkeypatch.setattr(commands.cli.commands["theory"], "callback", lambda **_options: warn())
+    monkeypatch.setattr(theory_command.theory, "callback", lambda **_options: warn())
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         assert run("theory") == 0

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from gradflow.cli import main, output
+from gradflow.cli.rich_tables import show, table
 from gradflow.text.controls import printable
 
 EVIL = "\x1b[31mevil\r\n\u202e\u2066[red]</script>\x9b1m\x07\U000e0041\ud800\x7f"
@@ -24,7 +25,7 @@ def test_no_control_character_is_left_and_letters_of_all_scripts_are():
 
 
 def test_cells_and_lines_are_text_and_not_markup(capsys):
-    output.show(output.table(EVIL, ["[bold]name", "n"], [[EVIL, "1"], ["[/red]", "2"]], caption=EVIL))
+    show(table(EVIL, ["[bold]name", "n"], [[EVIL, "1"], ["[/red]", "2"]], caption=EVIL))
     output.say(EVIL)
     output.say(EVIL, err=True)
     shown = capsys.readouterr()
@@ -65,28 +66,6 @@ def test_csv_is_csv_with_names_as_text(capsys):
 def test_records_of_a_frame():
     frame = pd.DataFrame({"depth": pd.array([20, None], dtype="Int64"), "x": [0.5, math.inf], "s": ["a", None]})
     assert output.records(frame) == [{"depth": 20, "x": 0.5, "s": "a"}, {"depth": None, "x": "inf", "s": None}]
-
-
-def test_wide_tables_fold_their_heads_and_not_their_numbers(capsys):
-    heads = ["a name of a setting", *(f"a long head number {n}" for n in range(7))]
-    output.show(output.table("t", heads, [["x" * 10, *["4.61 × 10⁻⁷"] * 4, *["1.0"] * 3]]))
-    lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 80
-    assert lines[-1].count("4.61 × 10⁻⁷") == 4
-
-
-def test_a_pipe_has_80_columns_or_what_columns_says(capsys, monkeypatch):
-    monkeypatch.delenv("COLUMNS", raising=False)
-    assert output.width() == 80
-    output.show(output.table("t", ["a"], [["b"]], caption="word " * 60))
-    assert 70 < max(map(len, capsys.readouterr().out.splitlines())) <= 80
-    monkeypatch.setenv("COLUMNS", "120")
-    assert output.width() == 120
-
-
-def test_a_table_that_cannot_be_narrower_is_not_cut_in_a_pipe(capsys):
-    output.show(output.table("t", ["a", "b"], [["x" * 100, "y" * 50]]))
-    assert capsys.readouterr().out.splitlines()[-1].split() == ["x" * 100, "y" * 50]
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+a", "-a", "@a", "\ta"])

@@ -4,14 +4,14 @@ import sys
 
 import pytest
 
-from gradflow.cli import output
+from gradflow.cli.rich_tables import show
 from gradflow.cli.strip import BLOCKS, DIGITS, Line, Scale, grouped, strips
 
 EVIL = "\x1b[31mevil\n\u202e[red]</script>\x9b1m\x07"
 
 
 def shown(capsys, *lines):
-    output.show(strips("Gradient", [Line(*line) for line in lines]))
+    show(strips("Gradient", [Line(*line) for line in lines]))
     return capsys.readouterr().out.splitlines()
 
 
@@ -74,7 +74,7 @@ def test_groups_are_geometric_means_and_hide_nothing():
 def test_a_stream_without_blocks_gets_digits(monkeypatch):
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", stream)
-    output.show(strips("Gradient", [Line("nét", [10.0**-power for power in range(8)])]))
+    show(strips("Gradient", [Line("nét", [10.0**-power for power in range(8)])]))
     stream.flush()
     lines = stream.buffer.getvalue().decode("ascii").splitlines()
     assert row(lines, "n\\xe9t").split() == ["n\\xe9t", "1.0", "87654321", "1.0", "x", "10^-7"]

@@ -9,13 +9,33 @@ from importlib.resources import files
 
 from markupsafe import Markup
 
-VEGA, PAGE = "vega-embed.js", "page.js"
+from gradflow.recording import GradflowError
+from gradflow.reporting.live import bundle
+
+PAGE = "page.js"
+
+
+class BundleError(GradflowError):
+    """The library that draws live figures was not made; the message says how to make it."""
 
 
 @cache
 def scripts() -> tuple[Markup, ...]:
-    """Return the texts of a page's scripts: Vega-Lite and what goes with it, and our own."""
-    return tuple(Markup(files(__package__).joinpath(name).read_text(encoding="utf-8")) for name in (VEGA, PAGE))
+    """Return the texts of a page's scripts: Vega-Lite and what goes with it, and our own.
+
+    Raises
+    ------
+    BundleError
+        The library is missing or of another version, as in a checkout that was never built.
+    """
+    if not bundle.is_made():
+        what = "of another version" if bundle.BUNDLE.exists() else "missing"
+        raise BundleError(
+            f"{bundle.BUNDLE} is {what}; make it by pip install -e . in its directory or, without installing, by "
+            "pip wheel --no-deps -w build ."
+        )
+    page = files(__package__).joinpath(PAGE).read_text(encoding="utf-8")
+    return Markup(bundle.BUNDLE.read_text(encoding="utf-8")), Markup(page)
 
 
 def policy(allowed: tuple[Markup, ...]) -> str:

@@ -1,0 +1,245 @@
+"""A run under way, seen from another terminal: a frame that is redrawn, or lines."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+
+from gradflow.analysis.nonfinite import loss_lost
+from gradflow.analysis.profile import beside_main_path, profile
+from gradflow.cli import output
+from gradflow.cli.commands import INTERRUPTED
+from gradflow.cli.rich_tables import WIDTH, show, table
+from gradflow.cli.strip import Line, strips
+from gradflow.cli.watching import Look, WatchedRun, WatchedSweep, watched
+from gradflow.recording import Recording
+from gradflow.text import has, text
+from gradflow.text.controls import printable
+from gradflow.text.numbers import number, percent, seconds
+from gradflow.text.widths import wrapped
+from gradflow.text.words import not_shown, word
+
+OTHERS = 8  # runs named beside the one in full
+NAME_LENGTH = 40
+TITLE_LENGTH = 30
+SEVERITY_WIDTH = 16  # columns of a finding's severity and the gap behind it
+ERRORS = ("batch_error", "train_error", "test_error")
+MEASURES = ("loss", *ERRORS, "lr", "total_grad_norm")
+IN_LINES = ("loss", "train_error", "test_error")
+
+
+def watch_run(run: Path, *, once: bool, interval: float, form: str | None) -> int:
+    """Show a run or a sweep until it has ended, or with `once` or a `form` as it stands; return the exit code."""
+    target = watched(run)
+    if form is not None:
+        output.print_rows(form, [_record(look) for look in _looks(target)])
+        return 0
+    if once:
+        show(_frame(target, run)[0])
+        return 0
+    try:
+        (_live if sys.stdout.isatty() else _lines)(target, run, interval)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def _live(target: WatchedRun | WatchedSweep, path: Path, interval: float) -> None:
+    """Redraw the frame until the run has ended."""
+    with Live(console=Console(highlight=False), auto_refresh=False) as live:
+        while True:
+            made, has_ended = _frame(target, path)
+            live.update(made, refresh=True)
+            if has_ended:
+                return
+            time.sleep(interval)
+
+
+def _lines(target: WatchedRun | WatchedSweep, path: Path, interval: float) -> None:
+    """Print a line whenever something came, until the run has ended."""
+    said: dict[str, object] = {}
+    while True:
+        looks = _looks(target)
+        for look in looks:
+            for subject, state, line in _news(look):
+                if said.get(subject) != state:
+                    said[subject] = state
+                    output.say(line)
+        sys.stdout.flush()
+        if looks and _is_run(target) and looks[0].has_ended:
+            return
+        time.sleep(interval)
+
+
+def _is_run(target: WatchedRun | WatchedSweep) -> bool:
+    return isinstance(target, WatchedRun)
+
+
+def _looks(target: WatchedRun | WatchedSweep) -> list[Look]:
+    seen = target.look()
+    if not isinstance(seen, tuple):
+        return [seen]
+    return [look for look in (seen[0], *seen[1]) if look is not None]
+
+
+def _news(look: Look) -> Iterator[tuple[str, object, str]]:
+    """Yield what a line is about, what must differ for it to be printed again, and the line."""
+    measures = "".join(
+        text("watch.measured", measure=_measure(name), value=value)
+        for name, value in _latest(look).items()
+        if name in IN_LINES
+    )
+    line = text(
+        "watch.line",
+        run=look.run,
+        status=_status(look),
+        progress=_progress(look),
+        measures=measures,
+        age=_age(look.age),
+    )
+    yield look.run, (look.status, look.step, look.reason), f"{line} {word(look.reason)}".rstrip()
+    for finding in look.findings:
+        said = text("watch.finding", severity=text(f"severity.{finding.severity}"), sentence=finding)
+        yield f"{look.run} {finding.key}", finding.severity, said
+
+
+def _frame(target: WatchedRun | WatchedSweep, path: Path) -> tuple[Group, bool]:
+    """Return what to show now, and whether nothing more will come."""
+    if isinstance(target, WatchedRun):
+        look = target.look()
+        return _run(look), look.has_ended
+    first, others = target.look()
+    if first is None:
+        return table(text("watch.idle", folder=path, n=target.finished()), [], []), False
+    return _together(_run(first), *([_others(others)] if others else [])), False
+
+
+def _together(*made: Group) -> Group:
+    return Group(*(part for one in made for part in (*one.renderables, "")))
+
+
+def _run(look: Look) -> Group:
+    """Return a run's standing, measures, strip and findings."""
+    title = text(
+        "watch.title",
+        run=output.shortened(look.run, TITLE_LENGTH),
+        status=_status(look),
+        progress=_progress(look),
+        age=_age(look.age),
+    )
+    why = " ".join(filter(None, [word(look.reason), text("watch.stopped") if look.status == "stopped" else ""]))
+    parts = [table("", [], [[line] for line in _broken(title)], caption=why)]
+    if look.recording is not None:
+        parts += [_measures(look.recording), *_strip(look.recording), _findings(look)]
+    return _together(*parts)
+
+
+def _broken(sentence: object, width: int = WIDTH) -> list[str]:
+    return wrapped(printable(sentence), width)
+
+
+def _measures(recording: Recording) -> Group:
+    """Return the first and the latest value of each measure that there is."""
+    rows, lost = [], loss_lost(recording)
+    for name in MEASURES:
+        is_lost = name == "loss" and lost is not None
+        known = recording.steps[["step", name]] if is_lost else recording.steps[["step", name]].dropna()
+        if len(known):
+            first, latest = (_value(name, known[name].iloc[place]) for place in (0, -1))
+            rows.append([_measure(name), first, latest, str(known["step"].iloc[-1])])
+    heads = [text(f"watch.column.{column}") for column in ("measure", "first", "latest", "step")]
+    caption = "" if lost is None else text("watch.lost.sentence", step=lost[0], value=_value("loss", lost[1]))
+    return table("", heads, rows, caption=caption)
+
+
+def _strip(recording: Recording) -> list[Group]:
+    """Return the gradient along depth at the steps that a profile shows; nothing where none is recorded."""
+    frame = profile(recording)
+    lines = [
+        Line(text("watch.strip", step=step), list(rows["out_grad_norm"]))
+        for step, rows in frame.groupby("step")
+        if len(rows)
+    ]
+    return [strips(text("watch.strip.title"), lines, not_shown(beside_main_path([recording])))] if lines else []
+
+
+def _findings(look: Look) -> Group:
+    """Return what the rows say, a few lines a finding."""
+    rows = []
+    for finding in look.findings:
+        severity = text(f"severity.{finding.severity}")
+        lines = _broken(finding, WIDTH - SEVERITY_WIDTH)
+        rows += [(severity if number == 0 else "", line) for number, line in enumerate(lines)]
+    caption = "" if rows else text("watch.findings.none")
+    return table(text("watch.findings"), [], rows, words=(0, 1), caption=caption)
+
+
+def _others(looks: list[Look]) -> Group:
+    rows = [(output.shortened(look.run, NAME_LENGTH), _status(look), _progress(look)) for look in looks[:OTHERS]]
+    more = text("watch.others.more", n=len(looks) - OTHERS) if len(looks) > OTHERS else ""
+    return table(text("watch.others"), [], rows, words=(0, 1, 2), caption=more)
+
+
+def _record(look: Look) -> dict[str, Any]:
+    """Return a look as values."""
+    recording = look.recording
+    latest = {} if recording is None else {name: recording.steps[name].dropna().iloc[-1:].tolist() for name in MEASURES}
+    lost = None if recording is None else loss_lost(recording)
+    if lost is not None:
+        latest["loss"] = [lost[1]]
+    return {
+        "run": look.run,
+        "status": look.status,
+        "step": look.step,
+        "steps": look.steps,
+        "age_seconds": look.age,
+        "reason": look.reason,
+        **{name: (latest.get(name) or [math.nan])[0] for name in MEASURES},
+        "loss_not_finite_since": None if lost is None else lost[0],
+        "findings": [{"severity": one.severity, "sentence": str(one)} for one in look.findings],
+    }
+
+
+def _latest(look: Look) -> dict[str, str]:
+    """Return the latest value of each measure, as text."""
+    if look.recording is None:
+        return {}
+    known = {name: look.recording.steps[name].dropna() for name in MEASURES}
+    latest = {name: _value(name, values.iloc[-1]) for name, values in known.items() if len(values)}
+    lost = loss_lost(look.recording)
+    said = {} if lost is None else {"loss": text("watch.lost", step=lost[0], value=_value("loss", lost[1]))}
+    return {**said, **latest, **said}
+
+
+def _measure(name: str) -> str:
+    return text(f"watch.measure.{name}")
+
+
+def _value(name: str, value: float) -> str:
+    if name == "loss" and math.isnan(value):
+        return text("watch.nan")
+    return percent(value) if name in ERRORS else number(value)
+
+
+def _status(look: Look) -> str:
+    key = f"terminal.status.{look.status}"
+    return text(key) if has(key) else output.shortened(look.status, 12)
+
+
+def _progress(look: Look) -> str:
+    if look.step is None:
+        return text("watch.progress.none")
+    if not look.steps or look.steps < 0:
+        return text("watch.progress.so_far", step=look.step)
+    return text("watch.progress.of", step=look.step, steps=look.steps, share=percent(look.step / look.steps, 0))
+
+
+def _age(age: float) -> str:
+    return text("watch.age.none") if math.isnan(age) else text("watch.age", age=seconds(age))
