@@ -46,7 +46,8 @@ OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
 OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
 
 == ISC
-d3, topojson-client: Copyright 2010-2026 Mike Bostock
+d3: Copyright 2010-2026 Mike Bostock
+topojson-client: Copyright 2012-2019 Michael Bostock
 delaunator: Copyright (c) 2021, Mapbox
 semver: Copyright (c) Isaac Z. Schlueter and Contributors
 
