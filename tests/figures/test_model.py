@@ -1,0 +1,99 @@
+"""What both renderers take from a description: limits, edges, and the rows of each choice."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark, are_too_far_apart, drawn_values, edges, limits
+from gradflow.plots import paper
+from gradflow.reporting.live.screen import live
+
+LOG = Axis("mean", "norm", "log")
+
+
+def frame(means, **more):
+    columns = {"family": "plain", "depth": 8, "low": math.nan, "high": math.nan, "n": 2, "n_zero": 0, "n_nonfinite": 0}
+    return pd.DataFrame({"mean": means, "place": range(1, len(means) + 1)} | columns | more).astype({"depth": "Int64"})
+
+
+def figure(rows, y=LOG, **more):
+    x = Axis("place", "place", "whole")
+    return Figure("name", "title", "", rows, x, y, (Mark("band"), Mark("line")), "note", Layout(height=2.0), **more)
+
+
+def test_a_log_axis_has_a_twentieth_around_its_decades():
+    low, high = limits(LOG, frame([1e-10, 1.0]))
+    assert math.log10(low) == pytest.approx(-10.5)
+    assert math.log10(high) == pytest.approx(0.5)
+
+
+def test_level_lines_look_level():
+    low, high = limits(LOG, frame([1.0, 1.001]))
+    assert high / low == pytest.approx(4.0, rel=1e-3)
+
+
+def test_zeros_and_infinities_take_three_margins_beyond_the_values():
+    rows = frame([0.0, 1e-10, 1.0, math.inf], n_zero=[1, 0, 0, 0], n_nonfinite=[0, 0, 0, 1])
+    low, high = limits(LOG, rows)
+    assert np.log10([low, high]) == pytest.approx([-12, 2])
+    zeros, nonfinite = edges(LOG, rows)
+    assert (zeros.tolist(), nonfinite.tolist()) == ([True, False, False, False], [False, False, False, True])
+    assert drawn_values(LOG, rows).isna().tolist() == [True, False, False, True]
+
+
+def test_a_linear_axis_holds_the_intervals_that_are_drawn_and_what_it_must():
+    rows = frame([1.0, 2.0], low=[0.0, 1.0], high=[3.0, 4.0])
+    assert limits(Axis("mean", "m"), rows) == pytest.approx((-0.2, 4.2))
+    assert limits(Axis("mean", "m", ends=(10.0,)), rows) == pytest.approx((-0.5, 10.5))
+    many = pd.concat([rows.assign(depth=depth) for depth in range(9)])  # more bands than can be told apart
+    assert limits(Axis("mean", "m"), many) == pytest.approx((0.95, 2.05))
+
+
+@pytest.mark.parametrize("kind", ["linear", "log", "signed", "fraction", "depth", "whole", "steps"])
+@pytest.mark.parametrize("means", [[], [math.nan], [0.0], [5.0], [1e-300, 1e300]])
+def test_limits_are_finite_and_rise(kind, means):
+    low, high = limits(Axis("mean", "m", kind), frame(means))
+    assert math.isfinite(low)
+    assert low < high < math.inf
+
+
+@pytest.mark.parametrize(("exponents", "expected"), [([-30, -1], True), ([-18, -1], False), ([-30, -25], False)])
+def test_panels_are_too_far_apart_where_one_would_look_flat(exponents, expected):
+    assert are_too_far_apart([pd.Series([10.0**exponent, 1.0]) for exponent in exponents]) is expected
+
+
+def test_a_facet_is_panels_on_paper_and_a_choice_on_a_screen():
+    rows = pd.concat([frame([1.0, 2.0]).assign(step=0), frame([1e-9, 1.0]).assign(step=10)])
+    facet = Facet("step", "Step", {"0": "start", "10": "later"}, {"0": "Before", "10": "After"}, shares_y=False)
+    described = figure(rows, facets=(facet,))
+    drawn = paper.page(described)
+    assert [ax.get_title(loc="left") for ax in drawn.axes] == ["Before", "After"]
+    shown = live(described)
+    (control,) = shown.controls
+    assert [option.label for option in control.options] == ["start", "later"]
+    for ax, scale in zip(drawn.axes, shown.scales, strict=True):
+        assert ax.get_ylim() == (scale.signals["lo"], scale.signals["hi"])
+
+
+def test_both_draw_the_same_values_zeros_and_infinities():
+    rows = frame([0.0, 1e-3, 1.0, math.inf], n_zero=[1, 0, 0, 0], n_nonfinite=[0, 0, 0, 1])
+    described = figure(rows)
+    (ax,) = paper.page(described).axes
+    shown = live(described).rows
+    line = ax.lines[0]
+    np.testing.assert_array_equal(line.get_ydata(), shown["mean"])
+    on_edges = {one.get_marker(): one.get_ydata()[0] for one in ax.lines[1:]}
+    assert on_edges == {"v": shown["edge"].iloc[0], "x": shown["edge"].iloc[3]}
+
+
+def test_a_value_alone_has_a_mark_on_both():
+    described = figure(frame([math.nan, 3.0, math.nan]))
+    (ax,) = paper.page(described).axes
+    assert ax.lines[0].get_marker() == "s"
+    assert live(described).rows["mark"].tolist() == ["value", "alone", "value"]
+
+
+def test_nothing_to_draw_is_no_live_figure():
+    assert live(figure(frame([]))) is None
