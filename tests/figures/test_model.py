@@ -97,3 +97,16 @@ def test_a_value_alone_has_a_mark_on_both():
 
 def test_nothing_to_draw_is_no_live_figure():
     assert live(figure(frame([]))) is None
+
+
+def test_measures_on_axes_of_several_kinds_have_one_kind_on_a_screen():
+    measures = {"share": Axis("mean", "share", "fraction"), "ratio": LOG}
+    facet = Facet("measure", "Measure", {"share": "share", "ratio": "ratio"}, y=measures, shares_y=False)
+    rows = pd.concat([frame([0.2, 0.8]).assign(measure="share"), frame([0.5, 50.0]).assign(measure="ratio")])
+    described = figure(rows, y=Axis("mean", "either", ends=(0.0,)), facets=(facet,))
+    first, second = paper.page(described).axes
+    assert (first.get_yscale(), second.get_yscale()) == ("linear", "log")
+    shown = live(described)
+    (line,) = [layer for layer in shown.wide["layer"] if layer["mark"]["type"] == "line"]
+    assert "type" not in line["encoding"]["y"]["scale"]
+    assert [scale.signals["lo"] for scale in shown.scales] == pytest.approx([-0.04, -2.5])

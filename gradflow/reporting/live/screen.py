@@ -57,8 +57,10 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
     tones = palette(figure.rows)
     scaling = [facet for facet in figure.facets if facet.rescales]
     cells = [(values, part) for values, part in figure.cells(scaling) if len(part.rows)]
-    scales = tuple(Scale(values, _signals(part)) for values, part in cells)
-    rows = tones.on(pd.concat([_placed(part.y, part.rows) for _, part in cells], ignore_index=True))
+    axes = [part.y if part.y.kind == figure.y.kind else figure.y for _, part in cells]  # a screen has one kind for all
+    scales = tuple(Scale(values, _signals(axis, part.rows)) for axis, (values, part) in zip(axes, cells, strict=True))
+    placed = [_placed(axis, part.rows) for axis, (_, part) in zip(axes, cells, strict=True)]
+    rows = tones.on(pd.concat(placed, ignore_index=True))
     rows = rows.sort_values("seed", kind="stable")  # long repeats take little room in a page
     has_bands = figure.has("band") and len(tones.by_network) <= MOST_BANDS
     tooltip = _tooltip(figure)
@@ -100,10 +102,10 @@ def _placed(axis: Axis, rows: pd.DataFrame) -> pd.DataFrame:
     return marked.assign(mark=np.where((counts == 1) & values.notna(), ALONE, marked["mark"]))
 
 
-def _signals(figure: Figure) -> dict[str, Any]:
+def _signals(axis: Axis, rows: pd.DataFrame) -> dict[str, Any]:
     """Return what the vertical axis follows."""
-    low, high = limits(figure.y, figure.rows)
-    if figure.y.kind == "log":
+    low, high = limits(axis, rows)
+    if axis.kind == "log":
         return LogRange(low, high, low, high).signals()
     return {"lo": low, "hi": high, "ticks": None}
 
