@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from gradflow import plots
+from gradflow.figures.counterfactual import VARIANTS
 from gradflow.plots import skips
 from gradflow.plots.predicted import predicted_figure
 from gradflow.plots.stall import stall_figure
@@ -151,7 +152,7 @@ def contribution(pairs, scale):
 
 def counterfactuals(pairs):
     found = profile(pairs, steps=[0])
-    return pd.concat([found.assign(variant=variant) for variant in skips.VARIANTS], ignore_index=True)
+    return pd.concat([found.assign(variant=variant) for variant in VARIANTS], ignore_index=True)
 
 
 def correlations(pairs):

@@ -15,6 +15,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from gradflow.figures.looks import Look, Network, each_network
+from gradflow.figures.looks import looks as looks_of
 from gradflow.figures.seeds import MOST_BANDS
 
 Kind = Literal["linear", "signed", "fraction", "log", "depth", "whole", "steps", "places"]
@@ -136,7 +138,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Figure:
-    """All that is to be known of a figure of networks: a colour a depth, a line style a family.
+    """All that is to be known of a figure: of networks, a colour a depth and a line style a family, or of `looks`.
 
     Attributes
     ----------
@@ -155,7 +157,10 @@ class Figure:
     told : mapping of str to str
         Further columns that a pointer is told, and what they are called.
     series : str
-        What has a line, where that is no network.
+        What a line is called, where it is not a network.
+    looks : mapping of str to Look, optional
+        How each value of the column `line` is drawn, in the order of the legend, the first on top; by default each
+        network has a line, and its look.
     hint : str
         How to read it, where there is room: on a screen.
     """
@@ -172,6 +177,7 @@ class Figure:
     facets: tuple[Facet, ...] = ()
     told: Mapping[str, str] = field(default_factory=dict)
     series: str = ""
+    looks: Mapping[str, Look] = field(default_factory=dict)
     hint: str = ""
 
     def has(self, shape: Shape) -> bool:
@@ -187,6 +193,13 @@ class Figure:
     def facet(self) -> Facet | None:
         """The facet that is panels on paper."""
         return next((facet for facet in self.facets[::-1] if len(facet.names) > 1), (*self.facets, None)[0])
+
+    def lines(self, networks: Mapping[Network, Look] | None = None) -> list[tuple[Look, pd.DataFrame]]:
+        """Return look and rows of each line, in the order of drawing; `networks` are those of a larger comparison."""
+        if not self.looks:
+            return list(each_network(self.rows, networks or looks_of(self.rows)))
+        rows = {str(name): part for name, part in self.rows.groupby("line", sort=False)}
+        return [(look, rows[name]) for name, look in list(self.looks.items())[::-1] if name in rows]
 
     def cells(self, facets: Sequence[Facet]) -> Iterator[tuple[dict[str, str], Figure]]:
         """Yield each choice of values of some facets, with the figure of its rows and its vertical axis."""
@@ -225,7 +238,7 @@ def limits(axis: Axis, rows: pd.DataFrame) -> tuple[float, float]:
 
 def bounds(axis: Axis, rows: pd.DataFrame) -> list[str]:
     """Return the columns that are drawn along an axis: the value and, of few enough networks, its interval."""
-    are_drawn = "low" in rows and len(rows[["family", "depth"]].drop_duplicates()) <= MOST_BANDS
+    are_drawn = "low" in rows and ("line" in rows or len(rows[["family", "depth"]].drop_duplicates()) <= MOST_BANDS)
     return [axis.column, *(("low", "high") if are_drawn else ())]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure as Drawn
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from gradflow.figures.looks import FAINT, NEUTRAL, Look, Network, each_network
+from gradflow.figures.looks import FAINT, NEUTRAL, Look, Network
 from gradflow.figures.looks import looks as looks_of
 from gradflow.figures.model import Axis, Figure, Mark, Shape, drawn_values, edge_places, edges, is_short, limits
 from gradflow.figures.seeds import draws_bands
@@ -58,9 +59,12 @@ def page(figure: Figure, width: float = style.DOUBLE) -> Drawn:
         axes = list(grid.flat)[: len(parts)]
         for ax in list(grid.flat)[len(parts) :]:
             ax.remove()
-        for ax, (values, part) in zip(axes, parts, strict=True):
+        for ax, (_, part) in zip(axes, parts, strict=True):
             _panel(part, ax, looks, figure.rows if shares_y else part.rows)
-            ax.set_title(facet.title(values[facet.column]) if facet else "")
+        margins = panels.MARGINS._replace(**layout.margins)
+        if facet:
+            titles = [facet.title(values[facet.column]) for values, _ in parts]
+            margins = panels.entitle(axes, titles, width, margins)
         panels.label_outer(axes, figure.x.short or figure.x.title, figure.y.short or ("" if facet else figure.y.title))
         for ax, (_, part) in zip(axes, parts, strict=True):
             if facet and facet.y and not shares_y:
@@ -73,14 +77,14 @@ def page(figure: Figure, width: float = style.DOUBLE) -> Drawn:
             subtitle=figure.subtitle,
             handles=[*handles, *edge_handles(zeros=zeros, nonfinite=nonfinite)],
             note=figure.note,
-            margins=panels.MARGINS._replace(**layout.margins),
+            margins=margins,
         )
     return drawn
 
 
 def _handles(figure: Figure) -> list[Line2D]:
     """Return the legend's entries: of networks, then of kinds."""
-    handles = style.legend_handles(figure.rows, markers=figure.has_dots)
+    handles = style.legend_handles(figure.rows, markers=figure.has_dots) if not figure.looks else _own_handles(figure)
     look: dict[str, Any] = {"color": NEUTRAL, "linestyle": "", "markersize": _SMALL}
     for kind, shape in (pair for mark in figure.marks for pair in mark.markers.items()):
         if (figure.rows["kind"] == kind).any():
@@ -88,16 +92,23 @@ def _handles(figure: Figure) -> list[Line2D]:
     return handles
 
 
+def _own_handles(figure: Figure) -> list[Line2D]:
+    """Return an entry for each look that is drawn."""
+    drawn = set(figure.rows["line"])
+    looks = [look for name, look in figure.looks.items() if name in drawn]
+    return [Line2D([], [], color=look.color, linestyle=look.linestyle, label=look.label) for look in looks]
+
+
 def _panel(figure: Figure, ax: Axes, looks: Looks, scaled_by: pd.DataFrame) -> None:
     """Draw all marks of a figure, on axes that hold the rows of `scaled_by`."""
     x, rows = figure.x.column, figure.rows
     if figure.x.kind == "places":
         rows = rows.assign(**{x: rows[x].map(figure.x.names.index)})
-    networks = list(each_network(rows.sort_values(x, kind="stable"), looks))
+    networks = replace(figure, rows=rows.sort_values(x, kind="stable")).lines(looks)
     for mark in figure.marks:
         if mark.shape == "level":
             ax.axhline(mark.value, color=FAINT, linewidth=0.8, zorder=1)
-        elif mark.shape != "band" or draws_bands(looks):
+        elif mark.shape != "band" or figure.looks or draws_bands(looks):
             _MARKS[mark.shape](ax, figure, mark, networks)
     for marker, place, number in zip("vx", edge_places(figure.y, scaled_by), (0, 1), strict=True):
         for look, own in networks:

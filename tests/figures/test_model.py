@@ -75,6 +75,7 @@ def test_a_facet_is_panels_on_paper_and_a_choice_on_a_screen():
     assert [option.label for option in control.options] == ["start", "later"]
     for ax, scale in zip(drawn.axes, shown.scales, strict=True):
         assert ax.get_ylim() == (scale.signals["lo"], scale.signals["hi"])
+        assert ax.get_xlim() == (scale.signals["left"], scale.signals["right"])
 
 
 def test_both_draw_the_same_values_zeros_and_infinities():

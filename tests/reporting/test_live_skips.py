@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gradflow.plots.skips import VARIANTS
+from gradflow.figures.counterfactual import VARIANTS
 from gradflow.reporting.live.skips_without import skips_without
 
 DRAWN = ("as it is", "without skips", "without branches")
@@ -46,8 +46,10 @@ def test_each_network_is_a_choice_with_an_axis_of_its_own_the_deepest_first():
     live = skips_without(frame())
     (control,) = live.controls
     assert [option.value for option in control.options] == ["residual-56", "residual-20"]
-    lows = [option.signals["lo"] for option in control.options]
-    assert [option.signals["last"] for option in control.options] == [55, 19]
+    assert [scale.when for scale in live.scales] == [{"network": "residual-56"}, {"network": "residual-20"}]
+    lows = [scale.signals["lo"] for scale in live.scales]
+    rights = [scale.signals["right"] for scale in live.scales]
+    assert rights == pytest.approx([55 + 0.05 * 54, 19 + 0.05 * 18])
     assert lows[0] < 1e-55 < 1e-25 < lows[1] < 1e-19
 
 
@@ -56,7 +58,7 @@ def test_its_rows_are_the_frame_s():
     rows = skips_without(given).rows
     for depth in (20, 56):
         for variant in DRAWN:
-            shown = rows[(rows["network"] == f"residual-{depth}") & (rows["said"] == variant)].set_index("layer_depth")
+            shown = rows[(rows["network"] == f"residual-{depth}") & (rows["line"] == variant)].set_index("layer_depth")
             asked = given[(given["depth"] == depth) & (given["variant"] == variant)].set_index("layer_depth")
             pd.testing.assert_series_equal(shown["mean"], asked["mean"], check_index_type=False)
 

@@ -21,11 +21,13 @@ from gradflow.reporting.live.pieces import (
     ZERO,
     LogRange,
     by_network,
+    dash,
     dots,
     edge_note,
     layered,
     log_ticks,
     narrowed,
+    ordinal,
     palette,
     signals,
     told,
@@ -35,6 +37,7 @@ from gradflow.reporting.live.pieces import edges as edge_marks
 from gradflow.reporting.live.pieces import figure as whole
 from gradflow.text import text
 
+_ENDS = [{"expr": "left"}, {"expr": "right"}]  # of the horizontal axis
 ALONE = "alone"  # the mark of a line's only value
 HEIGHT, NARROWER = 300, 20  # pixels, and by how much less in a narrow place
 
@@ -54,37 +57,48 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
     """
     if figure.rows.empty:
         return None
+    cells = _cells(figure)
+    scales = tuple(Scale(values, _signals(figure.x, y, rows)) for values, y, rows in cells)
+    rows = pd.concat([_placed(y, rows) for _, y, rows in cells], ignore_index=True)
     tones = palette(figure.rows)
-    scaling = [facet for facet in figure.facets if facet.rescales]
-    cells = [(values, part) for values, part in figure.cells(scaling) if len(part.rows)]
-    axes = [part.y if part.y.kind == figure.y.kind else figure.y for _, part in cells]  # a screen has one kind for all
-    scales = tuple(Scale(values, _signals(axis, part.rows)) for axis, (values, part) in zip(axes, cells, strict=True))
-    placed = [_placed(axis, part.rows) for axis, (_, part) in zip(axes, cells, strict=True)]
-    rows = tones.on(pd.concat(placed, ignore_index=True))
+    rows = rows.assign(line=rows["line"].map(_labels(figure))) if figure.looks else tones.on(rows)
     rows = rows.sort_values("seed", kind="stable")  # long repeats take little room in a page
-    has_bands = figure.has("band") and len(tones.by_network) <= MOST_BANDS
-    tooltip = _tooltip(figure)
+    has_bands = figure.has("band") and (bool(figure.looks) or len(tones.by_network) <= MOST_BANDS)
     layers = [_MARKS[mark.shape](figure, mark) for mark in figure.marks if mark.shape != "band" or has_bands]
-    layers += [_alone(), dots(tooltip, is_seen=has_dots)]
+    layers += [_alone(), dots(_tooltip(figure), is_seen=has_dots)]
     if figure.y.kind == "log":
         layers.append(edge_marks(figure.y.title))
-    shared = {"x": _x(figure.x, figure.rows), "y": _y(figure.y), **by_network(tones)}
+    shared = {"x": _x(figure.x, figure.rows), "y": _y(figure.y), **(_by_look(figure) or by_network(tones))}
     spec = whole({"layer": layered(layers, shared)}, height=height, params=signals(scales[0].signals))
-    controls = [control for facet in figure.facets for control in select(facet.column, facet.label, _options(facet))]
-    columns = [*(facet.column for facet in figure.facets), "seed", "family", "network", "tone", "line"]
-    columns += [figure.x.column, figure.y.column, "low", "high", "n", "edge", "mark", *figure.told]
     bands = bands_note(rows["low"], draws_bands=has_bands)
     of_seed = select("seed", text("live.seeds"), seeds.choice(rows, bands) if rows["seed"].nunique() > 1 else [])
+    controls = [one for facet in figure.facets for one in select(facet.column, facet.label, _options(facet))]
+    controls += [*of_seed, *(() if figure.looks else family_choice(rows, figure.series))]
     said = (figure.hint, "" if of_seed else bands, edge_note(rows), *notes)
-    return Live(
-        figure.name,
-        spec,
-        narrowed(spec, height - NARROWER),
-        rows[list(dict.fromkeys(columns))],
-        (*controls, *of_seed, *family_choice(rows, figure.series)),
-        text("list.sentences").join(filter(None, said)),
-        scales,
-    )
+    note = text("list.sentences").join(filter(None, said))
+    narrow = narrowed(spec, height - NARROWER)
+    return Live(figure.name, spec, narrow, rows[_columns(figure)], (*controls,), note, scales)
+
+
+def _cells(figure: Figure) -> list[tuple[dict[str, str], Axis, pd.DataFrame]]:
+    """Return each choice that has limits of its own, its vertical axis and its rows.
+
+    On a screen all choices have one kind of axis: where theirs differ, that of the figure.
+    """
+    parts = figure.cells([facet for facet in figure.facets if facet.rescales])
+    axes = ((values, part.y if part.y.kind == figure.y.kind else figure.y, part.rows) for values, part in parts)
+    return [(values, axis, rows) for values, axis, rows in axes if len(rows)]
+
+
+def _columns(figure: Figure) -> list[str]:
+    """Return the columns that a page needs."""
+    of_line = ["line"] if figure.looks else ["seed", "family", "network", "tone", "line"]
+    of_axes = [figure.x.column, figure.y.column, "low", "high", "n", "edge", "mark"]
+    return list(dict.fromkeys([*(facet.column for facet in figure.facets), *of_line, *of_axes, *figure.told]))
+
+
+def _labels(figure: Figure) -> dict[str, str]:
+    return {name: look.label for name, look in figure.looks.items()}
 
 
 def _placed(axis: Axis, rows: pd.DataFrame) -> pd.DataFrame:
@@ -98,16 +112,16 @@ def _placed(axis: Axis, rows: pd.DataFrame) -> pd.DataFrame:
     )
     values = drawn_values(axis, rows)
     marked[axis.column] = values
-    counts = values.groupby([marked["seed"], rows["family"], rows["depth"]], dropna=False).transform("count")
+    line = [rows[name] for name in ("family", "depth", "line") if name in rows]
+    counts = values.groupby([marked["seed"], *line], dropna=False).transform("count")
     return marked.assign(mark=np.where((counts == 1) & values.notna(), ALONE, marked["mark"]))
 
 
-def _signals(axis: Axis, rows: pd.DataFrame) -> dict[str, Any]:
-    """Return what the vertical axis follows."""
-    low, high = limits(axis, rows)
-    if axis.kind == "log":
-        return LogRange(low, high, low, high).signals()
-    return {"lo": low, "hi": high, "ticks": None}
+def _signals(x: Axis, y: Axis, rows: pd.DataFrame) -> dict[str, Any]:
+    """Return what the axes follow."""
+    (left, right), (low, high) = limits(x, rows), limits(y, rows)
+    ticks = LogRange(low, high, low, high).ticks() if y.kind == "log" else None
+    return {"lo": low, "hi": high, "ticks": ticks, "left": left, "right": right}
 
 
 def _options(facet: Facet) -> list[Option]:
@@ -134,11 +148,12 @@ def _x(axis: Axis, rows: pd.DataFrame) -> Spec:
             "field": axis.column,
             "type": "quantitative",
             "title": axis.title,
-            "scale": {"type": "symlog", "constant": 1, "domain": [0, last], "nice": False},
+            "scale": {"type": "symlog", "constant": 1, "domain": _ENDS, "nice": False},
             "axis": {"values": ticks, "labelOverlap": True, "grid": False, "format": "~g"},
         }
     low, high = limits(axis, rows)
-    return whole_x(axis.column, axis.title, high, low)
+    whole_numbers = whole_x(axis.column, axis.title, high, low)
+    return {**whole_numbers, "scale": {"domain": _ENDS, "nice": False}}
 
 
 def _y(axis: Axis) -> Spec:
@@ -153,15 +168,25 @@ def _y(axis: Axis) -> Spec:
 
 
 def _tooltip(figure: Figure) -> list[Spec]:
-    value = f"{figure.y.column}__number"
-    names = {
-        "network": figure.series or text("column.network"),
-        **figure.told,
-        value: figure.y.name or text("live.value"),
-    }
+    names = {"network": figure.series or text("column.network")}
+    if figure.looks:
+        names = {"network": text("column.network"), "line": figure.series}
+    names |= {**figure.told, f"{figure.y.column}__number": figure.y.name or text("live.value")}
     if figure.has("band"):
         names |= {"low__number": text("live.low"), "high__number": text("live.high"), "n": text("column.n")}
     return told(**names)
+
+
+def _by_look(figure: Figure) -> Spec:
+    """Return the encodings of colour and dashes of lines that are no networks; nothing where they are."""
+    looks = {look.label: look for look in figure.looks.values()}
+    if not looks:
+        return {}
+    colors = {
+        name: f"light-dark({look.color},color-mix(in oklab,{look.color} 60%,white))" for name, look in looks.items()
+    }
+    dashes = {name: dash(look.linestyle) for name, look in looks.items()}
+    return {"color": ordinal("line", colors), "strokeDash": ordinal("line", dashes)}
 
 
 def _alone() -> Spec:

@@ -1,93 +1,27 @@
-"""One network's gradient as it is, without the skips' and without the branches' share."""
+"""One network's gradient as it is, and without the share of either path, on a screen."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from gradflow.plots.skips import VARIANTS
-from gradflow.reporting.live.bands import band, bands_note
-from gradflow.reporting.live.figure import Live, Option, Spec, select
-from gradflow.reporting.live.flow import MOST_DOTS
-from gradflow.reporting.live.pieces import (
-    dash,
-    dots,
-    edge_note,
-    edges,
-    figure,
-    layered,
-    log_range,
-    log_y,
-    narrowed,
-    ordinal,
-    palette,
-    placed,
-    signals,
-    told,
-    whole_x,
-)
-from gradflow.text import text
-from gradflow.text.words import word
+from gradflow.figures.counterfactual import counterfactual
+from gradflow.reporting.live.figure import Live
+from gradflow.reporting.live.screen import live
 
-_COLUMNS = ["network", "said", "layer_depth", "mean", "low", "high", "n", "edge", "mark"]
+MOST_DOTS = 40  # layers up to which each has its dot
 
 
 def skips_without(frame: pd.DataFrame) -> Live | None:
-    """Return the figure, the deepest network first; None if nothing was measured.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From `gradflow.analysis.counterfactual_over_seeds`.
-    """
+    """Return `gradflow.figures.counterfactual`, the deepest network first; None if nothing was measured."""
     is_gone = frame["mean"].isna() & (frame["n_nonfinite"] > 0)
     known = frame.assign(mean=frame["mean"].mask(is_gone, np.inf)).dropna(subset=["mean"])
     if known.empty:
         return None
-    known = palette(known).on(known).sort_values(["depth", "layer_depth"], ascending=[False, True], kind="stable")
-    ranges = {str(name): log_range(_drawn(rows)) for name, rows in known.groupby("network", sort=False)}
-    parts = [placed(known[known["network"] == name], "mean", ends) for name, ends in ranges.items()]
-    rows = pd.concat(parts, ignore_index=True)
-    rows = rows.assign(said=[word(str(variant)) for variant in rows["variant"]])
-    lasts = rows.groupby("network")["layer_depth"].max()
-    options = [Option(name, name, {**ends.signals(), "last": int(lasts[name])}) for name, ends in ranges.items()]
-    drawn = [variant for variant in list(VARIANTS)[::-1] if variant in set(rows["variant"])]
-    spec = figure(_body(drawn, rows), height=320, params=signals(options[0].signals))
-    controls = select("network", text("column.network"), options)
-    notes = filter(None, (bands_note(rows["low"]), edge_note(rows)))
-    note = text("list.sentences").join(notes)
-    return Live("skips-without", spec, narrowed(spec, 300, 1), rows[_COLUMNS], controls, note)
-
-
-def _drawn(rows: pd.DataFrame) -> pd.Series[float]:
-    bounds = rows[["low", "high"]].replace([0.0, np.inf], np.nan)
-    drawn: pd.Series[float] = pd.concat([rows["mean"], bounds["low"], bounds["high"]])
-    return drawn
-
-
-def _body(drawn: list[str], rows: pd.DataFrame) -> Spec:
-    title = text("figure.gradient_norm")
-    looks = {word(variant): VARIANTS[variant] for variant in drawn}
-    colors = {
-        said: f"light-dark({look['color']},color-mix(in oklab,{look['color']} 60%,white))"
-        for said, look in looks.items()
-    }
-    tooltip = told(
-        network=text("column.network"),
-        said=text("live.variant"),
-        layer_depth=text("live.layer"),
-        mean__number=text("live.norm"),
-        low__number=text("live.low"),
-        high__number=text("live.high"),
-        n=text("column.n"),
-    )
-    x = whole_x("layer_depth", text("figure.layer_depth_short"), float(rows["layer_depth"].max()))
-    x["scale"]["domain"] = [1, {"expr": "last"}]
-    shared = {
-        "x": x,
-        "y": log_y("mean", title),
-        "color": ordinal("said", colors),
-        "strokeDash": ordinal("said", {said: dash(look["linestyle"]) for said, look in looks.items()}),
-    }
-    marks = dots(tooltip, is_seen=rows["layer_depth"].max() <= MOST_DOTS)
-    return {"layer": layered([band(title), {"mark": {"type": "line"}}, marks, edges(title)], shared)}
+    figure = counterfactual(known, shares_y=False)
+    (facet,) = figure.facets
+    deepest_first = replace(facet, names=dict(list(facet.names.items())[::-1]))
+    has_dots = bool(known["layer_depth"].max() <= MOST_DOTS)
+    return live(replace(figure, facets=(deepest_first,)), 320, has_dots=has_dots)

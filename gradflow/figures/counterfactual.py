@@ -1,0 +1,75 @@
+"""What would the gradient be without what the skips send back? As it is, and without the share of either path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from gradflow.figures import columns
+from gradflow.figures.looks import NEUTRAL, Look, each_network
+from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
+from gradflow.figures.seeds import bands_text
+from gradflow.text import text
+from gradflow.text.words import word
+
+_COLUMNS = ("family", "depth", "variant", "layer_depth", "mean", "low", "high", "n", "n_zero", "n_nonfinite")
+_SOURCE = "gradflow.analysis.counterfactual_over_seeds"
+# Colour is free: a panel holds one network. As it is is drawn last, on top.
+VARIANTS: Mapping[str, dict[str, Any]] = {
+    "as it is": {"color": NEUTRAL, "linestyle": "-"},
+    "without skips": {"color": "#D55E00", "linestyle": (0, (4, 1.6))},
+    "without branches": {"color": "#0072B2", "linestyle": (0, (6, 1.5, 1, 1.5))},
+    "plain twin": {"color": "#A65085", "linestyle": (0, (1, 1.4))},
+}
+
+
+def counterfactual(frame: pd.DataFrame, *, where: str = "", shares_y: bool = True) -> Figure:
+    """Return each network's activation gradient as it is, without the skips' and without the branches' share.
+
+    Backward only: what the skips (or the branches) send back is removed at every join, on the same weights and
+    activations, which keep their skips. It is not the gradient of a network built without skips: that is the plain
+    twin's.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.analysis.counterfactual_over_seeds`.
+    where : str
+        Where shares were removed ("at the joins layer3.*"), if not at every join.
+    shares_y : bool
+        Whether all networks have one axis.
+
+    Raises
+    ------
+    ValueError
+        The frame lacks a column or has no rows.
+    """
+    require(frame)
+    networks = {look.label: rows for look, rows in each_network(frame)}
+    rows = pd.concat([own.assign(network=name, line=own["variant"]) for name, own in networks.items()])
+    drawn = set(rows["variant"])
+    seeds = bands_text(frame)
+    notes = [text("figure.without.where" if where else "figure.without.note", seeds=seeds, where=where)]
+    notes += [text("figure.without.twin")] if "plain twin" in drawn else []
+    return Figure(
+        "skips-without",
+        title=text("figure.without.title"),
+        subtitle=text("figure.without.subtitle"),
+        rows=rows,
+        x=Axis("layer_depth", text("figure.layer_depth_long"), "depth", text("figure.layer_depth_short")),
+        y=Axis("mean", text("figure.measure.out_grad_norm"), "log", text("figure.gradient_norm"), text("live.norm")),
+        marks=(Mark("band"), Mark("line")),
+        note="\n".join(notes),
+        layout=Layout(height=2.1),
+        facets=(Facet("network", text("column.network"), {name: name for name in networks}, shares_y=shares_y),),
+        told={"layer_depth": text("live.layer")},
+        series=text("live.variant"),
+        looks={name: Look(**look, marker="", label=word(name)) for name, look in VARIANTS.items() if name in drawn},
+    )
+
+
+def require(frame: pd.DataFrame) -> None:
+    """Raise ValueError if the frame lacks a column or has no rows."""
+    columns.require(frame, _COLUMNS, _SOURCE)
