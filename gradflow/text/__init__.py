@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
+from importlib.resources import files
 from string import Formatter
 from types import MappingProxyType
+from typing import Any
 
-from gradflow.text.chinese import CHINESE
-from gradflow.text.english import ENGLISH
-
-LANGUAGES: Mapping[str, Mapping[str, str]] = MappingProxyType({"en": ENGLISH, "zh": CHINESE})
+LANGUAGES = ("en", "zh")
 DEFAULT_LANGUAGE = "en"
 _BETWEEN_CHINESE = re.compile(r"(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")  # spaces that a label leaves there
 # The language is where the caller is, not an argument: a sentence passes through a dozen functions that have no other
@@ -59,7 +59,7 @@ def text(key: str, lang: str | None = None, **values: object) -> str:
     Parameters
     ----------
     key : str
-        As in `keys`.
+        As in `catalogue`: tables and names joined by dots.
     lang : str, optional
         One of `LANGUAGES`; by default `current_language()`.
     **values : object
@@ -79,25 +79,29 @@ def text(key: str, lang: str | None = None, **values: object) -> str:
     """
     chosen = current_language() if lang is None else lang
     _check(chosen)
-    if key not in LANGUAGES[chosen]:
+    if key not in catalogue(chosen):
         raise KeyError(f"the catalogue {chosen!r} has no text {key!r}.")
     missing = sorted(placeholders(key, chosen) - values.keys())
     if missing:
         raise KeyError(
             f"text {key!r} needs a value for {', '.join(missing)}; got {', '.join(sorted(values)) or 'none'}."
         )
-    written = LANGUAGES[chosen][key].format(**values)
+    written = catalogue(chosen)[key].format(**values)
     return _BETWEEN_CHINESE.sub("", written) if chosen == "zh" else written
 
 
 def has(key: str) -> bool:
     """Whether there is a text of this key."""
-    return key in LANGUAGES[DEFAULT_LANGUAGE]
+    return key in catalogue(DEFAULT_LANGUAGE)
 
 
-def keys(lang: str = DEFAULT_LANGUAGE) -> tuple[str, ...]:
-    """Return all keys of a catalogue, sorted."""
-    return tuple(sorted(LANGUAGES[lang]))
+@cache
+def catalogue(lang: str) -> Mapping[str, str]:
+    """Return all texts of a language by their keys, in the order of the file, which is read when first asked for."""
+    import tomllib
+
+    content = files(__package__).joinpath(f"{lang}.toml").read_text(encoding="utf-8")
+    return MappingProxyType(dict(_flat(tomllib.loads(content))))
 
 
 def placeholders(key: str, lang: str = DEFAULT_LANGUAGE) -> set[str]:
@@ -108,9 +112,18 @@ def placeholders(key: str, lang: str = DEFAULT_LANGUAGE) -> set[str]:
     >>> placeholders("seeds.many")
     {'n'}
     """
-    return {name for _, name, _, _ in Formatter().parse(LANGUAGES[lang][key]) if name}
+    return {name for _, name, _, _ in Formatter().parse(catalogue(lang)[key]) if name}
 
 
 def _check(lang: str) -> None:
     if lang not in LANGUAGES:
         raise ValueError(f"lang must be one of {', '.join(LANGUAGES)}; got {lang!r}.")
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the texts of nested tables with their keys joined by dots."""
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

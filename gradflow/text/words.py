@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from string import Formatter
 
-from gradflow.text import DEFAULT_LANGUAGE, LANGUAGES, has, keys, text
+from gradflow.text import DEFAULT_LANGUAGE, catalogue, has, text
 from gradflow.text.numbers import count
 
 PRESET = "preset."  # begins the keys of what presets say of themselves
@@ -55,8 +55,8 @@ def reworded(sentence: str, prefix: str) -> str:
     ...     reworded("cross-entropy", "analyze.loss.")
     '交叉熵'
     """
-    for key in (key for key in keys() if key.startswith(prefix)):
-        parts = list(Formatter().parse(LANGUAGES[DEFAULT_LANGUAGE][key]))
+    for key in (key for key in catalogue(DEFAULT_LANGUAGE) if key.startswith(prefix)):
+        parts = list(Formatter().parse(catalogue(DEFAULT_LANGUAGE)[key]))
         pattern = "".join(re.escape(literal) + (f"(?P<{name}>.+)" if name else "") for literal, name, _, _ in parts)
         found = re.fullmatch(pattern, sentence, re.DOTALL)
         if found:

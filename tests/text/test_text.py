@@ -8,11 +8,12 @@ import pytest
 
 import gradflow
 from gradflow.analysis import Interval
-from gradflow.text import LANGUAGES, keys, placeholders, text
+from gradflow.text import LANGUAGES, catalogue, placeholders, text
 from gradflow.text.numbers import decades, number, percent, points, with_interval
 
 PACKAGE = Path(gradflow.__file__).parent
 PYTHON = sorted(PACKAGE.rglob("*.py"))
+KEYS = catalogue("en")
 TEMPLATE = "\n".join(page.read_text(encoding="utf-8") for page in (PACKAGE / "reporting").glob("*.html"))
 
 
@@ -35,23 +36,22 @@ def test_every_key_in_the_code_exists_and_gets_its_values():
     found = list(calls_of_text())
     assert len(found) > 30
     for file, key, passed, is_open in found:
-        matching = [known for known in keys() if known.startswith(key[:-1])] if key.endswith("*") else [key]
+        matching = [known for known in KEYS if known.startswith(key[:-1])] if key.endswith("*") else [key]
         assert matching, f"{file} uses {key}, which no text begins with"
         for one in matching:
-            assert one in keys(), f"{file} uses {one}"
+            assert one in KEYS, f"{file} uses {one}"
             if not is_open:
                 assert placeholders(one) - {"subject"} <= passed | {"subject"}, f"{file}: {one}"
 
 
 def test_no_text_lies_unused():
-    catalogues = ("english", "chinese")
-    sources = "\n".join(path.read_text(encoding="utf-8") for path in PYTHON if path.parent.name not in catalogues)
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in PYTHON)
     literal = set(re.findall(r"[\"']([a-z_]+\.[a-z_.]*)[\"']", sources + TEMPLATE))
     prefixes = {*re.findall(r'f"([a-z_.]+\.)\{', sources), *(key for key in literal if key.endswith("."))}
     nouns = {f"{noun}.{number}" for noun in re.findall(r'"([a-z_.]+)"', sources) for number in ("one", "many")}
     # section() asks for its title by its key, table() for its columns by theirs.
-    titles = {key for key in keys() if key.endswith(".title") or key.startswith("column.")}
-    unused = set(keys()) - literal - nouns - titles
+    titles = {key for key in KEYS if key.endswith(".title") or key.startswith("column.")}
+    unused = set(KEYS) - literal - nouns - titles
     assert not {key for key in unused if not key.startswith((*prefixes, "cli."))}
 
 
@@ -59,14 +59,15 @@ def test_every_key_in_the_template_exists():
     used = re.findall(r'text\("([a-z_.]+)"', TEMPLATE)
     assert len(used) >= 5
     prefixes = [key for key in used if key.endswith(".")]
-    assert set(used) - set(prefixes) <= set(keys())
-    assert all(any(known.startswith(prefix) for known in keys()) for prefix in prefixes)
+    assert set(used) - set(prefixes) <= set(KEYS)
+    assert all(any(known.startswith(prefix) for known in KEYS) for prefix in prefixes)
 
 
-def test_languages_have_the_same_keys_and_placeholders():
-    for lang in LANGUAGES:
-        assert keys(lang) == keys("en")
-        assert all(placeholders(key, lang) == placeholders(key) for key in keys())
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_languages_have_the_same_keys_in_the_same_order_and_the_same_placeholders(lang):
+    assert list(catalogue(lang)) == list(KEYS)
+    assert all(isinstance(words, str) for words in catalogue(lang).values())
+    assert {key: placeholders(key, lang) for key in KEYS} == {key: placeholders(key) for key in KEYS}
 
 
 @pytest.mark.parametrize(
