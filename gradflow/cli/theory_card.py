@@ -179,8 +179,7 @@ def _limit(value: float, law: Law) -> str:
 def _layers(layers: float) -> str:
     if math.isinf(layers):
         return text("theory.never")
-    named = text("layers.one") if layers == 1 else text("layers.many", n=_whole(layers))
-    return text("theory.after", layers=named)
+    return text("theory.after", layers=text("count.layers", n=_whole(layers)))
 
 
 def _whole(layers: float) -> str:

@@ -22,8 +22,8 @@ def seeds_text(n: Iterable[int]) -> str:
     """
     counts = sorted({int(count) for count in n if count > 0}) or [0]
     if counts[-1] <= 1:
-        return text("figure.seeds.one", n=counts[-1])
-    return text("figure.seeds.many", n=_span(counts))
+        return text("figure.seeds.no_interval", n=counts[-1])
+    return text("figure.seeds.interval", n=_span(counts))
 
 
 def draws_bands(networks: Mapping[Network, Look] | pd.DataFrame) -> bool:

@@ -14,10 +14,25 @@ from typing import Any
 
 LANGUAGES = ("en", "zh")
 DEFAULT_LANGUAGE = "en"
+_ONE = re.compile(r"1\D*")  # "1" and "1 layer", not "1.0", "1 and 20" or "1 to 3"
 _BETWEEN_CHINESE = re.compile(r"(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")  # spaces that a label leaves there
 # The language is where the caller is, not an argument: a sentence passes through a dozen functions that have no other
 # use for it.
 _LANGUAGE: ContextVar[str] = ContextVar("gradflow_language", default=DEFAULT_LANGUAGE)
+
+
+class _Sentences(Formatter):
+    """Texts with plural forms: `{n} {n:seed|seeds}` reads "1 seed" and "3 seeds"."""
+
+    def format_field(self, value: Any, format_spec: str) -> Any:
+        """Return the first of two forms for a count of one, the second for any other; other fields as ever."""
+        one, is_plural, other = format_spec.partition("|")
+        if not is_plural:
+            return super().format_field(value, format_spec)
+        return one if _ONE.fullmatch(str(value)) else other
+
+
+_SENTENCES = _Sentences()
 
 
 @contextmanager
@@ -37,7 +52,7 @@ def language(lang: str) -> Iterator[None]:
     Examples
     --------
     >>> with language("zh"):
-    ...     text("seeds.many", n=3)
+    ...     text("count.seeds", n=3)
     '3 个随机种子'
     """
     _check(lang)
@@ -74,7 +89,7 @@ def text(key: str, lang: str | None = None, **values: object) -> str:
 
     Examples
     --------
-    >>> text("seeds.many", n=3)
+    >>> text("count.seeds", n=3)
     '3 seeds'
     """
     chosen = current_language() if lang is None else lang
@@ -86,7 +101,7 @@ def text(key: str, lang: str | None = None, **values: object) -> str:
         raise KeyError(
             f"text {key!r} needs a value for {', '.join(missing)}; got {', '.join(sorted(values)) or 'none'}."
         )
-    written = catalogue(chosen)[key].format(**values)
+    written = _SENTENCES.vformat(catalogue(chosen)[key], (), values)
     return _BETWEEN_CHINESE.sub("", written) if chosen == "zh" else written
 
 
@@ -109,7 +124,7 @@ def placeholders(key: str, lang: str = DEFAULT_LANGUAGE) -> set[str]:
 
     Examples
     --------
-    >>> placeholders("seeds.many")
+    >>> placeholders("count.seeds")
     {'n'}
     """
     return {name for _, name, _, _ in Formatter().parse(catalogue(lang)[key]) if name}

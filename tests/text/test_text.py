@@ -3,6 +3,7 @@
 import ast
 import re
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
@@ -70,11 +71,58 @@ def test_languages_have_the_same_keys_in_the_same_order_and_the_same_placeholder
     assert {key: placeholders(key, lang) for key in KEYS} == {key: placeholders(key) for key in KEYS}
 
 
+# "1 steps", but for ranges and sums: "0 to 1 blocks", "1 and 1 parameters".
+AFTER_ONE = re.compile(
+    r"(?<! to )(?<! and )(?<![\w.,×−])1 (?:more |recorded |training |residual |fully connected )?([a-z]+s)\b"
+)
+VERB = r"differs|does|ends|explodes|fades|goes|grows|holds|is|requires|stands|takes|trains|uses|vanishes|was"
+NO_PLURAL = re.compile(rf"{VERB}|as|class|its|less|loss|this|times")
+MEASURED = {"points", "decades"}  # their numbers have decimals
+# Names, and a count that the page's script fills in, of tables that are long.
+NOT_COUNTS = {"family": "plain", "families": "plain", "all": "40"}
+
+
+def test_plural_forms_follow_their_count():
+    for key in KEYS:
+        said = text(key, **dict.fromkeys(placeholders(key), 1) | NOT_COUNTS)
+        found = {word for word in AFTER_ONE.findall(said) if not NO_PLURAL.fullmatch(word)}
+        assert not found - MEASURED, f"{key}: {said}"
+
+
+def test_english_has_two_forms_and_chinese_one():
+    forms = {
+        lang: [spec for words in catalogue(lang).values() for _, _, spec, _ in Formatter().parse(words) if spec]
+        for lang in LANGUAGES
+    }
+    assert forms["en"]
+    assert all(spec.count("|") == 1 for spec in forms["en"])
+    assert not forms["zh"]
+
+
+@pytest.mark.parametrize(
+    ("n", "written"),
+    [
+        (1, "1 seed"),
+        ("1", "1 seed"),
+        (0, "0 seeds"),
+        (3, "3 seeds"),
+        ("1 to 3", "1 to 3 seeds"),
+        ("1 and 20", "1 and 20 seeds"),
+        ("1.0", "1.0 seeds"),
+        ("1,000", "1,000 seeds"),
+        ("all", "all seeds"),
+    ],
+)
+def test_only_a_count_of_one_is_singular(n, written):
+    assert text("count.seeds", n=n) == written
+    assert text("count.seeds", "zh", n=n).startswith(str(n))
+
+
 @pytest.mark.parametrize(
     ("call", "named"),
     [
         (lambda: text("no.such.key"), "no.such.key"),
-        (lambda: text("seeds.many"), "a value for n"),
+        (lambda: text("count.seeds"), "a value for n"),
     ],
 )
 def test_a_missing_text_language_or_value_is_named(call, named):
