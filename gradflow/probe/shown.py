@@ -20,7 +20,7 @@ from gradflow.text.controls import printable
 from gradflow.text.numbers import decades, factor, number, signed
 from gradflow.text.widths import columns as columns_of
 from gradflow.text.widths import padded, wrapped
-from gradflow.text.words import not_shown, reworded, word
+from gradflow.text.words import loss_words, not_shown, word
 
 ENDS_SHOWN = 12  # rows shown at either end of a table along depth; those between are in the frames
 WORST_SHOWN = 5
@@ -126,13 +126,12 @@ def _html(table: Shown) -> str:
 def _facts(recording: Recording) -> Shown:
     meta = recording.meta
     norm = meta.get("input_grad_norm")
-    loss = reworded(str(meta.get("loss", "")), "analyze.loss.")
     at_inputs = number(math.nan if norm is None else norm)
     values = {
         "model": text("analyze.parameters", model=meta.get("model", ""), parameters=f"{meta.get('parameters', 0):,}"),
         "inputs": ", ".join(meta.get("inputs", ())),
         "mode": word(str(meta.get("mode", ""))),
-        "loss": text("list.colon").join([number(_loss(recording)), loss]),
+        "loss": text("list.colon").join([number(_loss(recording)), loss_words(meta)]),
         "input_grad_norm": text("analyze.inputs_unreached") if meta.get("inputs_reached") is False else at_inputs,
     }
     rows: list[Row] = [(text(f"analyze.fact.{key}"), value) for key, value in values.items() if value]

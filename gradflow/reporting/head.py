@@ -16,7 +16,7 @@ from gradflow.reporting.method import seeds
 from gradflow.reporting.published_section import answer
 from gradflow.text import text
 from gradflow.text.numbers import count, percent, points, with_interval
-from gradflow.text.words import PRESET, named, reworded, word
+from gradflow.text.words import loss_words, named, said, word
 
 MOST_NAMES = 200  # characters of names on the first screen
 
@@ -145,7 +145,7 @@ def _scaled(run: Recording) -> tuple[str, str]:
 
 def scaled_from(scaled: tuple[str, str]) -> str:
     """Return the sentence on what a scaled version is scaled from, and how."""
-    preset, how = scaled[0], reworded(scaled[1], PRESET)
+    preset, how = scaled[0], said(scaled[1])
     return text("sweep.scaled", what=preset, how=how) if preset else text("sweep.scaled_file", how=how)
 
 
@@ -158,7 +158,7 @@ def _ran_analysis(run: Recording) -> str:
         parameters=f"{meta.get('parameters') or 0:,}",
         inputs=", ".join(meta.get("inputs") or ()) or text("value.unknown"),
         mode=word(str(meta.get("mode") or "")) or text("value.unknown"),
-        loss=reworded(str(meta.get("loss") or ""), "analyze.loss.") or text("value.unknown"),
+        loss=loss_words(meta) or text("value.unknown"),
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from string import Formatter
+from collections.abc import Mapping
+from typing import Any
 
-from gradflow.text import DEFAULT_LANGUAGE, catalogue, has, text
+from gradflow.text import has, text
 from gradflow.text.numbers import count
 
-PRESET = "preset."  # begins the keys of what presets say of themselves
+_PRESET = "preset."  # begins the keys of what presets say of themselves
 _SEPARATOR = ", "  # between a family and what tells its variants apart
 _FAMILY = re.compile(r"(?P<family>[a-z]+(?:-[a-z]+)*)(?P<depth>-\d+)?")
 
@@ -45,23 +46,28 @@ def named(label: str) -> str:
     return label
 
 
-def reworded(sentence: str, prefix: str) -> str:
-    """Return an English sentence of the catalogue, whose key begins so, in the current language; any other as it is.
+def said(words: str, lang: str | None = None) -> str:
+    """Return what a sweep says of itself: the text of a preset's key, or a user's own words as they are.
 
     Examples
     --------
-    >>> from gradflow.text import language
-    >>> with language("zh"):
-    ...     reworded("cross-entropy", "analyze.loss.")
-    '交叉熵'
+    >>> said("preset.smoke.title"), said("A title of mine")
+    ('Smoke test', 'A title of mine')
     """
-    for key in (key for key in catalogue(DEFAULT_LANGUAGE) if key.startswith(prefix)):
-        parts = list(Formatter().parse(catalogue(DEFAULT_LANGUAGE)[key]))
-        pattern = "".join(re.escape(literal) + (f"(?P<{name}>.+)" if name else "") for literal, name, _, _ in parts)
-        found = re.fullmatch(pattern, sentence, re.DOTALL)
-        if found:
-            return text(key, **found.groupdict())
-    return sentence
+    return text(words, lang) if words.startswith(_PRESET) and has(words) else words
+
+
+def loss_words(meta: Mapping[str, Any]) -> str:
+    """Return what loss a recording's meta says that gradients are of, empty where it says none.
+
+    Examples
+    --------
+    >>> loss_words({"loss": "cross-entropy"}), loss_words({"loss": "loss_fn", "loss_fn": "focal"})
+    ('cross-entropy', 'focal, given by whoever called')
+    """
+    name = str(meta.get("loss") or "")
+    key = f"analyze.loss.{name}"
+    return text(key, name=meta.get("loss_fn"), seed=meta.get("loss_seed")) if has(key) else name
 
 
 def _family(name: str) -> str:
