@@ -148,5 +148,5 @@ def long(value: float) -> str:
     if value < HOURS_FROM:
         return in_minutes(value)
     if value < DAYS_FROM:
-        return text("plan.hours", value=f"{value / HOUR:.0f}")
+        return text("unit.hours", value=f"{value / HOUR:.0f}")
     return text("plan.days", value=f"{value / DAY:.0f}")

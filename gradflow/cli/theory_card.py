@@ -13,6 +13,7 @@ from gradflow.cli import output
 from gradflow.text import text
 from gradflow.text.numbers import count, factor, number
 from gradflow.text.widths import columns, padded, wrapped
+from gradflow.text.words import law_words, word
 from gradflow.theory import Curve, Law
 
 WIDTH = 80  # columns
@@ -117,7 +118,7 @@ def _card(law: Law, row: dict[str, Any]) -> str:
         "theory.setting",
         activation=row["activation"],
         init=text(f"theory.init.{law.init}"),
-        norm=text(f"theory.norm.{row['norm']}"),
+        norm=word("no norm" if row["norm"] == "none" else f"{row['norm']} norm"),
         skip=text("theory.skip.yes" if law.skip else "theory.skip.no"),
     )
     chi, factor = (_limit(row[name], law) for name in ("chi", "factor"))
@@ -147,7 +148,7 @@ def _table(rows: list[dict[str, Any]], depth: int, bound: float) -> str:
             factor(row["factor"]) if row["is_constant"] else f"→ {factor(row['factor'])}",
             number(row["left"], 2),
             text("theory.never") if math.isinf(row["depth_beyond"]) else _whole(row["depth_beyond"]),
-            text(f"theory.short.{row['shape'].replace(' ', '_')}.{row['trend']}"),
+            law_words(row["shape"], row["trend"]),
         ]
         for row in rows
     ]

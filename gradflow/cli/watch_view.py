@@ -163,11 +163,11 @@ def _strip(recording: Recording) -> list[Group]:
     """Return the gradient along depth at the steps that a profile shows; nothing where none is recorded."""
     frame = profile(recording)
     lines = [
-        Line(text("watch.strip", step=step), list(rows["out_grad_norm"]))
+        Line(text("watch.step", step=step), list(rows["out_grad_norm"]))
         for step, rows in frame.groupby("step")
         if len(rows)
     ]
-    return [strips(text("watch.strip.title"), lines, not_shown(beside_main_path([recording])))] if lines else []
+    return [strips(text("terminal.strip.title_one"), lines, not_shown(beside_main_path([recording])))] if lines else []
 
 
 def _findings(look: Look) -> Group:
@@ -219,7 +219,7 @@ def _latest(look: Look) -> dict[str, str]:
 
 
 def _measure(name: str) -> str:
-    return text(f"watch.measure.{name}")
+    return text(f"measure.{name}")
 
 
 def _value(name: str, value: float) -> str:
@@ -237,7 +237,7 @@ def _progress(look: Look) -> str:
     if look.step is None:
         return text("watch.progress.none")
     if not look.steps or look.steps < 0:
-        return text("watch.progress.so_far", step=look.step)
+        return text("watch.step", step=look.step)
     return text("watch.progress.of", step=look.step, steps=look.steps, share=percent(look.step / look.steps, 0))
 
 

@@ -60,12 +60,12 @@ def profile(
         subtitle=measure_name(measures[0]),
         rows=rows,
         x=Axis("layer_depth", text("figure.layer_depth_long"), "depth", text("figure.layer_depth_short")),
-        y=_axis(measure_name(measures[0]) if len(measures) == 1 else text("live.norm_log")),
+        y=_axis(measure_name(measures[0]) if len(measures) == 1 else text("figure.gradient_norm")),
         marks=(Mark("band"), Mark("line")),
         note=note if shares_y else f"{note}\n{text('figure.own_axes')}",
         layout=Layout(height=1.8, margins={} if shares_y else OWN_AXES),
         facets=(_measures(measures), steps_facet(rows, moment, shares_y=shares_y)),
-        told={"layer": text("live.layer"), "layer_depth": text("live.depth_short")} if "layer" in rows else {},
+        told={"layer": text("column.layer"), "layer_depth": text("live.depth_short")} if "layer" in rows else {},
     )
 
 
@@ -75,7 +75,7 @@ def measure_name(measure: str) -> str:
 
 
 def _measures(measures: list[str]) -> Facet:
-    names = {measure: called(f"live.norm.{measure}", measure) for measure in measures}
+    names = {measure: called(f"measure.{measure}", measure) for measure in measures}
     notes = {measure: text(f"profile.caption.{measure}") for measure in measures if has(f"profile.caption.{measure}")}
     files = {measure: f"figures/profile-{measure.replace('_', '-')}.png" for measure in notes}
     y = {measure: _axis(measure_name(measure)) for measure in measures}

@@ -42,4 +42,4 @@ def bands_text(frame: pd.DataFrame) -> str:
 def _span(counts: Sequence[int]) -> str:
     """Return how many seeds there are, of sorted counts: one number where all agree."""
     first, last = counts[0], counts[-1]
-    return str(first) if first == last else text("figure.span", low=first, high=last)
+    return str(first) if first == last else text("list.range", low=first, high=last)

@@ -166,6 +166,6 @@ def _note(frame: pd.DataFrame) -> str:
     if drawn.empty:
         return text("figure.paths.all")
     fewest, most = int(drawn["n"].min()), int(drawn["n"].max())
-    drawn_of_each = str(fewest) if fewest == most else text("figure.span", low=fewest, high=most)
+    drawn_of_each = str(fewest) if fewest == most else text("list.range", low=fewest, high=most)
     key = "figure.paths.drawn_cut" if (drawn["low"] <= 0).any() else "figure.paths.drawn"
     return text(key, n=drawn_of_each)

@@ -15,7 +15,7 @@ from gradflow.analysis.profile import beside_main_path
 from gradflow.analysis.ranking import OFF
 from gradflow.analysis.times import gradient_over_time, reach_over_time
 from gradflow.recording import EVERY_JOIN, NO_MATHEMATICS, PLAIN_TWIN, WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
-from gradflow.text import text
+from gradflow.text import has, text
 from gradflow.text.controls import printable
 from gradflow.text.numbers import decades, factor, number, signed
 from gradflow.text.widths import columns as columns_of
@@ -151,10 +151,10 @@ def _degree(degree: pd.DataFrame, joins: str) -> Shown:
         if longest["n_layers"] < 2 and math.isnan(longest["decades"]):
             continue
         low, high = factor(longest["low"]), factor(longest["high"])
-        interval = "" if math.isnan(longest["low"]) else text("cell.interval", low=low, high=high)
+        interval = "" if math.isnan(longest["low"]) else text("list.range", low=low, high=high)
         rows.append(
             (
-                text(f"analyze.measure.{measure}"),
+                text(f"measure.{measure}") if has(f"measure.{measure}") else f"  {word(measure)}",
                 signed(longest["decades"]),
                 "–" if math.isnan(longest["factor"]) else factor(longest["factor"]),
                 interval or "–",
@@ -200,7 +200,7 @@ def _worst(ranking: pd.DataFrame) -> Shown:
             _shortened(str(row["kind"]), KIND_LENGTH),
             _or_dash(row["grad_norm"]),
             _or_dash(row["grad_per_weight"]),
-            decades(row["decades_off"]) if row["reason"] == OFF else text(f"analyze.reason.{row['reason']}"),
+            decades(row["decades_off"]) if row["reason"] == OFF else word(str(row["reason"])),
         )
         for row in ranking.head(WORST_SHOWN).to_dict("records")
     ]

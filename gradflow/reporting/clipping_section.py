@@ -19,7 +19,7 @@ def clipping(contents: Contents) -> Section | None:
         [
             Cell(str(row["run"])),
             Cell(f"{row['n_bound']} / {row['n']}"),
-            Cell(percent(row["share"]), text("cell.interval", low=percent(row["low"]), high=percent(row["high"]))),
+            Cell(percent(row["share"]), text("list.range", low=percent(row["low"]), high=percent(row["high"]))),
             Cell(number(row["kept"]) if row["n_bound"] else "–"),
             Cell(str(row["step"]) if row["n_bound"] else "–"),
         ]

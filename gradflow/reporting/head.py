@@ -34,7 +34,7 @@ class Head(NamedTuple):
 
 def head(contents: Contents, title: str | None, picture: Picture | None) -> Head:
     """Return the first screen of a report."""
-    question = title or text(f"page.question.{_kind(contents)}")
+    question = title or _question(contents)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     runs = count(len(contents.recordings), "runs")
     return Head(
@@ -100,10 +100,10 @@ def _contrast(finding: Finding) -> str:
     )
 
 
-def _kind(contents: Contents) -> str:
+def _question(contents: Contents) -> str:
     if not contents.runs:
-        return "vanishing" if contents.demonstration else "shattering"
-    return "compare" if contents.is_comparison else "own"
+        return text("page.question.vanishing" if contents.demonstration else "shattering.title")
+    return text("page.question.compare" if contents.is_comparison else "page.question.own")
 
 
 def _ran(contents: Contents) -> list[str]:

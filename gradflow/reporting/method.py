@@ -135,7 +135,7 @@ def _span(recordings: list[Recording]) -> str:
     if not starts:
         return ""
     first, last = starts[0][:16], starts[-1][:16]
-    return first if first == last else text("method.span", first=first, last=last)
+    return first if first == last else text("list.range", low=first, high=last)
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

@@ -66,7 +66,7 @@ def _law(family: str, closed: float | None) -> str:
     """Return what theory says of a family with batch norm before ReLU, where that is what was run."""
     if closed is None or family not in ("plain", "residual"):
         return "–"
-    return factor(closed) if family == "plain" else text("cell.power_law")
+    return factor(closed) if family == "plain" else text("word.power law")
 
 
 def coverage_table(frame: pd.DataFrame) -> Table:

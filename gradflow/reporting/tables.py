@@ -116,7 +116,7 @@ def bounded(mean: float, low: float, high: float, n: int, form: Callable[[float]
         return Cell(form(mean), text("cell.one_seed"))
     if low == high:
         return Cell(form(mean), text("cell.same", n=n))
-    return Cell(form(mean), text("cell.interval", low=form(low), high=form(high)))
+    return Cell(form(mean), text("list.range", low=form(low), high=form(high)))
 
 
 def network_name(row: Any) -> str:

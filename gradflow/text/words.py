@@ -70,6 +70,18 @@ def loss_words(meta: Mapping[str, Any]) -> str:
     return text(key, name=meta.get("loss_fn"), seed=meta.get("loss_seed")) if has(key) else name
 
 
+def law_words(shape: str, trend: str) -> str:
+    """Return a closed form's law in a word or two: its trend, and its shape unless that is the plain one.
+
+    Examples
+    --------
+    >>> law_words("exponential", "vanishes"), law_words("power law", "vanishes")
+    ('vanishes', 'falls, power law')
+    """
+    key = f"theory.short.{shape.replace(' ', '_')}.{trend}"
+    return text(key) if has(key) else word(trend)
+
+
 def _family(name: str) -> str:
     """Return a family, with its depth if it has one, or an empty string for any other name."""
     found = _FAMILY.fullmatch(name)

@@ -86,7 +86,7 @@ def degradation(
     rows = rows.assign(place=_places(rows, names), low=rows["low"].clip(lower=0.0), high=rows["high"].clip(upper=1.0))
     majority = _majorities(errors, [choice.value for choice in choices] or [ALL])
     said = {one: _said(known[known["measure"] == one], majority if one == TRAIN else {}) for one in found}
-    options = [Option(one, text(f"live.error.{one}"), note=said[one] if len(found) > 1 else "") for one in found]
+    options = [Option(one, text(f"measure.{one}"), note=said[one] if len(found) > 1 else "") for one in found]
     scales = _scales(rows, found, [choice.value for choice in choices] or [ALL], majority)
     spec = figure(
         _body(by_network(tones), rows, names, majority.get(ALL)), height=320, params=signals(scales[0].signals)
@@ -145,7 +145,7 @@ def _body(network: Spec, rows: pd.DataFrame, names: list[str], majority: float |
     x: Spec = {
         "field": "place",
         "type": "quantitative",
-        "title": text("live.depth_axis"),
+        "title": text("figure.depth"),
         "scale": {"domain": [every[0] - 0.08 * span, every[-1] + 0.08 * span], "nice": False},
         "axis": {"values": depths, "grid": False, "format": "d", "labelOverlap": True},
     }

@@ -31,11 +31,11 @@ def factors(frame: pd.DataFrame) -> Live | None:
 
 def _body(names: list[str]) -> Spec:
     tooltip = told(
-        name=text("live.setting"),
-        factor__number=text("live.measured"),
+        name=text("column.setting"),
+        factor__number=text("column.measured"),
         low__number=text("live.low"),
         high__number=text("live.high"),
-        predicted__number=text("live.closed_form"),
+        predicted__number=text("column.closed_form"),
         n=text("column.n"),
     )
     y: Spec = {

@@ -73,7 +73,7 @@ def heatmap(frame: pd.DataFrame) -> Live | None:
     controls: tuple[Control | Pick, ...] = (
         *select("run", text("live.run"), [Option(run, run) for run in runs]),
         *select(
-            "measure", text("live.gradient"), [Option(m, text(f"live.norm.{m}"), ranges[m].signals()) for m in found]
+            "measure", text("live.gradient"), [Option(m, text(f"measure.{m}"), ranges[m].signals()) for m in found]
         ),
         Pick("layer_depth", text("live.depth_short"), start=1),
         Pick("step", text("live.step"), start=float(rows["step"].min())),
@@ -108,7 +108,7 @@ def _narrow(params: list[Spec]) -> Spec:
 
 def _tooltip() -> list[Spec]:
     return told(
-        layer=text("live.layer"),
+        layer=text("column.layer"),
         layer_depth=text("live.depth_short"),
         step=text("live.step"),
         value__number=text("live.norm"),
@@ -120,7 +120,7 @@ def _map(width: Spec) -> Spec:
         "field": "value",
         "type": "quantitative",
         "scale": {"type": "log", "scheme": "viridis", "domain": [{"expr": "lo"}, {"expr": "hi"}]},
-        "legend": {"title": text("live.norm_log"), "orient": "top", "gradientLength": 180, **log_ticks()},
+        "legend": {"title": text("figure.gradient_norm"), "orient": "top", "gradientLength": 180, **log_ticks()},
     }
     axes: Spec = {"x": _steps(None), "y": _depths("ordinal")}
     tooltip = {"tooltip": _tooltip()}
@@ -152,7 +152,7 @@ def _course(width: Spec) -> Spec:
         "height": _COURSE_HEIGHT,
         "title": text("live.at_layer"),
         "transform": [{"filter": "datum.layer_depth == layer_depth"}, _SHOWN],
-        "encoding": {"x": _steps(text("live.recorded_step"))},
+        "encoding": {"x": _steps(text("figure.recorded_step"))},
         "layer": [line, _points("y")],
     }
 

@@ -74,7 +74,7 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
     columns = [*(facet.column for facet in figure.facets), "seed", "family", "network", "tone", "line"]
     columns += [figure.x.column, figure.y.column, "low", "high", "n", "edge", "mark", *figure.told]
     bands = bands_note(rows["low"], draws_bands=has_bands)
-    of_seed = select("seed", text("live.seeds"), seeds.choice(rows, bands) if rows["seed"].nunique() > 1 else [])
+    of_seed = select("seed", text("fact.seed"), seeds.choice(rows, bands) if rows["seed"].nunique() > 1 else [])
     said = (figure.hint, "" if of_seed else bands, edge_note(rows), *notes)
     return Live(
         figure.name,

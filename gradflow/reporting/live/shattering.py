@@ -59,7 +59,7 @@ def _body(dashes: dict[str, list[float]], colors: dict[str, str], depths: pd.Ser
         mean__number=text("live.value"),
         low__number=text("live.low"),
         high__number=text("live.high"),
-        predicted__number=text("live.closed_form"),
+        predicted__number=text("column.closed_form"),
         n=text("column.n"),
     )
     y: Spec = {"field": "mean", "type": "quantitative", "title": text("live.correlation")}

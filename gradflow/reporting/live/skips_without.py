@@ -74,8 +74,8 @@ def _body(drawn: list[str], rows: pd.DataFrame) -> Spec:
     }
     tooltip = told(
         network=text("column.network"),
-        said=text("live.variant"),
-        layer_depth=text("live.layer"),
+        said=text("live.gradient"),
+        layer_depth=text("column.layer"),
         mean__number=text("live.norm"),
         low__number=text("live.low"),
         high__number=text("live.high"),

@@ -98,7 +98,9 @@ def _on_axis(rows: pd.DataFrame, *, is_error: bool) -> tuple[pd.DataFrame, dict[
 
 
 def _name(measure: str, window: int) -> str:
-    return text(f"live.window.{measure}", window=window) if measure in AVERAGED else text(f"live.error.{measure}")
+    return (
+        text(f"figure.training.windows.{measure}", window=window) if measure in AVERAGED else text(f"measure.{measure}")
+    )
 
 
 def _body(network: Spec, last: float, majority: float | None) -> Spec:
