@@ -87,11 +87,11 @@ def _table(runs: Sequence[Run], found: Estimate | None, most: int | None) -> Any
         )
         for cells, numbers in groups.items()
     ]
-    known = {"steps": text("plan.column.steps"), "data": text("plan.column.data")}
+    known = {"steps": text("setting.steps"), "data": text("head.data")}
     heads = [
-        text("plan.column.network"),
+        text("head.network"),
         *(known.get(name, name.replace("_", " ")) for name in columns),
-        text("plan.column.seeds"),
+        text("head.seed"),
         *([text("plan.column.seconds")] if found is not None else []),
     ]
     caption = text("plan.more", n=len(rows) - most) if most is not None and len(rows) > most else ""

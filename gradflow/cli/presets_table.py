@@ -6,7 +6,7 @@ from gradflow.cli import output
 from gradflow.cli.rich_tables import show, table
 from gradflow.experiments.presets import presets
 from gradflow.text import DEFAULT_LANGUAGE, text
-from gradflow.text.words import said
+from gradflow.text.words import head, said
 
 
 def print_presets(form: str | None) -> None:
@@ -28,4 +28,4 @@ def print_presets(form: str | None) -> None:
         )
         for one in found
     ]
-    show(table(text("presets.title"), [text(f"presets.column.{name}") for name in columns], rows, words=range(4)))
+    show(table(text("presets.title"), [head(name, "presets.column") for name in columns], rows, words=range(4)))

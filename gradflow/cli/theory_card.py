@@ -13,7 +13,7 @@ from gradflow.cli import output
 from gradflow.text import text
 from gradflow.text.numbers import count, factor, number
 from gradflow.text.widths import columns, padded, wrapped
-from gradflow.text.words import law_words, word
+from gradflow.text.words import head, law_words, word
 from gradflow.theory import Curve, Law
 
 WIDTH = 80  # columns
@@ -128,12 +128,12 @@ def _card(law: Law, row: dict[str, Any]) -> str:
         (text("theory.row.variances"), text("theory.variances", weights=weights, biases=biases)),
         (text("theory.row.q"), number(row["q"])),
         (text("theory.row.chi"), chi),
-        (text("theory.row.factor"), factor),
+        (text("head.factor"), factor),
         (text("theory.row.left", layers=count(row["depth"], "layers")), number(row["left"])),
         (text(f"theory.bound.{side}", bound=f"{row['bound']:g}"), _layers(row["depth_beyond"])),
         (text("theory.row.critical"), _critical_words(law, row)),
-        (text("theory.row.verdict"), _verdict(law)),
-        (text("theory.row.source"), row["source"]),
+        (text("head.verdict"), _verdict(law)),
+        (text("head.source"), row["source"]),
         (text("theory.row.holds"), _holds(law, row["rate"])),
     ]
     return "\n".join([title, "", *_aligned(lines)])
@@ -141,7 +141,7 @@ def _card(law: Law, row: dict[str, Any]) -> str:
 
 def _table(rows: list[dict[str, Any]], depth: int, bound: float) -> str:
     """Return several settings, a line each, as wide as they need to be."""
-    heads = [text(f"theory.head.{name}") for name in ("setting", "factor", "left", "layers", "verdict")]
+    heads = [head(name, "theory.head") for name in ("setting", "factor", "left", "layers", "verdict")]
     cells = [
         [
             " ".join([row["activation"], row["init"], *([row["norm"]] if row["norm"] != "none" else [])]),

@@ -24,7 +24,7 @@ from gradflow.text import has, text
 from gradflow.text.controls import printable
 from gradflow.text.numbers import number, percent, seconds
 from gradflow.text.widths import wrapped
-from gradflow.text.words import not_shown, word
+from gradflow.text.words import head, not_shown, word
 
 OTHERS = 8  # runs named beside the one in full
 NAME_LENGTH = 40
@@ -154,7 +154,7 @@ def _measures(recording: Recording) -> Group:
         if len(known):
             first, latest = (_value(name, known[name].iloc[place]) for place in (0, -1))
             rows.append([_measure(name), first, latest, str(known["step"].iloc[-1])])
-    heads = [text(f"watch.column.{column}") for column in ("measure", "first", "latest", "step")]
+    heads = [head(column, "watch.column") for column in ("measure", "first", "latest", "step")]
     caption = "" if lost is None else text("watch.lost.sentence", step=lost[0], value=_value("loss", lost[1]))
     return table("", heads, rows, caption=caption)
 
@@ -163,7 +163,7 @@ def _strip(recording: Recording) -> list[Group]:
     """Return the gradient along depth at the steps that a profile shows; nothing where none is recorded."""
     frame = profile(recording)
     lines = [
-        Line(text("watch.step", step=step), list(rows["out_grad_norm"]))
+        Line(text("head.step", step=step), list(rows["out_grad_norm"]))
         for step, rows in frame.groupby("step")
         if len(rows)
     ]
@@ -237,7 +237,7 @@ def _progress(look: Look) -> str:
     if look.step is None:
         return text("watch.progress.none")
     if not look.steps or look.steps < 0:
-        return text("watch.step", step=look.step)
+        return text("head.step", step=look.step)
     return text("watch.progress.of", step=look.step, steps=look.steps, share=percent(look.step / look.steps, 0))
 
 

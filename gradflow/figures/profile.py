@@ -12,6 +12,7 @@ from gradflow.figures.moments import steps_facet
 from gradflow.figures.names import called
 from gradflow.figures.seeds import bands_text
 from gradflow.text import has, text
+from gradflow.text.words import heading, sentence_case
 
 _COLUMNS = ("family", "depth", "step", "layer_depth", "mean", "low", "high", "n", "n_zero", "n_nonfinite")
 _SOURCE = "gradflow.analysis.profile_over_seeds"
@@ -65,7 +66,9 @@ def profile(
         note=note if shares_y else f"{note}\n{text('figure.own_axes')}",
         layout=Layout(height=1.8, margins={} if shares_y else OWN_AXES),
         facets=(_measures(measures), steps_facet(rows, moment, shares_y=shares_y)),
-        told={"layer": text("column.layer"), "layer_depth": text("live.depth_short")} if "layer" in rows else {},
+        told={"layer": heading("layer"), "layer_depth": sentence_case(text("figure.layer_depth"))}
+        if "layer" in rows
+        else {},
     )
 
 

@@ -150,7 +150,7 @@ def _marks(found: PathLengths | None, published: PublishedLengths | None) -> lis
             "figure.paths.published" if published else "figure.paths.middle", low=low, high=high, blocks=blocks
         )
         handles.append(Line2D([], [], color=_COLOR, alpha=_MIDDLE_ALPHA, linewidth=6, label=label))
-    return [*handles, *([Line2D([], [], label=text("figure.paths.mean"), **_MEAN)] if found else [])]
+    return [*handles, *([Line2D([], [], label=text("head.mean_length"), **_MEAN)] if found else [])]
 
 
 def _edges(frame: pd.DataFrame) -> list[Line2D]:

@@ -168,7 +168,7 @@ def loss_curves(windows: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
 
 
 def _loss_label(windows: pd.DataFrame) -> str:
-    return text("figure.loss_log" if (windows["mean"] > 0).all() else "figure.loss")
+    return text("figure.loss_log" if (windows["mean"] > 0).all() else "head.loss")
 
 
 def _loss_axis(ax: Axes, windows: pd.DataFrame) -> LogScale | None:

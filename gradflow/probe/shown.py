@@ -20,7 +20,7 @@ from gradflow.text.controls import printable
 from gradflow.text.numbers import decades, factor, number, signed
 from gradflow.text.widths import columns as columns_of
 from gradflow.text.widths import padded, wrapped
-from gradflow.text.words import loss_words, not_shown, word
+from gradflow.text.words import head, loss_words, not_shown, word
 
 ENDS_SHOWN = 12  # rows shown at either end of a table along depth; those between are in the frames
 WORST_SHOWN = 5
@@ -29,9 +29,7 @@ KIND_LENGTH = 14
 BAR_LENGTH = 10
 WIDTH = 80
 MEASURES = ("out_grad_norm", WITHOUT_SKIPS, WITHOUT_BRANCHES, PLAIN_TWIN, "grad_norm", "grad_times_weight")
-WORDS = frozenset(
-    {"measure", "layer", "kind", "bar", "join", "join_kind", "law", "lesion_status"}
-)  # columns that stand flush left
+WORDS = frozenset({"measure", "layer", "kind", "bar", "join", "law", "lesion_status"})  # columns that stand flush left
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _GAP = "  "
 
@@ -49,7 +47,7 @@ class Shown(NamedTuple):
     @property
     def heads(self) -> Row:
         """The columns' names to read."""
-        return tuple(text(f"analyze.column.{key}") for key in self.columns)
+        return tuple(head(key, "analyze.column") for key in self.columns)
 
 
 def shown(
@@ -134,7 +132,7 @@ def _facts(recording: Recording) -> Shown:
         "loss": text("list.colon").join([number(_loss(recording)), loss_words(meta)]),
         "input_grad_norm": text("analyze.inputs_unreached") if meta.get("inputs_reached") is False else at_inputs,
     }
-    rows: list[Row] = [(text(f"analyze.fact.{key}"), value) for key, value in values.items() if value]
+    rows: list[Row] = [(head(key, "analyze.fact"), value) for key, value in values.items() if value]
     return Shown(text("analyze.title", name=recording.name), (), rows)
 
 
@@ -238,7 +236,7 @@ def _skips(skips: pd.DataFrame) -> Shown:
         )
         for row in skips.to_dict("records")
     ]
-    columns = ("join", "join_kind", "skip_share", "skip_sq", "branch_sq", "angle", "branch_ratio")
+    columns = ("join", "kind", "share", "skip_sq", "branch_sq", "angle", "branch_ratio")
     title = text("analyze.skips.title", n=len(rows))
     return Shown(title, columns, _ends(rows, name=0), text("analyze.skips.caption"))
 
@@ -258,7 +256,7 @@ def _lesions(recording: Recording) -> Shown:
         )
         for row in asked.to_dict("records")
     ]
-    columns = ("join", "join_kind", "branch_ratio", "lesion_loss", "lesion", "lesion_status")
+    columns = ("join", "kind", "branch_ratio", "loss", "lesion", "lesion_status")
     caption = text("analyze.lesions.caption", loss=number(loss))
     return Shown(text("analyze.lesions.title"), columns, _ends(rows, name=0), caption)
 

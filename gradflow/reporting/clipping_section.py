@@ -25,5 +25,5 @@ def clipping(contents: Contents) -> Section | None:
         ]
         for row in frame.to_dict("records")
     ]
-    columns = ("network", "clipped_steps", "clipped_share", "clipped_kept", "clipped_last")
+    columns = ("network", "clipped_steps", "share", "clipped_kept", "clipped_last")
     return section("clipping", text("clipping.lead"), blocks=[table("clipping", text("table.clipping"), columns, rows)])

@@ -16,7 +16,7 @@ from gradflow.reporting.method import seeds
 from gradflow.reporting.published_section import answer
 from gradflow.text import text
 from gradflow.text.numbers import count, percent, points, with_interval
-from gradflow.text.words import loss_words, named, said, word
+from gradflow.text.words import loss_words, named, said, sentence_case, word
 
 MOST_NAMES = 200  # characters of names on the first screen
 
@@ -168,7 +168,7 @@ def _ran_comparison(runs: list[Recording]) -> str:
     values = {key: _only(runs, key) for key in ("data", "n_train", "steps", "batch_size")}
     return text(
         "ran.compare",
-        families=_sentence_case(_listed([named(family) for family in families])),
+        families=sentence_case(_listed([named(family) for family in families])),
         depths=_listed([str(depth) for depth in depths]),
         seeds=seeds(runs),
         runs=count(len(runs), "runs"),
@@ -180,10 +180,6 @@ def _only(runs: list[Recording], key: str) -> str:
     """Return the values of a meta key, or that it was not noted."""
     values = dict.fromkeys(str(run.meta[key]) for run in runs if run.meta.get(key) is not None)
     return " / ".join(values) or text("value.unknown")
-
-
-def _sentence_case(words: str) -> str:
-    return words[:1].upper() + words[1:]
 
 
 def _listed(words: list[str]) -> str:

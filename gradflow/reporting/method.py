@@ -13,7 +13,7 @@ from gradflow.analysis.runs import stacked
 from gradflow.recording import Recording
 from gradflow.text import text
 from gradflow.text.numbers import count, percent, seconds
-from gradflow.text.words import loss_words, said, word
+from gradflow.text.words import heading, loss_words, said, word
 
 # The meta keys worth showing, in order; each has the text fact.<key>.
 SHOWN = (
@@ -62,7 +62,7 @@ def facts(recordings: list[Recording], command: str | None) -> list[tuple[str, s
     rows.append(("started", _span(recordings)))
     wall = [run.meta["wall_seconds"] for run in recordings if _is_number(run.meta.get("wall_seconds"))]
     rows.append(("wall_seconds", seconds(sum(wall)) if wall else ""))
-    return [(text(f"fact.{key}"), value) for key, value in rows if value]
+    return [(heading(key, "fact"), value) for key, value in rows if value]
 
 
 def overhead(recordings: list[Recording]) -> str:

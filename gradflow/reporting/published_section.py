@@ -163,7 +163,7 @@ def _errors_table(contents: Contents, errors: pd.DataFrame) -> Table:
             ]
         )
     value = "published_drawn" if (errors["kind"] == ILLUSTRATIVE).all() else "published_value"
-    columns = ("network", "published_measure", value, "measured", "published_depth", "published_source")
+    columns = ("network", "published_measure", value, "measured", "published_depth", "source")
     return table("published", text("errors.title"), columns, rows)
 
 
@@ -214,7 +214,7 @@ def _paths_table(frame: pd.DataFrame, lengths: PublishedLengths) -> Table:
         mean = mean_interval(shares.values())
         share_of_all = bounded(mean.mean, mean.low, mean.high, mean.n, percent)
         rows.append([Cell(text("published.mean")), Cell(""), Cell(""), share_of_all, Cell("")])
-    columns = ("network", "published_value", "measured", "published_share", "published_source")
+    columns = ("network", "published_value", "measured", "published_share", "source")
     return table("published-paths", text("table.published_paths"), columns, rows, "tables/paths.csv")
 
 
@@ -228,5 +228,5 @@ def _laws_table(frame: pd.DataFrame, laws: list[dict[str, Any]]) -> Table:
             value = number(_LAWS[law["law"]](int(row["depth"])), 2)
             norm = Cell(word(f"{law['norm'] or 'no'} norm"))
             rows.append([Cell(network_name(row)), norm, Cell(law["law"]), Cell(value), cell, Cell(law["source"])])
-    columns = ("network", "inputs_norm", "published_law", "published_of", "measured", "published_source")
+    columns = ("network", "norm", "published_law", "published_of", "measured", "source")
     return table("published-laws", text("table.published_shattering"), columns, rows, "tables/shattering.csv")

@@ -120,7 +120,7 @@ def _table(frame: pd.DataFrame) -> Table:
         ]
         for row in frame.to_dict("records")
     ]
-    columns = ["join", "join_kind", "skip_share", "skip_sq", "branch_sq", "cross", "angle", "branch_ratio"]
+    columns = ["join", "kind", "skip_share", "skip_sq", "branch_sq", "cross", "angle", "branch_ratio"]
     if (frame["lesion_status"] != "").any():
         columns.append("lesion")
         for cells, row in zip(rows, frame.to_dict("records"), strict=True):

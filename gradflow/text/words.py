@@ -27,6 +27,48 @@ def word(name: str) -> str:
     return text(f"word.{name}") if has(f"word.{name}") else name
 
 
+def head(name: str, table: str = "") -> str:
+    """Return the head of a column or the name of a fact: the table's own, or what all call it.
+
+    Parameters
+    ----------
+    name : str
+        Of a column, a meta key or a setting.
+    table : str, optional
+        Of the catalogue, for heads that are said otherwise there than elsewhere.
+
+    Examples
+    --------
+    >>> head("depth"), head("seeds", "cli.column"), head("weight_decay", "fact")
+    ('depth', 'n', 'weight decay')
+    """
+    own, spaced = f"{table}.{name}", name.replace("_", " ")
+    shared = (f"head.{name}", f"measure.{name}", f"setting.{spaced}", f"word.{spaced}", f"word.{name}")
+    return text(next((key for key in (own, *shared) if has(key)), own))
+
+
+def heading(name: str, table: str = "") -> str:
+    """Return `head` as the report has it: what all call it begins with a capital letter.
+
+    Examples
+    --------
+    >>> heading("depth"), heading("effective_lr", "column")
+    ('Depth', 'lr / |w|², end over start, decades')
+    """
+    return head(name, table) if has(f"{table}.{name}") else sentence_case(head(name))
+
+
+def sentence_case(words: str) -> str:
+    """Return words with a capital letter at the beginning.
+
+    Examples
+    --------
+    >>> sentence_case("plain and residual")
+    'Plain and residual'
+    """
+    return words[:1].upper() + words[1:]
+
+
 def named(label: str) -> str:
     """Return a label of a network or a setting in the current language; names of a user's own stay as they are.
 
@@ -39,8 +81,8 @@ def named(label: str) -> str:
     """
     parts = label.split(_SEPARATOR)
     for known in range(len(parts), 0, -1):
-        head = _SEPARATOR.join(parts[:known])
-        called = word(head) if has(f"word.{head}") else _family(head)
+        first = _SEPARATOR.join(parts[:known])
+        called = word(first) if has(f"word.{first}") else _family(first)
         if called:
             return text("list.separator").join([called, *map(_setting, parts[known:])])
     return label

@@ -24,6 +24,7 @@ from gradflow.reporting.live.pieces import (
 )
 from gradflow.text import text
 from gradflow.text.numbers import percent
+from gradflow.text.words import heading, sentence_case
 
 TRAIN = "train_error"
 ERRORS = (TRAIN, "test_error")
@@ -92,8 +93,8 @@ def degradation(
         _body(by_network(tones), rows, names, majority.get(ALL)), height=320, params=signals(scales[0].signals)
     )
     controls = (
-        *select("measure", text("live.measure"), options),
-        *select("family", text("live.family"), choices),
+        *select("measure", heading("measure"), options),
+        *select("family", heading("family"), choices),
     )
     columns = [*_COLUMNS, *(("label", "source", "curve") if len(known) else ())]
     means = text("live.means") if rows["low"].notna().any() else text("live.single")
@@ -159,13 +160,15 @@ def _body(network: Spec, rows: pd.DataFrame, names: list[str], majority: float |
     shared = {"x": x, "y": y, "color": network["color"]}
     means, seeds = ([{"filter": f"datum.kind == '{kind}'"}] for kind in (MEAN, ONE))
     tooltip = told(
-        network=text("column.network"),
+        network=heading("network"),
         value__percent=text("live.value"),
         low__percent=text("live.low"),
         high__percent=text("live.high"),
         n=text("column.n"),
     )
-    own = told(network=text("column.network"), seed=text("live.one_seed"), value__percent=text("live.value"))
+    own = told(
+        network=heading("network"), seed=sentence_case(text("figure.one_seed")), value__percent=text("live.value")
+    )
     path: Spec = {"x": x, "y": y, "color": {"value": SOFT}, "detail": {"field": "family"}}
     if "strokeDash" in network:
         path["strokeDash"] = network["strokeDash"]

@@ -34,6 +34,7 @@ from gradflow.reporting.live.pieces import (
 from gradflow.reporting.live.pieces import edges as edge_marks
 from gradflow.reporting.live.pieces import figure as whole
 from gradflow.text import text
+from gradflow.text.words import heading
 
 ALONE = "alone"  # the mark of a line's only value
 HEIGHT, NARROWER = 300, 20  # pixels, and by how much less in a narrow place
@@ -74,7 +75,7 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
     columns = [*(facet.column for facet in figure.facets), "seed", "family", "network", "tone", "line"]
     columns += [figure.x.column, figure.y.column, "low", "high", "n", "edge", "mark", *figure.told]
     bands = bands_note(rows["low"], draws_bands=has_bands)
-    of_seed = select("seed", text("fact.seed"), seeds.choice(rows, bands) if rows["seed"].nunique() > 1 else [])
+    of_seed = select("seed", heading("seed"), seeds.choice(rows, bands) if rows["seed"].nunique() > 1 else [])
     said = (figure.hint, "" if of_seed else bands, edge_note(rows), *notes)
     return Live(
         figure.name,
@@ -155,7 +156,7 @@ def _y(axis: Axis) -> Spec:
 def _tooltip(figure: Figure) -> list[Spec]:
     value = f"{figure.y.column}__number"
     names = {
-        "network": figure.series or text("column.network"),
+        "network": figure.series or heading("network"),
         **figure.told,
         value: figure.y.name or text("live.value"),
     }

@@ -27,7 +27,7 @@ from gradflow.reporting.live.pieces import (
     whole_x,
 )
 from gradflow.text import text
-from gradflow.text.words import word
+from gradflow.text.words import heading, word
 
 _COLUMNS = ["network", "said", "layer_depth", "mean", "low", "high", "n", "edge", "mark"]
 
@@ -53,7 +53,7 @@ def skips_without(frame: pd.DataFrame) -> Live | None:
     options = [Option(name, name, {**ends.signals(), "last": int(lasts[name])}) for name, ends in ranges.items()]
     drawn = [variant for variant in list(VARIANTS)[::-1] if variant in set(rows["variant"])]
     spec = figure(_body(drawn, rows), height=320, params=signals(options[0].signals))
-    controls = select("network", text("column.network"), options)
+    controls = select("network", heading("network"), options)
     notes = filter(None, (bands_note(rows["low"]), edge_note(rows)))
     note = text("list.sentences").join(notes)
     return Live("skips-without", spec, narrowed(spec, 300, 1), rows[_COLUMNS], controls, note)
@@ -73,9 +73,9 @@ def _body(drawn: list[str], rows: pd.DataFrame) -> Spec:
         for said, look in looks.items()
     }
     tooltip = told(
-        network=text("column.network"),
+        network=heading("network"),
         said=text("live.gradient"),
-        layer_depth=text("column.layer"),
+        layer_depth=heading("layer"),
         mean__number=text("live.norm"),
         low__number=text("live.low"),
         high__number=text("live.high"),
