@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from importlib.resources import files
 from string import Formatter
 from types import MappingProxyType
 from typing import Any
@@ -107,13 +106,14 @@ def text(key: str, lang: str | None = None, **values: object) -> str:
 
 def has(key: str) -> bool:
     """Whether there is a text of this key."""
-    return key in catalogue(DEFAULT_LANGUAGE)
+    return key in catalogue(current_language())  # all languages have the same keys
 
 
 @cache
 def catalogue(lang: str) -> Mapping[str, str]:
     """Return all texts of a language by their keys, in the order of the file, which is read when first asked for."""
-    import tomllib
+    import tomllib  # both are imported where they are needed: `gradflow --help` reads no text
+    from importlib.resources import files
 
     content = files(__package__).joinpath(f"{lang}.toml").read_text(encoding="utf-8")
     return MappingProxyType(dict(_flat(tomllib.loads(content))))
