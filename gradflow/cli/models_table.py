@@ -14,7 +14,7 @@ from gradflow.models.block_timing import block_rows
 from gradflow.models.family_table import family_rows
 from gradflow.text import text
 from gradflow.text.numbers import count, number
-from gradflow.text.words import named, word
+from gradflow.text.words import head, named, word
 
 GIGA, MEGA = 1e9, 1e6
 WORDS = (0, 1, 2)  # columns of the networks' table
@@ -48,7 +48,7 @@ def networks_table(rows: Sequence[Row]) -> Group:
         )
         for row in rows
     ]
-    heads = [text(f"models.head.{column}") for column in columns]
+    heads = [head(column, "models.head") for column in columns]
     caption = text("models.caption") + _tasks(rows) + _stride(rows)
     return table(text("models.title"), heads, cells, words=WORDS, caption=caption)
 
@@ -104,7 +104,7 @@ def blocks_table(rows: Sequence[Row]) -> Group:
     )
     return table(
         text("models.blocks.title", size=first["size"], batch=first["batch"]),
-        [text(f"models.blocks.head.{column}") for column in columns],
+        [head(column, "models.blocks.head") for column in columns],
         cells,
         caption=caption + _note(rows),
     )

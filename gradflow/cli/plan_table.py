@@ -44,7 +44,7 @@ def print_plan(
     else:
         show(_table(runs, found, None if dry_run else MOST_ROWS))
     made = sum((folder / "runs" / run.id).is_dir() for run in runs)
-    lines = [count_made(made, folder)] if made else []
+    lines = [text("plan.made", n=made, folder=folder)] if made else []
     lines += _nearest(runs, notes)
     if notes.get("scaled"):
         lines.append(scaled_from((str(notes.get("preset") or ""), str(notes["scaled"]))))
@@ -59,7 +59,7 @@ def print_shattering(arguments: Mapping[str, Any], form: str | None, *, dry_run:
     blocks, seeds = arguments.get("blocks", BLOCKS), arguments.get("seeds", SEEDS)
     line = text(
         "plan.shattering",
-        networks=count(len(blocks) * len(SETTINGS) * seeds, "plan.networks"),
+        networks=count(len(blocks) * len(SETTINGS) * seeds, "networks"),
         blocks=text("list.enumeration").join(map(str, blocks)),
         width=arguments.get("width", WIDTH),
         seeds=count(seeds, "seeds"),
@@ -67,11 +67,6 @@ def print_shattering(arguments: Mapping[str, Any], form: str | None, *, dry_run:
     output.say(line, form)
     if dry_run:
         output.say(text("plan.dry"), form)
-
-
-def count_made(made: int, folder: Path) -> str:
-    """Return how many of the runs are in the folder."""
-    return text("plan.made.one" if made == 1 else "plan.made.many", n=made, folder=folder)
 
 
 def _table(runs: Sequence[Run], found: Estimate | None, most: int | None) -> Any:
@@ -92,15 +87,15 @@ def _table(runs: Sequence[Run], found: Estimate | None, most: int | None) -> Any
         )
         for cells, numbers in groups.items()
     ]
-    known = {"steps": text("plan.column.steps"), "data": text("plan.column.data")}
+    known = {"steps": text("setting.steps"), "data": text("head.data")}
     heads = [
-        text("plan.column.network"),
+        text("head.network"),
         *(known.get(name, name.replace("_", " ")) for name in columns),
-        text("plan.column.seeds"),
+        text("head.seed"),
         *([text("plan.column.seconds")] if found is not None else []),
     ]
     caption = text("plan.more", n=len(rows) - most) if most is not None and len(rows) > most else ""
-    return table(count(len(runs), "plan.title"), heads, rows[:most], caption=caption)
+    return table(text("plan.title", n=len(runs)), heads, rows[:most], caption=caption)
 
 
 def _records(runs: Sequence[Run], found: Estimate | None) -> list[dict[str, Any]]:
@@ -112,15 +107,15 @@ def _records(runs: Sequence[Run], found: Estimate | None) -> list[dict[str, Any]
 
 def _told(found: Estimate) -> list[str]:
     """Return the estimate and how it was made."""
-    scaled = text("plan.estimate.scaled", networks=count(found.scaled, "plan.networks")) if found.scaled else ""
+    scaled = text("plan.estimate.scaled", networks=count(found.scaled, "networks")) if found.scaled else ""
     return [
         text(
             "plan.estimate",
             total=long(found.seconds),
-            workers=count(found.workers, "plan.workers"),
+            workers=count(found.workers, "workers"),
             sum=long(found.total_seconds),
         ),
-        text("plan.estimate.how", measured=count(found.measured, "plan.networks"), scaled=scaled),
+        text("plan.estimate.how", measured=count(found.measured, "networks"), scaled=scaled),
     ]
 
 
@@ -153,5 +148,5 @@ def long(value: float) -> str:
     if value < HOURS_FROM:
         return in_minutes(value)
     if value < DAYS_FROM:
-        return text("plan.hours", value=f"{value / HOUR:.0f}")
+        return text("unit.hours", value=f"{value / HOUR:.0f}")
     return text("plan.days", value=f"{value / DAY:.0f}")

@@ -15,7 +15,7 @@ from gradflow.recording import Recording
 from gradflow.reporting import report
 from gradflow.text import text
 from gradflow.text.controls import utf8
-from gradflow.text.words import PRESET, reworded
+from gradflow.text.words import said
 
 
 def report_on(runs: Sequence[Path], out: Path, title: str | None, formats: Sequence[str]) -> None:
@@ -61,8 +61,8 @@ def write_report(
 
 def heading(notes: Mapping[str, Any]) -> str | None:
     """Return a report's heading: the sweep's title, whether it is scaled, and its question; None without any."""
-    title = reworded(notes.get("title") or "", PRESET)
-    question = reworded(notes.get("question") or "", PRESET)
+    title = said(notes.get("title") or "")
+    question = said(notes.get("question") or "")
     if title and notes.get("scaled"):
         title = text("sweep.title.scaled", title=title)
     if title and question:

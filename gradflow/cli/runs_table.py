@@ -16,7 +16,7 @@ from gradflow.cli import output
 from gradflow.cli.rich_tables import show, table, width
 from gradflow.text import text
 from gradflow.text.numbers import count
-from gradflow.text.words import named
+from gradflow.text.words import head, named
 
 NARROW = ("run", "status", "train_error", "test_error", "steps", "wall_seconds", "started")
 WIDE = ("run", "status", "family", "depth", "seed", "train_error", "test_error", "steps", "wall_seconds", "started")
@@ -58,7 +58,7 @@ def _show(folder: str, frame: pd.DataFrame, columns: tuple[str, ...]) -> None:
     caption = "" if columns == WIDE else text("terminal.runs.caption", width=WIDE_FROM)
     made = table(
         text("terminal.runs.title", folder=folder, runs=count(len(frame), "runs"), statuses=statuses),
-        [text(f"terminal.runs.column.{column}") for column in columns],
+        [head(column, "terminal.runs.column") for column in columns],
         [[_CELLS[column](row) for column in columns] for row in rows],
         words=[number for number, column in enumerate(columns) if column in WORDS],
         caption=caption,

@@ -14,6 +14,7 @@ from gradflow.cli.output import encodes, shortened
 from gradflow.cli.rich_tables import WIDTH, table
 from gradflow.text import text
 from gradflow.text.numbers import number
+from gradflow.text.words import head
 
 BLOCKS, DIGITS = "▁▂▃▄▅▆▇█", "12345678"  # smallest to largest
 ZERO, NONFINITE, UNMEASURED = "0", "!", "?"
@@ -71,8 +72,8 @@ def strips(title: str, lines: Sequence[Line], note: str = "") -> Group:
         (label, first, strip, last, str(size))
         for (label, first, last), strip, size in zip(named, drawn, sizes, strict=True)
     ]
-    columns = ("profile", "input", "strip", "output", "group")
-    heads = [text(f"terminal.strip.column.{name}") for name in columns]
+    columns = ("network", "input", "strip", "output", "group")
+    heads = [head(name, "terminal.strip.column") for name in columns]
     if max(sizes) == 1:
         heads, rows = heads[:-1], [row[:-1] for row in rows]
     legend = text("list.sentences").join(filter(None, [_legend(scale, "".join(drawn), max(sizes)), note]))

@@ -17,7 +17,7 @@ from gradflow.cli.strip import Line, strips
 from gradflow.recording import Recording
 from gradflow.text import numbers as form
 from gradflow.text import text
-from gradflow.text.words import named, not_shown, word
+from gradflow.text.words import head, named, not_shown, word
 
 TOY_EVERY = 5
 
@@ -103,13 +103,13 @@ def _vanishing_table(recordings: Iterable[Recording]) -> Group:
         )
         for row in analysis.vanishing_table(recordings).to_dict("records")
     ]
-    columns = ("setting", "seeds", "factor", "predicted", "decades", "weight_decades", "verdict")
+    columns = ("setting", "seeds", "factor", "closed_form", "decades", "weight_decades", "verdict")
     return _table("cli.vanishing.title", columns, rows, text("cli.vanishing.caption"))
 
 
 def _table(title: str, columns: Iterable[str], rows: Iterable[Sequence[str]], caption: str = "") -> Group:
     """Return a table whose title and heads come from the catalogue; all but the first column are numbers."""
-    return table(text(title), [text(f"cli.column.{column}") for column in columns], rows, caption=caption)
+    return table(text(title), [head(column, "cli.column") for column in columns], rows, caption=caption)
 
 
 def _depth(depth: Any) -> str:

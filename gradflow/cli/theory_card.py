@@ -13,6 +13,7 @@ from gradflow.cli import output
 from gradflow.text import text
 from gradflow.text.numbers import count, factor, number
 from gradflow.text.widths import columns, padded, wrapped
+from gradflow.text.words import head, law_words, word
 from gradflow.theory import Curve, Law
 
 WIDTH = 80  # columns
@@ -117,7 +118,7 @@ def _card(law: Law, row: dict[str, Any]) -> str:
         "theory.setting",
         activation=row["activation"],
         init=text(f"theory.init.{law.init}"),
-        norm=text(f"theory.norm.{row['norm']}"),
+        norm=word("no norm" if row["norm"] == "none" else f"{row['norm']} norm"),
         skip=text("theory.skip.yes" if law.skip else "theory.skip.no"),
     )
     chi, factor = (_limit(row[name], law) for name in ("chi", "factor"))
@@ -127,12 +128,12 @@ def _card(law: Law, row: dict[str, Any]) -> str:
         (text("theory.row.variances"), text("theory.variances", weights=weights, biases=biases)),
         (text("theory.row.q"), number(row["q"])),
         (text("theory.row.chi"), chi),
-        (text("theory.row.factor"), factor),
+        (text("head.factor"), factor),
         (text("theory.row.left", layers=count(row["depth"], "layers")), number(row["left"])),
         (text(f"theory.bound.{side}", bound=f"{row['bound']:g}"), _layers(row["depth_beyond"])),
         (text("theory.row.critical"), _critical_words(law, row)),
-        (text("theory.row.verdict"), _verdict(law)),
-        (text("theory.row.source"), row["source"]),
+        (text("head.verdict"), _verdict(law)),
+        (text("head.source"), row["source"]),
         (text("theory.row.holds"), _holds(law, row["rate"])),
     ]
     return "\n".join([title, "", *_aligned(lines)])
@@ -140,14 +141,14 @@ def _card(law: Law, row: dict[str, Any]) -> str:
 
 def _table(rows: list[dict[str, Any]], depth: int, bound: float) -> str:
     """Return several settings, a line each, as wide as they need to be."""
-    heads = [text(f"theory.head.{name}") for name in ("setting", "factor", "left", "layers", "verdict")]
+    heads = [head(name, "theory.head") for name in ("setting", "factor", "left", "layers", "verdict")]
     cells = [
         [
             " ".join([row["activation"], row["init"], *([row["norm"]] if row["norm"] != "none" else [])]),
             factor(row["factor"]) if row["is_constant"] else f"→ {factor(row['factor'])}",
             number(row["left"], 2),
             text("theory.never") if math.isinf(row["depth_beyond"]) else _whole(row["depth_beyond"]),
-            text(f"theory.short.{row['shape'].replace(' ', '_')}.{row['trend']}"),
+            law_words(row["shape"], row["trend"]),
         ]
         for row in rows
     ]
@@ -179,8 +180,7 @@ def _limit(value: float, law: Law) -> str:
 def _layers(layers: float) -> str:
     if math.isinf(layers):
         return text("theory.never")
-    named = text("layers.one") if layers == 1 else text("layers.many", n=_whole(layers))
-    return text("theory.after", layers=named)
+    return text("theory.after", layers=text("count.layers", n=_whole(layers)))
 
 
 def _whole(layers: float) -> str:

@@ -24,7 +24,7 @@ from gradflow.text import has, text
 from gradflow.text.controls import printable
 from gradflow.text.numbers import number, percent, seconds
 from gradflow.text.widths import wrapped
-from gradflow.text.words import not_shown, word
+from gradflow.text.words import head, not_shown, word
 
 OTHERS = 8  # runs named beside the one in full
 NAME_LENGTH = 40
@@ -154,7 +154,7 @@ def _measures(recording: Recording) -> Group:
         if len(known):
             first, latest = (_value(name, known[name].iloc[place]) for place in (0, -1))
             rows.append([_measure(name), first, latest, str(known["step"].iloc[-1])])
-    heads = [text(f"watch.column.{column}") for column in ("measure", "first", "latest", "step")]
+    heads = [head(column, "watch.column") for column in ("measure", "first", "latest", "step")]
     caption = "" if lost is None else text("watch.lost.sentence", step=lost[0], value=_value("loss", lost[1]))
     return table("", heads, rows, caption=caption)
 
@@ -163,11 +163,11 @@ def _strip(recording: Recording) -> list[Group]:
     """Return the gradient along depth at the steps that a profile shows; nothing where none is recorded."""
     frame = profile(recording)
     lines = [
-        Line(text("watch.strip", step=step), list(rows["out_grad_norm"]))
+        Line(text("head.step", step=step), list(rows["out_grad_norm"]))
         for step, rows in frame.groupby("step")
         if len(rows)
     ]
-    return [strips(text("watch.strip.title"), lines, not_shown(beside_main_path([recording])))] if lines else []
+    return [strips(text("terminal.strip.title_one"), lines, not_shown(beside_main_path([recording])))] if lines else []
 
 
 def _findings(look: Look) -> Group:
@@ -219,7 +219,7 @@ def _latest(look: Look) -> dict[str, str]:
 
 
 def _measure(name: str) -> str:
-    return text(f"watch.measure.{name}")
+    return text(f"measure.{name}")
 
 
 def _value(name: str, value: float) -> str:
@@ -237,7 +237,7 @@ def _progress(look: Look) -> str:
     if look.step is None:
         return text("watch.progress.none")
     if not look.steps or look.steps < 0:
-        return text("watch.progress.so_far", step=look.step)
+        return text("head.step", step=look.step)
     return text("watch.progress.of", step=look.step, steps=look.steps, share=percent(look.step / look.steps, 0))
 
 

@@ -15,7 +15,10 @@ PRESETS = ("smoke", "tutorial", "he2015-fig6", "he2015-table6", "veit2016-paths"
 
 @dataclass(frozen=True)
 class Summary:
-    """What a preset is: its name, title and data; `scaled` says how its scaled version differs, if it has one."""
+    """What a preset is: its name, title and data; `scaled` says how its scaled version differs, if it has one.
+
+    Title and `scaled` are keys of texts (`gradflow.text.words.said`).
+    """
 
     name: str
     title: str
@@ -41,7 +44,8 @@ def read_preset(name: str, *, scaled: bool = False) -> Sweep:
         hint = f" Did you mean {near[0]}?" if near else ""
         raise PlanError(f"preset must be one of {', '.join(PRESETS)}; got {name!r}.{hint}")
     sweep = parse_sweep(_content(name), source=f"preset {name}", scaled=scaled)
-    return replace(sweep, notes={**sweep.notes, "preset": name})
+    told = {"preset": name, "title": f"preset.{name}.title", "question": f"preset.{name}.question"}
+    return replace(sweep, notes={**sweep.notes, **told})
 
 
 def presets() -> list[Summary]:

@@ -12,6 +12,7 @@ from gradflow.figures.moments import steps_facet
 from gradflow.figures.names import called
 from gradflow.figures.seeds import bands_text
 from gradflow.text import text
+from gradflow.text.words import heading
 
 SHARE, RATIO = "skip_share", "branch_ratio"
 _COLUMNS = ("family", "depth", "step", "order", "kind", "mean", "low", "high", "n")
@@ -63,7 +64,7 @@ def contribution(
         note=bands_text(parts[0]),
         layout=Layout(height=2.1, wide=2, narrow=1, margins={"columns": 0.75}),
         facets=(
-            Facet("measure", text("live.measure"), names, titles, y=axes, shares_y=False),
+            Facet("measure", heading("measure"), names, titles, y=axes, shares_y=False),
             steps_facet(rows),
         ),
         told={"join": text("live.join_name")} if "join" in rows else {},

@@ -12,7 +12,7 @@ from gradflow.figures.looks import NEUTRAL, Look, each_network
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.seeds import bands_text
 from gradflow.text import text
-from gradflow.text.words import word
+from gradflow.text.words import heading, word
 
 _COLUMNS = ("family", "depth", "variant", "layer_depth", "mean", "low", "high", "n", "n_zero", "n_nonfinite")
 _SOURCE = "gradflow.analysis.counterfactual_over_seeds"
@@ -63,9 +63,9 @@ def counterfactual(frame: pd.DataFrame, *, where: str = "", shares_y: bool = Tru
         marks=(Mark("band"), Mark("line")),
         note="\n".join(notes),
         layout=Layout(height=2.1),
-        facets=(Facet("network", text("column.network"), {name: name for name in networks}, shares_y=shares_y),),
-        told={"layer_depth": text("live.layer")},
-        series=text("live.variant"),
+        facets=(Facet("network", heading("network"), {name: name for name in networks}, shares_y=shares_y),),
+        told={"layer_depth": heading("layer")},
+        series=text("live.gradient"),
         looks={name: Look(**look, marker="", label=word(name)) for name, look in VARIANTS.items() if name in drawn},
     )
 

@@ -10,6 +10,7 @@ from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.names import called
 from gradflow.figures.seeds import bands_text
 from gradflow.text import text
+from gradflow.text.words import heading
 
 MEASURES = ("out_grad_norm", "grad_norm", "grad_times_weight")
 _END = "end"  # the moment that comes after all numbered ones
@@ -64,7 +65,7 @@ def degree(frame: pd.DataFrame, measure: str | None = None) -> Figure:
             text("figure.degree.y"),
             "signed",
             short=text("figure.degree.y_short"),
-            name=text("live.decades"),
+            name=heading("decades"),
             ends=(0.0,),
         ),
         marks=(Mark("level"), Mark("band"), Mark("line", has_dots=True)),

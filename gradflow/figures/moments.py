@@ -6,14 +6,13 @@ import pandas as pd
 
 from gradflow.figures.model import Facet
 from gradflow.text import text
-from gradflow.text.numbers import count
 
 
 def steps_facet(frame: pd.DataFrame, moment: str | None = None, *, shares_y: bool = True) -> Facet:
     """Return the facet of the recorded steps; `moment` is what all of them are called, if not by their updates."""
     steps = sorted(int(step) for step in frame["step"].unique())
-    names = {str(step): text("live.after", step=step) if step else text("live.start") for step in steps}
-    titles = {str(step): moment or (count(step, "figure.after") if step else text("figure.before")) for step in steps}
+    names = {str(step): text("figure.after", n=step) if step else text("figure.before") for step in steps}
+    titles = {step: moment or name for step, name in names.items()}
     return Facet("step", text("live.step"), names, titles, shares_y=shares_y)
 
 

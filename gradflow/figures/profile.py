@@ -12,6 +12,7 @@ from gradflow.figures.moments import steps_facet
 from gradflow.figures.names import called
 from gradflow.figures.seeds import bands_text
 from gradflow.text import has, text
+from gradflow.text.words import heading, sentence_case
 
 _COLUMNS = ("family", "depth", "step", "layer_depth", "mean", "low", "high", "n", "n_zero", "n_nonfinite")
 _SOURCE = "gradflow.analysis.profile_over_seeds"
@@ -60,12 +61,14 @@ def profile(
         subtitle=measure_name(measures[0]),
         rows=rows,
         x=Axis("layer_depth", text("figure.layer_depth_long"), "depth", text("figure.layer_depth_short")),
-        y=_axis(measure_name(measures[0]) if len(measures) == 1 else text("live.norm_log")),
+        y=_axis(measure_name(measures[0]) if len(measures) == 1 else text("figure.gradient_norm")),
         marks=(Mark("band"), Mark("line")),
         note=note if shares_y else f"{note}\n{text('figure.own_axes')}",
         layout=Layout(height=1.8, margins={} if shares_y else OWN_AXES),
         facets=(_measures(measures), steps_facet(rows, moment, shares_y=shares_y)),
-        told={"layer": text("live.layer"), "layer_depth": text("live.depth_short")} if "layer" in rows else {},
+        told={"layer": heading("layer"), "layer_depth": sentence_case(text("figure.layer_depth"))}
+        if "layer" in rows
+        else {},
     )
 
 
@@ -75,7 +78,7 @@ def measure_name(measure: str) -> str:
 
 
 def _measures(measures: list[str]) -> Facet:
-    names = {measure: called(f"live.norm.{measure}", measure) for measure in measures}
+    names = {measure: called(f"measure.{measure}", measure) for measure in measures}
     notes = {measure: text(f"profile.caption.{measure}") for measure in measures if has(f"profile.caption.{measure}")}
     files = {measure: f"figures/profile-{measure.replace('_', '-')}.png" for measure in notes}
     y = {measure: _axis(measure_name(measure)) for measure in measures}

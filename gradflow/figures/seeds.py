@@ -22,8 +22,8 @@ def seeds_text(n: Iterable[int]) -> str:
     """
     counts = sorted({int(count) for count in n if count > 0}) or [0]
     if counts[-1] <= 1:
-        return text("figure.seeds.one", n=counts[-1])
-    return text("figure.seeds.many", n=_span(counts))
+        return text("figure.seeds.no_interval", n=counts[-1])
+    return text("figure.seeds.interval", n=_span(counts))
 
 
 def draws_bands(networks: Mapping[Network, Look] | pd.DataFrame) -> bool:
@@ -42,4 +42,4 @@ def bands_text(frame: pd.DataFrame) -> str:
 def _span(counts: Sequence[int]) -> str:
     """Return how many seeds there are, of sorted counts: one number where all agree."""
     first, last = counts[0], counts[-1]
-    return str(first) if first == last else text("figure.span", low=first, high=last)
+    return str(first) if first == last else text("list.range", low=first, high=last)

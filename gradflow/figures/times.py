@@ -68,7 +68,7 @@ def times(frame: pd.DataFrame, *, moment: str | None = None) -> Figure:
         layout=Layout(height=1.8, margins={} if shares_y else OWN_AXES),
         facets=(steps_facet(rows, moment, shares_y=shares_y),),
         told={"time": text("live.position")},
-        series=text("live.sequence"),
+        series=text("column.sequence"),
     )
 
 

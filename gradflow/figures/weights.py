@@ -11,6 +11,7 @@ from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.names import called
 from gradflow.figures.seeds import bands_text
 from gradflow.text import text
+from gradflow.text.words import heading
 
 _COLUMNS = ("family", "depth", "step", "mean", "low", "high", "n", "n_zero", "n_nonfinite")
 _SOURCE = "gradflow.analysis.weight_growth_over_seeds"
@@ -56,6 +57,6 @@ def weights(frames: pd.DataFrame | Mapping[str, pd.DataFrame], measure: str = "f
         marks=(Mark("band"), Mark("line")),
         note=text("figure.geometric_mean", seeds=bands_text(rows)),
         layout=_LAYOUT,
-        facets=(Facet("measure", text("live.measure"), names, titles, shares_y=False),),
+        facets=(Facet("measure", heading("measure"), names, titles, shares_y=False),),
         told={"step": text("live.step")},
     )

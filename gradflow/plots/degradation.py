@@ -101,7 +101,7 @@ def degradation(
         draw_majority(ax, majority)
         shown.append(pd.Series([majority / _HEADROOM]))
     _error_limits(ax, pd.concat(shown))
-    error = text(f"figure.error.{measure}")
+    error = text(f"measure.{measure}")
     ax.set_ylabel(text("figure.degradation.y", error=error))
     ax.set_title(text("figure.degradation.title", error=error))
     handles = _handles(frame, over_seeds, measure)
@@ -190,5 +190,7 @@ def _handles(frame: pd.DataFrame, over_seeds: pd.DataFrame, measure: str) -> lis
         ring: dict[str, Any] = {"markerfacecolor": "none", "markeredgecolor": style.NEUTRAL}
         handles.append(Line2D([], [], linestyle="", marker="o", label=text("figure.one_seed"), **ring))
     if frame.diverged.any():
-        handles.append(Line2D([], [], linestyle="", marker="x", color=style.NEUTRAL, label=text("figure.diverged")))
+        handles.append(
+            Line2D([], [], linestyle="", marker="x", color=style.NEUTRAL, label=text("terminal.status.diverged"))
+        )
     return handles if _majority(frame, measure) is None else [*handles, majority_handle()]

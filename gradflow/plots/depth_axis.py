@@ -74,7 +74,7 @@ def draw_depths(ax: Axes, axis: DepthAxis, note: str, others: Iterable[int] = ()
     kept = list(_thinned(depths, axis, per_inch))
     names = [*map(str, kept), *(shorten(name, _NAME_LENGTH) for name in nameless)]
     ax.set_xticks([*map(axis.at, kept), *nameless.values()], names)
-    quantity = text("figure.depth" if depths else "figure.run")
+    quantity = text("figure.depth" if depths else "head.run")
     ax.set_xlabel(f"{text('figure.log', quantity=quantity) if axis.is_log else quantity}\n{note}")
 
 

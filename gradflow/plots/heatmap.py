@@ -234,7 +234,7 @@ def _special(runs: list[pd.DataFrame], measure: str) -> list[Patch]:
     entries = {
         text("figure.heatmap.zero"): (ZERO_COLOR, any((grid == 0).any() for grid in grids)),
         text("figure.heatmap.nonfinite"): (NONFINITE_COLOR, any(np.isinf(grid).any() for grid in grids)),
-        text("figure.heatmap.unmeasured"): ("white", any(np.isnan(grid).any() for grid in grids)),
+        text("value.missing"): ("white", any(np.isnan(grid).any() for grid in grids)),
     }
     return [
         Patch(facecolor=color, edgecolor=style.FAINT, label=name) for name, (color, used) in entries.items() if used

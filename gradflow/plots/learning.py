@@ -92,5 +92,5 @@ def learning_curves(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
 
 def _note(frame: pd.DataFrame) -> str:
     counts = sorted({int(n) for n in frame["n"]})
-    span = str(counts[0]) if len(counts) == 1 else text("figure.span", low=counts[0], high=counts[-1])
+    span = str(counts[0]) if len(counts) == 1 else text("list.range", low=counts[0], high=counts[-1])
     return text("figure.learning_mean", n=span)

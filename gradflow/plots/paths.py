@@ -150,7 +150,7 @@ def _marks(found: PathLengths | None, published: PublishedLengths | None) -> lis
             "figure.paths.published" if published else "figure.paths.middle", low=low, high=high, blocks=blocks
         )
         handles.append(Line2D([], [], color=_COLOR, alpha=_MIDDLE_ALPHA, linewidth=6, label=label))
-    return [*handles, *([Line2D([], [], label=text("figure.paths.mean"), **_MEAN)] if found else [])]
+    return [*handles, *([Line2D([], [], label=text("head.mean_length"), **_MEAN)] if found else [])]
 
 
 def _edges(frame: pd.DataFrame) -> list[Line2D]:
@@ -166,6 +166,6 @@ def _note(frame: pd.DataFrame) -> str:
     if drawn.empty:
         return text("figure.paths.all")
     fewest, most = int(drawn["n"].min()), int(drawn["n"].max())
-    drawn_of_each = str(fewest) if fewest == most else text("figure.span", low=fewest, high=most)
+    drawn_of_each = str(fewest) if fewest == most else text("list.range", low=fewest, high=most)
     key = "figure.paths.drawn_cut" if (drawn["low"] <= 0).any() else "figure.paths.drawn"
     return text(key, n=drawn_of_each)

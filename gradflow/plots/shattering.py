@@ -189,7 +189,7 @@ def _handles(frame: pd.DataFrame) -> list[Line2D]:
         label = text("list.separator").join([names[str(family)], norm_name(str(norm))])
         handles.append(Line2D([], [], color=color, linestyle=line.linestyle, marker=line.marker, label=label))
     if frame["predicted"].notna().any():
-        handles.append(Line2D([], [], label=text("figure.closed_form"), **_FORM))
+        handles.append(Line2D([], [], label=text("head.closed_form"), **_FORM))
     return handles
 
 

@@ -155,7 +155,7 @@ def loss_curves(windows: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
         panels.finish(
             figure,
             title=text("figure.training.title"),
-            subtitle=text("figure.training.loss_windows", window=window)
+            subtitle=text("figure.training.windows.loss", window=window)
             if window > 1
             else text("figure.training.loss"),
             handles=[
@@ -168,7 +168,7 @@ def loss_curves(windows: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
 
 
 def _loss_label(windows: pd.DataFrame) -> str:
-    return text("figure.loss_log" if (windows["mean"] > 0).all() else "figure.loss")
+    return text("figure.loss_log" if (windows["mean"] > 0).all() else "head.loss")
 
 
 def _loss_axis(ax: Axes, windows: pd.DataFrame) -> LogScale | None:
@@ -213,7 +213,9 @@ def _without_depths(handles: list[Line2D]) -> list[Line2D]:
 
 def _kinds(windows: pd.DataFrame) -> list[Line2D]:
     window = int(windows.window.iloc[0]) if len(windows) else 1
-    smoothed = text("figure.training.batch_windows", window=window) if window > 1 else text("figure.training.batch")
+    smoothed = (
+        text("figure.training.windows.batch_error", window=window) if window > 1 else text("figure.training.batch")
+    )
     return [
         Line2D([], [], color=style.FAINT, linewidth=_THIN, label=smoothed),
         Line2D([], [], color=style.FAINT, linestyle="", marker="o", label=text("figure.training.whole")),

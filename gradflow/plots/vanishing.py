@@ -181,7 +181,7 @@ def _handles(rows: pd.DataFrame, marks: dict[str, _Mark]) -> list[Line2D]:
         mark = marks[str(setting)]
         handles.append(Line2D([], [], label=mark.label, **_measured(mark)))
     if rows["predicted"].notna().any():
-        handles.append(Line2D([], [], label=text("figure.closed_form"), **_FORM))
+        handles.append(Line2D([], [], label=text("head.closed_form"), **_FORM))
     return [*handles, Line2D([], [], label=text("figure.vanishing.toy", factor=f"{theory.TOY_FACTOR:g}"), **_TOY)]
 
 

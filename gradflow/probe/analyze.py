@@ -130,7 +130,8 @@ def _analyzed(
         with residual.forward_watched():
             outputs = _forward(root, batch)
         residual.find(outputs, batch)
-        loss, meta["loss"] = _loss(outputs, targets, loss_fn)
+        loss, which = _loss(outputs, targets, loss_fn)
+        meta |= which
         with residual.shares_measured():
             gradients = _gradients(loss, [*parameters, *batch.leaves], keep_graph=bool(residual.joins))
         if not any(gradient is not None for gradient in gradients[: len(parameters)]):
@@ -214,16 +215,16 @@ def _loss_alone(model: nn.Module, inputs: Any, targets: Any, loss_fn: LossFuncti
     return loss_of(_forward(model, Batch(inputs)), targets, loss_fn)[0]
 
 
-def _loss(outputs: Any, targets: Any, loss_fn: LossFunction | None) -> tuple[Tensor, str]:
+def _loss(outputs: Any, targets: Any, loss_fn: LossFunction | None) -> tuple[Tensor, dict[str, Any]]:
     try:
-        loss, words = loss_of(outputs, targets, loss_fn)
+        loss, which = loss_of(outputs, targets, loss_fn)
     except AnalysisError:
         raise
     except Exception as error:
         raise AnalysisError(f"the loss failed: {_in_a_line(error)}") from error
     if not loss.requires_grad:
         raise AnalysisError("the loss depends on no parameter of the model: were its outputs detached?")
-    return loss, words
+    return loss, which
 
 
 def _gradients(loss: Tensor, wanted: list[Tensor], *, keep_graph: bool) -> list[Tensor | None]:

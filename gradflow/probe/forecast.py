@@ -22,7 +22,7 @@ from gradflow.reference import forecast_study
 from gradflow.text import text
 from gradflow.text.numbers import number, percent
 from gradflow.text.widths import columns, padded, wrapped
-from gradflow.text.words import word
+from gradflow.text.words import head
 
 WIDTH = 80
 NO_BREAK = "\u00a0"
@@ -204,10 +204,10 @@ def _sentence(reason: Reason) -> str:
 
 def _table(frame: pd.DataFrame) -> list[str]:
     """Return the measured numbers, one column per moment."""
-    head = [text("forecast.table.sign"), *(text("forecast.table.updates", updates=moment) for moment in frame.index)]
-    rows = [[word(name), *(number(value) for value in frame[name])] for name in SHOWN]
-    widths = [max(map(columns, cells)) for cells in zip(head, *rows, strict=True)]
-    return ["  ".join(map(padded, row, widths)).rstrip() for row in [head, *rows]]
+    heads = [text("head.measured"), *(text("forecast.table.updates", updates=moment) for moment in frame.index)]
+    rows = [[head(name), *(number(value) for value in frame[name])] for name in SHOWN]
+    widths = [max(map(columns, cells)) for cells in zip(heads, *rows, strict=True)]
+    return ["  ".join(map(padded, row, widths)).rstrip() for row in [heads, *rows]]
 
 
 def _track_record() -> list[str]:

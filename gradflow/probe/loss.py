@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from gradflow.recording import GradflowError
-from gradflow.text import DEFAULT_LANGUAGE, text
 
 LossFunction = Callable[..., Any]
 
@@ -24,8 +23,8 @@ class AnalysisError(GradflowError):
     """A model, a batch or a loss that cannot be analyzed; the message is one line and says what to do."""
 
 
-def loss_of(outputs: Any, targets: Any, loss_fn: LossFunction | None) -> tuple[Tensor, str]:
-    """Return the loss, a tensor of one entry, and what it is in words.
+def loss_of(outputs: Any, targets: Any, loss_fn: LossFunction | None) -> tuple[Tensor, dict[str, Any]]:
+    """Return the loss, a tensor of one entry, and what it is, as meta has it for `gradflow.text.words.loss_words`.
 
     Parameters
     ----------
@@ -45,18 +44,18 @@ def loss_of(outputs: Any, targets: Any, loss_fn: LossFunction | None) -> tuple[T
     """
     if loss_fn is not None:
         found = loss_fn(outputs) if targets is None else loss_fn(outputs, targets)
-        return _checked(found), text("analyze.loss.own", DEFAULT_LANGUAGE, name=_name(loss_fn))
+        return _checked(found), {"loss": "loss_fn", "loss_fn": _name(loss_fn)}
     own = _member(outputs, "loss")
     if targets is None and isinstance(own, Tensor):
-        return _checked(own), text("analyze.loss.model", DEFAULT_LANGUAGE)
+        return _checked(own), {"loss": "the model's own loss"}
     prediction = prediction_of(outputs)
     if targets is None:
-        return _projection(prediction), text("analyze.loss.projection", DEFAULT_LANGUAGE, seed=PROJECTION_SEED)
+        return _projection(prediction), {"loss": "random projection", "loss_seed": PROJECTION_SEED}
     if not isinstance(targets, Tensor):
         raise AnalysisError(f"targets must be a tensor unless loss_fn takes them; got {type(targets).__name__}.")
     if targets.is_floating_point():
-        return _mean_squares(prediction, targets), text("analyze.loss.mse", DEFAULT_LANGUAGE)
-    return _cross_entropy(prediction, targets), text("analyze.loss.cross_entropy", DEFAULT_LANGUAGE)
+        return _mean_squares(prediction, targets), {"loss": "mean squared error"}
+    return _cross_entropy(prediction, targets), {"loss": "cross-entropy"}
 
 
 def error_share(outputs: Any, targets: Any) -> float | None:

@@ -15,12 +15,12 @@ from gradflow.analysis.profile import beside_main_path
 from gradflow.analysis.ranking import OFF
 from gradflow.analysis.times import gradient_over_time, reach_over_time
 from gradflow.recording import EVERY_JOIN, NO_MATHEMATICS, PLAIN_TWIN, WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
-from gradflow.text import text
+from gradflow.text import has, text
 from gradflow.text.controls import printable
 from gradflow.text.numbers import decades, factor, number, signed
 from gradflow.text.widths import columns as columns_of
 from gradflow.text.widths import padded, wrapped
-from gradflow.text.words import not_shown, reworded, word
+from gradflow.text.words import head, loss_words, not_shown, word
 
 ENDS_SHOWN = 12  # rows shown at either end of a table along depth; those between are in the frames
 WORST_SHOWN = 5
@@ -29,9 +29,7 @@ KIND_LENGTH = 14
 BAR_LENGTH = 10
 WIDTH = 80
 MEASURES = ("out_grad_norm", WITHOUT_SKIPS, WITHOUT_BRANCHES, PLAIN_TWIN, "grad_norm", "grad_times_weight")
-WORDS = frozenset(
-    {"measure", "layer", "kind", "bar", "join", "join_kind", "law", "lesion_status"}
-)  # columns that stand flush left
+WORDS = frozenset({"measure", "layer", "kind", "bar", "join", "law", "lesion_status"})  # columns that stand flush left
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _GAP = "  "
 
@@ -49,7 +47,7 @@ class Shown(NamedTuple):
     @property
     def heads(self) -> Row:
         """The columns' names to read."""
-        return tuple(text(f"analyze.column.{key}") for key in self.columns)
+        return tuple(head(key, "analyze.column") for key in self.columns)
 
 
 def shown(
@@ -126,16 +124,15 @@ def _html(table: Shown) -> str:
 def _facts(recording: Recording) -> Shown:
     meta = recording.meta
     norm = meta.get("input_grad_norm")
-    loss = reworded(str(meta.get("loss", "")), "analyze.loss.")
     at_inputs = number(math.nan if norm is None else norm)
     values = {
         "model": text("analyze.parameters", model=meta.get("model", ""), parameters=f"{meta.get('parameters', 0):,}"),
         "inputs": ", ".join(meta.get("inputs", ())),
         "mode": word(str(meta.get("mode", ""))),
-        "loss": text("list.colon").join([number(_loss(recording)), loss]),
+        "loss": text("list.colon").join([number(_loss(recording)), loss_words(meta)]),
         "input_grad_norm": text("analyze.inputs_unreached") if meta.get("inputs_reached") is False else at_inputs,
     }
-    rows: list[Row] = [(text(f"analyze.fact.{key}"), value) for key, value in values.items() if value]
+    rows: list[Row] = [(head(key, "analyze.fact"), value) for key, value in values.items() if value]
     return Shown(text("analyze.title", name=recording.name), (), rows)
 
 
@@ -152,10 +149,10 @@ def _degree(degree: pd.DataFrame, joins: str) -> Shown:
         if longest["n_layers"] < 2 and math.isnan(longest["decades"]):
             continue
         low, high = factor(longest["low"]), factor(longest["high"])
-        interval = "" if math.isnan(longest["low"]) else text("cell.interval", low=low, high=high)
+        interval = "" if math.isnan(longest["low"]) else text("list.range", low=low, high=high)
         rows.append(
             (
-                text(f"analyze.measure.{measure}"),
+                text(f"measure.{measure}") if has(f"measure.{measure}") else f"  {word(measure)}",
                 signed(longest["decades"]),
                 "–" if math.isnan(longest["factor"]) else factor(longest["factor"]),
                 interval or "–",
@@ -201,7 +198,7 @@ def _worst(ranking: pd.DataFrame) -> Shown:
             _shortened(str(row["kind"]), KIND_LENGTH),
             _or_dash(row["grad_norm"]),
             _or_dash(row["grad_per_weight"]),
-            decades(row["decades_off"]) if row["reason"] == OFF else text(f"analyze.reason.{row['reason']}"),
+            decades(row["decades_off"]) if row["reason"] == OFF else word(str(row["reason"])),
         )
         for row in ranking.head(WORST_SHOWN).to_dict("records")
     ]
@@ -239,7 +236,7 @@ def _skips(skips: pd.DataFrame) -> Shown:
         )
         for row in skips.to_dict("records")
     ]
-    columns = ("join", "join_kind", "skip_share", "skip_sq", "branch_sq", "angle", "branch_ratio")
+    columns = ("join", "kind", "share", "skip_sq", "branch_sq", "angle", "branch_ratio")
     title = text("analyze.skips.title", n=len(rows))
     return Shown(title, columns, _ends(rows, name=0), text("analyze.skips.caption"))
 
@@ -259,7 +256,7 @@ def _lesions(recording: Recording) -> Shown:
         )
         for row in asked.to_dict("records")
     ]
-    columns = ("join", "join_kind", "branch_ratio", "lesion_loss", "lesion", "lesion_status")
+    columns = ("join", "kind", "branch_ratio", "loss", "lesion", "lesion_status")
     caption = text("analyze.lesions.caption", loss=number(loss))
     return Shown(text("analyze.lesions.title"), columns, _ends(rows, name=0), caption)
 

@@ -19,11 +19,11 @@ def clipping(contents: Contents) -> Section | None:
         [
             Cell(str(row["run"])),
             Cell(f"{row['n_bound']} / {row['n']}"),
-            Cell(percent(row["share"]), text("cell.interval", low=percent(row["low"]), high=percent(row["high"]))),
+            Cell(percent(row["share"]), text("list.range", low=percent(row["low"]), high=percent(row["high"]))),
             Cell(number(row["kept"]) if row["n_bound"] else "–"),
             Cell(str(row["step"]) if row["n_bound"] else "–"),
         ]
         for row in frame.to_dict("records")
     ]
-    columns = ("network", "clipped_steps", "clipped_share", "clipped_kept", "clipped_last")
+    columns = ("network", "clipped_steps", "share", "clipped_kept", "clipped_last")
     return section("clipping", text("clipping.lead"), blocks=[table("clipping", text("table.clipping"), columns, rows)])

@@ -20,6 +20,7 @@ from gradflow.reporting.live.degree import degree as live_degree
 from gradflow.reporting.tables import Cell, Column, Table, bounded, network_name, table
 from gradflow.text import text
 from gradflow.text.numbers import decades, factor, signed, with_interval
+from gradflow.text.words import sentence_case, word
 
 MEASURE = "out_grad_norm"
 FILE = "tables/degree_over_seeds.csv"
@@ -119,7 +120,7 @@ def _factor(row: Mapping[Hashable, Any]) -> Cell:
 
 def _law(row: Mapping[Hashable, Any]) -> Cell:
     """Return the law, and beneath it the difference of AICc with its interval."""
-    name = text(f"degree.named.{row['law']}")
+    name = word(str(row["law"]))
     if math.isnan(row["delta_aicc"]):
         return Cell(name)
     delta = signed(row["delta_aicc"])
@@ -130,7 +131,7 @@ def _law(row: Mapping[Hashable, Any]) -> Cell:
 
 
 def _head(frame: pd.DataFrame, moment: str) -> str:
-    return text("cell.step", step=_steps(frame, moment))
+    return sentence_case(text("head.step", step=_steps(frame, moment)))
 
 
 def _steps(frame: pd.DataFrame, moment: str) -> str:

@@ -16,7 +16,7 @@ from gradflow.reporting.method import seeds
 from gradflow.reporting.published_section import answer
 from gradflow.text import text
 from gradflow.text.numbers import count, percent, points, with_interval
-from gradflow.text.words import PRESET, named, reworded, word
+from gradflow.text.words import loss_words, named, said, sentence_case, word
 
 MOST_NAMES = 200  # characters of names on the first screen
 
@@ -34,7 +34,7 @@ class Head(NamedTuple):
 
 def head(contents: Contents, title: str | None, picture: Picture | None) -> Head:
     """Return the first screen of a report."""
-    question = title or text(f"page.question.{_kind(contents)}")
+    question = title or _question(contents)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     runs = count(len(contents.recordings), "runs")
     return Head(
@@ -100,10 +100,10 @@ def _contrast(finding: Finding) -> str:
     )
 
 
-def _kind(contents: Contents) -> str:
+def _question(contents: Contents) -> str:
     if not contents.runs:
-        return "vanishing" if contents.demonstration else "shattering"
-    return "compare" if contents.is_comparison else "own"
+        return text("page.question.vanishing" if contents.demonstration else "shattering.title")
+    return text("page.question.compare" if contents.is_comparison else "page.question.own")
 
 
 def _ran(contents: Contents) -> list[str]:
@@ -145,7 +145,7 @@ def _scaled(run: Recording) -> tuple[str, str]:
 
 def scaled_from(scaled: tuple[str, str]) -> str:
     """Return the sentence on what a scaled version is scaled from, and how."""
-    preset, how = scaled[0], reworded(scaled[1], PRESET)
+    preset, how = scaled[0], said(scaled[1])
     return text("sweep.scaled", what=preset, how=how) if preset else text("sweep.scaled_file", how=how)
 
 
@@ -158,7 +158,7 @@ def _ran_analysis(run: Recording) -> str:
         parameters=f"{meta.get('parameters') or 0:,}",
         inputs=", ".join(meta.get("inputs") or ()) or text("value.unknown"),
         mode=word(str(meta.get("mode") or "")) or text("value.unknown"),
-        loss=reworded(str(meta.get("loss") or ""), "analyze.loss.") or text("value.unknown"),
+        loss=loss_words(meta) or text("value.unknown"),
     )
 
 
@@ -168,7 +168,7 @@ def _ran_comparison(runs: list[Recording]) -> str:
     values = {key: _only(runs, key) for key in ("data", "n_train", "steps", "batch_size")}
     return text(
         "ran.compare",
-        families=_sentence_case(_listed([named(family) for family in families])),
+        families=sentence_case(_listed([named(family) for family in families])),
         depths=_listed([str(depth) for depth in depths]),
         seeds=seeds(runs),
         runs=count(len(runs), "runs"),
@@ -180,10 +180,6 @@ def _only(runs: list[Recording], key: str) -> str:
     """Return the values of a meta key, or that it was not noted."""
     values = dict.fromkeys(str(run.meta[key]) for run in runs if run.meta.get(key) is not None)
     return " / ".join(values) or text("value.unknown")
-
-
-def _sentence_case(words: str) -> str:
-    return words[:1].upper() + words[1:]
 
 
 def _listed(words: list[str]) -> str:

@@ -21,7 +21,7 @@ from gradflow.text.words import not_shown
 FILE = "tables/layers.parquet"
 MOST_ROWS = 2000  # of the table; a page with more is slow to search
 MEASURES = ("out_grad_norm", "grad_norm", "weight_norm")
-COLUMNS = ("network", "layer", "layer_kind", "depth", "n", "out_start", "out_end", "grad_start", "grad_end", "growth")
+COLUMNS = ("network", "layer", "kind", "depth", "n", "out_start", "out_end", "grad_start", "grad_end", "growth")
 _KEYS = ["family", "depth", "layer", "kind", "layer_depth"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
 import pandas as pd
@@ -13,7 +13,7 @@ from gradflow.analysis.runs import stacked
 from gradflow.recording import Recording
 from gradflow.text import text
 from gradflow.text.numbers import count, percent, seconds
-from gradflow.text.words import PRESET, reworded, word
+from gradflow.text.words import heading, loss_words, said, word
 
 # The meta keys worth showing, in order; each has the text fact.<key>.
 SHOWN = (
@@ -47,8 +47,6 @@ SHOWN = (
     "gradients",
 )
 
-_REWORDED = {"loss": "analyze.loss.", "scaled": PRESET}  # values that are sentences of the catalogue, by their keys
-
 
 def facts(recordings: list[Recording], command: str | None) -> list[tuple[str, str]]:
     """Return what was run as (name, value): each value once, where runs differ all of them.
@@ -64,11 +62,7 @@ def facts(recordings: list[Recording], command: str | None) -> list[tuple[str, s
     rows.append(("started", _span(recordings)))
     wall = [run.meta["wall_seconds"] for run in recordings if _is_number(run.meta.get("wall_seconds"))]
     rows.append(("wall_seconds", seconds(sum(wall)) if wall else ""))
-    return [
-        (text(f"fact.{key}"), reworded(value, _REWORDED[key]) if key in _REWORDED else value)
-        for key, value in rows
-        if value
-    ]
+    return [(heading(key, "fact"), value) for key, value in rows if value]
 
 
 def overhead(recordings: list[Recording]) -> str:
@@ -114,11 +108,16 @@ def seeds(recordings: list[Recording]) -> str:
 
 def _values(recordings: list[Recording], key: str) -> str:
     """Return the distinct values of a meta key in order of appearance, as text."""
-    seen = [_written(run.meta[key]) for run in recordings if run.meta.get(key) not in (None, "")]
+    seen = [_written(key, run.meta) for run in recordings if run.meta.get(key) not in (None, "")]
     return ", ".join(dict.fromkeys(seen))
 
 
-def _written(value: Any) -> str:
+def _written(key: str, meta: Mapping[str, Any]) -> str:
+    value = meta[key]
+    if key == "loss":
+        return loss_words(meta)
+    if key == "scaled":
+        return said(str(value))
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else word(str(value))
@@ -136,7 +135,7 @@ def _span(recordings: list[Recording]) -> str:
     if not starts:
         return ""
     first, last = starts[0][:16], starts[-1][:16]
-    return first if first == last else text("method.span", first=first, last=last)
+    return first if first == last else text("list.range", low=first, high=last)
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

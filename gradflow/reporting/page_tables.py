@@ -66,7 +66,7 @@ def _law(family: str, closed: float | None) -> str:
     """Return what theory says of a family with batch norm before ReLU, where that is what was run."""
     if closed is None or family not in ("plain", "residual"):
         return "–"
-    return factor(closed) if family == "plain" else text("cell.power_law")
+    return factor(closed) if family == "plain" else text("word.power law")
 
 
 def coverage_table(frame: pd.DataFrame) -> Table:
@@ -75,7 +75,7 @@ def coverage_table(frame: pd.DataFrame) -> Table:
     for (status, kind), found in frame.groupby(["status", "kind"], sort=False):
         values = (word(str(status)), kind, len(found), found["run"].nunique(), found["layer"].iloc[0])
         rows.append([Cell(str(value)) for value in values])
-    columns = ("status", "layer_kind", "layers", "runs", "example")
+    columns = ("status", "kind", "layers", "runs", "example")
     return table("coverage", text("table.coverage"), columns, rows, "tables/coverage.csv")
 
 

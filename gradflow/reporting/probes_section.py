@@ -83,7 +83,7 @@ def paths(contents: Contents) -> Section | None:
             make = partial(paths_figure, frame, published=known)
             live = live_paths(frame, lengths, name, published=known)
             blocks.append(draw(name, make, contents.folder, alt=alt, caption=words, live=live))
-    columns = ("network", "blocks", "path_mean", "path_middle", "path_nearly_all")
+    columns = ("network", "blocks", "mean_length", "path_middle", "path_nearly_all")
     blocks.append(table("paths", text("table.paths"), columns, rows, "tables/paths.csv"))
     return section("paths", text("paths.lead"), said[0] if len(said) == 1 else "", blocks=blocks)
 
@@ -100,7 +100,7 @@ def _correlations(frame: pd.DataFrame) -> Table:
         ]
         for row in frame.to_dict("records")
     ]
-    columns = ("network", "inputs_norm", "correlation", *(["correlation_predicted"] if has_closed_form else []))
+    columns = ("network", "norm", "correlation", *(["correlation_predicted"] if has_closed_form else []))
     return table("shattering", text("table.shattering"), columns, rows, "tables/shattering.csv")
 
 

@@ -22,7 +22,7 @@ from gradflow.reporting.figures import draw
 from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
 from gradflow.text import text
 from gradflow.text.numbers import number, percent, with_interval
-from gradflow.text.words import named
+from gradflow.text.words import named, word
 
 ErrorMeasure = Literal["train_error", "test_error"]
 
@@ -162,10 +162,9 @@ def _errors_table(contents: Contents, errors: pd.DataFrame) -> Table:
                 Cell(str(row["source"])),
             ]
         )
-    value = "drawn" if (errors["kind"] == ILLUSTRATIVE).all() else "value"
-    heads = ("network", "measure", value, "measured", "depth", "source")
-    columns = ["network", *(f"published_{head}" for head in heads[1:])]
-    return table("published", text("table.published"), columns, rows)
+    value = "published_drawn" if (errors["kind"] == ILLUSTRATIVE).all() else "published_value"
+    columns = ("network", "published_measure", value, "measured", "published_depth", "source")
+    return table("published", text("errors.title"), columns, rows)
 
 
 def _answer_of_test_errors(over_seeds: pd.DataFrame) -> str:
@@ -215,7 +214,7 @@ def _paths_table(frame: pd.DataFrame, lengths: PublishedLengths) -> Table:
         mean = mean_interval(shares.values())
         share_of_all = bounded(mean.mean, mean.low, mean.high, mean.n, percent)
         rows.append([Cell(text("published.mean")), Cell(""), Cell(""), share_of_all, Cell("")])
-    columns = ("network", "published_value", "published_measured", "published_share", "published_source")
+    columns = ("network", "published_value", "measured", "published_share", "source")
     return table("published-paths", text("table.published_paths"), columns, rows, "tables/paths.csv")
 
 
@@ -227,7 +226,7 @@ def _laws_table(frame: pd.DataFrame, laws: list[dict[str, Any]]) -> Table:
         for row in wanted.sort_values("depth").to_dict("records"):
             cell = bounded(row["mean"], row["low"], row["high"], int(row["n"]), partial(number, digits=2))
             value = number(_LAWS[law["law"]](int(row["depth"])), 2)
-            norm = Cell(text(f"published.norm.{law['norm'] or 'none'}"))
+            norm = Cell(word(f"{law['norm'] or 'no'} norm"))
             rows.append([Cell(network_name(row)), norm, Cell(law["law"]), Cell(value), cell, Cell(law["source"])])
-    columns = ("network", "inputs_norm", "published_law", "published_of", "published_measured", "published_source")
+    columns = ("network", "norm", "published_law", "published_of", "measured", "source")
     return table("published-laws", text("table.published_shattering"), columns, rows, "tables/shattering.csv")

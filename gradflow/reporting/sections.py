@@ -33,7 +33,7 @@ from gradflow.reporting.live.training import training as live_training
 from gradflow.reporting.live.weights import weights as live_weights
 from gradflow.reporting.method import facts, n_layers, overhead
 from gradflow.reporting.page_tables import coverage_table, differences_table, factors_table, summary_table
-from gradflow.text import keys, text
+from gradflow.text import DEFAULT_LANGUAGE, catalogue, has, text
 from gradflow.text.numbers import count, factor
 from gradflow.text.words import word
 from gradflow.theory import factor_per_layer
@@ -210,7 +210,7 @@ def _coverage(contents: Contents) -> Section | None:
     if listed.empty:
         return section("coverage", text("coverage.full", layers=layers), *unprobed, blocks=[])
     said = text("coverage.lead", measured=total - len(listed), layers=layers)
-    known = [status for status in dict.fromkeys(listed["status"]) if f"{STATUS}{status}" in keys()]
+    known = [status for status in dict.fromkeys(listed["status"]) if has(f"{STATUS}{status}")]
     meanings: list[Block] = [Facts([(word(status), text(f"status.{status}")) for status in known])] if known else []
     return section("coverage", said, *unprobed, blocks=[coverage_table(listed), *meanings])
 
@@ -234,7 +234,8 @@ def _method(contents: Contents) -> Section:
         blocks.append(
             Facts(facts(contents.demonstration, contents.command if not contents.probed else None), commands=True)
         )
-    terms = [text(key).partition(text("list.colon")) for key in keys() if key.startswith("definition.")]
+    known = [key for key in catalogue(DEFAULT_LANGUAGE) if key.startswith("definition.")]
+    terms = [text(key).partition(text("list.colon")) for key in known]
     blocks.append(Facts([(name, meaning) for name, _, meaning in terms]))
     return section("method", text("method.lead"), overhead(contents.recordings), blocks=blocks)
 

@@ -42,7 +42,7 @@ def skips(contents: Contents) -> Section | None:
     blocks: list[Block] = []
     over_seeds = {measure: contribution_over_seeds(first, measure) for measure in DRAWN}
     drawn = {measure: found for measure, found in over_seeds.items() if found["mean"].notna().any()}
-    moment = style.words("live.start") if contents.is_of_compare else ""
+    moment = style.words("figure.before") if contents.is_of_compare else ""
     if drawn and first["step"].nunique() == 1:
         make = partial(plots.contribution_figure, drawn, moment=moment)
         live = live_skips({measure: contribution_over_seeds(frame, measure) for measure in drawn})
@@ -120,7 +120,7 @@ def _table(frame: pd.DataFrame) -> Table:
         ]
         for row in frame.to_dict("records")
     ]
-    columns = ["join", "join_kind", "skip_share", "skip_sq", "branch_sq", "cross", "angle", "branch_ratio"]
+    columns = ["join", "kind", "skip_share", "skip_sq", "branch_sq", "cross", "angle", "branch_ratio"]
     if (frame["lesion_status"] != "").any():
         columns.append("lesion")
         for cells, row in zip(rows, frame.to_dict("records"), strict=True):

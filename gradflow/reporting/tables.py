@@ -13,7 +13,7 @@ from gradflow.analysis import variants
 from gradflow.storage import write_whole
 from gradflow.text import text
 from gradflow.text.controls import spreadsheet_text
-from gradflow.text.words import named
+from gradflow.text.words import heading, named
 
 
 class Cell(NamedTuple):
@@ -54,14 +54,14 @@ WORDS = frozenset(
         "setting",
         "depth",
         "example",
-        "layer_kind",
+        "kind",
         "status",
         "verdict",
         "closed_form",
         "layers_passed",
         "sequence",
     }
-    | {"join", "join_kind", "inputs_norm", "published_measure", "published_law", "published_source"}
+    | {"join", "norm", "published_measure", "published_law", "source"}
 )
 
 
@@ -81,7 +81,7 @@ def table(name: str, caption: str, columns: Sequence[str], rows: list[list[Cell]
     if notes == {text("cell.one_seed")}:
         caption = text("table.one_seed", caption=caption)
         rows = [[Cell(cell.main) for cell in row] for row in rows]
-    heads = tuple(Column(text(f"column.{key}"), key not in WORDS) for key in columns)
+    heads = tuple(Column(heading(key, "column"), key not in WORDS) for key in columns)
     return Table(name, caption, heads, rows, file)
 
 
@@ -116,7 +116,7 @@ def bounded(mean: float, low: float, high: float, n: int, form: Callable[[float]
         return Cell(form(mean), text("cell.one_seed"))
     if low == high:
         return Cell(form(mean), text("cell.same", n=n))
-    return Cell(form(mean), text("cell.interval", low=form(low), high=form(high)))
+    return Cell(form(mean), text("list.range", low=form(low), high=form(high)))
 
 
 def network_name(row: Any) -> str:

@@ -16,7 +16,7 @@ from gradflow.reporting.live.factors import factors
 from gradflow.reporting.tables import Cell, Table, bounded, table
 from gradflow.text import text
 from gradflow.text.numbers import factor, percent
-from gradflow.text.words import named
+from gradflow.text.words import law_words, named
 
 FILE = "tables/predicted.csv"
 
@@ -90,4 +90,4 @@ def _name(row: dict[Any, Any]) -> str:
 
 
 def _law(row: dict[Any, Any]) -> str:
-    return text(f"theory.short.{str(row['shape']).replace(' ', '_')}.{row['trend']}")
+    return law_words(str(row["shape"]), str(row["trend"]))

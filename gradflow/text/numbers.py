@@ -150,14 +150,14 @@ def seconds(value: float) -> str:
 
 
 def count(n: int, noun: str) -> str:
-    """Return a number of things: the catalogue holds `noun.one` and `noun.many`.
+    """Return a number of things whose noun the catalogue holds as `count.noun`.
 
     Examples
     --------
     >>> count(1, "seeds"), count(3, "seeds")
     ('1 seed', '3 seeds')
     """
-    return text(f"{noun}.one" if n == 1 else f"{noun}.many", n=n)
+    return text(f"count.{noun}", n=n)
 
 
 def with_interval(value: Bounded, form: Callable[[float], str]) -> str:
@@ -174,11 +174,11 @@ def with_interval(value: Bounded, form: Callable[[float], str]) -> str:
         return text("value.missing")
     mean = form(value.mean)
     if value.n == 1:
-        return text("interval.one", mean=mean)
+        return text("interval.none", mean=mean)
     if value.low == value.high:
         return text("interval.same", mean=mean, n=value.n)
     bound = _WITHOUT_UNIT.get(form, form)
-    return text("interval.many", mean=mean, low=bound(value.low), high=bound(value.high), n=value.n)
+    return text("interval.bounds", mean=mean, low=bound(value.low), high=bound(value.high), n=value.n)
 
 
 # How the bounds of an interval are written beside a mean that carries the unit.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from string import Formatter
+from collections.abc import Mapping
+from typing import Any
 
-from gradflow.text import DEFAULT_LANGUAGE, LANGUAGES, has, keys, text
+from gradflow.text import has, text
 from gradflow.text.numbers import count
 
-PRESET = "preset."  # begins the keys of what presets say of themselves
+_PRESET = "preset."  # begins the keys of what presets say of themselves
 _SEPARATOR = ", "  # between a family and what tells its variants apart
 _FAMILY = re.compile(r"(?P<family>[a-z]+(?:-[a-z]+)*)(?P<depth>-\d+)?")
 
@@ -26,6 +27,48 @@ def word(name: str) -> str:
     return text(f"word.{name}") if has(f"word.{name}") else name
 
 
+def head(name: str, table: str = "") -> str:
+    """Return the head of a column or the name of a fact: the table's own, or what all call it.
+
+    Parameters
+    ----------
+    name : str
+        Of a column, a meta key or a setting.
+    table : str, optional
+        Of the catalogue, for heads that are said otherwise there than elsewhere.
+
+    Examples
+    --------
+    >>> head("depth"), head("seeds", "cli.column"), head("weight_decay", "fact")
+    ('depth', 'n', 'weight decay')
+    """
+    own, spaced = f"{table}.{name}", name.replace("_", " ")
+    shared = (f"head.{name}", f"measure.{name}", f"setting.{spaced}", f"word.{spaced}", f"word.{name}")
+    return text(next((key for key in (own, *shared) if has(key)), own))
+
+
+def heading(name: str, table: str = "") -> str:
+    """Return `head` as the report has it: what all call it begins with a capital letter.
+
+    Examples
+    --------
+    >>> heading("depth"), heading("effective_lr", "column")
+    ('Depth', 'lr / |w|², end over start, decades')
+    """
+    return head(name, table) if has(f"{table}.{name}") else sentence_case(head(name))
+
+
+def sentence_case(words: str) -> str:
+    """Return words with a capital letter at the beginning.
+
+    Examples
+    --------
+    >>> sentence_case("plain and residual")
+    'Plain and residual'
+    """
+    return words[:1].upper() + words[1:]
+
+
 def named(label: str) -> str:
     """Return a label of a network or a setting in the current language; names of a user's own stay as they are.
 
@@ -38,30 +81,47 @@ def named(label: str) -> str:
     """
     parts = label.split(_SEPARATOR)
     for known in range(len(parts), 0, -1):
-        head = _SEPARATOR.join(parts[:known])
-        called = word(head) if has(f"word.{head}") else _family(head)
+        first = _SEPARATOR.join(parts[:known])
+        called = word(first) if has(f"word.{first}") else _family(first)
         if called:
             return text("list.separator").join([called, *map(_setting, parts[known:])])
     return label
 
 
-def reworded(sentence: str, prefix: str) -> str:
-    """Return an English sentence of the catalogue, whose key begins so, in the current language; any other as it is.
+def said(words: str, lang: str | None = None) -> str:
+    """Return what a sweep says of itself: the text of a preset's key, or a user's own words as they are.
 
     Examples
     --------
-    >>> from gradflow.text import language
-    >>> with language("zh"):
-    ...     reworded("cross-entropy", "analyze.loss.")
-    '交叉熵'
+    >>> said("preset.smoke.title"), said("A title of mine")
+    ('Smoke test', 'A title of mine')
     """
-    for key in (key for key in keys() if key.startswith(prefix)):
-        parts = list(Formatter().parse(LANGUAGES[DEFAULT_LANGUAGE][key]))
-        pattern = "".join(re.escape(literal) + (f"(?P<{name}>.+)" if name else "") for literal, name, _, _ in parts)
-        found = re.fullmatch(pattern, sentence, re.DOTALL)
-        if found:
-            return text(key, **found.groupdict())
-    return sentence
+    return text(words, lang) if words.startswith(_PRESET) and has(words) else words
+
+
+def loss_words(meta: Mapping[str, Any]) -> str:
+    """Return what loss a recording's meta says that gradients are of, empty where it says none.
+
+    Examples
+    --------
+    >>> loss_words({"loss": "cross-entropy"}), loss_words({"loss": "loss_fn", "loss_fn": "focal"})
+    ('cross-entropy', 'focal, given by whoever called')
+    """
+    name = str(meta.get("loss") or "")
+    key = f"analyze.loss.{name}"
+    return text(key, name=meta.get("loss_fn"), seed=meta.get("loss_seed")) if has(key) else name
+
+
+def law_words(shape: str, trend: str) -> str:
+    """Return a closed form's law in a word or two: its trend, and its shape unless that is the plain one.
+
+    Examples
+    --------
+    >>> law_words("exponential", "vanishes"), law_words("power law", "vanishes")
+    ('vanishes', 'falls, power law')
+    """
+    key = f"theory.short.{shape.replace(' ', '_')}.{trend}"
+    return text(key) if has(key) else word(trend)
 
 
 def _family(name: str) -> str:

@@ -1,16 +1,13 @@
 """Words that recordings hold as data, in the reader's language; a user's own names stay as they are."""
 
-import tomllib
-from pathlib import Path
-
 import pytest
 
-import gradflow
 from gradflow.analysis.variants import labelled
+from gradflow.experiments.presets import PRESETS, read_preset
 from gradflow.experiments.vanishing import SETTINGS
 from gradflow.recording import Recording
-from gradflow.text import language, text
-from gradflow.text.words import PRESET, named, reworded, word
+from gradflow.text import catalogue, language, placeholders, text
+from gradflow.text.words import loss_words, named, said, word
 
 
 @pytest.mark.parametrize(
@@ -54,23 +51,38 @@ def test_settings_of_the_demonstration_have_chinese_names():
         assert all(named(setting.label) != setting.label for setting in SETTINGS)
 
 
-def test_a_recorded_sentence_is_read_back():
-    given = text("analyze.loss.projection", seed=7)
-    assert reworded(given, "analyze.loss.") == given
+@pytest.mark.parametrize(
+    ("meta", "english", "chinese"),
+    [
+        ({"loss": "mean squared error"}, "mean squared error", "均方误差"),
+        ({"loss": "random projection", "loss_seed": 7}, "seed 7: no targets were given", "种子为 7：未给定目标"),
+        ({"loss": "loss_fn", "loss_fn": "focal"}, "focal, given by whoever called", "focal，由调用者给定"),
+        ({"loss": "a loss of mine"}, "a loss of mine", "a loss of mine"),
+        ({"loss": ["odd"]}, "['odd']", "['odd']"),
+        ({"loss": None}, "", ""),
+    ],
+)
+def test_a_recorded_loss_is_written_in_the_readers_language(meta, english, chinese):
+    assert loss_words(meta).endswith(english)
     with language("zh"):
-        assert reworded(given, "analyze.loss.") == text("analyze.loss.projection", seed=7)
-        assert reworded("a loss of mine", "analyze.loss.") == "a loss of mine"
+        assert loss_words(meta).endswith(chinese)
 
 
-PRESETS = sorted((Path(gradflow.__file__).parent / "experiments" / "presets").glob("*.toml"))
+@pytest.mark.parametrize("name", PRESETS)
+def test_what_a_preset_says_of_itself_is_in_the_catalogue(name):
+    notes = [read_preset(name).notes]
+    if notes[0]["preset"] != "smoke":
+        notes.append(read_preset(name, scaled=True).notes)
+    keys = {told for one in notes for told in (one["title"], one["question"], one["scaled"]) if told}
+    for key in keys:
+        assert key in catalogue("en")
+        assert not placeholders(key)
+        assert said(key) == text(key)
+        with language("zh"):
+            assert said(key) == text(key, "zh") != text(key, "en")
 
 
-@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
-def test_what_a_preset_says_of_itself_is_in_the_catalogue(path):
-    told = tomllib.loads(path.read_text(encoding="utf-8"))
-    sentences = [told["title"], told["question"], *filter(None, [told.get("scaled", {}).get("how")])]
-    assert [reworded(one, PRESET) for one in sentences] == sentences
+@pytest.mark.parametrize("own", ["A title of mine", "preset.of mine", "page.title", ""])
+def test_a_users_own_words_stay(own):
     with language("zh"):
-        said = [reworded(one, PRESET) for one in sentences]
-        assert not set(said) & set(sentences)
-        assert reworded("A title of mine", PRESET) == "A title of mine"
+        assert said(own) == own

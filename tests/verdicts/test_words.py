@@ -3,7 +3,6 @@
 import itertools
 import math
 import re
-from string import Formatter
 
 import numpy as np
 import pandas as pd
@@ -13,8 +12,7 @@ import gradflow
 from gradflow import Recording
 from gradflow.analysis.intervals import Interval
 from gradflow.diagnosis.wording import sentence
-from gradflow.text import LANGUAGES, language
-from gradflow.text.english import ENGLISH
+from gradflow.text import LANGUAGES, catalogue, language, placeholders
 
 NAN = math.nan
 
@@ -108,14 +106,14 @@ BROKEN = re.compile(r"\bnan\b|(?<!is )(?<!为 )\bNone\b|[{}]|  | [.,;:]|\.\.|,,|
 WITHIN = re.compile(r"([−+]?[\d.]+) decades[^.;]*?, within ([\d.]+) decades")
 KEYS = sorted(
     key.removeprefix("finding.")
-    for key, words in ENGLISH.items()
+    for key, words in catalogue("en").items()
     if key.startswith("finding.") and "{subject}" in words and not key.endswith("_line")
 )
 
 
 def values_of(key):
     """Values for a sentence of the catalogue, each at each of its extremes in turn."""
-    fields = {name for _, name, _, _ in Formatter().parse(ENGLISH[f"finding.{key}"]) if name} - {"subject"}
+    fields = placeholders(f"finding.{key}") - {"subject"}
     turns = [{}]
     if "fold" in fields or "within" in fields:
         turns = [{"n_runs": 1, "runs": 1} | values for values in AT_ENDS]

@@ -12,6 +12,7 @@ from gradflow.reporting.live.figure import Live, Spec
 from gradflow.reporting.live.panels import side_by_side, y_extent
 from gradflow.reporting.live.pieces import SOFT, by_network, dots, layered, palette, stacked, told
 from gradflow.text import text
+from gradflow.text.words import heading
 from gradflow.theory import shattering as theory
 
 _LABELS, _TITLE, _HEIGHT = 34, 26, 220  # pixels
@@ -72,7 +73,7 @@ def _view(panel: int, title: str, network: Spec, low: float, *, draws_bands: boo
         "axis": {"tickCount": 6, **y_extent(_LABELS)},
     }
     tooltip = told(
-        network=text("column.network"),
+        network=heading("network"),
         lag=text("live.lag"),
         mean__number=text("live.value"),
         low__number=text("live.low"),

@@ -24,6 +24,7 @@ from gradflow.reporting.live.pieces import (
 )
 from gradflow.text import text
 from gradflow.text.numbers import percent
+from gradflow.text.words import heading, sentence_case
 
 TRAIN = "train_error"
 ERRORS = (TRAIN, "test_error")
@@ -86,14 +87,14 @@ def degradation(
     rows = rows.assign(place=_places(rows, names), low=rows["low"].clip(lower=0.0), high=rows["high"].clip(upper=1.0))
     majority = _majorities(errors, [choice.value for choice in choices] or [ALL])
     said = {one: _said(known[known["measure"] == one], majority if one == TRAIN else {}) for one in found}
-    options = [Option(one, text(f"live.error.{one}"), note=said[one] if len(found) > 1 else "") for one in found]
+    options = [Option(one, text(f"measure.{one}"), note=said[one] if len(found) > 1 else "") for one in found]
     scales = _scales(rows, found, [choice.value for choice in choices] or [ALL], majority)
     spec = figure(
         _body(by_network(tones), rows, names, majority.get(ALL)), height=320, params=signals(scales[0].signals)
     )
     controls = (
-        *select("measure", text("live.measure"), options),
-        *select("family", text("live.family"), choices),
+        *select("measure", heading("measure"), options),
+        *select("family", heading("family"), choices),
     )
     columns = [*_COLUMNS, *(("label", "source", "curve") if len(known) else ())]
     means = text("live.means") if rows["low"].notna().any() else text("live.single")
@@ -145,7 +146,7 @@ def _body(network: Spec, rows: pd.DataFrame, names: list[str], majority: float |
     x: Spec = {
         "field": "place",
         "type": "quantitative",
-        "title": text("live.depth_axis"),
+        "title": text("figure.depth"),
         "scale": {"domain": [every[0] - 0.08 * span, every[-1] + 0.08 * span], "nice": False},
         "axis": {"values": depths, "grid": False, "format": "d", "labelOverlap": True},
     }
@@ -159,13 +160,15 @@ def _body(network: Spec, rows: pd.DataFrame, names: list[str], majority: float |
     shared = {"x": x, "y": y, "color": network["color"]}
     means, seeds = ([{"filter": f"datum.kind == '{kind}'"}] for kind in (MEAN, ONE))
     tooltip = told(
-        network=text("column.network"),
+        network=heading("network"),
         value__percent=text("live.value"),
         low__percent=text("live.low"),
         high__percent=text("live.high"),
         n=text("column.n"),
     )
-    own = told(network=text("column.network"), seed=text("live.one_seed"), value__percent=text("live.value"))
+    own = told(
+        network=heading("network"), seed=sentence_case(text("figure.one_seed")), value__percent=text("live.value")
+    )
     path: Spec = {"x": x, "y": y, "color": {"value": SOFT}, "detail": {"field": "family"}}
     if "strokeDash" in network:
         path["strokeDash"] = network["strokeDash"]

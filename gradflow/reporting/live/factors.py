@@ -8,6 +8,7 @@ from gradflow.plots.predicted import row_name
 from gradflow.reporting.live.figure import Live, Spec
 from gradflow.reporting.live.pieces import ACCENT, SOFT, figure, told
 from gradflow.text import text
+from gradflow.text.words import heading
 
 _ROW = 20  # pixels
 
@@ -31,11 +32,11 @@ def factors(frame: pd.DataFrame) -> Live | None:
 
 def _body(names: list[str]) -> Spec:
     tooltip = told(
-        name=text("live.setting"),
-        factor__number=text("live.measured"),
+        name=heading("setting"),
+        factor__number=heading("measured"),
         low__number=text("live.low"),
         high__number=text("live.high"),
-        predicted__number=text("live.closed_form"),
+        predicted__number=heading("closed_form"),
         n=text("column.n"),
     )
     y: Spec = {
@@ -45,7 +46,7 @@ def _body(names: list[str]) -> Spec:
         "title": None,
         "axis": {"labelLimit": 170, "grid": True},
     }
-    x: Spec = {"field": "factor", "type": "quantitative", "title": text("live.factor"), "scale": {"zero": False}}
+    x: Spec = {"field": "factor", "type": "quantitative", "title": text("head.factor"), "scale": {"zero": False}}
     one: Spec = {"mark": {"type": "rule", "strokeDash": [3, 3], "color": SOFT}}
     return {
         "layer": [

@@ -6,7 +6,7 @@ import pandas as pd
 
 from gradflow.reporting.live.figure import ALL, Control, Option, select
 from gradflow.text import text
-from gradflow.text.words import named
+from gradflow.text.words import heading, named
 
 
 def families(frame: pd.DataFrame) -> list[Option]:
@@ -17,5 +17,5 @@ def families(frame: pd.DataFrame) -> list[Option]:
 
 def family_choice(frame: pd.DataFrame, series: str = "") -> tuple[Control, ...]:
     """Return the control, or nothing where there is nothing to choose; `series` is what has a line, if no network."""
-    label = series or (text("live.family") if frame["depth"].notna().any() else text("column.network"))
+    label = series or (heading("family") if frame["depth"].notna().any() else heading("network"))
     return select("family", label, families(frame))

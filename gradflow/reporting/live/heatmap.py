@@ -22,6 +22,7 @@ from gradflow.reporting.live.pieces import (
 )
 from gradflow.reporting.live.thinning import even_layers, even_steps
 from gradflow.text import text
+from gradflow.text.words import heading, sentence_case
 
 MEASURES = ("out_grad_norm", "grad_norm")
 MOST_STEPS = 40  # columns of a map, each wide enough to be pointed at
@@ -71,11 +72,11 @@ def heatmap(frame: pd.DataFrame) -> Live | None:
     runs = [str(run) for run in chosen["run"].unique()]
     start = limits(ranges[found[0]])
     controls: tuple[Control | Pick, ...] = (
-        *select("run", text("live.run"), [Option(run, run) for run in runs]),
+        *select("run", heading("run"), [Option(run, run) for run in runs]),
         *select(
-            "measure", text("live.gradient"), [Option(m, text(f"live.norm.{m}"), ranges[m].signals()) for m in found]
+            "measure", text("live.gradient"), [Option(m, text(f"measure.{m}"), ranges[m].signals()) for m in found]
         ),
-        Pick("layer_depth", text("live.depth_short"), start=1),
+        Pick("layer_depth", sentence_case(text("figure.layer_depth")), start=1),
         Pick("step", text("live.step"), start=float(rows["step"].min())),
     )
     params = [*start, {"name": "layer_depth", "value": 1}, {"name": "step", "value": int(rows["step"].min())}]
@@ -108,8 +109,8 @@ def _narrow(params: list[Spec]) -> Spec:
 
 def _tooltip() -> list[Spec]:
     return told(
-        layer=text("live.layer"),
-        layer_depth=text("live.depth_short"),
+        layer=heading("layer"),
+        layer_depth=sentence_case(text("figure.layer_depth")),
         step=text("live.step"),
         value__number=text("live.norm"),
     )
@@ -120,7 +121,7 @@ def _map(width: Spec) -> Spec:
         "field": "value",
         "type": "quantitative",
         "scale": {"type": "log", "scheme": "viridis", "domain": [{"expr": "lo"}, {"expr": "hi"}]},
-        "legend": {"title": text("live.norm_log"), "orient": "top", "gradientLength": 180, **log_ticks()},
+        "legend": {"title": text("figure.gradient_norm"), "orient": "top", "gradientLength": 180, **log_ticks()},
     }
     axes: Spec = {"x": _steps(None), "y": _depths("ordinal")}
     tooltip = {"tooltip": _tooltip()}
@@ -152,7 +153,7 @@ def _course(width: Spec) -> Spec:
         "height": _COURSE_HEIGHT,
         "title": text("live.at_layer"),
         "transform": [{"filter": "datum.layer_depth == layer_depth"}, _SHOWN],
-        "encoding": {"x": _steps(text("live.recorded_step"))},
+        "encoding": {"x": _steps(text("figure.recorded_step"))},
         "layer": [line, _points("y")],
     }
 
@@ -204,7 +205,7 @@ def _depths(kind: str, *, names: bool = False) -> Spec:
         return {
             "field": "layer_depth",
             "type": kind,
-            "title": text("live.depth_short") if names else None,
+            "title": sentence_case(text("figure.layer_depth")) if names else None,
             "scale": scale,
             "axis": axis,
         }
@@ -212,7 +213,7 @@ def _depths(kind: str, *, names: bool = False) -> Spec:
     return {
         "field": "layer_depth",
         "type": kind,
-        "title": text("live.depth_short"),
+        "title": sentence_case(text("figure.layer_depth")),
         "scale": {"padding": 0},
         "axis": axis,
     }

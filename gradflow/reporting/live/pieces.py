@@ -110,7 +110,7 @@ def palette(frame: pd.DataFrame) -> Palette:
             tone, dark = named(family), _WITHOUT_DEPTH_DARK[without.index(family) % len(_WITHOUT_DEPTH_DARK)]
         else:
             rank = depths.index(depth) / (len(depths) - 1) if len(depths) > 1 else 1.0
-            tone = text("live.depth", depth=depth)
+            tone = text("figure.of_depth", depth=depth)
             dark = to_hex(_DARK(rank))
         tones[tone] = f"light-dark({look.color},{dark})"
         dashes[named(family)] = dash(look.linestyle)

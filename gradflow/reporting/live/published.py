@@ -13,7 +13,7 @@ from gradflow.plots import style
 from gradflow.reporting.live.figure import Spec
 from gradflow.reporting.live.pieces import dash, name_of, told
 from gradflow.text import text
-from gradflow.text.words import named
+from gradflow.text.words import heading, named
 
 # Of the markers of printed figures.
 _SHAPES: Mapping[str, str] = {
@@ -66,10 +66,10 @@ def layers(rows: pd.DataFrame, x: Spec, y: Spec, families: Iterable[str]) -> lis
     every = [*families, *rows["family"]]
     found = []
     tooltip = told(
-        network=text("column.network"),
+        network=heading("network"),
         value__percent=text("live.value"),
         label=text("live.elsewhere"),
-        source=text("column.published_source"),
+        source=heading("source"),
     )
     drawn = rows[rows["kind"] == ILLUSTRATIVE]
     for (curve, family), _ in drawn.groupby(["curve", "family"], sort=True):

@@ -36,6 +36,7 @@ from gradflow.reporting.live.pieces import (
 from gradflow.reporting.live.pieces import edges as edge_marks
 from gradflow.reporting.live.pieces import figure as whole
 from gradflow.text import text
+from gradflow.text.words import heading
 
 _ENDS = [{"expr": "left"}, {"expr": "right"}]  # of the horizontal axis
 ALONE = "alone"  # the mark of a line's only value
@@ -71,7 +72,7 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
     shared = {"x": _x(figure.x, figure.rows), "y": _y(figure.y), **(_by_look(figure) or by_network(tones))}
     spec = whole({"layer": layered(layers, shared)}, height=height, params=signals(scales[0].signals))
     bands = bands_note(rows["low"], draws_bands=has_bands)
-    of_seed = select("seed", text("live.seeds"), seeds.choice(rows, bands) if rows["seed"].nunique() > 1 else [])
+    of_seed = select("seed", heading("seed"), seeds.choice(rows, bands) if rows["seed"].nunique() > 1 else [])
     controls = [one for facet in figure.facets for one in select(facet.column, facet.label, _options(facet))]
     controls += [*of_seed, *(() if figure.looks else family_choice(rows, figure.series))]
     said = (figure.hint, "" if of_seed else bands, edge_note(rows), *notes)
@@ -168,9 +169,9 @@ def _y(axis: Axis) -> Spec:
 
 
 def _tooltip(figure: Figure) -> list[Spec]:
-    names = {"network": figure.series or text("column.network")}
+    names = {"network": figure.series or heading("network")}
     if figure.looks:
-        names = {"network": text("column.network"), "line": figure.series}
+        names = {"network": heading("network"), "line": figure.series}
     names |= {**figure.told, f"{figure.y.column}__number": figure.y.name or text("live.value")}
     if figure.has("band"):
         names |= {"low__number": text("live.low"), "high__number": text("live.high"), "n": text("column.n")}

@@ -12,7 +12,7 @@ from gradflow.plots.shattering import NORM_COLORS, norm_name
 from gradflow.reporting.live.figure import Live, Spec
 from gradflow.reporting.live.pieces import dash, figure, narrowed, ordinal, told
 from gradflow.text import text
-from gradflow.text.words import named
+from gradflow.text.words import heading, named
 
 # Those of the printed figure, and what stands for each on dark paper.
 _ON_DARK = {"": "#ff9a4d", "batch": "#56b4e9"}
@@ -54,12 +54,12 @@ def _colors(norms: pd.Series[str]) -> dict[str, str]:
 
 def _body(dashes: dict[str, list[float]], colors: dict[str, str], depths: pd.Series[Any]) -> Spec:
     tooltip = told(
-        network=text("column.network"),
-        depth=text("column.depth"),
+        network=heading("network"),
+        depth=heading("depth"),
         mean__number=text("live.value"),
         low__number=text("live.low"),
         high__number=text("live.high"),
-        predicted__number=text("live.closed_form"),
+        predicted__number=heading("closed_form"),
         n=text("column.n"),
     )
     y: Spec = {"field": "mean", "type": "quantitative", "title": text("live.correlation")}

@@ -13,6 +13,7 @@ from gradflow.reporting.live.panels import log_axis, side_by_side, y_extent
 from gradflow.reporting.live.pieces import SOFT, log_range, ordinal, palette, power_label, told
 from gradflow.text import text
 from gradflow.text.widths import columns as columns_of
+from gradflow.text.words import heading
 
 _ROW = 20  # pixels a network
 _LETTER, _LONGEST = 7, 170  # pixels of a name
@@ -72,7 +73,7 @@ def _view(link: Link, rows: pd.DataFrame, names: list[str], labels: int, colour:
     }
     kind = "percent" if link.scale == "error" else "number"
     tooltip = told(
-        network=text("column.network"),
+        network=heading("network"),
         **{f"value__{kind}": text("live.value"), f"low__{kind}": text("live.low"), f"high__{kind}": text("live.high")},
         **({"hollow__number": "○"} if link.hollow else {}),
         n=text("column.n"),

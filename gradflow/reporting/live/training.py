@@ -28,6 +28,7 @@ from gradflow.reporting.live.pieces import (
 )
 from gradflow.text import text
 from gradflow.text.numbers import percent
+from gradflow.text.words import heading
 
 WINDOW = 10
 MOST_WINDOWS = 150  # of a run; windows grow where it has more steps
@@ -70,7 +71,7 @@ def training(frame: pd.DataFrame) -> Live | None:
     body = _body(by_network(tones), float(found["step"].max()), majority)
     spec = figure(body, height=320, params=signals(options[0].signals))
     controls = (
-        *select("measure", text("live.measure"), options),
+        *select("measure", heading("measure"), options),
         *family_choice(rows),
     )
     columns = ["measure", "seed", "family", "network", "tone", "line", "step", "mean", "at", "edge"]
@@ -98,7 +99,9 @@ def _on_axis(rows: pd.DataFrame, *, is_error: bool) -> tuple[pd.DataFrame, dict[
 
 
 def _name(measure: str, window: int) -> str:
-    return text(f"live.window.{measure}", window=window) if measure in AVERAGED else text(f"live.error.{measure}")
+    return (
+        text(f"figure.training.windows.{measure}", window=window) if measure in AVERAGED else text(f"measure.{measure}")
+    )
 
 
 def _body(network: Spec, last: float, majority: float | None) -> Spec:
@@ -112,7 +115,7 @@ def _body(network: Spec, last: float, majority: float | None) -> Spec:
         "axis": {"labelExpr": label, "values": {"expr": "ticks"}, "labelOverlap": True},
     }
     shared = {"x": whole_x("step", text("live.training_step"), last, 0), "y": y, **network}
-    tooltip = told(seed=text("live.run"), step__number=text("live.step"), mean__number=text("live.value"))
+    tooltip = told(seed=heading("run"), step__number=text("live.step"), mean__number=text("live.value"))
     gone: Spec = {
         "transform": [{"filter": "isValid(datum.edge)"}],
         "mark": {"type": "point", "shape": "cross", "filled": True, "size": 36, "opacity": 1},

@@ -24,7 +24,7 @@ from gradflow.reporting.live.pieces import (
     whole_x,
 )
 from gradflow.text import text
-from gradflow.text.words import named
+from gradflow.text.words import heading, named
 
 MEASURES = ("out_grad_norm", "grad_norm")
 
@@ -54,7 +54,7 @@ def vanishing(frame: pd.DataFrame) -> Live | None:
     settings = [Option("", text("live.all")), *(Option(label, label) for label in labels)]
     controls = (
         *select("measure", text("live.gradient"), options),
-        *(select("label", text("live.setting"), settings) if len(labels) > 1 else ()),
+        *(select("label", heading("setting"), settings) if len(labels) > 1 else ()),
     )
     columns = ["measure", "label", "layer_depth", "mean", "low", "high", "n", "predicted", "edge", "mark"]
     return Live(
@@ -74,23 +74,23 @@ def _option(measure: str, rows: pd.DataFrame, ends: LogRange) -> Option:
     elif rows["low"].notna().any():
         note = text("list.sentences").join([note, text("live.bands")])
     file = f"figures/vanishing-{measure.replace('_', '-')}.png"
-    return Option(measure, text(f"live.norm.{measure}"), ends.signals(), note, file)
+    return Option(measure, text(f"measure.{measure}"), ends.signals(), note, file)
 
 
 def _body(colors: dict[str, str], rows: pd.DataFrame) -> Spec:
     title = text("live.relative_norm")
     both = {label: f"light-dark({color},color-mix(in oklab,{color} 55%,white))" for label, color in colors.items()}
     tooltip = told(
-        label=text("live.setting"),
-        layer_depth=text("live.layer"),
+        label=heading("setting"),
+        layer_depth=heading("layer"),
         mean__number=text("live.norm"),
         low__number=text("live.low"),
         high__number=text("live.high"),
-        predicted__number=text("live.closed_form"),
+        predicted__number=heading("closed_form"),
         n=text("column.n"),
     )
     shared = {
-        "x": whole_x("layer_depth", text("live.hidden_layer"), float(rows["layer_depth"].max())),
+        "x": whole_x("layer_depth", text("figure.vanishing.x"), float(rows["layer_depth"].max())),
         "y": log_y("mean", title),
         "color": ordinal("label", both),
     }
