@@ -150,7 +150,7 @@ def _x(axis: Axis, rows: pd.DataFrame) -> Spec:
             "type": "quantitative",
             "title": axis.title,
             "scale": {"type": "symlog", "constant": 1, "domain": _ENDS, "nice": False},
-            "axis": {"values": ticks, "labelOverlap": True, "grid": False, "format": "~g"},
+            "axis": {"values": ticks, "labelOverlap": True, "grid": False, "format": "d"},
         }
     low, high = limits(axis, rows)
     whole_numbers = whole_x(axis.column, axis.title, high, low)
