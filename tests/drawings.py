@@ -140,6 +140,22 @@ def chain(pairs):
     return _frame([{"family": family, "depth": depth, "n": 2, **values, **bounds} for family, depth in pairs])
 
 
+def layer_bars(pairs):
+    rows = [
+        {
+            "run": f"{family}-{depth}",
+            "family": family,
+            "depth": depth,
+            "layer": f"stage.{place}.conv",
+            "layer_depth": place + 1,
+        }
+        | {"median": 10.0**-place, "largest": 10.0 ** (1 - place), "n": 5}
+        for family, depth in pairs
+        for place in range(min(depth, MOST_LAYERS))
+    ]
+    return _frame(rows)
+
+
 def contribution(pairs, scale):
     rows = [
         {"family": family, "depth": depth, "step": 0, "order": order, "kind": kind} | _over_seeds(scale / (1 + order))

@@ -10,6 +10,7 @@ from gradflow.analysis.contribution import (
 )
 from gradflow.analysis.decay import decay, decay_over_seeds
 from gradflow.analysis.degradation import degradation, degradation_over_seeds, paired_difference
+from gradflow.analysis.gradient_flow import gradient_flow
 from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.nonfinite import first_nonfinite
 from gradflow.analysis.paths import binomial_shares, path_lengths, path_probes
@@ -46,6 +47,7 @@ __all__ = [
     "errors_over_seeds",
     "first_nonfinite",
     "first_to_last",
+    "gradient_flow",
     "gradient_over_time",
     "gradient_over_time_over_seeds",
     "main_path",

@@ -19,8 +19,8 @@ from gradflow.figures.looks import Look, Network, each_network
 from gradflow.figures.looks import looks as looks_of
 from gradflow.figures.seeds import MOST_BANDS
 
-Kind = Literal["linear", "signed", "fraction", "log", "depth", "whole", "steps", "places"]
-Shape = Literal["line", "band", "level"]
+Kind = Literal["linear", "signed", "fraction", "log", "depth", "whole", "steps", "places", "layers"]
+Shape = Literal["line", "band", "level", "bar"]
 
 LEAST_SPAN = 4.0  # highest over lowest value that a log axis shows at least, so that level lines look level
 SHORT = 30.0  # up to this ratio a log axis names 1, 2 and 5 of each decade
@@ -44,7 +44,8 @@ class Axis:
         What a pointer is told that the value is; by default "Value".
     kind : str
         linear, signed (whole decades, with their sign), fraction (as percent), log, depth (of layers), whole
-        (numbers), steps (of training: linear from 0 to 1 and logarithmic beyond) or places (one for each of `names`).
+        (numbers), steps (of training: linear from 0 to 1 and logarithmic beyond), places (one for each of `names`) or
+        layers (places with long names).
     ends : tuple of float
         Values that the limits must hold.
     limits : tuple of float, optional
@@ -65,7 +66,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Mark:
-    """One layer of drawing: a line, with dots or without, the band from low to high, or a level at `value`.
+    """One layer of drawing: a line, with dots or without, the band from low to high, a level at `value`, or bars.
 
     `markers` tell what the column `kind` holds: a line then has dots of these shapes.
     """
@@ -218,8 +219,9 @@ def limits(axis: Axis, rows: pd.DataFrame) -> tuple[float, float]:
     """Return the limits of an axis: one rule, whatever draws."""
     if axis.limits is not None:
         return axis.limits
-    if axis.kind == "places":
-        return -0.3, len(axis.names) - 0.7
+    if axis.kind in ("places", "layers"):
+        room = 0.3 if axis.kind == "places" else 0.6
+        return -room, len(axis.names) - 1 + room
     if axis.kind == "log":
         low, high, margin = _decades(rows[axis.column])
         zeros, nonfinite = edges(axis, rows)

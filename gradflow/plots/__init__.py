@@ -3,6 +3,7 @@
 from gradflow.plots.degradation import degradation, degradation_figure
 from gradflow.plots.degree import degree, degree_figure
 from gradflow.plots.files import save, save_each, sizes
+from gradflow.plots.gradient_flow import gradient_flow, gradient_flow_figure
 from gradflow.plots.heatmap import heatmap, heatmaps
 from gradflow.plots.learning import learning_curve, learning_curves
 from gradflow.plots.paired import paired_difference
@@ -33,6 +34,8 @@ __all__ = [
     "degradation_figure",
     "degree",
     "degree_figure",
+    "gradient_flow",
+    "gradient_flow_figure",
     "gradient_over_time",
     "gradient_over_time_figure",
     "heatmap",

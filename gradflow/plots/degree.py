@@ -25,4 +25,4 @@ def degree(
 
 def degree_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
     """Draw `degree` for each measure that has decades, on shared axes."""
-    return paper.page(described(frame), width)
+    return paper.page(lambda: described(frame), width)

@@ -16,13 +16,16 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 from gradflow.figures.looks import FAINT, NEUTRAL, Look, Network
 from gradflow.figures.looks import looks as looks_of
 from gradflow.figures.model import Axis, Figure, Mark, Shape, drawn_values, edge_places, edges, is_short, limits
+from gradflow.figures.names import shorten
 from gradflow.figures.seeds import draws_bands
 from gradflow.plots import panels, style
+from gradflow.plots.measure import text_width
 from gradflow.plots.scales import GRID, edge_handles, percent_axis, power_of_ten
 from gradflow.text.words import word
 
 Looks = Mapping[Network, Look]
 BAND_ALPHA = 0.13
+NAME_WIDTH = 0.13  # inches along an axis that an upright name of a layer takes; of more, some are left out evenly
 _SMALL = 3  # points of a marker on a line or an edge
 
 
@@ -46,39 +49,50 @@ def draw(figure: Figure, ax: Axes | None = None, *, looks: Looks | None = None) 
     return style.keyed(ax, given, _handles(part))
 
 
-def page(figure: Figure, width: float = style.DOUBLE) -> Drawn:
-    """Draw a figure as panels, one a value of its facet, at a width in inches."""
+def page(make: Callable[[], Figure], width: float = style.DOUBLE) -> Drawn:
+    """Draw the figure that `make` returns as panels, one a value of its facet, at a width in inches.
+
+    It is made here, where the language is one that there is a font for.
+    """
+    with style.context():
+        return _page(make(), width)
+
+
+def _page(figure: Figure, width: float) -> Drawn:
     facet, layout, looks = figure.facet, figure.layout, looks_of(figure.rows)
     parts = list(figure.cells((facet,) if facet else ()))
     shares_y = facet is None or facet.shares_y
     columns = min(len(parts), layout.wide if width >= panels.WIDE else layout.narrow)
     rows = -(-len(parts) // columns)
-    with style.context():
-        height = rows * layout.height + panels.FRAME_HEIGHT
-        drawn, grid = panels.subplots(width, height, rows, columns, sharex=True, sharey=shares_y)
-        axes = list(grid.flat)[: len(parts)]
-        for ax in list(grid.flat)[len(parts) :]:
-            ax.remove()
-        for ax, (_, part) in zip(axes, parts, strict=True):
-            _panel(part, ax, looks, figure.rows if shares_y else part.rows)
-        margins = panels.MARGINS._replace(**layout.margins)
-        if facet:
-            titles = [facet.title(values[facet.column]) for values, _ in parts]
-            margins = panels.entitle(axes, titles, width, margins)
-        panels.label_outer(axes, figure.x.short or figure.x.title, figure.y.short or ("" if facet else figure.y.title))
-        for ax, (_, part) in zip(axes, parts, strict=True):
-            if facet and facet.y and not shares_y:
-                ax.set_ylabel(part.y.title)
-        zeros, nonfinite = (bool(some.any()) for some in edges(figure.y, figure.rows))
-        handles = _handles(figure)
-        panels.finish(
-            drawn,
-            title=figure.title,
-            subtitle=figure.subtitle,
-            handles=[*handles, *edge_handles(zeros=zeros, nonfinite=nonfinite)],
-            note=figure.note,
-            margins=margins,
-        )
+    height = rows * layout.height + panels.FRAME_HEIGHT
+    drawn, grid = panels.subplots(width, height, rows, columns, sharex=True, sharey=shares_y)
+    axes = list(grid.flat)[: len(parts)]
+    for ax in list(grid.flat)[len(parts) :]:
+        ax.remove()
+    for ax, (_, part) in zip(axes, parts, strict=True):
+        _panel(part, ax, looks, figure.rows if shares_y else part.rows)
+    margins = panels.MARGINS._replace(**layout.margins)
+    if figure.x.kind == "layers":
+        longest = max(text_width(shorten(name), style.TICK_SIZE) for name in figure.x.names)
+        margins = margins._replace(bottom=margins.bottom + longest)
+        drawn.set_size_inches(width, height + longest)
+    if facet:
+        titles = [facet.title(values[facet.column]) for values, _ in parts]
+        margins = panels.entitle(axes, titles, width, margins)
+    panels.label_outer(axes, figure.x.short or figure.x.title, figure.y.short or ("" if facet else figure.y.title))
+    for ax, (_, part) in zip(axes, parts, strict=True):
+        if facet and facet.y and not shares_y:
+            ax.set_ylabel(part.y.title)
+    zeros, nonfinite = (bool(some.any()) for some in edges(figure.y, figure.rows))
+    handles = _handles(figure)
+    panels.finish(
+        drawn,
+        title=figure.title,
+        subtitle=figure.subtitle,
+        handles=[*handles, *edge_handles(zeros=zeros, nonfinite=nonfinite)],
+        note=figure.note,
+        margins=margins,
+    )
     return drawn
 
 
@@ -96,20 +110,23 @@ def _own_handles(figure: Figure) -> list[Line2D]:
     """Return an entry for each look that is drawn."""
     drawn = set(figure.rows["line"])
     looks = [look for name, look in figure.looks.items() if name in drawn]
-    return [Line2D([], [], color=look.color, linestyle=look.linestyle, label=look.label) for look in looks]
+    width = style.DEPTH_LINE if figure.has("bar") else None
+    return [
+        Line2D([], [], color=look.color, linestyle=look.linestyle, linewidth=width, label=look.label) for look in looks
+    ]
 
 
 def _panel(figure: Figure, ax: Axes, looks: Looks, scaled_by: pd.DataFrame) -> None:
     """Draw all marks of a figure, on axes that hold the rows of `scaled_by`."""
     x, rows = figure.x.column, figure.rows
-    if figure.x.kind == "places":
+    if figure.x.names:
         rows = rows.assign(**{x: rows[x].map(figure.x.names.index)})
     networks = replace(figure, rows=rows.sort_values(x, kind="stable")).lines(looks)
     for mark in figure.marks:
         if mark.shape == "level":
             ax.axhline(mark.value, color=FAINT, linewidth=0.8, zorder=1)
         elif mark.shape != "band" or figure.looks or draws_bands(looks):
-            _MARKS[mark.shape](ax, figure, mark, networks)
+            _MARKS[mark.shape](ax, replace(figure, rows=scaled_by), mark, networks)
     for marker, place, number in zip("vx", edge_places(figure.y, scaled_by), (0, 1), strict=True):
         for look, own in networks:
             there = own[x][edges(figure.y, own)[number]]
@@ -144,9 +161,18 @@ def _band(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.Da
         ax.fill_between(x, own["low"], own["high"], color=look.color, alpha=BAND_ALPHA, linewidth=0)
 
 
+def _bar(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.DataFrame]]) -> None:
+    """Draw bars from the foot of the axis."""
+    foot = limits(figure.y, figure.rows)[0]
+    for look, own in networks:
+        height = drawn_values(figure.y, own) - foot
+        ax.bar(own[figure.x.column], height, bottom=foot, width=0.8, color=look.color, label=look.label)
+
+
 _MARKS: Mapping[Shape, Callable[[Axes, Figure, Mark, list[tuple[Look, pd.DataFrame]]], None]] = {
     "line": _line,
     "band": _band,
+    "bar": _bar,
 }
 
 
@@ -158,6 +184,10 @@ def _along_x(ax: Axes, axis: Axis, rows: pd.DataFrame) -> None:
     elif axis.kind == "places":
         ax.xaxis.set_major_locator(FixedLocator(list(range(len(axis.names)))))
         ax.set_xticklabels(axis.names)
+    elif axis.kind == "layers":
+        room = ax.get_window_extent().width / ax.figure.dpi / NAME_WIDTH
+        every = -(-len(axis.names) // max(int(room), 1))
+        ax.set_xticks(range(0, len(axis.names), every), map(shorten, axis.names[::every]), rotation=90)
     elif axis.kind == "depth":
         ax.xaxis.set_major_locator(MaxNLocator(panels.X_TICKS, steps=panels.STEPS, integer=True))
     elif axis.kind == "whole":

@@ -30,4 +30,4 @@ def profiles(
     frame: pd.DataFrame, width: float = style.DOUBLE, *, measure: str = "grad_norm", moment: str | None = None
 ) -> Figure:
     """Draw `profile` once per step."""
-    return paper.page(described(frame, measure, moment=moment), width)
+    return paper.page(lambda: described(frame, measure, moment=moment), width)

@@ -140,7 +140,7 @@ def shattering_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figur
 
 def shattering_layers_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure:
     """Draw `shattering_layers` as a figure of the given width in inches."""
-    return paper.page(of_layers(frame), width)
+    return paper.page(lambda: of_layers(frame), width)
 
 
 def autocorrelation_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> Figure:

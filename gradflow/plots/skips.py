@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from gradflow.figures import counterfactual as variants
 from gradflow.figures.contribution import SHARE
 from gradflow.figures.contribution import contribution as described
+from gradflow.figures.model import Figure as Described
 from gradflow.figures.moments import require_one_step
 from gradflow.plots import panels, paper, style
 
@@ -31,7 +32,7 @@ def contribution(
 
 def contribution_figure(frames: Mapping[str, pd.DataFrame], width: float = style.DOUBLE, *, moment: str = "") -> Figure:
     """Draw `contribution` for each measure side by side, under each other where the figure is narrow."""
-    return paper.page(described(frames, moment=moment), width)
+    return paper.page(lambda: described(frames, moment=moment), width)
 
 
 def counterfactual(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -47,6 +48,10 @@ def counterfactuals(frame: pd.DataFrame, width: float = style.DOUBLE, *, where: 
     """Draw `counterfactual` once per network, on shared axes: of few enough networks, which the figure then says."""
     variants.require(frame)
     shown = panels.few_enough(frame)
-    figure = variants.counterfactual(shown, where=where)
-    notes = filter(None, (figure.note, panels.networks_note(shown, frame)))
-    return paper.page(replace(figure, note="\n".join(notes)), width)
+
+    def make() -> Described:
+        figure = variants.counterfactual(shown, where=where)
+        notes = filter(None, (figure.note, panels.networks_note(shown, frame)))
+        return replace(figure, note="\n".join(notes))
+
+    return paper.page(make, width)

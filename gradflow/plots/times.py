@@ -24,4 +24,4 @@ def gradient_over_time(
 
 def gradient_over_time_figure(frame: pd.DataFrame, width: float = style.DOUBLE, *, moment: str | None = None) -> Figure:
     """Draw `gradient_over_time` once per step."""
-    return paper.page(times(frame, moment=moment), width)
+    return paper.page(lambda: times(frame, moment=moment), width)

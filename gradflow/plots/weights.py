@@ -25,4 +25,4 @@ def weight_growth(
 
 def weight_figure(frames: Mapping[str, pd.DataFrame], width: float = style.DOUBLE) -> Figure:
     """Draw `weight_growth` for several measures."""
-    return paper.page(weights(frames), width)
+    return paper.page(lambda: weights(frames), width)

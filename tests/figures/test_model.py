@@ -68,7 +68,7 @@ def test_a_facet_is_panels_on_paper_and_a_choice_on_a_screen():
     rows = pd.concat([frame([1.0, 2.0]).assign(step=0), frame([1e-9, 1.0]).assign(step=10)])
     facet = Facet("step", "Step", {"0": "start", "10": "later"}, {"0": "Before", "10": "After"}, shares_y=False)
     described = figure(rows, facets=(facet,))
-    drawn = paper.page(described)
+    drawn = paper.page(lambda: described)
     assert [ax.get_title(loc="left") for ax in drawn.axes] == ["Before", "After"]
     shown = live(described)
     (control,) = shown.controls
@@ -81,7 +81,7 @@ def test_a_facet_is_panels_on_paper_and_a_choice_on_a_screen():
 def test_both_draw_the_same_values_zeros_and_infinities():
     rows = frame([0.0, 1e-3, 1.0, math.inf], n_zero=[1, 0, 0, 0], n_nonfinite=[0, 0, 0, 1])
     described = figure(rows)
-    (ax,) = paper.page(described).axes
+    (ax,) = paper.page(lambda: described).axes
     shown = live(described).rows
     line = ax.lines[0]
     np.testing.assert_array_equal(line.get_ydata(), shown["mean"])
@@ -91,7 +91,7 @@ def test_both_draw_the_same_values_zeros_and_infinities():
 
 def test_a_value_alone_has_a_mark_on_both():
     described = figure(frame([math.nan, 3.0, math.nan]))
-    (ax,) = paper.page(described).axes
+    (ax,) = paper.page(lambda: described).axes
     assert ax.lines[0].get_marker() == "s"
     assert live(described).rows["mark"].tolist() == ["value", "alone", "value"]
 
@@ -105,7 +105,7 @@ def test_measures_on_axes_of_several_kinds_have_one_kind_on_a_screen():
     facet = Facet("measure", "Measure", {"share": "share", "ratio": "ratio"}, y=measures, shares_y=False)
     rows = pd.concat([frame([0.2, 0.8]).assign(measure="share"), frame([0.5, 50.0]).assign(measure="ratio")])
     described = figure(rows, y=Axis("mean", "either", ends=(0.0,)), facets=(facet,))
-    first, second = paper.page(described).axes
+    first, second = paper.page(lambda: described).axes
     assert (first.get_yscale(), second.get_yscale()) == ("linear", "log")
     shown = live(described)
     (line,) = [layer for layer in shown.wide["layer"] if layer["mark"]["type"] == "line"]

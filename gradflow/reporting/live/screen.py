@@ -66,7 +66,8 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
     rows = rows.sort_values("seed", kind="stable")  # long repeats take little room in a page
     has_bands = figure.has("band") and (bool(figure.looks) or len(tones.by_network) <= MOST_BANDS)
     layers = [_MARKS[mark.shape](figure, mark) for mark in figure.marks if mark.shape != "band" or has_bands]
-    layers += [_alone(), dots(_tooltip(figure), is_seen=has_dots)]
+    if not figure.has("bar"):
+        layers += [_alone(), dots(_tooltip(figure), is_seen=has_dots)]
     if figure.y.kind == "log":
         layers.append(edge_marks(figure.y.title))
     shared = {"x": _x(figure.x, figure.rows), "y": _y(figure.y), **(_by_look(figure) or by_network(tones))}
@@ -108,6 +109,8 @@ def _placed(axis: Axis, rows: pd.DataFrame) -> pd.DataFrame:
     foot, top = edge_places(axis, rows)
     marked = rows.assign(
         seed=rows.get("seed", ""),
+        low=rows.get("low", np.nan),
+        high=rows.get("high", np.nan),
         edge=np.select([nonfinite, zeros], [top, foot], np.nan),
         mark=np.select([nonfinite, zeros], [NONFINITE, ZERO], VALUE),
     )
@@ -141,6 +144,14 @@ def _x(axis: Axis, rows: pd.DataFrame) -> Spec:
             "sort": list(axis.names),
             "scale": {"type": "point", "padding": 0.2},
             "axis": {"labelAngle": 0, "labelOverlap": True},
+        }
+    if axis.kind == "layers":
+        return {
+            "field": axis.column,
+            "type": "nominal",
+            "title": axis.title,
+            "sort": list(axis.names),
+            "axis": {"labelAngle": -90, "labelLimit": 140, "labelOverlap": True},
         }
     if axis.kind == "steps":
         last = limits(axis, rows)[1]
@@ -186,6 +197,9 @@ def _by_look(figure: Figure) -> Spec:
     colors = {
         name: f"light-dark({look.color},color-mix(in oklab,{look.color} 60%,white))" for name, look in looks.items()
     }
+    if figure.has("bar"):
+        color = ordinal("line", colors)
+        return {"color": {**color, "legend": {**color["legend"], "symbolType": "square", "symbolStrokeWidth": 0}}}
     dashes = {name: dash(look.linestyle) for name, look in looks.items()}
     return {"color": ordinal("line", colors), "strokeDash": ordinal("line", dashes)}
 
@@ -210,10 +224,18 @@ def _band(figure: Figure, mark: Mark) -> Spec:
     }
 
 
+def _bar(figure: Figure, mark: Mark) -> Spec:
+    y = {**_y(figure.y), "stack": None}
+    return {
+        "mark": {"type": "bar", "clip": True},
+        "encoding": {"y": y, "y2": {"datum": {"expr": "lo"}}, "tooltip": _tooltip(figure)},
+    }
+
+
 def _level(figure: Figure, mark: Mark) -> Spec:
     rule = {"type": "rule", "color": SOFT}
     none = dict.fromkeys(("x", "color", "detail", "strokeDash"))
     return {"mark": rule, "encoding": {"y": {"datum": mark.value, "type": "quantitative"}, **none}}
 
 
-_MARKS: Mapping[Shape, Callable[[Figure, Mark], Spec]] = {"line": _line, "band": _band, "level": _level}
+_MARKS: Mapping[Shape, Callable[[Figure, Mark], Spec]] = {"line": _line, "band": _band, "level": _level, "bar": _bar}

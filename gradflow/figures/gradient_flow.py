@@ -1,0 +1,55 @@
+"""Which layers get how much gradient? A bar a layer, by name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from gradflow.figures.columns import require
+from gradflow.figures.looks import Look
+from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
+from gradflow.text import text
+from gradflow.text.words import head, heading
+
+_COLUMNS = ("run", "family", "depth", "layer", "layer_depth", "median", "largest", "n")
+_SOURCE = "gradflow.analysis.gradient_flow"
+_LOOKS = {"median": ("#2c4a8a", "-"), "largest": ("#b9c7e8", "-")}  # the median in front of the largest
+
+
+def gradient_flow(frame: pd.DataFrame) -> Figure:
+    """Return the median and the largest gradient norm of each layer over the recorded steps, as bars on a log axis.
+
+    Bars that shrink towards the input (left) are a vanishing gradient, bars that grow towards it an exploding one; a
+    layer without a bar and with a triangle never had a gradient other than zero.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.analysis.gradient_flow`.
+
+    Raises
+    ------
+    ValueError
+        The frame lacks a column or has no rows.
+    """
+    require(frame, _COLUMNS, _SOURCE)
+    parts = [frame.assign(line=name, norm=frame[name]) for name in list(_LOOKS)[::-1]]  # behind, then in front
+    rows = pd.concat(parts, ignore_index=True)
+    rows = rows.assign(n_zero=(rows["norm"] == 0).astype(int), n_nonfinite=np.isinf(rows["norm"]).astype(int))
+    labels = {"median": text("figure.flow.median"), "largest": text("figure.flow.largest")}
+    steps = sorted({int(n) for n in frame["n"]})
+    return Figure(
+        "gradient-flow",
+        title=text("figure.flow.title"),
+        subtitle="",
+        rows=rows,
+        x=Axis("layer", head("layer"), "layers", names=tuple(dict.fromkeys(frame["layer"]))),
+        y=Axis("norm", text("figure.measure.grad_norm"), "log", text("figure.gradient_norm"), heading("norm")),
+        marks=(Mark("bar"),),
+        note=text("figure.flow.note", n=steps[-1]),
+        layout=Layout(height=2.4, wide=1, narrow=1),
+        facets=(Facet("run", heading("run"), {str(run): str(run) for run in frame["run"].unique()}),),
+        told={"layer": heading("layer"), "n": text("figure.flow.steps")},
+        series=text("figure.flow.over"),
+        looks={name: Look(*look, marker="", label=labels[name]) for name, look in _LOOKS.items()},
+    )
