@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from gradflow.experiments import own
-from gradflow.experiments.recipe import PlanError, listed, one_of
+from gradflow.experiments.recipe import PlanError, frozen, one_of
 from gradflow.factories import OWN_FORMS
 from gradflow.models import catalogue
+from gradflow.settings import listed
 
 LISTS = ("milestones", "augment", "probes")  # settings of a run that hold any number of values
 
@@ -140,8 +141,3 @@ def own_network(factory: own.Factory, family: str | None, depth: int | None, opt
 def frozen_options(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     """Return options as a value that can be hashed and compared."""
     return tuple(sorted((name, frozen(value)) for name, value in options.items()))
-
-
-def frozen(value: Any) -> Any:
-    """Return lists as tuples, within one another too."""
-    return tuple(map(frozen, value)) if isinstance(value, list | tuple) else value

@@ -34,7 +34,7 @@ from gradflow.experiments.network import settled
 from gradflow.experiments.plan import Override, check_once, plan
 from gradflow.experiments.recipe import PlanError
 from gradflow.experiments.runs import Run
-from gradflow.experiments.sweepkeys import SweepFileError, check_keys
+from gradflow.experiments.sweepkeys import SweepFileError, read_keys
 from gradflow.notes import check_figure
 from gradflow.reference.published import published
 
@@ -129,11 +129,11 @@ def parse_sweep(content: str, *, source: str, scaled: bool = False) -> Sweep:
         raise SweepFileError(f"{source} is nested too deep.") from None
     except ValueError as error:  # of TOML, or of a number with more digits than Python reads
         raise SweepFileError(f"{source} is no TOML: {str(error).partition(';')[0]}.") from None
-    check_keys(values, source)
+    values = read_keys(values, source)
     how = ""
     if scaled:
         how, values = _scaled(values, source)
-        check_keys(values, source)
+        values = read_keys(values, source)
     experiment = values.get("experiment", COMPARE)
     arguments = {name: value for name, value in values.items() if name not in _TOLD}
     if "override" in arguments:
