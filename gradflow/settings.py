@@ -9,26 +9,39 @@ Neither torch nor pydantic is imported, so that `gradflow --help` answers at onc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType, NoneType, UnionType
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from gradflow.ranges import RANGES, Range, beginning, shown
 
+Data = Annotated[str, "digits, mnist5k, cifar10 or cifar10:FOLDER."]
+_AT_LEAST_0 = Range("a number of at least 0", 0)
 NONE = "none"  # the word for an empty list, and for no value
+_KINDS = {int: ("a whole number", "whole numbers"), float: ("a number", "numbers"), str: ("text", "words")}
 
 
-class ModelSettings:
-    """What is trained, and on what."""
+class RunSettings:
+    """What is trained on what, what is recorded of it beside the steps 0, 1, 10, 100 and the end, and where.
+
+    The probes are those of `gradflow.experiments.probes`; "auto" takes the GPU if there is one, other devices have
+    PyTorch's names; `processes` train a network together, as `torchrun` starts them.
+    """
 
     model: Annotated[str, "cifar, resnet, mini, mlp, transformer."] = "cifar"
-    data: Annotated[str, "digits, mnist5k, cifar10 or cifar10:FOLDER."] = "digits"
+    data: Data = "digits"
+    record_every: Annotated[int, "Steps between recorded gradients."] = 10
+    eval_every: Annotated[int, "Steps between errors on whole sets."] = 150
+    probes: tuple[Literal["skips", "shattering", "paths"], ...] = ("skips", "shattering")
+    device: Annotated[str, "auto, cpu, cuda, ..."] = "auto"
+    processes: int = 1
 
 
 class OptionSettings:
-    """Options of networks. Which of them a model has, and their defaults, is in its entry of the catalogue."""
+    """Options of networks: which of them a model has, and with which defaults, is in its entry of the catalogue."""
 
     shortcut: Annotated[str, "A: zero-padded identity, B: projection."] = "A"
     widths: Annotated[Sequence[int], "Channels of stages.", RANGES["size"]] = (16, 32, 64)
@@ -82,21 +95,6 @@ class RecipeSettings:
     precision: Literal["float32", "bf16", "fp16"] = "float32"
 
 
-class RecordingSettings:
-    """What is recorded of a run, beside the steps 0, 1, 10, 100 and the end."""
-
-    record_every: Annotated[int, "Steps between recorded gradients."] = 10
-    eval_every: Annotated[int, "Steps between errors on whole sets."] = 150
-    probes: tuple[Literal["skips", "shattering", "paths"], ...] = ("skips", "shattering")
-
-
-class MachineSettings:
-    """On what a run is trained; `processes` train it together, as `torchrun` starts them."""
-
-    device: Annotated[str, "auto, cpu, cuda, ..."] = "auto"
-    processes: int = 1
-
-
 class OneRunSettings:
     """Which run of a sweep."""
 
@@ -106,6 +104,14 @@ class OneRunSettings:
 
 
 class SweepSettings:
+    """Of which networks a sweep is made."""
+
+    depths: Annotated[Sequence[int], "Weighted layers, each 6n + 2: 20,56,110.", RANGES["depth"]]
+    families: Annotated[Sequence[str], "As the model has them."] = ("plain", "residual")
+    seeds: Annotated[int | Sequence[int], "Networks of each kind."] = 3
+
+
+class NotesSettings:
     """What a sweep file says beside the settings of its runs."""
 
     title: str = ""
@@ -117,19 +123,21 @@ class FigureSettings:
     """A published error: a fraction, of a network."""
 
     family: str
-    depth: int
-    error: float
+    depth: Annotated[float, _AT_LEAST_0]
+    error: Annotated[float, Range("a fraction from 0 to 1", 0, math.nextafter(1, 2))]
     source: str
     kind: Literal["published", "illustrative"] = "published"
     measure: Literal["train_error", "test_error"] = "train_error"
 
 
-class AxisSettings:
-    """Of which networks a sweep is made."""
+class OtherFigureSettings:
+    """What published figures that are no errors hold besides."""
 
-    depths: Annotated[Sequence[int], "Weighted layers, each 6n + 2: 20,56,110.", RANGES["depth"]]
-    families: Annotated[Sequence[str], "As the model has them."] = ("plain", "residual")
-    seeds: Annotated[int | Sequence[int], "Networks of each kind."] = 3
+    modules: Annotated[float, _AT_LEAST_0]
+    shortest: Annotated[float, _AT_LEAST_0]
+    longest: Annotated[float, _AT_LEAST_0]
+    norm: str
+    law: str
 
 
 class ShatteringSettings:
@@ -151,35 +159,26 @@ class VanishingSettings:
     depth: Annotated[int, "Weighted layers.", beginning("depth", 7)] = 20
     width: Annotated[int, "Units of a hidden layer.", RANGES["size"]] = 256
     seeds: Annotated[int, "Networks of each setting."] = 10
-    data: Annotated[str, "digits, mnist5k, cifar10 or cifar10:FOLDER."] = "digits"
+    data: Data = "digits"
     batch_size: Annotated[int, beginning("batch_size", 2)] = 128
 
 
 class ExecutionSettings:
-    """How runs are made; they shape none."""
+    """How and where runs are made; none of it shapes them."""
 
+    address: Annotated[str, "Ray: HOST:PORT of a cluster, or auto.  [default: one on this machine]"]
+    gpus_per_run: Annotated[float, "Ray: GPUs a run takes up, such as 0.25.  [default: 1 on cuda]"]
+    retries: int = 5  # of a run whose node or process was lost
+    store: Annotated[str, "URL that finished runs are copied to: s3://bucket/sweep, file:///..."]
     workers: Annotated[int, "Processes of one thread each.  [default: one per core]"]
     checkpoint_every: Annotated[float, "Seconds between checkpoints of a run."] = 20.0
 
 
-@dataclass(frozen=True)
-class Setting:
-    """A setting as it is declared.
+class Setting(NamedTuple):
+    """A setting as it is declared: `kind`, int, float or str, is that of each value where it `is_list`.
 
-    Attributes
-    ----------
-    name : str
-    kind : type
-        int, float or str: of the value, or of each where `is_list`.
-    default : object
-        `...` where it depends on other settings.
-    help : str
-    range : Range or None
-        None for words.
-    choices : tuple of str
-        Words that it may be; empty where any, or where its model or data say which.
-    is_list, is_one, may_be_none : bool
-        Whether it may be a list, a single value, or none.
+    The default is `...` where other settings decide it, the range None for words, and `choices` are empty where any
+    word may be, or where a model or data set says which.
     """
 
     name: str
@@ -189,7 +188,7 @@ class Setting:
     range: Range | None
     choices: tuple[str, ...]
     is_list: bool
-    is_one: bool
+    is_one: bool  # it may be a single value
     may_be_none: bool
 
     @property
@@ -201,45 +200,29 @@ class Setting:
         return "  ".join(filter(None, (self.help or (words if self.choices else ""), default)))
 
     @property
-    def words(self) -> str:
+    def type_words(self) -> str:
         """Of which type a file has it."""
-        one, several = {int: ("whole number", "whole numbers"), float: ("number", "numbers"), str: ("text", "words")}[
-            self.kind
-        ]
-        one = one if self.kind is str else f"a {one}"
+        one, several = _KINDS[self.kind]
         listed = f"a list of {'them' if self.is_one else several}"
-        forms = [one] * self.is_one + [listed] * self.is_list + [f'"{NONE}"'] * self.may_be_none
-        return " or ".join(forms)
+        return " or ".join([one] * self.is_one + [listed] * self.is_list + [f'"{NONE}"'] * self.may_be_none)
 
     def checked(self, value: Any) -> Any:
-        """Return a value as it is kept, lists as tuples.
-
-        Raises
-        ------
-        ValueError
-            The setting may not be so; one line.
-        """
-        if not self.is_list or (self.is_one and isinstance(value, int)):
-            self._check(value)
-            return value
-        values = listed(value)
+        """Return a value as it is kept, lists as tuples; ValueError, in one line, if the setting may not have it."""
+        values = listed(value) if self.is_list else (value,)
         if not (values or self.may_be_none):
             raise ValueError(f"{self.name} must name at least one; got {NONE}.")
-        if self.choices and any(one not in self.choices for one in values):
-            allowed = f"{NONE}, or some of {', '.join(self.choices)}"
-            raise ValueError(f"{self.name} must be {allowed}; got {in_words(values)}.")
-        for one in () if self.choices else values:
-            self._check(one)
-        return values
-
-    def _check(self, value: Any) -> None:
-        if value is None and self.may_be_none:
-            return
-        if self.choices and value not in self.choices:
-            raise ValueError(f"{self.name} must be one of {', '.join(self.choices)}; got {shown(value)}.")
-        wrong = self.range.complaint(self.name, value) if self.range else ""
-        if wrong:
-            raise ValueError(wrong)
+        if any(one not in self.choices for one in values if self.choices):
+            known = ", ".join(self.choices)
+            if self.is_list:
+                raise ValueError(f"{self.name} must be {NONE}, or some of {known}; got {in_words(values)}.")
+            raise ValueError(f"{self.name} must be one of {known}; got {shown(value)}.")
+        for one in () if value is None and self.may_be_none else values:
+            wrong = self.range.complaint(self.name, one) if self.range else ""
+            if self.kind is str and not isinstance(one, str):
+                wrong = f"{self.name} must be text; got {shown(one)}."
+            if wrong:
+                raise ValueError(wrong)
+        return values if self.is_list else value
 
 
 @cache
@@ -251,13 +234,8 @@ def settings_of(*groups: type) -> Mapping[str, Setting]:
     >>> settings_of(RecipeSettings)["optimizer"].line
     'sgd or adamw.  [default: sgd]'
     """
-    return MappingProxyType(
-        {
-            name: setting(name, hint, getattr(group, name, ...))
-            for group in groups
-            for name, hint in get_type_hints(group, include_extras=True).items()
-        }
-    )
+    hints = ((group, *item) for group in groups for item in get_type_hints(group, include_extras=True).items())
+    return MappingProxyType({name: setting(name, hint, getattr(group, name, ...)) for group, name, hint in hints})
 
 
 def setting(name: str, hint: Any, default: Any = ...) -> Setting:
@@ -267,17 +245,11 @@ def setting(name: str, hint: Any, default: Any = ...) -> Setting:
     lists = [form for form in forms if get_origin(form) in (Sequence, tuple)]
     kind = get_args(lists[0])[0] if lists else forms[0]
     choices = get_args(kind)  # of a Literal
-    return Setting(
-        name=name,
-        kind=str if choices else kind,
-        default=default,
-        help=next((one for one in told if isinstance(one, str)), ""),
-        range=next((one for one in told if isinstance(one, Range)), None if kind is str else RANGES.get(name)),
-        choices=choices,
-        is_list=bool(lists),
-        is_one=lists != [forms[0]],
-        may_be_none=NoneType in forms or any(get_origin(form) is tuple for form in lists),
-    )
+    line = next((one for one in told if isinstance(one, str)), "")
+    numbers = next((one for one in told if isinstance(one, Range)), None if kind is str else RANGES.get(name))
+    may_be_none = NoneType in forms or any(get_origin(form) is tuple for form in lists)
+    is_one = lists != [forms[0]]
+    return Setting(name, str if choices else kind, default, line, numbers, choices, bool(lists), is_one, may_be_none)
 
 
 def listed(value: Any) -> tuple[Any, ...]:

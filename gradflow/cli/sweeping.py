@@ -15,11 +15,10 @@ import torch
 from gradflow import experiments
 from gradflow.cli import demonstration, output, torchrun
 from gradflow.cli.commands import REPORTS, RUNS_FAILED, command_line
-from gradflow.cli.engine_options import LOCAL, RAY_ALONE
 from gradflow.cli.plan_table import print_plan, print_shattering
 from gradflow.cli.progress import follow
 from gradflow.cli.report_writing import heading, write_report
-from gradflow.cli.run_options import plan_arguments
+from gradflow.cli.run_options import LOCAL, RAY_ALONE, plan_arguments
 from gradflow.cli.tables import print_summary
 from gradflow.cli.values import MAX_NAME, refuse
 from gradflow.experiments import Run

@@ -22,18 +22,10 @@ from gradflow.experiments.runs import Run
 from gradflow.factories import source_digest
 from gradflow.models.catalogue import CATALOGUE
 from gradflow.ranges import shown
-from gradflow.settings import (
-    AxisSettings,
-    MachineSettings,
-    ModelSettings,
-    OneRunSettings,
-    RecordingSettings,
-    listed,
-    settings_of,
-)
+from gradflow.settings import OneRunSettings, RunSettings, SweepSettings, listed, settings_of
 
 MAX_RUNS = 20_000
-RUN_SETTINGS = tuple(settings_of(ModelSettings, RecordingSettings, MachineSettings))
+RUN_SETTINGS = tuple(settings_of(RunSettings))
 AXES = tuple(settings_of(OneRunSettings))
 
 
@@ -44,26 +36,15 @@ class Override:
     when: Mapping[str, Any]
     set: Mapping[str, Any]
 
-    def applies_to(self, chosen: Mapping[str, Any]) -> bool:
-        """Whether a combination of settings is meant."""
-        return agrees(self.when, chosen)
-
 
 def plan(
     depths: Iterable[int] | None = None,
     *,
     families: Iterable[str] | None = None,
-    seeds: int | Iterable[int] = AxisSettings.seeds,
+    seeds: int | Iterable[int] = SweepSettings.seeds,
     vary: Mapping[str, Iterable[Any]] | None = None,
     overrides: Iterable[Override] = (),
     leave_out: Iterable[Mapping[str, Any]] = (),
-    model: str = ModelSettings.model,
-    data: str = ModelSettings.data,
-    record_every: int = RecordingSettings.record_every,
-    eval_every: int = RecordingSettings.eval_every,
-    probes: Iterable[str] = RecordingSettings.probes,
-    device: str = MachineSettings.device,
-    processes: int = MachineSettings.processes,
     **settings: Any,
 ) -> list[Run]:
     """Return every run of a comparison or sweep, longest first; nothing is trained.
@@ -84,14 +65,10 @@ def plan(
         Other settings for some of the runs; later ones win.
     leave_out : iterable of mapping
         Combinations that are no runs: those whose settings equal all of one mapping's.
-    model, data, record_every, eval_every, probes
-        As in `Run`.
-    device : str
-        "auto" takes the GPU if there is one; otherwise PyTorch's name.
-    processes : int
-        That train one network together, as `torchrun` starts them.
     **settings
-        Fields of `Recipe` (`steps`, `batch_size`, `lr`, ...) and options of the model (`shortcut`, `widths`, ...).
+        Those of `gradflow.settings.RunSettings` (`model`, `data`, `record_every`, `eval_every`, `probes`, `device`,
+        `processes`), fields of `Recipe` (`steps`, `batch_size`, `lr`, ...) and options of the model (`shortcut`,
+        `widths`, ...).
 
     Raises
     ------
@@ -103,17 +80,9 @@ def plan(
     >>> [run.label for run in plan([8], families=["plain"], seeds=1, vary={"lr": [0.1, 0.01]})]
     ['plain-8, lr 0.1 seed 0', 'plain-8, lr 0.01 seed 0']
     """
-    shared = {
-        "model": model,
-        "data": data,
-        "record_every": record_every,
-        "eval_every": eval_every,
-        "probes": listed(probes),
-        "device": device,
-        "processes": processes,
-        **settings,
-    }
-    check_once(settings, vary or {})
+    shared = {**{name: one.default for name, one in settings_of(RunSettings).items()}, **settings}
+    shared["probes"] = listed(shared["probes"])
+    check_once(settings.keys() - RUN_SETTINGS, vary or {})  # what is varied replaces a run's own
     varied = {name: unique(name, (settled(name, value) for value in values)) for name, values in (vary or {}).items()}
     depths = _either("depth", depths, varied)
     named = _either("family", families, varied)
@@ -168,11 +137,11 @@ def _either(name: str, argument: Iterable[Any] | None, varied: dict[str, list[An
 def _run(chosen: dict[str, Any], overrides: Sequence[Override], varied: tuple[str, ...], codes: Codes) -> Run:
     """Return the run of one combination of settings."""
     for override in overrides:
-        if override.applies_to(chosen):
+        if agrees(override.when, chosen):
             chosen = {**chosen, **override.set}
     check_data(chosen["data"])
-    for group in (RecordingSettings, MachineSettings):
-        check(group, **{name: chosen[name] for name in settings_of(group)})
+    check(RunSettings, **{name: chosen[name] for name in RUN_SETTINGS})
+    probes = listed(chosen["probes"])
     recipe = Recipe(**{name: chosen[name] for name in RECIPE_FIELDS if name in chosen})
     device = resolve_device(chosen["device"])
     _check_parts(recipe, chosen["processes"], device)
@@ -183,7 +152,7 @@ def _run(chosen: dict[str, Any], overrides: Sequence[Override], varied: tuple[st
         data=chosen["data"],
         record_every=chosen["record_every"],
         eval_every=chosen["eval_every"],
-        probes=_probes(chosen["probes"]),
+        probes=tuple(name for name in settings_of(RunSettings)["probes"].choices if name in probes),
         device=device,
         data_code=codes.digest(chosen["data"]),
         processes=chosen["processes"],
@@ -200,11 +169,6 @@ def _check_parts(recipe: Recipe, processes: int, device: str) -> None:
         )
     if processes > 1 and device not in ("cpu", "cuda"):
         raise PlanError(f"device must be cpu or cuda where several processes train one network; got {device!r}.")
-
-
-def _probes(names: Any) -> tuple[str, ...]:
-    """Return the probes by name, in one order."""
-    return tuple(name for name in settings_of(RecordingSettings)["probes"].choices if name in listed(names))
 
 
 def _network(chosen: Mapping[str, Any], codes: Codes) -> Network:
@@ -226,7 +190,7 @@ def _default_families(model: str) -> Sequence[str | None]:
         return (None,)
     check_model(model)
     known = CATALOGUE[model].families
-    pair = AxisSettings.families
+    pair = SweepSettings.families
     return pair if set(pair) <= set(known) else known
 
 

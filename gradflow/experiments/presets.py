@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 from importlib.resources import files
 
-from gradflow.experiments.recipe import PlanError
+from gradflow.experiments.recipe import PlanError, did_you_mean
 from gradflow.experiments.sweepfile import Sweep, parse_sweep
 from gradflow.experiments.sweepkeys import SweepFileError
 
@@ -40,8 +39,7 @@ def read_preset(name: str, *, scaled: bool = False) -> Sweep:
     27
     """
     if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(name, PRESETS)
         raise PlanError(f"preset must be one of {', '.join(PRESETS)}; got {name!r}.{hint}")
     sweep = parse_sweep(_content(name), source=f"preset {name}", scaled=scaled)
     told = {"preset": name, "title": f"preset.{name}.title", "question": f"preset.{name}.question"}

@@ -5,14 +5,13 @@ from __future__ import annotations
 import difflib
 import itertools
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 from pydantic import BaseModel, ValidationError, ValidationInfo, field_validator, model_validator
 
-from gradflow.ranges import RANGES, shown
 from gradflow.recording import GradflowError
-from gradflow.settings import NONE, RecipeSettings, in_words, settings_of
+from gradflow.settings import NONE, OneRunSettings, RecipeSettings, SweepSettings, in_words, settings_of
 
 
 class PlanError(GradflowError):
@@ -20,13 +19,7 @@ class PlanError(GradflowError):
 
 
 class Recipe(BaseModel, RecipeSettings, frozen=True):
-    """Training practice, every number of it: the settings of `gradflow.settings.RecipeSettings`, checked.
-
-    Raises
-    ------
-    PlanError
-        There is no such setting, or it may not be so.
-    """
+    """Training practice, every number of it: `gradflow.settings.RecipeSettings`, or PlanError for what none can be."""
 
     def __init__(self, **settings: Any) -> None:
         check_names("a recipe", settings, RECIPE_FIELDS)
@@ -72,27 +65,14 @@ def check(group: type, **values: Any) -> None:
             raise PlanError(str(error)) from None
 
 
-def check_range(name: str, value: object) -> None:
-    """Raise PlanError unless the value is in its setting's range."""
-    wrong = RANGES[name].complaint(name, value)
-    if wrong:
-        raise PlanError(wrong)
-
-
 def seed_numbers(seeds: int | Iterable[int]) -> list[int]:
-    """Return the seeds: so many, 0, 1, ..., or those given.
-
-    Raises
-    ------
-    PlanError
-        There are none, or one is out of its range.
-    """
+    """Return the seeds: so many, 0, 1, ..., or those given; PlanError if there are none, or one is out of its range."""
     if isinstance(seeds, int):
-        check_range("seeds", seeds)
+        check(SweepSettings, seeds=seeds)
         return list(range(seeds))
     numbers: list[int] = unique("seeds", map(operator.index, seeds))  # NumPy's integers as Python's, which JSON knows
     for number in numbers:
-        check_range("seed", number)
+        check(OneRunSettings, seed=number)
     return numbers
 
 
@@ -109,16 +89,15 @@ def frozen(value: Any) -> Any:
     return tuple(map(frozen, value)) if isinstance(value, list | tuple) else value
 
 
-def one_of(name: str, value: object, allowed: Sequence[str]) -> None:
-    """Raise PlanError unless the value is one of the allowed."""
-    if value not in allowed:
-        raise PlanError(f"{name} must be one of {', '.join(allowed)}; got {shown(value)}.")
-
-
-def check_names(what: str, given: Mapping[str, Any], allowed: Sequence[str]) -> None:
+def check_names(what: str, given: Iterable[str], allowed: Sequence[str]) -> None:
     """Raise PlanError for the first name that is not allowed, with the nearest one that is."""
     for name in given:
         if name not in allowed:
-            near = difflib.get_close_matches(str(name), allowed, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
+            hint = did_you_mean(name, allowed)
             raise PlanError(f"{what} has no setting {name!r}.{hint} Allowed: {', '.join(allowed)}.")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the nearest of the names there are, as a question after an error; nothing where none is near."""
+    near = difflib.get_close_matches(str(name), list(known), n=1)
+    return f" Did you mean {near[0]}?" if near else ""

@@ -13,7 +13,7 @@ import torch
 from gradflow.experiments.network import Network
 from gradflow.experiments.recipe import Recipe
 from gradflow.hooks.surroundings import installed_version
-from gradflow.settings import ModelSettings, RecordingSettings, brief
+from gradflow.settings import RunSettings, brief
 
 RUN_FIELDS = ("seed", "data", "record_every", "eval_every", "probes", "device", "data_code", "processes")
 
@@ -32,9 +32,9 @@ class Run:
     network: Network
     recipe: Recipe
     seed: int
-    data: str = ModelSettings.data
-    record_every: int = RecordingSettings.record_every
-    eval_every: int = RecordingSettings.eval_every
+    data: str = RunSettings.data
+    record_every: int = RunSettings.record_every
+    eval_every: int = RunSettings.eval_every
     probes: tuple[str, ...] = ()
     device: str = "cpu"
     data_code: str = ""

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from gradflow.experiments.data import Dataset, batches, check_data, load_data
-from gradflow.experiments.recipe import PlanError, check, seed_numbers
+from gradflow.experiments.recipe import PlanError, check, seed_numbers, unique
 from gradflow.hooks import record
 from gradflow.models import mlp
 from gradflow.models.costs import check_memory
@@ -158,10 +158,8 @@ def _describe(setting: Setting, data: Dataset, *, depth: int, width: int, seed: 
 def _settings(names: Iterable[str] | None) -> list[Setting]:
     """Return the settings of these names, in the order given."""
     known = {setting.name: setting for setting in SETTINGS}
-    chosen = list(known if names is None else dict.fromkeys(names))
+    chosen = unique("settings", known if names is None else names)
     for name in chosen:
         if name not in known:
             raise PlanError(f"settings must be of {', '.join(known)}; got {name!r}.")
-    if not chosen:
-        raise PlanError("settings must name at least one; got none.")
     return [known[name] for name in chosen]
