@@ -41,7 +41,8 @@ def read_preset(name: str, *, scaled: bool = False) -> Sweep:
     if name not in PRESETS:
         hint = did_you_mean(name, PRESETS)
         raise PlanError(f"preset must be one of {', '.join(PRESETS)}; got {name!r}.{hint}")
-    sweep = parse_sweep(_content(name), source=f"preset {name}", scaled=scaled)
+    content = files("gradflow.experiments").joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")
+    sweep = parse_sweep(content, source=f"preset {name}", scaled=scaled)
     told = {"preset": name, "title": f"preset.{name}.title", "question": f"preset.{name}.question"}
     return replace(sweep, notes={**sweep.notes, **told})
 
@@ -64,7 +65,3 @@ def _summary(name: str) -> Summary:
     except SweepFileError:
         scaled = ""
     return Summary(name, str(sweep.notes["title"]), str(sweep.arguments.get("data", "")), scaled)
-
-
-def _content(name: str) -> str:
-    return files("gradflow.experiments").joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")
