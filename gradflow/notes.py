@@ -86,6 +86,8 @@ def check_figure(figure: Any) -> None:
         raise ValueError("each published figure must be a table.")
     for name, one in settings_of(FigureSettings, OtherFigureSettings).items():
         if name in figure:
+            if one.kind is str and not isinstance(figure[name], str):
+                raise ValueError(f"{name} of a published figure must be text; got {figure[name]!r}.")
             one._replace(name=f"{name} of a published figure").checked(figure[name])
     if "error" in figure and not (isinstance(figure.get("depth"), int) and figure.get("family")):
         raise ValueError("a published error must have a family and a whole depth.")

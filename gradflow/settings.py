@@ -218,8 +218,6 @@ class Setting(NamedTuple):
             raise ValueError(f"{self.name} must be one of {known}; got {shown(value)}.")
         for one in () if value is None and self.may_be_none else values:
             wrong = self.range.complaint(self.name, one) if self.range else ""
-            if self.kind is str and not isinstance(one, str):
-                wrong = f"{self.name} must be text; got {shown(one)}."
             if wrong:
                 raise ValueError(wrong)
         return values if self.is_list else value
