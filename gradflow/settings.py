@@ -192,7 +192,7 @@ class Setting(NamedTuple):
     may_be_none: bool
 
     @property
-    def line(self) -> str:
+    def help_line(self) -> str:
         """What `--help` says."""
         *first, last = self.choices or ("",)
         words = f"Of {','.join(self.choices)}, or {NONE}." if self.is_list else f"{', '.join(first)} or {last}."
@@ -229,7 +229,7 @@ def settings_of(*groups: type) -> Mapping[str, Setting]:
 
     Examples
     --------
-    >>> settings_of(RecipeSettings)["optimizer"].line
+    >>> settings_of(RecipeSettings)["optimizer"].help_line
     'sgd or adamw.  [default: sgd]'
     """
     hints = ((group, *item) for group in groups for item in get_type_hints(group, include_extras=True).items())

@@ -83,7 +83,7 @@ def options_of(*groups: type, without: Container[str] = (), **how: Any) -> Decor
 def _option(one: Setting, **how: Any) -> Decorator:
     number = Number(one.name, one.range) if one.range else None
     kind = (number or str) if one.is_one else Several(number)
-    return click.option(f"--{one.name.replace('_', '-')}", type=kind, help=one.line, **how)
+    return click.option(f"--{one.name.replace('_', '-')}", type=kind, help=one.help_line, **how)
 
 
 # Each option may be given several times: every combination is then a run. torchrun says how many processes there are.

@@ -22,12 +22,9 @@ class SweepFileError(PlanError):
 
 
 def read_keys(values: dict[str, Any], source: str) -> dict[str, Any]:
-    """Return a file's values, every key and type of them checked; "none" is None where a setting may be none.
+    """Return a file's values; "none" is None where a setting may be none.
 
-    Raises
-    ------
-    SweepFileError
-        A key is unknown, with the nearest there is, or its value has another type.
+    Raises SweepFileError where a key is unknown, with the nearest there is, or its value has another type.
     """
     experiment = values.get("experiment", EXPERIMENTS[0])
     if experiment not in EXPERIMENTS:
@@ -82,6 +79,9 @@ def _named_or_listed(value: Any, validate: pydantic.ValidatorFunctionWrapHandler
     return value if isinstance(value, str) else validate(value)
 
 
+_Plain = Annotated[Any, pydantic.BeforeValidator(_plain)]
+
+
 class _Table(pydantic.BaseModel, extra="forbid"):
     """A table that knows its keys."""
 
@@ -104,13 +104,13 @@ class _Table(pydantic.BaseModel, extra="forbid"):
 class _OpenTable(_Table, extra="allow"):
     """Settings of a model of the user's own, which may have any options."""
 
-    __pydantic_extra__: dict[str, Annotated[Any, pydantic.BeforeValidator(_plain)]]
+    __pydantic_extra__: dict[str, _Plain]
 
 
 class _OpenVary(_Table, extra="allow"):
     """The same, varied."""
 
-    __pydantic_extra__: dict[str, list[Annotated[Any, pydantic.BeforeValidator(_plain)]]]
+    __pydantic_extra__: dict[str, Annotated[list[_Plain], pydantic.FailFast()]]
 
 
 @cache
@@ -118,11 +118,9 @@ def _file(experiment: str, *, is_open: bool) -> type[pydantic.BaseModel]:
     """Return the model of a file; where the network is the user's own, `is_open`, it may have any options."""
     base = _OpenTable if is_open and experiment == "compare" else _Table
     keys = _comparison(is_open=is_open) if experiment == "compare" else _types(settings.ShatteringSettings)
-    figures: Any = list[_table("Figure", _types(settings.FigureSettings))]  # type: ignore[misc]  # made here
-    keys |= {
-        **_types(settings.NotesSettings),
-        "published": Annotated[figures, pydantic.WrapValidator(_named_or_listed)],
-    }
+    figures = _list_of(_table("Figure", _types(settings.FigureSettings)))
+    keys |= _types(settings.NotesSettings)
+    keys["published"] = Annotated[figures, pydantic.WrapValidator(_named_or_listed)]
     scaled = {name: kind for name, kind in keys.items() if name != "experiment"} | {"how": StrictStr}
     return _table("File", {**keys, "scaled": _table("Scaled", scaled, base)}, base)
 
@@ -137,11 +135,15 @@ def _comparison(*, is_open: bool) -> dict[str, Any]:
         hint = Sequence[int] if isinstance(default, tuple) else type(default)
         shared[name] = _typed(settings.setting(name, hint))
     of_one_run = {**_types(settings.OneRunSettings), **shared}
-    condition: Any = _table("Condition", of_one_run, base)
-    override: Any = _table("Override", {"when": condition, "set": condition}, default=...)
-    lists = {name: list[kind] for name, kind in of_one_run.items() if name != "seed"}  # type: ignore[valid-type]
-    tables = {"vary": _table("Vary", lists, varied), "override": list[override], "leave_out": list[condition]}
+    condition = _table("Condition", of_one_run, base)
+    override = _table("Override", {"when": condition, "set": condition}, default=...)
+    lists = {name: _list_of(kind) for name, kind in of_one_run.items() if name != "seed"}
+    tables = {"vary": _table("Vary", lists, varied), "override": _list_of(override), "leave_out": _list_of(condition)}
     return {**_types(settings.SweepSettings), **shared, **tables}
+
+
+def _list_of(kind: Any) -> Any:
+    return Annotated[list[kind], pydantic.FailFast()]  # one error is said, and there may be many
 
 
 def _types(*groups: type) -> dict[str, Any]:
