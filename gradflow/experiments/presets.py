@@ -39,8 +39,7 @@ def read_preset(name: str, *, scaled: bool = False) -> Sweep:
     27
     """
     if name not in PRESETS:
-        hint = did_you_mean(name, PRESETS)
-        raise PlanError(f"preset must be one of {', '.join(PRESETS)}; got {name!r}.{hint}")
+        raise PlanError(f"preset must be one of {', '.join(PRESETS)}; got {name!r}.{did_you_mean(name, PRESETS)}")
     content = files("gradflow.experiments").joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")
     sweep = parse_sweep(content, source=f"preset {name}", scaled=scaled)
     told = {"preset": name, "title": f"preset.{name}.title", "question": f"preset.{name}.question"}

@@ -91,10 +91,9 @@ def frozen(value: Any) -> Any:
 
 def check_names(what: str, given: Iterable[str], allowed: Sequence[str]) -> None:
     """Raise PlanError for the first name that is not allowed, with the nearest one that is."""
-    for name in given:
-        if name not in allowed:
-            hint = did_you_mean(name, allowed)
-            raise PlanError(f"{what} has no setting {name!r}.{hint} Allowed: {', '.join(allowed)}.")
+    for name in (one for one in given if one not in allowed):
+        hint = did_you_mean(name, allowed)
+        raise PlanError(f"{what} has no setting {name!r}.{hint} Allowed: {', '.join(allowed)}.")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
