@@ -13,16 +13,17 @@ import torch
 
 from gradflow import plots
 from gradflow.analysis import autocorrelation_by_lag, shattering_by_depth
-from gradflow.experiments.shattering import SEEDS, SETTINGS, WIDTH
+from gradflow.experiments.shattering import SETTINGS
 from gradflow.experiments.shattering import shattering_by_depth as measure
+from gradflow.settings import ShatteringSettings
 
 LAG_DEPTHS = (1, 4, 16, 64)  # of the figure
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=SEEDS)
-    parser.add_argument("--width", type=int, default=WIDTH)
+    parser.add_argument("--seeds", type=int, default=ShatteringSettings.seeds)
+    parser.add_argument("--width", type=int, default=ShatteringSettings.width)
     parser.add_argument("--out", type=Path, help="a folder for two figures")
     given = parser.parse_args()
     torch.set_num_threads(1)

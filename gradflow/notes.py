@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gradflow.recording import Recording
-from gradflow.reference.published import ERRORS, KINDS
+from gradflow.settings import FigureSettings, OtherFigureSettings, settings_of
 from gradflow.storage import StorageError, read_json, write_json
 
 NOTES = "sweep.json"
@@ -17,8 +16,6 @@ MARK, MARK_FORMAT = "gradflow.json", "gradflow-sweep"  # the file that marks a s
 PROBES = "published_probes"  # meta key of published figures that are no errors
 DEPTH_STEP = 6  # between the depths of the networks for CIFAR
 TEXTS = ("title", "question", "preset", "scaled")
-_NUMBERS = ("depth", "error", "modules", "shortest", "longest")
-_WORDS = ("family", "norm", "law", "source")
 
 Notes = Mapping[str, Any]
 
@@ -87,21 +84,13 @@ def check_figure(figure: Any) -> None:
     """Raise ValueError unless a published figure is one of `gradflow.reference.published`'s forms."""
     if not isinstance(figure, dict):
         raise ValueError("each published figure must be a table.")
-    for name in _NUMBERS:
-        value = figure.get(name, 0)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-            raise ValueError(f"{name} of a published figure must be a number of at least 0; got {value!r}.")
-    for name in _WORDS:
-        if not isinstance(figure.get(name, ""), str):
-            raise ValueError(f"{name} of a published figure must be text; got {figure[name]!r}.")
-    if "error" in figure:
-        if not isinstance(figure.get("depth"), int) or not figure.get("family"):
-            raise ValueError("a published error must have a family and a whole depth.")
-        if not figure["error"] <= 1:
-            raise ValueError(f"a published error must be a fraction from 0 to 1; got {figure['error']}.")
-    for name, allowed in (("kind", KINDS), ("measure", ERRORS)):
-        if figure.get(name, allowed[0]) not in allowed:
-            raise ValueError(f"{name} of a published figure must be {' or '.join(allowed)}; got {figure[name]!r}.")
+    for name, one in settings_of(FigureSettings, OtherFigureSettings).items():
+        if name in figure:
+            if one.kind is str and not isinstance(figure[name], str):
+                raise ValueError(f"{name} of a published figure must be text; got {figure[name]!r}.")
+            one._replace(name=f"{name} of a published figure").checked(figure[name])
+    if "error" in figure and not (isinstance(figure.get("depth"), int) and figure.get("family")):
+        raise ValueError("a published error must have a family and a whole depth.")
 
 
 def is_figure(figure: Any) -> bool:

@@ -44,7 +44,7 @@ try:
     main([*sys.argv[1:], "--help"])
 except SystemExit as end:
     assert end.code == 0
-heavy = {"torch", "numpy", "pandas", "matplotlib", "scipy", "rich"} & set(sys.modules)
+heavy = {"torch", "numpy", "pandas", "matplotlib", "scipy", "rich", "pydantic"} & set(sys.modules)
 assert not heavy, heavy
 """
     done = python(code, *filter(None, [command]))

@@ -9,18 +9,9 @@ import click
 from gradflow.cli import output
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.run_options import literal
-from gradflow.cli.values import Number, PathTo
-from gradflow.ranges import is_whole
+from gradflow.cli.values import Number, PathTo, Several
 
-
-def _shape(context: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...] | None:
-    """Return the sizes of a shape, or fail with what was given."""
-    if value is None:
-        return None
-    parts = value.split(",")
-    if not all(map(is_whole, parts)):
-        raise click.BadParameter(f"{value!r} is no shape such as 8,3,224,224.")
-    return tuple(int(Number("input").convert(part, option, context)) for part in parts)
+SHAPE = Several(Number("input"), "shape such as 8,3,224,224")
 
 
 def _settings(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
@@ -42,7 +33,7 @@ def _settings(context: click.Context, option: click.Parameter, values: tuple[str
 @click.option(
     "--set", "settings", callback=_settings, multiple=True, metavar="NAME=VALUE", help="An argument of the factory."
 )
-@click.option("--input", "shape", callback=_shape, help="Shape, batch first: 8,3,224,224.  [default: guessed]")
+@click.option("--input", "shape", type=SHAPE, help="Shape, batch first: 8,3,224,224.  [default: guessed]")
 @click.option("--data", help="A batch of digits, mnist5k, cifar10, cifar10:FOLDER or a factory's, with its labels.")
 @click.option("--with-skips/--without-skips", "skips", default=True, show_default=True, help="Residual connections.")
 @click.option(

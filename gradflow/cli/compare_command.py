@@ -8,14 +8,13 @@ import click
 
 from gradflow.cli import output
 from gradflow.cli.lang_option import lang_option
-from gradflow.cli.run_options import execution_options, settings_options, whole_numbers, words
-from gradflow.cli.values import Number, given
+from gradflow.cli.run_options import execution_options, options_of, settings_options
+from gradflow.cli.values import given
+from gradflow.settings import SweepSettings
 
 
 @click.command()
-@click.option("--depths", callback=whole_numbers("depth"), help="Weighted layers, each 6n + 2: 20,56,110.")
-@click.option("--families", callback=words, help="As the model has them.  [default: plain,residual]")
-@click.option("--seeds", type=Number("seeds"), help="Networks of each kind.  [default: 3]")
+@options_of(SweepSettings)
 @click.option("--preset", help="The experiment of a paper or of the tutorial: a name, or list.")
 @settings_options
 @execution_options

@@ -10,10 +10,11 @@ from gradflow.cli import output
 from gradflow.cli.rich_tables import show, table
 from gradflow.experiments import Run
 from gradflow.experiments.estimate import Estimate, estimate
-from gradflow.experiments.shattering import BLOCKS, SEEDS, SETTINGS, WIDTH
+from gradflow.experiments.shattering import SETTINGS
 from gradflow.notes import nearest_depth
 from gradflow.reference.published import ILLUSTRATIVE
 from gradflow.reporting.head import scaled_from
+from gradflow.settings import ShatteringSettings, settings_of
 from gradflow.text import text
 from gradflow.text.numbers import count
 from gradflow.text.numbers import seconds as in_minutes
@@ -56,13 +57,13 @@ def print_plan(
 
 def print_shattering(arguments: Mapping[str, Any], form: str | None, *, dry_run: bool) -> None:
     """Print what `shattering_by_depth` will measure."""
-    blocks, seeds = arguments.get("blocks", BLOCKS), arguments.get("seeds", SEEDS)
+    known = {name: arguments.get(name, one.default) for name, one in settings_of(ShatteringSettings).items()}
     line = text(
         "plan.shattering",
-        networks=count(len(blocks) * len(SETTINGS) * seeds, "networks"),
-        blocks=text("list.enumeration").join(map(str, blocks)),
-        width=arguments.get("width", WIDTH),
-        seeds=count(seeds, "seeds"),
+        networks=count(len(known["blocks"]) * len(SETTINGS) * known["seeds"], "networks"),
+        blocks=text("list.enumeration").join(map(str, known["blocks"])),
+        width=known["width"],
+        seeds=count(known["seeds"], "seeds"),
     )
     output.say(line, form)
     if dry_run:

@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from gradflow.cli.lang_option import lang_option
-from gradflow.cli.run_options import words
-from gradflow.cli.values import PathTo
+from gradflow.cli.values import PathTo, Several
 
 
 @click.command()
@@ -16,7 +15,7 @@ from gradflow.cli.values import PathTo
 @click.option("--out", type=PathTo(), help="Folder to write to.  [default: the first of RUNS]")
 @click.option("--title", help="Title of the report.")
 @click.option(
-    "--formats", callback=words, default="png", show_default=True, help="Of the figures: png, pdf, svg, or several."
+    "--formats", type=Several(), default="png", show_default=True, help="Of the figures: png, pdf, svg, or several."
 )
 @lang_option
 def report(runs: tuple[Path, ...], out: Path | None, title: str | None, formats: tuple[str, ...]) -> None:

@@ -15,22 +15,22 @@ import torch
 from gradflow import experiments
 from gradflow.cli import demonstration, output, torchrun
 from gradflow.cli.commands import REPORTS, RUNS_FAILED, command_line
-from gradflow.cli.engine_options import LOCAL, RAY_ALONE
 from gradflow.cli.plan_table import print_plan, print_shattering
 from gradflow.cli.progress import follow
 from gradflow.cli.report_writing import heading, write_report
-from gradflow.cli.run_options import plan_arguments
+from gradflow.cli.run_options import LOCAL, RAY_ALONE, plan_arguments
 from gradflow.cli.tables import print_summary
 from gradflow.cli.values import MAX_NAME, refuse
 from gradflow.experiments import Run
 from gradflow.experiments.folder import check_out, guarded
 from gradflow.experiments.presets import read_preset
 from gradflow.experiments.ray_engine import RayEngine
+from gradflow.experiments.recipe import check
 from gradflow.experiments.run import check_execution, check_fit
-from gradflow.experiments.shattering import check_shattering
 from gradflow.experiments.sweepfile import Sweep, read_sweep
 from gradflow.notes import annotated, write_notes
 from gradflow.ranges import shown
+from gradflow.settings import ShatteringSettings
 from gradflow.text import text
 
 # The options of a command that say how and where runs are made; all others shape the runs.
@@ -167,7 +167,7 @@ def _shattering(sweep: Sweep, given: Mapping[str, Any], orders: Orders, *, with_
         raise experiments.PlanError(f"{sweep.source} trains nothing, so it takes no {unfit[0].replace('_', '-')}.")
     if given.get("seeds") is not None:
         arguments["seeds"] = given["seeds"]
-    check_shattering(**arguments)
+    check(ShatteringSettings, **arguments)
     folder = orders.folder(name_of(sweep, []))
     check_out(folder)
     print_shattering(arguments, orders.form, dry_run=orders.dry_run)

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from gradflow.ranges import RANGES, Range, shown
+from gradflow.ranges import RANGES, Range, is_whole, shown
 
 MAX_PATH, MAX_NAME = 4095, 255  # bytes of a path and of one name in it, on Linux
 MAX_LEVELS = 200  # of folders; Python makes and removes them by recursion
@@ -30,6 +30,29 @@ class Number(click.ParamType):  # type: ignore[type-arg]  # generic from click 8
             return self.allowed.read(self.setting, value)
         except ValueError as error:
             refuse(str(error))
+
+
+class Several(click.ParamType):  # type: ignore[type-arg]  # as above
+    """Values with commas between them: words, or whole numbers that a setting may be."""
+
+    name = "text"
+
+    def __init__(self, number: Number | None = None, like: str = "list of whole numbers such as 20,56,110") -> None:
+        self.number = number
+        self.like = like
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int | str, ...]:
+        """Return the values, or fail with what was given."""
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return]  # a default
+        parts = value.split(",")
+        if self.number is not None:
+            if not all(map(is_whole, parts)):
+                self.fail(f"{value!r} is no {self.like}.", param, ctx)
+            return tuple(int(self.number.convert(part, param, ctx)) for part in parts)
+        if not any(map(str.strip, parts)):
+            self.fail(f"{value!r} names nothing.", param, ctx)
+        return tuple(part.strip() for part in parts if part.strip())
 
 
 class PathTo(click.ParamType):  # type: ignore[type-arg]  # as above

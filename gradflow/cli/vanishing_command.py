@@ -10,17 +10,14 @@ import click
 from gradflow.cli import output
 from gradflow.cli.commands import REPORTS
 from gradflow.cli.lang_option import lang_option
-from gradflow.cli.run_options import words
-from gradflow.cli.values import Number, PathTo
+from gradflow.cli.run_options import options_of
+from gradflow.cli.values import PathTo, Several
+from gradflow.settings import VanishingSettings
 
 
 @click.command()
-@click.option("--depth", type=Number("depth"), default=20, show_default=True, help="Weighted layers.")
-@click.option("--width", type=Number("size"), default=256, show_default=True, help="Units of a hidden layer.")
-@click.option("--seeds", type=Number("seeds"), default=10, show_default=True, help="Networks of each setting.")
-@click.option("--settings", callback=words, help="Which settings.  [default: all]")
-@click.option("--data", default="digits", show_default=True, help="digits, mnist5k, cifar10 or cifar10:FOLDER.")
-@click.option("--batch-size", type=Number("batch_size"), default=128, show_default=True)
+@options_of(VanishingSettings)
+@click.option("--settings", type=Several(), help="Which settings.  [default: all]")
 @click.option("--out", type=PathTo(), help="Folder to write to.  [default: reports/vanishing]")
 @output.data_options("Print the measured table as JSON.", "Print the measured table as CSV.")
 @lang_option
@@ -28,4 +25,5 @@ def vanishing(out: Path | None, form: str | None, **settings: Any) -> None:
     """Show the vanishing gradient: the arithmetic, then what real networks measure at initialisation."""
     from gradflow.cli.demonstration import show_vanishing  # brings torch, which --help and errors of usage need not
 
-    show_vanishing(out or REPORTS / "vanishing", form, **settings)
+    given = {name: value for name, value in settings.items() if value is not None}
+    show_vanishing(out or REPORTS / "vanishing", form, **given)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gradflow.experiments.network import settled
 from gradflow.experiments.recipe import PlanError
+from gradflow.experiments.runs import Run
 
 Settings = Mapping[str, Any]
-
-
-class _Labelled(Hashable, Protocol):
-    @property
-    def label(self) -> str: ...
 
 
 def agrees(condition: Settings, chosen: Settings) -> bool:
@@ -46,9 +42,9 @@ def check_matches(what: str, conditions: Sequence[Settings], combinations: Seque
             raise PlanError(f"{what} matches no run: none of {len(combinations)} has {shown}.")
 
 
-def check_distinct(runs: Sequence[_Labelled]) -> None:
+def check_distinct(runs: Sequence[Run]) -> None:
     """Raise PlanError if two combinations of settings came to the same run."""
-    first: dict[_Labelled, _Labelled] = {}
+    first: dict[Run, Run] = {}
     for run in runs:
         if run in first:
             raise PlanError(

@@ -9,10 +9,11 @@ from typing import Protocol
 from gradflow import storage
 from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.pool import Event, Pool, default_workers
-from gradflow.experiments.recipe import check_range
+from gradflow.experiments.recipe import check
 from gradflow.experiments.runs import Run
 from gradflow.experiments.store import Store
 from gradflow.recording import Recording
+from gradflow.settings import ExecutionSettings
 
 
 class Engine(Protocol):
@@ -49,7 +50,7 @@ class LocalEngine:
 
     def __post_init__(self) -> None:
         if self.workers is not None:
-            check_range("workers", self.workers)
+            check(ExecutionSettings, workers=self.workers)
 
     @property
     def processes(self) -> int:

@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from gradflow.experiments import own
-from gradflow.experiments.recipe import PlanError, listed, one_of
+from gradflow.experiments.recipe import PlanError, frozen
 from gradflow.factories import OWN_FORMS
 from gradflow.models import catalogue
+from gradflow.settings import RecipeSettings, RunSettings, listed, settings_of
 
-LISTS = ("milestones", "augment", "probes")  # settings of a run that hold any number of values
+LISTS = [name for name, one in settings_of(RunSettings, RecipeSettings).items() if one.is_list]
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,6 @@ def network(model: str, family: str, depth: int, options: Mapping[str, Any]) -> 
     PlanError
         There is no such model, family, depth or option.
     """
-    check_model(model)
-    one_of("family", family, catalogue.CATALOGUE[model].families)
     try:
         full = catalogue.check(model, depth, family, options)
     except ValueError as error:
@@ -140,8 +139,3 @@ def own_network(factory: own.Factory, family: str | None, depth: int | None, opt
 def frozen_options(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     """Return options as a value that can be hashed and compared."""
     return tuple(sorted((name, frozen(value)) for name, value in options.items()))
-
-
-def frozen(value: Any) -> Any:
-    """Return lists as tuples, within one another too."""
-    return tuple(map(frozen, value)) if isinstance(value, list | tuple) else value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, signature
@@ -10,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from gradflow.experiments.recipe import PlanError
+from gradflow.experiments.recipe import PlanError, did_you_mean
 from gradflow.factories import TargetError, load_factory, source_digest
 
 GIVEN = ("in_channels", "input_shape", "num_classes")  # what the data decides, passed to a factory that names it
@@ -74,12 +73,8 @@ class Factory:
         given = tuple(given)
         for name in given:
             if name not in self.arguments and not self.takes_any:
-                near = difflib.get_close_matches(name, self.arguments, n=1)
-                hint = f" Did you mean {near[0]}?" if near else ""
-                raise PlanError(
-                    f"model {self.name} takes no argument {name}.{hint} It takes: "
-                    f"{', '.join(self.arguments) or 'none'}."
-                )
+                hint, takes = did_you_mean(name, self.arguments), ", ".join(self.arguments) or "none"
+                raise PlanError(f"model {self.name} takes no argument {name}.{hint} It takes: {takes}.")
         missing = [name for name in self.required if name not in given]
         if missing:
             raise PlanError(f"model {self.name} needs a value for {', '.join(missing)}: --vary {missing[0]}=...")

@@ -16,19 +16,17 @@ from gradflow.experiments import own
 from gradflow.experiments.combinations import agrees, check_distinct, check_matches, kept
 from gradflow.experiments.data import check_data
 from gradflow.experiments.data import is_own as is_own_data
-from gradflow.experiments.network import Network, check_model, frozen, is_own, network, own_network, settled
-from gradflow.experiments.recipe import RECIPE_FIELDS, PlanError, Recipe, check_names, check_range, listed, some_of
-from gradflow.experiments.runs import DATA, DEFAULT_PROBES, EVAL_EVERY, PROBES, RECORD_EVERY, Run
+from gradflow.experiments.network import Network, check_model, is_own, network, own_network, settled
+from gradflow.experiments.recipe import RECIPE_FIELDS, PlanError, Recipe, check, check_names, seed_numbers, unique
+from gradflow.experiments.runs import Run
 from gradflow.factories import source_digest
 from gradflow.models.catalogue import CATALOGUE
 from gradflow.ranges import shown
+from gradflow.settings import OneRunSettings, RunSettings, SweepSettings, listed, settings_of
 
-MODEL = "cifar"
-SEEDS = 3
 MAX_RUNS = 20_000
-PAIR = ("plain", "residual")  # what is compared unless families are named
-RUN_SETTINGS = ("model", "data", "record_every", "eval_every", "probes", "device", "processes")
-AXES = ("depth", "family", "seed")
+RUN_SETTINGS = tuple(settings_of(RunSettings))
+AXES = tuple(settings_of(OneRunSettings))
 
 
 @dataclass(frozen=True)
@@ -38,26 +36,15 @@ class Override:
     when: Mapping[str, Any]
     set: Mapping[str, Any]
 
-    def applies_to(self, chosen: Mapping[str, Any]) -> bool:
-        """Whether a combination of settings is meant."""
-        return agrees(self.when, chosen)
-
 
 def plan(
     depths: Iterable[int] | None = None,
     *,
     families: Iterable[str] | None = None,
-    seeds: int | Iterable[int] = SEEDS,
+    seeds: int | Iterable[int] = SweepSettings.seeds,
     vary: Mapping[str, Iterable[Any]] | None = None,
     overrides: Iterable[Override] = (),
     leave_out: Iterable[Mapping[str, Any]] = (),
-    model: str = MODEL,
-    data: str = DATA,
-    record_every: int = RECORD_EVERY,
-    eval_every: int = EVAL_EVERY,
-    probes: Iterable[str] = DEFAULT_PROBES,
-    device: str = "auto",
-    processes: int = 1,
     **settings: Any,
 ) -> list[Run]:
     """Return every run of a comparison or sweep, longest first; nothing is trained.
@@ -78,14 +65,10 @@ def plan(
         Other settings for some of the runs; later ones win.
     leave_out : iterable of mapping
         Combinations that are no runs: those whose settings equal all of one mapping's.
-    model, data, record_every, eval_every, probes
-        As in `Run`.
-    device : str
-        "auto" takes the GPU if there is one; otherwise PyTorch's name.
-    processes : int
-        That train one network together, as `torchrun` starts them.
     **settings
-        Fields of `Recipe` (`steps`, `batch_size`, `lr`, ...) and options of the model (`shortcut`, `widths`, ...).
+        Those of `gradflow.settings.RunSettings` (`model`, `data`, `record_every`, `eval_every`, `probes`, `device`,
+        `processes`), fields of `Recipe` (`steps`, `batch_size`, `lr`, ...) and options of the model (`shortcut`,
+        `widths`, ...).
 
     Raises
     ------
@@ -97,29 +80,21 @@ def plan(
     >>> [run.label for run in plan([8], families=["plain"], seeds=1, vary={"lr": [0.1, 0.01]})]
     ['plain-8, lr 0.1 seed 0', 'plain-8, lr 0.01 seed 0']
     """
-    shared = {
-        "model": model,
-        "data": data,
-        "record_every": record_every,
-        "eval_every": eval_every,
-        "probes": listed(probes),
-        "device": device,
-        "processes": processes,
-        **settings,
-    }
-    check_once(settings, vary or {})
-    varied = {name: _unique(name, (settled(name, value) for value in values)) for name, values in (vary or {}).items()}
+    shared = {**{name: one.default for name, one in settings_of(RunSettings).items()}, **settings}
+    shared["probes"] = listed(shared["probes"])
+    check_once(settings.keys() - RUN_SETTINGS, vary or {})  # what is varied replaces a run's own
+    varied = {name: unique(name, (settled(name, value) for value in values)) for name, values in (vary or {}).items()}
     depths = _either("depth", depths, varied)
     named = _either("family", families, varied)
     if "seed" in varied:
         raise PlanError("vary must not name seed; it has an argument of its own.")
     # operator.index turns NumPy's integers into Python's, which JSON knows
     axes: dict[str, list[Any]] = {
-        "seed": _seeds(seeds),
-        "depth": [None] if depths is None else _unique("depths", map(operator.index, depths)),
+        "seed": seed_numbers(seeds),
+        "depth": [None] if depths is None else unique("depths", map(operator.index, depths)),
         **varied,
     }
-    named = None if named is None else _unique("families", named)
+    named = None if named is None else unique("families", named)
     changes, codes = tuple(overrides), Codes()
     count = math.prod(map(len, axes.values())) * len(named or (None,))
     if count > MAX_RUNS:
@@ -162,11 +137,11 @@ def _either(name: str, argument: Iterable[Any] | None, varied: dict[str, list[An
 def _run(chosen: dict[str, Any], overrides: Sequence[Override], varied: tuple[str, ...], codes: Codes) -> Run:
     """Return the run of one combination of settings."""
     for override in overrides:
-        if override.applies_to(chosen):
+        if agrees(override.when, chosen):
             chosen = {**chosen, **override.set}
     check_data(chosen["data"])
-    for name in ("record_every", "eval_every", "processes"):
-        check_range(name, chosen[name])
+    check(RunSettings, **{name: chosen[name] for name in RUN_SETTINGS})
+    probes = listed(chosen["probes"])
     recipe = Recipe(**{name: chosen[name] for name in RECIPE_FIELDS if name in chosen})
     device = resolve_device(chosen["device"])
     _check_parts(recipe, chosen["processes"], device)
@@ -177,7 +152,7 @@ def _run(chosen: dict[str, Any], overrides: Sequence[Override], varied: tuple[st
         data=chosen["data"],
         record_every=chosen["record_every"],
         eval_every=chosen["eval_every"],
-        probes=_probes(chosen["probes"]),
+        probes=tuple(name for name in settings_of(RunSettings)["probes"].choices if name in probes),
         device=device,
         data_code=codes.digest(chosen["data"]),
         processes=chosen["processes"],
@@ -194,13 +169,6 @@ def _check_parts(recipe: Recipe, processes: int, device: str) -> None:
         )
     if processes > 1 and device not in ("cpu", "cuda"):
         raise PlanError(f"device must be cpu or cuda where several processes train one network; got {device!r}.")
-
-
-def _probes(names: Any) -> tuple[str, ...]:
-    """Return the probes by name, in one order."""
-    chosen = listed(names)
-    some_of("probes", chosen, PROBES)
-    return tuple(name for name in PROBES if name in chosen)
 
 
 def _network(chosen: Mapping[str, Any], codes: Codes) -> Network:
@@ -222,7 +190,8 @@ def _default_families(model: str) -> Sequence[str | None]:
         return (None,)
     check_model(model)
     known = CATALOGUE[model].families
-    return PAIR if set(PAIR) <= set(known) else known
+    pair = SweepSettings.families
+    return pair if set(pair) <= set(known) else known
 
 
 def resolve_device(device: str) -> str:
@@ -237,21 +206,3 @@ def resolve_device(device: str) -> str:
     if device not in available:
         raise PlanError(f"device must be auto or one of {', '.join(available)} on this machine; got {device!r}.")
     return device
-
-
-def _seeds(seeds: int | Iterable[int]) -> list[int]:
-    if isinstance(seeds, int):
-        check_range("seeds", seeds)
-        return list(range(seeds))
-    numbers: list[int] = _unique("seeds", map(operator.index, seeds))
-    for number in numbers:
-        check_range("seed", number)
-    return numbers
-
-
-def _unique(name: str, values: Iterable[Any]) -> list[Any]:
-    """Return the values without repeats; none at all is an error."""
-    kept = list(dict.fromkeys(map(frozen, values)))
-    if not kept:
-        raise PlanError(f"{name} must name at least one; got none.")
-    return kept

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 from importlib.resources import files
 
-from gradflow.experiments.recipe import PlanError
+from gradflow.experiments.recipe import PlanError, did_you_mean
 from gradflow.experiments.sweepfile import Sweep, parse_sweep
 from gradflow.experiments.sweepkeys import SweepFileError
 
@@ -40,10 +39,9 @@ def read_preset(name: str, *, scaled: bool = False) -> Sweep:
     27
     """
     if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise PlanError(f"preset must be one of {', '.join(PRESETS)}; got {name!r}.{hint}")
-    sweep = parse_sweep(_content(name), source=f"preset {name}", scaled=scaled)
+        raise PlanError(f"preset must be one of {', '.join(PRESETS)}; got {name!r}.{did_you_mean(name, PRESETS)}")
+    content = files("gradflow.experiments").joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")
+    sweep = parse_sweep(content, source=f"preset {name}", scaled=scaled)
     told = {"preset": name, "title": f"preset.{name}.title", "question": f"preset.{name}.question"}
     return replace(sweep, notes={**sweep.notes, **told})
 
@@ -66,7 +64,3 @@ def _summary(name: str) -> Summary:
     except SweepFileError:
         scaled = ""
     return Summary(name, str(sweep.notes["title"]), str(sweep.arguments.get("data", "")), scaled)
-
-
-def _content(name: str) -> str:
-    return files("gradflow.experiments").joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")

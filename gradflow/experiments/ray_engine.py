@@ -22,10 +22,11 @@ from gradflow import storage
 from gradflow.experiments.failures import reason_of
 from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.pool import Event
-from gradflow.experiments.recipe import PlanError, check_range
+from gradflow.experiments.recipe import PlanError, check
 from gradflow.experiments.runs import Run
 from gradflow.experiments.store import Store
 from gradflow.recording import Recording
+from gradflow.settings import ExecutionSettings
 
 POLL_SECONDS = 0.2
 LATE_SECONDS = 2.0  # between a run's outcome and the last that it said
@@ -34,7 +35,6 @@ CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 PROBE = "import sys, ray; print(flush=True); ray.init(address=sys.argv[1], log_to_driver=False)"
 LOCAL, AUTO = "local", "auto"
-RETRIES = 5  # of a run whose node or process was lost
 EXTRA = "the ray engine needs Ray: pip install 'gradflow-torch[ray]'."
 
 
@@ -55,11 +55,10 @@ class RayEngine:
 
     address: str | None = None
     gpus_per_run: float = 0.0
-    retries: int = RETRIES
+    retries: int = ExecutionSettings.retries
 
     def __post_init__(self) -> None:
-        for name in ("gpus_per_run", "retries"):
-            check_range(name, getattr(self, name))
+        check(ExecutionSettings, gpus_per_run=self.gpus_per_run, retries=self.retries)
 
     @property
     def processes(self) -> int:

@@ -15,11 +15,12 @@ from gradflow.experiments.identity import data_digest
 from gradflow.experiments.network import is_own
 from gradflow.experiments.plan import plan
 from gradflow.experiments.pool import Event
-from gradflow.experiments.recipe import PlanError, check_range
+from gradflow.experiments.recipe import PlanError, check
 from gradflow.experiments.runs import Run
 from gradflow.experiments.store import Store
 from gradflow.experiments.unfinished import CHECKPOINT_SECONDS
 from gradflow.recording import Recording
+from gradflow.settings import ExecutionSettings
 
 
 class RunsFailedError(RuntimeError):
@@ -156,7 +157,7 @@ def check_execution(
         raise PlanError(f"workers is for worker processes of this machine; got {workers} and {type(engine).__name__}.")
     engine = engine or LocalEngine(workers)
     _check_processes(runs, engine.processes)
-    check_range("checkpoint_every", checkpoint_every)
+    check(ExecutionSettings, checkpoint_every=checkpoint_every)
     check_out(Path(out))
     return engine, None if store is None else Store(store)
 

@@ -11,14 +11,10 @@ from typing import Any
 import torch
 
 from gradflow.experiments.network import Network
-from gradflow.experiments.recipe import NONE, Recipe
+from gradflow.experiments.recipe import Recipe
 from gradflow.hooks.surroundings import installed_version
+from gradflow.settings import RunSettings, brief
 
-DATA = "digits"
-RECORD_EVERY = 10
-EVAL_EVERY = 150
-PROBES = ("skips", "shattering", "paths")  # as `gradflow.experiments.probes` measures them
-DEFAULT_PROBES = ("skips", "shattering")
 RUN_FIELDS = ("seed", "data", "record_every", "eval_every", "probes", "device", "data_code", "processes")
 
 
@@ -36,9 +32,9 @@ class Run:
     network: Network
     recipe: Recipe
     seed: int
-    data: str = DATA
-    record_every: int = RECORD_EVERY
-    eval_every: int = EVAL_EVERY
+    data: str = RunSettings.data
+    record_every: int = RunSettings.record_every
+    eval_every: int = RunSettings.eval_every
     probes: tuple[str, ...] = ()
     device: str = "cpu"
     data_code: str = ""
@@ -81,7 +77,7 @@ class Run:
     def shown(self, name: str) -> str:
         """Return a setting's value in few characters, "none" for none; empty where the run has no such setting."""
         settings = {field: getattr(self, field) for field in RUN_FIELDS} | self.settings
-        return _short(settings[name]) if name in settings else ""
+        return brief(settings[name]) if name in settings else ""
 
     @property
     def id(self) -> str:
@@ -110,11 +106,3 @@ class Run:
         """Return the run that `to_json` described."""
         made = {"network": Network.from_json(values["network"]), "recipe": Recipe(**values["recipe"])}
         return cls(**{**values, **made, "probes": tuple(values["probes"])})
-
-
-def _short(value: Any) -> str:
-    if value is None or value == ():
-        return NONE
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)

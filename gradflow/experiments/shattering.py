@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,18 +10,14 @@ from typing import Any
 import pandas as pd
 import torch
 
-from gradflow.experiments.recipe import PlanError, check_range
+from gradflow.experiments.recipe import check
 from gradflow.hooks.surroundings import device_name, versions
 from gradflow.models import rectifier_net
 from gradflow.probe.shattering import LAGS, autocorrelation, shattering
-from gradflow.ranges import RANGES
 from gradflow.recording import INPUT, Recording
+from gradflow.settings import ShatteringSettings
 from gradflow.theory import Norm
 
-BLOCKS = (1, 2, 3, 4, 8, 16, 32, 64, 128)
-WIDTH = 256
-SEEDS = 10
-N_INPUTS = 128
 LINE = (-2.0, 2.0, 256)  # ends and points of the line of inputs along which gradients are compared
 
 OnEvent = Callable[[Recording], object]
@@ -47,10 +43,10 @@ SETTINGS = (
 
 def shattering_by_depth(
     *,
-    blocks: Iterable[int] = BLOCKS,
-    width: int = WIDTH,
-    seeds: int = SEEDS,
-    n_inputs: int = N_INPUTS,
+    blocks: Iterable[int] = ShatteringSettings.blocks,
+    width: int = ShatteringSettings.width,
+    seeds: int = ShatteringSettings.seeds,
+    n_inputs: int = ShatteringSettings.n_inputs,
     on_event: OnEvent | None = None,
 ) -> list[Recording]:
     """Measure how gradients of different inputs agree, network by network, before any training.
@@ -88,7 +84,7 @@ def shattering_by_depth(
     ['plain-2-seed0', 'plain-batch-norm-2-seed0']
     """
     depths = list(blocks)
-    check_shattering(blocks=depths, width=width, seeds=seeds, n_inputs=n_inputs)
+    check(ShatteringSettings, blocks=depths, width=width, seeds=seeds, n_inputs=n_inputs)
     recordings = []
     for depth in depths:
         for setting in SETTINGS:
@@ -97,19 +93,6 @@ def shattering_by_depth(
                 if on_event is not None:
                     on_event(recordings[-1])
     return recordings
-
-
-def check_shattering(
-    *, blocks: Sequence[int] = BLOCKS, width: int = WIDTH, seeds: int = SEEDS, n_inputs: int = N_INPUTS
-) -> None:
-    """Raise PlanError for the first argument of `shattering_by_depth` that is out of its range."""
-    if not blocks:
-        raise PlanError("blocks must name at least one; got none.")
-    for number in blocks:
-        check_range("blocks", number)
-    check_range("width", width, RANGES["size"])
-    check_range("seeds", seeds)
-    check_range("n_inputs", n_inputs)
 
 
 def _measure(setting: Setting, *, depth: int, width: int, seed: int, n_inputs: int) -> Recording:

@@ -34,14 +34,14 @@ from gradflow.experiments.network import settled
 from gradflow.experiments.plan import Override, check_once, plan
 from gradflow.experiments.recipe import PlanError
 from gradflow.experiments.runs import Run
-from gradflow.experiments.sweepkeys import SweepFileError, check_keys
+from gradflow.experiments.sweepkeys import SweepFileError, read_keys
 from gradflow.notes import check_figure
 from gradflow.reference.published import published
+from gradflow.settings import FigureSettings, NotesSettings, settings_of
 
-COMPARE, SHATTERING = "compare", "shattering"
 _AXES = {"depths": "depth", "families": "family", "seeds": "seed"}
 MAX_BYTES = 2**20
-_TOLD = ("title", "question", "published", "scaled", "experiment")  # keys that shape no run
+_TOLD = (*settings_of(NotesSettings), "published", "scaled")  # keys that shape no run
 
 
 @dataclass(frozen=True)
@@ -129,12 +129,12 @@ def parse_sweep(content: str, *, source: str, scaled: bool = False) -> Sweep:
         raise SweepFileError(f"{source} is nested too deep.") from None
     except ValueError as error:  # of TOML, or of a number with more digits than Python reads
         raise SweepFileError(f"{source} is no TOML: {str(error).partition(';')[0]}.") from None
-    check_keys(values, source)
+    values = read_keys(values, source)
     how = ""
     if scaled:
         how, values = _scaled(values, source)
-        check_keys(values, source)
-    experiment = values.get("experiment", COMPARE)
+        values = read_keys(values, source)
+    experiment = values.get("experiment", NotesSettings.experiment)
     arguments = {name: value for name, value in values.items() if name not in _TOLD}
     if "override" in arguments:
         arguments["overrides"] = tuple(Override(**one) for one in arguments.pop("override"))
@@ -156,16 +156,17 @@ def _scaled(values: dict[str, Any], source: str) -> tuple[str, dict[str, Any]]:
 
 def _figures(given: Any, source: str) -> list[dict[str, Any]]:
     """Return published figures: those of a name, or those that the file holds, checked."""
+    known = settings_of(FigureSettings)
     try:
         if isinstance(given, str):
             return published(given)
         for number, figure in enumerate(given, 1):
-            if not {"family", "depth", "error", "source"} <= figure.keys():
+            if not {name for name, one in known.items() if one.default is ...} <= figure.keys():
                 raise ValueError(f"published[{number}] must have family, depth, error and source.")
             check_figure(figure)
     except ValueError as error:
         raise SweepFileError(f"{source}: {error}") from None
-    defaults = {"kind": "published", "measure": "train_error"}
+    defaults = {name: one.default for name, one in known.items() if one.default is not ...}
     return [{**defaults, **figure} for figure in given]
 
 

@@ -2,177 +2,156 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType, UnionType
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Annotated, Any
 
-from gradflow.experiments.recipe import NONE, PlanError, Recipe
+import pydantic
+from pydantic import StrictFloat, StrictInt, StrictStr
+
+from gradflow import settings
+from gradflow.experiments.recipe import PlanError, did_you_mean
 from gradflow.models.catalogue import CATALOGUE
 from gradflow.ranges import shown
 
-EXPERIMENTS = ("compare", "shattering")
+EXPERIMENTS = settings.settings_of(settings.NotesSettings)["experiment"].choices
 
 
 class SweepFileError(PlanError):
     """A sweep file that cannot be used; one line with the file, the key and what is allowed."""
 
 
-class Kind(NamedTuple):
-    """A type as TOML has it: in words, and how a value is known to be one."""
+def read_keys(values: dict[str, Any], source: str) -> dict[str, Any]:
+    """Return a file's values; "none" is None where a setting may be none.
 
-    words: str
-    fits: Callable[[Any], bool]
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _list_of(kind: Kind, plural: str) -> Kind:
-    return Kind(f"a list of {plural}", lambda value: isinstance(value, list) and all(map(kind.fits, value)))
-
-
-TEXT = Kind("text", _is_text)
-WHOLE = Kind("a whole number", _is_whole)
-NUMBER = Kind("a number", _is_number)
-WHOLES, TEXTS = _list_of(WHOLE, "whole numbers"), _list_of(TEXT, "words")
-TABLE = Kind("a table", lambda value: isinstance(value, dict))
-TABLES = _list_of(TABLE, "tables")
-
-
-def _is_plain(value: Any) -> bool:
-    return all(map(_is_plain, value)) if isinstance(value, list) else isinstance(value, str | int | float)
-
-
-# An own model's option, which is kept as JSON and compared
-ANYTHING = Kind("text, a number, a truth value or a list of them", lambda value: value is None or _is_plain(value))
-LISTED = Kind("a list", lambda value: isinstance(value, list))
-SEEDS = Kind("a whole number or a list of them", lambda value: WHOLE.fits(value) or WHOLES.fits(value))
-FIGURES = Kind("a name or a list of tables", lambda value: TEXT.fits(value) or TABLES.fits(value))
-
-
-def _or_none(kind: Kind) -> Kind:
-    return Kind(f'{kind.words} or "{NONE}"', lambda value: kind.fits(value) or value in (NONE, None))
-
-
-NUMBER_OR_NONE, WHOLES_OR_NONE, TEXTS_OR_NONE = map(_or_none, (NUMBER, WHOLES, TEXTS))
-_CAN_BE_NONE = (NUMBER_OR_NONE, WHOLES_OR_NONE, TEXTS_OR_NONE)
-
-_BY_TYPE: Mapping[Any, Kind] = MappingProxyType({int: WHOLE, float: NUMBER, str: TEXT})
-_OF_ELEMENTS: Mapping[Any, Kind] = MappingProxyType({int: WHOLES_OR_NONE, str: TEXTS_OR_NONE})
-
-
-def _kind_of(hint: Any) -> Kind:
-    """Return the TOML form of a field's type."""
-    if get_origin(hint) is UnionType:
-        return NUMBER_OR_NONE
-    return _OF_ELEMENTS[get_args(hint)[0]] if get_origin(hint) is tuple else _BY_TYPE[hint]
-
-
-def _kind_like(default: Any) -> Kind:
-    """Return the TOML form of an option with such a default."""
-    return WHOLES if isinstance(default, tuple) else _BY_TYPE[type(default)]
-
-
-SETTINGS: Mapping[str, Kind] = MappingProxyType(
-    {
-        "model": TEXT,
-        "data": TEXT,
-        "record_every": WHOLE,
-        "eval_every": WHOLE,
-        "probes": TEXTS_OR_NONE,
-        "device": TEXT,
-        **{name: _kind_of(hint) for name, hint in get_type_hints(Recipe).items()},
-        **{name: _kind_like(value) for entry in CATALOGUE.values() for name, value in entry.options.items()},
-    }
-)
-_OF_ONE_RUN: Mapping[str, Kind] = MappingProxyType({"depth": WHOLE, "family": TEXT, "seed": WHOLE, **SETTINGS})
-_TOLD = {"title": TEXT, "question": TEXT, "published": FIGURES, "scaled": TABLE, "experiment": TEXT}
-_TABLES = {"vary": TABLE, "override": TABLES, "leave_out": TABLES}
-_COMPARE = {**_TOLD, "depths": WHOLES, "families": TEXTS, "seeds": SEEDS, **_TABLES, **SETTINGS}
-_SHATTERING = {**_TOLD, "blocks": WHOLES, "width": WHOLE, "seeds": WHOLE, "n_inputs": WHOLE}
-_OVERRIDE = {"when": TABLE, "set": TABLE}
-_FIGURE = {"family": TEXT, "depth": WHOLE, "error": NUMBER, "source": TEXT, "kind": TEXT, "measure": TEXT}
-
-
-def check_keys(values: dict[str, Any], source: str) -> None:
-    """Check every key of a file and its value's type; "none" becomes None where a setting may be none.
-
-    Raises
-    ------
-    SweepFileError
-        A key is unknown, with the nearest there is, or its value has another type.
+    Raises SweepFileError where a key is unknown, with the nearest there is, or its value has another type.
     """
     experiment = values.get("experiment", EXPERIMENTS[0])
     if experiment not in EXPERIMENTS:
         raise SweepFileError(f"{source}: experiment must be {' or '.join(EXPERIMENTS)}; got {shown(experiment)}.")
-    known = _SHATTERING if experiment == "shattering" else _COMPARE
-    keys = _Keys(source, is_open=":" in str(values.get("model", "")))
-    keys.check(values, known, "")
-    if "scaled" in values:
-        keys.check(values["scaled"], {**known, "how": TEXT}, "scaled", never=("scaled", "experiment"))
-    for place, table in (("", values), ("scaled.", values.get("scaled", {}))):
-        keys.check_tables(table, place)
+    try:
+        checked = _file(experiment, is_open=":" in str(values.get("model", ""))).model_validate(values)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+        listed = f"must be a list{'' if '.vary.' in place else ' of tables'}; got {shown(first['input'])}."
+        said = first["ctx"]["error"] if "ctx" in first else listed  # pydantic's own errors are of lists
+        raise SweepFileError(f"{source}: {place.lstrip('.') or 'the file'} {said}") from None
+    kept: dict[str, Any] = _as_given(values, checked.model_dump(warnings=False))
+    return kept
 
 
-class _Keys:
-    """Checks the tables of one file; where the model is the user's own, `is_open`, it may have any options."""
+def _as_given(given: Any, kept: Any) -> Any:
+    """Return the values kept of those given, in their order, which labels follow."""
+    if isinstance(given, dict):
+        return {name: _as_given(value, kept[name]) for name, value in given.items()}
+    return list(map(_as_given, given, kept)) if isinstance(given, list) and kept is not None else kept
 
-    def __init__(self, source: str, *, is_open: bool) -> None:
-        self._source = source
-        self._is_open = is_open
 
-    def check_tables(self, values: Mapping[str, Any], place: str) -> None:
-        """Check the tables inside a table."""
-        vary = values.get("vary", {})
-        self.check(vary, dict.fromkeys(_OF_ONE_RUN, LISTED), f"{place}vary", never=("seed",), other=LISTED)
-        for name, listed in vary.items():
-            for number, value in enumerate(listed, 1):
-                listed[number - 1] = self._typed(
-                    f"{place}vary.{name}[{number}]", value, _OF_ONE_RUN.get(name, ANYTHING)
-                )
-        for number, override in enumerate(values.get("override", []), 1):
-            self.check(override, _OVERRIDE, f"{place}override[{number}]", required=_OVERRIDE)
-            for name in _OVERRIDE:
-                self.check(override[name], _OF_ONE_RUN, f"{place}override[{number}].{name}")
-        for number, condition in enumerate(values.get("leave_out", []), 1):
-            self.check(condition, _OF_ONE_RUN, f"{place}leave_out[{number}]")
-        figures = values.get("published", [])
-        for number, figure in enumerate([] if isinstance(figures, str) else figures, 1):
-            self.check(figure, _FIGURE, f"{place}published[{number}]")
+def _typed(one: settings.Setting) -> Any:
+    """Return a setting's type in a file, whose error says it in words; what else it must be, the plan checks."""
+    element: Any = {int: StrictInt, float: StrictInt | StrictFloat, str: StrictStr}[one.kind]
+    kind = element | list[element] if one.is_one and one.is_list else list[element] if one.is_list else element
 
-    def check(
-        self,
-        table: dict[str, Any],
-        known: Mapping[str, Kind],
-        place: str,
-        *,
-        required: Iterable[str] = (),
-        never: Iterable[str] = (),
-        other: Kind = ANYTHING,
-    ) -> None:
-        """Check the keys of one table and the types of their values; an own model's options are of the `other` kind."""
-        known = {name: kind for name, kind in known.items() if name not in never}
-        for name, value in table.items():
-            if name not in known and not (self._is_open and "lr" in known):
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f" Did you mean {near[0]}?" if near else f" Known: {', '.join(sorted(known))}."
-                raise SweepFileError(f"{self._source}: {place or 'the file'} has no key {shown(name)}.{hint}")
-            table[name] = self._typed(f"{place}.{name}" if place else name, value, known.get(name, other))
-        missing = [name for name in required if name not in table]
-        if missing:
-            raise SweepFileError(f"{self._source}: {place} lacks the key {missing[0]}.")
+    def in_words(value: Any, validate: pydantic.ValidatorFunctionWrapHandler) -> Any:
+        if one.may_be_none and value in (settings.NONE, None):
+            return None
+        try:
+            return validate(value)
+        except pydantic.ValidationError:
+            raise ValueError(f"must be {one.type_words}; got {shown(value)}.") from None
 
-    def _typed(self, key: str, value: Any, kind: Kind) -> Any:
-        if not kind.fits(value):
-            raise SweepFileError(f"{self._source}: {key} must be {kind.words}; got {shown(value)}.")
-        return None if kind in _CAN_BE_NONE and value == NONE else value
+    return Annotated[kind, pydantic.WrapValidator(in_words)]
+
+
+def _plain(value: Any) -> Any:
+    """Return an own model's option, which is kept as JSON and compared."""
+    if isinstance(value, list):
+        return list(map(_plain, value))
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"must be text, a number, a truth value or a list of them; got {shown(value)}.")
+    return value
+
+
+def _named_or_listed(value: Any, validate: pydantic.ValidatorFunctionWrapHandler) -> Any:
+    if not isinstance(value, str | list):
+        raise ValueError(f"must be a name or a list of tables; got {shown(value)}.")
+    return value if isinstance(value, str) else validate(value)
+
+
+_Plain = Annotated[Any, pydantic.BeforeValidator(_plain)]
+
+
+class _Table(pydantic.BaseModel, extra="forbid"):
+    """A table that knows its keys."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _knows(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            raise ValueError(f"must be a table; got {shown(values)}.")
+        known = cls.model_fields
+        for name in values if cls.model_config["extra"] == "forbid" else ():
+            if name not in known:
+                hint = did_you_mean(name, known) or f" Known: {', '.join(sorted(known))}."
+                raise ValueError(f"has no key {shown(name)}.{hint}")
+        for name, about in known.items():
+            if about.is_required() and name not in values:
+                raise ValueError(f"lacks the key {name}.")
+        return values
+
+
+class _OpenTable(_Table, extra="allow"):
+    """Settings of a model of the user's own, which may have any options."""
+
+    __pydantic_extra__: dict[str, _Plain]
+
+
+class _OpenVary(_Table, extra="allow"):
+    """The same, varied."""
+
+    __pydantic_extra__: dict[str, Annotated[list[_Plain], pydantic.FailFast()]]
+
+
+@cache
+def _file(experiment: str, *, is_open: bool) -> type[pydantic.BaseModel]:
+    """Return the model of a file; where the network is the user's own, `is_open`, it may have any options."""
+    base = _OpenTable if is_open and experiment == "compare" else _Table
+    keys = _comparison(is_open=is_open) if experiment == "compare" else _types(settings.ShatteringSettings)
+    figures = _list_of(_table("Figure", _types(settings.FigureSettings)))
+    keys |= _types(settings.NotesSettings)
+    keys["published"] = Annotated[figures, pydantic.WrapValidator(_named_or_listed)]
+    scaled = {name: kind for name, kind in keys.items() if name != "experiment"} | {"how": StrictStr}
+    return _table("File", {**keys, "scaled": _table("Scaled", scaled, base)}, base)
+
+
+def _comparison(*, is_open: bool) -> dict[str, Any]:
+    """Return the keys of a comparison: the arguments of a plan."""
+    base, varied = (_OpenTable, _OpenVary) if is_open else (_Table, _Table)
+    shared = _types(settings.RunSettings, settings.RecipeSettings)
+    del shared["processes"]  # torchrun says how many
+    options = {name: default for entry in CATALOGUE.values() for name, default in entry.options.items()}
+    for name, default in options.items():
+        hint = Sequence[int] if isinstance(default, tuple) else type(default)
+        shared[name] = _typed(settings.setting(name, hint))
+    of_one_run = {**_types(settings.OneRunSettings), **shared}
+    condition = _table("Condition", of_one_run, base)
+    override = _table("Override", {"when": condition, "set": condition}, default=...)
+    lists = {name: _list_of(kind) for name, kind in of_one_run.items() if name != "seed"}
+    tables = {"vary": _table("Vary", lists, varied), "override": _list_of(override), "leave_out": _list_of(condition)}
+    return {**_types(settings.SweepSettings), **shared, **tables}
+
+
+def _list_of(kind: Any) -> Any:
+    return Annotated[list[kind], pydantic.FailFast()]  # one error is said, and there may be many
+
+
+def _types(*groups: type) -> dict[str, Any]:
+    return {name: _typed(one) for name, one in settings.settings_of(*groups).items()}
+
+
+def _table(
+    name: str, keys: Mapping[str, Any], base: type[_Table] = _Table, *, default: Any = None
+) -> type[pydantic.BaseModel]:
+    fields: dict[str, Any] = {key: (kind, default) for key, kind in keys.items()}
+    return pydantic.create_model(name, __base__=base, **fields)

@@ -24,10 +24,11 @@ from gradflow.experiments.aside import leave_room, set_aside
 from gradflow.experiments.checkpoint import Checkpoints
 from gradflow.experiments.failures import is_disk_full, is_out_of_memory
 from gradflow.experiments.runs import Run
+from gradflow.settings import ExecutionSettings
 
 STATUS, RECORDING = "status.json", "recording"
 WHOLE = "whole"  # where the run's recording is written before it is moved to its place
-CHECKPOINT_SECONDS = 20.0  # between two checkpoints, unless told otherwise
+CHECKPOINT_SECONDS = ExecutionSettings.checkpoint_every  # between two checkpoints, unless told otherwise
 PULSE_SECONDS = 5.0  # between two looks that another process can have at a run
 ORPHAN_SECONDS = 60.0  # a worker whose parent was killed has so long to end; it does after its step under way
 

@@ -11,20 +11,13 @@ import torch
 from torch import nn
 
 from gradflow.experiments.data import Dataset, batches, check_data, load_data
-from gradflow.experiments.recipe import PlanError, check_range
+from gradflow.experiments.recipe import PlanError, check, seed_numbers, unique
 from gradflow.hooks import record
 from gradflow.models import mlp
 from gradflow.models.costs import check_memory
-from gradflow.ranges import RANGES, beginning
 from gradflow.recording import Recording
+from gradflow.settings import VanishingSettings
 from gradflow.theory import Activation, Init, Norm
-
-DEPTH = 20
-WIDTH = 256  # the closed forms hold for wide layers: at 256 the factor is within 1 % of them
-SEEDS = 10
-BATCH_SIZE = 128  # batch norm's factor is that of large batches
-DEPTHS = beginning("depth", 7)  # six hidden layers: three are left once the transients at both ends are left out
-BATCH_SIZES = beginning("batch_size", 2)
 
 OnEvent = Callable[[Recording], object]
 
@@ -55,12 +48,12 @@ SETTINGS = (
 
 def vanishing(
     *,
-    depth: int = DEPTH,
-    width: int = WIDTH,
-    seeds: int | Iterable[int] = SEEDS,
+    depth: int = VanishingSettings.depth,
+    width: int = VanishingSettings.width,
+    seeds: int | Iterable[int] = VanishingSettings.seeds,
     settings: Iterable[str] | None = None,
-    data: str = "digits",
-    batch_size: int = BATCH_SIZE,
+    data: str = VanishingSettings.data,
+    batch_size: int = VanishingSettings.batch_size,
     on_event: OnEvent | None = None,
 ) -> list[Recording]:
     """Record one backward pass of each setting and seed, before any training.
@@ -99,10 +92,8 @@ def vanishing(
     >>> recordings[0].name
     'relu-kaiming-seed0'
     """
-    chosen, numbers = _settings(settings), _seeds(seeds)
-    check_range("depth", depth, DEPTHS)
-    check_range("width", width, RANGES["size"])
-    check_range("batch_size", batch_size, BATCH_SIZES)
+    chosen, numbers = _settings(settings), seed_numbers(seeds)
+    check(VanishingSettings, depth=depth, width=width, batch_size=batch_size)
     try:
         check_memory("the network", depth, width, lambda: mlp(depth, width=width, in_features=width, num_classes=1))
     except ValueError as error:
@@ -167,22 +158,8 @@ def _describe(setting: Setting, data: Dataset, *, depth: int, width: int, seed: 
 def _settings(names: Iterable[str] | None) -> list[Setting]:
     """Return the settings of these names, in the order given."""
     known = {setting.name: setting for setting in SETTINGS}
-    chosen = list(known if names is None else dict.fromkeys(names))
+    chosen = unique("settings", known if names is None else names)
     for name in chosen:
         if name not in known:
             raise PlanError(f"settings must be of {', '.join(known)}; got {name!r}.")
-    if not chosen:
-        raise PlanError("settings must name at least one; got none.")
     return [known[name] for name in chosen]
-
-
-def _seeds(seeds: int | Iterable[int]) -> list[int]:
-    if isinstance(seeds, int):
-        check_range("seeds", seeds)
-        return list(range(seeds))
-    numbers = list(dict.fromkeys(seeds))
-    if not numbers:
-        raise PlanError("seeds must name at least one; got none.")
-    for number in numbers:
-        check_range("seed", number)
-    return numbers

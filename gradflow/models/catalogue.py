@@ -19,6 +19,7 @@ from gradflow.models.parts import ACTIVATIONS, FAN_OUT, IMAGE_INITS, IMAGE_NORMS
 from gradflow.models.resnet import RESNET_DEPTHS, STEMS, resnet
 from gradflow.models.transformer import TOKEN_NORMS, TRANSFORMER_DEPTHS, TRANSFORMER_FAMILIES, check_heads, transformer
 from gradflow.ranges import RANGES, shown
+from gradflow.settings import OptionSettings
 from gradflow.theory import INITS
 
 Options = Mapping[str, Any]
@@ -86,7 +87,7 @@ _ENTRIES = (
     Entry(
         "cifar",
         IMAGE_FAMILIES,
-        {"shortcut": "A", "widths": (16, 32, 64), **IMAGE_OPTIONS},
+        {"shortcut": OptionSettings.shortcut, "widths": tuple(OptionSettings.widths), **IMAGE_OPTIONS},
         _make_on_images(cifar_net),
         CIFAR_DEPTHS,
         IMAGE_CHOICES,

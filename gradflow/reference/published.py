@@ -13,8 +13,6 @@ from typing import Any
 from gradflow.reference import he2015
 
 PUBLISHED, ILLUSTRATIVE = "published", "illustrative"
-KINDS = (PUBLISHED, ILLUSTRATIVE)
-ERRORS = ("train_error", "test_error")
 HE2015 = "He et al. 2015, table 6"
 
 Figure = dict[str, Any]
