@@ -10,6 +10,7 @@ import pandas as pd
 from gradflow.figures import columns
 from gradflow.figures.looks import NEUTRAL, Look, each_network
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
+from gradflow.figures.names import printed
 from gradflow.figures.seeds import bands_text
 from gradflow.text import text
 from gradflow.text.words import heading, word
@@ -51,7 +52,7 @@ def counterfactual(frame: pd.DataFrame, *, where: str = "", shares_y: bool = Tru
     rows = pd.concat([own.assign(network=name, line=own["variant"]) for name, own in networks.items()])
     drawn = set(rows["variant"])
     seeds = bands_text(frame)
-    notes = [text("figure.without.where" if where else "figure.without.note", seeds=seeds, where=where)]
+    notes = [text("figure.without.where" if where else "figure.without.note", seeds=seeds, where=printed(where))]
     notes += [text("figure.without.twin")] if "plain twin" in drawn else []
     return Figure(
         "skips-without",

@@ -28,7 +28,7 @@ def shorten(name: str, length: int = LABEL_LENGTH) -> str:
     if len(name) > length:
         tail = min(8, max(length - 2, 1) // 2)
         name = f"{name[: length - 1 - tail]}…{name[-tail:]}"
-    return f"{' ' * name.startswith('_')}{name}".replace("$", r"\$")
+    return printed(f"{' ' * name.startswith('_')}{name}")
 
 
 def short_names(names: Iterable[str], length: int = LABEL_LENGTH) -> dict[str, str]:
@@ -40,6 +40,11 @@ def short_names(names: Iterable[str], length: int = LABEL_LENGTH) -> dict[str, s
         if len(set(found.values())) == len(every) or length >= longest:
             return found
         length += 8
+
+
+def printed(name: str) -> str:
+    """Return a name on one line for paper, where dollar signs would be mathematics."""
+    return clean(name).replace("$", r"\$")
 
 
 def clean(name: str) -> str:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from gradflow.figures.names import short_names
+from gradflow.figures.names import short_names, shorten
 from gradflow.figures.shattering_layers import shattering_layers as of_layers
 from gradflow.plots import panels, paper, style
 from gradflow.plots.scales import GRID
@@ -59,7 +59,7 @@ def shattering(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     depths = sorted(int(depth) for depth in frame["depth"].unique())
     names = short_names(frame["family"])
     for (family, norm), rows in frame.groupby(["family", "norm"], sort=False):
-        label = text("list.separator").join([names[str(family)], norm_name(str(norm))])
+        label = text("list.separator").join([names[str(family)], shorten(norm_name(str(norm)))])
         look = style.family_style(str(family), frame["family"])
         _draw(ax, rows.sort_values("depth"), look, str(norm), label)
     ax.set_xscale("log", base=2)
@@ -152,7 +152,7 @@ def autocorrelation_figure(frame: pd.DataFrame, width: float = style.DOUBLE) -> 
         figure, axes = panels.panel_grid(len(norms), width, PANEL_HEIGHT)
         for ax, norm in zip(axes, norms, strict=True):
             autocorrelation(frame[frame["norm"] == norm], ax, looks=looks)
-            ax.set_title(norm_name(norm))
+            ax.set_title(shorten(norm_name(norm)))
         panels.label_outer(axes, text("figure.autocorrelation.x"), text("figure.autocorrelation.y"))
         noise = [Line2D([], [], label=text(f"figure.noise.{name}"), **look) for name, look in _NOISE.items()]
         panels.finish(
@@ -186,7 +186,7 @@ def _handles(frame: pd.DataFrame) -> list[Line2D]:
     for family, norm in frame[["family", "norm"]].drop_duplicates().itertuples(index=False):
         line = style.family_style(str(family), frame["family"])
         color = NORM_COLORS.get(str(norm), style.NEUTRAL)
-        label = text("list.separator").join([names[str(family)], norm_name(str(norm))])
+        label = text("list.separator").join([names[str(family)], shorten(norm_name(str(norm)))])
         handles.append(Line2D([], [], color=color, linestyle=line.linestyle, marker=line.marker, label=label))
     if frame["predicted"].notna().any():
         handles.append(Line2D([], [], label=text("head.closed_form"), **_FORM))
