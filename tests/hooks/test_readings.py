@@ -90,6 +90,23 @@ def test_a_scale_is_divided_out_of_the_gradients_of_no_optimizer(n_optimizers):
     assert recording.steps.unclipped_grad_norm.tolist() == pytest.approx([math.hypot(*expected)], rel=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:SGD changes the model, but record:gradflow.hooks.GradflowWarning")
+def test_an_optimizer_that_is_not_recorded_may_be_unscaled_already():
+    reference, model = net(), net()
+    backward(reference)
+    expected = [norm64(*[one.grad for one in layer.parameters()]) for layer in reference]
+    recorded, other = (torch.optim.SGD(layer.parameters(), lr=0.0) for layer in model)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    with gradflow.record(model, optimizer=recorded, scaler=scaler, activations=False) as recorder:
+        backward(model, factor=scaler.scale(torch.ones(())))
+        scaler.unscale_(other)
+        recorder.step()
+        scaler.step(recorded)
+        scaler.step(other)
+        scaler.update()
+    assert recorder.recording.layers.grad_norm.tolist() == pytest.approx(expected, rel=1e-5)
+
+
 def test_weights_are_those_before_the_first_step_that_changes_them():
     model = three()
     optimizers = [torch.optim.SGD(model[index].parameters(), lr=1.0) for index in (0, 2)]
