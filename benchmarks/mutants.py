@@ -62,7 +62,7 @@ TESTS = {
     "gradflow/diagnosis/rules/shattering.py": "tests/diagnosis shattering",
     "gradflow/diagnosis/rules/unmoved.py": "tests/diagnosis over_runs unmoved",
     "gradflow/diagnosis/rules/unregistered.py": "tests/diagnosis over_runs unmoved",
-    "gradflow/storage": "tests/storage locks manifest parts tests storage tests/robustness files_appear_whole",
+    "gradflow/storage": "tests/storage locks manifest parts writer tests storage tests/robustness files_appear_whole",
 }
 # What an operator becomes. Others of cosmic-ray's swaps raise TypeError, or die wherever one of these does.
 SWAPS = {
