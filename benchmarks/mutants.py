@@ -42,12 +42,13 @@ from cosmic_ray.plugins import get_operator, operator_names
 for name in ("torch", "pandas", "pyarrow.parquet", "matplotlib.pyplot", "sklearn.model_selection"):
     importlib.import_module(name)  # once, for all forked processes
 
-# Which tests are quick and of a module: their folder, and what follows `test_` in their names; most specific path wins.
+# Which tests are quick and of a module: their folders, each before what follows `test_` in the names of its files; the
+# most specific path wins.
 TESTS = {
     "gradflow/hooks/norms.py": "tests/hooks norms",
     "gradflow/hooks/joins.py": "tests/hooks joins shares",
     "gradflow/hooks/readings.py": "tests/hooks readings optimizers structure",
-    "gradflow/hooks/passes.py": "tests/hooks passes recorder",
+    "gradflow/hooks/passes.py": "tests/hooks passes recorder hazards tests/robustness bounded",
     "gradflow/analysis/decay.py": "tests/analysis decay",
     "gradflow/analysis/trend.py": "tests/analysis trend",
     "gradflow/diagnosis/ends.py": "tests/diagnosis ends diagnose",
@@ -61,7 +62,7 @@ TESTS = {
     "gradflow/diagnosis/rules/shattering.py": "tests/diagnosis shattering",
     "gradflow/diagnosis/rules/unmoved.py": "tests/diagnosis over_runs unmoved",
     "gradflow/diagnosis/rules/unregistered.py": "tests/diagnosis over_runs unmoved",
-    "gradflow/storage": "tests storage",
+    "gradflow/storage": "tests/storage locks manifest parts writer tests storage tests/robustness files_appear_whole",
 }
 # What an operator becomes. Others of cosmic-ray's swaps raise TypeError, or die wherever one of these does.
 SWAPS = {
@@ -117,8 +118,13 @@ def _limit(module: Path, source: str) -> float:
 
 
 def _tests(module: Path) -> list[str]:
-    folder, *names = TESTS[max((path for path in TESTS if module.is_relative_to(path)), key=len)].split()
-    return [f"{folder}/test_{name}.py" for name in names]
+    files = []
+    for word in TESTS[max((path for path in TESTS if module.is_relative_to(path)), key=len)].split():
+        if word.startswith("tests"):
+            folder = word
+        else:
+            files.append(f"{folder}/test_{word}.py")
+    return files
 
 
 def _difference(source: str, mutant: str) -> Iterator[str]:

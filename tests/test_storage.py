@@ -17,6 +17,7 @@ from gradflow.recording import Recording
 from gradflow.storage import MANIFEST, DamagedError, StorageError, Writer, find, peek, read_manifest
 from gradflow.storage.json_files import MOST_BYTES, read_json
 from gradflow.storage.tail import Tail
+from gradflow.storage.writer import MERGED
 
 
 def recording(**meta):
@@ -83,16 +84,18 @@ def write_steps(folder, n):
     return writer
 
 
-@pytest.mark.parametrize("n", [15, 16, 17, 255, 256, 300])
-def test_many_flushes_are_few_files_and_the_same_rows(tmp_path, n):
+@pytest.mark.parametrize(("merged", "n"), [(16, 15), (16, 16), (16, 17), (4, 15), (4, 16), (4, 27)])
+def test_many_flushes_are_few_files_and_the_same_rows(tmp_path, monkeypatch, merged, n):
+    assert MERGED == 16
+    monkeypatch.setattr("gradflow.storage.writer.MERGED", merged)
     write_steps(tmp_path / "r", n)
     loaded = gradflow.load(tmp_path / "r")
     assert loaded.steps.loss.tolist() == [float(step) for step in range(n)]
     assert loaded.layers.step.tolist() == [step for step in range(n) for _ in "ab"]
     assert loaded.layers.layer.tolist() == ["a", "b"] * n
-    in_base_16 = n % 16 + n // 16 % 16 + n // 256
+    digits = n % merged + n // merged % merged + n // merged**2  # of n, with as many parts in one as are merged
     files = sorted(path.name for path in (tmp_path / "r").iterdir())
-    assert len(files) == 2 * in_base_16 + 1, files
+    assert len(files) == 2 * digits + 1, files
 
 
 def test_a_recording_stays_what_it_was_when_loaded_although_parts_are_merged(tmp_path):

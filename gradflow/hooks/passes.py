@@ -45,9 +45,9 @@ class Task:
 
     __slots__ = ("index", "is_adding")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_adding: bool) -> None:
         self.index = -1  # of the backward pass within the step, once it is known to be one of its own
-        self.is_adding = False  # to `.grad`
+        self.is_adding = is_adding  # to `.grad`
 
 
 class Pass:
@@ -141,11 +141,10 @@ class Pass:
         if not self.tasks:
             self._before_first()
         number = torch._C._current_graph_task_id()
-        task = Task()
         if not self._running and self.tasks:
             self._forget_cleared()
         torch.autograd.Variable._execution_engine.queue_callback(partial(self._end, number))
-        task.is_adding = self.accumulation.is_adding()
+        task = Task(is_adding=self.accumulation.is_adding())
         self._has_backward |= task.is_adding
         self.tasks[number] = task  # now that nothing is left that may fail: if it does, the next hook begins again
         self._running.add(number)

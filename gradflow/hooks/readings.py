@@ -83,9 +83,8 @@ class Readings:
 
     def read_after_backward(self, optimizers: Sequence[Optimizer]) -> None:
         """Read all gradients as they are in `.grad` just now; what a scaler is still to divide by is divided out."""
-        if len(optimizers) < 2 or self._scaler is None:
-            optimizer = optimizers[0] if optimizers else None
-            self._read(range(len(self._parameters.every)), scale_after_backward(self._scaler, optimizer))
+        if self._scaler is None:
+            self._read(range(len(self._parameters.every)), 1.0)
             return
         rest = set(range(len(self._parameters.every)))
         for optimizer in optimizers:

@@ -12,6 +12,8 @@ from torch.utils.checkpoint import checkpoint
 
 import gradflow
 from gradflow.analysis.profile import one_row_per_layer
+from gradflow.hooks import GradflowWarning, accumulation, passes
+from gradflow.hooks.layers import Layer
 
 TOLERANCE = 1e-5
 
@@ -543,3 +545,178 @@ def test_gradients_of_autograd_grad_that_are_put_into_grad_by_hand_are_the_losse
     rows = recorder.recording.layers
     assert rows.in_grad.all()
     assert (rows.status == "measured").all()
+
+
+def planted(*args):
+    raise RuntimeError("planted")
+
+
+def backwards(model, n):
+    for seed in range(n):
+        model(batch(6, 4, seed=seed)).sum().backward()
+
+
+class Thrice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner, self.act, self.last = nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 1)
+
+    def forward(self, x):
+        for _ in range(3):
+            x = self.act(self.inner(x))
+        return self.last(x)
+
+
+@pytest.mark.parametrize("broken", ["watch", "hook"])
+@pytest.mark.parametrize("n_before", [0, 1])  # backward passes before the call that cannot be watched
+def test_a_call_that_cannot_be_watched_is_one_failed_row_where_it_belongs(monkeypatch, broken, n_before):
+    seen = []
+    owner, name = (passes.Pass, "watch") if broken == "watch" else (passes, "add_hook")
+    working = getattr(owner, name)
+
+    def at_second(*args):
+        layer = args[1].layer if broken == "hook" else args[1]
+        if layer.name == "inner":
+            seen.append(layer)
+            if len(seen) == 3 * n_before + 2:
+                planted()
+        return working(*args)
+
+    monkeypatch.setattr(owner, name, at_second)
+    model = Thrice()
+    with gradflow.record(model) as recorder:
+        with pytest.warns(GradflowWarning, match="a measurement failed: the gradient at the output of inner .*planted"):
+            backwards(model, n_before + 1)
+        recorder.step()
+    rows = recorder.recording.layers.query("layer == 'inner'").sort_values(["backward", "call"])
+    assert rows.backward.tolist() == [backward for backward in range(n_before + 1) for _ in range(3)]
+    assert rows.call.tolist() == [0, 1, 2] * (n_before + 1)
+    assert rows.status.tolist() == ["measured"] * 3 * n_before + ["measured", "failed", "measured"]
+    assert rows.out_grad_norm.isna().sum() == 1
+
+
+def test_a_gradient_that_cannot_be_taken_is_of_the_pass_that_brought_it(monkeypatch):
+    working = passes.Output.take
+
+    def take(output, *args):
+        if output.layer.name == "1" and recorder._pass.likely_index() == 1:
+            planted()
+        working(output, *args)
+
+    monkeypatch.setattr(passes.Output, "take", take)
+    model = critic()
+    with gradflow.record(model) as recorder:
+        with pytest.warns(GradflowWarning, match="the gradient at the output of 1 .*planted"):
+            backwards(model, 3)
+        recorder.step()
+    rows = recorder.recording.layers.query("layer == '1'").sort_values("backward")
+    assert rows.backward.tolist() == [0, 1, 2]
+    assert rows.status.tolist() == ["measured", "failed", "measured"]
+    assert rows.n_nonfinite.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("method", "what", "is_lost"),
+    [
+        ("end_pass", "the end of a backward pass", False),
+        ("forget_cleared", "whose gradients arrived at the outputs", True),
+    ],
+)
+def test_a_step_whose_passes_cannot_be_followed_says_so(monkeypatch, method, what, is_lost):
+    monkeypatch.setattr(accumulation.Accumulation, method, planted)
+    model = critic()
+
+    def train():
+        backwards(model, 2)
+        recorder.step()
+
+    with gradflow.record(model) as recorder, pytest.warns(GradflowWarning, match=f"{what} .*planted"):
+        train()
+    rows = recorder.recording.layers
+    assert set(rows.status) == ({"failed"} if is_lost else {"measured"})
+    assert set(rows.out_grad_norm.isna()) == {is_lost}
+
+
+def test_a_view_of_a_parameter_that_the_loss_does_not_use_has_no_gradient():
+    class Table(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(4, 2))
+
+        def forward(self):
+            return self.weight.view(8)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.last = Table(), nn.Linear(2, 1)
+
+        def forward(self, x):
+            self.table()
+            return self.last(x @ self.table.weight)
+
+    model = Net()
+    with warnings.catch_warnings(), gradflow.record(model) as recorder:
+        warnings.simplefilter("ignore")  # of a layer that cannot be measured
+        model(batch(6, 4)).sum().backward()
+        recorder.step()
+    row = recorder.recording.layers.query("layer == 'table'").iloc[0]
+    assert row.status == "lost"
+    assert math.isnan(row.out_grad_norm)
+    assert row.grad_norm == pytest.approx(norm64(model.table.weight.grad), rel=TOLERANCE)
+
+
+def test_a_pass_through_a_view_whose_step_is_over_is_not_looked_at():
+    class Reshape(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(4, 6))
+
+        def forward(self, x):
+            return (x @ self.weight).view(-1, 2, 3)
+
+    model = nn.Sequential(Reshape())
+    with gradflow.record(model) as recorder:
+        over = recorder._pass
+        y = model(batch(5, 4))
+        y.mul_(2.0)  # from now on the view's gradient is read at its base
+        loss = y.square().sum()
+        loss.backward(retain_graph=True)
+        recorder.step()
+        seen = len(over.tasks)
+        loss.backward()
+        assert len(over.tasks) == seen == 1
+    assert recorder.recording.layers.status.tolist() == ["measured at its base"]
+
+
+def outputs_of_one_layer(norms, counts):
+    outputs = []
+    for call, (norm, count) in enumerate(zip(norms, counts, strict=True)):
+        output = passes.Output(None, Layer(0, "cell", None, False, []), call, 0, 0)
+        output.norm, output.n_nonfinite, output.status = norm, count, passes.MEASURED
+        outputs.append(output)
+    return outputs
+
+
+@pytest.mark.parametrize(("counts", "expected"), [((0, 2, 3, 4, 0, 0), 9), ((0, 2, -1, 4, 0, 0), -1)])
+@pytest.mark.parametrize("kind", [float, torch.tensor])
+def test_calls_taken_together_have_the_norm_and_the_count_of_all(kind, counts, expected):
+    norms = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
+    outputs = outputs_of_one_layer(map(kind, norms), counts)
+    first, last, rest = passes.bounded(outputs, 3)
+    assert (first, last) == (outputs[0], outputs[5])
+    assert (rest.call, rest.status, rest.n_nonfinite) == (passes.ALL_CALLS, "measured", expected)
+    assert float(rest.norm) == pytest.approx(math.sqrt(4 + 16 + 64 + 256))
+
+
+def test_of_one_step_65536_outputs_are_kept_and_of_more_none():
+    model = nn.Linear(1, 1)
+    with gradflow.record(model) as recorder:
+        one = recorder._pass
+        outputs = [passes.Output(one, Layer(0, "0", None, False, []), call, 0, -1) for call in range(65_537)]
+        for output in outputs[:-1]:
+            one.add(output)
+        assert (one.outputs, one.is_full) == (outputs[:-1], False)
+        one.add(outputs[-1])
+        assert (one.outputs, one.is_full) == ([], True)

@@ -8,6 +8,9 @@ from oracles import norm64
 from torch import nn
 
 import gradflow
+from gradflow.hooks import GradflowWarning, sharded
+from gradflow.hooks.layers import OwnParameter
+from gradflow.hooks.readings import Parameters, Readings, parts_of
 
 
 def backward(model, factor=1.0):
@@ -62,3 +65,145 @@ def test_a_gradient_that_is_gone_at_the_second_reading_is_not_measured():
     assert math.isnan(rows.grad_norm["0"])
     assert rows.grad_norm["1"] == pytest.approx(expected, rel=1e-6)
     assert recording.steps.total_grad_norm.tolist() == pytest.approx([expected], rel=1e-6)
+
+
+def three():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 3), nn.Linear(3, 2))
+
+
+@pytest.mark.parametrize("n_optimizers", [1, 2])
+def test_a_scale_is_divided_out_of_the_gradients_of_no_optimizer(n_optimizers):
+    reference, model = three(), three()
+    backward(reference)
+    expected = [norm64(*[one.grad for one in layer.parameters()]) for layer in reference]
+    optimizers = [torch.optim.SGD(model[index].parameters(), lr=0.0) for index in range(n_optimizers)]
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    with gradflow.record(model, optimizer=optimizers, scaler=scaler, activations=False) as recorder:
+        backward(model, factor=scaler.scale(torch.ones(())))
+        recorder.step()
+        for optimizer in optimizers:
+            scaler.step(optimizer)
+        scaler.update()
+    recording = recorder.recording
+    assert recording.layers.grad_norm.tolist() == pytest.approx(expected, rel=1e-5)
+    assert recording.steps.unclipped_grad_norm.tolist() == pytest.approx([math.hypot(*expected)], rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:SGD changes the model, but record:gradflow.hooks.GradflowWarning")
+def test_an_optimizer_that_is_not_recorded_may_be_unscaled_already():
+    reference, model = net(), net()
+    backward(reference)
+    expected = [norm64(*[one.grad for one in layer.parameters()]) for layer in reference]
+    recorded, other = (torch.optim.SGD(layer.parameters(), lr=0.0) for layer in model)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    with gradflow.record(model, optimizer=recorded, scaler=scaler, activations=False) as recorder:
+        backward(model, factor=scaler.scale(torch.ones(())))
+        scaler.unscale_(other)
+        recorder.step()
+        scaler.step(recorded)
+        scaler.step(other)
+        scaler.update()
+    assert recorder.recording.layers.grad_norm.tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_weights_are_those_before_the_first_step_that_changes_them():
+    model = three()
+    optimizers = [torch.optim.SGD(model[index].parameters(), lr=1.0) for index in (0, 2)]
+    expected = [norm64(*layer.parameters()) for layer in model]
+    with gradflow.record(model, optimizer=optimizers, weights=True, activations=False) as recorder:
+        backward(model)
+        for optimizer in optimizers:
+            optimizer.step()
+    rows = recorder.recording.layers
+    assert rows.weight_norm.tolist() == pytest.approx(expected, rel=1e-6)
+    assert rows.update_norm.notna().tolist() == [True, False, True]
+
+
+def test_weights_are_read_on_request_alone():
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with gradflow.record(model, optimizer=optimizer, activations=False) as recorder:
+        backward(model)
+        optimizer.step()
+    assert recorder.recording.layers.weight_norm.isna().all()
+    assert recorder.recording.parameters.weight_norm.isna().all()
+
+
+def test_a_learning_rate_that_cannot_be_read_costs_itself_alone(monkeypatch):
+    def fail(value):
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr("gradflow.hooks.readings.rate", fail)
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    with gradflow.record(model, optimizer=optimizer, activations=False) as recorder:
+        backward(model)
+        expected = [0.5 * norm64(*[one.grad for one in layer.parameters()]) for layer in model]
+        with pytest.warns(GradflowWarning, match="a measurement failed: the learning rate .*planted"):
+            optimizer.step()
+    assert recorder.recording.layers.update_norm.tolist() == pytest.approx(expected, rel=1e-5)
+    assert recorder.recording.parameters.lr.isna().all()
+
+
+def test_a_gradient_that_cannot_be_measured_is_named_and_lost_alone(monkeypatch):
+    def norms_of(tensors):
+        if any(tensor.shape == (3, 4) for tensor in tensors):
+            raise RuntimeError("planted")
+        return working(tensors)
+
+    working = sharded.norms_of
+    monkeypatch.setattr(sharded, "norms_of", norms_of)
+    model = net()
+    with gradflow.record(model, activations=False) as recorder:
+        backward(model)
+        with pytest.warns(GradflowWarning, match="a measurement failed: the gradient of weight of 0 "):
+            recorder.step()
+    recording = recorder.recording
+    rows = recording.parameters.set_index(["layer", "parameter"])
+    assert rows.grad_norm.isna().tolist() == [True, False, False, False]
+    assert rows.grad_norm["0", "bias"] == pytest.approx(norm64(model[0].bias.grad), rel=1e-6)
+    assert rows.status.tolist() == ["failed", "measured", "measured", "measured"]
+    assert math.isnan(recording.steps.total_grad_norm[0])
+
+
+def test_norms_that_processes_take_together_are_tried_once_and_lost_together(monkeypatch):
+    calls, told = [], []
+
+    def norms_of(tensors):
+        calls.append(len(tensors))
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(sharded, "norms_of", norms_of)
+    model = net()
+    backward(model)
+    parameters = Parameters(model.parameters(), [])
+    parameters.are_sharded = True
+    readings = Readings(parameters, scaler=None, with_weights=False, on_failure=lambda what, _: told.append(what))
+    readings.read_after_backward([])
+    assert calls == [4]
+    assert told == [f"the gradient of parameter {number}, of no recorded layer" for number in range(4)]
+    assert readings.failed == readings.arrived == {0, 1, 2, 3}
+    assert all(map(math.isnan, readings.gradients))
+
+
+def test_projections_of_several_widths_are_whole_and_so_are_sharded_ones(monkeypatch):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.MultiheadAttention(6, 2, kdim=4, vdim=4)
+
+        def forward(self, x):
+            return self.attention(torch.ones(6, 6), x, x)[0]
+
+    model = Net()
+    with gradflow.record(model) as recorder:
+        backward(model)
+        recorder.step()
+    rows = recorder.recording.parameters.query("layer == 'attention'").groupby("parameter").part.apply(list)
+    assert rows["q_proj_weight"] == rows["k_proj_weight"] == [""]
+    assert rows["in_proj_bias"] == ["q", "k", "v"]
+    bias = OwnParameter("in_proj_bias", model.attention.in_proj_bias)
+    assert list(parts_of(model.attention, bias)) == ["q", "k", "v"]
+    monkeypatch.setattr(sharded, "is_sharded", lambda tensor: True)
+    assert parts_of(model.attention, bias) == {}
