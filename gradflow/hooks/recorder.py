@@ -376,7 +376,7 @@ class Recorder:
             if self._optimizers and not self._turns.n_steps and has_begun:
                 self._failures.warn("the optimizer given to record() made no step, so no step was recorded.")
         if self._stream is None:
-            self.flush()
+            self._failures.attempt("the tables", self.flush)
             return
         stream = self._stream
         said = self._failures.attempt("writing the recording", lambda: stream.close(self.meta))
