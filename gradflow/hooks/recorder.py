@@ -584,7 +584,7 @@ class Recorder:
         self._n_calls = 0
         if self._scaler is not None:
             attempt("the steps that the scaler skips", self._note_skip, optimizer)
-        self._end_turn(optimizer)
+        attempt("the end of a step", self._end_turn, optimizer)
         self._seconds += time.perf_counter() - began
 
     def _note_skip(self, optimizer: Optimizer) -> None:
@@ -607,7 +607,7 @@ class Recorder:
             self._is_skipped = True
             self._scalars.setdefault("skipped", []).append(1.0)
             self._accumulation.use(optimizer, is_skipped=True)
-            self._end_turn(optimizer)
+            self._failures.attempt("the end of a step", self._end_turn, optimizer)
 
     def _after_other(self, optimizer: Optimizer) -> None:
         """Warn of an optimizer that changes the model and was not given to `record`."""
@@ -673,8 +673,7 @@ class Recorder:
         self._seconds += self._pass.seconds
         if self._pass.handles:
             attempt("taking the hooks off", remove, self._pass.handles)
-        if self._attachment.is_placing:
-            attempt("the layers' places in the network", self._end_placing)
+        attempt("the layers' places in the network", self._end_placing)
         if self._attachment.edges:
             attempt("the edges between layers", self._keep_edges)
 
@@ -692,7 +691,9 @@ class Recorder:
             self._failures.warn(missing)
 
     def _end_placing(self) -> None:
-        """Keep what the step showed of the layers' graph."""
+        """Keep what the step showed of the layers' graph, where places are still to be seen."""
+        if not self._attachment.is_placing:
+            return
         leaves = self._attachment.end_step()
         if leaves and not sharded.is_distributed():  # shards' parameters are gathered into tensors of other names
             shapes = [list(leaf.shape) for leaf in leaves[:MAX_SHAPES]]
