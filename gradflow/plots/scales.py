@@ -10,13 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from gradflow.plots.style import NEUTRAL
+from gradflow.figures.looks import NEUTRAL
+from gradflow.figures.model import LEAST_SPAN, SHORT
 from gradflow.text import text
 
 GRID = "#e6e6e6"
-NARROWEST = 4.0  # highest over lowest value that a log axis shows at least, so that level lines look level
-SHORT = 30.0  # up to this ratio a log axis names 1, 2 and 5 of each decade
-MOST_SHARED = 20.0  # decades of an axis that panels share, if one of them has less than a third of it
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -47,7 +45,7 @@ def log_axis(ax: Axes, values: Iterable[float], *, zeros: bool = False, nonfinit
     found = np.asarray(list(values), dtype=np.float64)
     found = found[np.isfinite(found) & (found > 0)]
     low, high = np.log10([found.min(), found.max()]) if len(found) else (-1.0, 1.0)
-    margin = max(0.05 * (high - low), np.log10(1.2), (np.log10(NARROWEST) - (high - low)) / 2)
+    margin = max(0.05 * (high - low), np.log10(1.2), (np.log10(LEAST_SPAN) - (high - low)) / 2)
     edges = LogScale(zero=_power(low - 3 * margin), nonfinite=_power(high + 3 * margin))
     ax.set_yscale("log")
     bottom = low - 3 * margin if zeros else low
@@ -64,19 +62,6 @@ def log_axis(ax: Axes, values: Iterable[float], *, zeros: bool = False, nonfinit
     ax.grid(axis="y", color=GRID, linewidth=0.5)
     ax.set_axisbelow(True)
     return edges
-
-
-def are_too_far_apart(panels: Iterable[Iterable[float]]) -> bool:
-    """Whether values of several panels span so many decades that on shared axes some panels would look flat."""
-    spans = []
-    for values in panels:
-        found = np.asarray(list(values), dtype=np.float64)
-        found = np.log10(found[np.isfinite(found) & (found > 0)])
-        spans += [(float(found.min()), float(found.max()))] if len(found) else []
-    if not spans:
-        return False
-    whole = max(high for _, high in spans) - min(low for low, _ in spans)
-    return whole > MOST_SHARED and min(high - low for low, high in spans) < whole / 3
 
 
 def power_of_ten(value: float) -> str:

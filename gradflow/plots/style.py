@@ -13,7 +13,6 @@ from matplotlib.lines import Line2D
 
 from gradflow.figures.columns import require as require
 from gradflow.figures.columns import require_columns as require_columns
-from gradflow.figures.looks import DEPTH_MAP as DEPTH_MAP
 from gradflow.figures.looks import FAINT as FAINT
 from gradflow.figures.looks import NEUTRAL as NEUTRAL
 from gradflow.figures.looks import FamilyStyle as FamilyStyle
@@ -25,7 +24,6 @@ from gradflow.figures.looks import family_style as family_style
 from gradflow.figures.looks import looks as looks
 from gradflow.figures.looks import network as network
 from gradflow.figures.names import in_order, short_names
-from gradflow.figures.seeds import MOST_BANDS as MOST_BANDS
 from gradflow.figures.seeds import bands_text as bands_text
 from gradflow.figures.seeds import draws_bands as draws_bands
 from gradflow.figures.seeds import seeds_text as seeds_text

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from gradflow.figures.seeds import MOST_BANDS
 from gradflow.plots.shattering import norm_name
-from gradflow.reporting.live.bands import MOST_BANDS, bands_note, linear_band
+from gradflow.reporting.live.bands import bands_note, linear_band
 from gradflow.reporting.live.families import family_choice
 from gradflow.reporting.live.figure import Live, Spec
 from gradflow.reporting.live.panels import side_by_side, y_extent

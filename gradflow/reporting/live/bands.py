@@ -10,8 +10,6 @@ from gradflow.reporting.live.figure import Spec
 from gradflow.reporting.live.pieces import log_y
 from gradflow.text import text
 
-MOST_BANDS = 8  # more interval bands than this hide each other
-
 
 def band(title: str, low: str = "low", high: str = "high") -> Spec:
     """Return the interval around a line on a logarithmic axis."""
