@@ -11,7 +11,22 @@ from gradflow.plots import paper, style
 
 
 def gradient_flow(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw `gradflow.figures.gradient_flow` of one run."""
+    """Draw the median and the largest gradient norm of each layer of one run, as bars by name on a log axis.
+
+    Bars that shrink towards the input (left) are a vanishing gradient, bars that grow towards it an exploding one.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.analysis.gradient_flow`.
+    ax : Axes, optional
+        The current axes by default.
+
+    Raises
+    ------
+    ValueError
+        The frame lacks a column, has no rows or several runs.
+    """
     figure = described(frame)
     if frame["run"].nunique() > 1:
         raise ValueError(f"frame must hold one run; got {', '.join(map(str, frame['run'].unique()))}.")

@@ -78,7 +78,24 @@ def shattering(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def shattering_layers(
     frame: pd.DataFrame, ax: Axes | None = None, *, looks: Mapping[style.Network, style.Look] | None = None
 ) -> Axes:
-    """Draw `gradflow.figures.shattering_layers`."""
+    """Draw the correlation between the gradients of different inputs against the layers that they have come through.
+
+    It shows where in a network the gradients fall apart.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.analysis.shattering.shattering_by_layer`. Bands are 95 % intervals.
+    ax : Axes, optional
+        The current axes by default.
+    looks : mapping, optional
+        From `gradflow.figures.looks.looks` of a larger comparison, so that colours agree with it.
+
+    Raises
+    ------
+    ValueError
+        The frame lacks a column or has no rows.
+    """
     return paper.draw(of_layers(frame), ax, looks=looks)
 
 

@@ -24,7 +24,26 @@ def contribution(
     measure: str = SHARE,
     looks: Mapping[style.Network, style.Look] | None = None,
 ) -> Axes:
-    """Draw one measure of `gradflow.figures.contribution` at one step."""
+    """Draw one measure of every residual join against its place, one line per network.
+
+    At a share of 100 % the branch adds nothing, at 0 % the skip might as well not be there.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of one step from `gradflow.analysis.contribution_over_seeds`. Bands are 95 % intervals.
+    ax : Axes, optional
+        The current axes by default.
+    measure : "skip_share" or "branch_ratio"
+        What the frame holds.
+    looks : mapping, optional
+        From `gradflow.figures.looks.looks` of a larger comparison, so that colours agree with it.
+
+    Raises
+    ------
+    ValueError
+        The frame lacks a column, has no rows or several steps.
+    """
     figure = described(frame, measure)
     require_one_step(frame)
     return paper.draw(figure, ax, looks=looks)
@@ -36,7 +55,22 @@ def contribution_figure(frames: Mapping[str, pd.DataFrame], width: float = style
 
 
 def counterfactual(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw `gradflow.figures.counterfactual` of one network."""
+    """Draw one network's activation gradient as it is, without the skips' and without the branches' share.
+
+    Backward only: weights and activations keep their skips.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of one network from `gradflow.analysis.counterfactual_over_seeds`.
+    ax : Axes, optional
+        The current axes by default.
+
+    Raises
+    ------
+    ValueError
+        The frame lacks a column, has no rows or several networks.
+    """
     figure = variants.counterfactual(frame)
     networks = [name for facet in figure.facets for name in facet.names]
     if len(networks) > 1:

@@ -19,7 +19,26 @@ def weight_growth(
     measure: str = "first_growth",
     looks: Mapping[style.Network, style.Look] | None = None,
 ) -> Axes:
-    """Draw one measure of `gradflow.figures.weights`."""
+    """Draw weight growth or the effective learning rate against the step, one line per network, on log axes.
+
+    A first layer that grows by orders of magnitude in the first steps is a network that stalls.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.analysis.weight_growth_over_seeds`.
+    ax : Axes, optional
+        The current axes by default.
+    measure : str
+        What the frame holds, for the title.
+    looks : mapping, optional
+        From `gradflow.figures.looks.looks` of a larger comparison, so that colours agree with it.
+
+    Raises
+    ------
+    ValueError
+        The frame lacks a column or has no rows, or no weight norm was recorded.
+    """
     return paper.draw(weights(frame, measure), ax, looks=looks)
 
 
