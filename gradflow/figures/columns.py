@@ -30,3 +30,14 @@ def each(frames: pd.DataFrame | Mapping[str, pd.DataFrame], measure: str) -> Ite
         return
     for name, frame in frames.items():
         yield name, f"frames[{name!r}]", frame
+
+
+def joined(
+    frames: pd.DataFrame | Mapping[str, pd.DataFrame], measure: str, columns: Sequence[str], source: str
+) -> pd.DataFrame:
+    """Return the rows of all frames, each with its measure, once every frame has been checked."""
+    parts = []
+    for name, argument, frame in each(frames, measure):
+        require(frame, columns, source, argument)
+        parts.append(frame.assign(measure=name))
+    return pd.concat(parts, ignore_index=True)

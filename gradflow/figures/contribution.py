@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from gradflow.figures.columns import each, require
+from gradflow.figures.columns import joined
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.moments import steps_facet
 from gradflow.figures.names import called
@@ -43,13 +43,9 @@ def contribution(
     ValueError
         A frame lacks a column or has no rows.
     """
-    parts = []
-    for one, argument, frame in each(frames, measure):
-        require(frame, _COLUMNS, _SOURCE, argument)
-        parts.append(frame.assign(measure=one, place=frame["order"] + 1))
-    rows = pd.concat(parts, ignore_index=True)
+    rows = joined(frames, measure, _COLUMNS, _SOURCE).assign(place=lambda rows: rows["order"] + 1)
     measures = list(dict.fromkeys(rows["measure"]))
-    axes = {one: _axis(one, parts[0]) for one in measures}
+    axes = {one: _axis(one) for one in measures}
     names = {one: called(f"live.share.{one}", one) for one in measures}
     titles = {one: text("figure.skips.backward" if one == SHARE else "figure.skips.forward") for one in measures}
     last = int(rows["order"].max()) + 1
@@ -61,7 +57,7 @@ def contribution(
         x=Axis("place", text("figure.skips.x"), "whole", limits=(0.5, last + 0.5)),
         y=Axis("mean", text("live.skip_axis"), ends=(0.0,)),
         marks=(Mark("band"), Mark("line", markers=_MARKERS)),
-        note=bands_text(parts[0]),
+        note=bands_text(rows[rows["measure"] == measures[0]]),
         layout=Layout(height=2.1, wide=2, narrow=1, margins={"columns": 0.75}),
         facets=(
             Facet("measure", heading("measure"), names, titles, y=axes, shares_y=False),
@@ -71,7 +67,7 @@ def contribution(
     )
 
 
-def _axis(measure: str, rows: pd.DataFrame) -> Axis:
+def _axis(measure: str) -> Axis:
     title = called(f"figure.skips.{measure}", measure)
     if measure == SHARE:
         return Axis("mean", title, "fraction", ends=(0.0, 1.0))

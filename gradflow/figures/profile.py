@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from gradflow.figures.columns import each, require
+from gradflow.figures.columns import joined
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark, are_too_far_apart
 from gradflow.figures.moments import steps_facet
 from gradflow.figures.names import called
@@ -47,11 +47,7 @@ def profile(
     Layers whose norms are all exactly zero are drawn on the lower edge (triangles), layers with a NaN or infinite norm
     in any seed on the upper edge (crosses). Layers that were not measured leave a gap.
     """
-    parts = []
-    for one, argument, frame in each(frames, measure):
-        require(frame, _COLUMNS, _SOURCE, argument)
-        parts.append(frame.assign(measure=one))
-    rows = pd.concat(parts, ignore_index=True)
+    rows = joined(frames, measure, _COLUMNS, _SOURCE)
     measures = list(dict.fromkeys(rows["measure"]))
     shares_y = not are_too_far_apart([of_step["mean"] for _, of_step in rows.groupby("step")])
     note = text("figure.geometric_mean", seeds=bands_text(rows))
