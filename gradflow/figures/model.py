@@ -19,14 +19,15 @@ from gradflow.figures.looks import Look, Network, each_network
 from gradflow.figures.looks import looks as looks_of
 from gradflow.figures.seeds import MOST_BANDS
 
-Kind = Literal["linear", "signed", "fraction", "log", "depth", "whole", "steps", "places", "layers"]
-Shape = Literal["line", "band", "level", "bar"]
+Kind = Literal["linear", "signed", "fraction", "log", "depth", "doubling", "whole", "steps", "places", "layers"]
+Shape = Literal["line", "dots", "band", "level", "bar"]
 
 LEAST_SPAN = 4.0  # highest over lowest value that a log axis shows at least, so that level lines look level
 SHORT = 30.0  # up to this ratio a log axis names 1, 2 and 5 of each decade
 MOST_SHARED = 20.0  # decades of an axis that panels share, if one of them has less than a third of it
 _MARGIN, _LEAST_MARGIN, _EDGES = 0.05, float(np.log10(1.2)), 3  # of a log axis' decades; margins that an edge takes
 _PERCENT_MARGIN = 0.02  # of an axis of fractions, most of which reach from 0 to 1
+_MAX_POWERS = 8  # ticks of an axis by powers of two
 _FLOATS = (-307, 308)  # powers of ten that a float holds
 
 
@@ -43,9 +44,9 @@ class Axis:
     name : str
         What a pointer is told that the value is; by default "Value".
     kind : str
-        linear, signed (whole decades, with their sign), fraction (as percent), log, depth (of layers), whole
-        (numbers), steps (of training: linear from 0 to 1 and logarithmic beyond), places (one for each of `names`) or
-        layers (places with long names).
+        linear, signed (whole decades, with their sign), fraction (as percent), log, depth (of layers), doubling
+        (depths of networks, by powers of two), whole (numbers), steps (of training: linear from 0 to 1 and
+        logarithmic beyond), places (one for each of `names`) or layers (places with long names).
     ends : tuple of float
         Values that the limits must hold.
     limits : tuple of float, optional
@@ -66,15 +67,55 @@ class Axis:
 
 @dataclass(frozen=True)
 class Mark:
-    """One layer of drawing: a line, with dots or without, the band from low to high, a level at `value`, or bars.
+    """One layer of drawing: a line, with dots or without, dots alone, the band from low to high, a level, or bars.
 
-    `markers` tell what the column `kind` holds: a line then has dots of these shapes.
+    Attributes
+    ----------
+    shape : str
+    has_dots : bool
+        Whether a line has a dot at each value.
+    value : float
+        Of a level.
+    markers : mapping of str to str
+        The shape of a line's dots by what the column `kind` holds.
+    of : mapping of str to tuple of str
+        The values of columns whose rows are drawn; a level stands where there is such a row.
+    column : str
+        What is drawn, where that is not the column of the vertical axis.
+    look : Look, optional
+        How all lines are drawn, where not as their networks.
+    label : str
+        What the legend says of it, if anything.
+    width, opacity : float, optional
+        Of lines: points, and from 0 to 1.
     """
 
     shape: Shape
     has_dots: bool = False
     value: float = 0.0
     markers: Mapping[str, str] = field(default_factory=dict)
+    of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    column: str = ""
+    look: Look | None = None
+    label: str = ""
+    width: float | None = None
+    opacity: float | None = None
+
+    def chosen(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows that are drawn, none where nothing is known of them."""
+        for column, values in self.of.items():
+            rows = rows[rows[column].isin(values)]
+        return rows if not self.column or rows[self.column].notna().any() else rows.iloc[:0]
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A line that was not measured, to compare with: its points, behind what was."""
+
+    look: Look
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    width: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -100,6 +141,8 @@ class Facet:
         Whether all panels have one vertical axis.
     rescales : bool
         Whether a reader who chooses another value gets other limits.
+    tells : "depth" or "family"
+        What the title of a panel says of its networks, so that the legend need not.
     """
 
     column: str
@@ -111,6 +154,7 @@ class Facet:
     y: Mapping[str, Axis] = field(default_factory=dict)
     shares_y: bool = True
     rescales: bool = True
+    tells: Literal["", "depth", "family"] = ""
 
     def title(self, value: str) -> str:
         """Return the title of a value's panel."""
@@ -164,6 +208,10 @@ class Figure:
         network has a line, and its look.
     hint : str
         How to read it, where there is room: on a screen.
+    guides : tuple of Guide
+        Lines to compare with.
+    each : str
+        The column whose values have lines of their own, of one look: runs of a network.
     """
 
     name: str
@@ -180,6 +228,8 @@ class Figure:
     series: str = ""
     looks: Mapping[str, Look] = field(default_factory=dict)
     hint: str = ""
+    guides: tuple[Guide, ...] = ()
+    each: str = ""
 
     def has(self, shape: Shape) -> bool:
         """Whether a shape is drawn."""
@@ -197,10 +247,18 @@ class Figure:
 
     def lines(self, networks: Mapping[Network, Look] | None = None) -> list[tuple[Look, pd.DataFrame]]:
         """Return look and rows of each line, in the order of drawing; `networks` are those of a larger comparison."""
-        if not self.looks:
-            return list(each_network(self.rows, networks or looks_of(self.rows)))
-        rows = {str(name): part for name, part in self.rows.groupby("line", sort=False)}
-        return [(look, rows[name]) for name, look in list(self.looks.items())[::-1] if name in rows]
+        if self.looks:
+            rows = {str(name): part for name, part in self.rows.groupby("line", sort=False)}
+            found = [(look, rows[name]) for name, look in list(self.looks.items())[::-1] if name in rows]
+        else:
+            found = list(each_network(self.rows, networks or looks_of(self.rows)))
+        return [one for look, own in found for one in self._each(look, own)]
+
+    def _each(self, look: Look, rows: pd.DataFrame) -> Iterator[tuple[Look, pd.DataFrame]]:
+        """Yield the lines of one look, of which the first has its label."""
+        parts = [part for _, part in rows.groupby(self.each, sort=False)] if self.each else [rows]
+        for number, part in enumerate(parts):
+            yield (look._replace(label="_") if number else look), part
 
     def cells(self, facets: Sequence[Facet]) -> Iterator[tuple[dict[str, str], Figure]]:
         """Yield each choice of values of some facets, with the figure of its rows and its vertical axis."""
@@ -226,16 +284,27 @@ def limits(axis: Axis, rows: pd.DataFrame) -> tuple[float, float]:
         low, high, margin = _decades(rows[axis.column])
         zeros, nonfinite = edges(axis, rows)
         return _power(low - margin * (1 + _EDGES * zeros.any())), _power(high + margin * (1 + _EDGES * nonfinite.any()))
-    columns = [axis.column] if axis.kind in ("depth", "steps", "whole") else bounds(axis, rows)
+    columns = [axis.column] if axis.kind in ("depth", "doubling", "steps", "whole") else bounds(axis, rows)
     values = np.concatenate([rows[name].to_numpy(np.float64, na_value=np.nan) for name in columns])
     finite = np.append(values[np.isfinite(values)], axis.ends)
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     if axis.kind == "steps":
         return 0.0, max(high, 1.0) * 1.1
+    if axis.kind == "doubling":
+        first, last = np.floor(np.log2(low)), np.ceil(np.log2(high))
+        margin = _MARGIN * ((last - first) or 1.0)
+        return float(2 ** (first - margin)), float(2 ** (last + margin))
     if axis.kind == "whole":
         return low, max(high, low + 1)
     margin = (_PERCENT_MARGIN if axis.kind == "fraction" else _MARGIN) * ((high - low) or 1.0)
     return low - margin, high + margin
+
+
+def powers_of_two(axis: Axis, rows: pd.DataFrame) -> list[float]:
+    """Return the places of ticks on an axis by powers of two, at most eight."""
+    low, high = np.log2(limits(axis, rows))
+    powers = [2.0**power for power in range(int(np.ceil(low)), int(np.floor(high)) + 1)]
+    return powers[:: -(-len(powers) // _MAX_POWERS) or 1]
 
 
 def bounds(axis: Axis, rows: pd.DataFrame) -> list[str]:

@@ -15,7 +15,19 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 
 from gradflow.figures.looks import FAINT, NEUTRAL, Look, Network
 from gradflow.figures.looks import looks as looks_of
-from gradflow.figures.model import Axis, Figure, Mark, Shape, drawn_values, edge_places, edges, is_short, limits
+from gradflow.figures.model import (
+    Axis,
+    Figure,
+    Guide,
+    Mark,
+    Shape,
+    drawn_values,
+    edge_places,
+    edges,
+    is_short,
+    limits,
+    powers_of_two,
+)
 from gradflow.figures.names import shorten
 from gradflow.figures.seeds import draws_bands
 from gradflow.plots import panels, style
@@ -97,23 +109,42 @@ def _page(figure: Figure, width: float) -> Drawn:
 
 
 def _handles(figure: Figure) -> list[Line2D]:
-    """Return the legend's entries: of networks, then of kinds."""
-    handles = style.legend_handles(figure.rows, markers=figure.has_dots) if not figure.looks else _own_handles(figure)
+    """Return the legend's entries: of networks, of kinds, of marks and of guides."""
+    told = figure.facet.tells if figure.facet else ""
+    dots = figure.has_dots or figure.has("dots")
+    handles = _own_handles(figure) if figure.looks else style.legend_handles(figure.rows, markers=dots, told=told)
     look: dict[str, Any] = {"color": NEUTRAL, "linestyle": "", "markersize": _SMALL}
     for kind, shape in (pair for mark in figure.marks for pair in mark.markers.items()):
         if (figure.rows["kind"] == kind).any():
             handles.append(Line2D([], [], marker=shape, label=word(kind), **look))
-    return handles
+    marks = [mark for mark in figure.marks if mark.label and len(mark.chosen(figure.rows))]
+    return [*handles, *map(_mark_handle, marks), *(_guide(Line2D([], []), guide) for guide in figure.guides)]
+
+
+def _mark_handle(mark: Mark) -> Line2D:
+    look = mark.look or Look(NEUTRAL, "-", "o", "")
+    dots = {"linestyle": "", "marker": look.marker}
+    line = {"linestyle": look.linestyle, "linewidth": mark.width, "alpha": mark.opacity}
+    return Line2D([], [], color=look.color, label=mark.label, **(dots if mark.shape == "dots" else line))
+
+
+def _guide(line: Line2D, guide: Guide) -> Line2D:
+    """Return a line with the look of a guide."""
+    line.set(color=guide.look.color, linestyle=guide.look.linestyle, linewidth=guide.width, label=guide.look.label)
+    return line
 
 
 def _own_handles(figure: Figure) -> list[Line2D]:
     """Return an entry for each look that is drawn."""
     drawn = set(figure.rows["line"])
     looks = [look for name, look in figure.looks.items() if name in drawn]
-    width = style.DEPTH_LINE if figure.has("bar") else None
-    return [
-        Line2D([], [], color=look.color, linestyle=look.linestyle, linewidth=width, label=look.label) for look in looks
-    ]
+    return [_entry(figure, look) for look in looks]
+
+
+def _entry(figure: Figure, look: Look) -> Line2D:
+    width, marker = style.DEPTH_LINE if figure.has("bar") else None, look.marker if figure.has_dots else ""
+    line = {"linestyle": look.linestyle, "linewidth": width, "marker": marker}
+    return Line2D([], [], color=look.color, label=look.label, **line)
 
 
 def _panel(figure: Figure, ax: Axes, looks: Looks, scaled_by: pd.DataFrame) -> None:
@@ -123,10 +154,11 @@ def _panel(figure: Figure, ax: Axes, looks: Looks, scaled_by: pd.DataFrame) -> N
         rows = rows.assign(**{x: rows[x].map(figure.x.names.index)})
     networks = replace(figure, rows=rows.sort_values(x, kind="stable")).lines(looks)
     for mark in figure.marks:
-        if mark.shape == "level":
-            ax.axhline(mark.value, color=FAINT, linewidth=0.8, zorder=1)
-        elif mark.shape != "band" or figure.looks or draws_bands(looks):
-            _MARKS[mark.shape](ax, replace(figure, rows=scaled_by), mark, networks)
+        own = [(mark.look or look, found) for look, rows in networks if len(found := mark.chosen(rows))]
+        if own and (mark.shape != "band" or figure.looks or draws_bands(looks)):
+            _MARKS[mark.shape](ax, replace(figure, rows=scaled_by), mark, own)
+    for guide in figure.guides:
+        _guide(*ax.plot(guide.x, guide.y, zorder=1), guide)
     for marker, place, number in zip("vx", edge_places(figure.y, scaled_by), (0, 1), strict=True):
         for look, own in networks:
             there = own[x][edges(figure.y, own)[number]]
@@ -142,17 +174,31 @@ def _line(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.Da
 
     By matplotlib: `seaborn.lineplot` joins the ends of a gap, and takes ten times as long.
     """
+    axis = replace(figure.y, column=mark.column or figure.y.column)
     for look, own in networks:
-        y = drawn_values(figure.y, own)
+        y = drawn_values(axis, own)
         marker = look.marker if mark.has_dots or y.notna().sum() == 1 else None
         size = _SMALL if mark.has_dots else None
         line = {"linestyle": look.linestyle, "marker": marker, "markersize": size, "label": look.label}
+        line |= {"linewidth": mark.width, "alpha": mark.opacity}
         ax.plot(own[figure.x.column], y, color=look.color, **line)
         for kind, shape in mark.markers.items():
             of_kind = own["kind"] == kind
             if of_kind.any():
                 at = own[figure.x.column][of_kind]
                 ax.plot(at, y[of_kind], color=look.color, linestyle="", marker=shape, markersize=_SMALL)
+
+
+def _dots(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.DataFrame]]) -> None:
+    for look, own in networks:
+        y = drawn_values(figure.y, own)
+        ax.plot(own[figure.x.column], y, color=look.color, marker=look.marker, linestyle="", alpha=mark.opacity)
+
+
+def _level(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.DataFrame]]) -> None:
+    """Draw a level from edge to edge, behind what was measured."""
+    look = mark.look or Look(FAINT, "-", "", "")
+    ax.axhline(mark.value, color=look.color, linestyle=look.linestyle, linewidth=mark.width or 0.8, zorder=1)
 
 
 def _band(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.DataFrame]]) -> None:
@@ -171,6 +217,8 @@ def _bar(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.Dat
 
 _MARKS: Mapping[Shape, Callable[[Axes, Figure, Mark, list[tuple[Look, pd.DataFrame]]], None]] = {
     "line": _line,
+    "dots": _dots,
+    "level": _level,
     "band": _band,
     "bar": _bar,
 }
@@ -181,6 +229,11 @@ def _along_x(ax: Axes, axis: Axis, rows: pd.DataFrame) -> None:
         ax.set_xscale("symlog", linthresh=1, linscale=0.4)
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    elif axis.kind == "doubling":
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(powers_of_two(axis, rows))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.xaxis.set_minor_locator(NullLocator())
     elif axis.kind == "places":
         ax.xaxis.set_major_locator(FixedLocator(list(range(len(axis.names)))))
         ax.set_xticklabels(axis.names)

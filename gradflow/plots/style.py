@@ -87,10 +87,10 @@ def words(key: str) -> str:
         return text(key)
 
 
-def legend_handles(frame: pd.DataFrame, *, markers: bool = False) -> list[Line2D]:
+def legend_handles(frame: pd.DataFrame, *, markers: bool = False, told: str = "") -> list[Line2D]:
     """Return legend entries: one per depth (colour), one per family (line style), one per run without a depth.
 
-    With 12 depths and 2 families that is 14 entries instead of 24.
+    With 12 depths and 2 families that is 14 entries instead of 24. What is `told` already, depth or family, has none.
     """
     handles, families, depths = [], {}, {}
     found = looks(frame)
@@ -104,7 +104,8 @@ def legend_handles(frame: pd.DataFrame, *, markers: bool = False) -> list[Line2D
             [], [], color=look.color, linewidth=DEPTH_LINE, label=text("figure.of_depth", depth=depth)
         )
         families[family] = Line2D([], [], color=NEUTRAL, **line)
-    return [*depths.values(), *(families[family] for family in in_order(families)), *handles]
+    of_depths = [] if told == "depth" else [*depths.values()]
+    return of_depths if told == "family" else [*of_depths, *(families[name] for name in in_order(families)), *handles]
 
 
 def keyed(ax: Axes, given: Axes | None, handles: Sequence[Any]) -> Axes:

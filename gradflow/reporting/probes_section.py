@@ -8,16 +8,18 @@ from functools import partial
 import pandas as pd
 
 from gradflow.analysis.paths import PathLengths, PublishedLengths, path_lengths, share_within
+from gradflow.figures.autocorrelation import autocorrelation as autocorrelation_described
+from gradflow.figures.shattering import norm_name
+from gradflow.figures.shattering import shattering as by_depth_described
+from gradflow.figures.shattering_layers import shattering_layers as by_layer_described
 from gradflow.plots.paths import paths_figure
-from gradflow.plots.shattering import autocorrelation_figure, norm_name, shattering_figure, shattering_layers_figure
+from gradflow.plots.shattering import autocorrelation_figure, shattering_figure, shattering_layers_figure
 from gradflow.recording import AUTOCORRELATION, SHATTERING
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents, holding
 from gradflow.reporting.figures import draw
-from gradflow.reporting.live.autocorrelation import autocorrelation as live_autocorrelation
 from gradflow.reporting.live.paths import paths as live_paths
-from gradflow.reporting.live.shattering import shattering as live_shattering
-from gradflow.reporting.live.shattering_layers import shattering_layers as live_layers
+from gradflow.reporting.live.screen import live
 from gradflow.reporting.published_section import published_lengths
 from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
 from gradflow.text import text
@@ -36,15 +38,20 @@ def shattering(contents: Contents) -> Section | None:
         said = {"low": low, "high": high, "networks": count(len(drawn), "networks")}
         if _has_lines(layers):
             by_layer, alt = partial(shattering_layers_figure, layers), text("shattering.alt_layers", **said)
-            blocks.append(draw("shattering", by_layer, contents.folder, alt=alt, live=live_layers(layers)))
+            blocks.append(
+                draw("shattering", by_layer, contents.folder, alt=alt, live=live(by_layer_described(layers), 320))
+            )
         elif drawn["depth"].nunique() > 1:
             by_depth, alt = partial(shattering_figure, drawn), text("shattering.alt", **said)
-            blocks.append(draw("shattering", by_depth, contents.folder, alt=alt, live=live_shattering(drawn)))
+            blocks.append(
+                draw("shattering", by_depth, contents.folder, alt=alt, live=live(by_depth_described(drawn), 320))
+            )
         blocks.append(_correlations(frame))
     if holding(contents.probed, AUTOCORRELATION):
         lags = contents.autocorrelation
-        make, live = partial(autocorrelation_figure, lags), live_autocorrelation(lags)
-        blocks.append(draw("autocorrelation", make, contents.folder, alt=text("shattering.alt_lags"), live=live))
+        make, alt = partial(autocorrelation_figure, lags), text("shattering.alt_lags")
+        shown = live(autocorrelation_described(lags), notes=[text("live.noise")])
+        blocks.append(draw("autocorrelation", make, contents.folder, alt=alt, live=shown))
     if not blocks:
         return None
     when = text("shattering.before") if contents.is_of_compare else ""

@@ -110,4 +110,9 @@ def test_measures_on_axes_of_several_kinds_have_one_kind_on_a_screen():
     shown = live(described)
     (line,) = [layer for layer in shown.wide["layer"] if layer["mark"]["type"] == "line"]
     assert "type" not in line["encoding"]["y"]["scale"]
-    assert [scale.signals["lo"] for scale in shown.scales] == pytest.approx([-0.04, -2.5])
+    assert line["encoding"]["y"]["field"] == "at_mean"
+    assert shown.rows["at_mean"].tolist() == pytest.approx([0.2, 0.8, math.log10(0.5), math.log10(50)])
+    assert shown.rows["mean"].tolist() == [0.2, 0.8, 0.5, 50.0]
+    ends = [(scale.signals["kind"], scale.signals["lo"], scale.signals["hi"]) for scale in shown.scales]
+    assert ends[0] == ("fraction", *first.get_ylim())
+    assert ends[1] == ("log", *(pytest.approx(math.log10(end)) for end in second.get_ylim()))

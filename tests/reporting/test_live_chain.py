@@ -6,10 +6,11 @@ import pytest
 from chains import degrees, errors, lags, lengths, links
 
 from gradflow.analysis.paths import path_lengths
-from gradflow.reporting.live.autocorrelation import autocorrelation
+from gradflow.figures.autocorrelation import autocorrelation
 from gradflow.reporting.live.degradation import degradation
 from gradflow.reporting.live.degree import degree
 from gradflow.reporting.live.paths import paths
+from gradflow.reporting.live.screen import live
 from gradflow.reporting.live.stall import stall
 
 HOSTILE = "'];alert(1)//"
@@ -82,17 +83,21 @@ def test_an_interval_below_zero_has_no_band():
 
 
 def test_noise_is_beside_each_norm_whichever_family_is_chosen():
-    figure = autocorrelation(lags())
-    noise = figure.rows[figure.rows["noise"] == "white"]
-    assert set(noise["family"]) == {"plain", "residual"}
+    figure = live(autocorrelation(lags()))
+    noise = [layer["data"]["values"] for layer in figure.wide["layer"] if "data" in layer]
     # Of n independent points less their mean, lag 0 has 1 (Box, Jenkins, Reinsel, 2008, section 2.1).
-    assert set(noise.loc[noise["lag"] == 0, "mean"]) == {1.0}
-    assert [view["title"] for view in figure.wide["vconcat"][0]["hconcat"]] == ["no norm", "batch norm"]
+    assert [values[0] for values in noise] == [{"x": 0.0, "y": 1.0}] * 2
+    options = {one.column: [option.value for option in one.options] for one in figure.controls}
+    assert options["norm"] == ["batch norm", "no norm"]
 
 
 @pytest.mark.parametrize(
     "make",
-    [lambda: degree(degrees(HOSTILE)), lambda: stall(links(family=HOSTILE)), lambda: autocorrelation(lags(HOSTILE))],
+    [
+        lambda: degree(degrees(HOSTILE)),
+        lambda: stall(links(family=HOSTILE)),
+        lambda: live(autocorrelation(lags(HOSTILE))),
+    ],
 )
 def test_no_name_becomes_part_of_an_expression(make):
     figure = make()

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from gradflow.reporting.live.shattering import shattering
+from gradflow.figures.shattering import shattering
+from gradflow.reporting.live.screen import live
 
 
 def test_residual_lines_are_solid_and_plain_ones_dashed():
@@ -12,12 +13,12 @@ def test_residual_lines_are_solid_and_plain_ones_dashed():
         for norm in ("", "batch")
         for depth in (1, 4)
     ]
-    spec = shattering(pd.DataFrame(rows)).wide
+    spec = live(shattering(pd.DataFrame(rows))).wide
     (scale,) = [
         layer["encoding"]["strokeDash"]["scale"]
         for layer in spec["layer"]
         if "domain" in (layer["encoding"].get("strokeDash") or {}).get("scale", {})
     ]
     dashes = dict(zip(scale["domain"], scale["range"], strict=True))
-    assert dashes["residual"] == [1, 0]
-    assert dashes["plain"][1] > 0
+    assert dashes["residual, no norm"] == dashes["residual, batch norm"] == [1, 0]
+    assert dashes["plain, no norm"][1] > 0

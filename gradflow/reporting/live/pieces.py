@@ -218,14 +218,14 @@ def _told(field: str, title: str) -> Spec:
     return {"field": name, "type": "quantitative", "title": title, "format": {"percent": ".1%", "number": ".3~g"}[kind]}
 
 
-def edges(title: str) -> Spec:
+def edges(y: Spec) -> Spec:
     """Return the marks of zeros, at the foot, and of values that are not finite, on top."""
     shapes = {"domain": [ZERO, NONFINITE], "range": ["triangle-down", "cross"]}
     return {
         "transform": [{"filter": "isValid(datum.edge)"}],
         "mark": {"type": "point", "filled": True, "size": 36, "opacity": 1, "strokeDash": [1, 0]},
         "encoding": {
-            "y": log_y("edge", title),
+            "y": y,
             "shape": {"field": "mark", "type": "nominal", "scale": shapes, "legend": None},
             "strokeDash": None,
         },

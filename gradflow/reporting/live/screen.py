@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from gradflow.figures.model import Axis, Facet, Figure, Mark, Shape, drawn_values, edge_places, edges, limits
+from gradflow.figures.looks import FAINT, Look
+from gradflow.figures.model import (
+    Axis,
+    Facet,
+    Figure,
+    Guide,
+    Mark,
+    Shape,
+    drawn_values,
+    edge_places,
+    edges,
+    limits,
+    powers_of_two,
+)
 from gradflow.figures.seeds import MOST_BANDS
 from gradflow.reporting.live import seeds
 from gradflow.reporting.live.bands import bands_note
@@ -25,6 +39,7 @@ from gradflow.reporting.live.pieces import (
     dots,
     edge_note,
     layered,
+    log_label,
     log_ticks,
     narrowed,
     ordinal,
@@ -39,8 +54,26 @@ from gradflow.text import text
 from gradflow.text.words import heading
 
 _ENDS = [{"expr": "left"}, {"expr": "right"}]  # of the horizontal axis
+_PERCENT = "format(datum.value,'.0%')"  # the label of a fraction
 ALONE = "alone"  # the mark of a line's only value
 HEIGHT, NARROWER = 300, 20  # pixels, and by how much less in a narrow place
+_WIDER = 1.5  # times the width of a line on paper
+
+
+class _Vertical(NamedTuple):
+    """The vertical axis: where choices have axes of several kinds, values stand on it by their logarithm or as is."""
+
+    axis: Axis
+    is_mixed: bool
+
+    def field(self, name: str = "") -> str:
+        """Return the column that holds the places of another column's values, by default of the axis' own."""
+        return f"at_{name or self.axis.column}" if self.is_mixed else name or self.axis.column
+
+    def encoding(self, name: str = "") -> Spec:
+        """Return the axis with what a column holds."""
+        y = _mixed_y(self.axis) if self.is_mixed else _y(self.axis)
+        return {**y, "field": self.field(name)}
 
 
 def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has_dots: bool = True) -> Live | None:
@@ -58,53 +91,58 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
     """
     if figure.rows.empty:
         return None
-    cells = _cells(figure)
-    scales = tuple(Scale(values, _signals(figure.x, y, rows)) for values, y, rows in cells)
-    rows = pd.concat([_placed(y, rows) for _, y, rows in cells], ignore_index=True)
+    cells = [(values, part) for values, part in figure.cells([one for one in figure.facets if one.rescales])]
+    cells = [(values, part) for values, part in cells if len(part.rows)]
+    y = _Vertical(figure.y, len({part.y.kind for _, part in cells}) > 1)
+    scales = tuple(Scale(values, _signals(part, is_mixed=y.is_mixed)) for values, part in cells)
+    rows = pd.concat([_placed(part, is_mixed=y.is_mixed) for _, part in cells], ignore_index=True)
     tones = palette(figure.rows)
     rows = rows.assign(line=rows["line"].map(_labels(figure))) if figure.looks else tones.on(rows)
     rows = rows.sort_values("seed", kind="stable")  # long repeats take little room in a page
     has_bands = figure.has("band") and (bool(figure.looks) or len(tones.by_network) <= MOST_BANDS)
-    layers = [_MARKS[mark.shape](figure, mark) for mark in figure.marks if mark.shape != "band" or has_bands]
+    marks = [mark for mark in figure.marks if mark.shape != "band" or has_bands]
+    layers = [_guide(figure, guide) for guide in figure.guides]
+    layers += [_chosen(_MARKS[mark.shape](figure, mark, y), mark) for mark in marks]
     if not figure.has("bar"):
         layers += [_alone(), dots(_tooltip(figure), is_seen=has_dots)]
-    if figure.y.kind == "log":
-        layers.append(edge_marks(figure.y.title))
-    shared = {"x": _x(figure.x, figure.rows), "y": _y(figure.y), **(_by_look(figure) or by_network(tones))}
+    if any(part.y.kind == "log" for _, part in cells):
+        layers.append(edge_marks(y.encoding("edge")))
+    shared = {"x": _x(figure.x, figure.rows), "y": y.encoding(), **(_by_look(figure) or by_network(tones))}
+    if figure.each:
+        shared["detail"] = [{"field": "network"}, {"field": figure.each}]
     spec = whole({"layer": layered(layers, shared)}, height=height, params=signals(scales[0].signals))
     bands = bands_note(rows["low"], draws_bands=has_bands)
-    of_seed = select("seed", heading("seed"), seeds.choice(rows, bands) if rows["seed"].nunique() > 1 else [])
+    has_seeds = not figure.each and rows["seed"].nunique() > 1
+    of_seed = select("seed", heading("seed"), seeds.choice(rows, bands) if has_seeds else [])
     controls = [one for facet in figure.facets for one in select(facet.column, facet.label, _options(facet))]
     controls += [*of_seed, *(() if figure.looks else family_choice(rows, figure.series))]
     said = (figure.hint, "" if of_seed else bands, edge_note(rows), *notes)
     note = text("list.sentences").join(filter(None, said))
     narrow = narrowed(spec, height - NARROWER)
-    return Live(figure.name, spec, narrow, rows[_columns(figure)], (*controls,), note, scales)
+    return Live(figure.name, spec, narrow, rows[_columns(figure, y, rows)], (*controls,), note, scales)
 
 
-def _cells(figure: Figure) -> list[tuple[dict[str, str], Axis, pd.DataFrame]]:
-    """Return each choice that has limits of its own, its vertical axis and its rows.
-
-    On a screen all choices have one kind of axis: where theirs differ, that of the figure.
-    """
-    parts = figure.cells([facet for facet in figure.facets if facet.rescales])
-    axes = ((values, part.y if part.y.kind == figure.y.kind else figure.y, part.rows) for values, part in parts)
-    return [(values, axis, rows) for values, axis, rows in axes if len(rows)]
-
-
-def _columns(figure: Figure) -> list[str]:
+def _columns(figure: Figure, y: _Vertical, rows: pd.DataFrame) -> list[str]:
     """Return the columns that a page needs."""
     of_line = ["line"] if figure.looks else ["seed", "family", "network", "tone", "line"]
-    of_axes = [figure.x.column, figure.y.column, "low", "high", "n", "edge", "mark"]
-    return list(dict.fromkeys([*(facet.column for facet in figure.facets), *of_line, *of_axes, *figure.told]))
+    of_axes = [figure.x.column, y.axis.column, "low", "high", "n", "edge", "mark"]
+    places = [y.field(name) for name in ("", "low", "high", "edge")]
+    of_marks = [name for mark in figure.marks for name in (mark.column, *mark.of)]
+    of_facets = [facet.column for facet in figure.facets]
+    names = [*of_facets, *of_line, *of_axes, *places, *of_marks, figure.each, *figure.told]
+    return [name for name in dict.fromkeys(names) if name in rows]
 
 
 def _labels(figure: Figure) -> dict[str, str]:
     return {name: look.label for name, look in figure.looks.items()}
 
 
-def _placed(axis: Axis, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows with the value blank where it has no place, `edge` where that is shown, and `mark` of the reason."""
+def _placed(figure: Figure, *, is_mixed: bool) -> pd.DataFrame:
+    """Return rows with the value blank where it has no place, `edge` where that is shown, and `mark` of the reason.
+
+    On an axis of several kinds they have their places, too, in columns that begin with `at_`.
+    """
+    axis, rows = figure.y, figure.rows
     zeros, nonfinite = edges(axis, rows)
     foot, top = edge_places(axis, rows)
     marked = rows.assign(
@@ -116,16 +154,35 @@ def _placed(axis: Axis, rows: pd.DataFrame) -> pd.DataFrame:
     )
     values = drawn_values(axis, rows)
     marked[axis.column] = values
-    line = [rows[name] for name in ("family", "depth", "line") if name in rows]
+    line = [rows[name] for name in ("family", "depth", "line", figure.each) if name in rows]
     counts = values.groupby([marked["seed"], *line], dropna=False).transform("count")
-    return marked.assign(mark=np.where((counts == 1) & values.notna(), ALONE, marked["mark"]))
+    marked = marked.assign(mark=np.where((counts == 1) & values.notna(), ALONE, marked["mark"]))
+    if not is_mixed:
+        return marked
+    places = marked[[axis.column, "low", "high", "edge"]].astype("float64")
+    if axis.kind == "log":
+        places = np.log10(places.where(places > 0))
+    return marked.join(places.add_prefix("at_"))
 
 
-def _signals(x: Axis, y: Axis, rows: pd.DataFrame) -> dict[str, Any]:
-    """Return what the axes follow."""
+def _signals(figure: Figure, *, is_mixed: bool) -> dict[str, Any]:
+    """Return what the axes follow, and which levels are seen."""
+    x, y, rows = figure.x, figure.y, figure.rows
     (left, right), (low, high) = limits(x, rows), limits(y, rows)
     ticks = LogRange(low, high, low, high).ticks() if y.kind == "log" else None
-    return {"lo": low, "hi": high, "ticks": ticks, "left": left, "right": right}
+    levels = [mark for mark in figure.marks if mark.shape == "level" and mark.of]
+    seen = {_seen(mark): len(mark.chosen(rows)) > 0 for mark in levels}
+    ends: dict[str, Any] = {"lo": low, "hi": high, "ticks": ticks}
+    if is_mixed:
+        ends["kind"] = y.kind
+        if y.kind == "log":
+            ends |= {name: np.log10(found).tolist() for name, found in ends.items() if name != "kind"}
+    return {**ends, "left": left, "right": right, **seen}
+
+
+def _seen(level: Mark) -> str:
+    """Return the signal that shows a level."""
+    return f"shows_{'_'.join(name for names in level.of.values() for name in names)}"
 
 
 def _options(facet: Facet) -> list[Option]:
@@ -153,6 +210,14 @@ def _x(axis: Axis, rows: pd.DataFrame) -> Spec:
             "sort": list(axis.names),
             "axis": {"labelAngle": -90, "labelLimit": 140, "labelOverlap": True},
         }
+    if axis.kind == "doubling":
+        return {
+            "field": axis.column,
+            "type": "quantitative",
+            "title": axis.title,
+            "scale": {"type": "log", "base": 2, "domain": _ENDS, "nice": False},
+            "axis": {"values": powers_of_two(axis, rows), "labelOverlap": True, "grid": False, "format": "d"},
+        }
     if axis.kind == "steps":
         last = limits(axis, rows)[1]
         ticks = [0, *(10**power for power in range(1 + int(np.log10(last))))]
@@ -176,7 +241,18 @@ def _y(axis: Axis) -> Spec:
     elif axis.kind == "signed":
         label = "datum.value == 0 ? '0' : format(datum.value, '+d')"
         ticks = {"tickMinStep": 1, "labelExpr": label, "tickCount": 7}
+    elif axis.kind == "fraction":
+        ticks = {"labelExpr": _PERCENT}
     return {"field": axis.column, "type": "quantitative", "title": axis.title, "scale": scale, "axis": dict(ticks)}
+
+
+def _mixed_y(axis: Axis) -> Spec:
+    """Return an axis on which values stand by their logarithm where the signal kind says so."""
+    power = log_label("pow(10,datum.value)", "pow(10,hi-lo)")
+    label = f"kind=='log' ? ({power}) : kind=='fraction' ? {_PERCENT} : format(datum.value,'.3~g')"
+    scale = {"domain": [{"expr": "lo"}, {"expr": "hi"}], "nice": False, "zero": False}
+    ticks = {"labelExpr": label, "values": {"expr": "ticks"}, "labelOverlap": True}
+    return {"type": "quantitative", "title": axis.title, "scale": scale, "axis": ticks}
 
 
 def _tooltip(figure: Figure) -> list[Spec]:
@@ -194,9 +270,7 @@ def _by_look(figure: Figure) -> Spec:
     looks = {look.label: look for look in figure.looks.values()}
     if not looks:
         return {}
-    colors = {
-        name: f"light-dark({look.color},color-mix(in oklab,{look.color} 60%,white))" for name, look in looks.items()
-    }
+    colors = {name: _in_both_themes(look.color) for name, look in looks.items()}
     if figure.has("bar"):
         color = ordinal("line", colors)
         return {"color": {**color, "legend": {**color["legend"], "symbolType": "square", "symbolStrokeWidth": 0}}}
@@ -212,30 +286,77 @@ def _alone() -> Spec:
     }
 
 
-def _line(figure: Figure, mark: Mark) -> Spec:
-    return {"mark": {"type": "line"}}
+def _in_both_themes(color: str) -> str:
+    return f"light-dark({color},color-mix(in oklab,{color} 60%,white))"
 
 
-def _band(figure: Figure, mark: Mark) -> Spec:
+def _chosen(layer: Spec, mark: Mark) -> Spec:
+    """Return a layer of the rows that a mark draws; a level has none."""
+    if not mark.of or mark.shape == "level":
+        return layer
+    tests = [f"indexof({json.dumps(values)},datum[{json.dumps(name)}])>=0" for name, values in mark.of.items()]
+    return {**layer, "transform": [{"filter": " && ".join(tests)}, *layer.get("transform", [])]}
+
+
+def _line(figure: Figure, mark: Mark, y: _Vertical) -> Spec:
+    line: Spec = {"type": "line", **({"opacity": mark.opacity} if mark.opacity else {})}
+    line |= {"strokeWidth": _WIDER * mark.width} if mark.width else {}
+    layer: Spec = {"mark": line}
+    if mark.column:
+        layer |= {
+            "transform": [{"filter": f"isValid(datum.{mark.column})"}],
+            "encoding": {"y": y.encoding(mark.column)},
+        }
+    if mark.look is None:
+        return layer
+    own: Spec = {"detail": {"field": "line"}} if figure.looks else {}
+    return _looking({**layer, "encoding": {**layer.get("encoding", {}), **own}}, mark.look)
+
+
+def _looking(layer: Spec, look: Look) -> Spec:
+    """Return a layer of lines whose look does not tell their networks."""
+    mark = {**layer["mark"], "color": _in_both_themes(look.color), "strokeDash": dash(look.linestyle)}
+    return {**layer, "mark": mark, "encoding": {**layer.get("encoding", {}), "color": None, "strokeDash": None}}
+
+
+def _guide(figure: Figure, guide: Guide) -> Spec:
+    values = [{"x": x, "y": y} for x, y in zip(guide.x, guide.y, strict=True)]
+    x = {**_x(figure.x, figure.rows), "field": "x"}
+    encoding = {"x": x, "y": {**_y(figure.y), "field": "y"}, "detail": None}
+    line = {"type": "line", "strokeWidth": _WIDER * guide.width, "tooltip": None, "clip": True}
+    return _looking({"data": {"values": values}, "mark": line, "encoding": encoding}, guide.look)
+
+
+def _dots(figure: Figure, mark: Mark, y: _Vertical) -> Spec:
+    return {"mark": {"type": "point", "filled": True, "size": 30, "opacity": 1}, "encoding": {"strokeDash": None}}
+
+
+def _band(figure: Figure, mark: Mark, y: _Vertical) -> Spec:
     return {
         "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
         "mark": {"type": "area", "opacity": 0.16, "line": False, "clip": True, "tooltip": None},
-        "encoding": {"y": {**_y(figure.y), "field": "low"}, "y2": {"field": "high"}, "strokeDash": None},
+        "encoding": {"y": y.encoding("low"), "y2": {"field": y.field("high")}, "strokeDash": None},
     }
 
 
-def _bar(figure: Figure, mark: Mark) -> Spec:
-    y = {**_y(figure.y), "stack": None}
-    return {
-        "mark": {"type": "bar", "clip": True},
-        "encoding": {"y": y, "y2": {"datum": {"expr": "lo"}}, "tooltip": _tooltip(figure)},
-    }
+def _bar(figure: Figure, mark: Mark, y: _Vertical) -> Spec:
+    encoding = {"y": {**y.encoding(), "stack": None}, "y2": {"datum": {"expr": "lo"}}, "tooltip": _tooltip(figure)}
+    return {"mark": {"type": "bar", "clip": True}, "encoding": encoding}
 
 
-def _level(figure: Figure, mark: Mark) -> Spec:
-    rule = {"type": "rule", "color": SOFT}
+def _level(figure: Figure, mark: Mark, y: _Vertical) -> Spec:
+    look = mark.look or Look(FAINT, "-", "", "")
+    rule: Spec = {"type": "rule", "color": SOFT, "strokeDash": dash(look.linestyle), "clip": True, "tooltip": None}
+    if mark.of:
+        rule["opacity"] = {"expr": f"{_seen(mark)} ? 1 : 0"}
     none = dict.fromkeys(("x", "color", "detail", "strokeDash"))
     return {"mark": rule, "encoding": {"y": {"datum": mark.value, "type": "quantitative"}, **none}}
 
 
-_MARKS: Mapping[Shape, Callable[[Figure, Mark], Spec]] = {"line": _line, "band": _band, "level": _level, "bar": _bar}
+_MARKS: Mapping[Shape, Callable[[Figure, Mark, _Vertical], Spec]] = {
+    "line": _line,
+    "dots": _dots,
+    "band": _band,
+    "level": _level,
+    "bar": _bar,
+}

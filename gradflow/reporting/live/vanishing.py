@@ -100,4 +100,4 @@ def _body(colors: dict[str, str], rows: pd.DataFrame) -> Spec:
         "encoding": {"y": log_y("predicted", title), "color": None, "detail": {"field": "label"}},
     }
     line: Spec = {"mark": {"type": "line", "strokeWidth": 4, "opacity": 0.6}}
-    return {"layer": layered([band(title), line, dots(tooltip), form, edges(title)], shared)}
+    return {"layer": layered([band(title), line, dots(tooltip), form, edges(log_y("edge", title))], shared)}
