@@ -48,7 +48,7 @@ def autocorrelation(frame: pd.DataFrame) -> Figure:
         for name, (noise, dashes) in _NOISE.items()
     ]
     lowest = min(_LOWEST, float(frame[["mean", "low"]].min().min()))
-    rows = frame.assign(norm=frame["norm"].map(norm_name)).sort_values("norm", kind="stable")
+    rows = frame.sort_values("norm", kind="stable").assign(norm=lambda rows: rows["norm"].map(norm_name))
     return Figure(
         "autocorrelation",
         title=text("figure.autocorrelation.title"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -23,7 +23,7 @@ def seeds_text(n: Iterable[int]) -> str:
     counts = sorted({int(count) for count in n if count > 0}) or [0]
     if counts[-1] <= 1:
         return text("figure.seeds.no_interval", n=counts[-1])
-    return text("figure.seeds.interval", n=_span(counts))
+    return text("figure.seeds.interval", n=span(counts))
 
 
 def draws_bands(networks: Mapping[Network, Look] | pd.DataFrame) -> bool:
@@ -36,10 +36,10 @@ def bands_text(frame: pd.DataFrame) -> str:
     """Return `seeds_text` for a figure with bands, or that its intervals are left out."""
     if draws_bands(frame) or frame.n.max() <= 1:
         return seeds_text(frame.n)
-    return text("figure.seeds.undrawn", n=_span(sorted({int(count) for count in frame.n if count > 0})))
+    return text("figure.seeds.undrawn", n=span(count for count in frame.n if count > 0))
 
 
-def _span(counts: Sequence[int]) -> str:
-    """Return how many seeds there are, of sorted counts: one number where all agree."""
-    first, last = counts[0], counts[-1]
-    return str(first) if first == last else text("list.range", low=first, high=last)
+def span(counts: Iterable[int]) -> str:
+    """Return how many there are, from the fewest to the most; one number where all agree."""
+    found = sorted({int(count) for count in counts})
+    return str(found[0]) if len(found) == 1 else text("list.range", low=found[0], high=found[-1])

@@ -118,6 +118,7 @@ def _handles(figure: Figure) -> list[Line2D]:
         if (figure.rows["kind"] == kind).any():
             handles.append(Line2D([], [], marker=shape, label=word(kind), **look))
     marks = [mark for mark in figure.marks if mark.label and len(mark.chosen(figure.rows))]
+    marks.sort(key=lambda mark: mark.shape == "level")
     return [*handles, *map(_mark_handle, marks), *(_guide(Line2D([], []), guide) for guide in figure.guides)]
 
 
@@ -154,11 +155,12 @@ def _panel(figure: Figure, ax: Axes, looks: Looks, scaled_by: pd.DataFrame) -> N
         rows = rows.assign(**{x: rows[x].map(figure.x.names.index)})
     networks = replace(figure, rows=rows.sort_values(x, kind="stable")).lines(looks)
     for mark in figure.marks:
-        own = [(mark.look or look, found) for look, rows in networks if len(found := mark.chosen(rows))]
-        if own and (mark.shape != "band" or figure.looks or draws_bands(looks)):
-            _MARKS[mark.shape](ax, replace(figure, rows=scaled_by), mark, own)
+        lines = [(mark.look or look, found) for look, own in networks if len(found := mark.chosen(own))]
+        if lines and (mark.shape != "band" or figure.looks or draws_bands(looks)):
+            _MARKS[mark.shape](ax, replace(figure, rows=scaled_by), mark, lines)
     for guide in figure.guides:
-        _guide(*ax.plot(guide.x, guide.y, zorder=1), guide)
+        (line,) = ax.plot(guide.x, guide.y, zorder=1)
+        _guide(line, guide)
     for marker, place, number in zip("vx", edge_places(figure.y, scaled_by), (0, 1), strict=True):
         for look, own in networks:
             there = own[x][edges(figure.y, own)[number]]

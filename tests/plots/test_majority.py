@@ -76,15 +76,15 @@ def test_live_figures_draw_it_where_printed_ones_do(case):
     assert not shown["test_error"]["majority"]
     assert at_end is None or at_end < shown["train_error"]["top"]
     curves = live_training(analysis.training(runs))
-    assert [part["data"]["values"] for part in rules(curves.wide)] == ([[{"majority": along}]] if along else [])
-    said = {option.value: (option.signals["majority"], "most frequent" in option.note) for option in choices(curves)}
-    beside = (bool(along), bool(along))
-    unlike = (False, False)
+    levels = [part for part in curves.wide["layer"] if part["mark"]["type"] == "rule"]
+    assert [part["encoding"]["y"]["datum"] for part in levels] == ([along] if along else [])
+    seen = [part["mark"]["opacity"]["expr"].partition(" ")[0] for part in levels]
+    shown = {scale.when["measure"]: [scale.signals[name] for name in seen] for scale in curves.scales}
+    (control,) = (one for one in curves.controls if one.column == "measure")
+    said = {option.value: (shown[option.value], "most frequent" in option.note) for option in control.options}
+    beside = ([True], True) if along else ([], False)
+    unlike = ([False], False) if along else ([], False)
     assert said == {"batch_error": beside, "train_error": beside, "test_error": unlike, "loss": unlike}
-
-
-def choices(live):
-    return next(control.options for control in live.controls if control.column == "measure")
 
 
 def test_the_axis_of_a_family_that_is_far_below_it_stays_as_it_is(make):

@@ -88,7 +88,7 @@ def test_noise_is_beside_each_norm_whichever_family_is_chosen():
     # Of n independent points less their mean, lag 0 has 1 (Box, Jenkins, Reinsel, 2008, section 2.1).
     assert [values[0] for values in noise] == [{"x": 0.0, "y": 1.0}] * 2
     options = {one.column: [option.value for option in one.options] for one in figure.controls}
-    assert options["norm"] == ["batch norm", "no norm"]
+    assert options["norm"] == ["no norm", "batch norm"]
 
 
 @pytest.mark.parametrize(

@@ -19,43 +19,42 @@ def losses_of(found):
 
 
 def axis(found, measure):
-    (control,) = [one for one in found.controls if one.column == "measure"]
-    (option,) = [one for one in control.options if one.value == measure]
-    return option.signals
+    (scale,) = [one for one in found.scales if one.when["measure"] == measure]
+    return scale.signals
 
 
 def test_positive_losses_stand_by_their_logarithm_within_the_axis():
     found = curves([100.0] * 10 + [0.001] * 10, batch_error=0.5)
     rows, signals = losses_of(found), axis(found, "loss")
     assert rows["mean"].tolist() == pytest.approx([100.0, 0.001])
-    assert rows["at"].tolist() == pytest.approx([2.0, -3.0])
-    assert signals["logarithmic"]
-    assert signals["bottom"] < -3.0 < 2.0 < signals["top"]
+    assert rows["at_mean"].tolist() == pytest.approx([2.0, -3.0])
+    assert signals["kind"] == "log"
+    assert signals["lo"] < -3.0 < 2.0 < signals["hi"]
     assert signals["ticks"] == pytest.approx([-3, -2, -1, 0, 1, 2])
 
 
 def test_errors_stand_as_they_are_from_nothing_to_all():
     found = curves([1.0] * 20, batch_error=0.25)
     rows, signals = found.rows[found.rows["measure"] == "batch_error"], axis(found, "batch_error")
-    assert rows["at"].tolist() == rows["mean"].tolist() == [0.25, 0.25]
-    assert (signals["bottom"], signals["logarithmic"], signals["ticks"], signals["percent"]) == (0, False, None, True)
+    assert rows["at_mean"].tolist() == rows["mean"].tolist() == [0.25, 0.25]
+    assert (signals["lo"], signals["hi"]) == pytest.approx((-0.02, 1.02))
+    assert (signals["kind"], signals["ticks"]) == ("fraction", None)
 
 
 def test_losses_below_zero_have_a_linear_axis():
     found = curves([-2.0] * 10 + [4.0] * 10)
-    assert losses_of(found)["at"].tolist() == [-2.0, 4.0]
+    assert losses_of(found)["mean"].tolist() == [-2.0, 4.0]
     ends = {one["name"]: one["value"] for one in found.wide["params"]}
-    assert ends["bottom"] < -2.0 < 4.0 < ends["top"]
+    assert ends["lo"] < -2.0 < 4.0 < ends["hi"]
 
 
 def test_an_infinite_loss_is_a_cross_on_top_and_said():
     found = curves([1.0] * 10 + [np.inf] * 10, batch_error=0.5)
     first, gone = losses_of(found).to_dict("records")
     assert np.isnan(first["edge"])
-    assert np.isnan(gone["at"])
-    assert first["at"] < gone["edge"] < axis(found, "loss")["top"]
-    (control,) = found.controls
-    assert [bool(option.note) for option in control.options] == [False, True]
+    assert np.isnan(gone["at_mean"])
+    assert first["at_mean"] < gone["at_edge"] < axis(found, "loss")["hi"]
+    assert "Crosses on top" in found.note
 
 
 @pytest.mark.parametrize(("meta", "label"), [({}, "Network"), ({"depth": 20}, "Family")])

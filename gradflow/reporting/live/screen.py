@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,7 +94,8 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
         return None
     cells = [(values, part) for values, part in figure.cells([one for one in figure.facets if one.rescales])]
     cells = [(values, part) for values, part in cells if len(part.rows)]
-    y = _Vertical(figure.y, len({part.y.kind for _, part in cells}) > 1)
+    kinds = {part.y.kind for _, part in cells}
+    y = _Vertical(replace(figure.y, kind=min(kinds)), len(kinds) > 1)
     scales = tuple(Scale(values, _signals(part, is_mixed=y.is_mixed)) for values, part in cells)
     rows = pd.concat([_placed(part, is_mixed=y.is_mixed) for _, part in cells], ignore_index=True)
     tones = palette(figure.rows)
@@ -101,7 +103,7 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
     rows = rows.sort_values("seed", kind="stable")  # long repeats take little room in a page
     has_bands = figure.has("band") and (bool(figure.looks) or len(tones.by_network) <= MOST_BANDS)
     marks = [mark for mark in figure.marks if mark.shape != "band" or has_bands]
-    layers = [_guide(figure, guide) for guide in figure.guides]
+    layers = [_guide(figure, guide, y) for guide in figure.guides]
     layers += [_chosen(_MARKS[mark.shape](figure, mark, y), mark) for mark in marks]
     if not figure.has("bar"):
         layers += [_alone(), dots(_tooltip(figure), is_seen=has_dots)]
@@ -116,7 +118,8 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
     of_seed = select("seed", heading("seed"), seeds.choice(rows, bands) if has_seeds else [])
     controls = [one for facet in figure.facets for one in select(facet.column, facet.label, _options(facet))]
     controls += [*of_seed, *(() if figure.looks else family_choice(rows, figure.series))]
-    said = (figure.hint, "" if of_seed else bands, edge_note(rows), *notes)
+    of_only = [note for facet in figure.facets if len(facet.names) == 1 for note in facet.notes.values()]
+    said = (figure.hint, *of_only, "" if of_seed else bands, edge_note(rows), *notes)
     note = text("list.sentences").join(filter(None, said))
     narrow = narrowed(spec, height - NARROWER)
     return Live(figure.name, spec, narrow, rows[_columns(figure, y, rows)], (*controls,), note, scales)
@@ -129,7 +132,8 @@ def _columns(figure: Figure, y: _Vertical, rows: pd.DataFrame) -> list[str]:
     places = [y.field(name) for name in ("", "low", "high", "edge")]
     of_marks = [name for mark in figure.marks for name in (mark.column, *mark.of)]
     of_facets = [facet.column for facet in figure.facets]
-    names = [*of_facets, *of_line, *of_axes, *places, *of_marks, figure.each, *figure.told]
+    told = [name.partition("__")[0] for name in figure.told]
+    names = [*of_facets, *of_line, *of_axes, *places, *of_marks, figure.each, *told]
     return [name for name in dict.fromkeys(names) if name in rows]
 
 
@@ -160,9 +164,8 @@ def _placed(figure: Figure, *, is_mixed: bool) -> pd.DataFrame:
     if not is_mixed:
         return marked
     places = marked[[axis.column, "low", "high", "edge"]].astype("float64")
-    if axis.kind == "log":
-        places = np.log10(places.where(places > 0))
-    return marked.join(places.add_prefix("at_"))
+    on_axis = places.where(places > 0).transform(np.log10) if axis.kind == "log" else places
+    return marked.join(on_axis.add_prefix("at_"))
 
 
 def _signals(figure: Figure, *, is_mixed: bool) -> dict[str, Any]:
@@ -319,10 +322,10 @@ def _looking(layer: Spec, look: Look) -> Spec:
     return {**layer, "mark": mark, "encoding": {**layer.get("encoding", {}), "color": None, "strokeDash": None}}
 
 
-def _guide(figure: Figure, guide: Guide) -> Spec:
-    values = [{"x": x, "y": y} for x, y in zip(guide.x, guide.y, strict=True)]
+def _guide(figure: Figure, guide: Guide, y: _Vertical) -> Spec:
+    values = [dict(zip("xy", point, strict=True)) for point in zip(guide.x, guide.y, strict=True)]
     x = {**_x(figure.x, figure.rows), "field": "x"}
-    encoding = {"x": x, "y": {**_y(figure.y), "field": "y"}, "detail": None}
+    encoding = {"x": x, "y": {**y.encoding(), "field": "y"}, "detail": None}
     line = {"type": "line", "strokeWidth": _WIDER * guide.width, "tooltip": None, "clip": True}
     return _looking({"data": {"values": values}, "mark": line, "encoding": encoding}, guide.look)
 
