@@ -30,7 +30,8 @@ _SOURCE = 'gradflow.analysis.profile(recordings, steps="recorded")'
 _PANEL_HEIGHT = 1.5  # inches
 _NOTE_CHARACTERS = 17  # to an inch, at the size of ticks
 _BAR_GAP, _BAR_WIDTH = 0.1, 0.09  # inches between panels and the scale of colours, and of its width
-_MARGINS = panels.Margins(left=0.5, right=0.6, columns=0.36, rows=0.5)
+_MARGINS = panels.Margins(left=0.6, right=0.6, columns=0.44, rows=0.5)
+_MIN_TICKS = 3  # where there are so many cells
 MOST_COLUMNS = 4  # even, so that two families stand side by side
 
 Grid = np.ndarray[Any, np.dtype[np.float64]]
@@ -62,24 +63,27 @@ def heatmap(
     Notes
     -----
     Exactly zero is grey, NaN and inf gradients are red, what was not measured stays white. Recorded steps are
-    drawn at equal distances.
+    drawn at equal distances, and so are layers.
     """
+    import seaborn  # here, because it takes as long to import as a report of one run takes, and nothing else needs it
+
     style.require(frame, (*_COLUMNS, measure), _SOURCE)
     if frame.run.nunique() > 1:
         raise ValueError(f"frame must hold one run; got {', '.join(map(str, frame.run.unique()[:3]))}, ...")
     given, ax = ax, style.current_axes(ax)
     values, steps, depths = _grid(frame, measure)
-    positive = np.where((values > 0) & np.isfinite(values), values, np.nan)
-    extent = (np.arange(len(steps) + 1, dtype=np.float64) - 0.5, _borders(depths))
+    cells: dict[str, Any] = {"ax": ax, "rasterized": True, "xticklabels": False, "yticklabels": False}
+    # Shown by itself, it must say what its colours are.
+    bar = {"cbar": given is None, "cbar_kws": {"label": measure_name(measure)}}
+    is_norm = (values > 0) & np.isfinite(values)
     norm = norm or _norm([frame[measure]])
-    mesh = ax.pcolormesh(*extent, np.ma.masked_invalid(positive), norm=norm, cmap=_colors(), rasterized=True)
-    if given is None and ax.figure is not None:  # shown by itself, it must say what its colours are
-        ax.figure.colorbar(mesh, ax=ax, label=measure_name(measure))
-    _overlay(ax, extent, values == 0, ZERO_COLOR)
-    _overlay(ax, extent, np.isinf(values), NONFINITE_COLOR)
-    shown = _round_steps(steps)
-    ax.set_xticks([steps.index(step) for step in shown], [str(step) for step in shown])
-    ax.set_ylim(depths[-1] + 0.5, depths[0] - 0.5)
+    ends = {"norm": norm, "vmin": norm.vmin, "vmax": norm.vmax}
+    seaborn.heatmap(values, mask=~is_norm, cmap=_colors(), **ends, **bar, **cells)
+    for special, color in ((values == 0, ZERO_COLOR), (np.isinf(values), NONFINITE_COLOR)):
+        if special.any():
+            seaborn.heatmap(special, mask=~special, cmap=ListedColormap([color]), cbar=False, **cells)
+    _ticks(ax.xaxis, steps, panels.X_TICKS)
+    _ticks(ax.yaxis, depths, panels.X_TICKS)
     ax.set_xlabel(text("figure.recorded_step"))
     ax.set_ylabel(text("figure.layer_depth"))
     return ax
@@ -197,17 +201,13 @@ def _grid(frame: pd.DataFrame, measure: str) -> tuple[Grid, list[int], list[int]
     return grid.to_numpy(dtype=np.float64), grid.columns.astype(int).tolist(), grid.index.astype(int).tolist()
 
 
-def _round_steps(steps: list[int]) -> list[int]:
-    """Return recorded steps for the ticks: round numbers, or the ends where too few round ones were recorded."""
-    chosen = [int(value) for value in MaxNLocator(4).tick_values(steps[0], steps[-1]) if value in steps]
-    return chosen if len(chosen) > 1 else sorted({steps[0], steps[-1]})
-
-
-def _borders(depths: list[int]) -> Grid:
-    """Return the rows' borders: half-way between neighbours, as not every depth need have a layer."""
-    middle = np.asarray(depths, dtype=np.float64)
-    between = (middle[1:] + middle[:-1]) / 2
-    return np.concatenate([[middle[0] - 0.5], between, [middle[-1] + 0.5]])
+def _ticks(axis: Any, places: list[int], most: int) -> None:
+    """Name cells by round numbers, or some from end to end where too few of those have a cell."""
+    chosen = [int(value) for value in MaxNLocator(most, integer=True).tick_values(places[0], places[-1])]
+    found = [value for value in chosen if value in places]
+    if len(found) < _MIN_TICKS:
+        found = [places[place] for place in np.unique(np.linspace(0, len(places) - 1, _MIN_TICKS).round().astype(int))]
+    axis.set_ticks([places.index(value) + 0.5 for value in found], [str(value) for value in found])
 
 
 def _norm(columns: Iterable[pd.Series[Any]]) -> LogNorm:
@@ -221,11 +221,6 @@ def _norm(columns: Iterable[pd.Series[Any]]) -> LogNorm:
 
 def _colors() -> Colormap:
     return mpl.colormaps["viridis"].with_extremes(bad="white")
-
-
-def _overlay(ax: Axes, extent: tuple[Any, Any], chosen: np.ndarray[Any, Any], color: str) -> None:
-    if chosen.any():
-        ax.pcolormesh(*extent, np.ma.masked_where(~chosen, chosen), cmap=ListedColormap([color]), rasterized=True)
 
 
 def _special(runs: list[pd.DataFrame], measure: str) -> list[Patch]:

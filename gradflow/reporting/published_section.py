@@ -14,11 +14,13 @@ from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.paths import PublishedLengths, path_lengths, share_within
 from gradflow.analysis.published import ILLUSTRATIVE, published
 from gradflow.analysis.training import errors_over_seeds
+from gradflow.figures.learning import learning
 from gradflow.notes import DEPTH_STEP, PROBES, is_figure, nearest_depth
 from gradflow.recording import SHATTERING, Recording
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents, holding
 from gradflow.reporting.figures import draw
+from gradflow.reporting.live.screen import live
 from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
 from gradflow.text import text
 from gradflow.text.numbers import number, percent, with_interval
@@ -139,8 +141,10 @@ def _curves(contents: Contents) -> list[Block]:
     curves = errors_over_seeds(contents.training)
     if curves.empty or curves["step"].nunique() < 2:
         return []
+    kinds = (text("figure.learning.train"), text("figure.learning.test"))
+    shown = live(learning(curves, by_family=False), notes=[text("list.separator").join(kinds)])
     make = partial(plots.learning_curves, curves)
-    return [draw("learning", make, contents.folder, alt=text("published.alt_curves"))]
+    return [draw("learning", make, contents.folder, alt=text("published.alt_curves"), live=shown)]
 
 
 def _errors_table(contents: Contents, errors: pd.DataFrame) -> Table:

@@ -117,7 +117,8 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
     has_seeds = not figure.each and rows["seed"].nunique() > 1
     of_seed = select("seed", heading("seed"), seeds.choice(rows, bands) if has_seeds else [])
     controls = [one for facet in figure.facets for one in select(facet.column, facet.label, _options(facet))]
-    controls += [*of_seed, *(() if figure.looks else family_choice(rows, figure.series))]
+    are_chosen = bool(figure.looks) or any(facet.column == "family" for facet in figure.facets)
+    controls += [*of_seed, *(() if are_chosen else family_choice(rows, figure.series))]
     of_only = [note for facet in figure.facets if len(facet.names) == 1 for note in facet.notes.values()]
     said = (figure.hint, *of_only, "" if of_seed else bands, edge_note(rows), *notes)
     note = text("list.sentences").join(filter(None, said))
@@ -158,7 +159,8 @@ def _placed(figure: Figure, *, is_mixed: bool) -> pd.DataFrame:
     )
     values = drawn_values(axis, rows)
     marked[axis.column] = values
-    line = [rows[name] for name in ("family", "depth", "line", figure.each) if name in rows]
+    of_line = ("line",) if figure.looks else ("family", "depth", figure.each)
+    line = [rows[name] for name in of_line if name in rows]
     counts = values.groupby([marked["seed"], *line], dropna=False).transform("count")
     marked = marked.assign(mark=np.where((counts == 1) & values.notna(), ALONE, marked["mark"]))
     if not is_mixed:
