@@ -132,3 +132,6 @@ def each_network(
     for key, look in known.items():
         if key in rows:
             yield look, rows[key]
+
+
+LONE = Look(depth_color(1, [1]), "-", "o", "")  # of a figure's only line, which needs no name

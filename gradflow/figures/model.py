@@ -19,8 +19,10 @@ from gradflow.figures.looks import Look, Network, each_network
 from gradflow.figures.looks import looks as looks_of
 from gradflow.figures.seeds import MOST_BANDS
 
-Kind = Literal["linear", "signed", "fraction", "log", "depth", "doubling", "whole", "steps", "places", "layers"]
-Shape = Literal["line", "dots", "band", "level", "bar"]
+Kind = Literal[
+    "linear", "signed", "powers", "fraction", "log", "depth", "doubling", "whole", "steps", "places", "layers", "rows"
+]
+Shape = Literal["line", "dots", "band", "level", "bar", "upright", "span", "range", "ring", "tick"]
 
 LEAST_SPAN = 4.0  # highest over lowest value that a log axis shows at least, so that level lines look level
 SHORT = 30.0  # up to this ratio a log axis names 1, 2 and 5 of each decade
@@ -44,11 +46,14 @@ class Axis:
     name : str
         What a pointer is told that the value is; by default "Value".
     kind : str
-        linear, signed (whole decades, with their sign), fraction (as percent), log, depth (of layers), doubling
-        (depths of networks, by powers of two), whole (numbers), steps (of training: linear from 0 to 1 and
-        logarithmic beyond), places (one for each of `names`) or layers (places with long names).
+        linear, signed (whole decades, with their sign), powers (decades, as powers of ten), fraction (as percent), log,
+        depth (of layers), doubling (depths of networks, by powers of two), whole (numbers), steps (of training: linear
+        from 0 to 1 and logarithmic beyond), places (one for each of `names`), layers (places with long names) or rows
+        (places from the top down; values are then drawn along the other axis).
     ends : tuple of float
         Values that the limits must hold.
+    others : tuple of str
+        Further columns that the limits must hold.
     limits : tuple of float, optional
         The limits themselves, where the rows do not decide.
     names : tuple of str
@@ -61,38 +66,46 @@ class Axis:
     short: str = ""
     name: str = ""
     ends: tuple[float, ...] = ()
+    others: tuple[str, ...] = ()
     limits: tuple[float, float] | None = None
     names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One layer of drawing: a line, with dots or without, dots alone, the band from low to high, a level, or bars.
+    """One layer of drawing.
 
     Attributes
     ----------
     shape : str
+        line; dots; band (from low to high); bar; level (a line at a value); upright (a line across that, at a place);
+        span (the shade from one place to another). On rows: range (from low to high), dots, ring (hollow, joined to
+        the dot) and tick.
     has_dots : bool
         Whether a line has a dot at each value.
-    value : float
-        Of a level.
+    every : (int, int), optional
+        The first value of a line that has a larger dot, and the distance to the next.
+    value, upto : float
+        Where a level or an upright line is; from where to where a span goes.
     markers : mapping of str to str
         The shape of a line's dots by what the column `kind` holds.
     of : mapping of str to tuple of str
-        The values of columns whose rows are drawn; a level stands where there is such a row.
+        The values of columns whose rows are drawn; a level, an upright line or a span stands where there is such a row.
     column : str
-        What is drawn, where that is not the column of the vertical axis.
+        What is drawn, where that is not the column of the axis.
     look : Look, optional
         How all lines are drawn, where not as their networks.
     label : str
         What the legend says of it, if anything.
     width, opacity : float, optional
-        Of lines: points, and from 0 to 1.
+        Of lines and bands: points, and from 0 to 1.
     """
 
     shape: Shape
     has_dots: bool = False
+    every: tuple[int, int] | None = None
     value: float = 0.0
+    upto: float = 0.0
     markers: Mapping[str, str] = field(default_factory=dict)
     of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     column: str = ""
@@ -135,8 +148,8 @@ class Facet:
         What is to be known of a value.
     files : mapping of str to str, optional
         The files for print that show the same.
-    y : mapping of str to Axis, optional
-        The vertical axis of a value, where it is not the figure's.
+    x, y : mapping of str to Axis, optional
+        The axes of a value, where they are not the figure's.
     shares_y : bool
         Whether all panels have one vertical axis.
     rescales : bool
@@ -151,6 +164,7 @@ class Facet:
     titles: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    x: Mapping[str, Axis] = field(default_factory=dict)
     y: Mapping[str, Axis] = field(default_factory=dict)
     shares_y: bool = True
     rescales: bool = True
@@ -241,6 +255,11 @@ class Figure:
         return any(mark.has_dots for mark in self.marks)
 
     @property
+    def values(self) -> Axis:
+        """The axis of what was measured."""
+        return self.x if self.y.kind == "rows" else self.y
+
+    @property
     def facet(self) -> Facet | None:
         """The facet that is panels on paper."""
         return next((facet for facet in self.facets[::-1] if len(facet.names) > 1), (*self.facets, None)[0])
@@ -261,15 +280,15 @@ class Figure:
             yield (look._replace(label="_") if number else look), part
 
     def cells(self, facets: Sequence[Facet]) -> Iterator[tuple[dict[str, str], Figure]]:
-        """Yield each choice of values of some facets, with the figure of its rows and its vertical axis."""
+        """Yield each choice of values of some facets, with the figure of its rows and axes."""
         for values in itertools.product(*(facet.names for facet in facets)):
-            rows, y = self.rows, self.y
+            rows, x, y = self.rows, self.x, self.y
             for facet, value in zip(facets, values, strict=True):
                 rows = rows[rows[facet.column].astype(str) == value]
-                y = facet.y.get(value, y)
+                x, y = facet.x.get(value, x), facet.y.get(value, y)
             yield (
                 {facet.column: value for facet, value in zip(facets, values, strict=True)},
-                replace(self, rows=rows, y=y),
+                replace(self, rows=rows, x=x, y=y),
             )
 
 
@@ -277,16 +296,16 @@ def limits(axis: Axis, rows: pd.DataFrame) -> tuple[float, float]:
     """Return the limits of an axis: one rule, whatever draws."""
     if axis.limits is not None:
         return axis.limits
-    if axis.kind in ("places", "layers"):
+    if axis.names:
         room = 0.3 if axis.kind == "places" else 0.6
-        return -room, len(axis.names) - 1 + room
+        ends = -room, len(axis.names) - 1 + room
+        return ends[::-1] if axis.kind == "rows" else ends
     if axis.kind == "log":
-        low, high, margin = _decades(rows[axis.column])
+        low, high, margin = _decades(axis, rows)
         zeros, nonfinite = edges(axis, rows)
         return _power(low - margin * (1 + _EDGES * zeros.any())), _power(high + margin * (1 + _EDGES * nonfinite.any()))
     columns = [axis.column] if axis.kind in ("depth", "doubling", "steps", "whole") else bounds(axis, rows)
-    values = np.concatenate([rows[name].to_numpy(np.float64, na_value=np.nan) for name in columns])
-    finite = np.append(values[np.isfinite(values)], axis.ends)
+    finite = _finite(axis, rows, columns)
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     if axis.kind == "steps":
         return 0.0, max(high, 1.0) * 1.1
@@ -296,7 +315,10 @@ def limits(axis: Axis, rows: pd.DataFrame) -> tuple[float, float]:
         return float(2 ** (first - margin)), float(2 ** (last + margin))
     if axis.kind == "whole":
         return low, max(high, low + 1)
-    margin = (_PERCENT_MARGIN if axis.kind == "fraction" else _MARGIN) * ((high - low) or 1.0)
+    if axis.kind == "powers":
+        margin = _margin(high - low)
+    else:
+        margin = (_PERCENT_MARGIN if axis.kind == "fraction" else _MARGIN) * ((high - low) or 1.0)
     return low - margin, high + margin
 
 
@@ -310,18 +332,18 @@ def powers_of_two(axis: Axis, rows: pd.DataFrame) -> list[float]:
 def bounds(axis: Axis, rows: pd.DataFrame) -> list[str]:
     """Return the columns that are drawn along an axis: the value and, of few enough networks, its interval."""
     are_drawn = "low" in rows and ("line" in rows or len(rows[["family", "depth"]].drop_duplicates()) <= MOST_BANDS)
-    return [axis.column, *(("low", "high") if are_drawn else ())]
+    return [axis.column, *(("low", "high") if are_drawn else ()), *axis.others]
 
 
 def is_short(axis: Axis, rows: pd.DataFrame) -> bool:
     """Whether a log axis spans so little that it names 1, 2 and 5 of each decade."""
-    low, high, _ = _decades(rows[axis.column])
+    low, high, _ = _decades(axis, rows)
     return high - low <= float(np.log10(SHORT))
 
 
 def edge_places(axis: Axis, rows: pd.DataFrame) -> tuple[float, float]:
     """Return where a log axis draws zeros (at its foot) and values that are not finite (on top)."""
-    low, high, margin = _decades(rows[axis.column])
+    low, high, margin = _decades(axis, rows)
     return _power(low - _EDGES * margin), _power(high + _EDGES * margin)
 
 
@@ -339,22 +361,42 @@ def drawn_values(axis: Axis, rows: pd.DataFrame) -> pd.Series[float]:
     return values.where(np.isfinite(values) & ((values > 0) | (axis.kind != "log")))
 
 
+def intervals(axis: Axis, rows: pd.DataFrame) -> tuple[pd.Series[float], pd.Series[float]]:
+    """Return the bounds of intervals, NaN where one of them has no place on the axis."""
+    bounds = rows.reindex(columns=["low", "high"])  # of rows that have none, too
+    low, high = (drawn_values(replace(axis, column=str(name)), bounds) for name in bounds)
+    return low.where(high.notna()), high.where(low.notna())
+
+
 def are_too_far_apart(panels: Sequence[pd.Series[Any]]) -> bool:
     """Whether values of several panels span so many decades that on shared axes some panels would look flat."""
-    spans = [_decades(values)[:2] for values in panels if (np.isfinite(values) & (values > 0)).any()]
+    spans = [_span(values)[:2] for values in panels if (np.isfinite(values) & (values > 0)).any()]
     if not spans:
         return False
     whole = max(high for _, high in spans) - min(low for low, _ in spans)
     return whole > MOST_SHARED and min(high - low for low, high in spans) < whole / 3
 
 
-def _decades(column: pd.Series[Any]) -> tuple[float, float, float]:
-    """Return the logarithms of the smallest and the largest value, and the margin around them."""
-    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    found = values[np.isfinite(values) & (values > 0)]
+def _finite(axis: Axis, rows: pd.DataFrame, columns: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return all finite values of some columns, and those that the limits must hold."""
+    values = np.concatenate([rows[name].to_numpy(np.float64, na_value=np.nan) for name in columns])
+    return np.append(values[np.isfinite(values)], axis.ends)
+
+
+def _decades(axis: Axis, rows: pd.DataFrame) -> tuple[float, float, float]:
+    """Return the logarithms of the smallest and the largest value along an axis, and the margin around them."""
+    return _span(_finite(axis, rows, (axis.column, *axis.others)))
+
+
+def _span(values: Any) -> tuple[float, float, float]:
+    found = np.asarray(values, dtype=np.float64)
+    found = found[np.isfinite(found) & (found > 0)]
     low, high = np.log10([found.min(), found.max()]) if len(found) else (-1.0, 1.0)
-    margin = max(_MARGIN * (high - low), _LEAST_MARGIN, (np.log10(LEAST_SPAN) - (high - low)) / 2)
-    return float(low), float(high), float(margin)
+    return float(low), float(high), _margin(high - low)
+
+
+def _margin(decades: float) -> float:
+    return float(max(_MARGIN * decades, _LEAST_MARGIN, (np.log10(LEAST_SPAN) - decades) / 2))
 
 
 def _power(exponent: float) -> float:

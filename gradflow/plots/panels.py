@@ -133,12 +133,15 @@ def legend_height(lines: int) -> float:
 
 
 def entitle(axes: Sequence[Axes], titles: Sequence[str], figure_width: float, margins: Margins) -> Margins:
-    """Title each panel, in two lines if one of them needs it, and return margins with room for them."""
+    """Title each panel, in two lines if one of them has or needs them, and return margins with room for them."""
     first = axes[0].get_subplotspec()
     columns = first.get_gridspec().ncols if first is not None else 1
     inches = (figure_width - margins.left - margins.right - (columns - 1) * margins.columns) / columns
     shown = []
     for title in titles:
+        if "\n" in title:  # each line may reach to the next panel
+            shown.append("\n".join(fitted(line, inches + margins.columns, FONT_SIZE) for line in title.split("\n")))
+            continue
         first_line, *others = wrapped(clean(named(title)), inches, FONT_SIZE).split("\n")
         rest = [fitted(" ".join(others), inches, FONT_SIZE)] if others else []
         shown.append("\n".join([fitted(first_line, inches, FONT_SIZE), *rest]))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure as Drawn
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -24,11 +25,12 @@ from gradflow.figures.model import (
     drawn_values,
     edge_places,
     edges,
+    intervals,
     is_short,
     limits,
     powers_of_two,
 )
-from gradflow.figures.names import shorten
+from gradflow.figures.names import in_order, short_names, shorten
 from gradflow.figures.seeds import draws_bands
 from gradflow.plots import panels, style
 from gradflow.plots.measure import text_width
@@ -38,7 +40,12 @@ from gradflow.text.words import word
 Looks = Mapping[Network, Look]
 BAND_ALPHA = 0.13
 NAME_WIDTH = 0.13  # inches along an axis that an upright name of a layer takes; of more, some are left out evenly
-_SMALL = 3  # points of a marker on a line or an edge
+ROW_LENGTH = 16  # characters of a row's name
+_ROW_GAP, _ROW_PANEL = 0.1, 1.0  # inches beside it, and of the narrowest panel beside names
+_SMALL, _RING, _LARGE = 3, 4, 6  # points of a marker on a line or an edge, of a hollow one, of one of few
+_RANGE_WIDTH, _RANGE_ALPHA = 2.4, 0.35
+_X_VALUES = 3  # intervals between ticks of values along a horizontal axis, at most
+_RING_EVERY = 3  # values between two of them
 
 
 def draw(figure: Figure, ax: Axes | None = None, *, looks: Looks | None = None) -> Axes:
@@ -55,10 +62,12 @@ def draw(figure: Figure, ax: Axes | None = None, *, looks: Looks | None = None) 
     given, ax = ax, style.current_axes(ax)
     facet = figure.facet
     values, part = next(figure.cells(figure.facets))
-    _panel(part, ax, looks or looks_of(part.rows), part.rows)
+    _panel(part, ax, looks or _networks(part), part.rows)
     if facet is not None and facet.titles:
         ax.set_title(facet.title(values[facet.column]))
-    return style.keyed(ax, given, _handles(part))
+    if figure.y.kind != "rows":  # which say their names
+        style.keyed(ax, given, _handles(part))
+    return panels.keep_inside(ax)
 
 
 def page(make: Callable[[], Figure], width: float = style.DOUBLE) -> Drawn:
@@ -71,19 +80,25 @@ def page(make: Callable[[], Figure], width: float = style.DOUBLE) -> Drawn:
 
 
 def _page(figure: Figure, width: float) -> Drawn:
-    facet, layout, looks = figure.facet, figure.layout, looks_of(figure.rows)
+    facet, layout, looks = figure.facet, figure.layout, _networks(figure)
     parts = list(figure.cells((facet,) if facet else ()))
     shares_y = facet is None or facet.shares_y
     columns = min(len(parts), layout.wide if width >= panels.WIDE else layout.narrow)
+    margins = panels.MARGINS._replace(**layout.margins)
+    if figure.y.kind == "rows":
+        longest = max(text_width(name, style.TICK_SIZE) for name in _row_names(figure.y))
+        margins = margins._replace(left=_ROW_GAP + longest)
+        room = width - margins.left - margins.right + margins.columns
+        columns = min(columns, max(1, int(room / (_ROW_PANEL + margins.columns))))
     rows = -(-len(parts) // columns)
     height = rows * layout.height + panels.FRAME_HEIGHT
-    drawn, grid = panels.subplots(width, height, rows, columns, sharex=True, sharey=shares_y)
+    has_own_x = facet is not None and bool(facet.x)
+    drawn, grid = panels.subplots(width, height, rows, columns, sharex=not has_own_x, sharey=shares_y)
     axes = list(grid.flat)[: len(parts)]
     for ax in list(grid.flat)[len(parts) :]:
         ax.remove()
     for ax, (_, part) in zip(axes, parts, strict=True):
-        _panel(part, ax, looks, figure.rows if shares_y else part.rows)
-    margins = panels.MARGINS._replace(**layout.margins)
+        _panel(part, ax, looks, figure.rows if shares_y and not has_own_x else part.rows)
     if figure.x.kind == "layers":
         longest = max(text_width(shorten(name), style.TICK_SIZE) for name in figure.x.names)
         margins = margins._replace(bottom=margins.bottom + longest)
@@ -92,10 +107,13 @@ def _page(figure: Figure, width: float) -> Drawn:
         titles = [facet.title(values[facet.column]) for values, _ in parts]
         margins = panels.entitle(axes, titles, width, margins)
     panels.label_outer(axes, figure.x.short or figure.x.title, figure.y.short or ("" if facet else figure.y.title))
-    for ax, (_, part) in zip(axes, parts, strict=True):
-        if facet and facet.y and not shares_y:
-            ax.set_ylabel(part.y.title)
-    zeros, nonfinite = (bool(some.any()) for some in edges(figure.y, figure.rows))
+    for ax, (values, part) in zip(axes, parts, strict=True):
+        if has_own_x:
+            ax.set_xlabel(part.x.title)
+        if facet and facet.y and not shares_y:  # said once, over the panel or beside it
+            ax.set_ylabel("" if part.y.title == facet.title(values[facet.column]) else part.y.title)
+    of_parts = [edges(part.values, part.rows) for _, part in parts]
+    zeros, nonfinite = (any(some.any() for some in kind) for kind in zip(*of_parts, strict=True))
     handles = _handles(figure)
     panels.finish(
         drawn,
@@ -108,11 +126,20 @@ def _page(figure: Figure, width: float) -> Drawn:
     return drawn
 
 
+def _networks(figure: Figure) -> Looks:
+    return {} if figure.looks else looks_of(figure.rows)
+
+
 def _handles(figure: Figure) -> list[Line2D]:
     """Return the legend's entries: of networks, of kinds, of marks and of guides."""
     told = figure.facet.tells if figure.facet else ""
-    dots = figure.has_dots or figure.has("dots")
-    handles = _own_handles(figure) if figure.looks else style.legend_handles(figure.rows, markers=dots, told=told)
+    if figure.looks:
+        handles = _own_handles(figure)
+    elif figure.y.kind == "rows":
+        handles = _family_handles(figure.rows)
+    else:
+        dots = figure.has_dots or figure.has("dots")
+        handles = style.legend_handles(figure.rows, markers=dots, told=told)
     look: dict[str, Any] = {"color": NEUTRAL, "linestyle": "", "markersize": _SMALL}
     for kind, shape in (pair for mark in figure.marks for pair in mark.markers.items()):
         if (figure.rows["kind"] == kind).any():
@@ -124,46 +151,64 @@ def _handles(figure: Figure) -> list[Line2D]:
 
 def _mark_handle(mark: Mark) -> Line2D:
     look = mark.look or Look(NEUTRAL, "-", "o", "")
-    dots = {"linestyle": "", "marker": look.marker}
-    line = {"linestyle": look.linestyle, "linewidth": mark.width, "alpha": mark.opacity}
-    return Line2D([], [], color=look.color, label=mark.label, **(dots if mark.shape == "dots" else line))
+    if mark.shape == "dots":
+        line: dict[str, Any] = {"color": look.color, "linestyle": "", "marker": look.marker}
+    elif mark.shape == "span":
+        line = {"color": look.color, "linewidth": _LARGE, "alpha": _opacity(mark)}
+    else:
+        line = _stroke(look, mark)
+    return Line2D([], [], label=mark.label, **line)
 
 
 def _guide(line: Line2D, guide: Guide) -> Line2D:
     """Return a line with the look of a guide."""
     line.set(color=guide.look.color, linestyle=guide.look.linestyle, linewidth=guide.width, label=guide.look.label)
+    if guide.look.marker:  # rings between the dots of what was measured
+        line.set(marker=guide.look.marker, markersize=_RING, markerfacecolor="white", markeredgewidth=0.9)
+        line.set(markevery=(1, _RING_EVERY))
     return line
 
 
+def _family_handles(rows: pd.DataFrame) -> list[Line2D]:
+    """Return an entry for the marker of each family; depths are named in the rows."""
+    families = in_order(rows["family"])
+    labels = short_names(families)
+    markers = {labels[family]: style.family_style(family, families).marker for family in families}
+    return [Line2D([], [], linestyle="", marker=marker, color=NEUTRAL, label=name) for name, marker in markers.items()]
+
+
 def _own_handles(figure: Figure) -> list[Line2D]:
-    """Return an entry for each look that is drawn."""
+    """Return an entry for each look that is drawn and has a name."""
     drawn = set(figure.rows["line"])
-    looks = [look for name, look in figure.looks.items() if name in drawn]
+    looks = [look for name, look in figure.looks.items() if name in drawn and look.label]
     return [_entry(figure, look) for look in looks]
 
 
 def _entry(figure: Figure, look: Look) -> Line2D:
-    width, marker = style.DEPTH_LINE if figure.has("bar") else None, look.marker if figure.has_dots else ""
-    line = {"linestyle": look.linestyle, "linewidth": width, "marker": marker}
-    return Line2D([], [], color=look.color, label=look.label, **line)
+    if figure.has("bar"):
+        return Line2D([], [], color=look.color, linewidth=style.DEPTH_LINE, label=look.label)
+    line = next((mark for mark in figure.marks if mark.shape == "line" and not mark.look), Mark("line"))
+    return Line2D([], [], label=look.label, **_stroke(look, line))
 
 
 def _panel(figure: Figure, ax: Axes, looks: Looks, scaled_by: pd.DataFrame) -> None:
     """Draw all marks of a figure, on axes that hold the rows of `scaled_by`."""
     x, rows = figure.x.column, figure.rows
-    if figure.x.names:
-        rows = rows.assign(**{x: rows[x].map(figure.x.names.index)})
+    for axis in (figure.x, figure.y):
+        if axis.names:
+            rows = rows.assign(**{axis.column: rows[axis.column].map(axis.names.index)})
     networks = replace(figure, rows=rows.sort_values(x, kind="stable")).lines(looks)
     for mark in figure.marks:
         lines = [(mark.look or look, found) for look, own in networks if len(found := mark.chosen(own))]
         if lines and (mark.shape != "band" or figure.looks or draws_bands(looks)):
-            _MARKS[mark.shape](ax, replace(figure, rows=scaled_by), mark, lines)
+            draw_mark = _on_rows if figure.y.kind == "rows" and mark.shape != "level" else _MARKS[mark.shape]
+            draw_mark(ax, replace(figure, rows=scaled_by), mark, lines)
     for guide in figure.guides:
         (line,) = ax.plot(guide.x, guide.y, zorder=1)
         _guide(line, guide)
-    for marker, place, number in zip("vx", edge_places(figure.y, scaled_by), (0, 1), strict=True):
+    for marker, place, number in zip("vx", edge_places(figure.values, scaled_by), (0, 1), strict=True):
         for look, own in networks:
-            there = own[x][edges(figure.y, own)[number]]
+            there = own[x][edges(figure.values, own)[number]]
             if len(there):
                 at = np.full(len(there), place)
                 ax.plot(there, at, color=look.color, marker=marker, linestyle="", markersize=_SMALL)
@@ -179,16 +224,34 @@ def _line(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.Da
     axis = replace(figure.y, column=mark.column or figure.y.column)
     for look, own in networks:
         y = drawn_values(axis, own)
-        marker = look.marker if mark.has_dots or y.notna().sum() == 1 else None
-        size = _SMALL if mark.has_dots else None
-        line = {"linestyle": look.linestyle, "marker": marker, "markersize": size, "label": look.label}
-        line |= {"linewidth": mark.width, "alpha": mark.opacity}
-        ax.plot(own[figure.x.column], y, color=look.color, **line)
+        stroke = _stroke(look, mark, len(own))
+        if y.notna().sum() == 1 and mark.look is None:
+            stroke["marker"] = look.marker
+        ax.plot(own[figure.x.column], y, label=look.label, **stroke)
         for kind, shape in mark.markers.items():
             of_kind = own["kind"] == kind
             if of_kind.any():
                 at = own[figure.x.column][of_kind]
                 ax.plot(at, y[of_kind], color=look.color, linestyle="", marker=shape, markersize=_SMALL)
+
+
+def _stroke(look: Look, mark: Mark, n: int | None = None) -> dict[str, Any]:
+    """Return how a line of `n` values looks; a pale one with larger dots has them in full colour.
+
+    The last of them is left out: all lines may meet there.
+    """
+    line: dict[str, Any] = {"color": look.color, "linestyle": look.linestyle, "linewidth": mark.width}
+    if mark.every:
+        first, step = mark.every
+        line |= {"color": to_rgba(look.color, mark.opacity), "marker": look.marker, "markersize": _LARGE}
+        line |= {"markerfacecolor": look.color, "markeredgecolor": "white", "markeredgewidth": 0.5}
+        return line if n is None else {**line, "markevery": list(range(first, n - 1, step))}
+    dots = {"marker": look.marker, "markersize": _SMALL} if mark.has_dots else {}
+    return {**line, "alpha": mark.opacity, **dots}
+
+
+def _opacity(mark: Mark) -> float:
+    return BAND_ALPHA if mark.opacity is None else mark.opacity
 
 
 def _dots(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.DataFrame]]) -> None:
@@ -197,16 +260,46 @@ def _dots(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.Da
         ax.plot(own[figure.x.column], y, color=look.color, marker=look.marker, linestyle="", alpha=mark.opacity)
 
 
-def _level(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.DataFrame]]) -> None:
-    """Draw a level from edge to edge, behind what was measured."""
-    look = mark.look or Look(FAINT, "-", "", "")
-    ax.axhline(mark.value, color=look.color, linestyle=look.linestyle, linewidth=mark.width or 0.8, zorder=1)
-
-
 def _band(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.DataFrame]]) -> None:
     for look, own in networks:
-        x = own[figure.x.column]
-        ax.fill_between(x, own["low"], own["high"], color=look.color, alpha=BAND_ALPHA, linewidth=0)
+        x, low, high = own[figure.x.column], *intervals(figure.y, own)
+        ax.fill_between(x, low, high, color=look.color, alpha=_opacity(mark), linewidth=0)
+        if len(own) == 1:  # a band of one place has no width
+            ax.vlines(x, low, high, color=look.color)
+
+
+def _straight(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.DataFrame]]) -> None:
+    """Draw a level or an upright line from edge to edge, behind what was measured."""
+    look = mark.look or Look(FAINT, "-", "", "")
+    straight = ax.axvline if (mark.shape == "level") == (figure.y.kind == "rows") else ax.axhline
+    straight(mark.value, color=look.color, linestyle=look.linestyle, linewidth=mark.width or 0.8, zorder=1)
+
+
+def _span(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.DataFrame]]) -> None:
+    (look, _), *_ = networks
+    ax.axvspan(mark.value, mark.upto, color=look.color, alpha=_opacity(mark), linewidth=0)
+
+
+def _on_rows(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.DataFrame]]) -> None:
+    """Draw a range, a dot, a hollow ring that a thin line joins to the dot, or a tick, for each row."""
+    for look, own in networks:
+        value = drawn_values(figure.x, own)
+        other = drawn_values(replace(figure.x, column=mark.column or figure.x.column), own)
+        ends = {"range": intervals(figure.x, own), "ring": (other, value)}.get(mark.shape, (other, other))
+        for place, *at in zip(own[figure.y.column], *ends, strict=True):
+            line: dict[str, Any] = {"color": look.color, "zorder": 2}
+            dot = {**line, "marker": look.marker, "clip_on": False}
+            if not np.isfinite(at).all():
+                continue
+            if mark.shape == "range":
+                line |= {"linewidth": _RANGE_WIDTH, "alpha": _RANGE_ALPHA, "solid_capstyle": "butt"}
+                ax.plot(at, [place, place], **line)
+            elif mark.shape == "ring":
+                ax.plot(at, [place, place], **line, linewidth=0.8)
+                ax.plot(at[0], place, **{**dot, "markerfacecolor": "white", "zorder": 3})
+            else:
+                shape = {"marker": "|", "markersize": 2 * _LARGE} if mark.shape == "tick" else {"zorder": 4}
+                ax.plot(at[0], place, **{**dot, **shape})
 
 
 def _bar(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.DataFrame]]) -> None:
@@ -219,10 +312,12 @@ def _bar(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.Dat
 
 _MARKS: Mapping[Shape, Callable[[Axes, Figure, Mark, list[tuple[Look, pd.DataFrame]]], None]] = {
     "line": _line,
-    "dots": _dots,
-    "level": _level,
     "band": _band,
+    "dots": _dots,
     "bar": _bar,
+    "level": _straight,
+    "upright": _straight,
+    "span": _span,
 }
 
 
@@ -247,26 +342,45 @@ def _along_x(ax: Axes, axis: Axis, rows: pd.DataFrame) -> None:
         ax.xaxis.set_major_locator(MaxNLocator(panels.X_TICKS, steps=panels.STEPS, integer=True))
     elif axis.kind == "whole":
         ax.xaxis.set_major_locator(MaxNLocator(panels.X_TICKS, integer=True, min_n_ticks=1))
+    else:
+        _values(ax, "x", axis, rows)
     ax.set_xlim(limits(axis, rows))
     ax.set_xlabel(axis.title)
 
 
 def _along_y(ax: Axes, axis: Axis, rows: pd.DataFrame) -> None:
-    if axis.kind == "log":
-        ax.set_yscale("log")
-        short = is_short(axis, rows)
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if short else LogLocator(numticks=6))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if short else power_of_ten(value)))
-        ax.yaxis.set_minor_locator(NullLocator())
-    elif axis.kind == "signed":
-        ax.yaxis.set_major_locator(MaxNLocator(panels.Y_TICKS, integer=True))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _signed(value)))
-    elif axis.kind == "fraction":
-        percent_axis(ax)
-    ax.grid(axis="y", color=GRID, linewidth=0.5)
-    ax.set_axisbelow(True)
+    if axis.kind == "rows":
+        ax.set_yticks(range(len(axis.names)), _row_names(axis))
+        ax.tick_params(axis="y", length=0)
+    else:
+        _values(ax, "y", axis, rows)
     ax.set_ylim(limits(axis, rows))
     ax.set_ylabel(axis.title)
+
+
+def _values(ax: Axes, along: Literal["x", "y"], axis: Axis, rows: pd.DataFrame) -> None:
+    """Scale an axis of values, with a grid; along the narrow horizontal one there are fewer ticks."""
+    one, most = (ax.yaxis, panels.Y_TICKS) if along == "y" else (ax.xaxis, _X_VALUES)
+    if axis.kind == "log":
+        ax.set(**{f"{along}scale": "log"})
+        short = is_short(axis, rows)
+        one.set_major_locator(LogLocator(subs=(1, 2, 5)) if short else LogLocator(numticks=most))
+        one.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if short else power_of_ten(value)))
+        one.set_minor_locator(NullLocator())
+    elif axis.kind in ("signed", "powers"):
+        steps = panels.STEPS if axis.kind == "powers" else None
+        one.set_major_locator(MaxNLocator(most, integer=True, steps=steps))
+        written = _signed if axis.kind == "signed" else lambda value: power_of_ten(10.0**value)
+        one.set_major_formatter(FuncFormatter(lambda value, _: written(value)))
+    elif axis.kind == "fraction":
+        percent_axis(ax, axis=along)
+    ax.grid(axis=along, color=GRID, linewidth=0.5)
+    ax.set_axisbelow(True)
+
+
+def _row_names(axis: Axis) -> list[str]:
+    shown = short_names(axis.names, ROW_LENGTH)
+    return [shown[name] for name in axis.names]
 
 
 def _signed(value: float) -> str:

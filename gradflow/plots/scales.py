@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -92,10 +92,10 @@ def edge_handles(*, zeros: bool, nonfinite: bool) -> list[Line2D]:
     return handles
 
 
-def percent_axis(ax: Axes, *, axis: str = "y") -> None:
+def percent_axis(ax: Axes, *, axis: Literal["x", "y"] = "y") -> None:
     """Show fractions as percent."""
     chosen = ax.yaxis if axis == "y" else ax.xaxis
     written = text("unit.percent", value="{}")  # here, in the language of the figure, and not when it is drawn
     chosen.set_major_formatter(FuncFormatter(lambda value, _: written.format(f"{100 * value:g}".replace("-", "−"))))
-    ax.grid(axis="y", color=GRID, linewidth=0.5)
+    ax.grid(axis=axis, color=GRID, linewidth=0.5)
     ax.set_axisbelow(True)

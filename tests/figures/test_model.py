@@ -1,6 +1,7 @@
 """What both renderers take from a description: limits, edges, and the rows of each choice."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark, are_too_far_apart, drawn_values, edges, limits
 from gradflow.plots import paper
+from gradflow.reporting.live import beside
 from gradflow.reporting.live.screen import live
 
 LOG = Axis("mean", "norm", "log")
@@ -116,3 +118,49 @@ def test_measures_on_axes_of_several_kinds_have_one_kind_on_a_screen():
     ends = [(scale.signals["kind"], scale.signals["lo"], scale.signals["hi"]) for scale in shown.scales]
     assert ends[0] == ("fraction", *first.get_ylim())
     assert ends[1] == ("log", *(pytest.approx(math.log10(end)) for end in second.get_ylim()))
+
+
+def of_rows(**more):
+    rows = frame([2.0, 3.0], row=["b", "a"], low=[1.0, -1.0], high=[4.0, 5.0], hollow=[20.0, math.nan])
+    x = Axis("mean", "norm", "log", others=("low", "high", "hollow"))
+    marks = (Mark("level", value=1.0), Mark("ring", column="hollow"), Mark("range"), Mark("dots"))
+    return Figure("name", "", "", rows, x, Axis("row", "", "rows", names=("b", "a")), marks, "", Layout(1.0), **more)
+
+
+def test_rows_go_from_the_top_down_on_both_and_hold_all_that_is_drawn():
+    (ax,) = paper.page(of_rows).axes
+    shown = beside.live(of_rows())
+    ((view,),) = (row["hconcat"] for row in shown.wide["vconcat"])
+    encoding = view["layer"][-1]["encoding"]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]
+    assert [label.get_text() for label in ax.get_yticklabels()] == encoding["y"]["sort"] == ["b", "a"]
+    assert encoding["x"]["scale"]["domain"] == list(ax.get_xlim())
+    assert ax.get_xlim()[0] < 1.0 < 20.0 < ax.get_xlim()[1]
+    dots = [line for line in ax.lines if line.get_marker() == "s" and line.get_markerfacecolor() != "white"]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in dots] == [(2.0, 0), (3.0, 1)]
+
+
+def test_an_interval_that_has_no_place_on_an_axis_is_left_out_on_both():
+    drawn = [line.get_xdata() for line in paper.page(of_rows).axes[0].lines if line.get_alpha() == 0.35]
+    assert [list(ends) for ends in drawn] == [[1.0, 4.0]]
+    assert beside.live(of_rows()).rows[["low", "high"]].isna().all(axis=1).tolist() == [False, True]
+
+
+def test_a_facet_may_have_axes_of_its_own_along_the_horizontal():
+    facet = Facet("family", "Family", {"plain": "Plain"}, x={"plain": Axis("mean", "share", "fraction")})
+    (ax,) = paper.page(lambda: of_rows(facets=(facet,))).axes
+    assert (ax.get_xscale(), ax.get_xlabel()) == ("linear", "share")
+    (row,) = beside.live(of_rows(facets=(facet,))).wide["vconcat"]
+    assert row["hconcat"][0]["layer"][-1]["encoding"]["x"]["axis"]["format"] == ".0%"
+
+
+def test_an_interval_at_one_place_has_a_line_on_both():
+    rows = frame([2.0], low=[1.0], high=[4.0])
+    marks = (Mark("line", has_dots=True), Mark("band"))
+    described = replace(figure(rows), marks=marks)
+    (bar,) = paper.page(lambda: described).axes[0].collections[-1].get_segments()
+    assert bar.tolist() == [[1.0, 1.0], [1.0, 4.0]]
+    shown = beside.live(described)
+    ((view,),) = (row["hconcat"] for row in shown.wide["vconcat"])
+    assert [layer["mark"]["type"] for layer in view["layer"]] == ["line", "point", "area", "rule", "point"]
+    assert shown.rows["mark"].tolist() == ["alone"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from gradflow.figures.model import (
     drawn_values,
     edge_places,
     edges,
+    intervals,
     limits,
     powers_of_two,
 )
@@ -61,6 +62,16 @@ HEIGHT, NARROWER = 300, 20  # pixels, and by how much less in a narrow place
 _WIDER = 1.5  # times the width of a line on paper
 
 
+class Values(Protocol):
+    """The axis of values: where they are kept, and how they are drawn."""
+
+    def field(self, name: str = "") -> str:
+        """Return the column that holds the places of another column's values, by default of the axis' own."""
+
+    def encoding(self, name: str = "") -> Spec:
+        """Return the axis with what a column holds."""
+
+
 class _Vertical(NamedTuple):
     """The vertical axis: where choices have axes of several kinds, values stand on it by their logarithm or as is."""
 
@@ -97,7 +108,7 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
     kinds = {part.y.kind for _, part in cells}
     y = _Vertical(replace(figure.y, kind=min(kinds)), len(kinds) > 1)
     scales = tuple(Scale(values, _signals(part, is_mixed=y.is_mixed)) for values, part in cells)
-    rows = pd.concat([_placed(part, is_mixed=y.is_mixed) for _, part in cells], ignore_index=True)
+    rows = pd.concat([placed(part, is_mixed=y.is_mixed) for _, part in cells], ignore_index=True)
     tones = palette(figure.rows)
     rows = rows.assign(line=rows["line"].map(_labels(figure))) if figure.looks else tones.on(rows)
     rows = rows.sort_values("seed", kind="stable")  # long repeats take little room in a page
@@ -142,18 +153,21 @@ def _labels(figure: Figure) -> dict[str, str]:
     return {name: look.label for name, look in figure.looks.items()}
 
 
-def _placed(figure: Figure, *, is_mixed: bool) -> pd.DataFrame:
+def placed(figure: Figure, *, is_mixed: bool) -> pd.DataFrame:
     """Return rows with the value blank where it has no place, `edge` where that is shown, and `mark` of the reason.
 
     On an axis of several kinds they have their places, too, in columns that begin with `at_`.
     """
-    axis, rows = figure.y, figure.rows
+    axis, rows = figure.values, figure.rows
     zeros, nonfinite = edges(axis, rows)
     foot, top = edge_places(axis, rows)
+    low, high = intervals(axis, rows)
+    others = {mark.column for mark in figure.marks if mark.column}
     marked = rows.assign(
+        **{name: drawn_values(replace(axis, column=name), rows) for name in others},
         seed=rows.get("seed", ""),
-        low=rows.get("low", np.nan),
-        high=rows.get("high", np.nan),
+        low=low,
+        high=high,
         edge=np.select([nonfinite, zeros], [top, foot], np.nan),
         mark=np.select([nonfinite, zeros], [NONFINITE, ZERO], VALUE),
     )
@@ -275,7 +289,7 @@ def _by_look(figure: Figure) -> Spec:
     looks = {look.label: look for look in figure.looks.values()}
     if not looks:
         return {}
-    colors = {name: _in_both_themes(look.color) for name, look in looks.items()}
+    colors = {name: in_both_themes(look.color) for name, look in looks.items()}
     if figure.has("bar"):
         color = ordinal("line", colors)
         return {"color": {**color, "legend": {**color["legend"], "symbolType": "square", "symbolStrokeWidth": 0}}}
@@ -291,7 +305,8 @@ def _alone() -> Spec:
     }
 
 
-def _in_both_themes(color: str) -> str:
+def in_both_themes(color: str) -> str:
+    """Return a color on light paper, and one like it on dark."""
     return f"light-dark({color},color-mix(in oklab,{color} 60%,white))"
 
 
@@ -303,7 +318,7 @@ def _chosen(layer: Spec, mark: Mark) -> Spec:
     return {**layer, "transform": [{"filter": " && ".join(tests)}, *layer.get("transform", [])]}
 
 
-def _line(figure: Figure, mark: Mark, y: _Vertical) -> Spec:
+def _line(figure: Figure, mark: Mark, y: Values) -> Spec:
     line: Spec = {"type": "line", **({"opacity": mark.opacity} if mark.opacity else {})}
     line |= {"strokeWidth": _WIDER * mark.width} if mark.width else {}
     layer: Spec = {"mark": line}
@@ -320,7 +335,7 @@ def _line(figure: Figure, mark: Mark, y: _Vertical) -> Spec:
 
 def _looking(layer: Spec, look: Look) -> Spec:
     """Return a layer of lines whose look does not tell their networks."""
-    mark = {**layer["mark"], "color": _in_both_themes(look.color), "strokeDash": dash(look.linestyle)}
+    mark = {**layer["mark"], "color": in_both_themes(look.color), "strokeDash": dash(look.linestyle)}
     return {**layer, "mark": mark, "encoding": {**layer.get("encoding", {}), "color": None, "strokeDash": None}}
 
 
@@ -332,24 +347,25 @@ def _guide(figure: Figure, guide: Guide, y: _Vertical) -> Spec:
     return _looking({"data": {"values": values}, "mark": line, "encoding": encoding}, guide.look)
 
 
-def _dots(figure: Figure, mark: Mark, y: _Vertical) -> Spec:
+def _dots(figure: Figure, mark: Mark, y: Values) -> Spec:
     return {"mark": {"type": "point", "filled": True, "size": 30, "opacity": 1}, "encoding": {"strokeDash": None}}
 
 
-def _band(figure: Figure, mark: Mark, y: _Vertical) -> Spec:
+def band(figure: Figure, mark: Mark, y: Values) -> Spec:
+    """Return the intervals around a line."""
     return {
         "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
-        "mark": {"type": "area", "opacity": 0.16, "line": False, "clip": True, "tooltip": None},
+        "mark": {"type": "area", "opacity": mark.opacity or 0.16, "line": False, "clip": True, "tooltip": None},
         "encoding": {"y": y.encoding("low"), "y2": {"field": y.field("high")}, "strokeDash": None},
     }
 
 
-def _bar(figure: Figure, mark: Mark, y: _Vertical) -> Spec:
+def _bar(figure: Figure, mark: Mark, y: Values) -> Spec:
     encoding = {"y": {**y.encoding(), "stack": None}, "y2": {"datum": {"expr": "lo"}}, "tooltip": _tooltip(figure)}
     return {"mark": {"type": "bar", "clip": True}, "encoding": encoding}
 
 
-def _level(figure: Figure, mark: Mark, y: _Vertical) -> Spec:
+def _level(figure: Figure, mark: Mark, y: Values) -> Spec:
     look = mark.look or Look(FAINT, "-", "", "")
     rule: Spec = {"type": "rule", "color": SOFT, "strokeDash": dash(look.linestyle), "clip": True, "tooltip": None}
     if mark.of:
@@ -358,10 +374,10 @@ def _level(figure: Figure, mark: Mark, y: _Vertical) -> Spec:
     return {"mark": rule, "encoding": {"y": {"datum": mark.value, "type": "quantitative"}, **none}}
 
 
-_MARKS: Mapping[Shape, Callable[[Figure, Mark, _Vertical], Spec]] = {
+_MARKS: Mapping[Shape, Callable[[Figure, Mark, Values], Spec]] = {
     "line": _line,
     "dots": _dots,
-    "band": _band,
+    "band": band,
     "level": _level,
     "bar": _bar,
 }
