@@ -9,6 +9,7 @@ import pandas as pd
 
 from gradflow.analysis.paths import PathLengths, PublishedLengths, path_lengths, share_within
 from gradflow.figures.autocorrelation import autocorrelation as autocorrelation_described
+from gradflow.figures.paths import paths as described_paths
 from gradflow.figures.shattering import norm_name
 from gradflow.figures.shattering import shattering as by_depth_described
 from gradflow.figures.shattering_layers import shattering_layers as by_layer_described
@@ -18,7 +19,7 @@ from gradflow.recording import AUTOCORRELATION, SHATTERING
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents, holding
 from gradflow.reporting.figures import draw
-from gradflow.reporting.live.paths import paths as live_paths
+from gradflow.reporting.live import beside
 from gradflow.reporting.live.screen import live
 from gradflow.reporting.published_section import published_lengths
 from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
@@ -88,7 +89,7 @@ def paths(contents: Contents) -> Section | None:
             name = "paths" if len(drawn) == 1 else f"paths-{len(drawn)}"
             alt = text("paths.alt", said=words)
             make = partial(paths_figure, frame, published=known)
-            live = live_paths(frame, lengths, name, published=known)
+            live = beside.live(described_paths(frame, published=known, name=name))
             blocks.append(draw(name, make, contents.folder, alt=alt, caption=words, live=live))
     columns = ("network", "blocks", "mean_length", "path_middle", "path_nearly_all")
     blocks.append(table("paths", text("table.paths"), columns, rows, "tables/paths.csv"))

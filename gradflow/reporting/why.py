@@ -12,11 +12,12 @@ import pandas as pd
 from gradflow.analysis.intervals import Interval
 from gradflow.analysis.stall import stall_over_seeds
 from gradflow.diagnosis.ends import DECADES
-from gradflow.plots.stall import ordered, stall_figure
+from gradflow.figures.stall import ordered, stall
+from gradflow.plots.stall import stall_figure
 from gradflow.reporting.blocks import Block, Section, Statement, Statements, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
-from gradflow.reporting.live.stall import stall as live_stall
+from gradflow.reporting.live import beside
 from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
 from gradflow.text import text
 from gradflow.text.numbers import decades, number, percent, signed, times, with_interval
@@ -54,7 +55,7 @@ def why(contents: Contents) -> Section | None:
     make = partial(stall_figure, frame)
     blocks: list[Block] = [Statements(text("why.stalled"), "notice", items)] if items else []
     blocks += [
-        draw("stall", make, contents.folder, alt=text("why.alt", finding=said), live=live_stall(frame)),
+        draw("stall", make, contents.folder, alt=text("why.alt", finding=said), live=beside.live(stall(frame))),
         _table(frame),
     ]
     ending = text("why.caveat") if items else text("why.none")

@@ -7,23 +7,23 @@ import pandas as pd
 import pytest
 from chains import degrees, errors, lags, layers_after, lengths, links
 
-from gradflow.analysis.paths import path_lengths
 from gradflow.figures.autocorrelation import autocorrelation
+from gradflow.figures.paths import paths
 from gradflow.figures.shattering_layers import shattering_layers
+from gradflow.figures.stall import stall
+from gradflow.reporting.live import beside
 from gradflow.reporting.live.degradation import degradation
 from gradflow.reporting.live.degree import degree
 from gradflow.reporting.live.notebook import InteractiveFigure
-from gradflow.reporting.live.paths import paths
 from gradflow.reporting.live.screen import live
-from gradflow.reporting.live.stall import stall
 from gradflow.reporting.live.training import training
 
 # The marks that stand for values: moments, networks a link, lengths a quantity, lags a network.
 FIGURES = {
     "degree": (lambda: degree(degrees()), 4 * 2),
     "degradation": (lambda: degradation(*errors({})), 1),  # of one seed; published is the other error's
-    "stall": (lambda: stall(links()), 2 * 5 + 2 * 3),
-    "paths": (lambda: paths(lengths(), path_lengths(lengths())), 7 * 3),
+    "stall": (lambda: beside.live(stall(links())), 2 * 5 + 2 * 3),
+    "paths": (lambda: beside.live(paths(lengths())), 7 * 3),
     "shattering": (lambda: live(shattering_layers(layers_after())), 2 * 6),
     "autocorrelation": (lambda: live(autocorrelation(lags())), 16 * 4),
 }

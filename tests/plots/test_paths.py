@@ -9,8 +9,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from gradflow.analysis.paths import PublishedLengths, path_lengths, path_shares
+from gradflow.figures.paths import paths as described
 from gradflow.plots.paths import paths, paths_figure
-from gradflow.reporting.live.paths import paths as live_paths
+from gradflow.reporting.live import beside
 
 N_BLOCKS = 20
 
@@ -86,10 +87,9 @@ def test_published_lengths_are_shaded_and_named_in_place_of_the_middle(longest):
 def test_the_live_figure_shades_what_the_printed_one_does():
     data, known = frame(), PublishedLengths(5, 17, 54, "a paper")
     for published, ends in ((known, (5, 17)), (None, path_lengths(data)[2:5:2])):
-        live = live_paths(data, path_lengths(data), published=published)
-        (marks,) = {str(part["data"]["values"][0]) for part in parts_with_data(live.wide)}
-        mean = path_lengths(data).mean
-        assert marks == str({"first": ends[0], "last": ends[1], "mean": mean})
+        live = beside.live(described(data, published=published))
+        shade, line = (part["data"]["values"][0] for part in parts_with_data(live.wide))
+        assert (shade, line) == ({"from": ends[0], "to": ends[1]}, {"from": path_lengths(data).mean})
         box = paths(data, axes(), published=published).patches[0]
         assert (box.get_x(), box.get_x() + box.get_width()) == ends
 
