@@ -142,12 +142,12 @@ def carry_out(sweep: Sweep, given: Mapping[str, Any], orders: Orders, *, with_de
         except experiments.RunsFailedError as error:
             failures, recordings = error.failures, error.recordings
     trained = time.perf_counter() - began
-    with guarded(folder) as check:
-        write_notes(folder, {**sweep.notes, "title": orders.title or sweep.notes.get("title", "")})
+    with guarded(folder) as sweep_folder:
+        write_notes(sweep_folder.anchor, {**sweep.notes, "title": orders.title or sweep.notes.get("title", "")})
         if recordings:
             print_summary(recordings, orders.form)
             shown = [*annotated(recordings, sweep.notes), *(demonstration.measure(folder) if with_demo else ())]
-            check()
+            sweep_folder.check()
             write_report(shown, folder, orders.title or heading(sweep.notes), orders.form)
     output.say_where("recordings", folder / "runs", orders.form)
     took = {"trained": f"{trained:.0f}", "whole": f"{time.perf_counter() - began:.0f}"}

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import torch
 
+from gradflow.storage import named
+
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 NOT_RETRIED = "the run was not tried again: the same command goes on with it"
 # PyTorch's CPU allocator raises a plain RuntimeError
@@ -16,7 +18,7 @@ MEMORY_WORDS = ("out of memory", "not enough memory", "can't allocate memory")
 
 def reason_of(error: BaseException) -> str:
     """Return why a run failed, in one line."""
-    said = str(error).partition("\n")[0]
+    said = named(str(error).partition("\n")[0])
     if is_disk_full(error):
         return f"the disk is full ({said})"
     if is_out_of_memory(error):

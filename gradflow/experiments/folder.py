@@ -12,7 +12,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,8 @@ class SweepFolder:
     lock : pair of int or None
         By what the operating system knows the file that the command at work holds. Where it is not in its place any
         more, the folder is another.
+    anchor : Path
+        Where everything is written: in `opened` and `claimed` the folder itself, whatever has its name.
 
     Raises
     ------
@@ -59,7 +61,7 @@ class SweepFolder:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, command: str, lock: storage.FileId | None = None) -> None:
-        self.path = Path(path)
+        self.path = self.anchor = Path(path)
         self.runs = self.path / RUNS
         self.lock = lock
         self._command = command
@@ -76,8 +78,19 @@ class SweepFolder:
 
     def check(self) -> None:
         """Raise FolderLostError if this is no longer the folder that the command at work claimed."""
-        if self.lock is not None and storage.file_id(self.path / storage.LOCK) != self.lock:
+        if self.lock is None:
+            return
+        if any(storage.file_id(place / storage.LOCK) != self.lock for place in (self.path, self.anchor)):
             raise _lost(self.path)
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[None]:
+        """Write into the folder that is there now, also once another has its name."""
+        try:
+            with storage.anchored(self.path) as self.anchor:
+                yield
+        finally:
+            self.anchor = self.path
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:
@@ -89,15 +102,17 @@ class SweepFolder:
             Another command is at work in the folder, or it cannot be written.
         """
         with contextlib.ExitStack() as stack:
+            stack.enter_context(self.opened())
             with _writing(self.path):
-                stack.enter_context(storage.held(self.path / storage.LOCK, what=f"out folder {self.path}"))
-                self.lock = storage.file_id(self.path / storage.LOCK)
+                lock = self.anchor / storage.LOCK
+                stack.enter_context(storage.held(lock, what=f"out folder {self.path}"))
+                self.lock = storage.file_id(lock)
                 self._write_mark()
             yield
 
     def _write_mark(self) -> None:
         mark = {"format": MARK_FORMAT, "version": VERSION, "command": self._command}
-        storage.write_json(self.path / MARK, mark)
+        storage.write_json(self.anchor / MARK, mark)
 
     def finished(self, run: Run) -> Recording | None:
         """Return the run's recording, or None if it has to be made.
@@ -119,7 +134,7 @@ class SweepFolder:
 
     def unfinished(self, run: Run) -> Unfinished:
         """Return the place of a run under way."""
-        return Unfinished(self.path / storage.UNFINISHED / run.id, run, self.check)
+        return Unfinished(self.anchor / storage.UNFINISHED / run.id, run, self.check)
 
     def keep(self, run: Run, recording: Recording) -> Recording:
         """Write a run's recording so that it appears whole or not at all, and return it as it is on disk.
@@ -130,18 +145,18 @@ class SweepFolder:
         shutil.rmtree(whole, ignore_errors=True)  # of a process that was killed at this point
         storage.save(recording, whole)
         self.check()
-        storage.move(whole, self.runs / run.id)
+        storage.move(whole, self.anchor / RUNS / run.id)
         return storage.load_one(self.runs / run.id)
 
     def set_aside(self, run: Run) -> Path:
         """Rename a damaged run's folder, so that it is made again and nothing is lost."""
         self.check()
-        return set_aside(self.runs / run.id, ".damaged")
+        return set_aside(self.anchor / RUNS / run.id, ".damaged")
 
     def tidy(self, finished: Iterable[Run]) -> None:
         """Remove what processes that were killed left of finished runs; only for whoever holds the sweep."""
         self.check()
-        home = self.path / storage.UNFINISHED
+        home = self.anchor / storage.UNFINISHED
         for run in finished:
             if storage.is_folder(home / run.id):
                 self.unfinished(run).remove()
@@ -177,7 +192,7 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except storage.InUseError as error:
-        raise PlanError(str(error)) from None
+        raise PlanError(storage.named(str(error))) from None
     except OSError as error:
         raise PlanError(f"cannot write to out folder {path}: {error.strerror or error}.") from None
 
@@ -199,10 +214,10 @@ def _check_mark(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def guarded(path: Path) -> Iterator[Callable[[], None]]:
-    """Yield a check that raises FolderLostError if a sweep's folder was removed or replaced since the block began.
+def guarded(path: Path) -> Iterator[SweepFolder]:
+    """Yield a sweep's folder, to write beside the runs once none is under way.
 
-    For what is written beside the runs, once no run is under way.
+    `check` raises FolderLostError if it was removed or replaced since the block began.
     """
     try:
         lock = (path / storage.LOCK).open("rb")
@@ -210,7 +225,9 @@ def guarded(path: Path) -> Iterator[Callable[[], None]]:
         raise _lost(path) from None
     with lock:
         found = os.fstat(lock.fileno())
-        yield SweepFolder(path, command="", lock=(found.st_dev, found.st_ino)).check
+        folder = SweepFolder(path, command="", lock=(found.st_dev, found.st_ino))
+        with folder.opened():
+            yield folder
 
 
 def _lost(path: Path) -> FolderLostError:
@@ -235,10 +252,10 @@ def keep_all(recordings: Iterable[Recording], out: str | os.PathLike[str], *, gr
         `out` holds something else than a sweep, cannot be written, or another command is at work in it.
     """
     folder = SweepFolder(out, command=command)
-    home = folder.path / group
-    fresh = home / FRESH
-    _check_own(home)
+    _check_own(folder.path / group)
     with folder.claimed():
+        home = folder.anchor / group
+        fresh = home / FRESH
         home.mkdir(exist_ok=True)
         for recording in recordings:
             place = home / recording.name
@@ -251,4 +268,4 @@ def keep_all(recordings: Iterable[Recording], out: str | os.PathLike[str], *, gr
             else:  # whole or not at all
                 shutil.rmtree(fresh, ignore_errors=True)
                 storage.move(storage.save(kept, fresh), place)
-    return home
+    return folder.path / group

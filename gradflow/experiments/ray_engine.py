@@ -20,7 +20,7 @@ from typing import Any
 
 from gradflow import storage
 from gradflow.experiments.failures import reason_of
-from gradflow.experiments.folder import SweepFolder
+from gradflow.experiments.folder import RUNS, SweepFolder
 from gradflow.experiments.pool import Event
 from gradflow.experiments.recipe import PlanError, check
 from gradflow.experiments.runs import Run
@@ -181,7 +181,7 @@ class _Sweep:
         try:
             reason: str | None = self._ray.get(task)
             if reason is None and self._store is not None:
-                self._store.fetch(run.id, self._folder.runs)
+                self._store.fetch(run.id, self._folder.anchor / RUNS)
         except self._ray.exceptions.RayError as error:
             lost = f"its node or process was lost {self._engine.retries + 1} times"
             return f"{lost} ({type(error).__name__})"
@@ -209,14 +209,15 @@ def _make(values: dict[str, Any], order: dict[str, Any], inbox: Any) -> str | No
         try:
             place = Path(order["folder"] or Path(scratch) / "sweep")
             folder = SweepFolder(place, command=order["command"], lock=storage.file_id(place / storage.LOCK))
-            attempt(
-                folder,
-                run,
-                command=order["command"],
-                checkpoint_every=order["checkpoint_every"],
-                on_step=lambda step: say("step", step),
-                on_resume=lambda step: say("resumed", step),
-            )
+            with folder.opened():
+                attempt(
+                    folder,
+                    run,
+                    command=order["command"],
+                    checkpoint_every=order["checkpoint_every"],
+                    on_step=lambda step: say("step", step),
+                    on_resume=lambda step: say("resumed", step),
+                )
             if order["store"] is not None:
                 Store(order["store"]).push(folder.runs / run.id)
         except Exception as error:  # whatever ends one run must not end the others

@@ -10,7 +10,7 @@ from typing import Any
 from gradflow import storage
 from gradflow.experiments.data import load_data, sizes
 from gradflow.experiments.engines import Engine, LocalEngine
-from gradflow.experiments.folder import SweepFolder, check_out
+from gradflow.experiments.folder import RUNS, SweepFolder, check_out
 from gradflow.experiments.identity import data_digest
 from gradflow.experiments.network import is_own
 from gradflow.experiments.plan import plan
@@ -121,7 +121,7 @@ def execute(
         if remote is not None:
             remote.claim(command)
             for run in runs:
-                remote.fetch(run.id, folder.runs)
+                remote.fetch(run.id, folder.anchor / RUNS)
         recordings = _finished(runs, folder, tell)
         waiting = [run for run in runs if run not in recordings]
         _check_data_of(waiting)

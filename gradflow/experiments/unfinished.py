@@ -181,7 +181,8 @@ class Keeper:
             training = make(self._recording)
         elif self._on_resume is not None:
             self._on_resume(training.step)
-        self._unfinished.say("running", step=training.step)
+        with self._closing(training):
+            self._unfinished.say("running", step=training.step)
         self._step = training.step
         self._kept = self._pulsed = time.monotonic()
         return training
@@ -251,9 +252,15 @@ class Keeper:
         self._pulsed = time.monotonic()
 
     def _check(self, training: Training) -> None:
-        """Raise what `Unfinished.check` does, once the rows are let go: there is no place for them."""
-        try:
+        """Raise what `Unfinished.check` does."""
+        with self._closing(training):
             self._unfinished.check()
+
+    @contextlib.contextmanager
+    def _closing(self, training: Training) -> Iterator[None]:
+        """Let the rows go, for which there is no place, where the block raises."""
+        try:
+            yield
         except Exception:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

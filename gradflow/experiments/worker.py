@@ -95,4 +95,5 @@ if __name__ == "__main__":
     path, lock, command, seconds = sys.argv[1:]
     held = json.loads(lock)
     folder = SweepFolder(path, command=command, lock=None if held is None else tuple(held))
-    main(folder, command, float(seconds), sys.stdin, stream)
+    with folder.opened():
+        main(folder, command, float(seconds), sys.stdin, stream)

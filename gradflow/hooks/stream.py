@@ -104,7 +104,7 @@ class Stream:
             return None
         if self.error is None:
             self._writer.close()
-            dropped = f"{self.n_dropped} rows were dropped while {self._writer.folder} could not be written."
+            dropped = f"{self.n_dropped} rows were dropped while {self._folder} could not be written."
             return dropped if self.n_dropped else None
         return (
             f"{self.n_missing} rows are missing on disk, since {self._reason}. What was written before can be read. "
@@ -114,4 +114,8 @@ class Stream:
     @property
     def _reason(self) -> str:
         assert self.error is not None
-        return f"{self._writer.folder} cannot be written ({self.error.strerror or self.error})"
+        return f"{self._folder} cannot be written ({self.error.strerror or self.error})"
+
+    @property
+    def _folder(self) -> str:
+        return storage.named(str(self._writer.folder))

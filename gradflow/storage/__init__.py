@@ -7,7 +7,7 @@ leaves a folder that loads, or one without a manifest, which is no recording.
 
 from __future__ import annotations
 
-from gradflow.storage.files import TEMPORARY_SUFFIX, is_file, is_folder, move, write_whole
+from gradflow.storage.files import TEMPORARY_SUFFIX, anchored, is_file, is_folder, move, named, write_whole
 from gradflow.storage.json_files import read_bytes, read_json
 from gradflow.storage.locks import LOCK, LOCK_FILES, FileId, InUseError, file_id, held
 from gradflow.storage.manifest import (
@@ -39,6 +39,7 @@ __all__ = [
     "StorageError",
     "Tail",
     "Writer",
+    "anchored",
     "check_json",
     "check_meta",
     "file_id",
@@ -52,6 +53,7 @@ __all__ = [
     "load",
     "load_one",
     "move",
+    "named",
     "peek",
     "read_bytes",
     "read_json",

@@ -1,8 +1,11 @@
 """A sweep whose folder is removed or replaced ends in a line, and writes nothing to what is there now."""
 
+import contextlib
+import itertools
 import os
 import shutil
 import threading
+from pathlib import Path
 
 import pytest
 from made import one_run
@@ -114,6 +117,36 @@ def test_a_run_writes_nothing_more(tmp_path, way, at):
     assert [contents(out)] == there
 
 
+def made_and_lost_after(number, tmp_path, way):
+    """Make a run whose sweep's folder is lost once a check has found it sound; how many checks came."""
+    out, there, checks = tmp_path / "out", [], itertools.count()
+
+    class Losing(SweepFolder):
+        def check(self):
+            super().check()
+            if next(checks) == number:
+                way(out, tmp_path / "away", tmp_path / "elsewhere")
+                there.append(contents(out))
+
+    folder = Losing(out, command="")
+    with contextlib.suppress(FolderLostError), folder.claimed():
+        attempt(folder, one_run(**TINY), command="", checkpoint_every=1e-9)
+    assert [contents(out)] == there or next(checks) <= number
+    return next(checks)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no path leads to an open folder")
+@pytest.mark.parametrize(
+    ("way", "number"),
+    [
+        *((a_copy, number) for number in range(2, 34, 7)),
+        *(pytest.param(way, n, marks=pytest.mark.slow) for way in (a_copy, a_link_elsewhere, moved) for n in range(34)),
+    ],
+)
+def test_nothing_is_written_between_a_check_and_a_write(tmp_path, way, number):
+    assert made_and_lost_after(number, tmp_path, way) >= number
+
+
 def test_a_run_that_is_asked_to_stop_then_leaves_no_checkpoint(tmp_path):
     out, stop = tmp_path / "out", threading.Event()
     folder = SweepFolder(out, command="")
@@ -142,11 +175,11 @@ def test_what_is_kept_beside_the_runs_is_not_written_either(tmp_path):
     assert os.listdir(tmp_path / "away" / "vanishing") == ["one"]
     shutil.rmtree(out)
     (tmp_path / "away").rename(out)
-    with guarded(out) as check:
-        check()
+    with guarded(out) as folder:
+        folder.check()
         another_folder(out, tmp_path / "away", None)
         with pytest.raises(FolderLostError):
-            check()
+            folder.check()
 
 
 def test_a_recorder_s_own_folder_that_is_replaced_is_left_alone(tmp_path):
