@@ -7,6 +7,8 @@ import signal
 import sys
 import threading
 import warnings
+from collections.abc import Iterator, Sequence
+from types import FrameType
 from typing import Any
 
 import click
@@ -27,11 +29,19 @@ def main(arguments: list[str] | None = None) -> None:
     Exit codes: 0 done, 2 bad usage or input, 3 some runs failed, 130 interrupted by SIGINT (Ctrl-C) or SIGTERM.
     """
     if threading.current_thread() is not threading.main_thread():  # which alone gets signals
-        sys.exit(_exit_code(arguments))
+        sys.exit(_exit_code(arguments, []))
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    received: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    if before[signal.SIGINT] is signal.default_int_handler:  # a command in the background ignores it
+        signal.signal(signal.SIGINT, interrupt)
     try:
-        code = _exit_code(arguments)
+        code = _exit_code(arguments, received)
     finally:
         if arguments is not None:  # called from Python, which goes on
             for number, handler in before.items():
@@ -39,8 +49,19 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _exit_code(arguments: list[str] | None) -> int:
-    """Run a command; turn what a user can mend into one line and its exit code."""
+@contextlib.contextmanager
+def _interruptible(received: Sequence[int]) -> Iterator[None]:
+    """Let an error after a signal be the interruption: where C code imports, KeyboardInterrupt comes out as another."""
+    try:
+        yield
+    except Exception as error:
+        if received:
+            raise KeyboardInterrupt from error
+        raise
+
+
+def _exit_code(arguments: list[str] | None, received: Sequence[int]) -> int:
+    """Run a command; turn what a user can mend, and signals, into one line and an exit code."""
     if sys.stdout is None:  # as Python has it where the shell closed it
         _complain("standard output is closed.")
         return BAD_INPUT
@@ -49,7 +70,7 @@ def _exit_code(arguments: list[str] | None) -> int:
             _complain(f"arguments must be UTF-8 without null characters; got {given!r}.")
             return BAD_INPUT
     try:
-        with warnings.catch_warnings():
+        with _interruptible(received), warnings.catch_warnings():
             warnings.showwarning = _show_warning
             result: Any = cli.main(arguments, prog_name="gradflow", standalone_mode=False)
         sys.stdout.flush()  # what cannot be written is to be known here, not when Python ends

@@ -82,6 +82,27 @@ def test_a_signal_while_it_starts_or_plans_ends_it(tmp_path, seconds):
     assert eventually(lambda: not workers_of(tmp_path))
 
 
+IMPORTING = """
+import os, signal
+
+def make():
+    try:
+        os.kill(os.getpid(), signal.{name})
+    except KeyboardInterrupt as error:
+        raise {error} from error
+"""
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("error", ["ImportError('numpy.core failed to import')", "SystemError('error set')"])
+def test_an_error_that_comes_of_a_signal_is_the_interruption(tmp_path, number, error):
+    """As where C code imports: it turns KeyboardInterrupt into an error of its own."""
+    (tmp_path / "nets.py").write_text(IMPORTING.format(name=number.name, error=error))
+    command = start("analyze", "nets.py:make", cwd=tmp_path)
+    _, said = command.communicate(timeout=120)
+    assert (command.returncode, said.lstrip()) == (INTERRUPTED, LINE)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_second_signal_does_not_wait_for_the_step_under_way(tmp_path, number):
     (tmp_path / "nets.py").write_text(SLOW)
