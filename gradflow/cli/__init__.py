@@ -23,6 +23,14 @@ MAX_LINE = 1000  # characters of what is said of an error
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+class _SignalError(KeyboardInterrupt):
+    """A signal came.
+
+    Of a KeyboardInterrupt itself that passes through `exec` of a text, Python remembers that it was not handled, and
+    ends by SIGINT in the end whatever the exit code.
+    """
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit.
 
@@ -35,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         received.append(number)
-        raise KeyboardInterrupt
+        raise _SignalError
 
     signal.signal(signal.SIGTERM, interrupt)
     if before[signal.SIGINT] is signal.default_int_handler:  # a command in the background ignores it

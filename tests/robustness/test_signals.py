@@ -82,22 +82,29 @@ def test_a_signal_while_it_starts_or_plans_ends_it(tmp_path, seconds):
     assert eventually(lambda: not workers_of(tmp_path))
 
 
-IMPORTING = """
+MEETS = """
 import os, signal
 
 def make():
     try:
-        os.kill(os.getpid(), signal.{name})
+        {meets}
     except KeyboardInterrupt as error:
         raise {error} from error
 """
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("error", ["ImportError('numpy.core failed to import')", "SystemError('error set')"])
-def test_an_error_that_comes_of_a_signal_is_the_interruption(tmp_path, number, error):
-    """As where C code imports: it turns KeyboardInterrupt into an error of its own."""
-    (tmp_path / "nets.py").write_text(IMPORTING.format(name=number.name, error=error))
+@pytest.mark.parametrize(
+    ("meets", "error"),
+    [
+        pytest.param("{kill}", "ImportError('numpy.core failed to import')", id="an error of C code that imports"),
+        pytest.param("{kill}", "SystemError('error set')", id="an error of C code"),
+        pytest.param("exec({kill!r})", "error", id="in a text that is executed"),
+    ],
+)
+def test_a_signal_is_the_interruption_whatever_comes_of_it(tmp_path, number, meets, error):
+    kill = f"os.kill(os.getpid(), signal.{number.name})"
+    (tmp_path / "nets.py").write_text(MEETS.format(meets=meets.format(kill=kill), error=error))
     command = start("analyze", "nets.py:make", cwd=tmp_path)
     _, said = command.communicate(timeout=120)
     assert (command.returncode, said.lstrip()) == (INTERRUPTED, LINE)
