@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gradflow.cli import output
 from gradflow.cli.commands import BAD_INPUT, INTERRUPTED, cli
 
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
 __all__ = ["main"]
 
 DONE = 0
 MAX_LINE = 1000  # characters of what is said of an error
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+AGAIN_SECONDS = 0.05
 
 
 class _SignalError(KeyboardInterrupt):
@@ -59,13 +64,28 @@ def main(arguments: list[str] | None = None) -> None:
 
 @contextlib.contextmanager
 def _interruptible(received: Sequence[int]) -> Iterator[None]:
-    """Let an error after a signal be the interruption: where C code imports, KeyboardInterrupt comes out as another."""
+    """See that a signal interrupts.
+
+    Where C code imports, KeyboardInterrupt comes out as another error: after a signal any is the interruption. Where it
+    is raised in a destructor or at a weak reference's end, Python only prints it: the signal is then sent once more.
+    """
+    before = sys.unraisablehook
+
+    def send_again(lost: UnraisableHookArgs) -> None:
+        if isinstance(lost.exc_value, _SignalError):
+            threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), received[-1])).start()
+        else:
+            before(lost)
+
+    sys.unraisablehook = send_again
     try:
         yield
     except Exception as error:
         if received:
             raise KeyboardInterrupt from error
         raise
+    finally:
+        sys.unraisablehook = before
 
 
 def _exit_code(arguments: list[str] | None, received: Sequence[int]) -> int:

@@ -83,13 +83,18 @@ def test_a_signal_while_it_starts_or_plans_ends_it(tmp_path, seconds):
 
 
 MEETS = """
-import os, signal
+import os, signal, time
 
 def make():
     try:
         {meets}
     except KeyboardInterrupt as error:
         raise {error} from error
+    time.sleep(600)
+
+class Dying:
+    def __del__(self):
+        {kill}
 """
 
 
@@ -100,11 +105,12 @@ def make():
         pytest.param("{kill}", "ImportError('numpy.core failed to import')", id="an error of C code that imports"),
         pytest.param("{kill}", "SystemError('error set')", id="an error of C code"),
         pytest.param("exec({kill!r})", "error", id="in a text that is executed"),
+        pytest.param("Dying()", "error", id="in a destructor"),
     ],
 )
 def test_a_signal_is_the_interruption_whatever_comes_of_it(tmp_path, number, meets, error):
     kill = f"os.kill(os.getpid(), signal.{number.name})"
-    (tmp_path / "nets.py").write_text(MEETS.format(meets=meets.format(kill=kill), error=error))
+    (tmp_path / "nets.py").write_text(MEETS.format(meets=meets.format(kill=kill), error=error, kill=kill))
     command = start("analyze", "nets.py:make", cwd=tmp_path)
     _, said = command.communicate(timeout=120)
     assert (command.returncode, said.lstrip()) == (INTERRUPTED, LINE)
