@@ -53,6 +53,21 @@ assert not heavy, heavy
     assert command or all(f"  {name} " in done.stdout for name in COMMANDS)
 
 
+def test_a_dry_run_imports_nothing_that_draws_or_stores(tmp_path):
+    code = """
+import sys
+from gradflow.cli import main
+try:
+    main(["compare", "--depths", "8", "--seeds", "1", "--dry-run", "--out", sys.argv[1]])
+except SystemExit as end:
+    assert end.code == 0
+heavy = {"matplotlib", "gradflow.reporting", "fsspec"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = python(code, str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_shelf_is_what_it_says():
     for name in gradflow.__all__:
         assert getattr(gradflow, name) is not None

@@ -13,7 +13,6 @@ from gradflow.experiments.estimate import Estimate, estimate
 from gradflow.experiments.shattering import SETTINGS
 from gradflow.notes import nearest_depth
 from gradflow.reference.published import ILLUSTRATIVE
-from gradflow.reporting.head import scaled_from
 from gradflow.settings import ShatteringSettings, settings_of
 from gradflow.text import text
 from gradflow.text.numbers import count
@@ -48,6 +47,8 @@ def print_plan(
     lines = [text("plan.made", n=made, folder=folder)] if made else []
     lines += _nearest(runs, notes)
     if notes.get("scaled"):
+        from gradflow.reporting.head import scaled_from  # brings matplotlib, which few dry runs need
+
         lines.append(scaled_from((str(notes.get("preset") or ""), str(notes["scaled"]))))
     if found is not None:
         lines += [*_told(found), text("plan.dry")]

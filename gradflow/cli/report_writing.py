@@ -12,7 +12,6 @@ from gradflow.cli import output
 from gradflow.cli.commands import command_line
 from gradflow.notes import annotated, mark_problem, read_notes
 from gradflow.recording import Recording
-from gradflow.reporting import report
 from gradflow.text import text
 from gradflow.text.controls import utf8
 from gradflow.text.words import said
@@ -50,6 +49,8 @@ def write_report(
     formats: Sequence[str] = ("png",),
 ) -> None:
     """Write a report and say where it is."""
+    from gradflow.reporting import report  # brings matplotlib, so not on the way to a dry run
+
     try:
         page = report(recordings, folder, title=title, command=command_line(), formats=formats)
     except OSError as error:

@@ -11,8 +11,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from fsspec.core import url_to_fs
-
 from gradflow import storage
 from gradflow.experiments.folder import RUNS, VERSION
 from gradflow.experiments.recipe import PlanError
@@ -29,6 +27,8 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
+        from fsspec.core import url_to_fs  # brings what it knows of compression and networks, and few sweeps need it
+
         self.url = url.rstrip("/")
         try:
             self._files, self._path = url_to_fs(self.url)
