@@ -16,6 +16,7 @@ import click
 
 from gradflow.cli import output
 from gradflow.cli.commands import BAD_INPUT, INTERRUPTED, cli
+from gradflow.text.widths import shortened
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
@@ -147,7 +148,7 @@ def _complain(line: str) -> None:
 
 def _line(message: str) -> str:
     """Return a message as one line that a terminal has room for: it may hold a name of any length."""
-    return output.shortened(message, MAX_LINE)
+    return shortened(message, MAX_LINE)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
 import torch
 from torch import Tensor
 
 from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.cli import output
 from gradflow.cli.commands import command_line
-from gradflow.cli.rich_tables import show, table
 from gradflow.cli.strip import Line, strips
+from gradflow.cli.terminal import show
 from gradflow.experiments.data import load_data
 from gradflow.probe import Analysis, analyze_gradients
-from gradflow.probe.shown import WORDS
 from gradflow.recording import Recording
 from gradflow.storage import StorageError, save
+from gradflow.tables.data import as_json
 from gradflow.targets import Target, load_target, moved
 from gradflow.text import text
 
@@ -88,11 +87,7 @@ def _described(found: Analysis, target: Target, seed: int) -> Analysis:
 
 
 def _print_tables(found: Analysis) -> None:
-    for one in found.shown:
-        words = [number for number, key in enumerate(one.columns) if key in WORDS]
-        show(table(one.title, one.heads, one.rows, words=words, caption=one.caption))
-        click.echo()
-    show(strips(text("terminal.strip.title_one"), [Line(found.recording.name, _norms(found))]))
+    show(*found.tables, strips(text("terminal.strip.title_one"), [Line(found.recording.name, _norms(found))]))
 
 
 def _norms(found: Analysis) -> list[float]:
@@ -105,13 +100,13 @@ def _norms(found: Analysis) -> list[float]:
 def _print_json(found: Analysis) -> None:
     recording = found.recording
     tables = {"degree": found.degree, "layers": recording.layers, "skips": recording.skips, "probes": recording.probes}
-    frames = {name: output.records(frame) for name, frame in tables.items()}
+    frames = {name: frame.to_dict("records") for name, frame in tables.items()}
     findings = [str(finding) for finding in found.findings]
-    output.print_json({"meta": recording.meta, **frames, "findings": findings})
+    output.emit(as_json({"meta": recording.meta, **frames, "findings": findings}))
 
 
 def _print_csv(found: Analysis) -> None:
-    output.print_rows("csv", output.records(found.recording.layers))
+    output.print_data("csv", found.recording.layers.to_dict("records"))
 
 
 _PRINT = {None: _print_tables, "json": _print_json, "csv": _print_csv}

@@ -6,18 +6,17 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Group
-
-from gradflow.cli import output
-from gradflow.cli.rich_tables import show, table
+from gradflow.cli.output import print_data
+from gradflow.cli.terminal import show
 from gradflow.models.block_timing import block_rows
 from gradflow.models.family_table import family_rows
+from gradflow.tables import Column, Table, column, words
 from gradflow.text import text
 from gradflow.text.numbers import count, number
-from gradflow.text.words import head, named, word
+from gradflow.text.words import named, word
 
 GIGA, MEGA = 1e9, 1e6
-WORDS = (0, 1, 2)  # columns of the networks' table
+GROUPED = "{:,}".format
 EQUAL = (256, 256)  # widths in and out at which the blocks compare
 UNEQUAL = ((64, 64), (64, 256))  # and at which they do not, the basic block's and the bottleneck's
 
@@ -28,29 +27,24 @@ def print_models(*, blocks: bool, repeats: int, form: str | None) -> None:
     """Print the networks, or with `blocks` the blocks, timed here."""
     rows = block_rows(repeats=repeats) if blocks else family_rows()
     if form is not None:
-        output.print_rows(form, rows)
-        return
-    show(blocks_table(rows) if blocks else networks_table(rows))
+        print_data(form, rows)
+    else:
+        show(blocks_table(rows) if blocks else networks_table(rows))
 
 
-def networks_table(rows: Sequence[Row]) -> Group:
+def networks_table(rows: Sequence[Row]) -> Table:
     """Return the table of `gradflow.models.family_table.family_rows`."""
-    columns = ("network", "family", "block", "layers", "parameters", "multiply_adds", "published")
-    cells = [
-        (
-            f"{row['model']}-{row['depth']}",
-            named(row["family"]),
-            word(row["block"]),
-            str(row["weighted_layers"]),
-            _grouped(row["parameters"]),
-            _scaled(row["multiply_adds"]),
-            "" if row["published_multiply_adds"] is None else _scaled(row["published_multiply_adds"], 1),
-        )
-        for row in rows
-    ]
-    heads = [head(column, "models.head") for column in columns]
+    columns = (
+        Column("network", lambda row: f"{row['model']}-{row['depth']}", is_number=False),
+        words("family", named),
+        words("block", word),
+        column("layers", of="weighted_layers"),
+        column("parameters", GROUPED),
+        column("multiply_adds", _scaled),
+        Column("published", lambda row: _published(row["published_multiply_adds"])),
+    )
     caption = text("models.caption") + _tasks(rows) + _stride(rows)
-    return table(text("models.title"), heads, cells, words=WORDS, caption=caption)
+    return Table(text("models.title"), columns, rows, caption, "models.head")
 
 
 def _tasks(rows: Sequence[Row]) -> str:
@@ -82,32 +76,24 @@ def _listed(parts: Sequence[str]) -> str:
     return text("models.and").join([text("list.enumeration").join(parts[:-1]), parts[-1]])
 
 
-def blocks_table(rows: Sequence[Row]) -> Group:
+def blocks_table(rows: Sequence[Row]) -> Table:
     """Return the table of `gradflow.models.block_timing.block_rows`."""
     first = rows[0]
-    has_interval = not math.isnan(first["forward_ms_low"])
-    columns = ("block", "parameters", "multiply_adds", "forward", "backward")
-    cells = [
-        (
-            text("models.blocks.block", block=word(row["block"]), before=row["in_channels"], after=row["out_channels"]),
-            _grouped(row["parameters"]),
-            _scaled(row["multiply_adds"]),
-            _time(row, "forward_ms"),
-            _time(row, "backward_ms"),
-        )
-        for row in rows
-    ]
-    caption = text(
-        "models.blocks.caption" if has_interval else "models.blocks.caption_alone",
-        n=first["n"],
-        threads=count(first["threads"], "threads"),
+    columns = (
+        Column("block", _block, is_number=False),
+        column("parameters", GROUPED),
+        column("multiply_adds", _scaled),
+        Column("forward", lambda row: _time(row, "forward_ms")),
+        Column("backward", lambda row: _time(row, "backward_ms")),
     )
-    return table(
-        text("models.blocks.title", size=first["size"], batch=first["batch"]),
-        [head(column, "models.blocks.head") for column in columns],
-        cells,
-        caption=caption + _note(rows),
-    )
+    key = "models.blocks.caption_alone" if math.isnan(first["forward_ms_low"]) else "models.blocks.caption"
+    caption = text(key, n=first["n"], threads=count(first["threads"], "threads")) + _note(rows)
+    title = text("models.blocks.title", size=first["size"], batch=first["batch"])
+    return Table(title, columns, rows, caption, "models.blocks.head")
+
+
+def _block(row: Row) -> str:
+    return text("models.blocks.block", block=word(row["block"]), before=row["in_channels"], after=row["out_channels"])
 
 
 def _note(rows: Sequence[Row]) -> str:
@@ -123,8 +109,8 @@ def _note(rows: Sequence[Row]) -> str:
         time=_time(basic, "time_ratio"),
     ) + text(
         "models.blocks.unequal",
-        basic=_grouped(small["parameters"]),
-        bottleneck=_grouped(other["parameters"]),
+        basic=GROUPED(small["parameters"]),
+        bottleneck=GROUPED(other["parameters"]),
         basic_adds=_scaled(small["multiply_adds"]),
         bottleneck_adds=_scaled(other["multiply_adds"]),
     )
@@ -137,8 +123,8 @@ def _time(row: Row, name: str) -> str:
     return text("models.blocks.time", median=median, low=low, high=high) if has_interval else median
 
 
-def _grouped(n: int) -> str:
-    return f"{n:,}"
+def _published(n: float | None) -> str:
+    return "" if n is None else _scaled(n, 1)
 
 
 def _scaled(n: float, decimals: int | None = None) -> str:

@@ -1,4 +1,4 @@
-"""What commands print: rows as JSON or CSV, and lines beside them; rich_tables.py has tables.
+"""What commands print: rows as JSON or CSV, and lines beside them; terminal.py has tables.
 
 With --json or --csv standard output holds the data alone; all else goes to standard error. Nothing that is printed
 holds a control character from a name, whoever chose the name, and colour codes appear on a terminal alone.
@@ -6,26 +6,19 @@ holds a control character from a name, whoever chose the name, and colour codes 
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
+from gradflow.tables.data import as_csv, as_json
 from gradflow.text import text
-from gradflow.text.controls import is_shown, printable, spreadsheet_text
+from gradflow.text.controls import printable
 from gradflow.text.widths import padded
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 Command = TypeVar("Command", bound=Callable[..., Any])
-Row = Mapping[str, Any]
 
 WHERE = 11  # columns of the word before a path
 
@@ -76,55 +69,9 @@ def _choose(form: str) -> Callable[[click.Context, click.Parameter, bool], None]
     return chosen
 
 
-def print_rows(form: str, rows: Sequence[Row]) -> None:
-    """Print rows as a JSON list or as CSV: NaN and missing values are null or empty, infinities words."""
-    if form == "json":
-        print_json(list(rows))
-        return
-    written = io.StringIO()
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.DictWriter(written, columns, lineterminator="\n")
-    writer.writerow({name: spreadsheet_text(printable(name)) for name in columns})
-    for row in rows:
-        plain = {name: json_value(value) for name, value in row.items()}
-        writer.writerow(
-            {
-                name: json.dumps(value) if isinstance(value, list | dict) else spreadsheet_text(_word(value))
-                for name, value in plain.items()
-            }
-        )
-    emit(written.getvalue().removesuffix("\n"))
-
-
-def _word(value: Any) -> Any:
-    """Return text without control characters, nothing for None, and any other value as it is."""
-    return printable(value) if isinstance(value, str) else "" if value is None else value
-
-
-def print_json(document: Any) -> None:
-    """Print a document as JSON that any language reads: NaN and missing values are null, infinities words."""
-    written = json.dumps(json_value(document), indent=1, ensure_ascii=False, allow_nan=False)
-    emit("".join(one if one == "\n" or is_shown(one) else json.dumps(one)[1:-1] for one in written))
-
-
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of a frame as dictionaries of JSON values."""
-    return [{str(name): json_value(value) for name, value in row.items()} for row in frame.to_dict("records")]
-
-
-def json_value(value: Any) -> Any:
-    """Return a value that JSON holds: NaN and <NA> become None, infinities words."""
-    if isinstance(value, Mapping):
-        return {str(name): json_value(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [json_value(inner) for inner in value]
-    if type(value).__name__ in ("NAType", "NaTType"):
-        return None
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    return value
+def print_data(form: str, rows: Sequence[Mapping[Any, Any]]) -> None:
+    """Print rows as a JSON list or as CSV."""
+    emit(as_json(rows) if form == "json" else as_csv(rows))
 
 
 def say(line: object, form: str | None = None, *, err: bool = False) -> None:
@@ -135,13 +82,6 @@ def say(line: object, form: str | None = None, *, err: bool = False) -> None:
 def say_where(what: str, where: object, form: str | None = None, *, err: bool = False) -> None:
     """Print where something is, or what became of it: a word of the catalogue, `cli.where.<what>`, and the rest."""
     say(f"{padded(text(f'cli.where.{what}'), WHERE)} {where}", form, err=err)
-
-
-def shortened(name: object, length: int) -> str:
-    """Return a name as text, cut in the middle where it is long: its ends tell most."""
-    shown = printable(name)
-    ahead = (length - 1) // 2
-    return shown if len(shown) <= length else f"{shown[:ahead]}…{shown[ahead + 1 - length :]}"
 
 
 def emit(line: str, *, err: bool = False) -> None:

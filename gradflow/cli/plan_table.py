@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from gradflow.cli import output
-from gradflow.cli.rich_tables import show, table
+from gradflow.cli.terminal import show
 from gradflow.experiments import Run
 from gradflow.experiments.estimate import Estimate, estimate
 from gradflow.experiments.shattering import SETTINGS
 from gradflow.notes import nearest_depth
 from gradflow.reference.published import ILLUSTRATIVE
 from gradflow.settings import ShatteringSettings, settings_of
+from gradflow.tables import Column, Table
 from gradflow.text import text
 from gradflow.text.numbers import count
 from gradflow.text.numbers import seconds as in_minutes
@@ -40,7 +41,7 @@ def print_plan(
 
     found = estimate(runs, workers=workers) if dry_run else None
     if form is not None:
-        output.print_rows(form, _records(runs, found))
+        output.print_data(form, _records(runs, found))
     else:
         show(_table(runs, found, None if dry_run else MOST_ROWS))
     made = sum((folder / "runs" / run.id).is_dir() for run in runs)
@@ -71,33 +72,29 @@ def print_shattering(arguments: Mapping[str, Any], form: str | None, *, dry_run:
         output.say(text("plan.dry"), form)
 
 
-def _table(runs: Sequence[Run], found: Estimate | None, most: int | None) -> Any:
+def _table(runs: Sequence[Run], found: Estimate | None, most: int | None) -> Table:
     """Return a row for each network and combination of settings, its seeds together."""
     varied = list(dict.fromkeys(name for run in runs for name in run.varied))
     differing = [name for name in ("steps", "data") if len({run.settings[name] for run in runs}) > 1 or name == "steps"]
-    columns = [*varied, *(name for name in differing if name not in varied)]
-    groups: dict[tuple[str, ...], list[int]] = {}
+    settings = [*varied, *(name for name in differing if name not in varied)]
+    rows: dict[tuple[str, ...], list[int]] = {}
     for number, run in enumerate(runs):
-        cells = (_network(run), *map(run.shown, columns))
-        groups.setdefault(cells, []).append(number)
-    rows = [
-        (
-            cells[0],
-            *cells[1:],
-            _seeds([runs[number].seed for number in numbers]),
-            *([long(found.of_runs[numbers[0]])] if found is not None else []),
-        )
-        for cells, numbers in groups.items()
-    ]
+        rows.setdefault((_network(run), *map(run.shown, settings)), []).append(number)
     known = {"steps": text("setting.steps"), "data": text("head.data")}
-    heads = [
-        text("head.network"),
-        *(known.get(name, name.replace("_", " ")) for name in columns),
-        text("head.seed"),
-        *([text("plan.column.seconds")] if found is not None else []),
+    columns = [
+        Column("network", lambda row: row[0][0], is_number=False),
+        *(_setting(name, place, known) for place, name in enumerate(settings, start=1)),
+        Column("seed", lambda row: _seeds([runs[number].seed for number in row[1]])),
     ]
+    if found is not None:
+        columns.append(Column("seconds", lambda row: long(found.of_runs[row[1][0]]), head=text("plan.column.seconds")))
     caption = text("plan.more", n=len(rows) - most) if most is not None and len(rows) > most else ""
-    return table(text("plan.title", n=len(runs)), heads, rows[:most], caption=caption)
+    return Table(text("plan.title", n=len(runs)), tuple(columns), list(rows.items())[:most], caption, "head")
+
+
+def _setting(name: str, place: int, known: Mapping[str, str]) -> Column:
+    """Return the column of a setting, which stands at a place of each row's words."""
+    return Column(name, lambda row: row[0][place], head=known.get(name, name.replace("_", " ")))
 
 
 def _records(runs: Sequence[Run], found: Estimate | None) -> list[dict[str, Any]]:

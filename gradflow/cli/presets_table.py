@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from gradflow.cli import output
-from gradflow.cli.rich_tables import show, table
+from gradflow.cli.output import print_data
+from gradflow.cli.terminal import show
 from gradflow.experiments.presets import presets
+from gradflow.tables import Table, words
 from gradflow.text import DEFAULT_LANGUAGE, text
-from gradflow.text.words import head, said
+from gradflow.text.words import said
 
 
 def print_presets(form: str | None) -> None:
     """Print the presets there are."""
-    found = presets()
+    rows = [vars(one) for one in presets()]
     if form is not None:
-        told = [
-            {"title": said(one.title, DEFAULT_LANGUAGE), "scaled": said(one.scaled, DEFAULT_LANGUAGE)} for one in found
-        ]
-        output.print_rows(form, [vars(one) | words for one, words in zip(found, told, strict=True)])
+        own = ("title", "scaled")
+        print_data(form, [row | {name: said(row[name], DEFAULT_LANGUAGE) for name in own} for row in rows])
         return
-    columns = ("name", "title", "data", "scaled")
-    rows = [
-        (
-            one.name,
-            said(one.title),
-            one.data or text("presets.nothing"),
-            text("presets.yes" if one.scaled else "presets.none"),
-        )
-        for one in found
-    ]
-    show(table(text("presets.title"), [head(name, "presets.column") for name in columns], rows, words=range(4)))
+    columns = (
+        words("name"),
+        words("title", said),
+        words("data", lambda data: data or text("presets.nothing")),
+        words("scaled", lambda scaled: text("presets.yes" if scaled else "presets.none")),
+    )
+    show(Table(text("presets.title"), columns, rows, head_words="presets.column"))

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rich.cells import cell_len
-from rich.console import Group
-
-from gradflow.cli.output import encodes, shortened
-from gradflow.cli.rich_tables import WIDTH, table
+from gradflow.cli.output import encodes
+from gradflow.cli.terminal import width
+from gradflow.tables import Table, column, words
 from gradflow.text import text
 from gradflow.text.numbers import number
-from gradflow.text.words import head
+from gradflow.text.widths import columns, shortened
 
 BLOCKS, DIGITS = "▁▂▃▄▅▆▇█", "12345678"  # smallest to largest
 ZERO, NONFINITE, UNMEASURED = "0", "!", "?"
@@ -57,27 +55,26 @@ class Scale:
         return self.marks[min(int(share * len(self.marks)), len(self.marks) - 1)]
 
 
-def strips(title: str, lines: Sequence[Line], note: str = "") -> Group:
+def strips(title: str, lines: Sequence[Line], note: str = "") -> Table:
     """Return profiles under each other on one scale, with what their characters mean.
 
-    `note` says more of the values. A profile too long for 80 columns shows several layers a character, by their
+    `note` says more of the values. A profile too long for the terminal shows several layers a character, by their
     geometric mean, and says how many; a group that holds a zero or a value that is not finite shows that.
     """
     scale = Scale.of([norm for line in lines for norm in line.norms], BLOCKS if encodes(BLOCKS) else DIGITS)
     named = [(shortened(line.label, LONGEST_LABEL), _end(line.norms[0]), _end(line.norms[-1])) for line in lines]
-    room = WIDTH - OTHER_COLUMNS - sum(max(map(cell_len, column)) for column in zip(*named, strict=True))
-    sizes = [math.ceil(len(line.norms) / room) for line in lines]
+    room = width() - OTHER_COLUMNS - sum(max(map(columns, one)) for one in zip(*named, strict=True))
+    sizes = [math.ceil(len(line.norms) / max(room, 1)) for line in lines]
     drawn = ["".join(map(scale.mark, grouped(line.norms, size))) for line, size in zip(lines, sizes, strict=True)]
-    rows: list[tuple[str, ...]] = [
-        (label, first, strip, last, str(size))
+    rows = [
+        {"network": label, "input": first, "strip": strip, "output": last, "group": size}
         for (label, first, last), strip, size in zip(named, drawn, sizes, strict=True)
     ]
-    columns = ("network", "input", "strip", "output", "group")
-    heads = [head(name, "terminal.strip.column") for name in columns]
-    if max(sizes) == 1:
-        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    shown = [words("network"), column("input"), words("strip"), column("output")]
+    if max(sizes) > 1:
+        shown.append(column("group"))
     legend = text("list.sentences").join(filter(None, [_legend(scale, "".join(drawn), max(sizes)), note]))
-    return table(title, heads, rows, words=(0, 2), caption=legend)
+    return Table(title, tuple(shown), rows, legend, "terminal.strip.column")
 
 
 def grouped(norms: Sequence[float], size: int) -> list[float]:

@@ -8,47 +8,40 @@ from typing import Any
 
 import click
 import pandas as pd
-from rich.console import Group
 
 from gradflow import analysis
-from gradflow.cli import output
-from gradflow.cli.rich_tables import show, table
 from gradflow.cli.strip import Line, strips
+from gradflow.cli.terminal import print_table, show
 from gradflow.recording import Recording
-from gradflow.text import numbers as form
+from gradflow.tables import Column, Table, column, words
 from gradflow.text import text
-from gradflow.text.words import head, named, not_shown, word
+from gradflow.text.numbers import factor, number
+from gradflow.text.words import named, not_shown, word
 
 TOY_EVERY = 5
+HEADS = "cli.column"
 
 
-def print_summary(recordings: Sequence[Recording], as_data: str | None = None) -> None:
+def print_summary(recordings: Sequence[Recording], form: str | None = None) -> None:
     """Print what a comparison found: its table and a strip per network, or the table's rows as JSON or CSV."""
-    if as_data is not None:
-        output.print_rows(as_data, output.records(analysis.summary(recordings)))
-        return
-    show(_summary_table(recordings))
-    lines = _start_lines(recordings)
+    print_table(_summary_table(recordings), form)
+    lines = [] if form is not None else _start_lines(recordings)
     if lines:
+        note = [text("terminal.strip.seeds"), not_shown(analysis.beside_main_path(recordings))]
         click.echo()
-        note = text("list.sentences").join(
-            filter(None, [text("terminal.strip.seeds"), not_shown(analysis.beside_main_path(recordings))])
-        )
-        show(strips(text("terminal.strip.title"), lines, note))
+        show(strips(text("terminal.strip.title"), lines, text("list.sentences").join(filter(None, note))))
 
 
-def print_vanishing(recordings: Sequence[Recording], as_data: str | None = None) -> None:
+def print_vanishing(recordings: Sequence[Recording], form: str | None = None) -> None:
     """Print what real networks measure, a row per setting, as a table or as data."""
-    if as_data is not None:
-        output.print_rows(as_data, output.records(analysis.vanishing_table(recordings)))
-        return
-    show(_vanishing_table(recordings))
+    print_table(_vanishing_table(recordings), form)
 
 
 def print_toy(shares: Sequence[float]) -> None:
     """Print the arithmetic of a constant factor: `shares[k]` is what k layers leave, shown every five layers."""
-    rows = [(str(layers), f"{shares[layers]:.6f}") for layers in range(TOY_EVERY, len(shares), TOY_EVERY)]
-    show(_table("cli.toy.title", ("layers", "share"), rows))
+    rows = [{"layers": layers, "share": shares[layers]} for layers in range(TOY_EVERY, len(shares), TOY_EVERY)]
+    columns = (words("layers"), column("share", "{:.6f}".format))
+    show(Table(text("cli.toy.title"), columns, rows, head_words=HEADS))
     click.echo()
 
 
@@ -71,45 +64,34 @@ def _norms(rows: pd.DataFrame) -> list[float]:
     ]
 
 
-def _summary_table(recordings: Sequence[Recording]) -> Group:
+def _summary_table(recordings: Sequence[Recording]) -> Table:
     """Return what a comparison found: a row per family and depth."""
-    rows = [
-        (
-            f"{named(str(row['family']))}{_diverged(row['n_diverged'])}",
-            _depth(row["depth"]),
-            str(row["n"]),
-            _percent_interval(row["train_error"], row["train_error_high"]),
-            _percent_interval(row["test_error"], row["test_error_high"]),
-            form.number(row["grad_ratio"]),
-            form.number(row["seconds"]),
-        )
-        for row in analysis.summary(recordings).to_dict("records")
-    ]
-    columns = ("family", "depth", "seeds", "train_error", "test_error", "ratio", "seconds")
-    return _table("cli.summary.title", columns, rows, text("cli.summary.caption"))
+    columns = (
+        Column("family", lambda row: f"{named(str(row['family']))}{_diverged(row['n_diverged'])}", is_number=False),
+        Column("depth", lambda row: _depth(row["depth"])),
+        column("seeds", of="n"),
+        Column("train_error", lambda row: _percent_interval(row["train_error"], row["train_error_high"])),
+        Column("test_error", lambda row: _percent_interval(row["test_error"], row["test_error_high"])),
+        Column("ratio", lambda row: number(row["grad_ratio"])),
+        Column("seconds", lambda row: number(row["seconds"])),
+    )
+    rows = analysis.summary(recordings).to_dict("records")
+    return Table(text("cli.summary.title"), columns, rows, text("cli.summary.caption"), HEADS)
 
 
-def _vanishing_table(recordings: Iterable[Recording]) -> Group:
+def _vanishing_table(recordings: Iterable[Recording]) -> Table:
     """Return what real networks measure: a row per setting."""
-    rows = [
-        (
-            named(str(row["label"])),
-            str(row["n"]),
-            _factor_interval(row["factor"], row["low"], row["high"]),
-            form.factor(row["predicted"]),
-            f"{row['decades']:.1f}",
-            f"{row['weight_decades']:.1f}",
-            word(str(row["verdict"])),
-        )
-        for row in analysis.vanishing_table(recordings).to_dict("records")
-    ]
-    columns = ("setting", "seeds", "factor", "closed_form", "decades", "weight_decades", "verdict")
-    return _table("cli.vanishing.title", columns, rows, text("cli.vanishing.caption"))
-
-
-def _table(title: str, columns: Iterable[str], rows: Iterable[Sequence[str]], caption: str = "") -> Group:
-    """Return a table whose title and heads come from the catalogue; all but the first column are numbers."""
-    return table(text(title), [head(column, "cli.column") for column in columns], rows, caption=caption)
+    columns = (
+        words("setting", named, of="label"),
+        column("seeds", of="n"),
+        Column("factor", lambda row: _factor_interval(row["factor"], row["low"], row["high"])),
+        Column("closed_form", lambda row: factor(row["predicted"])),
+        Column("decades", lambda row: f"{row['decades']:.1f}"),
+        Column("weight_decades", lambda row: f"{row['weight_decades']:.1f}"),
+        words("verdict", word),
+    )
+    rows = analysis.vanishing_table(recordings).to_dict("records")
+    return Table(text("cli.vanishing.title"), columns, rows, text("cli.vanishing.caption"), HEADS)
 
 
 def _depth(depth: Any) -> str:
@@ -126,7 +108,7 @@ def _percent_interval(mean: float, high: float) -> str:
     return f"{100 * mean:.1f}{half}"
 
 
-def _factor_interval(factor: float, low: float, high: float) -> str:
+def _factor_interval(mean: float, low: float, high: float) -> str:
     """Return a factor, with half the interval's width if there is an interval."""
     half = "" if math.isnan(high) else f" ± {(high - low) / 2:.3f}"
-    return f"{form.factor(factor)}{half}"
+    return f"{factor(mean)}{half}"

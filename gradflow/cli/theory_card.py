@@ -9,15 +9,14 @@ from typing import Any
 import click
 
 from gradflow import theory
-from gradflow.cli import output
+from gradflow.cli.output import print_data
+from gradflow.cli.terminal import show
+from gradflow.tables import Column, Table, column
 from gradflow.text import text
 from gradflow.text.numbers import count, factor, number
-from gradflow.text.widths import columns, padded, wrapped
-from gradflow.text.words import head, law_words, word
+from gradflow.text.words import law_words, word
 from gradflow.theory import Curve, Law
 
-WIDTH = 80  # columns
-GAP = 2  # between two columns
 EVERY = "all"
 EXACT = 10_000  # layers up to which all digits are shown
 CRITICAL = ("critical_weight_variance", "critical_bias_variance")
@@ -42,11 +41,9 @@ def print_theory(
         click.echo(f"gradflow: {error}", err=True)
         click.get_current_context().exit(2)
     if form is not None:
-        output.print_rows(form, rows)
-    elif len(rows) == 1:
-        output.emit(_card(laws[0], rows[0]))
+        print_data(form, rows)
     else:
-        output.emit(_table(rows, depth, bound))
+        show(_card(laws[0], rows[0]) if len(rows) == 1 else _table(rows, depth, bound))
 
 
 def _laws(activation: str, init: str, norm: str, *, skip: bool, slope: float | None) -> list[Law]:
@@ -112,8 +109,8 @@ def _row(law: Law, depth: int, bound: float) -> dict[str, Any]:
     }
 
 
-def _card(law: Law, row: dict[str, Any]) -> str:
-    """Return one setting as names and values, folded at 80 columns."""
+def _card(law: Law, row: dict[str, Any]) -> Table:
+    """Return one setting as names and values."""
     title = text(
         "theory.setting",
         activation=row["activation"],
@@ -136,40 +133,28 @@ def _card(law: Law, row: dict[str, Any]) -> str:
         (text("head.source"), row["source"]),
         (text("theory.row.holds"), _holds(law, row["rate"])),
     ]
-    return "\n".join([title, "", *_aligned(lines)])
+    return Table(title, (), lines)
 
 
-def _table(rows: list[dict[str, Any]], depth: int, bound: float) -> str:
-    """Return several settings, a line each, as wide as they need to be."""
-    heads = [head(name, "theory.head") for name in ("setting", "factor", "left", "layers", "verdict")]
-    cells = [
-        [
-            " ".join([row["activation"], row["init"], *([row["norm"]] if row["norm"] != "none" else [])]),
-            factor(row["factor"]) if row["is_constant"] else f"→ {factor(row['factor'])}",
-            number(row["left"], 2),
-            text("theory.never") if math.isinf(row["depth_beyond"]) else _whole(row["depth_beyond"]),
-            law_words(row["shape"], row["trend"]),
-        ]
-        for row in rows
-    ]
-    widths = [max(columns(line[index]) for line in [heads, *cells]) for index in range(len(heads))]
-    is_number = [False, True, True, True, False]
-    lines = [
-        (" " * GAP)
-        .join(padded(cell, width, right=right) for cell, width, right in zip(line, widths, is_number, strict=True))
-        .rstrip()
-        for line in [heads, ["─" * width for width in widths], *cells]
-    ]
+def _table(rows: list[dict[str, Any]], depth: int, bound: float) -> Table:
+    """Return several settings, a line each."""
+    columns = (
+        Column("setting", _setting, is_number=False),
+        Column("factor", lambda row: f"{'' if row['is_constant'] else '→ '}{factor(row['factor'])}"),
+        column("left", lambda left: number(left, 2)),
+        Column("layers", lambda row: _beyond(row["depth_beyond"])),
+        Column("verdict", lambda row: law_words(row["shape"], row["trend"]), is_number=False),
+    )
     caption = text("theory.caption", layers=count(depth, "layers"), bound=f"{bound:g}", inverse=f"{1 / bound:g}")
-    return "\n".join([*lines, "", *wrapped(caption, WIDTH)])
+    return Table("", columns, rows, caption, "theory.head")
 
 
-def _aligned(lines: list[tuple[str, str]]) -> list[str]:
-    """Return names and values in two columns, the second folded."""
-    indent = max(columns(name) for name, _ in lines) + GAP
-    return [
-        line for name, value in lines for line in wrapped(value, WIDTH, first=padded(name, indent), indent=" " * indent)
-    ]
+def _setting(row: dict[str, Any]) -> str:
+    return " ".join([row["activation"], row["init"], *([row["norm"]] if row["norm"] != "none" else [])])
+
+
+def _beyond(layers: float) -> str:
+    return text("theory.never") if math.isinf(layers) else _whole(layers)
 
 
 def _limit(value: float, law: Law) -> str:

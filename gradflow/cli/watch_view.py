@@ -9,27 +9,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 
 from gradflow.analysis.nonfinite import loss_lost
 from gradflow.analysis.profile import beside_main_path, profile
 from gradflow.cli import output
 from gradflow.cli.commands import INTERRUPTED
-from gradflow.cli.rich_tables import WIDTH, show, table
 from gradflow.cli.strip import Line, strips
+from gradflow.cli.terminal import show, styled
 from gradflow.cli.watching import Look, WatchedRun, WatchedSweep, watched
 from gradflow.recording import Recording
+from gradflow.tables import Table, column, words
 from gradflow.text import has, text
-from gradflow.text.controls import printable
 from gradflow.text.numbers import number, percent, seconds
-from gradflow.text.widths import wrapped
-from gradflow.text.words import head, not_shown, word
+from gradflow.text.widths import shortened
+from gradflow.text.words import not_shown, word
 
 OTHERS = 8  # runs named beside the one in full
 NAME_LENGTH = 40
 TITLE_LENGTH = 30
-SEVERITY_WIDTH = 16  # columns of a finding's severity and the gap behind it
 ERRORS = ("batch_error", "train_error", "test_error")
 MEASURES = ("loss", *ERRORS, "lr", "total_grad_norm")
 IN_LINES = ("loss", "train_error", "test_error")
@@ -39,10 +38,10 @@ def watch_run(run: Path, *, once: bool, interval: float, form: str | None) -> in
     """Show a run or a sweep until it has ended, or with `once` or a `form` as it stands; return the exit code."""
     target = watched(run)
     if form is not None:
-        output.print_rows(form, [_record(look) for look in _looks(target)])
+        output.print_data(form, [_record(look) for look in _looks(target)])
         return 0
     if once:
-        show(_frame(target, run)[0])
+        show(*_frame(target, run)[0])
         return 0
     try:
         (_live if sys.stdout.isatty() else _lines)(target, run, interval)
@@ -55,8 +54,8 @@ def _live(target: WatchedRun | WatchedSweep, path: Path, interval: float) -> Non
     """Redraw the frame until the run has ended."""
     with Live(console=Console(highlight=False), auto_refresh=False) as live:
         while True:
-            made, has_ended = _frame(target, path)
-            live.update(made, refresh=True)
+            tables, has_ended = _frame(target, path)
+            live.update(styled(tables), refresh=True)
             if has_ended:
                 return
             time.sleep(interval)
@@ -110,42 +109,34 @@ def _news(look: Look) -> Iterator[tuple[str, object, str]]:
         yield f"{look.run} {finding.key}", finding.severity, said
 
 
-def _frame(target: WatchedRun | WatchedSweep, path: Path) -> tuple[Group, bool]:
+def _frame(target: WatchedRun | WatchedSweep, path: Path) -> tuple[list[Table], bool]:
     """Return what to show now, and whether nothing more will come."""
     if isinstance(target, WatchedRun):
         look = target.look()
         return _run(look), look.has_ended
     first, others = target.look()
     if first is None:
-        return table(text("watch.idle", folder=path, n=target.finished()), [], []), False
-    return _together(_run(first), *([_others(others)] if others else [])), False
+        return [Table(text("watch.idle", folder=path, n=target.finished()), (), [])], False
+    return [*_run(first), *([_others(others)] if others else [])], False
 
 
-def _together(*made: Group) -> Group:
-    return Group(*(part for one in made for part in (*one.renderables, "")))
-
-
-def _run(look: Look) -> Group:
+def _run(look: Look) -> list[Table]:
     """Return a run's standing, measures, strip and findings."""
     title = text(
         "watch.title",
-        run=output.shortened(look.run, TITLE_LENGTH),
+        run=shortened(look.run, TITLE_LENGTH),
         status=_status(look),
         progress=_progress(look),
         age=_age(look.age),
     )
     why = " ".join(filter(None, [word(look.reason), text("watch.stopped") if look.status == "stopped" else ""]))
-    parts = [table("", [], [[line] for line in _broken(title)], caption=why)]
-    if look.recording is not None:
-        parts += [_measures(look.recording), *_strip(look.recording), _findings(look)]
-    return _together(*parts)
+    standing = Table(title, (), [], why)
+    if look.recording is None:
+        return [standing]
+    return [standing, _measures(look.recording), *_strip(look.recording), _findings(look)]
 
 
-def _broken(sentence: object, width: int = WIDTH) -> list[str]:
-    return wrapped(printable(sentence), width)
-
-
-def _measures(recording: Recording) -> Group:
+def _measures(recording: Recording) -> Table:
     """Return the first and the latest value of each measure that there is."""
     rows, lost = [], loss_lost(recording)
     for name in MEASURES:
@@ -153,13 +144,13 @@ def _measures(recording: Recording) -> Group:
         known = recording.steps[["step", name]] if is_lost else recording.steps[["step", name]].dropna()
         if len(known):
             first, latest = (_value(name, known[name].iloc[place]) for place in (0, -1))
-            rows.append([_measure(name), first, latest, str(known["step"].iloc[-1])])
-    heads = [head(column, "watch.column") for column in ("measure", "first", "latest", "step")]
+            rows.append({"measure": _measure(name), "first": first, "latest": latest, "step": known["step"].iloc[-1]})
+    columns = (words("measure"), column("first"), column("latest"), column("step"))
     caption = "" if lost is None else text("watch.lost.sentence", step=lost[0], value=_value("loss", lost[1]))
-    return table("", heads, rows, caption=caption)
+    return Table("", columns, rows, caption, "watch.column")
 
 
-def _strip(recording: Recording) -> list[Group]:
+def _strip(recording: Recording) -> list[Table]:
     """Return the gradient along depth at the steps that a profile shows; nothing where none is recorded."""
     frame = profile(recording)
     lines = [
@@ -170,21 +161,16 @@ def _strip(recording: Recording) -> list[Group]:
     return [strips(text("terminal.strip.title_one"), lines, not_shown(beside_main_path([recording])))] if lines else []
 
 
-def _findings(look: Look) -> Group:
-    """Return what the rows say, a few lines a finding."""
-    rows = []
-    for finding in look.findings:
-        severity = text(f"severity.{finding.severity}")
-        lines = _broken(finding, WIDTH - SEVERITY_WIDTH)
-        rows += [(severity if number == 0 else "", line) for number, line in enumerate(lines)]
-    caption = "" if rows else text("watch.findings.none")
-    return table(text("watch.findings"), [], rows, words=(0, 1), caption=caption)
+def _findings(look: Look) -> Table:
+    """Return what the rows say."""
+    rows = [(text(f"severity.{finding.severity}"), str(finding)) for finding in look.findings]
+    return Table(text("watch.findings"), (), rows, "" if rows else text("watch.findings.none"))
 
 
-def _others(looks: list[Look]) -> Group:
-    rows = [(output.shortened(look.run, NAME_LENGTH), _status(look), _progress(look)) for look in looks[:OTHERS]]
+def _others(looks: list[Look]) -> Table:
+    rows = [(shortened(look.run, NAME_LENGTH), _status(look), _progress(look)) for look in looks[:OTHERS]]
     more = text("watch.others.more", n=len(looks) - OTHERS) if len(looks) > OTHERS else ""
-    return table(text("watch.others"), [], rows, words=(0, 1, 2), caption=more)
+    return Table(text("watch.others"), (), rows, more)
 
 
 def _record(look: Look) -> dict[str, Any]:
@@ -230,7 +216,7 @@ def _value(name: str, value: float) -> str:
 
 def _status(look: Look) -> str:
     key = f"terminal.status.{look.status}"
-    return text(key) if has(key) else output.shortened(look.status, 12)
+    return text(key) if has(key) else shortened(look.status, 12)
 
 
 def _progress(look: Look) -> str:

@@ -17,10 +17,12 @@ from gradflow.analysis.ranking import ranking
 from gradflow.analysis.vanishing_degree import degree
 from gradflow.diagnosis import Finding, diagnose
 from gradflow.probe.loss import AnalysisError
-from gradflow.probe.shown import Shown, as_html, as_text
-from gradflow.probe.shown import shown as shown_of
+from gradflow.probe.text_tables import text_tables
 from gradflow.recording import PLAIN_TWIN, Recording
 from gradflow.storage import save
+from gradflow.tables import Table
+from gradflow.tables.html import for_notebook
+from gradflow.tables.lines import as_text
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,9 +87,9 @@ class Analysis:
         return [finding for finding in diagnose(self.recording) if finding.severity != "unmeasured"]
 
     @cached_property
-    def shown(self) -> list[Shown]:
+    def tables(self) -> list[Table]:
         """What is printed."""
-        return shown_of(self.recording, self.layers, self.ranking, self.degree, [str(one) for one in self.findings])
+        return text_tables(self.recording, self.layers, self.ranking, self.degree, [str(one) for one in self.findings])
 
     def with_meta(self, meta: Mapping[str, Any]) -> Analysis:
         """Return the same analysis with more, or other, metadata."""
@@ -128,8 +130,8 @@ class Analysis:
 
     def __str__(self) -> str:
         """Return all tables as text, 80 columns wide."""
-        return as_text(self.shown)
+        return as_text(self.tables)
 
     def _repr_html_(self) -> str:
         """Return all tables as HTML, for notebooks."""
-        return as_html(self.shown)
+        return for_notebook(self.tables)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from gradflow.text.controls import printable
+
 _WIDE = "WF"  # of unicodedata.east_asian_width
 # A word with the spaces behind it, or one wide character with the punctuation that may not begin a line. Compiled on
 # first use, not on import: it takes 5 ms, and --help wraps nothing.
@@ -59,6 +61,32 @@ def wrapped(text: str, width: int, *, first: str = "", indent: str = "") -> list
             line += piece
             has_words = True
     return [*lines, line.rstrip()] if has_words else lines
+
+
+def shortened(name: object, width: int) -> str:
+    """Return a name as text, cut in the middle where it takes more columns: its ends tell most.
+
+    Examples
+    --------
+    >>> shortened("features.denseblock4.conv1", 15)
+    'feature…4.conv1'
+    """
+    shown = printable(name)
+    if columns(shown) <= width:
+        return shown
+    ahead = _leading(shown, (width - 1) // 2)
+    behind = _leading(shown[::-1], width - 1 - columns(ahead))
+    return f"{ahead}…{behind[::-1]}"
+
+
+def _leading(text: str, width: int) -> str:
+    """Return as many of a text's first characters as fit."""
+    taken = 0
+    for place, character in enumerate(text):
+        taken += _columns_of(character)
+        if taken > width:
+            return text[:place]
+    return text
 
 
 def _columns_of(character: str) -> int:

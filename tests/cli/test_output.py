@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from gradflow.cli import main, output
-from gradflow.cli.rich_tables import show, table
+from gradflow.cli.terminal import show
+from gradflow.tables import Table, column, words
 from gradflow.text.controls import printable
 
 EVIL = "\x1b[31mevil\r\n\u202e\u2066[red]</script>\x9b1m\x07\U000e0041\ud800\x7f"
@@ -25,7 +26,8 @@ def test_no_control_character_is_left_and_letters_of_all_scripts_are():
 
 
 def test_cells_and_lines_are_text_and_not_markup(capsys):
-    show(table(EVIL, ["[bold]name", "n"], [[EVIL, "1"], ["[/red]", "2"]], caption=EVIL))
+    columns = (words("name", head="[bold]name"), column("n"))
+    show(Table(EVIL, columns, [{"name": EVIL, "n": 1}, {"name": "[/red]", "n": 2}], EVIL))
     output.say(EVIL)
     output.say(EVIL, err=True)
     shown = capsys.readouterr()
@@ -37,7 +39,7 @@ def test_cells_and_lines_are_text_and_not_markup(capsys):
 
 
 def test_data_goes_to_stdout_and_lines_beside_it_to_stderr(capsys):
-    output.print_rows("csv", [{"a": 1}])
+    output.print_data("csv", [{"a": 1}])
     output.say("beside", "csv")
     assert capsys.readouterr() == ("a\n1\n", "beside\n")
 
@@ -46,7 +48,7 @@ ROW = {"name": EVIL, "nan": math.nan, "inf": -math.inf, "int": np.int64(2**60), 
 
 
 def test_json_is_json_and_gives_every_value_back(capsys):
-    output.print_rows("json", [ROW])
+    output.print_data("json", [ROW])
     written = capsys.readouterr().out
     assert all(one == "\n" or one.isprintable() for one in written)
     found = json.loads(written, parse_constant=pytest.fail)
@@ -54,7 +56,7 @@ def test_json_is_json_and_gives_every_value_back(capsys):
 
 
 def test_csv_is_csv_with_names_as_text(capsys):
-    output.print_rows("csv", [ROW, {"more": 'a "quoted", one'}])
+    output.print_data("csv", [ROW, {"more": 'a "quoted", one'}])
     written = capsys.readouterr().out
     assert all(one == "\n" or one.isprintable() for one in written)
     first, second = csv.DictReader(io.StringIO(written))
@@ -63,18 +65,20 @@ def test_csv_is_csv_with_names_as_text(capsys):
     assert second["more"] == 'a "quoted", one'
 
 
-def test_records_of_a_frame():
+def test_rows_of_a_frame(capsys):
     frame = pd.DataFrame({"depth": pd.array([20, None], dtype="Int64"), "x": [0.5, math.inf], "s": ["a", None]})
-    assert output.records(frame) == [{"depth": 20, "x": 0.5, "s": "a"}, {"depth": None, "x": "inf", "s": None}]
+    output.print_data("json", frame.to_dict("records"))
+    rows = [{"depth": 20, "x": 0.5, "s": "a"}, {"depth": None, "x": "inf", "s": None}]
+    assert json.loads(capsys.readouterr().out) == rows
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+a", "-a", "@a", "\ta"])
 def test_a_csv_cell_is_no_formula_and_a_number_stays(capsys, name):
-    output.print_rows("csv", [{name: name, "low": -1.5, "inf": -math.inf, "list": [name]}])
+    output.print_data("csv", [{name: name, "low": -1.5, "inf": -math.inf, "list": [name]}])
     heads, cells = csv.reader(io.StringIO(capsys.readouterr().out))
     assert heads[0] == cells[0] == (f"'{name}" if name.isprintable() else printable(name))
     assert cells[1:3] == ["-1.5", "-inf"]
-    output.print_rows("json", [{name: name}])
+    output.print_data("json", [{name: name}])
     assert json.loads(capsys.readouterr().out) == [{name: name}]
 
 

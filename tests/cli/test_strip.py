@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from gradflow.cli.rich_tables import show
 from gradflow.cli.strip import BLOCKS, DIGITS, Line, Scale, grouped, strips
+from gradflow.cli.terminal import show
 
 EVIL = "\x1b[31mevil\n\u202e[red]</script>\x9b1m\x07"
 
@@ -62,6 +62,13 @@ def test_many_layers_share_marks_and_it_says_so(capsys):
     assert row(lines, "flat").split()[-1] == "1"
     assert "A mark of several layers (last column) shows their geometric mean." in " ".join(lines)
     assert max(map(len, lines)) <= 80
+
+
+def test_a_strip_is_as_long_as_the_terminal_allows(capsys, monkeypatch):
+    for width in (60, 200):
+        monkeypatch.setenv("COLUMNS", str(width))
+        lines = shown(capsys, ("deep", [2.0**-place for place in range(1000)]))
+        assert width - 20 < max(map(len, lines)) <= width
 
 
 def test_groups_are_geometric_means_and_hide_nothing():
