@@ -19,12 +19,13 @@ from gradflow.probe.trial import try_training
 from gradflow.probe.verdict import DOOMED, OPEN, WILL_TRAIN, Reason, Verdict, decide
 from gradflow.recording import Recording
 from gradflow.reference import forecast_study
+from gradflow.tables import Table, column, words
+from gradflow.tables.lines import WIDTH, lines
 from gradflow.text import text
 from gradflow.text.numbers import number, percent
-from gradflow.text.widths import columns, padded, wrapped
+from gradflow.text.widths import columns, wrapped
 from gradflow.text.words import head
 
-WIDTH = 80
 NO_BREAK = "\u00a0"
 UNSEEN = "new data and factors"  # the split of the study that no limit was chosen on
 SHOWN = ("loss", "relative_loss", "relative_error", "gradient_decades", "unlikeness", "update_ratio_min", "growth")
@@ -165,7 +166,7 @@ class Forecast:
             text("forecast.trial", updates=int(self.recording.steps.step.max()), lr=number(meta["lr"]), **facts),
             text(f"forecast.because.{self.verdict}"),
             *map(_sentence, self.reasons),
-            *_table(self.signs),
+            *(line.text for line in lines(_table(self.signs))),
         ]
 
 
@@ -202,12 +203,13 @@ def _sentence(reason: Reason) -> str:
     )
 
 
-def _table(frame: pd.DataFrame) -> list[str]:
+def _table(frame: pd.DataFrame) -> Table:
     """Return the measured numbers, one column per moment."""
-    heads = [text("head.measured"), *(text("forecast.table.updates", updates=moment) for moment in frame.index)]
-    rows = [[head(name), *(number(value) for value in frame[name])] for name in SHOWN]
-    widths = [max(map(columns, cells)) for cells in zip(heads, *rows, strict=True)]
-    return ["  ".join(map(padded, row, widths)).rstrip() for row in [heads, *rows]]
+    moments = (
+        column(str(moment), number, head=text("forecast.table.updates", updates=moment)) for moment in frame.index
+    )
+    rows = [{"measured": head(name), **dict(zip(map(str, frame.index), frame[name], strict=True))} for name in SHOWN]
+    return Table("", (words("measured"), *moments), rows, head_words="head")
 
 
 def _track_record() -> list[str]:
