@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -260,18 +260,28 @@ def scale_where_used(optimizer: Optimizer) -> Scalar:
     return _scalar(carried) if isinstance(carried, Tensor) else 1.0
 
 
-def scale_after_backward(scaler: torch.amp.GradScaler | None, optimizer: Optimizer | None) -> Scalar:
+def scale_after_backward(scaler: torch.amp.GradScaler, optimizer: Optimizer) -> Scalar:
     """Return the factor by which an optimizer's gradients are too large before it steps.
 
-    The scaler's, unless `unscale_` was called for the optimizer; for any optimizer, where it is not known which.
+    The scaler's, unless `unscale_` was called for the optimizer.
+    """
+    return 1.0 if _is_unscaled(scaler._per_optimizer_states.get(id(optimizer), {})) else scale_of_outputs(scaler)
+
+
+def scale_of_rest(scaler: torch.amp.GradScaler | None, optimizers: Iterable[Optimizer]) -> Scalar:
+    """Return the factor by which gradients are too large that none of the optimizers uses.
+
+    The scaler's, unless `unscale_` was called for another optimizer, which may use them.
     """
     if scaler is None:
         return 1.0
-    states = scaler._per_optimizer_states
-    of_interest = states.values() if optimizer is None else [states.get(id(optimizer), {})]
-    if any(getattr(state.get("stage"), "name", "") == "UNSCALED" for state in of_interest):
-        return 1.0
-    return scale_of_outputs(scaler)
+    known = set(map(id, optimizers))
+    others = [state for number, state in scaler._per_optimizer_states.items() if number not in known]
+    return 1.0 if any(map(_is_unscaled, others)) else scale_of_outputs(scaler)
+
+
+def _is_unscaled(state: Mapping[str, Any]) -> bool:
+    return getattr(state.get("stage"), "name", "") == "UNSCALED"
 
 
 def _scalar(value: Tensor) -> Scalar:

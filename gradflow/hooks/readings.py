@@ -17,7 +17,7 @@ from gradflow.hooks import sharded
 from gradflow.hooks.failures import OnFailure, together
 from gradflow.hooks.layers import Layer, OwnParameter
 from gradflow.hooks.norms import Scalar
-from gradflow.hooks.optimizers import rate, scale_after_backward, scale_where_used
+from gradflow.hooks.optimizers import rate, scale_after_backward, scale_of_rest, scale_where_used
 
 _GRADIENT, _WEIGHT, _UPDATE = "the gradient", "the weight", "the update"  # what a failure is reported of
 
@@ -91,17 +91,17 @@ class Readings:
             numbers = self._parameters.of(optimizer)
             rest.difference_update(numbers)
             self._read(numbers, scale_after_backward(self._scaler, optimizer))
-        self._read(sorted(rest), scale_after_backward(self._scaler, None))
+        self._read(sorted(rest), scale_of_rest(self._scaler, optimizers))
 
     def read_where_used(self, optimizer: Optimizer) -> None:
         """Read the gradients that an optimizer uses, where it uses them."""
         self._read(self._parameters.of(optimizer), scale_where_used(optimizer))
 
-    def read_rest(self) -> None:
-        """Read the gradients that no optimizer uses, where they were not read yet."""
+    def read_rest(self, optimizers: Sequence[Optimizer]) -> None:
+        """Read the gradients that none of the optimizers uses, where they were not read yet."""
         if len(self._is_read) < len(self._parameters.every):
             rest = sorted(set(range(len(self._parameters.every))) - self._is_read)
-            self._read(rest, scale_after_backward(self._scaler, None))
+            self._read(rest, scale_of_rest(self._scaler, optimizers))
 
     def _read(self, numbers: Sequence[int], scale: Scalar) -> None:
         every = self._parameters.every

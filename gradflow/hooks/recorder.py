@@ -648,7 +648,7 @@ class Recorder:
         attempt, readings = self._failures.attempt, self._readings
         attempt("whose gradients arrived at the outputs", self._pass.finish)
         if self._optimizers:
-            attempt("the gradients", readings.read_rest)
+            attempt("the gradients", readings.read_rest, self._optimizers)
         self._scalars["total_grad_norm"] = attempt("total_grad_norm", self._total, default=math.nan)
         outputs = self._pass.outputs
         if self._max_calls is not None and len(outputs) > self._max_calls:

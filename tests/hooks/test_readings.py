@@ -72,8 +72,9 @@ def three():
     return nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 3), nn.Linear(3, 2))
 
 
+@pytest.mark.parametrize("is_unscaled", [False, True])
 @pytest.mark.parametrize("n_optimizers", [1, 2])
-def test_a_scale_is_divided_out_of_the_gradients_of_no_optimizer(n_optimizers):
+def test_a_scale_is_divided_out_of_the_gradients_of_no_optimizer(n_optimizers, is_unscaled):
     reference, model = three(), three()
     backward(reference)
     expected = [norm64(*[one.grad for one in layer.parameters()]) for layer in reference]
@@ -81,6 +82,8 @@ def test_a_scale_is_divided_out_of_the_gradients_of_no_optimizer(n_optimizers):
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     with gradflow.record(model, optimizer=optimizers, scaler=scaler, activations=False) as recorder:
         backward(model, factor=scaler.scale(torch.ones(())))
+        for optimizer in optimizers if is_unscaled else ():
+            scaler.unscale_(optimizer)
         recorder.step()
         for optimizer in optimizers:
             scaler.step(optimizer)
