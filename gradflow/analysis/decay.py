@@ -242,8 +242,6 @@ def _fits(stages: list[_Stage]) -> list[dict[str, float]]:
 
 def _laws(stage: _Stage, logs: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> list[dict[str, float]]:
     """Return what an exponential and a power law make of profiles over the same layers."""
-    if logs.shape[1] < 2:
-        return [dict.fromkeys(_FITTED, math.nan)] * len(logs)
     exponential, power = (line(x, logs, stage.group) for x in (stage.depths, np.log(stage.depths)))
     return [
         {

@@ -47,7 +47,7 @@ def groups(names: Sequence[str]) -> Ints:
     """Return the group of each layer: layers of one role share a level of their own.
 
     The role is the last part of a dotted name ("conv1" of "stage1.0.conv1"). Roles with fewer than three layers
-    are one group, and all layers are where too few would be left for a slope, or where there are more than 64 groups.
+    are one group, and all layers are where there are more than 64 groups.
 
     Examples
     --------
@@ -59,9 +59,7 @@ def groups(names: Sequence[str]) -> Ints:
     )
     place = np.where(size[place] >= FEWEST_IN_GROUP, place, len(leaves))
     found: Ints = np.unique(place, return_inverse=True)[1]
-    n_groups = found.max(initial=0) + 1
-    are_roles = n_groups <= min(MAX_GROUPS, len(names) - 2)
-    return found if are_roles else np.zeros_like(found)
+    return found if found.max(initial=0) < MAX_GROUPS else np.zeros_like(found)
 
 
 def line(x: Floats, values: Matrix, group: Ints) -> Line:
