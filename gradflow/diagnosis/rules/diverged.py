@@ -13,8 +13,6 @@ from gradflow.recording import Recording
 
 FIGURE = "training"
 REMEDIES = ("remedy.lower_lr", "remedy.warmup", "remedy.clip")
-# Kinds of origin that a smaller step can help: others are made by an operation, whatever the step.
-GROWN = ("weights", "gradient", "with_loss")
 
 
 def find(cases: list[Case]) -> list[Finding]:
@@ -72,6 +70,5 @@ def _from(origin: Origin, case: Case, n_runs: int, has_diverged: bool) -> Findin
     if passes:
         notes.append("finite_again")
     values["notes"] = " ".join(notes)
-    remedies = REMEDIES if origin.kind in GROWN and not has_diverged and not passes else ()
     severity: Severity = "notice" if passes or origin.kind == "other_pass" else "problem"
-    return Finding(f"nonfinite_{origin.kind}", severity, case.subject, values, "heatmaps", remedies=remedies)
+    return Finding(f"nonfinite_{origin.kind}", severity, case.subject, values, "heatmaps")

@@ -94,7 +94,7 @@ def _zero(recording: Recording, rows: pd.DataFrame) -> list[_Found]:
 
 def _zero_finding(recording: Recording, names: list[str], layers: set[str], rows: pd.DataFrame) -> _Found:
     values = _values(names, rows)
-    is_seen_once = values["steps"] == 1 or int(rows["step"].nunique()) < MIN_STEPS
+    is_seen_once = rows["step"].nunique() < MIN_STEPS
     values["notes"] = "zero_init" if is_seen_once and has_zero_weights(recording) else ""
     gravity: Severity = "notice" if is_seen_once else severity(recording, layers, cuts_off=False)
     return "zero_parameters", gravity, values, ""
