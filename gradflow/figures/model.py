@@ -220,6 +220,8 @@ class Figure:
     looks : mapping of str to Look, optional
         How each value of the column `line` is drawn, in the order of the legend, the first on top; by default each
         network has a line, and its look.
+    may_choose : bool
+        Whether a reader may choose one of these lines.
     hint : str
         How to read it, where there is room: on a screen.
     guides : tuple of Guide
@@ -241,6 +243,7 @@ class Figure:
     told: Mapping[str, str] = field(default_factory=dict)
     series: str = ""
     looks: Mapping[str, Look] = field(default_factory=dict)
+    may_choose: bool = False
     hint: str = ""
     guides: tuple[Guide, ...] = ()
     each: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -33,7 +33,7 @@ from gradflow.figures.model import (
 from gradflow.figures.names import in_order, short_names, shorten
 from gradflow.figures.seeds import draws_bands
 from gradflow.plots import panels, style
-from gradflow.plots.measure import text_width
+from gradflow.plots.measure import text_width, wrapped
 from gradflow.plots.scales import GRID, edge_handles, percent_axis, power_of_ten
 from gradflow.text.words import word
 
@@ -45,6 +45,8 @@ _ROW_GAP, _ROW_PANEL = 0.1, 1.0  # inches beside it, and of the narrowest panel 
 _SMALL, _RING, _LARGE = 3, 4, 6  # points of a marker on a line or an edge, of a hollow one, of one of few
 _RANGE_WIDTH, _RANGE_ALPHA = 2.4, 0.35
 _X_VALUES = 3  # intervals between ticks of values along a horizontal axis, at most
+_PANEL_FRAME = 0.7  # inches of a panel's height for words, at most
+_ABOVE_LEGEND = 0.6  # of the height of axes, for the words beside them, where a legend takes some of it
 _RING_EVERY = 3  # values between two of them
 
 
@@ -66,7 +68,19 @@ def draw(figure: Figure, ax: Axes | None = None, *, looks: Looks | None = None) 
     if facet is not None and facet.titles:
         ax.set_title(facet.title(values[facet.column]))
     if figure.y.kind != "rows":  # which say their names
-        style.keyed(ax, given, _handles(part))
+        style.keyed(ax, given, _handles(part, [part]))
+    return panels.keep_inside(ax)
+
+
+def alone(figure: Figure, ax: Axes | None = None) -> Axes:
+    """Draw a figure as `draw` does, always with its note, its legend under that, and all words in their figure."""
+    ax = draw(figure, style.current_axes(ax))
+    ax.set_xlabel("\n".join(filter(None, (figure.x.title, figure.note))))
+    size = float(ax.yaxis.label.get_fontsize())
+    ax.set_ylabel(wrapped(ax.get_ylabel(), _ABOVE_LEGEND * ax.get_window_extent().height / ax.figure.dpi, size))
+    _, part = next(figure.cells(figure.facets))
+    if handles := _handles(part, [part]):
+        panels.axes_legend(ax, handles)
     return panels.keep_inside(ax)
 
 
@@ -106,20 +120,20 @@ def _page(figure: Figure, width: float) -> Drawn:
     if facet:
         titles = [facet.title(values[facet.column]) for values, _ in parts]
         margins = panels.entitle(axes, titles, width, margins)
-    panels.label_outer(axes, figure.x.short or figure.x.title, figure.y.short or ("" if facet else figure.y.title))
+    ylabel = figure.y.short or ("" if facet and facet.y else figure.y.title)
+    ylabel = wrapped(ylabel, layout.height - _PANEL_FRAME, style.FONT_SIZE)
+    margins = margins._replace(left=margins.left + panels.LINE_HEIGHT * ylabel.count("\n"))
+    panels.label_outer(axes, figure.x.short or figure.x.title, ylabel)
     for ax, (values, part) in zip(axes, parts, strict=True):
         if has_own_x:
             ax.set_xlabel(part.x.title)
         if facet and facet.y and not shares_y:  # said once, over the panel or beside it
             ax.set_ylabel("" if part.y.title == facet.title(values[facet.column]) else part.y.title)
-    of_parts = [edges(part.values, part.rows) for _, part in parts]
-    zeros, nonfinite = (any(some.any() for some in kind) for kind in zip(*of_parts, strict=True))
-    handles = _handles(figure)
     panels.finish(
         drawn,
         title=figure.title,
         subtitle=figure.subtitle,
-        handles=[*handles, *edge_handles(zeros=zeros, nonfinite=nonfinite)],
+        handles=_handles(figure, [part for _, part in parts]),
         note=figure.note,
         margins=margins,
     )
@@ -130,8 +144,8 @@ def _networks(figure: Figure) -> Looks:
     return {} if figure.looks else looks_of(figure.rows)
 
 
-def _handles(figure: Figure) -> list[Line2D]:
-    """Return the legend's entries: of networks, of kinds, of marks and of guides."""
+def _handles(figure: Figure, parts: Sequence[Figure]) -> list[Line2D]:
+    """Return the legend's entries: of networks, of kinds, of marks, of guides and of the edges of any part."""
     told = figure.facet.tells if figure.facet else ""
     if figure.looks:
         handles = _own_handles(figure)
@@ -146,7 +160,10 @@ def _handles(figure: Figure) -> list[Line2D]:
             handles.append(Line2D([], [], marker=shape, label=word(kind), **look))
     marks = [mark for mark in figure.marks if mark.label and len(mark.chosen(figure.rows))]
     marks.sort(key=lambda mark: mark.shape == "level")
-    return [*handles, *map(_mark_handle, marks), *(_guide(Line2D([], []), guide) for guide in figure.guides)]
+    handles += [*map(_mark_handle, marks), *(_guide(Line2D([], []), guide) for guide in figure.guides)]
+    found = zip(*(edges(part.values, part.rows) for part in parts), strict=True)
+    zeros, nonfinite = (any(there.any() for there in kind) for kind in found)
+    return [*handles, *edge_handles(zeros=zeros, nonfinite=nonfinite)]
 
 
 def _mark_handle(mark: Mark) -> Line2D:
@@ -165,7 +182,7 @@ def _guide(line: Line2D, guide: Guide) -> Line2D:
     line.set(color=guide.look.color, linestyle=guide.look.linestyle, linewidth=guide.width, label=guide.look.label)
     if guide.look.marker:  # rings between the dots of what was measured
         line.set(marker=guide.look.marker, markersize=_RING, markerfacecolor="white", markeredgewidth=0.9)
-        line.set(markevery=(1, _RING_EVERY))
+        line.set(markevery=(1, _RING_EVERY), zorder=5)
     return line
 
 
@@ -181,7 +198,8 @@ def _own_handles(figure: Figure) -> list[Line2D]:
     """Return an entry for each look that is drawn and has a name."""
     drawn = set(figure.rows["line"])
     looks = [look for name, look in figure.looks.items() if name in drawn and look.label]
-    return [_entry(figure, look) for look in looks]
+    labels = short_names(look.label for look in looks)
+    return [_entry(figure, look._replace(label=labels[look.label])) for look in looks]
 
 
 def _entry(figure: Figure, look: Look) -> Line2D:

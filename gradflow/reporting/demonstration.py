@@ -9,18 +9,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradflow import theory
-from gradflow.plots.vanishing import GradientMeasure, vanishing_figure
+from gradflow.figures.vanishing import MEASURES
+from gradflow.figures.vanishing import vanishing as described
+from gradflow.plots.vanishing import vanishing_figure
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
-from gradflow.reporting.live.vanishing import vanishing as live_vanishing
+from gradflow.reporting.live import screen
 from gradflow.reporting.method import seeds
 from gradflow.reporting.tables import Cell, Table, bounded, table
 from gradflow.text import text
 from gradflow.text.numbers import count, factor, number, percent, signed
 from gradflow.text.words import named, word
 
-MEASURES: tuple[GradientMeasure, ...] = ("out_grad_norm", "grad_norm")
 TOY_LAYERS = (5, 10, 15, 20)
 
 
@@ -31,10 +32,9 @@ def vanishing(contents: Contents) -> Section | None:
     left = theory.toy(layers=TOY_LAYERS[-1])
     frame = contents.vanishing_profile
     blocks: list[Block] = [_toy_table(left)]
-    live = live_vanishing(frame)
-    for measure in MEASURES:
-        if not (frame.loc[frame["measure"] == measure, "mean"] > 0).any():
-            continue
+    drawn = [measure for measure in MEASURES if (frame.loc[frame["measure"] == measure, "mean"] > 0).any()]
+    live = screen.live(described(frame), 340) if drawn else None
+    for measure in drawn:
         make = partial(vanishing_figure, frame, measure=measure)
         alt = text(f"vanishing.alt.{measure}", finding=_in_words(contents.vanishing)).strip()
         caption = text(f"vanishing.caption.{measure}")

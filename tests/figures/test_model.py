@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gradflow.figures.looks import Look
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark, are_too_far_apart, drawn_values, edges, limits
 from gradflow.plots import paper
 from gradflow.reporting.live import beside
@@ -164,3 +165,13 @@ def test_an_interval_at_one_place_has_a_line_on_both():
     ((view,),) = (row["hconcat"] for row in shown.wide["vconcat"])
     assert [layer["mark"]["type"] for layer in view["layer"]] == ["line", "point", "area", "rule", "point"]
     assert shown.rows["mark"].tolist() == ["alone"]
+
+
+@pytest.mark.parametrize(("may_choose", "chosen"), [(True, [["all", "One", "Two"]]), (False, [])])
+def test_a_reader_may_choose_a_line_that_is_no_network(may_choose, chosen):
+    looks = {
+        name: Look(color, "-", "", label) for name, color, label in (("a", "#000000", "One"), ("b", "#ffffff", "Two"))
+    }
+    rows = pd.concat([frame([1.0, 2.0]).assign(line=name) for name in looks])
+    shown = live(figure(rows, looks=looks, series="Line", may_choose=may_choose))
+    assert [[option.label for option in control.options] for control in shown.controls] == chosen

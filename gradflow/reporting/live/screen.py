@@ -27,9 +27,8 @@ from gradflow.figures.model import (
 )
 from gradflow.figures.seeds import MOST_BANDS
 from gradflow.reporting.live import seeds
-from gradflow.reporting.live.bands import bands_note
 from gradflow.reporting.live.families import family_choice
-from gradflow.reporting.live.figure import Live, Option, Scale, Spec, select
+from gradflow.reporting.live.figure import ALL, Live, Option, Scale, Spec, select
 from gradflow.reporting.live.pieces import (
     NONFINITE,
     SOFT,
@@ -59,6 +58,7 @@ _ENDS = [{"expr": "left"}, {"expr": "right"}]  # of the horizontal axis
 _PERCENT = "format(datum.value,'.0%')"  # the label of a fraction
 ALONE = "alone"  # the mark of a line's only value
 HEIGHT, NARROWER = 300, 20  # pixels, and by how much less in a narrow place
+_LONG = 18  # characters of a name, two of which do not stand beside each other in a narrow place
 _WIDER = 1.5  # times the width of a line on paper
 
 
@@ -109,10 +109,15 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
     y = _Vertical(replace(figure.y, kind=min(kinds)), len(kinds) > 1)
     scales = tuple(Scale(values, _signals(part, is_mixed=y.is_mixed)) for values, part in cells)
     rows = pd.concat([placed(part, is_mixed=y.is_mixed) for _, part in cells], ignore_index=True)
-    tones = palette(figure.rows)
-    rows = rows.assign(line=rows["line"].map(_labels(figure))) if figure.looks else tones.on(rows)
+    has_bands = figure.has("band")
+    if figure.looks:
+        rows = rows.assign(line=rows["line"].map(_labels(figure)))
+        by_line = _by_look(figure)
+    else:
+        tones = palette(figure.rows)
+        rows, by_line = tones.on(rows), by_network(tones)
+        has_bands = has_bands and len(tones.by_network) <= MOST_BANDS
     rows = rows.sort_values("seed", kind="stable")  # long repeats take little room in a page
-    has_bands = figure.has("band") and (bool(figure.looks) or len(tones.by_network) <= MOST_BANDS)
     marks = [mark for mark in figure.marks if mark.shape != "band" or has_bands]
     layers = [_guide(figure, guide, y) for guide in figure.guides]
     layers += [_chosen(_MARKS[mark.shape](figure, mark, y), mark) for mark in marks]
@@ -120,20 +125,24 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
         layers += [_alone(), dots(_tooltip(figure), is_seen=has_dots)]
     if any(part.y.kind == "log" for _, part in cells):
         layers.append(edge_marks(y.encoding("edge")))
-    shared = {"x": _x(figure.x, figure.rows), "y": y.encoding(), **(_by_look(figure) or by_network(tones))}
+    shared = {"x": _x(figure.x, figure.rows), "y": y.encoding(), **by_line}
     if figure.each:
         shared["detail"] = [{"field": "network"}, {"field": figure.each}]
     spec = whole({"layer": layered(layers, shared)}, height=height, params=signals(scales[0].signals))
-    bands = bands_note(rows["low"], draws_bands=has_bands)
+    bands = text("live.bands") if has_bands and rows["low"].notna().any() else ""
     has_seeds = not figure.each and rows["seed"].nunique() > 1
     of_seed = select("seed", heading("seed"), seeds.choice(rows, bands) if has_seeds else [])
     controls = [one for facet in figure.facets for one in select(facet.column, facet.label, _options(facet))]
+    if figure.may_choose:
+        lines = [Option(ALL, text("live.all")), *(Option(name, name) for name in _labels(figure).values())]
+        controls += select("line", figure.series, lines if len(lines) > 2 else ())
     are_chosen = bool(figure.looks) or any(facet.column == "family" for facet in figure.facets)
     controls += [*of_seed, *(() if are_chosen else family_choice(rows, figure.series))]
     of_only = [note for facet in figure.facets if len(facet.names) == 1 for note in facet.notes.values()]
     said = (figure.hint, *of_only, "" if of_seed else bands, edge_note(rows), *notes)
     note = text("list.sentences").join(filter(None, said))
-    narrow = narrowed(spec, height - NARROWER)
+    is_wordy = any(len(name) > _LONG for name in _labels(figure).values())
+    narrow = narrowed(spec, height - NARROWER, 1 if is_wordy else 2)
     return Live(figure.name, spec, narrow, rows[_columns(figure, y, rows)], (*controls,), note, scales)
 
 
@@ -277,7 +286,8 @@ def _mixed_y(axis: Axis) -> Spec:
 def _tooltip(figure: Figure) -> list[Spec]:
     names = {"network": figure.series or heading("network")}
     if figure.looks:
-        names = {"network": heading("network"), "line": figure.series}
+        names = {"network": heading("network")} if "network" in figure.rows else {}
+        names["line"] = figure.series
     names |= {**figure.told, f"{figure.y.column}__number": figure.y.name or text("live.value")}
     if figure.has("band"):
         names |= {"low__number": text("live.low"), "high__number": text("live.high"), "n": text("column.n")}
@@ -285,10 +295,8 @@ def _tooltip(figure: Figure) -> list[Spec]:
 
 
 def _by_look(figure: Figure) -> Spec:
-    """Return the encodings of colour and dashes of lines that are no networks; nothing where they are."""
+    """Return the encodings of colour and dashes of lines that are no networks."""
     looks = {look.label: look for look in figure.looks.values()}
-    if not looks:
-        return {}
     colors = {name: in_both_themes(look.color) for name, look in looks.items()}
     if figure.has("bar"):
         color = ordinal("line", colors)
