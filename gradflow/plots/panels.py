@@ -245,14 +245,3 @@ def networks_note(shown: pd.DataFrame, frame: pd.DataFrame) -> str:
     """Return how many networks are drawn, or nothing if all are."""
     few, every = (len(rows[["family", "depth"]].drop_duplicates()) for rows in (shown, frame))
     return "" if few == every else text("figure.some_networks", shown=few, n=every)
-
-
-def panel_grid(count: int, width: float, panel_height: float, *, sharey: bool = True) -> tuple[Figure, list[Axes]]:
-    """Return a figure and its panels, which share their axes: up to three in a row, two if the figure is narrow."""
-    columns = min(count, 3 if width >= WIDE else 2)
-    rows = -(-count // columns)
-    figure, axes = subplots(width, rows * panel_height + FRAME_HEIGHT, rows, columns, sharex=True, sharey=sharey)
-    for index, ax in enumerate(axes.flat):
-        if index >= count:
-            ax.remove()
-    return figure, list(axes.flat)[:count]

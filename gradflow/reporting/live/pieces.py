@@ -38,7 +38,7 @@ class LogRange(NamedTuple):
     nonfinite: float
 
     def signals(self) -> dict[str, Any]:
-        """Return the limits and ticks as the signals that an axis made by `log_y` follows."""
+        """Return the limits and ticks as the signals that a logarithmic axis follows."""
         return {"lo": self.low, "hi": self.high, "ticks": self.ticks()}
 
     def ticks(self, most: int = MOST_TICKS) -> list[float]:
@@ -144,17 +144,6 @@ def ordinal(field: str, values: Mapping[str, Any]) -> Spec:
     legend: Any = symbol if len(values) > 1 else None
     scale = {"domain": list(values), "range": list(values.values())}
     return {"field": field, "type": "nominal", "scale": scale, "legend": legend, "sort": None}
-
-
-def log_y(field: str, title: str) -> Spec:
-    """Return a logarithmic vertical axis whose limits are the signals lo and hi."""
-    return {
-        "field": field,
-        "type": "quantitative",
-        "title": title,
-        "scale": {"type": "log", "domain": [{"expr": "lo"}, {"expr": "hi"}], "nice": False},
-        "axis": log_ticks(),
-    }
 
 
 def log_ticks(span: str = "hi/lo", *, values: Any = None, **more: Any) -> Spec:
