@@ -48,6 +48,8 @@ TESTS = {
     "gradflow/hooks/norms.py": "tests/hooks norms",
     "gradflow/hooks/joins.py": "tests/hooks joins shares",
     "gradflow/hooks/readings.py": "tests/hooks readings optimizers structure",
+    "gradflow/hooks/capture.py": "tests/hooks passes recorder hazards tests/robustness bounded",
+    "gradflow/hooks/thinning.py": "tests/hooks thinning",
     "gradflow/hooks/passes.py": "tests/hooks passes recorder hazards tests/robustness bounded",
     "gradflow/analysis/decay.py": "tests/analysis decay",
     "gradflow/analysis/trend.py": "tests/analysis trend",

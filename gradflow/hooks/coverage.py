@@ -7,6 +7,18 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from gradflow.hooks.capture import (
+    BASE,
+    FAILED,
+    IS_INPUT,
+    LOST,
+    MEASURED,
+    NO_GRADIENT,
+    NOT_IN_GRAPH,
+    OWN_DERIVATIVE,
+    SEVERAL_PASSES,
+    TOO_MANY,
+)
 from gradflow.hooks.forms import (
     ADDED,
     COMPILED,
@@ -21,18 +33,6 @@ from gradflow.hooks.forms import (
     Form,
 )
 from gradflow.hooks.layers import Layer
-from gradflow.hooks.passes import (
-    BASE,
-    FAILED,
-    IS_INPUT,
-    LOST,
-    MEASURED,
-    NO_GRADIENT,
-    NOT_IN_GRAPH,
-    OWN_DERIVATIVE,
-    SEVERAL_PASSES,
-    TOO_MANY,
-)
 
 NAMED = 5  # layers in one warning
 

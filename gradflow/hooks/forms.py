@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gradflow.hooks.layers import Layer, OwnParameter
-from gradflow.hooks.passes import (
+from gradflow.hooks.capture import (
     ARRIVED,
     FAILED,
     LOST,
@@ -25,6 +24,7 @@ from gradflow.hooks.passes import (
     SEVERAL_PASSES,
     TOO_MANY,
 )
+from gradflow.hooks.layers import Layer, OwnParameter
 from gradflow.hooks.readings import Parameters
 
 PARAMETERS_ONLY = "parameters only"

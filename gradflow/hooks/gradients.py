@@ -251,5 +251,5 @@ class _Forward:
         self.name = name
 
     def __call__(self, gradient: Tensor | None) -> None:
-        if gradient is not None:  # see Output in passes.py
+        if gradient is not None:  # see Output in capture.py
             self.callback(self.name, gradient.detach())

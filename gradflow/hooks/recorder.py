@@ -38,11 +38,12 @@ from gradflow.hooks.optimizers import (
     scale_of_outputs,
     was_skipped,
 )
-from gradflow.hooks.passes import MAX_OUTPUTS, OutputName, Pass, bounded
+from gradflow.hooks.passes import MAX_OUTPUTS, OutputName, Pass
 from gradflow.hooks.readings import Parameters, Readings
 from gradflow.hooks.schedule import Schedule
 from gradflow.hooks.stream import Stream
 from gradflow.hooks.surroundings import describe
+from gradflow.hooks.thinning import bounded
 from gradflow.hooks.times import Sequences, is_recurrent
 from gradflow.hooks.verify import Verification, verify
 from gradflow.recording import Recording

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from gradflow import storage
 from gradflow.hooks.attachment import Edge
+from gradflow.hooks.capture import Output
 from gradflow.hooks.failures import OnFailure, retried, together
 from gradflow.hooks.forms import Conditions, Form, OutputKey, Signature, form_of, joint
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import Scalar
-from gradflow.hooks.passes import Output
 from gradflow.hooks.readings import Parameters, Piece, Readings
 from gradflow.hooks.statistics import STATISTICS
 from gradflow.hooks.times import Reading, TimeRows

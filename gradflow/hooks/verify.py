@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from gradflow.hooks.accumulation import Accumulation, Owners
 from gradflow.hooks.attachment import hookable
+from gradflow.hooks.capture import ARRIVED
 from gradflow.hooks.gradients import OutputHook, remove
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import l2_norm
-from gradflow.hooks.passes import ARRIVED, Pass
+from gradflow.hooks.passes import Pass
 
 
 class Verification(NamedTuple):

@@ -376,7 +376,7 @@ def test_a_measurement_that_fails_ends_training_only_if_asked(monkeypatch, broke
         model(torch.ones(1, 2, dtype=dtype)).sum().backward()
         recorder.step()
 
-    monkeypatch.setattr(f"gradflow.hooks.passes.{broken}", fail)
+    monkeypatch.setattr(f"gradflow.hooks.capture.{broken}", fail)
     model = nn.Linear(2, 1, dtype=dtype)
     with gradflow.record(model) as recorder:
         with pytest.warns(GradflowWarning, match="planted"):

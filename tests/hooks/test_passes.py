@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 import gradflow
 from gradflow.analysis.profile import one_row_per_layer
-from gradflow.hooks import GradflowWarning, accumulation, passes
+from gradflow.hooks import GradflowWarning, accumulation, capture, passes
 from gradflow.hooks.layers import Layer
 
 TOLERANCE = 1e-5
@@ -597,14 +597,14 @@ def test_a_call_that_cannot_be_watched_is_one_failed_row_where_it_belongs(monkey
 
 
 def test_a_gradient_that_cannot_be_taken_is_of_the_pass_that_brought_it(monkeypatch):
-    working = passes.Output.take
+    working = capture.Output.take
 
     def take(output, *args):
         if output.layer.name == "1" and recorder._pass.likely_index() == 1:
             planted()
         working(output, *args)
 
-    monkeypatch.setattr(passes.Output, "take", take)
+    monkeypatch.setattr(capture.Output, "take", take)
     model = critic()
     with gradflow.record(model) as recorder:
         with pytest.warns(GradflowWarning, match="the gradient at the output of 1 .*planted"):
@@ -690,31 +690,11 @@ def test_a_pass_through_a_view_whose_step_is_over_is_not_looked_at():
     assert recorder.recording.layers.status.tolist() == ["measured at its base"]
 
 
-def outputs_of_one_layer(norms, counts):
-    outputs = []
-    for call, (norm, count) in enumerate(zip(norms, counts, strict=True)):
-        output = passes.Output(None, Layer(0, "cell", None, False, []), call, 0, 0)
-        output.norm, output.n_nonfinite, output.status = norm, count, passes.MEASURED
-        outputs.append(output)
-    return outputs
-
-
-@pytest.mark.parametrize(("counts", "expected"), [((0, 2, 3, 4, 0, 0), 9), ((0, 2, -1, 4, 0, 0), -1)])
-@pytest.mark.parametrize("kind", [float, torch.tensor])
-def test_calls_taken_together_have_the_norm_and_the_count_of_all(kind, counts, expected):
-    norms = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
-    outputs = outputs_of_one_layer(map(kind, norms), counts)
-    first, last, rest = passes.bounded(outputs, 3)
-    assert (first, last) == (outputs[0], outputs[5])
-    assert (rest.call, rest.status, rest.n_nonfinite) == (passes.ALL_CALLS, "measured", expected)
-    assert float(rest.norm) == pytest.approx(math.sqrt(4 + 16 + 64 + 256))
-
-
 def test_of_one_step_65536_outputs_are_kept_and_of_more_none():
     model = nn.Linear(1, 1)
     with gradflow.record(model) as recorder:
         one = recorder._pass
-        outputs = [passes.Output(one, Layer(0, "0", None, False, []), call, 0, -1) for call in range(65_537)]
+        outputs = [capture.Output(one, Layer(0, "0", None, False, []), call, 0, -1) for call in range(65_537)]
         for output in outputs[:-1]:
             one.add(output)
         assert (one.outputs, one.is_full) == (outputs[:-1], False)

@@ -9,7 +9,7 @@ from torch import nn
 
 import gradflow
 from gradflow.analysis.profile import one_row_per_layer
-from gradflow.hooks import GradflowWarning, passes
+from gradflow.hooks import GradflowWarning, capture, passes
 
 
 class Loop(nn.Module):
@@ -100,7 +100,7 @@ def test_forward_passes_without_a_step_keep_no_memory(monkeypatch):
     for _ in range(1000):
         model(x)  # as validation without no_grad() is
     gc.collect()
-    assert sum(type(one) is passes.Output and one._pass is recorder._pass for one in gc.get_objects()) <= 64
+    assert sum(type(one) is capture.Output and one._pass is recorder._pass for one in gc.get_objects()) <= 64
     model(x).sum().backward()
     recorder.step()
     recorder.close()
