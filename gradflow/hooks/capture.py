@@ -33,11 +33,11 @@ ARRIVED = frozenset({MEASURED, BASE, IS_INPUT})
 ALL_CALLS = -1  # instead of a call's number: several calls taken together
 
 
-class Output:
+class OutputGradientHook:
     """Tensor hook of one output: keeps its gradient's norm, and neither the gradient nor the graph.
 
-    Each backward pass that brings a gradient to the output makes an `Output` of its own; those that add up in `.grad`
-    share one, whose norm is that of their sum.
+    Each backward pass that brings a gradient to the output makes one of its own; those that add up in `.grad` share
+    one, whose norm is that of their sum.
     """
 
     status = NOT_IN_GRAPH
@@ -51,7 +51,7 @@ class Output:
     total: Tensor | None = None  # of the gradients that several passes brought
     is_differentiated = False  # whether a pass with create_graph=True came first
     made_by: type | None = None  # class of the graph node
-    later: tuple[Output, ...] = ()
+    later: tuple[OutputGradientHook, ...] = ()
     __torch_unserializable__ = True  # saving the tensor warns of no hook
 
     def __init__(self, owner: Pass, layer: Layer, call: int, index: int, backward: int) -> None:
@@ -128,7 +128,7 @@ class Output:
                 if output.is_live():
                     output._add(gradient, task)
                     return
-        again = Output(owner, self.layer, self.call, self.index, index)
+        again = OutputGradientHook(owner, self.layer, self.call, self.index, index)
         again.statistics = self.statistics
         owner.add(again)
         self.later = (*self.later, again)
@@ -165,10 +165,10 @@ class Output:
             self.n_nonfinite = count_nonfinite(self.total, self.norm)
             self.total = None
 
-    def together(self, outputs: list[Output]) -> Output:
+    def together(self, outputs: list[OutputGradientHook]) -> OutputGradientHook:
         """Return one output of the same layer that stands for several."""
         norms: list[Any] = [output.norm for output in outputs]
-        whole = Output(self._pass, self.layer, ALL_CALLS, self.index, self.backward)
+        whole = OutputGradientHook(self._pass, self.layer, ALL_CALLS, self.index, self.backward)
         whole.status, whole.in_grad = MEASURED, self.in_grad
         whole.norm = l2_norm(torch.stack(norms)) if isinstance(norms[0], Tensor) else math.hypot(*norms)
         counts = [output.n_nonfinite for output in outputs]
@@ -210,7 +210,7 @@ class _BaseHook:
     __slots__ = ("_geometry", "_output", "_shape", "_strides")
     __torch_unserializable__ = True
 
-    def __init__(self, output: Output, view: Tensor, base: Tensor) -> None:
+    def __init__(self, output: OutputGradientHook, view: Tensor, base: Tensor) -> None:
         self._output = output
         self._shape, self._strides = base.shape, base.stride()
         self._geometry = (view.shape, view.stride(), view.storage_offset() - base.storage_offset())
@@ -233,7 +233,7 @@ class _BaseHook:
             self._output.take(part, BASE)
 
 
-def settle(outputs: Sequence[Output]) -> None:
+def settle(outputs: Sequence[OutputGradientHook]) -> None:
     """Take the norms of the gradients that outputs hold, of those that still do."""
     held = [output for output in outputs if output.gradient is not None and output.is_unchanged()]
     norms = small_norms([output.gradient for output in held if output.gradient is not None])
@@ -241,7 +241,7 @@ def settle(outputs: Sequence[Output]) -> None:
         output.keep(norm)
 
 
-def watch_base(output: Output, tensor: Tensor, base: Tensor, args: tuple[Any, ...]) -> None:
+def watch_base(output: OutputGradientHook, tensor: Tensor, base: Tensor, args: tuple[Any, ...]) -> None:
     """Read a view's gradient at its base as well: if the view is changed in place, its own hook never fires.
 
     The base's gradient is the view's only where no other use of the base counts in, so not for a view of an input.

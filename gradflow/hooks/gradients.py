@@ -251,5 +251,5 @@ class _Forward:
         self.name = name
 
     def __call__(self, gradient: Tensor | None) -> None:
-        if gradient is not None:  # see Output in capture.py
+        if gradient is not None:  # see OutputGradientHook in capture.py
             self.callback(self.name, gradient.detach())

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from gradflow.hooks.accumulation import Accumulation
-from gradflow.hooks.capture import IS_INPUT, NO_GRADIENT, Output, settle, watch_base
+from gradflow.hooks.capture import IS_INPUT, NO_GRADIENT, OutputGradientHook, settle, watch_base
 from gradflow.hooks.failures import OnFailure, together
 from gradflow.hooks.gradients import add_hook, tensors_in
 from gradflow.hooks.layers import Layer
@@ -69,7 +69,7 @@ class Pass:
         self.summed = frozenset(summed)
         self.is_over = False
         self.is_full = False  # more outputs than are kept: none of the step's is
-        self.outputs: list[Output] = []
+        self.outputs: list[OutputGradientHook] = []
         self.handles: list[RemovableHandle] = []  # of hooks on leaves, which outlive the graph
         self.scales: list[Scalar] = []  # by backward pass
         self.seconds = 0.0
@@ -85,7 +85,7 @@ class Pass:
         self._nodes: set[int] = set()
         self._has_backward = False
         self.doubt: Exception | None = None  # that whose gradients they are is known
-        self._held: list[Output] = []
+        self._held: list[OutputGradientHook] = []
         self._n_held = 0
 
     def count(self, layer: Layer) -> int:
@@ -105,16 +105,16 @@ class Pass:
         # Reentrant checkpointing runs the forward inside the backward pass: that pass is the one it belongs to.
         backward = -1 if task == -1 else self.index_of(self.task())
         if type(returned) is Tensor:  # nearly always
-            self._watch_tensor(Output(self, layer, call, 0, backward), returned, args)
+            self._watch_tensor(OutputGradientHook(self, layer, call, 0, backward), returned, args)
         else:
             for index, tensor in enumerate(tensors_in(returned)):
-                self._watch_tensor(Output(self, layer, call, index, backward), tensor, args)
+                self._watch_tensor(OutputGradientHook(self, layer, call, index, backward), tensor, args)
 
     def lose(self, layer: Layer, error: Exception) -> None:
         """Note a tensor that a layer returned in its last call and that cannot be watched."""
         call = max(self._calls.get(layer.number, 0) - 1, 0)
         index = sum(one.layer is layer and one.call == call and one.task is None for one in self.outputs)
-        output = Output(self, layer, call, index, -1)
+        output = OutputGradientHook(self, layer, call, index, -1)
         self.outputs.append(output)
         output.fail(error)
 
@@ -159,11 +159,11 @@ class Pass:
             outer.is_adding = True
             self.accumulation.add(index)
 
-    def note_summed(self, output: Output) -> None:
+    def note_summed(self, output: OutputGradientHook) -> None:
         """Note an output that several passes reach: from the next step on its gradients are added up."""
         self._note_summed((output.layer.number, output.index))
 
-    def hold(self, output: Output, gradient: Tensor) -> None:
+    def hold(self, output: OutputGradientHook, gradient: Tensor) -> None:
         """Hold a small gradient, so that the norms of many are taken at once, when the backward pass ends.
 
         Not later: a parameter's `.grad` may be the same memory, and what comes next clips or adds to it.
@@ -177,7 +177,7 @@ class Pass:
         """Take the norms of all gradients that are held, and let go of them."""
         held, self._held, self._n_held = self._held, [], 0
         if held:
-            together(settle, held, Output.fail)
+            together(settle, held, OutputGradientHook.fail)
 
     def finish(self) -> None:
         """End the step, when the optimizers have used the gradients: say whose gradient each output has."""
@@ -188,12 +188,12 @@ class Pass:
                     output.lose()
                 self.on_failure("whose gradients arrived at the outputs", self.doubt)
             elif self.outputs:
-                together(self._conclude, self.outputs, Output.fail)
+                together(self._conclude, self.outputs, OutputGradientHook.fail)
         finally:
             self.is_over = True
             self.accumulation.close()
 
-    def _conclude(self, outputs: Sequence[Output]) -> None:
+    def _conclude(self, outputs: Sequence[OutputGradientHook]) -> None:
         if self._by_index and not any(task.is_adding for task in self._by_index):
             self._by_index[-1].is_adding = self.accumulation.adopt(len(self._by_index) - 1)
         if self.summed:
@@ -231,7 +231,7 @@ class Pass:
             self.on_failure("the end of a backward pass", error)
         self.seconds += time.perf_counter() - began
 
-    def add(self, output: Output) -> None:
+    def add(self, output: OutputGradientHook) -> None:
         """Note one more output."""
         if len(self.outputs) >= MAX_OUTPUTS:
             self._make_room()
@@ -253,7 +253,7 @@ class Pass:
             self.is_full = True
             self.outputs, self._held, self._n_held = [], [], 0
 
-    def _watch_tensor(self, output: Output, tensor: Tensor, args: tuple[Any, ...]) -> None:
+    def _watch_tensor(self, output: OutputGradientHook, tensor: Tensor, args: tuple[Any, ...]) -> None:
         self.add(output)
         if self.is_full:
             return

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gradflow import storage
 from gradflow.hooks.attachment import Edge
-from gradflow.hooks.capture import Output
+from gradflow.hooks.capture import OutputGradientHook
 from gradflow.hooks.failures import OnFailure, retried, together
 from gradflow.hooks.forms import Conditions, Form, OutputKey, Signature, form_of, joint
 from gradflow.hooks.layers import Layer
@@ -89,7 +89,7 @@ class Buffer:
         self,
         step: int,
         readings: Readings,
-        outputs: list[Output],
+        outputs: list[OutputGradientHook],
         conditions: Conditions = Conditions(),  # noqa: B008  # a tuple
     ) -> Signature:
         """Keep one recorded step: a row per layer, backward pass, call and output. Returns the rows' signature."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gradflow.hooks.capture import ARRIVED, Output
+from gradflow.hooks.capture import ARRIVED, OutputGradientHook
 
 
-def bounded(outputs: list[Output], most: int | None) -> list[Output]:
+def bounded(outputs: list[OutputGradientHook], most: int | None) -> list[OutputGradientHook]:
     """Return outputs of which no layer has more than `most` calls, in the gradient that was used or beside it.
 
     The first, the last and those between at even distances are kept. The others are one output, of call -1, whose norm
@@ -13,7 +13,7 @@ def bounded(outputs: list[Output], most: int | None) -> list[Output]:
     """
     if most is None or len(outputs) <= most:
         return outputs
-    groups: dict[tuple[int, int, bool], list[Output]] = {}
+    groups: dict[tuple[int, int, bool], list[OutputGradientHook]] = {}
     for output in outputs:
         groups.setdefault((output.layer.number, output.index, output.in_grad), []).append(output)
     if max(map(len, groups.values())) <= most:
@@ -21,7 +21,7 @@ def bounded(outputs: list[Output], most: int | None) -> list[Output]:
     return [output for group in groups.values() for output in _thinned(group, most)]
 
 
-def _thinned(group: list[Output], most: int) -> list[Output]:
+def _thinned(group: list[OutputGradientHook], most: int) -> list[OutputGradientHook]:
     arrived = sorted((one for one in group if one.status in ARRIVED), key=lambda one: (one.backward, one.call))
     if len(arrived) <= most:
         return group

@@ -125,7 +125,7 @@ class Reading:
         self._norms: dict[tuple[Task, int], Tensor] = {}  # by run of the engine, and the backward pass that it is of
 
     def __call__(self, gradient: Tensor | None) -> None:
-        """Keep the norms of the gradient of the backward pass under way; None, as `Output` explains, is none."""
+        """Keep the norms of the gradient of the backward pass under way; None is none, as for `OutputGradientHook`."""
         owner = self._pass
         if gradient is None or owner.is_over:
             return

@@ -597,14 +597,14 @@ def test_a_call_that_cannot_be_watched_is_one_failed_row_where_it_belongs(monkey
 
 
 def test_a_gradient_that_cannot_be_taken_is_of_the_pass_that_brought_it(monkeypatch):
-    working = capture.Output.take
+    working = capture.OutputGradientHook.take
 
     def take(output, *args):
         if output.layer.name == "1" and recorder._pass.likely_index() == 1:
             planted()
         working(output, *args)
 
-    monkeypatch.setattr(capture.Output, "take", take)
+    monkeypatch.setattr(capture.OutputGradientHook, "take", take)
     model = critic()
     with gradflow.record(model) as recorder:
         with pytest.warns(GradflowWarning, match="the gradient at the output of 1 .*planted"):
@@ -694,7 +694,9 @@ def test_of_one_step_65536_outputs_are_kept_and_of_more_none():
     model = nn.Linear(1, 1)
     with gradflow.record(model) as recorder:
         one = recorder._pass
-        outputs = [capture.Output(one, Layer(0, "0", None, False, []), call, 0, -1) for call in range(65_537)]
+        outputs = [
+            capture.OutputGradientHook(one, Layer(0, "0", None, False, []), call, 0, -1) for call in range(65_537)
+        ]
         for output in outputs[:-1]:
             one.add(output)
         assert (one.outputs, one.is_full) == (outputs[:-1], False)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gradflow.hooks.capture import ALL_CALLS, MEASURED, Output
+from gradflow.hooks.capture import ALL_CALLS, MEASURED, OutputGradientHook
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.thinning import bounded
 
@@ -13,7 +13,7 @@ from gradflow.hooks.thinning import bounded
 def outputs_of_one_layer(norms, counts):
     outputs = []
     for call, (norm, count) in enumerate(zip(norms, counts, strict=True)):
-        output = Output(None, Layer(0, "cell", None, False, []), call, 0, 0)
+        output = OutputGradientHook(None, Layer(0, "cell", None, False, []), call, 0, 0)
         output.norm, output.n_nonfinite, output.status = norm, count, MEASURED
         outputs.append(output)
     return outputs

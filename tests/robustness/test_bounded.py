@@ -100,7 +100,9 @@ def test_forward_passes_without_a_step_keep_no_memory(monkeypatch):
     for _ in range(1000):
         model(x)  # as validation without no_grad() is
     gc.collect()
-    assert sum(type(one) is capture.Output and one._pass is recorder._pass for one in gc.get_objects()) <= 64
+    assert (
+        sum(type(one) is capture.OutputGradientHook and one._pass is recorder._pass for one in gc.get_objects()) <= 64
+    )
     model(x).sum().backward()
     recorder.step()
     recorder.close()
