@@ -15,7 +15,7 @@ from pyarrow import parquet
 import gradflow
 from gradflow.recording import Recording
 from gradflow.storage import MANIFEST, DamagedError, StorageError, Writer, find, peek, read_manifest
-from gradflow.storage.json_files import MOST_BYTES, read_json
+from gradflow.storage.json_files import MAX_BYTES, read_json
 from gradflow.storage.tail import Tail
 from gradflow.storage.writer import MERGED
 
@@ -536,12 +536,12 @@ def test_json_of_a_stranger(tmp_path):
         read_json(tmp_path / "none")
     with file.open("wb") as stream:
         stream.write(b'"a"')
-        stream.truncate(MOST_BYTES + 1)
-    with pytest.raises(ValueError, match=f"more than {MOST_BYTES} bytes"):
+        stream.truncate(MAX_BYTES + 1)
+    with pytest.raises(ValueError, match=f"more than {MAX_BYTES} bytes"):
         read_json(file)
-    file.write_bytes(b'"a"'.ljust(MOST_BYTES))
+    file.write_bytes(b'"a"'.ljust(MAX_BYTES))
     assert read_json(file) == "a"
-    assert MOST_BYTES == 67_108_864
+    assert MAX_BYTES == 67_108_864
 
 
 def test_a_part_that_cannot_be_read_is_damage(tmp_path, monkeypatch):

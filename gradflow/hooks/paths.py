@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gradflow.hooks import operations
 from gradflow.hooks.graph import Graph, Use, Value, Weight
 
-MOST_MAPS = 2  # linear maps in a projection: a depthwise and a pointwise convolution
+MAX_MAPS = 2  # linear maps in a projection: a depthwise and a pointwise convolution
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def skip_of(graph: Graph, term: Sequence[Use], others: Sequence[Use]) -> Skip | 
         weight = max(weight, graph.weight(value.node))
         n_maps += graph.weight(value.node) is Weight.LINEAR
         is_cut = is_cut or operations.cuts(graph.operations[value.node])
-        if weight > Weight.LINEAR or n_maps > MOST_MAPS:
+        if weight > Weight.LINEAR or n_maps > MAX_MAPS:
             return None
         use = carried[0]
 

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-MOST_BYTES = 64 * 2**20  # of a description; a manifest has some 300 bytes a part
+MAX_BYTES = 64 * 2**20  # of a description; a manifest has some 300 bytes a part
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -24,7 +24,7 @@ def read_json(file: Path) -> Any:
     ValueError
         It is a link, no file, too large, or no JSON that can be read; the message says which, without the file's name.
     """
-    content = read_bytes(file, most=MOST_BYTES).decode("utf-8")
+    content = read_bytes(file, most=MAX_BYTES).decode("utf-8")
     try:
         value = json.loads(content)
         return _whole(value) if "\\ud" in content.lower() else value
