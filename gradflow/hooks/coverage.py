@@ -19,7 +19,8 @@ from gradflow.hooks.capture import (
     SEVERAL_PASSES,
     TOO_MANY,
 )
-from gradflow.hooks.forms import (
+from gradflow.hooks.layers import Layer
+from gradflow.hooks.row_layout import (
     ADDED,
     COMPILED,
     FROZEN,
@@ -30,9 +31,8 @@ from gradflow.hooks.forms import (
     SCRIPTED,
     SKIPPED,
     WITHOUT_GRADIENTS,
-    Form,
+    RowLayout,
 )
-from gradflow.hooks.layers import Layer
 
 NAMED = 5  # layers in one warning
 
@@ -89,10 +89,10 @@ def has_compiled() -> bool:
     return bool(utils is not None and utils.counters["stats"]["unique_graphs"])
 
 
-def unmeasurable(layers: Sequence[Layer], form: Form) -> str:
+def unmeasurable(layers: Sequence[Layer], layout: RowLayout) -> str:
     """Return the sentence that names the layers whose output no hook can read, or "" if there is none."""
     found: dict[str, list[str]] = {}
-    for number, status in zip(form.number, form.status, strict=True):
+    for number, status in zip(layout.number, layout.status, strict=True):
         if status in (LOST, SCRIPTED):
             found.setdefault(status, []).append(layers[number].name)
     parts = []

@@ -25,7 +25,6 @@ from gradflow.hooks.attachment import Attachment
 from gradflow.hooks.changes import Structure, follow
 from gradflow.hooks.coverage import coverage, has_compiled, unmeasurable
 from gradflow.hooks.failures import Failures, door, weakly
-from gradflow.hooks.forms import Conditions, Signature
 from gradflow.hooks.gradients import OutputHook, remove
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.optimizers import (
@@ -40,6 +39,7 @@ from gradflow.hooks.optimizers import (
 )
 from gradflow.hooks.passes import MAX_OUTPUTS, OutputName, Pass
 from gradflow.hooks.readings import Parameters, Readings
+from gradflow.hooks.row_layout import Conditions, Signature
 from gradflow.hooks.schedule import Schedule
 from gradflow.hooks.stream import Stream
 from gradflow.hooks.surroundings import describe
@@ -687,7 +687,7 @@ class Recorder:
         self._attachment.edges = []
 
     def _warn_of_unmeasurable(self, signature: Signature) -> None:
-        missing = unmeasurable(self._layers, self._buffer.form(signature))
+        missing = unmeasurable(self._layers, self._buffer.layout(signature))
         if missing:
             self._failures.warn(missing)
 

@@ -16,10 +16,10 @@ from gradflow import storage
 from gradflow.hooks.attachment import Edge
 from gradflow.hooks.capture import OutputGradientHook
 from gradflow.hooks.failures import OnFailure, retried, together
-from gradflow.hooks.forms import Conditions, Form, OutputKey, Signature, form_of, joint
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import Scalar
 from gradflow.hooks.readings import Parameters, Piece, Readings
+from gradflow.hooks.row_layout import Conditions, OutputKey, RowLayout, Signature, joint, layout_of
 from gradflow.hooks.statistics import STATISTICS
 from gradflow.hooks.times import Reading, TimeRows
 
@@ -52,7 +52,7 @@ class Buffer:
         self._parameters = parameters
         self._on_failure = on_failure
         self._steps: list[dict[str, Any]] = []
-        self._forms: dict[Signature, Form] = {}
+        self._layouts: dict[Signature, RowLayout] = {}
         self._kept: dict[Signature, list[_Kept]] = {}
         self._times = TimeRows()
         self._chunks: dict[str, list[pd.DataFrame]] = {
@@ -109,12 +109,12 @@ class Buffer:
         self._n_rows += max(len(self._layers), len(outputs))
         return signature
 
-    def form(self, signature: Signature) -> Form:
-        """Return the form of steps of a signature."""
-        form = self._forms.get(signature)
-        if form is None:
-            form = self._forms[signature] = form_of(signature, self._layers, self._parameters)
-        return form
+    def layout(self, signature: Signature) -> RowLayout:
+        """Return the layout of steps of a signature."""
+        layout = self._layouts.get(signature)
+        if layout is None:
+            layout = self._layouts[signature] = layout_of(signature, self._layers, self._parameters)
+        return layout
 
     def add_times(self, step: int, readings: list[Reading]) -> None:
         """Keep one recorded step's gradients by time step, of the backward passes that were used."""
@@ -142,27 +142,29 @@ class Buffer:
         for table, frames in made.items():  # from here on nothing can fail: rows are pending or in a table, not both
             self._chunks[table] += frames
         self._times = times
-        self._steps, self._kept, self._forms, self._n_rows = [], {}, {}, 0
+        self._steps, self._kept, self._layouts, self._n_rows = [], {}, {}, 0
 
     def _made(self, table: str, make: Callable[[Sequence[Any]], pd.DataFrame], rows: list[Any]) -> list[pd.DataFrame]:
         lost = f"a step's rows in the table {table}"
         return together(retried(make), rows, lambda _, error: self._on_failure(lost, error)) if rows else []
 
     def _layer_table(self, kept: Sequence[tuple[Signature, _Kept]], read: _Transfer) -> pd.DataFrame:
-        rows = [_layer_rows(form, numbers, read) for form, numbers in self._by_form(kept, read)]
+        rows = [_layer_rows(layout, numbers, read) for layout, numbers in self._by_layout(kept, read)]
         return _in_order(rows, pd.DataFrame(_places(self._layers)))
 
     def _parameter_table(self, kept: Sequence[tuple[Signature, _Kept]], read: _Transfer) -> pd.DataFrame:
-        rows = [_parameter_rows(form, numbers) for form, numbers in self._by_form(kept, read)]
+        rows = [_parameter_rows(layout, numbers) for layout, numbers in self._by_layout(kept, read)]
         return _in_order(rows, pd.DataFrame({"layer": [one.name for one in self._layers]}), self._described_pieces())
 
-    def _by_form(self, kept: Sequence[tuple[Signature, _Kept]], read: _Transfer) -> Iterator[tuple[Form, _Numbers]]:
-        """Yield each form of some steps, and the numbers of those that share it."""
+    def _by_layout(
+        self, kept: Sequence[tuple[Signature, _Kept]], read: _Transfer
+    ) -> Iterator[tuple[RowLayout, _Numbers]]:
+        """Yield each layout of some steps, and the numbers of those that share it."""
         steps: dict[Signature, list[_Kept]] = {}
         for signature, one in kept:
             steps.setdefault(signature, []).append(one)
         for signature, alike in steps.items():
-            yield self.form(signature), _Numbers(alike, len(self._parameters.pieces), read)
+            yield self.layout(signature), _Numbers(alike, len(self._parameters.pieces), read)
 
     def _described_pieces(self) -> pd.DataFrame:
         """Return part, n_entries and dim of each piece."""
@@ -212,7 +214,7 @@ def _scalar_rows(rows: Sequence[dict[str, Any]], read: _Transfer) -> pd.DataFram
 
 
 class _Numbers:
-    """The numbers of all steps that share a form, as matrices: a row per step."""
+    """The numbers of all steps that share a layout, as matrices: a row per step."""
 
     def __init__(self, kept: list[_Kept], n_pieces: int, read: _Transfer) -> None:
         self.kept = kept
@@ -234,33 +236,33 @@ def _in_order(tables: list[pd.DataFrame], layers: pd.DataFrame, pieces: pd.DataF
     return pd.concat(columns, axis=1)
 
 
-def _layer_rows(form: Form, numbers: _Numbers, read: _Transfer) -> pd.DataFrame:
-    """Return the layers' rows of all steps that share a form."""
+def _layer_rows(layout: RowLayout, numbers: _Numbers, read: _Transfer) -> pd.DataFrame:
+    """Return the layers' rows of all steps that share a layout."""
     kept = numbers.kept
-    n_steps, n_rows, n_outputs = len(kept), len(form.number), len(kept[0].outputs)
+    n_steps, n_rows, n_outputs = len(kept), len(layout.number), len(kept[0].outputs)
     # One more output, which is NaN, is what a row without an output (-1) takes its numbers from.
     outputs = np.pad(read.matrix([one.outputs for one in kept], n_outputs), ((0, 0), (0, 1)), constant_values=np.nan)
     described = read.matrix([one.statistics for one in kept], 4 * n_outputs).reshape(n_steps, n_outputs, 4)
     described = np.pad(described, ((0, 0), (0, 1), (0, 0)), constant_values=np.nan)
     columns: dict[str, Any] = {
         "step": np.repeat([one.step for one in kept], n_rows),
-        **{name: np.tile(getattr(form, name), n_steps) for name in ("backward", "number", "call", "output")},
-        "grad_norm": joint(numbers.gradients, form.gradients, n_rows).ravel(),
-        "out_grad_norm": outputs[:, form.source].ravel(),
-        "weight_norm": joint(numbers.weights, form.weights, n_rows).ravel(),
-        "update_norm": joint(numbers.updates, form.updates, n_rows).ravel(),
-        "n_nonfinite": np.concatenate([_counts(form, one) for one in kept]),
-        "status": form.status * n_steps,
-        "in_grad": form.in_grad * n_steps,
+        **{name: np.tile(getattr(layout, name), n_steps) for name in ("backward", "number", "call", "output")},
+        "grad_norm": joint(numbers.gradients, layout.gradients, n_rows).ravel(),
+        "out_grad_norm": outputs[:, layout.source].ravel(),
+        "weight_norm": joint(numbers.weights, layout.weights, n_rows).ravel(),
+        "update_norm": joint(numbers.updates, layout.updates, n_rows).ravel(),
+        "n_nonfinite": np.concatenate([_counts(layout, one) for one in kept]),
+        "status": layout.status * n_steps,
+        "in_grad": layout.in_grad * n_steps,
     }
     for place, name in enumerate(STATISTICS):
-        columns[name] = described[:, form.described, place].ravel()
+        columns[name] = described[:, layout.described, place].ravel()
     return pd.DataFrame(columns)
 
 
-def _parameter_rows(form: Form, numbers: _Numbers) -> pd.DataFrame:
-    """Return the parameters' rows of all steps that share a form."""
-    layers, names, pieces, statuses = zip(*form.pieces, strict=True) if form.pieces else ((), (), (), ())
+def _parameter_rows(layout: RowLayout, numbers: _Numbers) -> pd.DataFrame:
+    """Return the parameters' rows of all steps that share a layout."""
+    layers, names, pieces, statuses = zip(*layout.pieces, strict=True) if layout.pieces else ((), (), (), ())
     n_steps, chosen = len(numbers.kept), list(pieces)
     counts = [[one.n_nonfinite.get(piece, 0) for piece in chosen] for one in numbers.kept]
     return pd.DataFrame(
@@ -286,13 +288,13 @@ def _n_entries(parameter: nn.Parameter, piece: Piece) -> int:
     return parameter.numel() // parameter.shape[0] * n_rows
 
 
-def _counts(form: Form, one: _Kept) -> NDArray[np.int64]:
+def _counts(layout: RowLayout, one: _Kept) -> NDArray[np.int64]:
     """Return the non-finite entries by row: the output gradient's and, on a layer's first row, its parameters'."""
-    counts = np.zeros(len(form.number), dtype=np.int64)  # so it is, too, where not all could be measured
+    counts = np.zeros(len(layout.number), dtype=np.int64)  # so it is, too, where not all could be measured
     if one.n_nonfinite or one.n_nonfinite_outputs:
-        for row, source in enumerate(form.source):
-            numbers = form.gradients.get(row, [])
-            if not form.failed.isdisjoint(numbers):
+        for row, source in enumerate(layout.source):
+            numbers = layout.gradients.get(row, [])
+            if not layout.failed.isdisjoint(numbers):
                 continue
             found = [one.n_nonfinite.get(number, 0) for number in numbers]
             found.append(one.n_nonfinite_outputs.get(source, 0))

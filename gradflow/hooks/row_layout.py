@@ -1,7 +1,7 @@
-"""The form of a recorded step: which rows it has and where each row's numbers come from.
+"""The layout of a recorded step: which rows it has and where each row's numbers come from.
 
-Training repeats itself, so that nearly all steps of a run share one form. A step is then kept as bare numbers, and the
-rows of all steps of a form are made at once, column by column.
+Training repeats itself, so that nearly all steps of a run share one layout. A step is then kept as bare numbers, and
+the rows of all steps of a layout are made at once, column by column.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Conditions(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """All that the form of a step depends on."""
+    """All that the layout of a step depends on."""
 
     outputs: tuple[OutputKey, ...]
     arrived: frozenset[int]  # pieces of parameters with a gradient
@@ -74,7 +74,7 @@ class Signature(NamedTuple):
     conditions: Conditions
 
 
-class Form(NamedTuple):
+class RowLayout(NamedTuple):
     """The rows of a step. Sources of a row are pieces of parameters, or the place of an output among the outputs."""
 
     number: list[int]  # the layer's
@@ -92,33 +92,33 @@ class Form(NamedTuple):
     failed: frozenset[int]  # pieces of parameters; see `Signature`
 
 
-def form_of(signature: Signature, layers: Sequence[Layer], parameters: Parameters) -> Form:
+def layout_of(signature: Signature, layers: Sequence[Layer], parameters: Parameters) -> RowLayout:
     """Return the rows of a step: one per output whose gradient arrived, or one that says why there is none."""
     by_layer: list[list[tuple[int, OutputKey]]] = [[] for _ in layers]
     for place, key in enumerate(signature.outputs):
         by_layer[key.number].append((place, key))
-    form = Form([], [], [], [], [], [], [], [], {}, {}, {}, [], signature.failed)
+    layout = RowLayout([], [], [], [], [], [], [], [], {}, {}, {}, [], signature.failed)
     for layer in layers:
         pieces = [(own, piece) for own in layer.owned for piece in parameters.pieces_of(own.parameter)]
         own = [piece for _, piece in pieces]
-        row = len(form.number)
+        row = len(layout.number)
         if own:
-            form.gradients[row] = [piece for piece in own if piece in signature.arrived]
-            form.weights[row] = own
-            form.updates[row] = [piece for piece in own if piece in signature.updated]
-        status = _absence(layer, by_layer[layer.number], signature, has_gradients=bool(own and form.gradients[row]))
+            layout.gradients[row] = [piece for piece in own if piece in signature.arrived]
+            layout.weights[row] = own
+            layout.updates[row] = [piece for piece in own if piece in signature.updated]
+        status = _absence(layer, by_layer[layer.number], signature, has_gradients=bool(own and layout.gradients[row]))
         for source, described, key in _rows(layer.number, by_layer[layer.number], status):
-            form.number.append(layer.number)
-            form.backward.append(key.backward)
-            form.call.append(key.call)
-            form.output.append(key.output)
-            form.status.append(key.status)
-            form.in_grad.append(key.in_grad)
-            form.source.append(source)
-            form.described.append(described)
+            layout.number.append(layer.number)
+            layout.backward.append(key.backward)
+            layout.call.append(key.call)
+            layout.output.append(key.output)
+            layout.status.append(key.status)
+            layout.in_grad.append(key.in_grad)
+            layout.source.append(source)
+            layout.described.append(described)
         for owned, piece in pieces:
-            form.pieces.append((layer.number, owned.name, piece, _status(owned, piece, signature)))
-    return form
+            layout.pieces.append((layer.number, owned.name, piece, _status(owned, piece, signature)))
+    return layout
 
 
 def _status(owned: OwnParameter, piece: int, signature: Signature) -> str:
