@@ -10,7 +10,7 @@ import torch
 
 from gradflow.experiments.data import load_data
 from gradflow.experiments.runs import Run
-from gradflow.hooks.surroundings import installed_version
+from gradflow.hooks.environment import installed_version
 
 
 def identity(run: Run) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import torch
 
 from gradflow.experiments.network import Network
 from gradflow.experiments.recipe import Recipe
-from gradflow.hooks.surroundings import installed_version
+from gradflow.hooks.environment import installed_version
 from gradflow.settings import RunSettings, brief
 
 RUN_FIELDS = ("seed", "data", "record_every", "eval_every", "probes", "device", "data_code", "processes")

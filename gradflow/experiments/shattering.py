@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from gradflow.experiments.recipe import check
-from gradflow.hooks.surroundings import device_name, versions
+from gradflow.hooks.environment import device_name, versions
 from gradflow.models import rectifier_net
 from gradflow.probe.shattering import LAGS, autocorrelation, shattering
 from gradflow.recording import INPUT, Recording

@@ -24,6 +24,7 @@ from gradflow.hooks.accumulation import Accumulation, Owners
 from gradflow.hooks.attachment import Attachment
 from gradflow.hooks.changes import Structure, follow
 from gradflow.hooks.coverage import coverage, has_compiled, unmeasurable
+from gradflow.hooks.environment import describe
 from gradflow.hooks.failures import Failures, door, weakly
 from gradflow.hooks.gradients import OutputHook, remove
 from gradflow.hooks.layers import Layer
@@ -42,7 +43,6 @@ from gradflow.hooks.readings import Parameters, Readings
 from gradflow.hooks.row_layout import Conditions, Signature
 from gradflow.hooks.schedule import Schedule
 from gradflow.hooks.stream import Stream
-from gradflow.hooks.surroundings import describe
 from gradflow.hooks.thinning import bounded
 from gradflow.hooks.times import Sequences, is_recurrent
 from gradflow.hooks.verify import Verification, verify
