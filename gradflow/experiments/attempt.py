@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
+from gradflow.experiments.distributed import ALONE, Team
 from gradflow.experiments.failures import is_disk_full, is_out_of_memory, reason_of
 from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.runs import Run
-from gradflow.experiments.team import ALONE, Team
 from gradflow.experiments.train import train
 from gradflow.experiments.unfinished import CHECKPOINT_SECONDS, Keeper, StoppedError
 from gradflow.recording import Recording

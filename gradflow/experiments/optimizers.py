@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
+from gradflow.experiments.distributed import Team
 from gradflow.experiments.recipe import Recipe
-from gradflow.experiments.team import Team
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 ADAMW_BETA2 = 0.999

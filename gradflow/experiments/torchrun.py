@@ -22,13 +22,13 @@ import torch
 from torch import distributed
 
 from gradflow.experiments.attempt import attempt
+from gradflow.experiments.distributed import PartnerError, StrandedError, Team
 from gradflow.experiments.engines import sending
 from gradflow.experiments.failures import is_disk_full, reason_of
 from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.pool import Event
 from gradflow.experiments.runs import Run
 from gradflow.experiments.store import Store
-from gradflow.experiments.team import PartnerError, StrandedError, Team
 from gradflow.experiments.train import train_along
 from gradflow.experiments.unfinished import StoppedError
 from gradflow.recording import Recording
