@@ -10,9 +10,9 @@ from dataclasses import replace
 from gradflow.experiments.distributed import ALONE, Team
 from gradflow.experiments.failures import is_disk_full, is_out_of_memory, reason_of
 from gradflow.experiments.folder import SweepFolder
+from gradflow.experiments.run_directory import CHECKPOINT_SECONDS, CheckpointManager, StoppedError
 from gradflow.experiments.runs import Run
 from gradflow.experiments.train import train
-from gradflow.experiments.unfinished import CHECKPOINT_SECONDS, Keeper, StoppedError
 from gradflow.recording import Recording
 
 
@@ -51,11 +51,11 @@ def attempt(
     FolderLostError
         The sweep's folder was removed or replaced; nothing was written since.
     """
-    unfinished = folder.unfinished(run)
-    with unfinished.held():
+    directory = folder.run_directory(run)
+    with directory.held():
         found = folder.finished(run)  # by a worker that outlived its parent
         if found is not None:
-            unfinished.remove()
+            directory.remove()
             return found
         reached = 0
 
@@ -65,21 +65,21 @@ def attempt(
             if on_step is not None:
                 on_step(step)
 
-        keeper = Keeper(unfinished, every=checkpoint_every, stop=stop, on_resume=on_resume)
+        manager = CheckpointManager(directory, every=checkpoint_every, stop=stop, on_resume=on_resume)
         try:
-            recording = train(run, on_step=step_done, keeper=keeper, team=team)
+            recording = train(run, on_step=step_done, manager=manager, team=team)
             kept = folder.keep(run, replace(recording, meta={**recording.meta, "command": command}))
         except BaseException as error:
             folder.check()
             is_stop = isinstance(error, StoppedError | KeyboardInterrupt)
             with contextlib.suppress(OSError):  # the disk may be what failed
                 if not (is_stop or is_out_of_memory(error) or is_disk_full(error)):
-                    keeper.distrust()
-                unfinished.say(
+                    manager.distrust()
+                directory.say(
                     "waiting" if is_stop else "failed",
                     step=reached,
                     reason="interrupted" if is_stop else reason_of(error),
                 )
             raise
-        unfinished.remove()
+        directory.remove()
         return kept

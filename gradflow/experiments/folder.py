@@ -2,7 +2,7 @@
 
 <out>/gradflow.json            marks the folder as a sweep's, with the last command
 <out>/runs/<run id>/           one recording per finished run
-<out>/unfinished/<run id>/     a run under way, interrupted or failed: see `gradflow.experiments.unfinished`
+<out>/unfinished/<run id>/     a run under way, interrupted or failed: see `gradflow.experiments.run_directory`
 <out>/.gradflow.lock           held by the command at work
 """
 
@@ -20,8 +20,8 @@ from typing import Any
 from gradflow import storage
 from gradflow.experiments.aside import leave_room, set_aside
 from gradflow.experiments.recipe import PlanError
+from gradflow.experiments.run_directory import WHOLE, RunDirectory
 from gradflow.experiments.runs import Run
-from gradflow.experiments.unfinished import WHOLE, Unfinished
 from gradflow.notes import MARK, MARK_FORMAT
 from gradflow.recording import Recording
 
@@ -132,16 +132,16 @@ class SweepFolder:
             raise storage.StorageError(f"{folder} holds no steps.")
         return recording
 
-    def unfinished(self, run: Run) -> Unfinished:
+    def run_directory(self, run: Run) -> RunDirectory:
         """Return the place of a run under way."""
-        return Unfinished(self.anchor / storage.UNFINISHED / run.id, run, self.check)
+        return RunDirectory(self.anchor / storage.UNFINISHED / run.id, run, self.check)
 
     def keep(self, run: Run, recording: Recording) -> Recording:
         """Write a run's recording so that it appears whole or not at all, and return it as it is on disk.
 
         Only for whoever holds the run.
         """
-        whole = self.unfinished(run).path / WHOLE
+        whole = self.run_directory(run).path / WHOLE
         shutil.rmtree(whole, ignore_errors=True)  # of a process that was killed at this point
         storage.save(recording, whole)
         self.check()
@@ -159,7 +159,7 @@ class SweepFolder:
         home = self.anchor / storage.UNFINISHED
         for run in finished:
             if storage.is_folder(home / run.id):
-                self.unfinished(run).remove()
+                self.run_directory(run).remove()
             for file in (home / f".{run.id}.lock", home / f".{run.id}.json"):
                 with contextlib.suppress(OSError):  # not there, or a folder
                     file.unlink()

@@ -20,8 +20,8 @@ import torch
 from gradflow import storage
 from gradflow.experiments.failures import reason_of_death
 from gradflow.experiments.folder import SweepFolder
+from gradflow.experiments.run_directory import CHECKPOINT_SECONDS
 from gradflow.experiments.runs import Run
-from gradflow.experiments.unfinished import CHECKPOINT_SECONDS
 from gradflow.recording import Recording
 
 WORKER = "gradflow.experiments.worker"
@@ -207,7 +207,7 @@ class Pool:
         elif event["kind"] == "ended":
             reason = reason_of_death(event["code"])
             with contextlib.suppress(OSError):  # told below in any case
-                self._folder.unfinished(run).say("failed", step=worker.step, reason=reason)
+                self._folder.run_directory(run).say("failed", step=worker.step, reason=reason)
             self._fail(run, reason)
             worker.run = None
             if waiting:

@@ -16,9 +16,9 @@ from gradflow.experiments.network import is_own
 from gradflow.experiments.plan import plan
 from gradflow.experiments.pool import Event
 from gradflow.experiments.recipe import PlanError, check
+from gradflow.experiments.run_directory import CHECKPOINT_SECONDS
 from gradflow.experiments.runs import Run
 from gradflow.experiments.store import Store
-from gradflow.experiments.unfinished import CHECKPOINT_SECONDS
 from gradflow.recording import Recording
 from gradflow.settings import ExecutionSettings
 

@@ -27,10 +27,10 @@ from gradflow.experiments.engines import sending
 from gradflow.experiments.failures import is_disk_full, reason_of
 from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.pool import Event
+from gradflow.experiments.run_directory import StoppedError
 from gradflow.experiments.runs import Run
 from gradflow.experiments.store import Store
 from gradflow.experiments.train import train_along
-from gradflow.experiments.unfinished import StoppedError
 from gradflow.recording import Recording
 
 STEP_TIMEOUT = timedelta(hours=2)  # for the first process's errors on whole sets, for which the others wait

@@ -22,9 +22,9 @@ from gradflow.experiments.distributed import ALONE, Team
 from gradflow.experiments.identity import data_digest, identity
 from gradflow.experiments.optimizers import Updater
 from gradflow.experiments.probes import measure_probes
+from gradflow.experiments.run_directory import CheckpointManager
 from gradflow.experiments.runs import Run
 from gradflow.experiments.schedules import LearningRate
-from gradflow.experiments.unfinished import Keeper
 from gradflow.hooks import Every, record
 from gradflow.recording import Recording
 
@@ -41,7 +41,7 @@ def train(
     *,
     on_step: Progress | None = None,
     recorded: bool = True,
-    keeper: Keeper | None = None,
+    manager: CheckpointManager | None = None,
     team: Team = ALONE,
 ) -> Recording:
     """Train a network as the run says and return what was recorded.
@@ -60,7 +60,7 @@ def train(
         Called with the number of updates made, every few steps.
     recorded : bool
         False trains the same network with no gradient recorded: only losses and errors.
-    keeper : Keeper, optional
+    manager : CheckpointManager, optional
         Keeps rows and checkpoints on disk as training goes on, and goes on from them.
     team : Team
         The processes that make the run together; this is the first, and the others call `train_along`.
@@ -78,12 +78,12 @@ def train(
         def make(place: Callable[[], Path] | None = None) -> Training:
             return Training(run, data, recorded=recorded, place=place, team=team)
 
-        training = make() if keeper is None else keeper.start(make, identity(run))
+        training = make() if manager is None else manager.start(make, identity(run))
         with training.recorder:
             training.begin()
             while training.step <= run.steps:
-                if keeper is not None:
-                    keeper.look(training)
+                if manager is not None:
+                    manager.look(training)
                 training.advance()
                 if on_step is not None and (training.step - 1) % PROGRESS_EVERY == 0:
                     on_step(training.step - 1)

@@ -24,8 +24,8 @@ import torch
 from gradflow.experiments.attempt import attempt
 from gradflow.experiments.failures import is_disk_full, is_out_of_memory, reason_of
 from gradflow.experiments.folder import SweepFolder
+from gradflow.experiments.run_directory import StoppedError
 from gradflow.experiments.runs import Run
-from gradflow.experiments.unfinished import StoppedError
 
 
 class _Orders:

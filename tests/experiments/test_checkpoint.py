@@ -15,7 +15,7 @@ from gradflow.experiments import checkpoint, train
 from gradflow.experiments.attempt import attempt
 from gradflow.experiments.checkpoint import CheckpointError, Checkpoints
 from gradflow.experiments.folder import SweepFolder
-from gradflow.experiments.unfinished import StoppedError
+from gradflow.experiments.run_directory import StoppedError
 
 TINY = {"steps": 12, "widths": (2, 2, 2), "batch_size": 16, "record_every": 5, "eval_every": 6}
 PRACTICES = {
@@ -129,7 +129,12 @@ def dies_when(of, when, calls=1):
 
 
 MOMENTS = {
-    "before the first checkpoint": ("gradflow.experiments.unfinished.Keeper._keep", lambda *_: True, 1, []),
+    "before the first checkpoint": (
+        "gradflow.experiments.run_directory.CheckpointManager._keep",
+        lambda *_: True,
+        1,
+        [],
+    ),
     "in the middle of a checkpoint": ("os.fsync", lambda fd: ".pt." in os.readlink(f"/proc/self/fd/{fd}"), 3, [1]),
     "between a checkpoint's file and its name": ("os.replace", lambda a, b: str(b).endswith(".pt"), 3, [1]),
     "between parts and manifest": ("gradflow.storage.writer.write_json", lambda path, _: True, 4, [2]),
@@ -141,7 +146,12 @@ MOMENTS = {
         [12],
     ),
     "before the result has its name": ("os.replace", lambda a, b: a.name == "whole", 1, [12]),
-    "after the result has its name": ("gradflow.experiments.unfinished.Unfinished.remove", lambda *_: True, 1, None),
+    "after the result has its name": (
+        "gradflow.experiments.run_directory.RunDirectory.remove",
+        lambda *_: True,
+        1,
+        None,
+    ),
 }
 
 
@@ -175,7 +185,7 @@ def _imported(name):
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_used(tmp_path):
     run, folder = one_run("residual", **TINY), sweep(tmp_path)
     go_on(folder, run, stop_at=10, every=1e-9)
-    place = folder.unfinished(run).path
+    place = folder.run_directory(run).path
     older, newest = sorted(place.glob("*.pt"))
     newest.write_bytes(newest.read_bytes()[:-100])
     stopped, resumed = go_on(folder, run, stop_at=10)
@@ -194,7 +204,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_used(tmp_path):
 def test_a_checkpoint_whose_rows_are_damaged_is_not_used(tmp_path):
     run, folder = one_run("residual", **TINY), sweep(tmp_path)
     go_on(folder, run, stop_at=10, every=1e-9)
-    part = sorted((folder.unfinished(run).path / "recording").glob("layers-*"))[0]
+    part = sorted((folder.run_directory(run).path / "recording").glob("layers-*"))[0]
     part.write_bytes(b"")
     recording, resumed = go_on(folder, run)
     assert resumed == []
@@ -205,7 +215,7 @@ def test_another_run_s_checkpoint_is_never_used(tmp_path):
     run, other, folder = one_run("residual", **TINY), one_run("residual", **{**TINY, "lr": 0.5}), sweep(tmp_path)
     go_on(folder, run, stop_at=10)
     assert run.id != other.id
-    os.replace(folder.unfinished(run).path, folder.unfinished(other).path)
+    os.replace(folder.run_directory(run).path, folder.run_directory(other).path)
     recording, resumed = go_on(folder, other)
     assert resumed == []
     assert same(recording, train(other))
@@ -251,8 +261,8 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_earlier_one(tmp_path, mo
 
 def test_how_a_run_stands_is_told_while_it_goes_on(tmp_path, monkeypatch):
     run, folder = one_run("residual", **TINY), sweep(tmp_path)
-    place, seen = folder.unfinished(run).path, []
-    monkeypatch.setattr("gradflow.experiments.unfinished.PULSE_SECONDS", 0.0)
+    place, seen = folder.run_directory(run).path, []
+    monkeypatch.setattr("gradflow.experiments.run_directory.PULSE_SECONDS", 0.0)
 
     def look(step):
         status = json.loads((place / "status.json").read_text())
@@ -265,5 +275,5 @@ def test_how_a_run_stands_is_told_while_it_goes_on(tmp_path, monkeypatch):
     go.set()
     with pytest.raises(StoppedError):
         attempt(folder, one_run("plain", **TINY), command="", stop=go)
-    status = json.loads((folder.unfinished(one_run("plain", **TINY)).path / "status.json").read_text())
+    status = json.loads((folder.run_directory(one_run("plain", **TINY)).path / "status.json").read_text())
     assert (status["status"], status["reason"], status["label"]) == ("waiting", "interrupted", "plain-8 seed 0")

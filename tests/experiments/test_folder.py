@@ -21,7 +21,7 @@ TINY = {"steps": 12, "widths": (2, 2, 2), "batch_size": 16}
 
 
 def status(folder, run):
-    return json.loads((folder.unfinished(run).path / "status.json").read_text())
+    return json.loads((folder.run_directory(run).path / "status.json").read_text())
 
 
 def test_a_second_command_says_who_is_at_work(tmp_path):
@@ -92,7 +92,7 @@ def test_a_run_that_lacks_memory_fails_and_smaller_ones_go_on(tmp_path):
     folder = SweepFolder(tmp_path / "out", command="")
     assert status(folder, large)["status"] == "failed"
     assert "GiB of memory; there are" in status(folder, large)["reason"]
-    assert not folder.unfinished(small).path.exists()
+    assert not folder.run_directory(small).path.exists()
 
 
 def test_reasons():

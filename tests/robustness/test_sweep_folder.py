@@ -33,7 +33,7 @@ from gradflow.experiments.checkpoint import HEADER
 from gradflow.experiments.checkpoint import read as read_checkpoint
 from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.pool import Event
-from gradflow.experiments.unfinished import StoppedError
+from gradflow.experiments.run_directory import StoppedError
 from gradflow.notes import write_notes
 
 SECONDS = 60  # that a case may take on a busy machine

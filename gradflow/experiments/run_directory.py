@@ -64,7 +64,7 @@ class StoppedError(Exception):
     """Training was asked to stop and has left a checkpoint."""
 
 
-class Unfinished:
+class RunDirectory:
     """The folder of one run that is not finished; nothing is made before it is held.
 
     `check` raises where nothing may be written any more: the sweep's folder is no longer there.
@@ -132,12 +132,12 @@ class Unfinished:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-class Keeper:
+class CheckpointManager:
     """Keeps a training in its folder while it goes on, and brings it back.
 
     Parameters
     ----------
-    unfinished : Unfinished
+    directory : RunDirectory
         Held by this process.
     every : float
         Seconds between two checkpoints.
@@ -149,13 +149,13 @@ class Keeper:
 
     def __init__(
         self,
-        unfinished: Unfinished,
+        directory: RunDirectory,
         *,
         every: float = CHECKPOINT_SECONDS,
         stop: threading.Event | None = None,
         on_resume: Callable[[int], object] | None = None,
     ) -> None:
-        self._unfinished = unfinished
+        self._directory = directory
         self._every = every
         self._stop = threading.Event() if stop is None else stop
         self._on_resume = on_resume
@@ -174,23 +174,23 @@ class Keeper:
         identity : mapping
             What a checkpoint must have been taken of.
         """
-        self._checkpoints = Checkpoints(self._unfinished.path, identity)
+        self._checkpoints = Checkpoints(self._directory.path, identity)
         training = self._resumed(make)
         if training is None:
-            shutil.rmtree(self._unfinished.recording, ignore_errors=True)
+            shutil.rmtree(self._directory.recording, ignore_errors=True)
             training = make(self._recording)
         elif self._on_resume is not None:
             self._on_resume(training.step)
         with self._closing(training):
-            self._unfinished.say("running", step=training.step)
+            self._directory.say("running", step=training.step)
         self._step = training.step
         self._kept = self._pulsed = time.monotonic()
         return training
 
     def _recording(self) -> Path:
         """Return where the rows go, in a sweep's folder that is still there."""
-        self._unfinished.check()
-        return self._unfinished.recording
+        self._directory.check()
+        return self._directory.recording
 
     def _resumed(self, make: Callable[[Callable[[], Path]], AnyTraining]) -> AnyTraining | None:
         """Return the training that a checkpoint brings back; one that does not fit is set aside."""
@@ -248,13 +248,13 @@ class Keeper:
             training.flush()
         else:
             return
-        self._unfinished.say("running", step=training.step)
+        self._directory.say("running", step=training.step)
         self._pulsed = time.monotonic()
 
     def _check(self, training: Training) -> None:
-        """Raise what `Unfinished.check` does."""
+        """Raise what `RunDirectory.check` does."""
         with self._closing(training):
-            self._unfinished.check()
+            self._directory.check()
 
     @contextlib.contextmanager
     def _closing(self, training: Training) -> Iterator[None]:
