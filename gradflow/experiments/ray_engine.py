@@ -1,8 +1,8 @@
 """Runs as tasks on a Ray cluster: fractional GPUs, dead nodes made good, events as from this machine's workers.
 
-Ray is optional and imported here alone. A task makes one run with `attempt`, as a worker process does, so its numbers
-are the same. If its node dies, Ray starts it again elsewhere: with the sweep's folder on a file system that all nodes
-share it goes on from its checkpoint, with a store (no shared folder) it begins again.
+Ray is optional and imported here alone. A task makes one run with `run_with_resume`, as a worker process does, so its
+numbers are the same. If its node dies, Ray starts it again elsewhere: with the sweep's folder on a file system that all
+nodes share it goes on from its checkpoint, with a store (no shared folder) it begins again.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def _make(values: dict[str, Any], order: dict[str, Any], inbox: Any) -> str | No
     """Make a run on whatever node this is; return why it failed, or None."""
     import torch
 
-    from gradflow.experiments.attempt import attempt
+    from gradflow.experiments.run_with_resume import run_with_resume
 
     run = Run.from_json(values)
 
@@ -210,7 +210,7 @@ def _make(values: dict[str, Any], order: dict[str, Any], inbox: Any) -> str | No
             place = Path(order["folder"] or Path(scratch) / "sweep")
             folder = SweepFolder(place, command=order["command"], lock=storage.file_id(place / storage.LOCK))
             with folder.opened():
-                attempt(
+                run_with_resume(
                     folder,
                     run,
                     command=order["command"],

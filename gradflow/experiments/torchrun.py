@@ -21,13 +21,13 @@ from datetime import timedelta
 import torch
 from torch import distributed
 
-from gradflow.experiments.attempt import attempt
 from gradflow.experiments.distributed import PartnerError, StrandedError, Team
 from gradflow.experiments.engines import sending
 from gradflow.experiments.failures import is_disk_full, reason_of
 from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.pool import Event
 from gradflow.experiments.run_directory import StoppedError
+from gradflow.experiments.run_with_resume import run_with_resume
 from gradflow.experiments.runs import Run
 from gradflow.experiments.store import Store
 from gradflow.experiments.train import train_along
@@ -111,7 +111,7 @@ class TorchrunEngine:
         team = Team(0, self.processes, self._control)
         tell(Event("started", run, pid=os.getpid()))
         try:
-            recording = attempt(
+            recording = run_with_resume(
                 folder,
                 run,
                 command=command,

@@ -21,10 +21,10 @@ from typing import Any, TextIO
 
 import torch
 
-from gradflow.experiments.attempt import attempt
 from gradflow.experiments.failures import is_disk_full, is_out_of_memory, reason_of
 from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.run_directory import StoppedError
+from gradflow.experiments.run_with_resume import run_with_resume
 from gradflow.experiments.runs import Run
 
 
@@ -65,7 +65,7 @@ def main(folder: SweepFolder, command: str, checkpoint_every: float, orders: Tex
     tell("ready", pid=os.getpid())
     while (run := waiting.next()) is not None:
         try:
-            attempt(
+            run_with_resume(
                 folder,
                 run,
                 command=command,

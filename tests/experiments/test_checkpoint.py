@@ -12,10 +12,10 @@ from made import one_run
 
 from gradflow import storage
 from gradflow.experiments import checkpoint, train
-from gradflow.experiments.attempt import attempt
 from gradflow.experiments.checkpoint import CheckpointError, Checkpoints
 from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.run_directory import StoppedError
+from gradflow.experiments.run_with_resume import run_with_resume
 
 TINY = {"steps": 12, "widths": (2, 2, 2), "batch_size": 16, "record_every": 5, "eval_every": 6}
 PRACTICES = {
@@ -42,7 +42,7 @@ def go_on(folder, run, *, stop_at=None, every=1e9):
             stop.set()
 
     try:
-        recording = attempt(
+        recording = run_with_resume(
             folder, run, command="", checkpoint_every=every, on_step=step_done, on_resume=resumed.append, stop=stop
         )
     except StoppedError:
@@ -269,11 +269,11 @@ def test_how_a_run_stands_is_told_while_it_goes_on(tmp_path, monkeypatch):
         rows = len(storage.load(place / "recording").steps) if step else 0
         seen.append((status["status"], status["step"], rows, status["pid"]))
 
-    attempt(folder, run, command="", on_step=look)
+    run_with_resume(folder, run, command="", on_step=look)
     assert seen == [("running", step, step and step, os.getpid()) for step in (0, 10)]
     go = threading.Event()
     go.set()
     with pytest.raises(StoppedError):
-        attempt(folder, one_run("plain", **TINY), command="", stop=go)
+        run_with_resume(folder, one_run("plain", **TINY), command="", stop=go)
     status = json.loads((folder.run_directory(one_run("plain", **TINY)).path / "status.json").read_text())
     assert (status["status"], status["reason"], status["label"]) == ("waiting", "interrupted", "plain-8 seed 0")

@@ -13,9 +13,9 @@ from made import one_run
 
 import gradflow
 from gradflow.experiments import PlanError, RunsFailedError, execute, keep_all, train
-from gradflow.experiments.attempt import attempt
 from gradflow.experiments.failures import is_disk_full, is_out_of_memory, reason_of, reason_of_death
 from gradflow.experiments.folder import SweepFolder
+from gradflow.experiments.run_with_resume import run_with_resume
 
 TINY = {"steps": 12, "widths": (2, 2, 2), "batch_size": 16}
 
@@ -156,7 +156,7 @@ def test_demonstrations_are_kept_whole_or_not_at_all(tmp_path, monkeypatch):
 
 def test_a_finished_run_of_other_data_is_made_again(tmp_path, monkeypatch):
     run, folder = one_run(**TINY), SweepFolder(tmp_path / "out", command="")
-    recording = attempt(folder, run, command="")
+    recording = run_with_resume(folder, run, command="")
     assert len(recording.meta["data_digest"]) == 16
     other = one_run(**TINY)
     object.__setattr__(other, "data", "cifar10:elsewhere")

@@ -28,12 +28,12 @@ from made import one_run
 
 from gradflow import cli, reporting, storage
 from gradflow.experiments import engines, train
-from gradflow.experiments.attempt import attempt
 from gradflow.experiments.checkpoint import HEADER
 from gradflow.experiments.checkpoint import read as read_checkpoint
 from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.pool import Event
 from gradflow.experiments.run_directory import StoppedError
+from gradflow.experiments.run_with_resume import run_with_resume
 from gradflow.notes import write_notes
 
 SECONDS = 60  # that a case may take on a busy machine
@@ -84,7 +84,7 @@ def serially(engine, waiting, folder, recordings, tell, **options):
     failures = {}
     for run in waiting:
         try:
-            recordings[run] = attempt(folder, run, command="", checkpoint_every=1e-9)
+            recordings[run] = run_with_resume(folder, run, command="", checkpoint_every=1e-9)
         except Exception as error:
             failures[run] = f"{type(error).__name__}: {error}".partition("\n")[0]
             tell(Event("failed", run, detail=failures[run]))
@@ -95,7 +95,7 @@ def stopped(folder, run, *, at):
     """Make a run until a step, with a checkpoint at each."""
     stop = threading.Event()
     with pytest.raises(StoppedError):
-        attempt(
+        run_with_resume(
             folder, run, command="", checkpoint_every=1e-9, on_step=lambda step: step == at and stop.set(), stop=stop
         )
 
@@ -107,7 +107,7 @@ def cut():
     home.chmod(0o755)
     folder = SweepFolder(home / "cut", command="made by a test")
     with folder.claimed():
-        attempt(folder, DONE, command="")
+        run_with_resume(folder, DONE, command="")
         stopped(folder, CUT, at=10)
     write_notes(home / "cut", {"title": "a sweep"})
     with pytest.MonkeyPatch.context() as patch:
@@ -519,7 +519,7 @@ def test_the_places_are_all(cut, tmp_path):
             sys.addaudithook(lambda event, given: note(stream, tmp_path / "out", event, given))
             folder = SweepFolder(tmp_path / "out", command="")
             with folder.claimed():
-                attempt(folder, DONE, command="")
+                run_with_resume(folder, DONE, command="")
                 stopped(folder, CUT, at=10)
             write_notes(folder.path, {"title": "a sweep"})
         os._exit(0)

@@ -16,7 +16,7 @@ from gradflow.experiments.train import train
 from gradflow.recording import Recording
 
 
-def attempt(
+def run_with_resume(
     folder: SweepFolder,
     run: Run,
     *,
