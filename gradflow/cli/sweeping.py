@@ -34,18 +34,18 @@ from gradflow.settings import ShatteringSettings
 from gradflow.text import text
 
 # The options of a command that say how and where runs are made; all others shape the runs.
-ORDERS = ("name", "out", "dry_run", "workers", "checkpoint_every", "engine", "store", *RAY_ALONE)
+EXECUTION = ("name", "out", "dry_run", "workers", "checkpoint_every", "engine", "store", *RAY_ALONE)
 
 
 @dataclass(frozen=True)
-class Orders:
+class ExecutionOptions:
     """How a sweep is to be carried out, as the command line says: `out` None is a folder of the sweep's name."""
 
     title: str | None
     out: Path | None
     form: str | None = None
     dry_run: bool = False
-    execution: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def folder(self, name: str) -> Path:
         """Return where everything goes; by the title only where it can be a folder's name."""
@@ -66,19 +66,19 @@ def compare_networks(
 ) -> None:
     """Make the runs of a preset or of the options alone; by default the demo goes with the latter."""
     sweep = Sweep("", "compare", {}) if preset is None else read_preset(preset, scaled=scaled)
-    orders = orders_of(options, form)
-    settings = {name: value for name, value in options.items() if name not in ORDERS}
-    carry_out(sweep, plan_arguments(settings), orders, with_demo=preset is None if demo is None else demo)
+    execution = execution_options(options, form)
+    settings = {name: value for name, value in options.items() if name not in EXECUTION}
+    run_sweep(sweep, plan_arguments(settings), execution, with_demo=preset is None if demo is None else demo)
 
 
 def sweep_of(file: Path, *, scaled: bool, form: str | None, options: Mapping[str, Any]) -> None:
     """Make the runs of a sweep file."""
-    orders = orders_of(options, form)
-    carry_out(read_sweep(file, scaled=scaled), {"device": options["device"]}, orders)
+    execution = execution_options(options, form)
+    run_sweep(read_sweep(file, scaled=scaled), {"device": options["device"]}, execution)
 
 
-def orders_of(options: Mapping[str, Any], form: str | None) -> Orders:
-    """Return the orders among a command's options.
+def execution_options(options: Mapping[str, Any], form: str | None) -> ExecutionOptions:
+    """Return how to execute a sweep, by a command's options.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def orders_of(options: Mapping[str, Any], form: str | None) -> Orders:
         A value is out of range.
     """
     given = {name: options[name] for name in ("store", "workers", "checkpoint_every") if options[name] is not None}
-    return Orders(options["name"], options["out"], form, options["dry_run"], {**_engine(options), **given})
+    return ExecutionOptions(options["name"], options["out"], form, options["dry_run"], {**_engine(options), **given})
 
 
 def _engine(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,75 +109,75 @@ def _engine(options: Mapping[str, Any]) -> dict[str, Any]:
     return {"engine": RayEngine(**details)}
 
 
-def carry_out(sweep: Sweep, given: Mapping[str, Any], orders: Orders, *, with_demo: bool = False) -> None:
+def run_sweep(sweep: Sweep, given: Mapping[str, Any], execution: ExecutionOptions, *, with_demo: bool = False) -> None:
     """Print the plan; unless this is a dry run, make the runs, print what they found and write the report.
 
     Parameters
     ----------
     sweep, given
         The sweep, and arguments that replace its own.
-    orders : Orders
+    execution : ExecutionOptions
     with_demo : bool
         The vanishing-gradient demo is measured too, and shown beside the runs.
     """
     if sweep.experiment == "shattering":
-        _shattering(sweep, given, orders, with_demo=with_demo)
+        _shattering(sweep, given, execution, with_demo=with_demo)
         return
     began = time.perf_counter()
     together = torchrun.engine()
     runs = sweep.plan(given if together is None else {**given, "processes": together.processes})
-    folder = orders.folder(name_of(sweep, runs))
-    if orders.dry_run:
-        check_execution(runs, out=folder, **orders.execution)
+    folder = execution.folder(name_of(sweep, runs))
+    if execution.dry_run:
+        check_execution(runs, out=folder, **execution.arguments)
         check_fit(runs)
-    print_plan(runs, sweep.notes, folder, orders.form, orders.execution.get("workers"), dry_run=orders.dry_run)
-    if orders.dry_run:
+    print_plan(runs, sweep.notes, folder, execution.form, execution.arguments.get("workers"), dry_run=execution.dry_run)
+    if execution.dry_run:
         return
     failures: dict[str, str] = {}
-    with follow(runs, to_stderr=orders.form is not None) as on_event:
+    with follow(runs, to_stderr=execution.form is not None) as on_event:
         try:
             recordings = experiments.execute(
-                runs, out=folder, on_event=on_event, command=command_line(), **orders.execution
+                runs, out=folder, on_event=on_event, command=command_line(), **execution.arguments
             )
         except experiments.RunsFailedError as error:
             failures, recordings = error.failures, error.recordings
     trained = time.perf_counter() - began
     with guarded(folder) as sweep_folder:
-        write_notes(sweep_folder.anchor, {**sweep.notes, "title": orders.title or sweep.notes.get("title", "")})
+        write_notes(sweep_folder.anchor, {**sweep.notes, "title": execution.title or sweep.notes.get("title", "")})
         if recordings:
-            print_summary(recordings, orders.form)
+            print_summary(recordings, execution.form)
             shown = [*annotated(recordings, sweep.notes), *(demonstration.measure(folder) if with_demo else ())]
             sweep_folder.check()
-            write_report(shown, folder, orders.title or heading(sweep.notes), orders.form)
-    output.say_where("recordings", folder / "runs", orders.form)
+            write_report(shown, folder, execution.title or heading(sweep.notes), execution.form)
+    output.say_where("recordings", folder / "runs", execution.form)
     took = {"trained": f"{trained:.0f}", "whole": f"{time.perf_counter() - began:.0f}"}
-    output.say(text("progress.took", **took), orders.form)
+    output.say(text("progress.took", **took), execution.form)
     for run, reason in failures.items():
         output.say_where("failed", f"{run}: {reason}", err=True)
     if failures:
         click.get_current_context().exit(RUNS_FAILED)
 
 
-def _shattering(sweep: Sweep, given: Mapping[str, Any], orders: Orders, *, with_demo: bool) -> None:
+def _shattering(sweep: Sweep, given: Mapping[str, Any], execution: ExecutionOptions, *, with_demo: bool) -> None:
     """Measure shattering by depth and write the report."""
     arguments = dict(sweep.arguments)
     unfit = [name for name, value in given.items() if value not in (None, {}) and name != "seeds"]
-    unfit += [*orders.execution, *(["demo"] if with_demo else [])]
+    unfit += [*execution.arguments, *(["demo"] if with_demo else [])]
     if unfit:
         raise experiments.PlanError(f"{sweep.source} trains nothing, so it takes no {unfit[0].replace('_', '-')}.")
     if given.get("seeds") is not None:
         arguments["seeds"] = given["seeds"]
     check(ShatteringSettings, **arguments)
-    folder = orders.folder(name_of(sweep, []))
+    folder = execution.folder(name_of(sweep, []))
     check_out(folder)
-    print_shattering(arguments, orders.form, dry_run=orders.dry_run)
-    if orders.dry_run:
+    print_shattering(arguments, execution.form, dry_run=execution.dry_run)
+    if execution.dry_run:
         return
     torch.set_num_threads(1)
     recordings = experiments.shattering_by_depth(**arguments)
     experiments.keep_all(recordings, folder, group="shattering", command=command_line())
     write_notes(folder, sweep.notes)
-    write_report(annotated(recordings, sweep.notes), folder, orders.title or heading(sweep.notes), orders.form)
+    write_report(annotated(recordings, sweep.notes), folder, execution.title or heading(sweep.notes), execution.form)
 
 
 def name_of(sweep: Sweep, runs: Sequence[Run]) -> str:
