@@ -10,7 +10,6 @@ from matplotlib.text import Text
 
 from gradflow import plots
 from gradflow.figures.counterfactual import VARIANTS
-from gradflow.plots import skips
 from gradflow.plots.predicted import predicted_figure
 from gradflow.plots.stall import stall_figure
 
@@ -260,8 +259,8 @@ def figures(n_families, n_depths):
         "times": lambda width: plots.gradient_over_time_figure(times(pairs), width),
         "degree": lambda width: plots.degree_figure(degree(pairs), width=width),
         "stall": lambda width: stall_figure(chain(pairs), width=width),
-        "contribution": lambda width: skips.contribution_figure(joins, width=width),
-        "counterfactuals": lambda width: skips.counterfactuals(counterfactuals(pairs), width=width),
+        "contribution": lambda width: plots.contribution_figure(joins, width=width),
+        "counterfactuals": lambda width: plots.counterfactuals(counterfactuals(pairs), width=width),
         "shattering": lambda width: plots.shattering_figure(correlations(pairs), width),
         "shattering-layers": lambda width: plots.shattering_layers_figure(layers_after(pairs), width),
         "autocorrelation": lambda width: plots.autocorrelation_figure(lags(pairs), width),

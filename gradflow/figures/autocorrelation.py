@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
-
-from gradflow.figures.columns import require
+from gradflow.analysis.shattering import autocorrelation_by_lag
+from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.looks import FAINT, Look
 from gradflow.figures.model import Axis, Facet, Figure, Guide, Layout, Mark
 from gradflow.figures.seeds import bands_text
@@ -24,7 +23,7 @@ _NOISE: dict[str, tuple[Any, Any]] = {
 }
 
 
-def autocorrelation(frame: pd.DataFrame) -> Figure:
+def autocorrelation(frame: Data) -> Figure:
     """Return the autocorrelation of the input gradient along a line of inputs, one line per network.
 
     A gradient that is like brown noise can be followed from one input to the next; one that is like white noise
@@ -32,7 +31,7 @@ def autocorrelation(frame: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or recordings
         From `gradflow.analysis.shattering.autocorrelation_by_lag`. Bands are 95 % intervals.
 
     Raises
@@ -40,6 +39,7 @@ def autocorrelation(frame: pd.DataFrame) -> Figure:
     ValueError
         The frame lacks a column or has no rows.
     """
+    frame = frame_of(frame, autocorrelation_by_lag)
     require(frame, _COLUMNS, _SOURCE)
     points, last = int(frame["points"].max()), int(frame["lag"].max())
     lags = tuple(float(lag) for lag in range(last + 1))

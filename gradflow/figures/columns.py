@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import cast
 
 import pandas as pd
+
+from gradflow.recording import Recording
+
+Data = pd.DataFrame | Recording | Iterable[Recording]
+Frame = pd.DataFrame | None  # beside the first
+Several = Mapping[str, pd.DataFrame] | Data  # by measure
 
 
 def require(frame: pd.DataFrame, columns: Sequence[str], source: str, argument: str = "frame") -> None:
@@ -23,10 +30,25 @@ def require_columns(frame: pd.DataFrame, columns: Sequence[str], source: str, ar
         raise ValueError(f"{argument} lacks the column {missing[0]!r}; pass what {source} returns.")
 
 
+def frame_of(data: Data, make: Callable[[list[Recording]], pd.DataFrame]) -> pd.DataFrame:
+    """Return what `make` makes of recordings; a frame is returned as it is."""
+    found = [data] if isinstance(data, Recording) else data
+    if isinstance(found, list | tuple) and found and all(isinstance(one, Recording) for one in found):
+        return make(list(found))
+    return cast(pd.DataFrame, data)  # `require` says what else it is
+
+
+def frames_of(
+    data: Several, make: Callable[[list[Recording]], pd.DataFrame]
+) -> Mapping[str, pd.DataFrame] | pd.DataFrame:
+    """Return what `make` makes of recordings; frames are returned as they are."""
+    return data if isinstance(data, Mapping) else frame_of(data, make)
+
+
 def each(frames: pd.DataFrame | Mapping[str, pd.DataFrame], measure: str) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Yield measure, name of the argument and frame, of several frames by measure or of a single one."""
     if not isinstance(frames, Mapping):
-        yield measure, "frame", frames
+        yield measure, "frames", frames
         return
     for name, frame in frames.items():
         yield name, f"frames[{name!r}]", frame

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import pandas as pd
-
-from gradflow.figures.columns import joined
+from gradflow.analysis.contribution import contribution as contribution_of
+from gradflow.analysis.contribution import contribution_over_seeds
+from gradflow.figures.columns import Several, frames_of, joined
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.moments import steps_facet
 from gradflow.figures.names import called
@@ -20,9 +18,7 @@ _SOURCE = "gradflow.analysis.contribution_over_seeds"
 _MARKERS = {"identity": "o", "projection": "s", "concatenation": "^"}
 
 
-def contribution(
-    frames: pd.DataFrame | Mapping[str, pd.DataFrame], measure: str = SHARE, *, moment: str = ""
-) -> Figure:
+def contribution(frames: Several, measure: str = SHARE, *, moment: str = "") -> Figure:
     """Return measures of every residual join against its place, one line per network.
 
     The share tells how much of the gradient at a block's input came back through the skip: at 100 % the branch adds
@@ -31,10 +27,10 @@ def contribution(
 
     Parameters
     ----------
-    frames : DataFrame, or mapping of str to DataFrame
+    frames : DataFrame, mapping of str to DataFrame, or recordings
         From `gradflow.analysis.contribution_over_seeds`; several by measure. Bands are 95 % intervals.
     measure : "skip_share" or "branch_ratio"
-        What a single frame holds.
+        What a single frame holds; of recordings, what is drawn.
     moment : str
         When it was measured ("before training"), where there is more than one moment.
 
@@ -43,7 +39,8 @@ def contribution(
     ValueError
         A frame lacks a column or has no rows.
     """
-    rows = joined(frames, measure, _COLUMNS, _SOURCE).assign(place=lambda rows: rows["order"] + 1)
+    found = frames_of(frames, lambda runs: contribution_over_seeds(contribution_of(runs), measure))
+    rows = joined(found, measure, _COLUMNS, _SOURCE).assign(place=lambda rows: rows["order"] + 1)
     measures = list(dict.fromkeys(rows["measure"]))
     axes = {one: _axis(one) for one in measures}
     names = {one: called(f"live.share.{one}", one) for one in measures}

@@ -7,7 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from gradflow.figures import columns
+from gradflow.analysis.contribution import counterfactual as counterfactual_of
+from gradflow.analysis.contribution import counterfactual_over_seeds
+from gradflow.figures.columns import Data, frame_of, require
+from gradflow.figures.fewer import few_enough, networks_note
 from gradflow.figures.looks import NEUTRAL, Look, each_network
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.names import printed
@@ -26,7 +29,7 @@ VARIANTS: Mapping[str, dict[str, Any]] = {
 }
 
 
-def counterfactual(frame: pd.DataFrame, *, where: str = "", shares_y: bool = True) -> Figure:
+def counterfactual(frame: Data, *, where: str = "", every: bool = False) -> Figure:
     """Return each network's activation gradient as it is, without the skips' and without the branches' share.
 
     Backward only: what the skips (or the branches) send back is removed at every join, on the same weights and
@@ -35,25 +38,28 @@ def counterfactual(frame: pd.DataFrame, *, where: str = "", shares_y: bool = Tru
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or recordings
         From `gradflow.analysis.counterfactual_over_seeds`.
     where : str
         Where shares were removed ("at the joins layer3.*"), if not at every join.
-    shares_y : bool
-        Whether all networks have one axis.
+    every : bool
+        Whether all networks are drawn, each on an axis of its own: a reader chooses one.
 
     Raises
     ------
     ValueError
         The frame lacks a column or has no rows.
     """
-    require(frame)
-    networks = {look.label: rows for look, rows in each_network(frame)}
+    frame = frame_of(frame, lambda runs: counterfactual_over_seeds(counterfactual_of(runs)))
+    require(frame, _COLUMNS, _SOURCE)
+    shown = frame if every else few_enough(frame)
+    networks = {look.label: rows for look, rows in each_network(shown)}
     rows = pd.concat([own.assign(network=name, line=own["variant"]) for name, own in networks.items()])
     drawn = set(rows["variant"])
-    seeds = bands_text(frame)
+    seeds = bands_text(shown)
     notes = [text("figure.without.where" if where else "figure.without.note", seeds=seeds, where=printed(where))]
     notes += [text("figure.without.twin")] if "plain twin" in drawn else []
+    notes += filter(None, [networks_note(shown, frame)])
     return Figure(
         "skips-without",
         title=text("figure.without.title"),
@@ -64,13 +70,8 @@ def counterfactual(frame: pd.DataFrame, *, where: str = "", shares_y: bool = Tru
         marks=(Mark("band"), Mark("line")),
         note="\n".join(notes),
         layout=Layout(height=2.1),
-        facets=(Facet("network", heading("network"), {name: name for name in networks}, shares_y=shares_y),),
+        facets=(Facet("network", heading("network"), {name: name for name in networks}, shares_y=not every),),
         told={"layer_depth": heading("layer")},
         series=text("live.gradient"),
         looks={name: Look(**look, marker="", label=word(name)) for name, look in VARIANTS.items() if name in drawn},
     )
-
-
-def require(frame: pd.DataFrame) -> None:
-    """Raise ValueError if the frame lacks a column or has no rows."""
-    columns.require(frame, _COLUMNS, _SOURCE)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from gradflow.figures.columns import require
+from gradflow.analysis.vanishing_degree import degree as degree_of
+from gradflow.analysis.vanishing_degree import degree_over_seeds
+from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.names import called
 from gradflow.figures.seeds import bands_text
@@ -18,7 +20,7 @@ _COLUMNS = ("family", "depth", "measure", "moment", "steps", "decades", "decades
 _SOURCE = "gradflow.analysis.degree_over_seeds"
 
 
-def degree(frame: pd.DataFrame, measure: str | None = None) -> Figure:
+def degree(frame: Data, measure: str | None = None) -> Figure:
     """Return the first layer's gradient over the last one's at moments of training, one line per network.
 
     Above 0 the gradient is larger at the input, below 0 it vanishes toward it. A line that crosses 0 is a network whose
@@ -26,7 +28,7 @@ def degree(frame: pd.DataFrame, measure: str | None = None) -> Figure:
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or recordings
         From `gradflow.analysis.degree_over_seeds`. Points are means over seeds, bands 95 % intervals.
     measure : str, optional
         out_grad_norm, grad_norm or grad_times_weight alone; by default each of them that has decades.
@@ -41,6 +43,7 @@ def degree(frame: pd.DataFrame, measure: str | None = None) -> Figure:
     Moments stand at equal distances; lines between them guide the eye. Ends of a network that have no gradient, or
     an infinite one, have no logarithm and leave a gap.
     """
+    frame = frame_of(frame, lambda runs: degree_over_seeds(degree_of(runs)))
     require(frame, _COLUMNS, _SOURCE)
     every = per_network(frame)
     known = every[every["decades"].notna()]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from gradflow.figures.columns import require
+from gradflow.analysis.gradient_flow import gradient_flow as gradient_flow_of
+from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.looks import Look
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.text import text
@@ -16,7 +17,7 @@ _SOURCE = "gradflow.analysis.gradient_flow"
 _LOOKS = {"median": ("#2c4a8a", "-"), "largest": ("#b9c7e8", "-")}  # the median in front of the largest
 
 
-def gradient_flow(frame: pd.DataFrame) -> Figure:
+def gradient_flow(frame: Data) -> Figure:
     """Return the median and the largest gradient norm of each layer over the recorded steps, as bars on a log axis.
 
     Bars that shrink towards the input (left) are a vanishing gradient, bars that grow towards it an exploding one; a
@@ -24,7 +25,7 @@ def gradient_flow(frame: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or recordings
         From `gradflow.analysis.gradient_flow`.
 
     Raises
@@ -32,6 +33,7 @@ def gradient_flow(frame: pd.DataFrame) -> Figure:
     ValueError
         The frame lacks a column or has no rows.
     """
+    frame = frame_of(frame, gradient_flow_of)
     require(frame, _COLUMNS, _SOURCE)
     parts = [frame.assign(line=name, norm=frame[name]) for name in list(_LOOKS)[::-1]]  # behind, then in front
     rows = pd.concat(parts, ignore_index=True)

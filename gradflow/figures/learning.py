@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
-from gradflow.figures.columns import require
+from gradflow.analysis.training import errors_over_seeds, training
+from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.names import in_order
 from gradflow.figures.seeds import span
@@ -15,7 +14,7 @@ _COLUMNS = ("family", "depth", "step", "measure", "mean", "n")
 _SOURCE = "gradflow.analysis.errors_over_seeds"
 
 
-def learning(frame: pd.DataFrame, *, by_family: bool = True) -> Figure:
+def learning(frame: Data, *, by_family: bool = True) -> Figure:
     """Return the training error (thin) and the test error (bold) of each network against the step.
 
     Thin lines in the wrong order, the deeper above the shallower, are degradation: the deeper network does not even
@@ -23,7 +22,7 @@ def learning(frame: pd.DataFrame, *, by_family: bool = True) -> Figure:
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or recordings
         From `gradflow.analysis.errors_over_seeds`. Means over seeds; a network measured once is a point.
     by_family : bool
         Whether each family has a panel.
@@ -33,6 +32,7 @@ def learning(frame: pd.DataFrame, *, by_family: bool = True) -> Figure:
     ValueError
         The frame lacks a column or has no rows.
     """
+    frame = frame_of(frame, lambda runs: errors_over_seeds(training(runs)))
     require(frame, _COLUMNS, _SOURCE)
     families = in_order(frame["family"])
     # Line style is the family, so that thin and faint is the training error, which the paper dashes.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -25,6 +25,9 @@ _PLACES = (0.1, 0.145, 0.223, 0.32, 0.378, 0.424, 0.465, 0.503, 0.544, 0.582, 0.
 _WITHOUT_DEPTH = ("#0072B2", "#D55E00", "#007355", "#A65085", "#7A5C00", "#404040")
 
 
+Key = TypeVar("Key")
+
+
 class FamilyStyle(NamedTuple):
     """Line style and marker of one family."""
 
@@ -42,6 +45,7 @@ class Look(NamedTuple):
 
 
 Network = tuple[str, int | None]
+Palette = str | Sequence[str]  # a name that seaborn knows, or colours
 
 _KNOWN_FAMILIES: Mapping[str, FamilyStyle] = {
     "residual": FamilyStyle("-", "o"),
@@ -117,6 +121,21 @@ def looks(frame: pd.DataFrame) -> dict[Network, Look]:
             color = depth_color(depth, depths)
             found[family, depth] = Look(color, line.linestyle, line.marker, network_name(family, depth))
     return found
+
+
+def recolored(found: Mapping[Key, Look], palette: Palette) -> dict[Key, Look]:
+    """Return looks in the colours of a palette: what had one colour has one.
+
+    Raises
+    ------
+    ValueError
+        seaborn knows no palette of that name.
+    """
+    from seaborn import color_palette  # here, because its import takes long and most figures do without
+
+    colors = list(dict.fromkeys(look.color for look in found.values()))
+    others = dict(zip(colors, map(to_hex, color_palette(palette, len(colors))), strict=True))
+    return {name: look._replace(color=others[look.color]) for name, look in found.items()}
 
 
 def each_network(

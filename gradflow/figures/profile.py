@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Literal
 
-import pandas as pd
-
-from gradflow.figures.columns import joined
+from gradflow.analysis.profile import profile as profile_of
+from gradflow.analysis.profile import profile_over_seeds
+from gradflow.figures.columns import Several, frames_of, joined
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark, are_too_far_apart
 from gradflow.figures.moments import steps_facet
 from gradflow.figures.names import called
@@ -20,7 +21,11 @@ OWN_AXES: Mapping[str, float] = {"columns": 0.46}  # inches between panels, each
 
 
 def profile(
-    frames: pd.DataFrame | Mapping[str, pd.DataFrame], measure: str = "grad_norm", *, moment: str | None = None
+    frames: Several,
+    measure: str = "grad_norm",
+    *,
+    steps: Iterable[int] | Literal["recorded"] | None = None,
+    moment: str | None = None,
 ) -> Figure:
     """Return norms against layer depth, one line per network, on a log axis.
 
@@ -29,11 +34,13 @@ def profile(
 
     Parameters
     ----------
-    frames : DataFrame, or mapping of str to DataFrame
+    frames : DataFrame, mapping of str to DataFrame, or recordings
         From `gradflow.analysis.profile_over_seeds`; several by measure. Lines are geometric means, bands 95 %
         intervals.
     measure : str
-        What a single frame holds.
+        What a single frame holds; of recordings, what is drawn.
+    steps : iterable of int or "recorded", optional
+        Of recordings: by default those of 0, 1, 10 and 100 that were recorded, and the last.
     moment : str, optional
         What every step is called; by default the number of updates before it.
 
@@ -47,7 +54,8 @@ def profile(
     Layers whose norms are all exactly zero are drawn on the lower edge (triangles), layers with a NaN or infinite norm
     in any seed on the upper edge (crosses). Layers that were not measured leave a gap.
     """
-    rows = joined(frames, measure, _COLUMNS, _SOURCE)
+    found = frames_of(frames, lambda runs: profile_over_seeds(profile_of(runs, steps=steps), measure))
+    rows = joined(found, measure, _COLUMNS, _SOURCE)
     measures = list(dict.fromkeys(rows["measure"]))
     shares_y = not are_too_far_apart([of_step["mean"] for _, of_step in rows.groupby("step")])
     note = text("figure.geometric_mean", seeds=bands_text(rows))

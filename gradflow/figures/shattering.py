@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from gradflow.figures.columns import require
+from gradflow.analysis.shattering import shattering_by_depth
+from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.looks import Look, family_style
 from gradflow.figures.model import Axis, Figure, Layout, Mark
 from gradflow.figures.names import short_names, shorten
@@ -22,7 +23,7 @@ _OTHER_NORMS = ("#007355", "#A65085", "#7A5C00")
 _FORM = Look("#101010", (0, (1, 1.5)), "", "")
 
 
-def shattering(frame: pd.DataFrame) -> Figure:
+def shattering(frame: Data) -> Figure:
     """Return the correlation between the gradients of different inputs against the depth of the network.
 
     Look at it to tell a network whose gradients hold (a line that falls slowly, a power law) from one whose
@@ -30,7 +31,7 @@ def shattering(frame: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or recordings
         From `gradflow.analysis.shattering.shattering_by_depth`. Bands are 95 % intervals.
 
     Raises
@@ -38,6 +39,7 @@ def shattering(frame: pd.DataFrame) -> Figure:
     ValueError
         The frame lacks a column or has no rows.
     """
+    frame = frame_of(frame, shattering_by_depth)
     require(frame, _COLUMNS, _SOURCE)
     lines = [f"{family}, {norm}" for family, norm in zip(frame["family"], frame["norm"], strict=True)]
     return Figure(

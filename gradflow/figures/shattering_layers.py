@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
-from gradflow.figures.columns import require
+from gradflow.analysis.shattering import shattering_by_layer
+from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.model import Axis, Figure, Layout, Mark
 from gradflow.figures.seeds import bands_text
 from gradflow.text import text
@@ -14,7 +13,7 @@ _SOURCE = "gradflow.analysis.shattering.shattering_by_layer"
 _FOOT, _TOP = -0.05, 1.03  # of the axis; correlations of gradients that share nothing scatter around 0
 
 
-def shattering_layers(frame: pd.DataFrame) -> Figure:
+def shattering_layers(frame: Data) -> Figure:
     """Return the correlation between the gradients of different inputs against the layers that they have come through.
 
     Look at it to see where in a network the gradients fall apart: without shortcuts and with batch norm each layer
@@ -22,7 +21,7 @@ def shattering_layers(frame: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or recordings
         From `gradflow.analysis.shattering.shattering_by_layer`. Bands are 95 % intervals.
 
     Raises
@@ -30,6 +29,7 @@ def shattering_layers(frame: pd.DataFrame) -> Figure:
     ValueError
         The frame lacks a column or has no rows.
     """
+    frame = frame_of(frame, shattering_by_layer)
     require(frame, _COLUMNS, _SOURCE)
     last = max(1.0, float(frame["layers_after"].max()))
     limits = min(_FOOT, 1.1 * float(frame["mean"].min())), _TOP

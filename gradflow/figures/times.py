@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
+from gradflow.analysis.times import gradient_over_time, gradient_over_time_over_seeds
 from gradflow.analysis.variants import network_name
-from gradflow.figures.columns import require
+from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.model import Axis, Figure, Layout, Mark, are_too_far_apart
 from gradflow.figures.moments import steps_facet
 from gradflow.figures.names import called
@@ -22,7 +23,7 @@ _SEQUENCE = ["family", "depth", "layer", "tensor"]
 MAX_SEQUENCES = 12  # lines of one figure
 
 
-def times(frame: pd.DataFrame, *, moment: str | None = None) -> Figure:
+def times(frame: Data, *, steps: Literal["recorded"] | None = None, moment: str | None = None) -> Figure:
     """Return norms against the position in the sequence, one line per sequence, on a log axis.
 
     A line at a layer's input that falls towards the first position (left) is a gradient that vanishes over time: what
@@ -31,8 +32,10 @@ def times(frame: pd.DataFrame, *, moment: str | None = None) -> Figure:
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or recordings
         From `gradflow.analysis.gradient_over_time_over_seeds`. Lines are geometric means, bands 95 % intervals.
+    steps : "recorded", optional
+        Of recordings: all recorded steps; by default those of 0, 1, 10 and 100 that were recorded, and the last.
     moment : str, optional
         What every step is called; by default the number of updates before it.
 
@@ -46,6 +49,7 @@ def times(frame: pd.DataFrame, *, moment: str | None = None) -> Figure:
     Positions whose norm is exactly zero are drawn on the lower edge (triangles), those with an infinite norm in any
     seed on the upper edge (crosses).
     """
+    frame = frame_of(frame, lambda runs: gradient_over_time_over_seeds(gradient_over_time(runs, steps=steps)))
     require(frame, _COLUMNS, _SOURCE)
     shown = few_sequences(frame)
     rows = by_sequence(shown)

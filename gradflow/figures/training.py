@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.runs import majority_error
+from gradflow.analysis.training import training as analysed
 from gradflow.analysis.training import window_means
-from gradflow.figures.columns import require, require_columns
+from gradflow.figures.columns import Data, Frame, frame_of, require, require_columns
 from gradflow.figures.looks import NEUTRAL, Look
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.text import text
@@ -27,22 +28,24 @@ _AVERAGED = ("batch_error", "loss")  # measured at each step
 _OF_TRAINING = ("batch_error", "train_error")  # of the images that a network is trained with
 _MEASURES = ("batch_error", "train_error", "test_error", "loss")
 _THIN = 0.7
+WINDOW = 10  # steps of a mean, unless asked otherwise
 _LAYOUT = Layout(height=1.55)
 _EVER = Look(NEUTRAL, (0, (1, 3)), "", "")
 
 
-def errors(frame: pd.DataFrame, windows: pd.DataFrame, *, by_depth: bool = True) -> Figure:
+def errors(frame: Data, windows: Frame = None, *, by_depth: bool = True) -> Figure:
     """Return each run's minibatch error as a thin line, and its measured training error as dots.
 
     Dots that fall show a network that learns; a flat line from the start, one that never did.
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or recordings
         From `gradflow.analysis.training`. The training error of always answering the most frequent class is a dotted
         line, where all runs have the same.
-    windows : DataFrame
-        From `gradflow.analysis.window_means`; the legend names its window. A window of 1 is the raw error.
+    windows : DataFrame, optional
+        From `gradflow.analysis.window_means`, by default over 10 steps; the legend names the window. A window of 1 is
+        the raw error.
     by_depth : bool
         Whether each depth, and each network without one, has a panel.
 
@@ -51,7 +54,9 @@ def errors(frame: pd.DataFrame, windows: pd.DataFrame, *, by_depth: bool = True)
     ValueError
         A frame lacks a column, or holds no error at all.
     """
+    frame = frame_of(frame, analysed)
     require(frame, _COLUMNS, _SOURCE)
+    windows = window_means(frame, window=WINDOW) if windows is None else windows
     require_columns(windows, _WINDOW_COLUMNS, _WINDOW_SOURCE, "windows")
     if windows.empty and frame["train_error"].isna().all():
         raise ValueError("frame and windows hold no error, so there is nothing to draw: no error was recorded.")
@@ -69,15 +74,15 @@ def errors(frame: pd.DataFrame, windows: pd.DataFrame, *, by_depth: bool = True)
     return _figure(rows, _fraction(text("figure.error")), marks, "", by_depth=by_depth)
 
 
-def losses(windows: pd.DataFrame, *, by_depth: bool = True) -> Figure:
+def losses(windows: Data, *, by_depth: bool = True) -> Figure:
     """Return each run's loss, on a logarithmic axis where every loss is positive.
 
     A loss that falls shows a network that learns; one that leaves the finite numbers, a training that diverged.
 
     Parameters
     ----------
-    windows : DataFrame
-        From `gradflow.analysis.window_means(..., measure="loss")`.
+    windows : DataFrame or recordings
+        From `gradflow.analysis.window_means(..., measure="loss")`; of recordings, each step's loss.
     by_depth : bool
         Whether each depth, and each network without one, has a panel.
 
@@ -86,6 +91,7 @@ def losses(windows: pd.DataFrame, *, by_depth: bool = True) -> Figure:
     ValueError
         The frame lacks a column, or holds no loss.
     """
+    windows = frame_of(windows, lambda runs: window_means(analysed(runs), window=1, measure="loss"))
     require(windows, _LOSS_COLUMNS, _LOSS_SOURCE, "windows")
     window = int(windows["window"].iloc[0])
     said = text("figure.training.windows.loss", window=window) if window > 1 else text("figure.training.loss")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
 
-from gradflow.figures.columns import each, require
+from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds
+from gradflow.analysis.weights import weights as weights_of
+from gradflow.figures.columns import Several, each, frames_of, require
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.names import called
 from gradflow.figures.seeds import bands_text
@@ -18,7 +18,7 @@ _SOURCE = "gradflow.analysis.weight_growth_over_seeds"
 _LAYOUT = Layout(height=2.0, wide=2, narrow=1, margins={"left": 0.45, "columns": 0.5})
 
 
-def weights(frames: pd.DataFrame | Mapping[str, pd.DataFrame], measure: str = "first_growth") -> Figure:
+def weights(frames: Several, measure: str = "first_growth") -> Figure:
     """Return weight growth or the effective learning rate against the step, one line per network, on log axes.
 
     A first layer that grows by orders of magnitude in the first steps, while its effective learning rate falls by the
@@ -26,11 +26,11 @@ def weights(frames: pd.DataFrame | Mapping[str, pd.DataFrame], measure: str = "f
 
     Parameters
     ----------
-    frames : DataFrame, or mapping of str to DataFrame
+    frames : DataFrame, mapping of str to DataFrame, or recordings
         From `gradflow.analysis.weight_growth_over_seeds`; several by measure. Lines are geometric means, bands 95 %
         intervals.
     measure : str
-        What a single frame holds.
+        What a single frame holds; of recordings, what is drawn.
 
     Raises
     ------
@@ -38,7 +38,8 @@ def weights(frames: pd.DataFrame | Mapping[str, pd.DataFrame], measure: str = "f
         A frame lacks a column or has no rows, or no weight norm was recorded.
     """
     parts = []
-    for one, argument, frame in each(frames, measure):
+    found = frames_of(frames, lambda runs: weight_growth_over_seeds(weight_growth(weights_of(runs)), measure))
+    for one, argument, frame in each(found, measure):
         require(frame, _COLUMNS, _SOURCE, argument)
         measured = frame[(frame["n"] > 0) | (frame["n_zero"] > 0) | (frame["n_nonfinite"] > 0)]
         require(measured, _COLUMNS, "gradflow.record(weights=True), which records weight norms", argument)

@@ -1,28 +1,53 @@
 """Small frames in, figures out: colour is depth, line style is family, in every one of them."""
 
+from gradflow.figures import autocorrelation as _autocorrelation
+from gradflow.figures import contribution as _contribution
+from gradflow.figures import counterfactual as _counterfactual
+from gradflow.figures import degree as _degree
+from gradflow.figures import gradient_flow as _gradient_flow
+from gradflow.figures import learning as _learning
+from gradflow.figures import profile as _profile
+from gradflow.figures import shattering as _shattering
+from gradflow.figures import shattering_layers as _shattering_layers
+from gradflow.figures import times as _times
+from gradflow.figures import training as _training
+from gradflow.figures import weights as _weights
 from gradflow.plots.degradation import degradation, degradation_figure
-from gradflow.plots.degree import degree, degree_figure
+from gradflow.plots.factory import as_page, on_axes
 from gradflow.plots.files import save, save_each, sizes
-from gradflow.plots.gradient_flow import gradient_flow, gradient_flow_figure
 from gradflow.plots.heatmap import heatmap, heatmaps
-from gradflow.plots.learning import learning_curve, learning_curves
 from gradflow.plots.paired import paired_difference
 from gradflow.plots.paths import paths, paths_figure
-from gradflow.plots.profile import profile, profiles
-from gradflow.plots.shattering import (
-    autocorrelation,
-    autocorrelation_figure,
-    shattering,
-    shattering_figure,
-    shattering_layers,
-    shattering_layers_figure,
-)
 from gradflow.plots.stall import stall_figure, stall_link
 from gradflow.plots.style import DOUBLE, SINGLE, context
-from gradflow.plots.times import gradient_over_time, gradient_over_time_figure
-from gradflow.plots.training import loss_curve, loss_curves, training_curve, training_curves
 from gradflow.plots.vanishing import vanishing, vanishing_figure
-from gradflow.plots.weights import weight_figure, weight_growth
+
+autocorrelation = on_axes(_autocorrelation.autocorrelation, "autocorrelation")
+autocorrelation_figure = as_page(_autocorrelation.autocorrelation, "autocorrelation_figure")
+contribution = on_axes(_contribution.contribution, "contribution")
+contribution_figure = as_page(_contribution.contribution, "contribution_figure")
+counterfactual = on_axes(_counterfactual.counterfactual, "counterfactual", every=True)
+counterfactuals = as_page(_counterfactual.counterfactual, "counterfactuals", every=False)
+degree = on_axes(_degree.degree, "degree", defaults={"measure": "out_grad_norm"})
+degree_figure = as_page(_degree.degree, "degree_figure")
+gradient_flow = on_axes(_gradient_flow.gradient_flow, "gradient_flow")
+gradient_flow_figure = as_page(_gradient_flow.gradient_flow, "gradient_flow_figure")
+gradient_over_time = on_axes(_times.times, "gradient_over_time")
+gradient_over_time_figure = as_page(_times.times, "gradient_over_time_figure")
+learning_curve = on_axes(_learning.learning, "learning_curve", by_family=False)
+learning_curves = as_page(_learning.learning, "learning_curves", by_family=True)
+loss_curve = on_axes(_training.losses, "loss_curve", by_depth=False)
+loss_curves = as_page(_training.losses, "loss_curves", by_depth=True)
+profile = on_axes(_profile.profile, "profile")
+profiles = as_page(_profile.profile, "profiles")
+shattering = on_axes(_shattering.shattering, "shattering")
+shattering_figure = as_page(_shattering.shattering, "shattering_figure")
+shattering_layers = on_axes(_shattering_layers.shattering_layers, "shattering_layers")
+shattering_layers_figure = as_page(_shattering_layers.shattering_layers, "shattering_layers_figure")
+training_curve = on_axes(_training.errors, "training_curve", by_depth=False)
+training_curves = as_page(_training.errors, "training_curves", by_depth=True)
+weight_figure = as_page(_weights.weights, "weight_figure")
+weight_growth = on_axes(_weights.weights, "weight_growth")
 
 __all__ = [
     "DOUBLE",
@@ -30,6 +55,10 @@ __all__ = [
     "autocorrelation",
     "autocorrelation_figure",
     "context",
+    "contribution",
+    "contribution_figure",
+    "counterfactual",
+    "counterfactuals",
     "degradation",
     "degradation_figure",
     "degree",

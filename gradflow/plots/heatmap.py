@@ -16,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.analysis.variants import network_name
+from gradflow.figures.fewer import few_enough, networks_note
 from gradflow.figures.names import shorten
 from gradflow.figures.profile import measure_name
 from gradflow.plots import panels, style
@@ -111,7 +112,7 @@ def heatmaps(
     """
     style.require(frame, (*_COLUMNS, measure), _SOURCE)
     gone = frozenset(diverged)
-    every, frame = frame, panels.few_enough(frame)
+    every, frame = frame, few_enough(frame)
     runs, columns = _arranged(frame, gone, wide=width >= panels.WIDE)
     norm = _norm([rows[measure] for rows in runs])
     rows = -(-len(runs) // columns)
@@ -130,7 +131,7 @@ def heatmaps(
             title=text("figure.heatmap.title"),
             subtitle=subtitle,
             handles=_special(runs, measure),
-            note="\n".join(filter(None, (_note(runs, gone, width), panels.networks_note(frame, every)))),
+            note="\n".join(filter(None, (_note(runs, gone, width), networks_note(frame, every)))),
             margins=placed,
         )
         _color_bar(figure, norm, margins)

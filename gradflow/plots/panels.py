@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -18,7 +17,6 @@ from matplotlib.transforms import Bbox, ScaledTranslation
 from gradflow.figures.names import clean
 from gradflow.plots.measure import BESIDE_LABEL, POINTS, fitted, legend_columns, wrapped
 from gradflow.plots.style import FONT_SIZE, TICK_SIZE, TITLE_SIZE
-from gradflow.text import text
 from gradflow.text.words import named
 
 FRAME_HEIGHT = 0.95  # inches for a title of two lines, a label and a legend of two lines
@@ -26,7 +24,6 @@ LABEL_HEIGHT = 0.55  # inches for tick labels and an x label of two lines
 WIDE = 4.5  # inches: from here on panels stand three in a row
 X_TICKS, Y_TICKS = 4, 6  # intervals between ticks, at most
 STEPS = (1, 2, 5, 10)
-MOST_PANELS = 24  # of networks in one figure
 LINE_HEIGHT = 0.155  # inches of a legend's line
 _TITLE_LINE = 0.175  # inches of a line of the title over all panels
 _LEGEND_FRAME = 0.11  # inches around a legend
@@ -228,20 +225,3 @@ def _size(setting: float | str) -> float:
 
 def _points(font: FontProperties) -> float:
     return float(font.get_size_in_points())
-
-
-def few_enough(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of as many networks as a figure has panels for: depths left out evenly, the ends never."""
-    pairs = frame[["family", "depth"]].drop_duplicates()
-    depths = sorted(int(depth) for depth in pairs["depth"].dropna().unique())
-    most = max(2, MOST_PANELS // pairs["family"].nunique())
-    if len(pairs) <= MOST_PANELS or len(depths) <= most:
-        return frame
-    kept = {depths[round(place * (len(depths) - 1) / (most - 1))] for place in range(most)}
-    return frame[frame["depth"].isna() | frame["depth"].isin(list(kept))]
-
-
-def networks_note(shown: pd.DataFrame, frame: pd.DataFrame) -> str:
-    """Return how many networks are drawn, or nothing if all are."""
-    few, every = (len(rows[["family", "depth"]].drop_duplicates()) for rows in (shown, frame))
-    return "" if few == every else text("figure.some_networks", shown=few, n=every)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure as Drawn
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from gradflow.figures.looks import FAINT, NEUTRAL, Look, Network
+from gradflow.figures.looks import FAINT, NEUTRAL, Look, Network, Palette, recolored
 from gradflow.figures.looks import looks as looks_of
 from gradflow.figures.model import (
     Axis,
@@ -50,51 +50,92 @@ _ABOVE_LEGEND = 0.6  # of the height of axes, for the words beside them, where a
 _RING_EVERY = 3  # values between two of them
 
 
-def draw(figure: Figure, ax: Axes | None = None, *, looks: Looks | None = None) -> Axes:
-    """Draw a figure on one pair of axes: what its facet's first value holds.
+def draw(
+    figure: Figure,
+    ax: Axes | None = None,
+    *,
+    looks: Looks | None = None,
+    palette: Palette | None = None,
+    title: str | None = None,
+) -> Axes:
+    """Draw a figure on one pair of axes: the current ones by default, which then get a legend.
 
     Parameters
     ----------
     figure : Figure
     ax : Axes, optional
-        The current axes by default, which then get a legend.
     looks : mapping, optional
         From `gradflow.figures.looks.looks` of a larger comparison, so that colours agree with it.
+    palette : str or sequence of str, optional
+        Other colours.
+    title : str, optional
+        Another title.
+
+    Raises
+    ------
+    ValueError
+        Its facet has several values, which one pair of axes cannot tell apart.
     """
     given, ax = ax, style.current_axes(ax)
     facet = figure.facet
+    if facet is not None and len(facet.names) > 1:
+        found = ", ".join(facet.names)
+        raise ValueError(f"what is drawn on one pair of axes must hold one {facet.column}; got {found}.")
     values, part = next(figure.cells(figure.facets))
-    _panel(part, ax, looks or _networks(part), part.rows)
-    if facet is not None and facet.titles:
-        ax.set_title(facet.title(values[facet.column]))
+    part, chosen = _colored(part, looks, palette)
+    _panel(part, ax, chosen, part.rows)
+    if title is None and facet is not None and facet.titles:
+        title = facet.title(values[facet.column])
+    if title is not None:
+        ax.set_title(title)
     if figure.y.kind != "rows":  # which say their names
-        style.keyed(ax, given, _handles(part, [part]))
+        style.keyed(ax, given, _handles(part, chosen, [part]))
     return panels.keep_inside(ax)
 
 
-def alone(figure: Figure, ax: Axes | None = None) -> Axes:
+def alone(figure: Figure, ax: Axes | None = None, **look: Any) -> Axes:
     """Draw a figure as `draw` does, always with its note, its legend under that, and all words in their figure."""
-    ax = draw(figure, style.current_axes(ax))
+    ax = draw(figure, style.current_axes(ax), **look)
     ax.set_xlabel("\n".join(filter(None, (figure.x.title, figure.note))))
     size = float(ax.yaxis.label.get_fontsize())
     ax.set_ylabel(wrapped(ax.get_ylabel(), _ABOVE_LEGEND * ax.get_window_extent().height / ax.figure.dpi, size))
     _, part = next(figure.cells(figure.facets))
-    if handles := _handles(part, [part]):
+    if handles := _handles(part, _networks(part), [part]):
         panels.axes_legend(ax, handles)
     return panels.keep_inside(ax)
 
 
-def page(make: Callable[[], Figure], width: float = style.DOUBLE) -> Drawn:
+def page(
+    make: Callable[[], Figure],
+    width: float = style.DOUBLE,
+    *,
+    palette: Palette | None = None,
+    title: str | None = None,
+    sharey: bool | None = None,
+) -> Drawn:
     """Draw the figure that `make` returns as panels, one a value of its facet, at a width in inches.
 
     It is made here, where the language is one that there is a font for.
     """
     with style.context():
-        return _page(make(), width)
+        figure = make()
+        if title is not None:
+            figure = replace(figure, title=title)
+        if sharey is not None:
+            figure = replace(figure, facets=tuple(replace(facet, shares_y=sharey) for facet in figure.facets))
+        return _page(*_colored(figure, None, palette), width)
 
 
-def _page(figure: Figure, width: float) -> Drawn:
-    facet, layout, looks = figure.facet, figure.layout, _networks(figure)
+def _colored(figure: Figure, looks: Looks | None, palette: Palette | None) -> tuple[Figure, Looks]:
+    """Return the figure, and how its networks look, in other colours where asked for."""
+    looks = looks or _networks(figure)
+    if palette is None:
+        return figure, looks
+    return replace(figure, looks=recolored(figure.looks, palette)), recolored(looks, palette)
+
+
+def _page(figure: Figure, looks: Looks, width: float) -> Drawn:
+    facet, layout = figure.facet, figure.layout
     parts = list(figure.cells((facet,) if facet else ()))
     shares_y = facet is None or facet.shares_y
     columns = min(len(parts), layout.wide if width >= panels.WIDE else layout.narrow)
@@ -133,7 +174,7 @@ def _page(figure: Figure, width: float) -> Drawn:
         drawn,
         title=figure.title,
         subtitle=figure.subtitle,
-        handles=_handles(figure, [part for _, part in parts]),
+        handles=_handles(figure, looks, [part for _, part in parts]),
         note=figure.note,
         margins=margins,
     )
@@ -144,7 +185,7 @@ def _networks(figure: Figure) -> Looks:
     return {} if figure.looks else looks_of(figure.rows)
 
 
-def _handles(figure: Figure, parts: Sequence[Figure]) -> list[Line2D]:
+def _handles(figure: Figure, looks: Looks, parts: Sequence[Figure]) -> list[Line2D]:
     """Return the legend's entries: of networks, of kinds, of marks, of guides and of the edges of any part."""
     told = figure.facet.tells if figure.facet else ""
     if figure.looks:
@@ -153,7 +194,8 @@ def _handles(figure: Figure, parts: Sequence[Figure]) -> list[Line2D]:
         handles = _family_handles(figure.rows)
     else:
         dots = figure.has_dots or figure.has("dots")
-        handles = style.legend_handles(figure.rows, markers=dots, told=told)
+        drawn = {network: looks.get(network, look) for network, look in looks_of(figure.rows).items()}
+        handles = style.legend_handles(drawn, markers=dots, told=told)
     look: dict[str, Any] = {"color": NEUTRAL, "linestyle": "", "markersize": _SMALL}
     for kind, shape in (pair for mark in figure.marks for pair in mark.markers.items()):
         if (figure.rows["kind"] == kind).any():

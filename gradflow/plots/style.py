@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
@@ -87,13 +86,12 @@ def words(key: str) -> str:
         return text(key)
 
 
-def legend_handles(frame: pd.DataFrame, *, markers: bool = False, told: str = "") -> list[Line2D]:
+def legend_handles(found: Mapping[Network, Look], *, markers: bool = False, told: str = "") -> list[Line2D]:
     """Return legend entries: one per depth (colour), one per family (line style), one per run without a depth.
 
     With 12 depths and 2 families that is 14 entries instead of 24. What is `told` already, depth or family, has none.
     """
     handles, families, depths = [], {}, {}
-    found = looks(frame)
     labels = short_names(family for family, _ in found)
     for (family, depth), look in found.items():
         line = {"linestyle": look.linestyle, "marker": look.marker if markers else "", "label": labels[family]}

@@ -12,7 +12,7 @@ import pandas as pd
 from gradflow.analysis.intervals import Interval
 from gradflow.analysis.vanishing_degree import END, START, longest
 from gradflow.figures.degree import moments, per_network
-from gradflow.plots.degree import degree_figure
+from gradflow.plots import degree_figure
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw

@@ -13,8 +13,8 @@ from gradflow.figures.paths import paths as described_paths
 from gradflow.figures.shattering import norm_name
 from gradflow.figures.shattering import shattering as by_depth_described
 from gradflow.figures.shattering_layers import shattering_layers as by_layer_described
+from gradflow.plots import autocorrelation_figure, shattering_figure, shattering_layers_figure
 from gradflow.plots.paths import paths_figure
-from gradflow.plots.shattering import autocorrelation_figure, shattering_figure, shattering_layers_figure
 from gradflow.recording import AUTOCORRELATION, SHATTERING
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents, holding

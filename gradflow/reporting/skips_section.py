@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from gradflow import plots
 from gradflow.analysis.contribution import (
     VARIANTS,
     contribution_over_seeds,
@@ -17,7 +18,6 @@ from gradflow.analysis.contribution import (
 )
 from gradflow.analysis.decay import MEASURED
 from gradflow.analysis.runs import NETWORK
-from gradflow.plots import skips as plots
 from gradflow.plots import style
 from gradflow.recording import EVERY_JOIN
 from gradflow.reporting.blocks import Block, Section, section

@@ -32,8 +32,9 @@ from matplotlib.figure import Figure
 
 from gradflow import plots
 
+SHARED = {"DOUBLE", "SINGLE", "context", "save", "save_each", "sizes"}
 KEYWORD, EITHER = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
-FRAMES = ("pd.DataFrame", "Mapping[str, pd.DataFrame]")
+FRAMES = ("pd.DataFrame", "Mapping[str, pd.DataFrame]", "Data", "Frame", "Several")
 PAIRS = networks(2, 2)
 RUNS, MEANS, DIFFERENCES = errors(PAIRS)
 CURVES, WINDOWS = training(PAIRS)
@@ -46,7 +47,7 @@ ONE_NORM = lags(PAIRS).query("norm == 'batch'")
 CASES = {
     "autocorrelation": {"frame": ONE_NORM},
     "autocorrelation_figure": {"frame": lags(PAIRS)},
-    "contribution": {"frame": contribution(PAIRS, 0.9)},
+    "contribution": {"frames": contribution(PAIRS, 0.9)},
     "contribution_figure": {"frames": {"skip_share": contribution(PAIRS, 0.9)}},
     "counterfactual": {"frame": counterfactuals(PAIRS[:1])},
     "counterfactuals": {"frame": counterfactuals(PAIRS)},
@@ -69,8 +70,8 @@ CASES = {
     "paths_figure": {"frame": lengths(8)},
     "predicted": {"frame": laws(PAIRS)},
     "predicted_figure": {"frame": laws(PAIRS)},
-    "profile": {"frame": profile(PAIRS, steps=[0])},
-    "profiles": {"frame": profile(PAIRS)},
+    "profile": {"frames": profile(PAIRS, steps=[0])},
+    "profiles": {"frames": profile(PAIRS)},
     "shattering": {"frame": correlations(PAIRS)},
     "shattering_figure": {"frame": correlations(PAIRS)},
     "shattering_layers": {"frame": layers_after(PAIRS)},
@@ -82,13 +83,13 @@ CASES = {
     "vanishing": {"frame": settings(3)},
     "vanishing_figure": {"frame": settings(3)},
     "weight_figure": {"frames": {"first_growth": weights(PAIRS)}},
-    "weight_growth": {"frame": weights(PAIRS)},
+    "weight_growth": {"frames": weights(PAIRS)},
 }
 
 
 def every_plot():
     """Return each public function of the package whose first argument is a frame and which returns Axes or a Figure."""
-    found = {}
+    found = {name: made for name, made in vars(plots).items() if getattr(made, "__module__", "") == plots.__name__}
     for module in pkgutil.iter_modules(plots.__path__, f"{plots.__name__}."):
         for name, made in vars(importlib.import_module(module.name)).items():
             if name.startswith("_") or not inspect.isfunction(made) or made.__module__ != module.name:
@@ -110,20 +111,19 @@ def draw(name, **frames):
 
 def test_every_public_plot_is_among_those_checked_here():
     assert set(PLOTS) == set(CASES)
-    shared = {"DOUBLE", "SINGLE", "context", "save", "save_each", "sizes"}
-    assert set(plots.__all__) - shared <= set(PLOTS)
+    assert set(plots.__all__) - SHARED <= set(PLOTS)
 
 
 @pytest.mark.parametrize("name", PLOTS)
 def test_frames_come_first_then_the_axes_or_the_width_then_options_by_keyword(name):
     signature = inspect.signature(PLOTS[name])
     asked = list(signature.parameters.values())
-    frames = [one for one in asked if one.default is inspect.Parameter.empty]
+    frames = [one for one in asked if one.default is inspect.Parameter.empty or one.annotation == "Frame"]
     assert asked[: len(frames)] == frames
     assert all(one.annotation in FRAMES and one.kind is EITHER for one in frames)
     where, *options = asked[len(frames) :]
     if signature.return_annotation == "Axes":
-        assert (where.name, where.annotation, where.default, where.kind) == ("ax", "Axes | None", None, EITHER)
+        assert (where.name, where.default, where.kind) == ("ax", None, EITHER)
     else:
         assert (where.name, where.default, where.kind) == ("width", plots.DOUBLE, EITHER)
     assert {one.kind for one in options} <= {KEYWORD}

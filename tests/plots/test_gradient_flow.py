@@ -12,7 +12,7 @@ import gradflow
 from gradflow import plots
 from gradflow.analysis import gradient_flow
 from gradflow.figures.gradient_flow import gradient_flow as described
-from gradflow.plots.gradient_flow import gradient_flow_figure
+from gradflow.plots import gradient_flow_figure
 from gradflow.recording import Recording
 from gradflow.reporting.live.screen import live
 

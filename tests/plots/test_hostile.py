@@ -8,7 +8,7 @@ from drawings import along, contribution, errors, profile
 from matplotlib.text import Text
 
 from gradflow import plots
-from gradflow.plots.skips import contribution_figure
+from gradflow.plots import contribution_figure
 
 HOSTILE = ("$\\frac{", "</svg><script>alert(1)</script>", "a\nb\x1b[31m", "_hidden", "-->&<!--")
 

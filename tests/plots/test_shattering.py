@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from gradflow.plots.shattering import (
+from gradflow.plots import (
     autocorrelation,
     autocorrelation_figure,
     shattering,
@@ -108,7 +108,7 @@ def test_texts_neither_overlap_nor_leave_the_figure(width, overlaps):
 def test_what_is_missing_is_named():
     with pytest.raises(ValueError, match="lacks the column 'predicted'"):
         shattering(frame().drop(columns="predicted"), axes())
-    with pytest.raises(ValueError, match="must hold one norm; got '', 'batch'"):
+    with pytest.raises(ValueError, match="must hold one norm; got no norm, batch norm"):
         autocorrelation(lag_frame(), axes())
     with pytest.raises(ValueError, match="no rows"):
         shattering(frame().iloc[:0], axes())

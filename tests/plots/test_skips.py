@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gradflow import analysis
-from gradflow.plots import skips, style
+from gradflow import analysis, plots
+from gradflow.plots import style
 from gradflow.recording import Recording
 
 N = 4  # joins
@@ -42,7 +42,7 @@ TWO = [recording(seed, run=f"r{d}-{seed}", depth=d, family="residual") for d in 
 
 
 def test_the_share_is_drawn_at_its_join(ax):
-    skips.contribution(shares_of([recording()]), ax)
+    plots.contribution(shares_of([recording()]), ax)
     line = ax.lines[0]
     np.testing.assert_array_equal(line.get_xdata(), [1, 2, 3, 4])
     np.testing.assert_allclose(line.get_ydata(), SHARES)
@@ -52,26 +52,26 @@ def test_the_share_is_drawn_at_its_join(ax):
 
 def test_a_branch_that_adds_nothing_leaves_a_gap_on_a_log_axis(ax):
     frame = shares_of([recording()], "branch_ratio")
-    skips.contribution(frame, ax, measure="branch_ratio")
+    plots.contribution(frame, ax, measure="branch_ratio")
     assert ax.get_yscale() == "log"
     np.testing.assert_allclose(ax.lines[0].get_ydata()[:3], [2, 1, 0.5])
     assert np.isnan(ax.lines[0].get_ydata()[3])
 
 
 def test_seeds_become_a_mean_and_a_band(ax):
-    skips.contribution(shares_of(TWO), ax)
+    plots.contribution(shares_of(TWO), ax)
     np.testing.assert_allclose(ax.lines[0].get_ydata(), np.array(SHARES) + 0.005)
     assert len(ax.collections) == 2
 
 
 def test_variants_are_told_apart_and_zeros_named(ax):
-    skips.counterfactual(variants_of([recording()]), ax)
+    plots.counterfactual(variants_of([recording()]), ax)
     lines = {line.get_label(): line for line in ax.lines if not line.get_label().startswith("_")}
     assert set(lines) == {"as it is", "without skips", "without branches"}
     np.testing.assert_allclose(lines["as it is"].get_ydata(), 10.0 ** -np.arange(1, 6))
     np.testing.assert_allclose(lines["without skips"].get_ydata(), 100.0 ** -np.arange(1, 6))
     assert len({line.get_color() for line in lines.values()}) == 3
-    figure = skips.counterfactuals(variants_of([recording()]))
+    figure = plots.counterfactuals(variants_of([recording()]))
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert "zero, at the foot" in labels
     assert labels[:3] == ["as it is", "without skips", "without branches"]
@@ -79,7 +79,7 @@ def test_variants_are_told_apart_and_zeros_named(ax):
 
 
 def test_one_panel_a_network():
-    figure = skips.counterfactuals(variants_of(TWO))
+    figure = plots.counterfactuals(variants_of(TWO))
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["residual-20", "residual-56"]
     assert len({ax.get_ylim() for ax in figure.axes}) == 1
 
@@ -87,21 +87,21 @@ def test_one_panel_a_network():
 def test_what_cannot_be_drawn_is_refused(ax):
     frame = shares_of([recording()])
     with pytest.raises(ValueError, match="must hold one step; got 0, 1"):
-        skips.contribution(pd.concat([frame, frame.assign(step=1)]), ax)
+        plots.contribution(pd.concat([frame, frame.assign(step=1)]), ax)
     with pytest.raises(ValueError, match="lacks the column 'kind'"):
-        skips.contribution(frame.drop(columns="kind"), ax)
+        plots.contribution(frame.drop(columns="kind"), ax)
     with pytest.raises(ValueError, match="must hold one network; got residual-20, residual-56"):
-        skips.counterfactual(variants_of(TWO), ax)
+        plots.counterfactual(variants_of(TWO), ax)
     with pytest.raises(ValueError, match="has no rows"):
-        skips.counterfactual(variants_of([recording()]).iloc[:0], ax)
+        plots.counterfactual(variants_of([recording()]).iloc[:0], ax)
 
 
 @pytest.mark.parametrize("width", [style.SINGLE, style.DOUBLE])
 @pytest.mark.parametrize("runs", [[recording(run="torchvision:wide_resnet101_2 of mine")], TWO], ids=["one", "two"])
 def test_no_text_overlaps_or_leaves_the_figure(runs, width, overlaps):
     frames = {measure: shares_of(runs, measure) for measure in ("skip_share", "branch_ratio")}
-    assert overlaps(skips.contribution_figure(frames, width=width)) == ([], [])
-    assert overlaps(skips.counterfactuals(variants_of(runs), width=width)) == ([], [])
+    assert overlaps(plots.contribution_figure(frames, width=width)) == ([], [])
+    assert overlaps(plots.counterfactuals(variants_of(runs), width=width)) == ([], [])
 
 
 def test_frames_of_recordings_without_joins_are_empty():

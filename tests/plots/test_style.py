@@ -72,7 +72,7 @@ def test_runs_without_depth_differ_by_colour_and_line():
 
 def test_legend_has_one_entry_a_depth_and_one_a_family():
     frame = pd.DataFrame([(f, d) for f in ("plain", "residual") for d in range(12)], columns=["family", "depth"])
-    assert len(style.legend_handles(frame)) == 14
+    assert len(style.legend_handles(style.looks(frame))) == 14
 
 
 @pytest.mark.parametrize(

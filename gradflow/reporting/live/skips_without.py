@@ -20,7 +20,7 @@ def skips_without(frame: pd.DataFrame) -> Live | None:
     known = frame.assign(mean=frame["mean"].mask(is_gone, np.inf)).dropna(subset=["mean"])
     if known.empty:
         return None
-    figure = counterfactual(known, shares_y=False)
+    figure = counterfactual(known, every=True)
     (facet,) = figure.facets
     deepest_first = replace(facet, names=dict(list(facet.names.items())[::-1]))
     has_dots = bool(known["layer_depth"].max() <= MOST_DOTS)
