@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_rgb
 
 from gradflow.figures.looks import FAINT, Look
 from gradflow.figures.model import (
@@ -119,8 +120,12 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
         has_bands = has_bands and len(tones.by_network) <= MOST_BANDS
     rows = rows.sort_values("seed", kind="stable")  # long repeats take little room in a page
     marks = [mark for mark in figure.marks if mark.shape != "band" or has_bands]
-    layers = [_guide(figure, guide, y) for guide in figure.guides]
+    behind, before = (
+        [_guide(figure, one, y) for one in figure.guides if bool(one.look.marker) == has] for has in (0, 1)
+    )
+    layers = behind
     layers += [_chosen(_MARKS[mark.shape](figure, mark, y), mark) for mark in marks]
+    layers += before
     if not figure.has("bar"):
         layers += [_alone(), dots(_tooltip(figure), is_seen=has_dots)]
     if any(part.y.kind == "log" for _, part in cells):
@@ -315,7 +320,8 @@ def _alone() -> Spec:
 
 def in_both_themes(color: str) -> str:
     """Return a color on light paper, and one like it on dark."""
-    return f"light-dark({color},color-mix(in oklab,{color} 60%,white))"
+    is_black = max(to_rgb(color)) < 0.1  # of which 60 % would be too dark still
+    return f"light-dark({color},{'#f4f4f4' if is_black else f'color-mix(in oklab,{color} 60%,white)'})"
 
 
 def _chosen(layer: Spec, mark: Mark) -> Spec:
@@ -351,7 +357,9 @@ def _guide(figure: Figure, guide: Guide, y: _Vertical) -> Spec:
     values = [dict(zip("xy", point, strict=True)) for point in zip(guide.x, guide.y, strict=True)]
     x = {**_x(figure.x, figure.rows), "field": "x"}
     encoding = {"x": x, "y": {**y.encoding(), "field": "y"}, "detail": None}
-    line = {"type": "line", "strokeWidth": _WIDER * guide.width, "tooltip": None, "clip": True}
+    line: Spec = {"type": "line", "strokeWidth": _WIDER * guide.width, "tooltip": None, "clip": True}
+    if guide.look.marker:
+        line["point"] = {"filled": False, "size": 25, "strokeWidth": 1.2, "color": in_both_themes(guide.look.color)}
     return _looking({"data": {"values": values}, "mark": line, "encoding": encoding}, guide.look)
 
 
