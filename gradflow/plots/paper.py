@@ -162,7 +162,8 @@ def _page(figure: Figure, looks: Looks, width: float) -> Drawn:
         titles = [facet.title(values[facet.column]) for values, _ in parts]
         margins = panels.entitle(axes, titles, width, margins)
     ylabel = figure.y.short or ("" if facet and facet.y else figure.y.title)
-    ylabel = wrapped(ylabel, layout.height - _PANEL_FRAME, style.FONT_SIZE)
+    if ylabel:
+        ylabel = wrapped(ylabel, layout.height - _PANEL_FRAME, style.FONT_SIZE)
     margins = margins._replace(left=margins.left + panels.LINE_HEIGHT * ylabel.count("\n"))
     panels.label_outer(axes, figure.x.short or figure.x.title, ylabel)
     for ax, (values, part) in zip(axes, parts, strict=True):

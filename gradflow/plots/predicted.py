@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from gradflow.analysis.variants import network_name
-from gradflow.figures.names import LABEL_LENGTH, shorten
+from gradflow.figures.factors import row_name
+from gradflow.figures.names import LABEL_LENGTH
 from gradflow.plots import panels, style
 from gradflow.plots.measure import text_width
 from gradflow.text import text
@@ -95,11 +92,3 @@ def _fitting_names(frame: pd.DataFrame, inches: float) -> list[str]:
         if max(text_width(name, style.TICK_SIZE) for name in names) <= inches:
             break
     return names
-
-
-def row_name(row: Mapping[Any, Any], length: int = LABEL_LENGTH) -> str:
-    """Return the setting's label, or the network and its stage, counted from 1; names of at most so many characters."""
-    if row["label"]:
-        return shorten(str(row["label"]), length)
-    network = shorten(network_name(str(row["family"]), row["depth"]), length)
-    return text("figure.predicted.stage", network=network, stage=int(str(row["stage"])) + 1)

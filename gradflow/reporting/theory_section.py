@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from gradflow.plots.predicted import predicted_figure, row_name
+from gradflow.figures.factors import factors, row_name
+from gradflow.plots.predicted import predicted_figure
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
-from gradflow.reporting.live.factors import factors
+from gradflow.reporting.live import beside
 from gradflow.reporting.tables import Cell, Table, bounded, table
 from gradflow.text import text
 from gradflow.text.numbers import factor, percent
@@ -31,7 +32,7 @@ def theory(contents: Contents) -> Section | None:
     if len(known):
         alt = text("beside.alt", finding=_in_words(known))
         make = partial(predicted_figure, frame)
-        blocks.insert(0, draw("predicted", make, contents.folder, alt=alt, live=factors(frame)))
+        blocks.insert(0, draw("predicted", make, contents.folder, alt=alt, live=beside.live(factors(frame))))
     return section("beside", text("beside.lead"), _in_words(known), _tends(frame), blocks=blocks)
 
 

@@ -50,7 +50,7 @@ class _Panel(NamedTuple):
         """Return the axis of values with what a column holds."""
         figure = self.figure
         extent = {} if self.has_rows else y_extent(self.labels)
-        axis = _axis(figure.values, figure.rows, most=3 if self.has_rows else 5)
+        axis = _axis(figure.values, figure.rows, most=_ticks(figure))
         title = (figure.values.title or None) if self.has_rows else None  # which the panel's title says
         return {**axis, "title": title, "axis": {**axis["axis"], **extent}, "field": self.field(name)}
 
@@ -175,6 +175,13 @@ def _once(panel: _Panel, mark: Mark) -> Spec:
     else:
         drawn = {"type": "rule", "color": SOFT, "strokeDash": dash(look.linestyle), "tooltip": None}
     return {"data": {"values": [values]}, "mark": drawn, "encoding": encoding}
+
+
+def _ticks(figure: Figure) -> int:
+    """Return how many ticks an axis of values has room for: few beside names and other panels."""
+    if figure.y.kind != "rows":
+        return 5
+    return 3 if figure.facet else 8
 
 
 def _axis(axis: Axis, rows: pd.DataFrame, most: int) -> Spec:
