@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -11,11 +13,15 @@ import numpy as np
 import torch
 from torch import nn
 
+_MAX_CLASSES = 100  # of modules that are counted
+
 
 def describe(model: nn.Module, parameters: list[nn.Parameter]) -> dict[str, Any]:
     """Return what a report needs to know of the model and its surroundings."""
     return {
         "model": type(model).__name__,
+        "modules": _counted(module for module in model.modules() if not any(module.children())),
+        "blocks": _repeated(model),
         "parameters": sum(parameter.numel() for parameter in parameters),
         "device": str(parameters[0].device),
         "device_name": device_name(parameters[0].device),
@@ -23,6 +29,21 @@ def describe(model: nn.Module, parameters: list[nn.Parameter]) -> dict[str, Any]
         "threads": torch.get_num_threads(),
         "versions": versions(),
     }
+
+
+def _counted(modules: Iterable[nn.Module]) -> dict[str, int]:
+    """Return how many modules there are of each class; a recurrent one counts as its layers."""
+    found: Counter[str] = Counter()
+    for module in modules:
+        found[type(module).__name__] += module.num_layers if isinstance(module, nn.RNNBase) else 1
+    return dict(found.most_common(_MAX_CLASSES))
+
+
+def _repeated(model: nn.Module) -> dict[str, int]:
+    """Return the classes that hold other modules and occur more than once, without PyTorch's own containers."""
+    holders = (module for module in model.modules() if module is not model and any(module.children()))
+    found = _counted(module for module in holders if not type(module).__module__.startswith("torch.nn.modules.cont"))
+    return {name: n for name, n in found.items() if n > 1}
 
 
 def versions() -> dict[str, str]:

@@ -139,7 +139,7 @@ _KINDS: Mapping[Callable[[Any], bool], tuple[str, ...]] = {
     _is_depth: ("depth",),
     _is_count: ("steps", "record_every", "n_train", "n_test", "optimizer_steps", "parameters"),
     _is_number: ("place", "wall_seconds", "recorder_seconds", "recorded_seconds", "constant_error", "certain_loss"),
-    lambda value: isinstance(value, dict): ("settings", "versions", "not_probed"),
+    lambda value: isinstance(value, dict): ("settings", "versions", "not_probed", "modules", "blocks"),
     lambda value: isinstance(value, dict) and all(map(_is_text, value.values())): ("told_apart",),
     lambda value: isinstance(value, list) and all(map(_is_text, value)): ("inputs",),
     _is_tally: ("unregistered",),
