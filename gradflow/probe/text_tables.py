@@ -17,6 +17,7 @@ from gradflow.analysis.times import gradient_over_time, reach_over_time
 from gradflow.recording import EVERY_JOIN, PLAIN_TWIN, WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
 from gradflow.tables import DASH, Cell, Column, Table, column, words
 from gradflow.text import has, text
+from gradflow.text.model_words import described
 from gradflow.text.numbers import decades, factor, number, signed
 from gradflow.text.widths import shortened
 from gradflow.text.words import head, loss_words, not_shown, word
@@ -65,7 +66,7 @@ def _facts(recording: Recording) -> Table:
     norm = meta.get("input_grad_norm")
     at_inputs = number(math.nan if norm is None else norm)
     values = {
-        "model": text("analyze.parameters", model=meta.get("model", ""), parameters=f"{meta.get('parameters', 0):,}"),
+        "model": text("analyze.parameters", model=described(meta), parameters=f"{meta.get('parameters', 0):,}"),
         "inputs": ", ".join(meta.get("inputs", ())),
         "mode": word(str(meta.get("mode", ""))),
         "loss": text("list.colon").join([number(_loss(recording)), loss_words(meta)]),

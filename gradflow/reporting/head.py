@@ -15,6 +15,7 @@ from gradflow.reporting.figures import Picture
 from gradflow.reporting.method import seeds
 from gradflow.reporting.published_section import answer
 from gradflow.text import text
+from gradflow.text.model_words import described
 from gradflow.text.numbers import count, percent, points, with_interval
 from gradflow.text.words import loss_words, named, said, sentence_case, word
 
@@ -115,9 +116,7 @@ def _ran(contents: Contents) -> list[str]:
         sentences.extend(_ran_analysis(run) for run in contents.runs)
     elif contents.runs:
         steps = sum(recording.layers["step"].nunique() for recording in contents.runs)
-        models = text("list.enumeration").join(
-            dict.fromkeys(str(run.meta.get("model") or run.name) for run in contents.runs)
-        )
+        models = text("list.enumeration").join(dict.fromkeys(described(run.meta) or run.name for run in contents.runs))
         models = models if len(models) <= MOST_NAMES else f"{models[: MOST_NAMES - 1]}…"
         sentences.append(
             text("ran.own", runs=count(len(contents.runs), "runs"), model=models, steps=count(steps, "steps"))
@@ -154,7 +153,7 @@ def _ran_analysis(run: Recording) -> str:
     meta = run.meta
     return text(
         "ran.analyze",
-        model=meta.get("model") or run.name,
+        model=described(meta) or run.name,
         parameters=f"{meta.get('parameters') or 0:,}",
         inputs=", ".join(meta.get("inputs") or ()) or text("value.unknown"),
         mode=word(str(meta.get("mode") or "")) or text("value.unknown"),
