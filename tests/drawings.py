@@ -10,8 +10,8 @@ from matplotlib.text import Text
 
 from gradflow import plots
 from gradflow.figures.counterfactual import VARIANTS
+from gradflow.plots import stall_figure
 from gradflow.plots.predicted import predicted_figure
-from gradflow.plots.stall import stall_figure
 
 DEPTHS = (8, 14, 20, 26, 32, 44, 56, 74, 92, 110, 164, 1202)
 FAMILIES = (

@@ -8,10 +8,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from gradflow.analysis.paths import PathLengths, PublishedLengths, has_every_length, path_lengths
-from gradflow.figures.columns import require
+from gradflow.analysis.paths import PathLengths, PublishedLengths, has_every_length, path_lengths, recorded_paths
+from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.looks import LONE, NEUTRAL, Look
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
+from gradflow.recording import Recording
 from gradflow.text import text
 from gradflow.text.numbers import count
 from gradflow.text.words import heading
@@ -26,11 +27,11 @@ _MEAN = Look(NEUTRAL, (0, (1, 1.2)), "", "")
 
 
 def paths(
-    frame: pd.DataFrame,
-    quantity: Quantity | None = None,
+    frame: Data,
     *,
+    quantity: Quantity | None = None,
     published: PublishedLengths | None = None,
-    name: str = "paths",
+    figure_name: str = "paths",
 ) -> Figure:
     """Return quantities by path length; of the share its middle half, or published lengths, and its mean are marked.
 
@@ -39,20 +40,21 @@ def paths(
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or recording
         From `gradflow.probe.paths.effective_paths`. Of a part of the lengths neither middle nor mean is known.
     quantity : "paths", "gradient" or "share", optional
         All of them by default.
     published : PublishedLengths, optional
         Shaded in place of the middle half.
-    name : str
+    figure_name : str
         The figure's, which differs from those of other networks.
 
     Raises
     ------
     ValueError
-        The frame lacks a column or has no rows, or the quantity is unknown.
+        The frame lacks a column or has no rows, there are several recordings, or the quantity is unknown.
     """
+    frame = frame_of(frame, _recorded)
     require(frame, _COLUMNS, _SOURCE)
     if quantity not in (None, *QUANTITIES):
         raise ValueError(f"quantity must be one of {', '.join(QUANTITIES)}; got {quantity!r}.")
@@ -63,7 +65,7 @@ def paths(
     length = frame["length"]
     around = (length.iloc[0] - 1, length.iloc[0] + 1) if len(frame) == 1 else None
     return Figure(
-        name,
+        figure_name,
         title=text("paths.title"),
         subtitle=text("figure.paths.subtitle", blocks=count(found.n_blocks, "blocks"), mean=f"{found.mean:.1f}")
         if found
@@ -83,6 +85,13 @@ def paths(
         looks={"": LONE},
         hint=_hint(frame, found, published),
     )
+
+
+def _recorded(recordings: list[Recording]) -> pd.DataFrame:
+    """Return what one recording holds."""
+    if len(recordings) > 1:
+        raise ValueError(f"frame must be one recording; got {len(recordings)}.")
+    return recorded_paths(recordings[0])
 
 
 def _rows(frame: pd.DataFrame, quantity: str) -> pd.DataFrame:

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from gradflow.figures.columns import require
+from gradflow.analysis.stall import stall as analysed
+from gradflow.analysis.stall import stall_over_seeds
+from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.looks import each_network
 from gradflow.figures.model import Axis, Facet, Figure, Kind, Layout, Mark
 from gradflow.figures.seeds import seeds_text
@@ -38,7 +40,7 @@ LINKS = (
 )
 
 
-def stall(frame: pd.DataFrame, links: tuple[Link, ...] = LINKS) -> Figure:
+def stall(frame: Data, *, link: Link | None = None) -> Figure:
     """Return the links of the chain that were measured, one row per network.
 
     A network whose rows of all links lie on one side of the neutral line stalls by its weights; one whose first
@@ -46,24 +48,26 @@ def stall(frame: pd.DataFrame, links: tuple[Link, ...] = LINKS) -> Figure:
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or recordings
         From `gradflow.analysis.stall_over_seeds`. Intervals are 95 %.
-    links : tuple of Link
-        Of `LINKS`.
+    link : Link, optional
+        One of `gradflow.figures.stall.LINKS`, measured or not.
 
     Raises
     ------
     ValueError
         The frame lacks a column or has no rows.
     """
-    require(frame, ("family", "depth", "n", *(name for link in links for name in _columns(link))), _SOURCE)
+    frame = frame_of(frame, lambda recordings: stall_over_seeds(analysed(recordings)))
+    links: tuple[Link, ...] = (link,) if link else LINKS
+    require(frame, ("family", "depth", "n", *(name for one in links for name in _columns(one))), _SOURCE)
     found = ordered(frame)
-    links = tuple(link for link in links if found[link.filled].notna().any())
-    parts = [_rows(found, link) for link in links]
-    titles = {link.name: text(f"figure.stall.{link.name}") for link in links}
-    with_rings = tuple(link.name for link in links if link.hollow)
+    links = links if link else tuple(one for one in links if found[one.filled].notna().any())
+    parts = [_rows(found, one) for one in links]
+    titles = {one.name: text(f"figure.stall.{one.name}") for one in links}
+    with_rings = tuple(one.name for one in links if one.hollow)
     levels = [
-        Mark("level", value=link.neutral, of={"link": (link.name,)}) for link in links if not math.isnan(link.neutral)
+        Mark("level", value=one.neutral, of={"link": (one.name,)}) for one in links if not math.isnan(one.neutral)
     ]
     return Figure(
         "stall",
@@ -75,7 +79,7 @@ def stall(frame: pd.DataFrame, links: tuple[Link, ...] = LINKS) -> Figure:
         marks=(*levels, Mark("ring", column="hollow", of={"link": with_rings}), Mark("range"), Mark("dots")),
         note=f"{text('figure.stall.note')}\n{seeds_text(found['n'])}",
         layout=Layout(_ROW * len(found) + _FRAME, 5, 2, {"right": 0.17, "columns": 0.22, "rows": 0.67}),
-        facets=(Facet("link", heading("measure"), titles, titles, x={link.name: _axis(link) for link in links}),),
+        facets=(Facet("link", heading("measure"), titles, titles, x={one.name: _axis(one) for one in links}),),
         hint=text("live.stall_note"),
     )
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from gradflow import theory
-from gradflow.figures.columns import require
+from gradflow.analysis.vanishing import vanishing_profile
+from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.looks import NEUTRAL, Look
 from gradflow.figures.model import Axis, Facet, Figure, Guide, Layout, Mark
 from gradflow.figures.seeds import seeds_text
@@ -39,7 +40,7 @@ _MEASURED = Mark("line", width=3.0, opacity=0.5, every=(0, 3))
 _FORM = Look("#101010", (0, (4, 2)), "", "")
 
 
-def vanishing(frame: pd.DataFrame, measure: GradientMeasure | None = None) -> Figure:
+def vanishing(frame: Data, *, measure: GradientMeasure | None = None) -> Figure:
     """Return gradient norms relative to the last hidden layer's against layer depth, one line per setting.
 
     Lines that fall towards the input (left) vanish, lines that rise explode; straight ones do so by a
@@ -48,7 +49,7 @@ def vanishing(frame: pd.DataFrame, measure: GradientMeasure | None = None) -> Fi
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or recordings
         From `gradflow.analysis.vanishing_profile`.
     measure : "out_grad_norm" or "grad_norm", optional
         Gradient with respect to the layers' outputs or to their parameters; by default each of them that is anywhere
@@ -64,6 +65,7 @@ def vanishing(frame: pd.DataFrame, measure: GradientMeasure | None = None) -> Fi
     Settings are in the order in which their lines reach the input, the largest first. Gradients that are exactly zero
     are drawn on the lower edge (triangles), infinite ones on the upper edge (crosses).
     """
+    frame = frame_of(frame, vanishing_profile)
     require(frame, _COLUMNS, _SOURCE)
     measured = [one for one in MEASURES if (frame.loc[frame["measure"] == one, "mean"] > 0).any()]
     measures: list[str] = [measure] if measure else [*measured]

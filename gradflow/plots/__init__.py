@@ -6,21 +6,22 @@ from gradflow.figures import counterfactual as _counterfactual
 from gradflow.figures import degree as _degree
 from gradflow.figures import gradient_flow as _gradient_flow
 from gradflow.figures import learning as _learning
+from gradflow.figures import paths as _paths
 from gradflow.figures import profile as _profile
 from gradflow.figures import shattering as _shattering
 from gradflow.figures import shattering_layers as _shattering_layers
+from gradflow.figures import stall as _stall
 from gradflow.figures import times as _times
 from gradflow.figures import training as _training
+from gradflow.figures import vanishing as _vanishing
 from gradflow.figures import weights as _weights
+from gradflow.plots import paper as _paper
 from gradflow.plots.degradation import degradation, degradation_figure
 from gradflow.plots.factory import as_page, on_axes
 from gradflow.plots.files import save, save_each, sizes
 from gradflow.plots.heatmap import heatmap, heatmaps
 from gradflow.plots.paired import paired_difference
-from gradflow.plots.paths import paths, paths_figure
-from gradflow.plots.stall import stall_figure, stall_link
 from gradflow.plots.style import DOUBLE, SINGLE, context
-from gradflow.plots.vanishing import vanishing, vanishing_figure
 
 autocorrelation = on_axes(_autocorrelation.autocorrelation, "autocorrelation")
 autocorrelation_figure = as_page(_autocorrelation.autocorrelation, "autocorrelation_figure")
@@ -38,14 +39,21 @@ learning_curve = on_axes(_learning.learning, "learning_curve", by_family=False)
 learning_curves = as_page(_learning.learning, "learning_curves", by_family=True)
 loss_curve = on_axes(_training.losses, "loss_curve", by_depth=False)
 loss_curves = as_page(_training.losses, "loss_curves", by_depth=True)
+paths = on_axes(_paths.paths, "paths", defaults={"quantity": "share"}, figure_name="paths")
+paths_figure = as_page(_paths.paths, "paths_figure", quantity=None, figure_name="paths")
 profile = on_axes(_profile.profile, "profile")
 profiles = as_page(_profile.profile, "profiles")
 shattering = on_axes(_shattering.shattering, "shattering")
 shattering_figure = as_page(_shattering.shattering, "shattering_figure")
 shattering_layers = on_axes(_shattering_layers.shattering_layers, "shattering_layers")
 shattering_layers_figure = as_page(_shattering_layers.shattering_layers, "shattering_layers_figure")
+stall_figure = as_page(_stall.stall, "stall_figure", link=None)
+stall_link = on_axes(_stall.stall, "stall_link", defaults={"link": _stall.LINKS[0]})
 training_curve = on_axes(_training.errors, "training_curve", by_depth=False)
 training_curves = as_page(_training.errors, "training_curves", by_depth=True)
+_of_outputs = {"measure": "out_grad_norm"}
+vanishing = on_axes(_vanishing.vanishing, "vanishing", by=_paper.alone, defaults=_of_outputs)
+vanishing_figure = as_page(_vanishing.vanishing, "vanishing_figure", defaults=_of_outputs)
 weight_figure = as_page(_weights.weights, "weight_figure")
 weight_growth = on_axes(_weights.weights, "weight_growth")
 

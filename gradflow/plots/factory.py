@@ -40,22 +40,29 @@ _OF_PAGES: dict[str, tuple[str, ...]] = {
 
 
 def on_axes(
-    describe: Callable[..., Figure], name: str, *, defaults: Mapping[str, Any] | None = None, **fixed: Any
+    describe: Callable[..., Figure],
+    name: str,
+    *,
+    by: Callable[..., Axes] = paper.draw,
+    defaults: Mapping[str, Any] | None = None,
+    **fixed: Any,
 ) -> Callable[..., Axes]:
-    """Return the plot of a description on one pair of axes, under a name.
+    """Return the plot of a description on one pair of axes, under a name, drawn by a function of `paper`.
 
     Options that are `fixed` are not asked for; `defaults` are those that differ from the description's.
     """
 
     def draw(figure: Callable[[], Figure], ax: Axes | None = None, **look: Any) -> Axes:
-        return paper.draw(figure(), ax, **look)
+        return by(figure(), ax, **look)
 
     return _plot(describe, name, draw, _OF_AXES, ("ax", None), fixed, "Axes", defaults)
 
 
-def as_page(describe: Callable[..., Figure], name: str, **fixed: Any) -> Callable[..., Drawn]:
+def as_page(
+    describe: Callable[..., Figure], name: str, *, defaults: Mapping[str, Any] | None = None, **fixed: Any
+) -> Callable[..., Drawn]:
     """Return the plot of a description as a figure of panels, under a name."""
-    return _plot(describe, name, paper.page, _OF_PAGES, ("width", style.DOUBLE), fixed, "Figure")
+    return _plot(describe, name, paper.page, _OF_PAGES, ("width", style.DOUBLE), fixed, "Figure", defaults)
 
 
 def _plot(

@@ -93,14 +93,21 @@ def draw(
     return panels.keep_inside(ax)
 
 
-def alone(figure: Figure, ax: Axes | None = None, **look: Any) -> Axes:
+def alone(
+    figure: Figure,
+    ax: Axes | None = None,
+    *,
+    looks: Looks | None = None,
+    palette: Palette | None = None,
+    title: str | None = None,
+) -> Axes:
     """Draw a figure as `draw` does, always with its note, its legend under that, and all words in their figure."""
-    ax = draw(figure, style.current_axes(ax), **look)
+    ax = draw(figure, style.current_axes(ax), looks=looks, palette=palette, title=title)
     ax.set_xlabel("\n".join(filter(None, (figure.x.title, figure.note))))
     size = float(ax.yaxis.label.get_fontsize())
     ax.set_ylabel(wrapped(ax.get_ylabel(), _ABOVE_LEGEND * ax.get_window_extent().height / ax.figure.dpi, size))
-    _, part = next(figure.cells(figure.facets))
-    if handles := _handles(part, _networks(part), [part]):
+    part, chosen = _colored(next(figure.cells(figure.facets))[1], looks, palette)
+    if handles := _handles(part, chosen, [part]):
         panels.axes_legend(ax, handles)
     return panels.keep_inside(ax)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gradflow import theory
 from gradflow.figures.vanishing import MEASURES
 from gradflow.figures.vanishing import vanishing as described
-from gradflow.plots.vanishing import vanishing_figure
+from gradflow.plots import vanishing_figure
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw

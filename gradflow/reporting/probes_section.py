@@ -13,8 +13,7 @@ from gradflow.figures.paths import paths as described_paths
 from gradflow.figures.shattering import norm_name
 from gradflow.figures.shattering import shattering as by_depth_described
 from gradflow.figures.shattering_layers import shattering_layers as by_layer_described
-from gradflow.plots import autocorrelation_figure, shattering_figure, shattering_layers_figure
-from gradflow.plots.paths import paths_figure
+from gradflow.plots import autocorrelation_figure, paths_figure, shattering_figure, shattering_layers_figure
 from gradflow.recording import AUTOCORRELATION, SHATTERING
 from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents, holding
@@ -89,7 +88,7 @@ def paths(contents: Contents) -> Section | None:
             name = "paths" if len(drawn) == 1 else f"paths-{len(drawn)}"
             alt = text("paths.alt", said=words)
             make = partial(paths_figure, frame, published=known)
-            live = beside.live(described_paths(frame, published=known, name=name))
+            live = beside.live(described_paths(frame, published=known, figure_name=name))
             blocks.append(draw(name, make, contents.folder, alt=alt, caption=words, live=live))
     columns = ("network", "blocks", "mean_length", "path_middle", "path_nearly_all")
     blocks.append(table("paths", text("table.paths"), columns, rows, "tables/paths.csv"))

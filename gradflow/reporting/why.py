@@ -13,7 +13,7 @@ from gradflow.analysis.intervals import Interval
 from gradflow.analysis.stall import stall_over_seeds
 from gradflow.diagnosis.ends import DECADES
 from gradflow.figures.stall import ordered, stall
-from gradflow.plots.stall import stall_figure
+from gradflow.plots import stall_figure
 from gradflow.reporting.blocks import Block, Section, Statement, Statements, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw

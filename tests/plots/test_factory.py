@@ -3,12 +3,14 @@
 import inspect
 
 import numpy as np
+import pandas as pd
 import pytest
 import seaborn
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from gradflow import analysis, plots
+from gradflow import Recording, analysis, plots
+from gradflow.analysis.paths import path_probes
 
 
 def axes():
@@ -26,6 +28,7 @@ OF_RECORDINGS = {
     "gradient_flow_figure": analysis.gradient_flow,
     "learning_curves": lambda runs: analysis.errors_over_seeds(analysis.training(runs)),
     "loss_curves": lambda runs: analysis.window_means(analysis.training(runs), window=1, measure="loss"),
+    "stall_figure": lambda runs: analysis.stall_over_seeds(analysis.stall(runs)),
     "weight_figure": lambda runs: analysis.weight_growth_over_seeds(
         analysis.weight_growth(analysis.weights(runs)), "first_growth"
     ),
@@ -38,6 +41,27 @@ def test_recordings_are_drawn_as_the_frames_made_of_them(name, runs):
     drawn = lines(plot(runs))
     np.testing.assert_equal(drawn, lines(plot(OF_RECORDINGS[name](runs))))
     assert drawn
+
+
+def test_paths_are_drawn_of_one_recording():
+    columns = ("paths", "gradient", "low", "high", "n", "share")
+    frame = pd.DataFrame({"length": [0, 1], **dict.fromkeys(columns, 0.5)}).assign(n=3)
+    run = Recording(probes=path_probes(frame), meta={"run": "mine"})
+    np.testing.assert_equal(lines(plots.paths_figure(run)), lines(plots.paths_figure(frame)))
+    with pytest.raises(ValueError, match=r"frame must be one recording; got 2\."):
+        plots.paths_figure([run, run])
+
+
+def test_the_demonstration_is_drawn_of_its_recordings():
+    layer = np.arange(1, 9)
+    layers = pd.DataFrame({"step": 0, "layer": [f"layer{one}" for one in layer], "order": layer, "layer_depth": layer})
+    norms = 0.5 ** (8.0 - layer)
+    layers = layers.assign(stage=layer // 8, weighted=True, kind="Linear", grad_norm=norms, out_grad_norm=norms)
+    who = {"experiment": "vanishing", "setting": "mine", "label": "mine", "activation": "sigmoid", "init": "default"}
+    run = Recording(layers=layers, meta={"run": "mine", "depth": 8, "width": 16, "seed": 0, **who})
+    np.testing.assert_equal(
+        lines(plots.vanishing_figure([run])), lines(plots.vanishing_figure(analysis.vanishing_profile([run])))
+    )
 
 
 def test_training_needs_no_windows(runs):

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from gradflow.analysis.paths import PublishedLengths, path_lengths, path_shares
 from gradflow.figures.paths import paths as described
-from gradflow.plots.paths import paths, paths_figure
+from gradflow.plots import paths, paths_figure
 from gradflow.reporting.live import beside
 
 N_BLOCKS = 20

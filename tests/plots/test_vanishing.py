@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from gradflow.plots import vanishing, vanishing_figure
 from gradflow.plots.scales import edge_handles
-from gradflow.plots.vanishing import vanishing, vanishing_figure
 
 LAYERS = np.arange(1, 20)
 FACTORS = {"a": 0.5, "b": 1.2}
