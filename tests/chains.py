@@ -64,7 +64,9 @@ def layers_after():
 
 def errors(published):
     """Return the arguments of a live degradation of one network beside an entry of what was published of its test."""
-    frame = pd.DataFrame([{"family": "plain", "depth": 20, "seed": 0, "train_error": 0.1, "test_error": 0.2}])
+    frame = pd.DataFrame(
+        [{"family": "plain", "depth": 20, "seed": 0, "train_error": 0.1, "test_error": 0.2, "diverged": False}]
+    )
     bounds = {f"{name}_{end}": np.nan for name in ("train_error", "test_error") for end in ("low", "high")}
     entry = {"family": "plain", "depth": 20, "error": 0.4, "source": "a paper", "kind": "published"}
     known = pd.DataFrame([{**entry, "measure": "test_error", **published}])

@@ -20,15 +20,17 @@ from gradflow.figures.looks import looks as looks_of
 from gradflow.figures.seeds import MOST_BANDS
 
 Kind = Literal[
-    "linear", "signed", "powers", "fraction", "log", "depth", "doubling", "whole", "steps", "places", "layers", "rows"
-]
-Shape = Literal["line", "dots", "band", "level", "bar", "upright", "span", "range", "ring", "tick"]
+    "linear", "signed", "powers", "points", "fraction", "error", "log",
+    "depth", "doubling", "whole", "steps", "places", "layers", "rows",
+]  # fmt: skip
+Shape = Literal["line", "dots", "interval", "seeds", "band", "level", "bar", "upright", "span", "range", "ring", "tick"]
 
 LEAST_SPAN = 4.0  # highest over lowest value that a log axis shows at least, so that level lines look level
 SHORT = 30.0  # up to this ratio a log axis names 1, 2 and 5 of each decade
 MOST_SHARED = 20.0  # decades of an axis that panels share, if one of them has less than a third of it
 _MARGIN, _LEAST_MARGIN, _EDGES = 0.05, float(np.log10(1.2)), 3  # of a log axis' decades; margins that an edge takes
 _PERCENT_MARGIN = 0.02  # of an axis of fractions, most of which reach from 0 to 1
+_HEADROOM, _LEAST_ERROR, _FOOT = 1.1, 0.05, 0.03  # of an axis of errors: over the largest, at least, and below 0
 _MAX_POWERS = 8  # ticks of an axis by powers of two
 _FLOATS = (-307, 308)  # powers of ten that a float holds
 
@@ -46,10 +48,11 @@ class Axis:
     name : str
         What a pointer is told that the value is; by default "Value".
     kind : str
-        linear, signed (whole decades, with their sign), powers (decades, as powers of ten), fraction (as percent), log,
-        depth (of layers), doubling (depths of networks, by powers of two), whole (numbers), steps (of training: linear
-        from 0 to 1 and logarithmic beyond), places (one for each of `names`), layers (places with long names) or rows
-        (places from the top down; values are then drawn along the other axis).
+        linear, signed (whole decades, with their sign), powers (decades, as powers of ten), points (of percent, with
+        their sign), fraction (as percent), error (fractions from 0 on, with room over the largest), log, depth (of
+        layers), doubling (depths of networks, by powers of two), whole (numbers), steps (of training: linear from 0 to
+        1 and logarithmic beyond), places (one for each of `names`), layers (places with long names) or rows (places
+        from the top down; values are then drawn along the other axis).
     ends : tuple of float
         Values that the limits must hold.
     others : tuple of str
@@ -58,6 +61,8 @@ class Axis:
         The limits themselves, where the rows do not decide.
     names : tuple of str
         The values of places, in their order.
+    ticks : mapping of float to str
+        Where ticks stand and what they say, if they do not follow from the kind; some are left out where they touch.
     """
 
     column: str
@@ -69,6 +74,7 @@ class Axis:
     others: tuple[str, ...] = ()
     limits: tuple[float, float] | None = None
     names: tuple[str, ...] = ()
+    ticks: Mapping[float, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,9 +84,9 @@ class Mark:
     Attributes
     ----------
     shape : str
-        line; dots; band (from low to high); bar; level (a line at a value); upright (a line across that, at a place);
-        span (the shade from one place to another). On rows: range (from low to high), dots, ring (hollow, joined to
-        the dot) and tick.
+        line; dots; interval (a dot, and a bar from low to high); seeds (dots beside that); band (from low to high);
+        bar; level (a line at a value); upright (a line across that, at a place); span (the shade from one place to
+        another). On rows: range (from low to high), dots, ring (hollow, joined to the dot) and tick.
     has_dots : bool
         Whether a line has a dot at each value.
     every : (int, int), optional
@@ -94,11 +100,19 @@ class Mark:
     column : str
         What is drawn, where that is not the column of the axis.
     look : Look, optional
-        How all lines are drawn, where not as their networks.
+        How all lines are drawn, where not as their networks; what is empty is the network's.
+    joins : str
+        The column whose values have a line each, where that is not the network.
+    looks : mapping of str to Look
+        How each of these is drawn, and what the legend calls it. A key is never a name that a user chose.
     label : str
         What the legend says of it, if anything.
-    width, opacity : float, optional
-        Of lines and bands: points, and from 0 to 1.
+    width, size, opacity : float, optional
+        Of lines and bands, and of dots: points, and from 0 to 1.
+    is_hollow : bool
+        Whether dots are rings.
+    told : mapping of str to str
+        Further columns that a pointer is told of its dots, and what they are called.
     """
 
     shape: Shape
@@ -113,6 +127,11 @@ class Mark:
     label: str = ""
     width: float | None = None
     opacity: float | None = None
+    joins: str = ""
+    looks: Mapping[str, Look] = field(default_factory=dict)
+    size: float | None = None
+    is_hollow: bool = False
+    told: Mapping[str, str] = field(default_factory=dict)
 
     def chosen(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return the rows that are drawn, none where nothing is known of them."""
@@ -228,6 +247,10 @@ class Figure:
         Lines to compare with.
     each : str
         The column whose values have lines of their own, of one look: runs of a network.
+    networks : mapping of (family, depth) to Look, optional
+        How each network is drawn, where that does not follow from the rows: some may be of no network.
+    fits_families : bool
+        Whether a reader who chooses a family gets other limits. Rows of the family "" stand beside every family.
     """
 
     name: str
@@ -247,6 +270,8 @@ class Figure:
     hint: str = ""
     guides: tuple[Guide, ...] = ()
     each: str = ""
+    networks: Mapping[Network, Look] = field(default_factory=dict)
+    fits_families: bool = False
 
     def has(self, shape: Shape) -> bool:
         """Whether a shape is drawn."""
@@ -282,6 +307,22 @@ class Figure:
         for number, part in enumerate(parts):
             yield (look._replace(label="_") if number else look), part
 
+    def of_mark(self, mark: Mark, networks: Mapping[Network, Look] | None = None) -> list[tuple[Look, pd.DataFrame]]:
+        """Return look and rows of each line of a mark, or of its dots, in the order of drawing."""
+        chosen = replace(self, rows=mark.chosen(self.rows))
+        if not mark.joins:
+            found = [(_over(mark.look, look), mark.chosen(rows)) for look, rows in chosen.lines(networks)]
+            return [(look, rows) for look, rows in found if len(rows)]
+        found = []
+        for value, rows in chosen.rows.groupby(mark.joins, sort=True):
+            look = mark.looks.get(str(value), mark.look)
+            if look is not None and look.color and look.linestyle:
+                found.append((look, rows))
+                continue
+            of_networks = [(_over(look, own), part) for own, part in replace(self, rows=rows).lines(networks)]
+            found += of_networks if look is None or not look.color else [(of_networks[0][0], rows)]
+        return found
+
     def cells(self, facets: Sequence[Facet]) -> Iterator[tuple[dict[str, str], Figure]]:
         """Yield each choice of values of some facets, with the figure of its rows and axes."""
         for values in itertools.product(*(facet.names for facet in facets)):
@@ -293,6 +334,13 @@ class Figure:
                 {facet.column: value for facet, value in zip(facets, values, strict=True)},
                 replace(self, rows=rows, x=x, y=y),
             )
+
+
+def _over(look: Look | None, network: Look) -> Look:
+    """Return the look of a mark with what it leaves open from its network's."""
+    if look is None:
+        return network
+    return look._replace(color=look.color or network.color, linestyle=look.linestyle or network.linestyle)
 
 
 def limits(axis: Axis, rows: pd.DataFrame) -> tuple[float, float]:
@@ -318,6 +366,9 @@ def limits(axis: Axis, rows: pd.DataFrame) -> tuple[float, float]:
         return float(2 ** (first - margin)), float(2 ** (last + margin))
     if axis.kind == "whole":
         return low, max(high, low + 1)
+    if axis.kind == "error":  # no error is larger than 1, whose marks need half their size
+        top = max(min(_HEADROOM * high, 1 + _FOOT), _LEAST_ERROR)
+        return -_FOOT * top, top
     if axis.kind == "powers":
         margin = _margin(high - low)
     else:

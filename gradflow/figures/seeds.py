@@ -26,6 +26,11 @@ def seeds_text(n: Iterable[int]) -> str:
     return text("figure.seeds.interval", n=span(counts))
 
 
+def mean_text(n: pd.Series[int]) -> str:
+    """Return that means are drawn, and of how many seeds."""
+    return text("figure.mean", seeds=seeds_text(n)) if int(n.max()) > 1 else seeds_text(n)
+
+
 def draws_bands(networks: Mapping[Network, Look] | pd.DataFrame) -> bool:
     """Whether so few networks share the axes that interval bands can be told apart."""
     found = looks(networks) if isinstance(networks, pd.DataFrame) else networks

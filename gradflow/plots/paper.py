@@ -44,6 +44,9 @@ ROW_LENGTH = 16  # characters of a row's name
 _ROW_GAP, _ROW_PANEL = 0.1, 1.0  # inches beside it, and of the narrowest panel beside names
 _SMALL, _RING, _LARGE = 3, 4, 6  # points of a marker on a line or an edge, of a hollow one, of one of few
 _RANGE_WIDTH, _RANGE_ALPHA = 2.4, 0.35
+TICK_LENGTH = 14  # characters of a tick's name
+_TICK_GAP = 0.09  # inches between the names of two ticks
+_CAP = 3  # points of an interval's caps, on either side
 _X_VALUES = 3  # intervals between ticks of values along a horizontal axis, at most
 _PANEL_FRAME = 0.7  # inches of a panel's height for words, at most
 _ABOVE_LEGEND = 0.6  # of the height of axes, for the words beside them, where a legend takes some of it
@@ -104,12 +107,27 @@ def alone(
     """Draw a figure as `draw` does, always with its note, its legend under that, and all words in their figure."""
     ax = draw(figure, style.current_axes(ax), looks=looks, palette=palette, title=title)
     ax.set_xlabel("\n".join(filter(None, (figure.x.title, figure.note))))
-    size = float(ax.yaxis.label.get_fontsize())
-    ax.set_ylabel(wrapped(ax.get_ylabel(), _ABOVE_LEGEND * ax.get_window_extent().height / ax.figure.dpi, size))
     part, chosen = _colored(next(figure.cells(figure.facets))[1], looks, palette)
     if handles := _handles(part, chosen, [part]):
         panels.axes_legend(ax, handles)
-    return panels.keep_inside(ax)
+    panels.keep_inside(ax)
+    size = float(ax.yaxis.label.get_fontsize())
+    ax.set_ylabel(wrapped(ax.get_ylabel(), _room_beside(ax) / ax.figure.dpi, size))
+    panels.keep_inside(ax)
+    if figure.x.ticks:  # fewer of them fit now
+        _put_ticks(ax, figure.x)
+    return ax
+
+
+def _room_beside(ax: Axes) -> float:
+    """Return the pixels along which words in the middle beside axes are in their figure.
+
+    A layout that is still to come makes the axes smaller, by the legend.
+    """
+    box = ax.get_window_extent()
+    if ax.figure.get_layout_engine() is not None:
+        return _ABOVE_LEGEND * float(box.height)
+    return float(min(box.y0 + box.y1, 2 * ax.figure.bbox.y1 - box.y0 - box.y1))
 
 
 def page(
@@ -190,7 +208,7 @@ def _page(figure: Figure, looks: Looks, width: float) -> Drawn:
 
 
 def _networks(figure: Figure) -> Looks:
-    return {} if figure.looks else looks_of(figure.rows)
+    return {} if figure.looks else figure.networks or looks_of(figure.rows)
 
 
 def _handles(figure: Figure, looks: Looks, parts: Sequence[Figure]) -> list[Line2D]:
@@ -201,30 +219,38 @@ def _handles(figure: Figure, looks: Looks, parts: Sequence[Figure]) -> list[Line
     elif figure.y.kind == "rows":
         handles = _family_handles(figure.rows)
     else:
-        dots = figure.has_dots or figure.has("dots")
-        drawn = {network: looks.get(network, look) for network, look in looks_of(figure.rows).items()}
+        dots = figure.has_dots or figure.has("dots") or figure.has("interval")
+        drawn = {network: looks.get(network, look) for network, look in _networks(figure).items()}
         handles = style.legend_handles(drawn, markers=dots, told=told)
     look: dict[str, Any] = {"color": NEUTRAL, "linestyle": "", "markersize": _SMALL}
     for kind, shape in (pair for mark in figure.marks for pair in mark.markers.items()):
         if (figure.rows["kind"] == kind).any():
             handles.append(Line2D([], [], marker=shape, label=word(kind), **look))
-    marks = [mark for mark in figure.marks if mark.label and len(mark.chosen(figure.rows))]
-    marks.sort(key=lambda mark: mark.shape == "level")
-    handles += [*map(_mark_handle, marks), *(_guide(Line2D([], []), guide) for guide in figure.guides)]
+    marks = sorted(figure.marks, key=lambda mark: mark.shape == "level")
+    handles += [handle for mark in marks for handle in _mark_handles(mark, mark.chosen(figure.rows))]
+    handles += [_guide(Line2D([], []), guide) for guide in figure.guides]
     found = zip(*(edges(part.values, part.rows) for part in parts), strict=True)
     zeros, nonfinite = (any(there.any() for there in kind) for kind in found)
     return [*handles, *edge_handles(zeros=zeros, nonfinite=nonfinite)]
 
 
-def _mark_handle(mark: Mark) -> Line2D:
-    look = mark.look or Look(NEUTRAL, "-", "o", "")
-    if mark.shape == "dots":
-        line: dict[str, Any] = {"color": look.color, "linestyle": "", "marker": look.marker}
+def _mark_handles(mark: Mark, rows: pd.DataFrame) -> list[Line2D]:
+    """Return the entry of a mark, or of each look of its own that is drawn; one where several have a name."""
+    looks = [mark.looks[name] for name in sorted(map(str, rows[mark.joins].unique()))] if mark.looks else []
+    if mark.label and len(rows):
+        looks.append((mark.look or Look(NEUTRAL, "-", "o", ""))._replace(label=mark.label))
+    named = {look.label: look._replace(color=look.color or NEUTRAL) for look in looks if look.label}
+    return [_mark_handle(mark, look) for look in named.values()]
+
+
+def _mark_handle(mark: Mark, look: Look) -> Line2D:
+    if mark.shape in ("dots", "seeds"):
+        line: dict[str, Any] = {"linestyle": "", **_dot(look, mark)}
     elif mark.shape == "span":
         line = {"color": look.color, "linewidth": _LARGE, "alpha": _opacity(mark)}
     else:
-        line = _stroke(look, mark)
-    return Line2D([], [], label=mark.label, **line)
+        line = _stroke(look, mark) | ({"marker": look.marker} if mark.joins else {})
+    return Line2D([], [], label=look.label, **line)
 
 
 def _guide(line: Line2D, guide: Guide) -> Line2D:
@@ -265,23 +291,29 @@ def _panel(figure: Figure, ax: Axes, looks: Looks, scaled_by: pd.DataFrame) -> N
     for axis in (figure.x, figure.y):
         if axis.names:
             rows = rows.assign(**{axis.column: rows[axis.column].map(axis.names.index)})
-    networks = replace(figure, rows=rows.sort_values(x, kind="stable")).lines(looks)
+    figure = replace(figure, rows=rows.sort_values(x, kind="stable"))
     for mark in figure.marks:
-        lines = [(mark.look or look, found) for look, own in networks if len(found := mark.chosen(own))]
+        lines = figure.of_mark(mark, looks)
         if lines and (mark.shape != "band" or figure.looks or draws_bands(looks)):
             draw_mark = _on_rows if figure.y.kind == "rows" and mark.shape != "level" else _MARKS[mark.shape]
             draw_mark(ax, replace(figure, rows=scaled_by), mark, lines)
     for guide in figure.guides:
         (line,) = ax.plot(guide.x, guide.y, zorder=1)
         _guide(line, guide)
+    if figure.values.kind == "log":
+        _edges(ax, figure, looks, scaled_by)
+    _along_x(ax, figure.x, scaled_by)
+    _along_y(ax, figure.y, scaled_by)
+
+
+def _edges(ax: Axes, figure: Figure, looks: Looks, scaled_by: pd.DataFrame) -> None:
+    """Draw zeros at the foot of a log axis, and values that are not finite on top."""
     for marker, place, number in zip("vx", edge_places(figure.values, scaled_by), (0, 1), strict=True):
-        for look, own in networks:
-            there = own[x][edges(figure.values, own)[number]]
+        for look, own in figure.lines(looks):
+            there = own[figure.x.column][edges(figure.values, own)[number]]
             if len(there):
                 at = np.full(len(there), place)
                 ax.plot(there, at, color=look.color, marker=marker, linestyle="", markersize=_SMALL)
-    _along_x(ax, figure.x, scaled_by)
-    _along_y(ax, figure.y, scaled_by)
 
 
 def _line(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.DataFrame]]) -> None:
@@ -293,7 +325,7 @@ def _line(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.Da
     for look, own in networks:
         y = drawn_values(axis, own)
         stroke = _stroke(look, mark, len(own))
-        if y.notna().sum() == 1 and mark.look is None:
+        if y.notna().sum() == 1 and mark.look is None and not mark.looks:
             stroke["marker"] = look.marker
         ax.plot(own[figure.x.column], y, label=look.label, **stroke)
         for kind, shape in mark.markers.items():
@@ -324,8 +356,39 @@ def _opacity(mark: Mark) -> float:
 
 def _dots(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.DataFrame]]) -> None:
     for look, own in networks:
-        y = drawn_values(figure.y, own)
-        ax.plot(own[figure.x.column], y, color=look.color, marker=look.marker, linestyle="", alpha=mark.opacity)
+        label = look.label if mark.joins else None
+        ax.plot(own[figure.x.column], drawn_values(figure.y, own), linestyle="", label=label, **_dot(look, mark))
+
+
+def _dot(look: Look, mark: Mark) -> dict[str, Any]:
+    dot: dict[str, Any] = {"color": look.color, "marker": look.marker, "markersize": mark.size, "alpha": mark.opacity}
+    ring = {"markerfacecolor": "none", "markeredgecolor": look.color, "markeredgewidth": mark.width}
+    return dot | (ring if mark.is_hollow else {})
+
+
+def _interval(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.DataFrame]]) -> None:
+    """Draw means as dots with their interval, where there is one.
+
+    By matplotlib: `seaborn.pointplot` computes means and intervals of its own from runs, has caps whose width is in
+    units of the data, and takes nine times as long.
+    """
+    for look, own in networks:
+        x, mean = own[figure.x.column], own[figure.y.column]
+        bars = None if own["low"].isna().all() else [mean - own["low"], own["high"] - mean]
+        dots: dict[str, Any] = {"color": look.color, "marker": look.marker, "label": look.label, "linestyle": ""}
+        ax.errorbar(x, mean, yerr=bars, capsize=_CAP, zorder=3, **dots)
+
+
+def _seeds(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.DataFrame]]) -> None:
+    """Draw single seeds.
+
+    By matplotlib: even without jitter `seaborn.stripplot` takes numbers from NumPy's global random state, so that a
+    script's numbers would depend on whether it draws; and it takes ten times as long.
+    """
+    for look, own in networks:
+        dots: dict[str, Any] = {"marker": look.marker, "linewidths": mark.width, "alpha": mark.opacity, "zorder": 4}
+        dots |= {"facecolors": "none", "edgecolors": look.color} if mark.is_hollow else {"color": look.color}
+        ax.scatter(own[figure.x.column], own[figure.y.column], (mark.size or _SMALL) ** 2, **dots)
 
 
 def _band(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.DataFrame]]) -> None:
@@ -382,6 +445,8 @@ _MARKS: Mapping[Shape, Callable[[Axes, Figure, Mark, list[tuple[Look, pd.DataFra
     "line": _line,
     "band": _band,
     "dots": _dots,
+    "interval": _interval,
+    "seeds": _seeds,
     "bar": _bar,
     "level": _straight,
     "upright": _straight,
@@ -410,10 +475,27 @@ def _along_x(ax: Axes, axis: Axis, rows: pd.DataFrame) -> None:
         ax.xaxis.set_major_locator(MaxNLocator(panels.X_TICKS, steps=panels.STEPS, integer=True))
     elif axis.kind == "whole":
         ax.xaxis.set_major_locator(MaxNLocator(panels.X_TICKS, integer=True, min_n_ticks=1))
-    else:
+    elif not axis.ticks:
         _values(ax, "x", axis, rows)
     ax.set_xlim(limits(axis, rows))
+    if axis.ticks:
+        _put_ticks(ax, axis)
     ax.set_xlabel(axis.title)
+
+
+def _put_ticks(ax: Axes, axis: Axis) -> None:
+    """Put ticks whose names do not touch, the last among them."""
+    names = {place: shorten(name, TICK_LENGTH) for place, name in axis.ticks.items()}
+    low, high = ax.get_xlim()
+    per_inch = (high - low) / (ax.get_window_extent().width / ax.figure.dpi)
+    half = {place: text_width(name, style.TICK_SIZE) * panels.label_scale(ax) / 2 for place, name in names.items()}
+    last = max(names)
+    kept: list[float] = []
+    for place in sorted(names):
+        near = [*kept[-1:], last]
+        if place == last or all(abs(place - one) >= (half[place] + half[one] + _TICK_GAP) * per_inch for one in near):
+            kept.append(place)
+    ax.set_xticks(kept, [names[place] for place in kept])
 
 
 def _along_y(ax: Axes, axis: Axis, rows: pd.DataFrame) -> None:
@@ -440,8 +522,10 @@ def _values(ax: Axes, along: Literal["x", "y"], axis: Axis, rows: pd.DataFrame) 
         one.set_major_locator(MaxNLocator(most, integer=True, steps=steps))
         written = _signed if axis.kind == "signed" else lambda value: power_of_ten(10.0**value)
         one.set_major_formatter(FuncFormatter(lambda value, _: written(value)))
-    elif axis.kind == "fraction":
+    elif axis.kind in ("fraction", "error"):
         percent_axis(ax, axis=along)
+    elif axis.kind == "points":
+        one.set_major_formatter(FuncFormatter(lambda value, _: _signed(100 * value)))
     ax.grid(axis=along, color=GRID, linewidth=0.5)
     ax.set_axisbelow(True)
 

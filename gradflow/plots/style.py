@@ -94,6 +94,8 @@ def legend_handles(found: Mapping[Network, Look], *, markers: bool = False, told
     handles, families, depths = [], {}, {}
     labels = short_names(family for family, _ in found)
     for (family, depth), look in found.items():
+        if not family:  # what stands at a depth and is of no family
+            continue
         line = {"linestyle": look.linestyle, "marker": look.marker if markers else "", "label": labels[family]}
         if depth is None:
             handles.append(Line2D([], [], color=look.color, **line))

@@ -99,7 +99,7 @@ def _degradation(contents: Contents) -> Section | None:
         alt = text("degradation.alt", finding=finding).strip()
         if asked == published_section.TEST:
             alt = text("degradation.alt_test", finding=published_section.answer(contents))
-        live = live_degradation(contents.errors, contents.errors_over_seeds, known, first=asked)
+        live = live_degradation(contents.errors, contents.errors_over_seeds, known, contents.differences, first=asked)
         blocks.append(draw("degradation", make, contents.folder, alt=alt, live=live))
     blocks.append(summary_table(contents.summary))
     if len(contents.differences):

@@ -40,7 +40,14 @@ def names(owner):
 
 
 def rules(spec):
-    return [part for part in spec["layer"] if part["mark"].get("strokeDash") == [1.5, 4]]
+    return [part for part in spec["layer"] if part["mark"]["type"] == "rule" and "datum" in part["encoding"]["y"]]
+
+
+def seen(live, column, **chosen):
+    """Return whether the level is seen, by the choices of a column where others are as chosen."""
+    (rule,) = rules(live.wide)
+    signal = rule["mark"]["opacity"]["expr"].partition(" ")[0]
+    return {scale.when[column]: scale.signals[signal] for scale in live.scales if chosen.items() <= scale.when.items()}
 
 
 def test_it_is_drawn_beside_errors_that_come_near_it(case, ax):
@@ -70,21 +77,15 @@ def test_live_figures_draw_it_where_printed_ones_do(case):
     runs, at_end, along = case
     frame = analysis.degradation(runs)
     live = live_degradation(frame, analysis.degradation_over_seeds(frame))
-    assert [part["data"]["values"] for part in rules(live.wide)] == ([[{"majority": at_end}]] if at_end else [])
-    shown = {scale.when["measure"]: scale.signals for scale in live.scales}
-    assert shown["train_error"]["majority"] == bool(at_end)
-    assert not shown["test_error"]["majority"]
-    assert at_end is None or at_end < shown["train_error"]["top"]
+    assert [part["encoding"]["y"]["datum"] for part in rules(live.wide)] == ([at_end] if at_end else [])
+    assert not at_end or seen(live, "measure", family="") == {"train_error": True, "test_error": False}
+    assert at_end is None or at_end < live.scales[0].signals["hi"]
     curves = live_training(analysis.training(runs))
-    levels = [part for part in curves.wide["layer"] if part["mark"]["type"] == "rule"]
-    assert [part["encoding"]["y"]["datum"] for part in levels] == ([along] if along else [])
-    seen = [part["mark"]["opacity"]["expr"].partition(" ")[0] for part in levels]
-    shown = {scale.when["measure"]: [scale.signals[name] for name in seen] for scale in curves.scales}
+    assert [part["encoding"]["y"]["datum"] for part in rules(curves.wide)] == ([along] if along else [])
+    measures = {"batch_error": bool(along), "train_error": bool(along), "test_error": False, "loss": False}
+    assert not along or seen(curves, "measure") == measures
     (control,) = (one for one in curves.controls if one.column == "measure")
-    said = {option.value: (shown[option.value], "most frequent" in option.note) for option in control.options}
-    beside = ([True], True) if along else ([], False)
-    unlike = ([False], False) if along else ([], False)
-    assert said == {"batch_error": beside, "train_error": beside, "test_error": unlike, "loss": unlike}
+    assert {option.value: "most frequent" in option.note for option in control.options} == measures
 
 
 def test_the_axis_of_a_family_that_is_far_below_it_stays_as_it_is(make):
@@ -94,8 +95,8 @@ def test_the_axis_of_a_family_that_is_far_below_it_stays_as_it_is(make):
     frame = analysis.degradation([*runs, low])
     live = live_degradation(frame, analysis.degradation_over_seeds(frame))
     tops = {scale.when["family"]: scale.signals for scale in live.scales if scale.when["measure"] == "train_error"}
-    assert [tops[family]["majority"] for family in ("", "plain", "residual")] == [True, True, False]
-    assert tops["residual"]["top"] < 0.1
+    assert seen(live, "family", measure="train_error") == {"": True, "plain": True, "residual": False}
+    assert tops["residual"]["hi"] < 0.1
 
 
 def test_frames_pass_on_what_the_runs_say(make):

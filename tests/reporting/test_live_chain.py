@@ -124,7 +124,7 @@ def test_published_markers_are_noted_of_the_chosen_error_alone():
 
 def test_the_vertical_axis_fits_what_is_chosen():
     figure = degradation(*errors({"error": 0.5}))
-    tops = {tuple(scale.when.values()): scale.signals["top"] for scale in figure.scales}
+    tops = {tuple(scale.when.values()): scale.signals["hi"] for scale in figure.scales}
     assert tops == {("train_error", ""): pytest.approx(0.11), ("test_error", ""): pytest.approx(0.55)}
 
 

@@ -9,7 +9,7 @@ from gradflow.reporting.live.degradation import degradation
 def live(published):
     errors = pd.DataFrame(
         [
-            {"family": family, "depth": depth, "seed": 0, "train_error": 0.1, "test_error": 0.2}
+            {"family": family, "depth": depth, "seed": 0, "train_error": 0.1, "test_error": 0.2, "diverged": False}
             for family in ("plain", "residual")
             for depth in (20, 32)
         ]
@@ -53,7 +53,9 @@ def test_published_markers_have_the_shapes_of_the_printed_figure():
     figure = live(frame(entry("plain", 20), entry("residual", 32)))
     (layer,) = (layer for layer in figure.wide["layer"] if "published" in str(layer["transform"]))
     scale = layer["encoding"]["shape"]["scale"]
-    assert dict(zip(scale["domain"], scale["range"], strict=True)) == {"plain": "square", "residual": "circle"}
+    shapes = dict(zip(scale["domain"], scale["range"], strict=True))
+    drawn = rows_of(figure, "published").drop_duplicates("curve").set_index("family")["curve"].map(shapes)
+    assert drawn.to_dict() == {"plain": "square", "residual": "circle"}
 
 
 def test_what_illustrates_is_a_faint_line_for_each_family_that_says_so():
@@ -68,7 +70,7 @@ def test_what_illustrates_is_a_faint_line_for_each_family_that_says_so():
 
 def test_much_deeper_networks_are_left_out_and_the_note_says_so():
     figure = live(frame(entry("residual", 20), entry("residual", 1202)))
-    assert set(rows_of(figure, "published")["depth"]) == {20}
+    assert set(rows_of(figure, "published")["network"]) == {"residual-20"}
     assert "left out" in figure.note
     assert "left out" not in live(frame(entry("residual", 20))).note
 

@@ -88,7 +88,7 @@ class Figure {
       this.view.addEventListener("pointermove", (event, item) => this.point(item));
   }
 
-  // The rows that have every chosen value; sliders then run over what is left.
+  // The rows that have every chosen value, or stand beside all of them; sliders then run over what is left.
   filter() {
     const wanted = this.controls
       .map((control, place) => [this.columns[control.column], this.inputs[place].value, control.kind])
@@ -96,7 +96,7 @@ class Figure {
     const length = this.columns[this.names[0]].length;
     this.rows = [];
     for (let row = 0; row < length; row++) {
-      if (!wanted.every(([values, value]) => String(values[row]) === value)) continue;
+      if (!wanted.every(([values, value]) => values[row] === null || String(values[row]) === value)) continue;
       this.rows.push(Object.fromEntries(this.names.map((name) => [name, this.columns[name][row]])));
     }
     this.stops = this.controls.map((control, place) => {

@@ -88,23 +88,27 @@ class Palette(NamedTuple):
     by_network: dict[style.Network, tuple[str, str]]
 
     def on(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the frame with each row's network, tone and line, the words of the legends."""
+        """Return the frame with each row's network, where it has no name yet, tone and line, the words of legends."""
+        none = ("", "")  # of what others published
         codes, pairs = pd.factorize(pd.MultiIndex.from_frame(frame[["family", "depth"]]))
         keys = [style.network(*pair) for pair in pairs]
         words = {
             "network": [name_of(key) for key in keys],
-            "tone": [self.by_network[key][0] for key in keys],
-            "line": [self.by_network[key][1] for key in keys],
+            "tone": [self.by_network.get(key, none)[0] for key in keys],
+            "line": [self.by_network.get(key, none)[1] for key in keys],
         }
-        return frame.assign(**{name: np.asarray(found, dtype=object)[codes] for name, found in words.items()})
+        found = frame.assign(**{name: np.asarray(found, dtype=object)[codes] for name, found in words.items()})
+        return found.assign(network=frame["network"].fillna(found["network"])) if "network" in frame else found
 
 
-def palette(frame: pd.DataFrame) -> Palette:
-    """Return the colours and dashes of a frame's networks; those on light paper are the printed figures' ones."""
-    looks = style.looks(frame)
+def palette(networks: pd.DataFrame | Mapping[style.Network, style.Look]) -> Palette:
+    """Return the colours and dashes of a frame's networks, or of looks; on light paper those of printed figures."""
+    looks = style.looks(networks) if isinstance(networks, pd.DataFrame) else networks
     depths = sorted({depth for _, depth in looks if depth is not None})
     without = [family for family, depth in looks if depth is None]
-    tones, dashes, by_network = {}, {}, {}
+    tones: dict[str, str] = {}
+    dashes: dict[str, list[float]] = {}
+    by_network: dict[style.Network, tuple[str, str]] = {}
     for (family, depth), look in looks.items():
         if depth is None:
             tone, dark = named(family), _WITHOUT_DEPTH_DARK[without.index(family) % len(_WITHOUT_DEPTH_DARK)]
@@ -113,7 +117,7 @@ def palette(frame: pd.DataFrame) -> Palette:
             tone = text("figure.of_depth", depth=depth)
             dark = to_hex(_DARK(rank))
         tones[tone] = f"light-dark({look.color},{dark})"
-        dashes[named(family)] = dash(look.linestyle)
+        dashes |= {named(family): dash(look.linestyle)} if family else {}
         by_network[family, depth] = (tone, named(family))
     return Palette(tones, dashes, by_network)
 
@@ -218,16 +222,6 @@ def edges(y: Spec) -> Spec:
             "shape": {"field": "mark", "type": "nominal", "scale": shapes, "legend": None},
             "strokeDash": None,
         },
-    }
-
-
-def majority_line(majority_error: float, y: Spec) -> Spec:
-    """Return the line of always answering the most frequent class, seen where the signal majority is true."""
-    rule: Spec = {"type": "rule", "color": SOFT, "strokeDash": [1.5, 4], "clip": True, "tooltip": None}
-    return {
-        "data": {"values": [{"majority": majority_error}]},
-        "mark": {**rule, "opacity": {"expr": "majority ? 1 : 0"}},
-        "encoding": {"y": {**y, "field": "majority"}},
     }
 
 

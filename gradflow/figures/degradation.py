@@ -1,0 +1,162 @@
+"""Do deeper networks train worse? Errors after training against depth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from gradflow.analysis.runs import majority_error
+from gradflow.figures import paired
+from gradflow.figures import published as elsewhere
+from gradflow.figures.columns import require, require_columns
+from gradflow.figures.depth_axis import DepthAxis, depth_axis, described
+from gradflow.figures.looks import NEUTRAL, Look, looks, network
+from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
+from gradflow.figures.seeds import mean_text
+from gradflow.text import text
+from gradflow.text.numbers import percent
+from gradflow.text.words import heading, sentence_case
+
+TRAIN = "train_error"
+MEAN, SEED, DIVERGED = "mean", "one", "diverged"  # kinds of rows
+REACH = 1.35  # times the largest error: a level that is further off would flatten what was measured
+_SEED_DODGE = 0.012  # of the span of depths: seeds stand beside their mean
+_EVER = Look(NEUTRAL, (0, (1, 3)), "", "")
+_LAYOUT = Layout(height=1.85, wide=2, narrow=1, margins={"left": 0.66, "right": 0.15, "columns": 0.75})
+
+
+def degradation(
+    frame: pd.DataFrame,
+    over_seeds: pd.DataFrame,
+    differences: pd.DataFrame | None = None,
+    *,
+    measures: Sequence[str] = (TRAIN,),
+    published: pd.DataFrame | None = None,
+) -> Figure:
+    """Return errors after training against depth, one line per family, and the paired difference.
+
+    Look here first: a plain line that rises with depth while the residual one stays low is the degradation of
+    He et al. 2015 (fig. 1 and 6); a test error that rises alone would be overfitting.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.analysis.degradation`: every run is a ring, a cross if it diverged. The training error of always
+        answering the most frequent class is a dotted line, where all runs have the same and some come near it.
+    over_seeds : DataFrame
+        From `gradflow.analysis.degradation_over_seeds`: dots are means, bars 95 % intervals over seeds.
+    differences : DataFrame, optional
+        From `gradflow.analysis.paired_difference`; there may be no rows.
+    measures : sequence of str
+        train_error and test_error, fractions.
+    published : DataFrame, optional
+        From `gradflow.analysis.published`: what others published, as hollow grey markers, and illustrations, as faint
+        lines; never joined with what was measured.
+
+    Raises
+    ------
+    ValueError
+        A frame lacks a column or has no rows.
+    """
+    require(frame, ("family", "depth", "diverged", *measures), "gradflow.analysis.degradation")
+    counts = {measure: "n" if measure == TRAIN else "n_test" for measure in measures}
+    bounds = [f"{measure}{end}" for measure in measures for end in ("", "_low", "_high")]
+    needed = ("family", "depth", "n", *counts.values(), *bounds)
+    require(over_seeds, needed, "gradflow.analysis.degradation_over_seeds", "over_seeds")
+    pairs = pd.DataFrame(columns=list(paired.COLUMNS)) if differences is None else differences
+    require_columns(pairs, paired.COLUMNS, paired.SOURCE, "differences")
+    known, networks = elsewhere.of_measures(published, measures), looks(over_seeds)
+    axis = depth_axis(networks, known["depth"])
+    parts = [_of_error(frame, over_seeds, measure, counts[measure], axis) for measure in measures]
+    n = pd.concat([over_seeds[count] for count in counts.values()])
+    if len(known):
+        parts.append(elsewhere.rows(known, axis))
+    names = {measure: text(f"measure.{measure}") for measure in measures}
+    titles = {measure: text("figure.degradation.title", error=name) for measure, name in names.items()}
+    y = {measure: _y(text("figure.degradation.y", error=name)) for measure, name in names.items()}
+    evers = {measure: _ever(frame, measure) for measure in measures}
+    crosses = text("live.diverged") if frame["diverged"].any() else ""
+    notes = {measure: _said(known[known["measure"] == measure], ever, crosses) for measure, ever in evers.items()}
+    marks = (*elsewhere.marks(known, over_seeds["family"]), *_marks(evers.get(TRAIN), over_seeds))
+    if len(pairs):
+        parts.append(paired.rows(pairs, paired.axis(pairs, is_log=axis.is_log)))
+        networks |= paired.networks(pairs, over_seeds["depth"])
+        names[paired.DIFFERENCE], titles[paired.DIFFERENCE] = text("table.paired_difference"), paired.title()
+        y[paired.DIFFERENCE] = paired.y_axis()
+        marks = (*marks, *paired.marks(pairs))
+    rows = pd.concat(parts, ignore_index=True)
+    return Figure(
+        "degradation",
+        title="",
+        subtitle="",
+        rows=rows.assign(seed=rows["seed"].fillna("")),
+        x=described(axis, known["depth"]),
+        y=Axis("value", "", "error"),
+        marks=marks,
+        note=mean_text(n),
+        layout=_LAYOUT,
+        facets=(Facet("measure", heading("measure"), names, titles, notes, y=y, shares_y=False, tells="depth"),),
+        hint=text("live.means" if rows["low"].notna().any() else "live.single"),
+        networks=networks,
+        fits_families=True,
+    )
+
+
+def _of_error(frame: pd.DataFrame, over_seeds: pd.DataFrame, measure: str, count: str, axis: DepthAxis) -> pd.DataFrame:
+    """Return the rows of one error: means, then seeds beside them, away from the other family.
+
+    A lone run is its mean, and has no row of its own unless it diverged.
+    """
+    names = {measure: "value", f"{measure}_low": "low", f"{measure}_high": "high", count: "n"}
+    means = over_seeds[["family", "depth", *names]].rename(columns=names).assign(kind=MEAN, seed="")
+    is_one_of_several = frame.duplicated(["family", "depth"], keep=False)
+    seeds = frame[is_one_of_several | frame["diverged"]]
+    numbers = seeds["seed"].astype("string").fillna("") if "seed" in seeds else ""
+    kinds = np.where(seeds["diverged"], DIVERGED, SEED)
+    seeds = seeds[["family", "depth"]].assign(value=seeds[measure], n=1, kind=kinds, seed=numbers)
+    rows = pd.concat([means, seeds], ignore_index=True)
+    keys = [network(family, depth) for family, depth in zip(rows["family"], rows["depth"], strict=True)]
+    places = pd.Series([axis.places[key] for key in keys])
+    middles = pd.Series([axis.places[key] if key[1] is None else axis.at(key[1]) for key in keys])
+    away = np.where(places < middles, -1.0, 1.0)
+    away[rows["depth"].isna() | (rows["kind"] == MEAN)] = 0.0
+    ever = _ever(frame, measure)
+    near = [name for name, own in frame.groupby("family")[measure] if ever is not None and ever <= REACH * own.max()]
+    level = np.where(rows["family"].isin(near), ever or 0.0, np.nan)
+    return rows.assign(measure=measure, place=places + away * _SEED_DODGE * axis.span, beside=level)
+
+
+def _ever(frame: pd.DataFrame, measure: str) -> float | None:
+    """Return the error of always answering the most frequent class, where some run comes near it."""
+    found = majority_error(frame) if measure == TRAIN else None
+    return found if found is not None and found <= REACH * frame[measure].max() else None
+
+
+def _said(known: pd.DataFrame, level: float | None, crosses: str) -> str:
+    """Return what is drawn of one error besides means and seeds."""
+    line = text("live.majority", error=percent(level)) if level is not None else ""
+    return text("list.sentences").join(filter(None, (crosses, elsewhere.note(known), line)))
+
+
+def _marks(ever: float | None, over_seeds: pd.DataFrame) -> tuple[Mark, ...]:
+    level = Mark("level", value=ever or 0.0, column="beside", look=_EVER, label=text("figure.majority"))
+    told = {"seed": sentence_case(text("figure.one_seed"))}
+    one = text("figure.one_seed") if over_seeds["n"].max() > 1 else ""
+    ring = Mark(
+        "seeds", of={"kind": (SEED,)}, size=12**0.5, width=0.8, opacity=0.6, is_hollow=True, label=one, told=told
+    )
+    cross = Mark("seeds", of={"kind": (DIVERGED,)}, size=20**0.5, width=1.0, look=Look("", "-", "x", ""), told=told)
+    return (
+        *(() if ever is None else (level,)),
+        Mark("line", of={"kind": (MEAN,)}, width=1.0, joins="family", look=Look(NEUTRAL, "", "", "")),
+        Mark("interval", of={"kind": (MEAN,)}),
+        ring,
+        replace(cross, label=text("terminal.status.diverged")),
+    )
+
+
+def _y(title: str) -> Axis:
+    return Axis("value", title, "error", others=("low", "high", "beside"))
