@@ -15,7 +15,7 @@ from gradflow.analysis.profile import beside_main_path
 from gradflow.analysis.ranking import OFF
 from gradflow.analysis.times import gradient_over_time, reach_over_time
 from gradflow.recording import EVERY_JOIN, PLAIN_TWIN, WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
-from gradflow.tables import DASH, Cell, Column, Table, column, words
+from gradflow.tables import DASH, Cell, Column, Table, column, ranged, words
 from gradflow.text import has, text
 from gradflow.text.model_words import described
 from gradflow.text.numbers import decades, factor, number, signed
@@ -102,8 +102,7 @@ def _degree(degree: pd.DataFrame, joins: str) -> Table:
 
 
 def _interval(row: Row) -> str:
-    is_known = not math.isnan(row["low"])
-    return text("list.range", low=factor(row["low"]), high=factor(row["high"])) if is_known else DASH
+    return DASH if math.isnan(row["low"]) else ranged(row["low"], row["high"], factor)
 
 
 def _layers(layers: pd.DataFrame, recording: Recording) -> Table:

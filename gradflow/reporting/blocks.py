@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from gradflow.diagnosis import Finding, sentence
 from gradflow.reporting.figures import Picture
-from gradflow.reporting.tables import Table
+from gradflow.tables import Table
 from gradflow.text import text
 
 _WITHOUT_FAULT = ("healthy", "healthy_trained")  # keys of findings that say no more than their numbers

@@ -5,7 +5,8 @@ from __future__ import annotations
 from gradflow.analysis.clipping import clipping as frame_of
 from gradflow.reporting.blocks import Section, section
 from gradflow.reporting.contents import Contents
-from gradflow.reporting.tables import Cell, table
+from gradflow.reporting.tables import RUN, page_table
+from gradflow.tables import DASH, Cell, Column, ranged
 from gradflow.text import text
 from gradflow.text.numbers import number, percent
 
@@ -15,15 +16,11 @@ def clipping(contents: Contents) -> Section | None:
     frame = frame_of(contents.runs)
     if frame.empty:
         return None
-    rows = [
-        [
-            Cell(str(row["run"])),
-            Cell(f"{row['n_bound']} / {row['n']}"),
-            Cell(percent(row["share"]), text("list.range", low=percent(row["low"]), high=percent(row["high"]))),
-            Cell(number(row["kept"]) if row["n_bound"] else "–"),
-            Cell(str(row["step"]) if row["n_bound"] else "–"),
-        ]
-        for row in frame.to_dict("records")
-    ]
-    columns = ("network", "clipped_steps", "share", "clipped_kept", "clipped_last")
-    return section("clipping", text("clipping.lead"), blocks=[table("clipping", text("table.clipping"), columns, rows)])
+    columns = (
+        RUN,
+        Column("clipped_steps", lambda row: f"{row['n_bound']} / {row['n']}"),
+        Column("share", lambda row: Cell(percent(row["share"]), ranged(row["low"], row["high"], percent))),
+        Column("clipped_kept", lambda row: number(row["kept"]) if row["n_bound"] else DASH),
+        Column("clipped_last", lambda row: str(row["step"]) if row["n_bound"] else DASH),
+    )
+    return section("clipping", text("clipping.lead"), blocks=[page_table("clipping", columns, frame)])

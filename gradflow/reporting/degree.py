@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,13 +17,16 @@ from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live.degree import degree as live_degree
-from gradflow.reporting.tables import Cell, Column, Table, bounded, network_name, table
+from gradflow.reporting.tables import NETWORK, network_name, page_table
+from gradflow.tables import DASH, Cell, Column, Table, bounded, column
 from gradflow.text import text
 from gradflow.text.numbers import decades, factor, signed, with_interval
 from gradflow.text.words import sentence_case, word
 
 MEASURE = "out_grad_norm"
 FILE = "tables/degree_over_seeds.csv"
+
+Row = Mapping[Any, Any]
 
 
 def degree(contents: Contents) -> Section | None:
@@ -69,56 +72,64 @@ def _turns(frame: pd.DataFrame) -> str:
     return text("degree.lasts")
 
 
-def _sign(row: Mapping[Hashable, Any]) -> int:
+def _sign(row: Row) -> int:
     """Return 1 or -1 where the interval, or the one seed's value, lies above or below 0, else 0."""
     low, high = (row["decades"] if math.isnan(row[name]) else row[name] for name in ("decades_low", "decades_high"))
     return int(low > 0) - int(high < 0)
 
 
-def _interval(row: Mapping[Hashable, Any]) -> Interval:
+def _interval(row: Row) -> Interval:
     return Interval(row["decades"], row["decades_low"], row["decades_high"], int(row["decades_n"]))
 
 
 def _decades_table(frame: pd.DataFrame) -> Table:
     """Return one row per network, one column per moment."""
-    order = moments(frame)
-    rows = []
-    for _, network in frame.groupby(["family", "depth"], dropna=False):
-        by_moment = {row["moment"]: row for row in network.to_dict("records")}
-        cells = [Cell("–")] * len(order)
-        for place, moment in enumerate(order):
-            if moment in by_moment:
-                value = _interval(by_moment[moment])
-                cells[place] = bounded(value.mean, value.low, value.high, value.n, signed)
-        rows.append([Cell(network_name(network.iloc[0])), *cells])
-    found = table("degree", text("table.degree"), ("network",), rows, FILE)
-    return found._replace(columns=(*found.columns, *(Column(_head(frame, moment)) for moment in order)))
+    columns = [
+        Column(moment, _at(moment, _decades), head=sentence_case(text("head.step", step=_steps(frame, moment))))
+        for moment in moments(frame)
+    ]
+    return page_table("degree", (NETWORK, *columns), _networks(frame), FILE)
 
 
 def _law_table(frame: pd.DataFrame) -> Table:
     """Return one row per network: layers, and factor and law before and after training."""
-    shown = [moment for moment in (START, END) if moment in set(frame["moment"])]
-    rows = []
-    for _, network in frame.groupby(["family", "depth"], dropna=False):
-        by_moment = {row["moment"]: row for row in network.to_dict("records")}
-        cells = [Cell(network_name(network.iloc[0])), Cell(str(network["n_layers"].min()))]
-        for moment in shown:
-            row = by_moment.get(moment)
-            cells += [Cell("–"), Cell("–")] if row is None else [_factor(row), _law(row)]
-        rows.append(cells)
-    found = table("law", text("table.law"), ("network", "layers"), rows, FILE)
-    heads = []
-    for moment in shown:
-        step = _steps(frame, moment)
-        heads += [Column(text("cell.factor_at", step=step)), Column(text("cell.law_at", step=step), is_number=False)]
-    return found._replace(columns=(*found.columns, *heads))
+    columns = [NETWORK, column("layers")]
+    for moment in (START, END):
+        if moment in set(frame["moment"]):
+            step = _steps(frame, moment)
+            columns += [
+                Column(moment, _at(moment, _factor), head=text("cell.factor_at", step=step)),
+                Column(moment, _at(moment, _law), is_number=False, head=text("cell.law_at", step=step)),
+            ]
+    return page_table("law", columns, _networks(frame), FILE)
 
 
-def _factor(row: Mapping[Hashable, Any]) -> Cell:
+def _networks(frame: pd.DataFrame) -> list[Row]:
+    """Return a row for each network, with its rows by moment."""
+    return [
+        {
+            **rows.iloc[0],
+            "layers": rows["n_layers"].min(),
+            "moments": {row["moment"]: row for row in rows.to_dict("records")},
+        }
+        for _, rows in frame.groupby(["family", "depth"], dropna=False)
+    ]
+
+
+def _at(moment: str, cell: Callable[[Row], Cell]) -> Callable[[Row], Cell | str]:
+    """Return what writes a network's row of a moment."""
+    return lambda network: cell(network["moments"][moment]) if moment in network["moments"] else DASH
+
+
+def _decades(row: Row) -> Cell:
+    return bounded(row["decades"], row["decades_low"], row["decades_high"], int(row["decades_n"]), signed)
+
+
+def _factor(row: Row) -> Cell:
     return bounded(row["factor"], row["low"], row["high"], int(row["n"]), factor)
 
 
-def _law(row: Mapping[Hashable, Any]) -> Cell:
+def _law(row: Row) -> Cell:
     """Return the law, and beneath it the difference of AICc with its interval."""
     name = word(str(row["law"]))
     if math.isnan(row["delta_aicc"]):
@@ -128,10 +139,6 @@ def _law(row: Mapping[Hashable, Any]) -> Cell:
         return Cell(name, text("cell.delta", delta=delta))
     low, high = signed(row["delta_low"]), signed(row["delta_high"])
     return Cell(name, text("cell.delta_interval", delta=delta, low=low, high=high))
-
-
-def _head(frame: pd.DataFrame, moment: str) -> str:
-    return sentence_case(text("head.step", step=_steps(frame, moment)))
 
 
 def _steps(frame: pd.DataFrame, moment: str) -> str:

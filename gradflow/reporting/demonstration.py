@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +19,8 @@ from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live import screen
 from gradflow.reporting.method import seeds
-from gradflow.reporting.tables import Cell, Table, bounded, table
+from gradflow.reporting.tables import page_table
+from gradflow.tables import DASH, Cell, Column, Table, column, interval, words
 from gradflow.text import text
 from gradflow.text.numbers import count, factor, number, percent, signed
 from gradflow.text.words import named, word
@@ -41,7 +44,7 @@ def vanishing(contents: Contents) -> Section | None:
         name = f"vanishing-{measure.replace('_', '-')}"
         first, live = live, None
         blocks.append(draw(name, make, contents.folder, alt=alt, caption=caption, live=first, is_covered=first is None))
-    blocks.append(_measured_table(contents.vanishing))
+    blocks.append(page_table("vanishing", COLUMNS, contents.vanishing, "tables/vanishing.csv"))
     lead = text(
         "vanishing.lead",
         seeds=seeds(contents.demonstration),
@@ -63,27 +66,21 @@ def _in_words(frame: pd.DataFrame) -> str:
 
 def _toy_table(left: NDArray[np.float64]) -> Table:
     """Return what a factor of 0.8 per layer leaves after 5, 10, 15 and 20 layers."""
-    rows = [[Cell(str(layers)), Cell(f"{left[layers]:.6f}")] for layers in TOY_LAYERS]
-    caption = text("table.toy", factor=factor(theory.TOY_FACTOR))
-    return table("toy", caption, ("layers_passed", "gradient_left"), rows)
+    columns = (words("layers_passed"), column("gradient_left", "{:.6f}".format))
+    rows = [{"layers_passed": layers, "gradient_left": left[layers]} for layers in TOY_LAYERS]
+    return page_table("toy", columns, rows, title=text("table.toy", factor=factor(theory.TOY_FACTOR)))
 
 
-def _measured_table(frame: pd.DataFrame) -> Table:
-    """Return one row per setting: measured beside predicted."""
-    rows = []
-    for row in frame.to_dict("records"):
-        n = int(row["n"])
-        off = "–" if pd.isna(row["difference"]) else percent(row["difference"])
-        predicted = "–" if pd.isna(row["predicted"]) else factor(row["predicted"])
-        rows.append(
-            [
-                Cell(named(row["label"])),
-                bounded(row["factor"], row["low"], row["high"], n, factor),
-                Cell(predicted, off),
-                bounded(row["decades"], row["decades_low"], row["decades_high"], n, signed),
-                bounded(row["weight_factor"], row["weight_low"], row["weight_high"], n, factor),
-                Cell(word(row["verdict"])),
-            ]
-        )
-    columns = ("setting", "factor", "predicted", "decades", "weight_factor", "verdict")
-    return table("vanishing", text("table.vanishing"), columns, rows, "tables/vanishing.csv")
+def _predicted(row: Mapping[Hashable, Any]) -> Cell:
+    known = ((row["predicted"], factor), (row["difference"], percent))
+    return Cell(*(DASH if pd.isna(value) else form(value) for value, form in known))
+
+
+COLUMNS = (
+    words("setting", named, of="label"),
+    interval("factor", factor, bounds="{1}"),
+    Column("predicted", _predicted),
+    interval("decades", signed),
+    interval("weight_factor", factor, bounds="weight_{1}"),
+    words("verdict", word),
+)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,8 @@ from gradflow.analysis.profile import beside_main_path, main_path
 from gradflow.reporting.blocks import Section, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.live.thinning import even_layers
-from gradflow.reporting.tables import Cell, network_name, table
+from gradflow.reporting.tables import NETWORK, page_table
+from gradflow.tables import DASH, Cell, Column, column, words
 from gradflow.text import text
 from gradflow.text.numbers import number
 from gradflow.text.words import not_shown
@@ -21,7 +21,6 @@ from gradflow.text.words import not_shown
 FILE = "tables/layers.parquet"
 MOST_ROWS = 2000  # of the table; a page with more is slow to search
 MEASURES = ("out_grad_norm", "grad_norm", "weight_norm")
-COLUMNS = ("network", "layer", "kind", "depth", "n", "out_start", "out_end", "grad_start", "grad_end", "growth")
 _KEYS = ["family", "depth", "layer", "kind", "layer_depth"]
 
 
@@ -37,13 +36,12 @@ def layers(contents: Contents) -> Section | None:
         most = max(2, MOST_ROWS // len(networks))
         frame = even_layers(named, most)
         note = text("layers.thinned", most=most)
-    found = table("layers", text("table.layers"), COLUMNS, [_cells(row) for row in frame.to_dict("records")], FILE)
     return section(
         "layers",
         text("layers.lead"),
         note,
         not_shown(beside_main_path(contents.with_layers)),
-        blocks=[found._replace(is_long=True)],
+        blocks=[replace(page_table("layers", COLUMNS, frame, FILE), is_long=True)],
     )
 
 
@@ -59,17 +57,26 @@ def _over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     }
     ends = [group[list(MEASURES)].mean().transform("exp").add_suffix(f"_{end}") for end, group in grouped.items()]
     found = pd.concat([*ends, grouped["min"]["run"].nunique().rename("n")], axis=1)
+    start = found["weight_norm_min"]
+    found["growth"] = (found["weight_norm_max"] / start).where(start > 0)
     ordered: pd.DataFrame = found.reset_index().sort_values(["family", "depth", "layer_depth"], kind="stable")
     return ordered
 
 
-def _cells(row: Mapping[Hashable, Any]) -> list[Cell]:
-    start, end = row["weight_norm_min"], row["weight_norm_max"]
-    norms = [row[f"{name}_{moment}"] for name in MEASURES[:2] for moment in ("min", "max")]
-    words = [Cell(network_name(row)), Cell(str(row["layer"])), Cell(str(row["kind"]))]
-    growth = end / start if start > 0 else math.nan
-    return [*words, Cell(str(row["layer_depth"])), Cell(str(row["n"])), *map(_number, [*norms, growth])]
+def _number(key: str, of: str) -> Column:
+    """Return a column of numbers by which a reader may sort."""
+    return Column(key, lambda row: Cell(DASH if math.isnan(row[of]) else number(row[of]), key=f"{row[of]:.6g}"))
 
 
-def _number(value: float) -> Cell:
-    return Cell("–" if math.isnan(value) else number(value), key=f"{value:.6g}")
+COLUMNS = (
+    NETWORK,
+    words("layer"),
+    words("kind"),
+    words("depth", of="layer_depth"),
+    column("n"),
+    _number("out_start", "out_grad_norm_min"),
+    _number("out_end", "out_grad_norm_max"),
+    _number("grad_start", "grad_norm_min"),
+    _number("grad_end", "grad_norm_max"),
+    _number("growth", "growth"),
+)

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from gradflow.analysis.runs import as_list
 from gradflow.plots.fonts import warned_once
@@ -24,6 +24,7 @@ from gradflow.reporting.painters import painters
 from gradflow.reporting.sections import lead_picture, sections
 from gradflow.reporting.tables import write
 from gradflow.storage import StorageError, write_whole
+from gradflow.tables.html import for_page
 from gradflow.text import current_language, language, text
 from gradflow.text.controls import UNSEEN
 
@@ -142,6 +143,7 @@ def _template(name: str) -> Template:
         lstrip_blocks=True,
     )
     environment.globals["text"] = text
+    environment.globals["rows"] = lambda table: Markup(for_page(table, lambda cell: str(escape(_unbroken(cell)))))
     environment.globals["payload"] = lambda figure: Markup(figure.payload())
     return environment.get_template(name)
 

@@ -1,15 +1,16 @@
-"""The tables a reader sees: frames of analysis, as cells."""
+"""The tables of what training came to, of the factors per layer, and of what was not measured."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
 from gradflow.reporting.contents import Contents
-from gradflow.reporting.tables import Cell, Column, Table, bounded, network_name, table
+from gradflow.reporting.tables import NETWORK, page_table
+from gradflow.tables import DASH, Cell, Column, Table, bounded, column, interval, words
 from gradflow.text import text
 from gradflow.text.numbers import factor, number, percent, signed, signed_points
 from gradflow.text.words import word
@@ -17,71 +18,66 @@ from gradflow.text.words import word
 
 def summary_table(frame: pd.DataFrame) -> Table:
     """Return one row per network: errors and gradient ratios."""
-    rows = []
-    for row in frame.to_dict("records"):
-        n = int(row["n"])
-        cells = [Cell(network_name(row)), Cell(str(max(n, int(row["n_test"]))))]
-        cells += [_spread(row, "train_error", n, percent), _spread(row, "test_error", int(row["n_test"]), percent)]
-        cells += [_spread(row, name, n, _as_decades) for name in ("grad_ratio", "out_grad_ratio")]
-        rows.append(cells)
-    columns = ("network", "n", "train_error", "test_error", "grad_ratio", "out_grad_ratio")
-    return table("summary", text("table.summary"), columns, rows, "tables/summary.csv")
+    columns = (
+        NETWORK,
+        Column("n", lambda row: str(max(row["n"], row["n_test"]))),
+        interval("train_error", percent),
+        interval("test_error", percent, n="n_test"),
+        interval("grad_ratio", _as_decades),
+        interval("out_grad_ratio", _as_decades),
+    )
+    return page_table("summary", columns, frame, "tables/summary.csv")
 
 
 def differences_table(frame: pd.DataFrame) -> Table:
     """Return one row per depth: plain minus residual training error."""
-    rows = [
-        [
-            Cell(str(row["depth"]), str(row["settings"])),
-            Cell(str(row["n"])),
-            bounded(row["mean"], row["low"], row["high"], int(row["n"]), signed_points),
-        ]
-        for row in frame.to_dict("records")
-    ]
-    caption = text("table.paired_difference")
-    return table("paired-difference", caption, ("depth", "pairs", "difference"), rows, "tables/paired_difference.csv")
+    columns = (
+        Column("depth", lambda row: Cell(str(row["depth"]), str(row["settings"])), is_number=False),
+        column("pairs", of="n"),
+        interval("difference", signed_points, of="mean", bounds="{1}"),
+    )
+    return page_table("paired-difference", columns, frame, "tables/paired_difference.csv")
 
 
 def factors_table(contents: Contents, closed: float | None) -> Table:
     """Return one row per network, one column per stage: the measured factor, with the closed form beside them."""
     factors = contents.factors.dropna(subset="factor")
-    stages = sorted(factors["stage"].unique())
-    rows = []
-    for _, network in factors.groupby(["family", "depth"], dropna=False):
-        by_stage = {row["stage"]: row for row in network.to_dict("records")}
-        cells = [_factor_cell(by_stage.get(stage)) for stage in stages]
-        rows.append([Cell(network_name(network.iloc[0])), *cells, Cell(_law(str(network["family"].iloc[0]), closed))])
-    found = table("factor", text("table.factor"), ("network", *["factor"] * len(stages), "closed_form"), rows)
-    heads = [Column(text("cell.stage", number=stage + 1)) for stage in stages]
-    return found._replace(columns=(found.columns[0], *heads, found.columns[-1]), file="tables/decay_over_seeds.csv")
+    columns = [
+        Column("factor", _factor_in(stage), head=text("cell.stage", number=stage + 1))
+        for stage in sorted(factors["stage"].unique())
+    ]
+    law = Column("closed_form", lambda row: _law(str(row["family"]), closed), is_number=False)
+    networks = [
+        {**rows.iloc[0], "stages": {row["stage"]: row for row in rows.to_dict("records")}}
+        for _, rows in factors.groupby(["family", "depth"], dropna=False)
+    ]
+    return page_table("factor", (NETWORK, *columns, law), networks, "tables/decay_over_seeds.csv")
 
 
-def _factor_cell(row: Mapping[Hashable, Any] | None) -> Cell:
-    if row is None:
-        return Cell("–")
-    return bounded(row["factor"], row["low"], row["high"], int(row["n"]), factor)
+def _factor_in(stage: int) -> Callable[[Any], Cell | str]:
+    """Return what writes a network's factor in a stage."""
+
+    def cell(network: Any) -> Cell | str:
+        row = network["stages"].get(stage)
+        return DASH if row is None else bounded(row["factor"], row["low"], row["high"], int(row["n"]), factor)
+
+    return cell
 
 
 def _law(family: str, closed: float | None) -> str:
     """Return what theory says of a family with batch norm before ReLU, where that is what was run."""
     if closed is None or family not in ("plain", "residual"):
-        return "–"
+        return DASH
     return factor(closed) if family == "plain" else text("word.power law")
 
 
 def coverage_table(frame: pd.DataFrame) -> Table:
     """Return one row per reason and kind of layer: how many layers, in how many runs, and which is the first."""
-    rows = []
-    for (status, kind), found in frame.groupby(["status", "kind"], sort=False):
-        values = (word(str(status)), kind, len(found), found["run"].nunique(), found["layer"].iloc[0])
-        rows.append([Cell(str(value)) for value in values])
-    columns = ("status", "kind", "layers", "runs", "example")
-    return table("coverage", text("table.coverage"), columns, rows, "tables/coverage.csv")
+    found = frame.groupby(["status", "kind"], sort=False)
+    counted = found.agg(layers=("layer", "size"), runs=("run", "nunique"), example=("layer", "first")).reset_index()
+    columns = (words("status", word), words("kind"), column("layers"), column("runs"), words("example"))
+    return page_table("coverage", columns, counted, "tables/coverage.csv")
 
 
 def _as_decades(ratio: float) -> str:
     return signed(math.log10(ratio)) if ratio > 0 else number(ratio)
-
-
-def _spread(row: Mapping[Hashable, Any], name: str, n: int, form: Callable[[float], str]) -> Cell:
-    return bounded(row[name], row[f"{name}_low"], row[f"{name}_high"], n, form)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pandas as pd
 
@@ -21,7 +22,8 @@ from gradflow.reporting.figures import draw
 from gradflow.reporting.live import beside
 from gradflow.reporting.live.screen import live
 from gradflow.reporting.published_section import published_lengths
-from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
+from gradflow.reporting.tables import NETWORK, RUN, network_name, page_table
+from gradflow.tables import DASH, Cell, Column, Table, column, interval, words
 from gradflow.text import text
 from gradflow.text.numbers import count, number, percent
 
@@ -73,42 +75,34 @@ def paths(contents: Contents) -> Section | None:
     """
     if not contents.probed or contents.paths.empty:
         return None
-    rows: list[list[Cell]] = []
+    rows: list[dict[str, Any]] = []
     blocks: list[Block] = []
     said: list[str] = []
     drawn: set[str] = set()
     known = published_lengths(contents)
     for run, frame in contents.paths.groupby("run", sort=False):
         lengths = None if frame["share"].isna().any() else path_lengths(frame)
-        words, network = _in_words(str(run), frame, lengths, known), network_name(frame.iloc[0])
-        rows.append([Cell(str(run)), *_cells(lengths, len(frame) - 1)])
-        said.append(words)
+        sentence, network = _in_words(str(run), frame, lengths, known), network_name(frame.iloc[0])
+        rows.append({"run": run, "blocks": len(frame) - 1, "lengths": lengths})
+        said.append(sentence)
         if lengths is not None and network not in drawn:
             drawn.add(network)
             name = "paths" if len(drawn) == 1 else f"paths-{len(drawn)}"
-            alt = text("paths.alt", said=words)
+            alt = text("paths.alt", said=sentence)
             make = partial(paths_figure, frame, published=known)
-            live = beside.live(described_paths(frame, published=known, figure_name=name))
-            blocks.append(draw(name, make, contents.folder, alt=alt, caption=words, live=live))
-    columns = ("network", "blocks", "mean_length", "path_middle", "path_nearly_all")
-    blocks.append(table("paths", text("table.paths"), columns, rows, "tables/paths.csv"))
+            live = beside.live(described_paths(frame, published=known, name=name))
+            blocks.append(draw(name, make, contents.folder, alt=alt, caption=sentence, live=live))
+    blocks.append(page_table("paths", PATHS, rows, "tables/paths.csv"))
     return section("paths", text("paths.lead"), said[0] if len(said) == 1 else "", blocks=blocks)
 
 
 def _correlations(frame: pd.DataFrame) -> Table:
     """Return one row per network: the correlation with its interval, beside the closed form where there is one."""
-    has_closed_form = bool(frame["predicted"].notna().any())
-    rows = [
-        [
-            Cell(network_name(row)),
-            Cell(norm_name(str(row["norm"]))),
-            bounded(row["mean"], row["low"], row["high"], int(row["n"]), partial(number, digits=2)),
-            *([Cell("–" if math.isnan(row["predicted"]) else number(row["predicted"], 2))] if has_closed_form else []),
-        ]
-        for row in frame.to_dict("records")
-    ]
-    columns = ("network", "norm", "correlation", *(["correlation_predicted"] if has_closed_form else []))
-    return table("shattering", text("table.shattering"), columns, rows, "tables/shattering.csv")
+    short = partial(number, digits=2)
+    columns = [NETWORK, words("norm", norm_name), interval("correlation", short, of="mean", bounds="{1}")]
+    if frame["predicted"].notna().any():
+        columns.append(column("correlation_predicted", short, of="predicted"))
+    return page_table("shattering", columns, frame, "tables/shattering.csv")
 
 
 def _in_words(run: str, frame: pd.DataFrame, found: PathLengths | None, known: PublishedLengths | None) -> str:
@@ -129,9 +123,19 @@ def _in_words(run: str, frame: pd.DataFrame, found: PathLengths | None, known: P
     )
 
 
-def _cells(found: PathLengths | None, n_blocks: int) -> list[Cell]:
-    if found is None:
-        return [Cell(str(n_blocks)), *[Cell("–", text("value.missing"))] * 3]
-    middle, nearly_all = (found.quarter, found.three_quarters), (found.shortest, found.longest)
-    spans = [Cell(f"{first} – {last}") for first, last in (middle, nearly_all)]
-    return [Cell(str(found.n_blocks)), Cell(f"{found.mean:.1f}"), *spans]
+def _of_lengths(key: str, form: Callable[[PathLengths], str]) -> Column:
+    """Return a column of what a run's path lengths say."""
+
+    def cell(row: Any) -> Cell | str:
+        return Cell(DASH, text("value.missing")) if row["lengths"] is None else form(row["lengths"])
+
+    return Column(key, cell)
+
+
+PATHS = (
+    RUN,
+    column("blocks"),
+    _of_lengths("mean_length", lambda found: f"{found.mean:.1f}"),
+    _of_lengths("path_middle", lambda found: f"{found.quarter} – {found.three_quarters}"),
+    _of_lengths("path_nearly_all", lambda found: f"{found.shortest} – {found.longest}"),
+)

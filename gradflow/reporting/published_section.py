@@ -21,7 +21,8 @@ from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents, holding
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live.screen import live
-from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
+from gradflow.reporting.tables import NETWORK, RUN, page_table
+from gradflow.tables import DASH, Cell, Column, Table, bounded, column, interval, words
 from gradflow.text import text
 from gradflow.text.numbers import number, percent, with_interval
 from gradflow.text.words import named, word
@@ -149,26 +150,34 @@ def _curves(contents: Contents) -> list[Block]:
 
 def _errors_table(contents: Contents, errors: pd.DataFrame) -> Table:
     """Return one row per published error, and what the nearest depth that was run measured."""
-    rows = []
-    for row in errors.to_dict("records"):
-        measure = row["measure"] or TRAIN
-        depth, cell = _measured(contents.errors_over_seeds, row, measure)
-        value = percent(row["error"], 2)
-        is_odd_one = row["kind"] == ILLUSTRATIVE and not (errors["kind"] == ILLUSTRATIVE).all()
-        shown = text("published.illustrative", value=value) if is_odd_one else value
-        rows.append(
-            [
-                Cell(network_name(row)),
-                Cell(text(f"published.measure.{measure}")),
-                Cell(shown),
-                cell,
-                Cell("–" if depth is None else str(depth) if depth == row["depth"] else f"({depth})"),
-                Cell(str(row["source"])),
-            ]
-        )
-    value = "published_drawn" if (errors["kind"] == ILLUSTRATIVE).all() else "published_value"
-    columns = ("network", "published_measure", value, "measured", "published_depth", "source")
-    return table("published", text("errors.title"), columns, rows)
+    is_drawn = errors["kind"] == ILLUSTRATIVE
+    measured = [_measured(contents.errors_over_seeds, row) for row in errors.to_dict("records")]
+    rows = errors.assign(
+        measured=[cell for _, cell in measured],
+        published_depth=[depth for depth, _ in measured],
+        is_odd_one=is_drawn & (not is_drawn.all()),
+    )
+    columns = (
+        NETWORK,
+        words("published_measure", lambda measure: text(f"published.measure.{measure or TRAIN}"), of="measure"),
+        Column("published_drawn" if is_drawn.all() else "published_value", _published),
+        Column("measured", lambda row: row["measured"]),
+        Column("published_depth", _depth),
+        words("source"),
+    )
+    return page_table("published", columns, rows.to_dict("records"), title=text("errors.title"))
+
+
+def _published(row: Mapping[Any, Any]) -> str:
+    value = percent(row["error"], 2)
+    return text("published.illustrative", value=value) if row["is_odd_one"] else value
+
+
+def _depth(row: Mapping[Any, Any]) -> str:
+    depth = row["published_depth"]
+    if pd.isna(depth):
+        return DASH
+    return f"{depth:.0f}" if depth == row["depth"] else f"({depth:.0f})"
 
 
 def _answer_of_test_errors(over_seeds: pd.DataFrame) -> str:
@@ -193,12 +202,13 @@ def _test_error(row: Mapping[Any, Any]) -> str:
     return with_interval(interval, percent)
 
 
-def _measured(over_seeds: pd.DataFrame, row: Mapping[Any, Any], measure: str) -> tuple[int | None, Cell]:
+def _measured(over_seeds: pd.DataFrame, row: Mapping[Any, Any]) -> tuple[int | None, Cell]:
     """Return the depth that a published error stands beside, and the error measured there."""
+    measure = row["measure"] or TRAIN
     family = over_seeds[over_seeds["family"] == row["family"]]
     depth = nearest_depth(int(row["depth"]), [int(one) for one in family["depth"].dropna()])
     if depth is None:
-        return None, Cell("–", text("published.not_run"))
+        return None, Cell(DASH, text("published.not_run"))
     found = family[family["depth"] == depth].iloc[0]
     n = int(found["n_test" if measure == TEST else "n"])
     bounds = (found[f"{measure}_low"], found[f"{measure}_high"])
@@ -209,28 +219,44 @@ def _paths_table(frame: pd.DataFrame, lengths: PublishedLengths) -> Table:
     """Return one row per run: the lengths that hold 99 % of the gradient, and the share in the published range."""
     said = text("published.modules", shortest=lengths.shortest, longest=lengths.longest, modules=lengths.n_blocks)
     shares = _shares_within(frame, lengths)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for run, share in shares.items():
         found = path_lengths(frame[frame["run"] == run])
         measured = text("published.modules", shortest=found.shortest, longest=found.longest, modules=found.n_blocks)
-        rows.append([Cell(run), Cell(said), Cell(measured), Cell(percent(share)), Cell(lengths.source)])
+        rows.append(
+            {"run": run, "published": said, "measured": measured, "share": percent(share), "source": lengths.source}
+        )
     if len(shares) > 1:
         mean = mean_interval(shares.values())
         share_of_all = bounded(mean.mean, mean.low, mean.high, mean.n, percent)
-        rows.append([Cell(text("published.mean")), Cell(""), Cell(""), share_of_all, Cell("")])
-    columns = ("network", "published_value", "measured", "published_share", "source")
-    return table("published-paths", text("table.published_paths"), columns, rows, "tables/paths.csv")
+        rows.append(
+            dict.fromkeys(("published", "measured", "source"), "")
+            | {"run": text("published.mean"), "share": share_of_all}
+        )
+    columns = (
+        RUN,
+        column("published_value", of="published"),
+        column("measured"),
+        Column("published_share", lambda row: row["share"]),
+        words("source"),
+    )
+    return page_table("published-paths", columns, rows, "tables/paths.csv")
 
 
 def _laws_table(frame: pd.DataFrame, laws: list[dict[str, Any]]) -> Table:
     """Return one row per depth of each law: its value, and the correlation measured."""
+    short = partial(number, digits=2)
     rows = []
     for law in laws:
         wanted = frame[(frame["family"] == law["family"]) & (frame["norm"] == law["norm"])].dropna(subset=["depth"])
-        for row in wanted.sort_values("depth").to_dict("records"):
-            cell = bounded(row["mean"], row["low"], row["high"], int(row["n"]), partial(number, digits=2))
-            value = number(_LAWS[law["law"]](int(row["depth"])), 2)
-            norm = Cell(word(f"{law['norm'] or 'no'} norm"))
-            rows.append([Cell(network_name(row)), norm, Cell(law["law"]), Cell(value), cell, Cell(law["source"])])
-    columns = ("network", "norm", "published_law", "published_of", "measured", "source")
-    return table("published-laws", text("table.published_shattering"), columns, rows, "tables/shattering.csv")
+        rows += [{**row, **law} for row in wanted.sort_values("depth").to_dict("records")]
+    columns = (
+        NETWORK,
+        words("norm", lambda norm: word(f"{norm or 'no'} norm")),
+        words("published_law", of="law"),
+        Column("published_of", lambda row: short(_LAWS[row["law"]](int(row["depth"])))),
+        interval("measured", short, of="mean", bounds="{1}"),
+        words("source"),
+    )
+    title = text("table.published_shattering")
+    return page_table("published-laws", columns, rows, "tables/shattering.csv", title=title)

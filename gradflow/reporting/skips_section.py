@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from gradflow.analysis.contribution import (
     counterfactual_over_seeds,
 )
 from gradflow.analysis.decay import MEASURED
-from gradflow.analysis.runs import NETWORK
+from gradflow.analysis.runs import NETWORK as NETWORK_KEYS
 from gradflow.plots import style
 from gradflow.recording import EVERY_JOIN
 from gradflow.reporting.blocks import Block, Section, section
@@ -25,7 +25,8 @@ from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live.skips import skips as live_skips
 from gradflow.reporting.live.skips_without import skips_without as live_without
-from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
+from gradflow.reporting.tables import NETWORK, page_table
+from gradflow.tables import DASH, Cell, Column, Table, bounded, column, words
 from gradflow.text import text
 from gradflow.text.numbers import count, decades, number, percent, signed
 from gradflow.text.words import word
@@ -56,7 +57,9 @@ def skips(contents: Contents) -> Section | None:
         networks, ends = counterfactual_over_seeds(without), counterfactual_ends(without)
         make = partial(plots.counterfactuals, networks, where=where)
         caption = text("skips.caption.without", where=where or text("skips.every_join"))
-        alt = said or text("skips.alt.without", networks=count(len(ends.drop_duplicates(list(NETWORK))), "networks"))
+        alt = said or text(
+            "skips.alt.without", networks=count(len(ends.drop_duplicates(list(NETWORK_KEYS))), "networks")
+        )
         live = live_without(networks)
         blocks.append(draw("skips-without", make, contents.folder, alt=alt, caption=caption, live=live))
         if not is_one:
@@ -109,45 +112,48 @@ def _apart(rows: pd.DataFrame) -> float:
 
 def _table(frame: pd.DataFrame) -> Table:
     """Return one row per join of one network."""
-    rows = [
-        [
-            Cell(str(row["join"]), "" if row["status"] == MEASURED else word(str(row["status"]))),
-            Cell(word(str(row["kind"]))),
-            Cell(_or_dash(row["skip_share"], percent)),
-            *(Cell(_or_dash(row[name], partial(number, digits=2))) for name in ("skip_sq", "branch_sq", "cross")),
-            Cell(_or_dash(row["angle"], lambda angle: f"{angle:.0f}°")),
-            Cell(_or_dash(row["branch_ratio"], partial(number, digits=2))),
-        ]
-        for row in frame.to_dict("records")
+    short = partial(number, digits=2)
+    columns = [
+        Column("join", lambda row: Cell(row["join"], _unless_measured(row["status"])), is_number=False),
+        words("kind", word),
+        column("skip_share", percent),
+        column("skip_sq", short),
+        column("branch_sq", short),
+        column("cross", short),
+        column("angle", lambda angle: f"{angle:.0f}°"),
+        column("branch_ratio", short),
     ]
-    columns = ["join", "kind", "skip_share", "skip_sq", "branch_sq", "cross", "angle", "branch_ratio"]
     if (frame["lesion_status"] != "").any():
-        columns.append("lesion")
-        for cells, row in zip(rows, frame.to_dict("records"), strict=True):
-            cells.append(_lesion(row))
-    return table("skips", text("table.skips"), columns, rows, "tables/skips.csv")
+        columns.append(Column("lesion", _lesion))
+    return page_table("skips", columns, frame, "tables/skips.csv")
 
 
 def _ends(frame: pd.DataFrame) -> Table:
     """Return one row per network: how much larger its gradient is at the first layer, of each variant."""
-    variants = [name for name in VARIANTS if name in set(frame["variant"])]
-    rows = []
-    for _, network in frame.groupby(list(NETWORK), dropna=False):
-        found = {row["variant"]: row for row in network.to_dict("records")}
-        missing = {"mean": math.nan, "low": math.nan, "high": math.nan, "n": 0}
-        ends = [found.get(name, missing) for name in variants]
-        cells = [bounded(row["mean"], row["low"], row["high"], int(row["n"]), signed) for row in ends]
-        rows.append([Cell(network_name(network.iloc[0])), Cell(str(network["n"].max())), *cells])
-    columns = ("network", "n", *(name.replace(" ", "_") for name in variants))
-    return table("skips-without", text("table.skips_without"), columns, rows, "tables/skips_without.csv")
+    networks = [
+        {**rows.iloc[0], "n": rows["n"].max(), "ends": {row["variant"]: row for row in rows.to_dict("records")}}
+        for _, rows in frame.groupby(list(NETWORK_KEYS), dropna=False)
+    ]
+    columns = [_end(name) for name in VARIANTS if name in set(frame["variant"])]
+    return page_table("skips-without", (NETWORK, column("n"), *columns), networks, "tables/skips_without.csv")
+
+
+def _end(variant: str) -> Column:
+    """Return the column of a variant."""
+
+    def cell(network: Any) -> Cell:
+        row = network["ends"].get(variant, {"mean": math.nan, "low": math.nan, "high": math.nan, "n": 0})
+        return bounded(row["mean"], row["low"], row["high"], int(row["n"]), signed)
+
+    return Column(variant.replace(" ", "_"), cell)
 
 
 def _lesion(row: Mapping[Hashable, Any]) -> Cell:
     """Return the change of the loss, or why there is none."""
-    written = _or_dash(row["lesion"], number)
-    why = str(row["lesion_status"])
-    return Cell(f"+{written}" if row["lesion"] > 0 else written, "" if why == MEASURED else word(why))
+    change = row["lesion"]
+    written = DASH if math.isnan(change) else f"{'+' if change > 0 else ''}{number(change)}"
+    return Cell(written, _unless_measured(row["lesion_status"]))
 
 
-def _or_dash(value: float, form: Callable[[float], str]) -> str:
-    return "–" if math.isnan(value) else form(value)
+def _unless_measured(status: str) -> str:
+    return "" if status == MEASURED else word(status)

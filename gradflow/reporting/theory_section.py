@@ -14,7 +14,8 @@ from gradflow.reporting.blocks import Block, Section, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live import beside
-from gradflow.reporting.tables import Cell, Table, bounded, table
+from gradflow.reporting.tables import page_table
+from gradflow.tables import DASH, Cell, Column, Table, bounded, column, interval
 from gradflow.text import text
 from gradflow.text.numbers import factor, percent
 from gradflow.text.words import law_words, named
@@ -68,22 +69,19 @@ def _tends(frame: pd.DataFrame) -> str:
 
 def _table(frame: pd.DataFrame) -> Table:
     """Return one row per setting, or network and stage."""
-    rows = []
-    for row in frame.to_dict("records"):
-        n, closed = int(row["n"]), float(row["predicted"])
-        off = (row["difference"], row["difference_low"], row["difference_high"])
-        no_law = Cell("–")
-        rows.append(
-            [
-                Cell(_name(row)),
-                bounded(row["factor"], row["low"], row["high"], n, factor),
-                no_law if math.isnan(closed) else Cell(factor(closed)),
-                no_law if math.isnan(closed) else bounded(*off, n, percent),
-                Cell(_law(row), text(f"theory.source.{row['source']}")),
-            ]
-        )
-    columns = ("setting", "factor", "beside_predicted", "beside_difference", "closed_form")
-    return table("predicted", text("table.beside"), columns, rows, FILE)
+    columns = (
+        Column("setting", _name, is_number=False),
+        interval("factor", factor, bounds="{1}"),
+        column("beside_predicted", factor, of="predicted"),
+        Column("beside_difference", _difference),
+        Column("closed_form", lambda row: Cell(_law(row), text(f"theory.source.{row['source']}")), is_number=False),
+    )
+    return page_table("predicted", columns, frame, FILE, title=text("table.beside"))
+
+
+def _difference(row: dict[Any, Any]) -> Cell | str:
+    bounds = row["difference"], row["difference_low"], row["difference_high"]
+    return DASH if math.isnan(row["predicted"]) else bounded(*bounds, int(row["n"]), percent)
 
 
 def _name(row: dict[Any, Any]) -> str:

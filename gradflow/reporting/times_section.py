@@ -17,7 +17,8 @@ from gradflow.reporting.blocks import Section, section
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live.times import times as live_times
-from gradflow.reporting.tables import Cell, Table, table
+from gradflow.reporting.tables import RUN, page_table
+from gradflow.tables import DASH, Column, column
 from gradflow.text import text
 from gradflow.text.numbers import factor, signed
 
@@ -39,9 +40,9 @@ def times(contents: Contents) -> Section | None:
         alt=text("times.alt", finding=contents.finding_for("times")).strip(),
         live=live_times(frame),
     )
-    return section(
-        "times", text("times.lead"), _without_input(frame), blocks=[picture, _table(frame[frame["step"] == last])]
-    )
+    rows = reach_over_time(frame[frame["step"] == last]).head(MAX_ROWS)
+    reached = page_table("times", COLUMNS, rows, "tables/times.parquet")
+    return section("times", text("times.lead"), _without_input(frame), blocks=[picture, reached])
 
 
 def _without_input(frame: pd.DataFrame) -> str:
@@ -51,17 +52,19 @@ def _without_input(frame: pd.DataFrame) -> str:
     return text("times.no_input", layers=text("list.enumeration").join(others)) if others else ""
 
 
-def _table(frame: pd.DataFrame) -> Table:
-    """Return one row per run and sequence: from where to where it was measured, and what is left of it there."""
-    found = reach_over_time(frame).head(MAX_ROWS)
-    rows = [_cells(row) for row in found.to_dict("records")]
-    columns = ("network", "sequence", "positions", "decades_over_time", "factor_over_time", "reach")
-    return table("times", text("table.times"), columns, rows, "tables/times.parquet")
+def _positions(row: Mapping[Hashable, Any]) -> str:
+    return f"{row['last']} → {row['first']}" if row["last"] >= 0 else DASH
 
 
-def _cells(row: Mapping[Hashable, Any]) -> list[Cell]:
-    positions = f"{row['last']} → {row['first']}" if row["last"] >= 0 else "–"
-    measured = [Cell("–")] * 3
-    if not math.isnan(row["decades"]):
-        measured = [Cell(signed(row["decades"])), Cell(factor(row["factor"])), Cell(str(row["reach"]))]
-    return [Cell(str(row["run"])), Cell(sequence_name(row["layer"], row["tensor"])), Cell(positions), *measured]
+def _reach(row: Mapping[Hashable, Any]) -> str:
+    return DASH if math.isnan(row["decades"]) else str(row["reach"])
+
+
+COLUMNS = (
+    RUN,
+    Column("sequence", lambda row: sequence_name(row["layer"], row["tensor"]), is_number=False),
+    Column("positions", _positions),
+    column("decades_over_time", signed, of="decades"),
+    Column("factor_over_time", lambda row: DASH if math.isnan(row["decades"]) else factor(row["factor"])),
+    Column("reach", _reach),
+)

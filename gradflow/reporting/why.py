@@ -18,7 +18,8 @@ from gradflow.reporting.blocks import Block, Section, Statement, Statements, sec
 from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live import beside
-from gradflow.reporting.tables import Cell, Table, bounded, network_name, table
+from gradflow.reporting.tables import NETWORK, network_name, page_table
+from gradflow.tables import Cell, Column, bounded, interval
 from gradflow.text import text
 from gradflow.text.numbers import decades, number, percent, signed, times, with_interval
 from gradflow.text.words import named
@@ -28,16 +29,6 @@ Row = Mapping[Hashable, Any]
 STALLED, WORSE = "stalled", ("degraded", "skip_helps")  # keys of findings
 FIRST_UPDATE = 2.0  # a growth below it is not what the first update did
 AGREES = 0.1  # relative difference up to which a growth is the predicted one, in every run
-
-COLUMNS = (
-    "network",
-    "start_decades",
-    "first_growth",
-    "weight_growth",
-    "effective_lr",
-    "end_decades",
-    "train_error",
-)
 
 
 def why(contents: Contents) -> Section | None:
@@ -56,7 +47,7 @@ def why(contents: Contents) -> Section | None:
     blocks: list[Block] = [Statements(text("why.stalled"), "notice", items)] if items else []
     blocks += [
         draw("stall", make, contents.folder, alt=text("why.alt", finding=said), live=beside.live(stall(frame))),
-        _table(frame),
+        page_table("stall", COLUMNS, frame, "tables/stall_over_seeds.csv"),
     ]
     ending = text("why.caveat") if items else text("why.none")
     return section("why", text("why.lead"), ending, blocks=blocks)
@@ -139,23 +130,21 @@ def _left(row: Row) -> Cell:
     return bounded(mean, low, high, int(row["n"]), signed)
 
 
-def _short(value: float) -> str:
-    return number(value, digits=2)
+def _first(row: Row) -> Cell:
+    """Return the growth of the first update, and beneath it what the gradient before it predicts."""
+    ends = row["first_growth"], row["first_growth_low"], row["first_growth_high"]
+    first = bounded(*ends, int(row["n"]), number)
+    if math.isnan(row["predicted_growth"]):
+        return first
+    return Cell(first.main, text("cell.predicted", value=number(row["predicted_growth"])))
 
 
-def _table(frame: pd.DataFrame) -> Table:
-    """Return one row per network: each link with its interval."""
-    rows = []
-    for row in frame.to_dict("records"):
-        n = int(row["n"])
-
-        def cell(link: str, form: Any, row: Row = row, n: int = n) -> Cell:
-            return bounded(row[link], row[f"{link}_low"], row[f"{link}_high"], n, form)
-
-        first = cell("first_growth", number)
-        if not math.isnan(row["predicted_growth"]):
-            first = Cell(first.main, text("cell.predicted", value=number(row["predicted_growth"])))
-        cells = [Cell(network_name(row)), cell("start_decades", signed), first, cell("growth", _short)]
-        cells += [_left(row), cell("end_decades", signed)]
-        rows.append([*cells, cell("train_error", percent)])
-    return table("stall", text("table.stall"), COLUMNS, rows, "tables/stall_over_seeds.csv")
+COLUMNS = (
+    NETWORK,
+    interval("start_decades", signed),
+    Column("first_growth", _first),
+    interval("weight_growth", partial(number, digits=2), of="growth"),
+    Column("effective_lr", _left),
+    interval("end_decades", signed),
+    interval("train_error", percent),
+)

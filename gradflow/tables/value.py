@@ -40,7 +40,7 @@ class Table:
     Parameters
     ----------
     title, caption : str
-        Above and below; a page has the title as the table's caption.
+        Above and below.
     columns : tuple of Column
         What is shown of a row.
     rows : sequence
@@ -111,7 +111,12 @@ def bounded(mean: float, low: float, high: float, n: int, form: Callable[[float]
         return Cell(form(mean), text("cell.one_seed"))
     if low == high:
         return Cell(form(mean), text("cell.same", n=n))
-    return Cell(form(mean), text("list.range", low=form(low), high=form(high)))
+    return Cell(form(mean), ranged(low, high, form))
+
+
+def ranged(low: float, high: float, form: Callable[[float], str]) -> str:
+    """Return an interval's bounds in words."""
+    return text("list.range", low=form(low), high=form(high))
 
 
 def _known(value: Any, form: Callable[[Any], str]) -> str:
