@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gradflow.experiments.data import batches
-from gradflow.probe.signs import signs
+from gradflow.probe.indicators import indicators
 from gradflow.probe.trial import try_training
 
 from .designs import Design
@@ -46,7 +46,7 @@ def run(design: Design) -> dict[str, Any]:
     probed = time.perf_counter()
     seen = {
         f"{name}@{moment}": value
-        for moment, row in signs(recording).iterrows()
+        for moment, row in indicators(recording).iterrows()
         for name, value in row.items()
         if name in SIGNS
     }

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradflow.analysis.intervals import Share, wilson
+from gradflow.probe.indicators import indicators
 from gradflow.probe.loss import LossFunction
-from gradflow.probe.signs import signs
 from gradflow.probe.trial import try_training
 from gradflow.probe.verdict import DOOMED, OPEN, WILL_TRAIN, Reason, Verdict, decide
 from gradflow.recording import Recording
@@ -119,8 +119,8 @@ class Forecast:
 
     @cached_property
     def signs(self) -> pd.DataFrame:
-        """The measured numbers, one row per moment: see `gradflow.probe.signs.signs`."""
-        return signs(self.recording)
+        """The measured numbers, one row per moment: see `gradflow.probe.indicators.indicators`."""
+        return indicators(self.recording)
 
     @cached_property
     def _decision(self) -> tuple[Verdict, list[Reason]]:

@@ -50,7 +50,7 @@ def decide(signs: pd.DataFrame, rules: Rules) -> tuple[Verdict, list[Reason]]:
     Parameters
     ----------
     signs : DataFrame
-        As of `gradflow.probe.signs.signs`.
+        As of `gradflow.probe.indicators.indicators`.
     rules : dict
         By verdict the rules, as in `gradflow.reference.forecast_study()["rules"]`.
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from gradflow.analysis.clipping import clipping as frame_of
 from gradflow.reporting.blocks import Section, section
-from gradflow.reporting.contents import Contents
+from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.tables import RUN, page_table
 from gradflow.tables import DASH, Cell, Column, ranged
 from gradflow.text import text
 from gradflow.text.numbers import number, percent
 
 
-def clipping(contents: Contents) -> Section | None:
+def clipping(data: ReportData) -> Section | None:
     """Return the section, or None if no run recorded the gradient's norm before and after clipping."""
-    frame = frame_of(contents.runs)
+    frame = frame_of(data.runs)
     if frame.empty:
         return None
     columns = (

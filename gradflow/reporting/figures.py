@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from gradflow.plots.files import FORMATS
 from gradflow.recording import GradflowError
-from gradflow.reporting import painters
+from gradflow.reporting import render_pool
 from gradflow.reporting.drawing import PNG, Drawn, Job, Make
 from gradflow.reporting.live.figure import Live
 
@@ -33,7 +33,7 @@ class Picture(NamedTuple):
     file: str = ""
     live: Live | None = None
     is_covered: bool = False
-    ticket: painters.Ticket | None = None
+    ticket: render_pool.Ticket | None = None
     kind: str = "picture"
 
     @property
@@ -93,4 +93,4 @@ def draw(
     """
     formats = tuple(form for form in _formats.get() if form != PNG)
     job = Job(name, make, folder / "figures", not (live or is_covered), formats)
-    return Picture(name, alt, caption, f"figures/{name}.{PNG}", live, is_covered, painters.ask(job))
+    return Picture(name, alt, caption, f"figures/{name}.{PNG}", live, is_covered, render_pool.ask(job))

@@ -10,10 +10,10 @@ from typing import NamedTuple
 from gradflow.analysis.intervals import Interval
 from gradflow.diagnosis import Finding
 from gradflow.recording import Recording
-from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import Picture
 from gradflow.reporting.method import seeds
 from gradflow.reporting.published_section import answer
+from gradflow.reporting.report_data import ReportData
 from gradflow.text import text
 from gradflow.text.model_words import described
 from gradflow.text.numbers import count, percent, points, with_interval
@@ -33,39 +33,39 @@ class Head(NamedTuple):
     footer: str
 
 
-def head(contents: Contents, title: str | None, picture: Picture | None) -> Head:
+def head(data: ReportData, title: str | None, picture: Picture | None) -> Head:
     """Return the first screen of a report."""
-    question = title or _question(contents)
+    question = title or _question(data)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    runs = count(len(contents.recordings), "runs")
+    runs = count(len(data.recordings), "runs")
     return Head(
         title=text("page.title", subject=question),
         question=question,
-        headline=answer(contents) or (headline(contents) if contents.findings else text("headline.probes")),
-        ran=text("list.sentences").join(_ran(contents)),
+        headline=answer(data) or (headline(data) if data.findings else text("headline.probes")),
+        ran=text("list.sentences").join(_ran(data)),
         picture=picture,
         footer=text("page.footer", version=_version(), runs=runs, when=now),
     )
 
 
-def headline(contents: Contents) -> str:
+def headline(data: ReportData) -> str:
     """Return the answer: what depth does to both families, down to their deepest contrast, else the gravest finding."""
-    findings = contents.findings
+    findings = data.findings
     contrasts = [finding for finding in findings if finding.key == "skip_helps"]
     if contrasts:
         deepest = max(contrasts, key=lambda finding: finding.subject.depth or 0)
-        said, settings = _rise(deepest, contents) or _contrast(deepest), deepest.subject.settings
+        said, settings = _rise(deepest, data) or _contrast(deepest), deepest.subject.settings
         return text("headline.variant", settings=settings, said=said) if settings else said
     spoken = [finding for finding in findings if finding.severity != "unmeasured"]
     if spoken:
         return str(spoken[0])
-    is_empty = not any(len(run.steps) or len(run.layers) for run in contents.recordings)
+    is_empty = not any(len(run.steps) or len(run.layers) for run in data.recordings)
     return text("headline.empty" if is_empty else "headline.none")
 
 
-def _rise(finding: Finding, contents: Contents) -> str:
+def _rise(finding: Finding, data: ReportData) -> str:
     """Return both families' training errors at the shallowest and at the finding's depth; empty if one lacks either."""
-    errors = contents.errors_over_seeds.dropna(subset=["depth", "train_error"])
+    errors = data.errors_over_seeds.dropna(subset=["depth", "train_error"])
     depths, deep = sorted({int(depth) for depth in errors["depth"]}), finding.subject.depth or 0
     families = (finding.subject.family, str(finding.values["residual"]).replace(f"-{deep}", "", 1))
     known = {(str(row["family"]), int(row["depth"])): row["train_error"] for row in errors.to_dict("records")}
@@ -101,36 +101,34 @@ def _contrast(finding: Finding) -> str:
     )
 
 
-def _question(contents: Contents) -> str:
-    if not contents.runs:
-        return text("page.question.vanishing" if contents.demonstration else "shattering.title")
-    return text("page.question.compare" if contents.is_comparison else "page.question.own")
+def _question(data: ReportData) -> str:
+    if not data.runs:
+        return text("page.question.vanishing" if data.demonstration else "shattering.title")
+    return text("page.question.compare" if data.is_comparison else "page.question.own")
 
 
-def _ran(contents: Contents) -> list[str]:
+def _ran(data: ReportData) -> list[str]:
     """Return what was run, a sentence for each kind of run there is, and what a scaled version is scaled from."""
-    sentences = [scaled_from(one) for one in dict.fromkeys(map(_scaled, contents.recordings)) if one[1]]
-    if contents.is_comparison:
-        sentences.append(_ran_comparison(contents.runs))
-    elif contents.is_analysis:
-        sentences.extend(_ran_analysis(run) for run in contents.runs)
-    elif contents.runs:
-        steps = sum(recording.layers["step"].nunique() for recording in contents.runs)
-        models = text("list.enumeration").join(dict.fromkeys(described(run.meta) or run.name for run in contents.runs))
+    sentences = [scaled_from(one) for one in dict.fromkeys(map(_scaled, data.recordings)) if one[1]]
+    if data.is_comparison:
+        sentences.append(_ran_comparison(data.runs))
+    elif data.is_analysis:
+        sentences.extend(_ran_analysis(run) for run in data.runs)
+    elif data.runs:
+        steps = sum(recording.layers["step"].nunique() for recording in data.runs)
+        models = text("list.enumeration").join(dict.fromkeys(described(run.meta) or run.name for run in data.runs))
         models = models if len(models) <= MOST_NAMES else f"{models[: MOST_NAMES - 1]}…"
-        sentences.append(
-            text("ran.own", runs=count(len(contents.runs), "runs"), model=models, steps=count(steps, "steps"))
-        )
-    if contents.demonstration:
-        first = contents.demonstration[0].meta
-        settings = {run.meta.get("setting") for run in contents.demonstration}
+        sentences.append(text("ran.own", runs=count(len(data.runs), "runs"), model=models, steps=count(steps, "steps")))
+    if data.demonstration:
+        first = data.demonstration[0].meta
+        settings = {run.meta.get("setting") for run in data.demonstration}
         sentences.append(
             text(
                 "ran.vanishing",
                 settings=len(settings),
                 depth=first.get("depth"),
                 width=first.get("width"),
-                seeds=seeds(contents.demonstration),
+                seeds=seeds(data.demonstration),
             )
         )
     return sentences

@@ -10,8 +10,8 @@ import pandas as pd
 
 from gradflow.analysis.profile import beside_main_path, main_path
 from gradflow.reporting.blocks import Section, section
-from gradflow.reporting.contents import Contents
 from gradflow.reporting.live.thinning import even_layers
+from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.tables import NETWORK, page_table
 from gradflow.tables import DASH, Cell, Column, column, words
 from gradflow.text import text
@@ -24,11 +24,11 @@ MEASURES = ("out_grad_norm", "grad_norm", "weight_norm")
 _KEYS = ["family", "depth", "layer", "kind", "layer_depth"]
 
 
-def layers(contents: Contents) -> Section | None:
+def layers(data: ReportData) -> Section | None:
     """Return the section, or None if no gradient of a weighted layer was recorded."""
-    if not contents.with_layers or contents.heatmap.empty:
+    if not data.with_layers or data.heatmap.empty:
         return None
-    frame = _over_seeds(contents.heatmap)
+    frame = _over_seeds(data.heatmap)
     networks = frame[["family", "depth"]].drop_duplicates()
     note = ""
     if len(frame) > MOST_ROWS:
@@ -40,7 +40,7 @@ def layers(contents: Contents) -> Section | None:
         "layers",
         text("layers.lead"),
         note,
-        not_shown(beside_main_path(contents.with_layers)),
+        not_shown(beside_main_path(data.with_layers)),
         blocks=[replace(page_table("layers", COLUMNS, frame, FILE), is_long=True)],
     )
 

@@ -14,13 +14,13 @@ from markupsafe import Markup, escape
 from gradflow.analysis.runs import as_list
 from gradflow.plots.fonts import warned_once
 from gradflow.recording import Recording
-from gradflow.reporting import leftovers
+from gradflow.reporting import stale_files
 from gradflow.reporting.blocks import Section
-from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import Picture, printed_as
 from gradflow.reporting.head import Head, head
 from gradflow.reporting.live.assets import policy, scripts
-from gradflow.reporting.painters import painters
+from gradflow.reporting.render_pool import render_pool
+from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.sections import lead_picture, sections
 from gradflow.reporting.tables import write
 from gradflow.storage import StorageError, write_whole
@@ -84,19 +84,19 @@ def report(
         raise ValueError("recordings must hold at least one gradflow.Recording; got none.")
     folder = Path(out)
     _check_links(folder)
-    contents = Contents(found, folder, command)
+    data = ReportData(found, folder, command)
     page = folder / PAGE
-    with language(lang or current_language()), warned_once(), printed_as(formats), painters(len(found)) as drawing:
+    with language(lang or current_language()), warned_once(), printed_as(formats), render_pool(len(found)) as drawing:
         for name in ("figures", "tables"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        every = sections(contents)
-        first = head(contents, title, lead_picture(every))
-        tables = write(contents.tables(), folder / "tables")  # while figures are drawn
+        every = sections(data)
+        first = head(data, title, lead_picture(every))
+        tables = write(data.tables(), folder / "tables")  # while figures are drawn
         drawing.finish()
         files = [f"tables/{name}" for name in tables] + [f"figures/{name}" for name in _figure_files(first, every)]
-        older = leftovers.named_in(page)
+        older = stale_files.named_in(page)
         write_whole(page, _render(first, every, files).encode())
-        leftovers.remove(folder, older.difference(files))
+        stale_files.remove(folder, older.difference(files))
     return page
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from gradflow.reporting.contents import Contents
+from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.tables import NETWORK, page_table
 from gradflow.tables import DASH, Cell, Column, Table, bounded, column, interval, words
 from gradflow.text import text
@@ -39,9 +39,9 @@ def differences_table(frame: pd.DataFrame) -> Table:
     return page_table("paired-difference", columns, frame, "tables/paired_difference.csv")
 
 
-def factors_table(contents: Contents, closed: float | None) -> Table:
+def factors_table(data: ReportData, closed: float | None) -> Table:
     """Return one row per network, one column per stage: the measured factor, with the closed form beside them."""
-    factors = contents.factors.dropna(subset="factor")
+    factors = data.factors.dropna(subset="factor")
     columns = [
         Column("factor", _factor_in(stage), head=text("cell.stage", number=stage + 1))
         for stage in sorted(factors["stage"].unique())

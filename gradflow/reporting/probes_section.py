@@ -17,11 +17,11 @@ from gradflow.figures.shattering_layers import shattering_layers as by_layer_des
 from gradflow.plots import autocorrelation_figure, paths_figure, shattering_figure, shattering_layers_figure
 from gradflow.recording import AUTOCORRELATION, SHATTERING
 from gradflow.reporting.blocks import Block, Section, section
-from gradflow.reporting.contents import Contents, holding
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live import beside
 from gradflow.reporting.live.screen import live
 from gradflow.reporting.published_section import published_lengths
+from gradflow.reporting.report_data import ReportData, holding
 from gradflow.reporting.tables import NETWORK, RUN, network_name, page_table
 from gradflow.tables import DASH, Cell, Column, Table, column, interval, words
 from gradflow.text import text
@@ -30,33 +30,31 @@ from gradflow.text.numbers import count, number, percent
 FEWEST_LAYERS = 3  # of a network of which a line over layers is drawn
 
 
-def shattering(contents: Contents) -> Section | None:
+def shattering(data: ReportData) -> Section | None:
     """Return the section, or None if no recording holds the probes of `gradflow.probe.shattering` at the input."""
     blocks: list[Block] = []
-    if holding(contents.probed, SHATTERING):
-        frame, layers = contents.shattering, contents.shattering_by_layer
+    if holding(data.probed, SHATTERING):
+        frame, layers = data.shattering, data.shattering_by_layer
         drawn = frame.dropna(subset=["depth", "mean"])
         low, high = number(drawn["mean"].min(), 2), number(drawn["mean"].max(), 2)
         said = {"low": low, "high": high, "networks": count(len(drawn), "networks")}
         if _has_lines(layers):
             by_layer, alt = partial(shattering_layers_figure, layers), text("shattering.alt_layers", **said)
             blocks.append(
-                draw("shattering", by_layer, contents.folder, alt=alt, live=live(by_layer_described(layers), 320))
+                draw("shattering", by_layer, data.folder, alt=alt, live=live(by_layer_described(layers), 320))
             )
         elif drawn["depth"].nunique() > 1:
             by_depth, alt = partial(shattering_figure, drawn), text("shattering.alt", **said)
-            blocks.append(
-                draw("shattering", by_depth, contents.folder, alt=alt, live=live(by_depth_described(drawn), 320))
-            )
+            blocks.append(draw("shattering", by_depth, data.folder, alt=alt, live=live(by_depth_described(drawn), 320)))
         blocks.append(_correlations(frame))
-    if holding(contents.probed, AUTOCORRELATION):
-        lags = contents.autocorrelation
+    if holding(data.probed, AUTOCORRELATION):
+        lags = data.autocorrelation
         make, alt = partial(autocorrelation_figure, lags), text("shattering.alt_lags")
         shown = live(autocorrelation_described(lags), notes=[text("live.noise")])
-        blocks.append(draw("autocorrelation", make, contents.folder, alt=alt, live=shown))
+        blocks.append(draw("autocorrelation", make, data.folder, alt=alt, live=shown))
     if not blocks:
         return None
-    when = text("shattering.before") if contents.is_of_compare else ""
+    when = text("shattering.before") if data.is_of_compare else ""
     return section("shattering", text("shattering.lead"), when, blocks=blocks)
 
 
@@ -68,19 +66,19 @@ def _has_lines(layers: pd.DataFrame) -> bool:
     )
 
 
-def paths(contents: Contents) -> Section | None:
+def paths(data: ReportData) -> Section | None:
     """Return the section, or None if no recording holds what `gradflow.probe.effective_paths` found.
 
     A figure is drawn of the first run of each network, the table has all.
     """
-    if not contents.probed or contents.paths.empty:
+    if not data.probed or data.paths.empty:
         return None
     rows: list[dict[str, Any]] = []
     blocks: list[Block] = []
     said: list[str] = []
     drawn: set[str] = set()
-    known = published_lengths(contents)
-    for run, frame in contents.paths.groupby("run", sort=False):
+    known = published_lengths(data)
+    for run, frame in data.paths.groupby("run", sort=False):
         lengths = None if frame["share"].isna().any() else path_lengths(frame)
         sentence, network = _in_words(str(run), frame, lengths, known), network_name(frame.iloc[0])
         rows.append({"run": run, "blocks": len(frame) - 1, "lengths": lengths})
@@ -91,7 +89,7 @@ def paths(contents: Contents) -> Section | None:
             alt = text("paths.alt", said=sentence)
             make = partial(paths_figure, frame, published=known)
             live = beside.live(described_paths(frame, published=known, name=name))
-            blocks.append(draw(name, make, contents.folder, alt=alt, caption=sentence, live=live))
+            blocks.append(draw(name, make, data.folder, alt=alt, caption=sentence, live=live))
     blocks.append(page_table("paths", PATHS, rows, "tables/paths.csv"))
     return section("paths", text("paths.lead"), said[0] if len(said) == 1 else "", blocks=blocks)
 

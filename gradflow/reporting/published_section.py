@@ -18,9 +18,9 @@ from gradflow.figures.learning import learning
 from gradflow.notes import DEPTH_STEP, PROBES, is_figure, nearest_depth
 from gradflow.recording import SHATTERING, Recording
 from gradflow.reporting.blocks import Block, Section, section
-from gradflow.reporting.contents import Contents, holding
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live.screen import live
+from gradflow.reporting.report_data import ReportData, holding
 from gradflow.reporting.tables import NETWORK, RUN, page_table
 from gradflow.tables import DASH, Cell, Column, Table, bounded, column, interval, words
 from gradflow.text import text
@@ -34,65 +34,65 @@ TRAIN: Final = "train_error"
 _LAWS: Mapping[str, Callable[[int], float]] = {"2^-L": lambda depth: 2.0**-depth, "L^-1/2": lambda depth: depth**-0.5}
 
 
-def beside_published(contents: Contents) -> Section | None:
+def beside_published(data: ReportData) -> Section | None:
     """Return the section, or None if the runs name no published figure."""
-    errors = published(contents.runs) if contents.runs else pd.DataFrame()
+    errors = published(data.runs) if data.runs else pd.DataFrame()
     blocks: list[Block] = []
     said = [text("published.lead")]
     if len(errors):
         said.append(text("published.same_depth"))
         if (errors["kind"] == ILLUSTRATIVE).any():
             said.append(text("published.lead_illustrative"))
-        if (errors["measure"] == TEST).any() and contents.errors[TEST].notna().any():
-            blocks += [_test_errors(contents, errors), *_curves(contents)]
-        blocks.append(_errors_table(contents, errors))
-    others = _others(contents.probed)
-    lengths = published_lengths(contents)
+        if (errors["measure"] == TEST).any() and data.errors[TEST].notna().any():
+            blocks += [_test_errors(data, errors), *_curves(data)]
+        blocks.append(_errors_table(data, errors))
+    others = _others(data.probed)
+    lengths = published_lengths(data)
     laws = [one for one in others if one.get("law") in _LAWS]
-    if lengths and not contents.paths.empty:
-        blocks.append(_paths_table(contents.paths, lengths))
-    if laws and holding(contents.probed, SHATTERING):
-        blocks.append(_laws_table(contents.shattering, laws))
+    if lengths and not data.paths.empty:
+        blocks.append(_paths_table(data.paths, lengths))
+    if laws and holding(data.probed, SHATTERING):
+        blocks.append(_laws_table(data.shattering, laws))
     return section("published", *said, blocks=blocks) if blocks else None
 
 
-def asked(contents: Contents) -> tuple[str, ...]:
+def asked(data: ReportData) -> tuple[str, ...]:
     """Return the keys of the sections that the published figures, where they are no errors, are about."""
-    others = _others(contents.probed)
-    found = {"paths": published_lengths(contents) is not None, "shattering": any("law" in one for one in others)}
+    others = _others(data.probed)
+    found = {"paths": published_lengths(data) is not None, "shattering": any("law" in one for one in others)}
     return tuple(key for key, is_asked in found.items() if is_asked)
 
 
-def asked_error(contents: Contents) -> ErrorMeasure:
+def asked_error(data: ReportData) -> ErrorMeasure:
     """Return the error that the runs are about.
 
     It is the test error where they set networks of one family, none of which degrades with depth, beside published
     test errors alone. Otherwise it is the training error.
     """
-    if not contents.is_comparison or contents.errors["family"].nunique() > 1 or contents.errors[TEST].isna().all():
+    if not data.is_comparison or data.errors["family"].nunique() > 1 or data.errors[TEST].isna().all():
         return TRAIN
-    if any(finding.key == "degraded" for finding in contents.findings):
+    if any(finding.key == "degraded" for finding in data.findings):
         return TRAIN
-    errors = published(contents.runs)
+    errors = published(data.runs)
     return TEST if len(errors) and (errors["measure"] == TEST).all() else TRAIN
 
 
-def answer(contents: Contents) -> str:
+def answer(data: ReportData) -> str:
     """Return what was measured of that which the published figures are about, in a sentence; empty without any."""
-    lengths = published_lengths(contents)
-    if lengths is not None and not contents.paths.empty:
-        shares = _shares_within(contents.paths, lengths)
+    lengths = published_lengths(data)
+    if lengths is not None and not data.paths.empty:
+        shares = _shares_within(data.paths, lengths)
         if shares:
             share = with_interval(mean_interval(shares.values()), percent)
             return text("published.answer.paths", share=share, shortest=lengths.shortest, longest=lengths.longest)
-    if any("law" in one for one in _others(contents.probed)) and holding(contents.probed, SHATTERING):
-        return _answer_of_shattering(contents.shattering)
-    return _answer_of_test_errors(contents.errors_over_seeds) if asked_error(contents) == TEST else ""
+    if any("law" in one for one in _others(data.probed)) and holding(data.probed, SHATTERING):
+        return _answer_of_shattering(data.shattering)
+    return _answer_of_test_errors(data.errors_over_seeds) if asked_error(data) == TEST else ""
 
 
-def published_lengths(contents: Contents) -> PublishedLengths | None:
+def published_lengths(data: ReportData) -> PublishedLengths | None:
     """Return the path lengths that the runs are set beside, or None if they name no such figure."""
-    for one in _others(contents.probed):
+    for one in _others(data.probed):
         if {"shortest", "longest", "modules", "source"} <= one.keys():
             return PublishedLengths(int(one["shortest"]), int(one["longest"]), int(one["modules"]), one["source"])
     return None
@@ -128,30 +128,30 @@ def _others(recordings: list[Recording]) -> list[dict[str, Any]]:
     return found
 
 
-def _test_errors(contents: Contents, errors: pd.DataFrame) -> Block:
+def _test_errors(data: ReportData, errors: pd.DataFrame) -> Block:
     """Return the figure of test errors against depth, with the published ones up to the deepest network measured."""
-    errors = errors[errors["depth"] < contents.errors["depth"].max() + DEPTH_STEP]
-    frame, differences = contents.errors, paired_difference(contents.errors, measure=TEST)
-    frames = (frame, contents.errors_over_seeds, differences)
+    errors = errors[errors["depth"] < data.errors["depth"].max() + DEPTH_STEP]
+    frame, differences = data.errors, paired_difference(data.errors, measure=TEST)
+    frames = (frame, data.errors_over_seeds, differences)
     make = partial(plots.degradation_figure, *frames, measure=TEST, published=errors)
-    return draw("published", make, contents.folder, alt=text("published.alt"))
+    return draw("published", make, data.folder, alt=text("published.alt"))
 
 
-def _curves(contents: Contents) -> list[Block]:
+def _curves(data: ReportData) -> list[Block]:
     """Return the figure of training and test error along training, where they were measured more than once."""
-    curves = errors_over_seeds(contents.training)
+    curves = errors_over_seeds(data.training)
     if curves.empty or curves["step"].nunique() < 2:
         return []
     kinds = (text("figure.learning.train"), text("figure.learning.test"))
     shown = live(learning(curves, by_family=False), notes=[text("list.separator").join(kinds)])
     make = partial(plots.learning_curves, curves)
-    return [draw("learning", make, contents.folder, alt=text("published.alt_curves"), live=shown)]
+    return [draw("learning", make, data.folder, alt=text("published.alt_curves"), live=shown)]
 
 
-def _errors_table(contents: Contents, errors: pd.DataFrame) -> Table:
+def _errors_table(data: ReportData, errors: pd.DataFrame) -> Table:
     """Return one row per published error, and what the nearest depth that was run measured."""
     is_drawn = errors["kind"] == ILLUSTRATIVE
-    measured = [_measured(contents.errors_over_seeds, row) for row in errors.to_dict("records")]
+    measured = [_measured(data.errors_over_seeds, row) for row in errors.to_dict("records")]
     rows = errors.assign(
         measured=[cell for _, cell in measured],
         published_depth=[depth for depth, _ in measured],

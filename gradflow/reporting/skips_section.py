@@ -21,10 +21,10 @@ from gradflow.analysis.runs import NETWORK as NETWORK_KEYS
 from gradflow.plots import style
 from gradflow.recording import EVERY_JOIN
 from gradflow.reporting.blocks import Block, Section, section
-from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live.skips import skips as live_skips
 from gradflow.reporting.live.skips_without import skips_without as live_without
+from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.tables import NETWORK, page_table
 from gradflow.tables import DASH, Cell, Column, Table, bounded, column, words
 from gradflow.text import text
@@ -34,24 +34,24 @@ from gradflow.text.words import word
 DRAWN = ("skip_share", "branch_ratio")
 
 
-def skips(contents: Contents) -> Section | None:
+def skips(data: ReportData) -> Section | None:
     """Return the section, or None if no recording holds a residual join."""
-    frame = contents.contribution
+    frame = data.contribution
     if frame.empty:
         return None
     first = frame[frame["step"] == frame.groupby("run")["step"].transform("min")]
     blocks: list[Block] = []
     over_seeds = {measure: contribution_over_seeds(first, measure) for measure in DRAWN}
     drawn = {measure: found for measure, found in over_seeds.items() if found["mean"].notna().any()}
-    moment = style.words("figure.before") if contents.is_of_compare else ""
+    moment = style.words("figure.before") if data.is_of_compare else ""
     if drawn and first["step"].nunique() == 1:
         make = partial(plots.contribution_figure, drawn, moment=moment)
         live = live_skips({measure: contribution_over_seeds(frame, measure) for measure in drawn})
-        blocks.append(draw("skips-share", make, contents.folder, alt=_share_in_words(first), live=live))
+        blocks.append(draw("skips-share", make, data.folder, alt=_share_in_words(first), live=live))
     is_one = first["run"].nunique() == 1
     if is_one:
         blocks.append(_table(first))
-    without, where = contents.counterfactual, _where(contents)
+    without, where = data.counterfactual, _where(data)
     said = _without_in_words(without, where) if is_one else ""
     if len(without):
         networks, ends = counterfactual_over_seeds(without), counterfactual_ends(without)
@@ -61,19 +61,19 @@ def skips(contents: Contents) -> Section | None:
             "skips.alt.without", networks=count(len(ends.drop_duplicates(list(NETWORK_KEYS))), "networks")
         )
         live = live_without(networks)
-        blocks.append(draw("skips-without", make, contents.folder, alt=alt, caption=caption, live=live))
+        blocks.append(draw("skips-without", make, data.folder, alt=alt, caption=caption, live=live))
         if not is_one:
             blocks.append(_ends(ends))
     if is_one:
         lead = text("skips.lead_one", joins=count(len(first), "joins"))
     else:
-        lead = text("skips.lead_training") if contents.is_of_compare else text("skips.lead")
+        lead = text("skips.lead_training") if data.is_of_compare else text("skips.lead")
     return section("skips", lead, text("skips.definition"), said, blocks=blocks)
 
 
-def _where(contents: Contents) -> str:
+def _where(data: ReportData) -> str:
     """Return at which joins shares were removed, an empty string where it is all of them."""
-    patterns = dict.fromkeys(str(run.meta.get("joins") or EVERY_JOIN) for run in contents.runs)
+    patterns = dict.fromkeys(str(run.meta.get("joins") or EVERY_JOIN) for run in data.runs)
     return (
         ""
         if list(patterns) == [EVERY_JOIN]

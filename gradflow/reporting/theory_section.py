@@ -11,9 +11,9 @@ import pandas as pd
 from gradflow.figures.factors import factors, row_name
 from gradflow.plots.predicted import predicted_figure
 from gradflow.reporting.blocks import Block, Section, section
-from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live import beside
+from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.tables import page_table
 from gradflow.tables import DASH, Cell, Column, Table, bounded, column, interval
 from gradflow.text import text
@@ -23,9 +23,9 @@ from gradflow.text.words import law_words, named
 FILE = "tables/predicted.csv"
 
 
-def theory(contents: Contents) -> Section | None:
+def theory(data: ReportData) -> Section | None:
     """Return the section, or None if no recording has a closed form."""
-    frame = contents.predicted
+    frame = data.predicted
     if frame.empty:
         return None
     known = frame[frame["predicted"].notna()]
@@ -33,7 +33,7 @@ def theory(contents: Contents) -> Section | None:
     if len(known):
         alt = text("beside.alt", finding=_in_words(known))
         make = partial(predicted_figure, frame)
-        blocks.insert(0, draw("predicted", make, contents.folder, alt=alt, live=beside.live(factors(frame))))
+        blocks.insert(0, draw("predicted", make, data.folder, alt=alt, live=beside.live(factors(frame))))
     return section("beside", text("beside.lead"), _in_words(known), _tends(frame), blocks=blocks)
 
 

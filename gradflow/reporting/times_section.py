@@ -14,9 +14,9 @@ from gradflow.analysis.times import gradient_over_time_over_seeds, reach_over_ti
 from gradflow.figures.times import sequence_name
 from gradflow.plots import gradient_over_time_figure, style
 from gradflow.reporting.blocks import Section, section
-from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live.times import times as live_times
+from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.tables import RUN, page_table
 from gradflow.tables import DASH, Column, column
 from gradflow.text import text
@@ -25,19 +25,19 @@ from gradflow.text.numbers import factor, signed
 MAX_ROWS = 60  # of the table
 
 
-def times(contents: Contents) -> Section | None:
+def times(data: ReportData) -> Section | None:
     """Return the section, or None if no gradient was recorded by time step."""
-    frame = contents.times
+    frame = data.times
     if not (frame["grad_norm"] > 0).any():
         return None
-    moment = style.words("when.batch") if contents.is_analysis else None
+    moment = style.words("when.batch") if data.is_analysis else None
     last = frame.groupby("run")["step"].transform("max")
     drawn = gradient_over_time_over_seeds(frame[frame["step"].isin(MOMENTS) | (frame["step"] == last)])
     picture = draw(
         "times",
         partial(gradient_over_time_figure, drawn, moment=moment),
-        contents.folder,
-        alt=text("times.alt", finding=contents.finding_for("times")).strip(),
+        data.folder,
+        alt=text("times.alt", finding=data.finding_for("times")).strip(),
         live=live_times(frame),
     )
     rows = reach_over_time(frame[frame["step"] == last]).head(MAX_ROWS)

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from gradflow.models import mlp
+from gradflow.probe.indicators import indicators
 from gradflow.probe.loss import AnalysisError
-from gradflow.probe.signs import signs
 from gradflow.probe.trial import ForecastError, chance_error, try_training, unlikeness
 
 CLASSES = 3
@@ -68,7 +68,7 @@ def test_the_trial_is_plain_training(make):
                 for name in ("hidden.layer1.linear", "hidden.layer2.linear", "classifier")
             )
         optimizer.step()
-    found = signs(recording)
+    found = indicators(recording)
     assert recording.steps.loss.tolist() == pytest.approx(losses, rel=1e-6)
     assert found.probe_error[10] == pytest.approx(error)
     assert found.relative_error[10] == pytest.approx(error / (2 / 3))
@@ -96,7 +96,7 @@ def test_gradient_decades_equal_autograd():
     for hook in hooks:
         hook.remove()
     expected = math.log10(gradients[0].double().norm() / gradients[-1].double().norm())
-    found = signs(try_training(model, x, y, lr=0.1, batch_size=32, moments=(0, 1)))
+    found = indicators(try_training(model, x, y, lr=0.1, batch_size=32, moments=(0, 1)))
     assert found.gradient_decades[0] == pytest.approx(expected, abs=1e-6)
 
 

@@ -7,7 +7,7 @@ from compared import network
 from gradflow import Recording
 from gradflow.analysis.vanishing_degree import longest
 from gradflow.diagnosis import diagnose
-from gradflow.reporting.contents import Contents
+from gradflow.reporting.report_data import ReportData
 
 
 def with_steep_starts(run):
@@ -19,38 +19,38 @@ def with_steep_starts(run):
 
 
 @pytest.fixture(scope="module")
-def contents(tmp_path_factory):
+def data(tmp_path_factory):
     kinds = (("plain", 1.5), ("residual", 1.05))
     runs = [with_steep_starts(network(family, factor, seed, noise=0.01)) for family, factor in kinds for seed in (0, 1)]
-    return Contents(runs, tmp_path_factory.mktemp("report"))
+    return ReportData(runs, tmp_path_factory.mktemp("report"))
 
 
-def test_a_stages_first_layer_stays_out(contents):
-    of_stage = contents.factors.dropna(subset="factor").set_index(["family", "stage"])["factor"]
+def test_a_stages_first_layer_stays_out(data):
+    of_stage = data.factors.dropna(subset="factor").set_index(["family", "stage"])["factor"]
     assert of_stage["plain"].tolist() == pytest.approx([1.5] * len(of_stage["plain"]), rel=0.02)
     assert of_stage["residual"].tolist() == pytest.approx([1.05] * len(of_stage["residual"]), rel=0.02)
 
 
-def test_degree_has_the_same_factor(contents):
-    frame = contents.degree_over_seeds
+def test_degree_has_the_same_factor(data):
+    frame = data.degree_over_seeds
     started = frame[(frame["measure"] == "out_grad_norm") & (frame["moment"] == "0")]
-    shown = contents.factors.set_index(["family", "stage"])
+    shown = data.factors.set_index(["family", "stage"])
     for row in longest(started).itertuples():
         same = shown.loc[row.family, row.stage]
         assert (row.factor, row.low, row.high) == (same.factor, same.low, same.high)
 
 
-def test_theory_has_the_same_factor_of_residual_networks(contents):
-    found = contents.predicted[contents.predicted["family"] == "residual"]
+def test_theory_has_the_same_factor_of_residual_networks(data):
+    found = data.predicted[data.predicted["family"] == "residual"]
     assert len(found) > 1
-    shown = contents.factors.set_index(["family", "stage"])
+    shown = data.factors.set_index(["family", "stage"])
     for row in found.itertuples():
         assert row.factor == shown.loc["residual", row.stage].factor
 
 
-def test_findings_have_the_same_factor(contents):
-    values = [one.values["factor"] for one in contents.findings if one.key == "exploding"]
-    shown = contents.factors.dropna(subset="factor").set_index(["family", "stage"])
+def test_findings_have_the_same_factor(data):
+    values = [one.values["factor"] for one in data.findings if one.key == "exploding"]
+    shown = data.factors.dropna(subset="factor").set_index(["family", "stage"])
     assert values
     assert values[0].mean == pytest.approx(shown.loc["plain", 0].factor, rel=1e-12)
 

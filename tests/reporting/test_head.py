@@ -5,8 +5,8 @@ import pytest
 
 from gradflow import Recording
 from gradflow.analysis.runs import as_list
-from gradflow.reporting.contents import Contents
 from gradflow.reporting.head import headline
+from gradflow.reporting.report_data import ReportData
 
 ERRORS = {("plain", 8): 0.1, ("plain", 14): 0.6, ("residual", 8): 0.05, ("residual", 14): 0.02}
 
@@ -22,7 +22,7 @@ def runs(**settings):
 
 
 def said(recordings, folder):
-    return headline(Contents(as_list(recordings), folder))
+    return headline(ReportData(as_list(recordings), folder))
 
 
 def test_both_families_from_shallow_to_deep(tmp_path):

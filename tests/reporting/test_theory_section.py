@@ -6,7 +6,7 @@ import pandas as pd
 from compared import network
 
 from gradflow import Recording
-from gradflow.reporting.contents import Contents
+from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.theory_section import theory
 
 BATCH_NORM = math.sqrt(math.pi / (math.pi - 1))
@@ -14,7 +14,7 @@ BATCH_NORM = math.sqrt(math.pi / (math.pi - 1))
 
 def section(recordings, tmp_path):
     (tmp_path / "figures").mkdir(exist_ok=True)
-    return theory(Contents(recordings, tmp_path))
+    return theory(ReportData(recordings, tmp_path))
 
 
 def test_plain_and_residual_networks(tmp_path):

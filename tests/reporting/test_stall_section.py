@@ -8,9 +8,9 @@ import pytest
 
 from gradflow import Recording
 from gradflow.analysis import stall_over_seeds
-from gradflow.reporting.contents import Contents
-from gradflow.reporting.degree import degree
-from gradflow.reporting.why import why
+from gradflow.reporting.degree_section import degree
+from gradflow.reporting.report_data import ReportData
+from gradflow.reporting.stall_section import why
 
 LAYERS = 14
 
@@ -73,8 +73,8 @@ def words_of(found):
 def sections(recordings, folder):
     """Return the words of the two sections that these recordings have."""
     (folder / "figures").mkdir()
-    contents = Contents([recordings] if isinstance(recordings, Recording) else recordings, folder)
-    found = {"why": why(contents), "degree": degree(contents)}
+    data = ReportData([recordings] if isinstance(recordings, Recording) else recordings, folder)
+    found = {"why": why(data), "degree": degree(data)}
     return {key: words_of(one) for key, one in found.items() if one}
 
 
@@ -85,7 +85,7 @@ def told(tmp_path_factory):
 
 def test_the_chain_is_told_with_the_runs_numbers(told):
     words = told["why"]
-    frame = stall_over_seeds(Contents(comparison(), None).stall).set_index(["family", "depth"])
+    frame = stall_over_seeds(ReportData(comparison(), None).stall).set_index(["family", "depth"])
     assert "plain-56 trains worse than a network it is compared with" in words
     assert "is +1.5 decades (95 % interval" in words
     assert "The first update multiplies the norm of the first layer's weights by 2.50" in words

@@ -15,10 +15,10 @@ from gradflow.figures.vanishing import MEASURES
 from gradflow.figures.vanishing import vanishing as described
 from gradflow.plots import vanishing_figure
 from gradflow.reporting.blocks import Block, Section, section
-from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live import screen
 from gradflow.reporting.method import seeds
+from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.tables import page_table
 from gradflow.tables import DASH, Cell, Column, Table, column, interval, words
 from gradflow.text import text
@@ -28,26 +28,26 @@ from gradflow.text.words import named, word
 TOY_LAYERS = (5, 10, 15, 20)
 
 
-def vanishing(contents: Contents) -> Section | None:
+def vanishing(data: ReportData) -> Section | None:
     """Return the section, or None if no recording is of the demonstration."""
-    if not contents.demonstration:
+    if not data.demonstration:
         return None
     left = theory.toy(layers=TOY_LAYERS[-1])
-    frame = contents.vanishing_profile
+    frame = data.vanishing_profile
     blocks: list[Block] = [_toy_table(left)]
     drawn = [measure for measure in MEASURES if (frame.loc[frame["measure"] == measure, "mean"] > 0).any()]
     live = screen.live(described(frame), 340) if drawn else None
     for measure in drawn:
         make = partial(vanishing_figure, frame, measure=measure)
-        alt = text(f"vanishing.alt.{measure}", finding=_in_words(contents.vanishing)).strip()
+        alt = text(f"vanishing.alt.{measure}", finding=_in_words(data.vanishing)).strip()
         caption = text(f"vanishing.caption.{measure}")
         name = f"vanishing-{measure.replace('_', '-')}"
         first, live = live, None
-        blocks.append(draw(name, make, contents.folder, alt=alt, caption=caption, live=first, is_covered=first is None))
-    blocks.append(page_table("vanishing", COLUMNS, contents.vanishing, "tables/vanishing.csv"))
+        blocks.append(draw(name, make, data.folder, alt=alt, caption=caption, live=first, is_covered=first is None))
+    blocks.append(page_table("vanishing", COLUMNS, data.vanishing, "tables/vanishing.csv"))
     lead = text(
         "vanishing.lead",
-        seeds=seeds(contents.demonstration),
+        seeds=seeds(data.demonstration),
         factor=factor(theory.TOY_FACTOR),
         after=number(float(left[-1])),
         layers=count(TOY_LAYERS[-1], "layers"),

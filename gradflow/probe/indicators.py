@@ -1,4 +1,4 @@
-"""Signs of trainability: the numbers of a trial that verdicts rest on. Tables in, a table out."""
+"""Indicators of trainability: the numbers of a trial that verdicts rest on. Tables in, a table out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gradflow.recording import Recording
 SCALARS = ("loss", "probe_loss", "probe_error", "unlikeness", "total_grad_norm")
 
 
-def signs(recording: Recording) -> pd.DataFrame:
+def indicators(recording: Recording) -> pd.DataFrame:
     """Return the numbers that verdicts rest on, at each moment of a trial.
 
     Parameters

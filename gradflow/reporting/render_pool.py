@@ -22,12 +22,12 @@ import matplotlib as mpl
 from gradflow.reporting.drawing import Drawn, Job, drawn
 from gradflow.text import current_language
 
-PROGRAM = "gradflow.reporting.painter"
+PROGRAM = "gradflow.reporting.render_worker"
 FEWEST_RUNS = 9  # of which a report takes longer than a second process takes to start
 
 
 class Ticket:
-    """A figure that is drawn, or will be: `result` is there once its painters have finished."""
+    """A figure that is drawn, or will be: `result` is there once the pool has finished."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -38,7 +38,7 @@ class Ticket:
         self.result = drawn(self.job)
 
 
-class Painters:
+class RenderPool:
     """Figures asked for, drawn by a second process while this one goes on, and by this one in the end.
 
     What the second process cannot draw, because it ended or for whatever it says, is drawn here, where an error is
@@ -126,13 +126,13 @@ class Painters:
         return answer
 
 
-_CURRENT: ContextVar[Painters | None] = ContextVar("painters", default=None)
+_CURRENT: ContextVar[RenderPool | None] = ContextVar("render_pool", default=None)
 
 
 @contextmanager
-def painters(n_runs: int) -> Iterator[Painters]:
+def render_pool(n_runs: int) -> Iterator[RenderPool]:
     """Let figures be asked for inside the block; a second process helps from `FEWEST_RUNS` runs on."""
-    found = Painters(has_helper=n_runs >= FEWEST_RUNS and _processors() > 1)
+    found = RenderPool(has_helper=n_runs >= FEWEST_RUNS and _processors() > 1)
     before = _CURRENT.set(found)
     try:
         yield found
@@ -142,7 +142,7 @@ def painters(n_runs: int) -> Iterator[Painters]:
 
 
 def ask(job: Job) -> Ticket:
-    """Return a ticket from the block's painters; without a block the figure is drawn at once."""
+    """Return a ticket from the block's pool; without a block the figure is drawn at once."""
     current = _CURRENT.get()
     if current is not None:
         return current.ask(job)

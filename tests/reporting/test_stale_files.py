@@ -5,7 +5,7 @@ import pytest
 
 from gradflow import Recording
 from gradflow.reporting import report
-from gradflow.reporting.leftovers import named_in
+from gradflow.reporting.stale_files import named_in
 
 
 def losses(run="mine", **columns):

@@ -14,9 +14,9 @@ from gradflow.analysis.vanishing_degree import END, START, longest
 from gradflow.figures.degree import moments, per_network
 from gradflow.plots import degree_figure
 from gradflow.reporting.blocks import Block, Section, section
-from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live.degree import degree as live_degree
+from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.tables import NETWORK, network_name, page_table
 from gradflow.tables import DASH, Cell, Column, Table, bounded, column
 from gradflow.text import text
@@ -29,11 +29,11 @@ FILE = "tables/degree_over_seeds.csv"
 Row = Mapping[Any, Any]
 
 
-def degree(contents: Contents) -> Section | None:
+def degree(data: ReportData) -> Section | None:
     """Return the section, or None if no gradient was recorded at two moments of training."""
-    if not contents.with_layers:
+    if not data.with_layers:
         return None
-    frame = contents.degree_over_seeds
+    frame = data.degree_over_seeds
     known = frame[(frame["measure"] == MEASURE) & (frame["decades_n"] > 0)]
     if known["moment"].nunique() < 2:
         return None
@@ -41,12 +41,12 @@ def degree(contents: Contents) -> Section | None:
     picture = draw(
         "degree",
         partial(degree_figure, frame),
-        contents.folder,
+        data.folder,
         alt=text("degree.alt", finding=said).strip(),
         live=live_degree(frame),
     )
     blocks: list[Block] = [picture, _decades_table(per_network(known)), _law_table(longest(known))]
-    norm = text("degree.batch_norm") if contents.has_batch_norm else ""
+    norm = text("degree.batch_norm") if data.has_batch_norm else ""
     return section("degree", text("degree.lead"), norm, said, text("degree.law"), blocks=blocks)
 
 

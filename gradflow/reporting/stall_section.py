@@ -15,9 +15,9 @@ from gradflow.diagnosis.ends import DECADES
 from gradflow.figures.stall import ordered, stall
 from gradflow.plots import stall_figure
 from gradflow.reporting.blocks import Block, Section, Statement, Statements, section
-from gradflow.reporting.contents import Contents
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live import beside
+from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.tables import NETWORK, network_name, page_table
 from gradflow.tables import Cell, Column, bounded, interval
 from gradflow.text import text
@@ -31,32 +31,32 @@ FIRST_UPDATE = 2.0  # a growth below it is not what the first update did
 AGREES = 0.1  # relative difference up to which a growth is the predicted one, in every run
 
 
-def why(contents: Contents) -> Section | None:
+def why(data: ReportData) -> Section | None:
     """Return the section, or None if no network with batch norm was compared or no weight norm recorded."""
-    if not contents.is_comparison or not contents.with_layers:
+    if not data.is_comparison or not data.with_layers:
         return None
-    runs = contents.stall[contents.stall["batch_norm"] & (contents.stall["growth"] > 0)]
+    runs = data.stall[data.stall["batch_norm"] & (data.stall["growth"] > 0)]
     if runs.empty:
         return None
     frame = ordered(stall_over_seeds(runs))
-    stalled = _stalled(contents)
+    stalled = _stalled(data)
     rows: list[Row] = [*frame.to_dict("records")]
     items = _statements([row for row in rows if network_name(row) in stalled], rows, runs)
     said = f"{items[0].sentence.rstrip(':')}." if items else text("why.none")
     make = partial(stall_figure, frame)
     blocks: list[Block] = [Statements(text("why.stalled"), "notice", items)] if items else []
     blocks += [
-        draw("stall", make, contents.folder, alt=text("why.alt", finding=said), live=beside.live(stall(frame))),
+        draw("stall", make, data.folder, alt=text("why.alt", finding=said), live=beside.live(stall(frame))),
         page_table("stall", COLUMNS, frame, "tables/stall_over_seeds.csv"),
     ]
     ending = text("why.caveat") if items else text("why.none")
     return section("why", text("why.lead"), ending, blocks=blocks)
 
 
-def _stalled(contents: Contents) -> set[str]:
+def _stalled(data: ReportData) -> set[str]:
     """Return the networks that both train worse than another and outgrew their learning rate, each by its own rule."""
-    outgrown = {named(one.subject.label) for one in contents.findings if one.key == STALLED}
-    return outgrown & {named(one.subject.label) for one in contents.findings if one.key in WORSE}
+    outgrown = {named(one.subject.label) for one in data.findings if one.key == STALLED}
+    return outgrown & {named(one.subject.label) for one in data.findings if one.key in WORSE}
 
 
 def _statements(stalled: list[Row], rows: list[Row], runs: pd.DataFrame) -> list[Statement]:

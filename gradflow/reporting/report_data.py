@@ -37,7 +37,7 @@ GROWTH_SHOWN = ("first_growth", "first_effective_lr")
 
 
 @dataclass(frozen=True, eq=False)
-class Contents:
+class ReportData:
     """The recordings of one report and the frames that its sections share."""
 
     recordings: list[Recording]

@@ -10,9 +10,9 @@ import pytest
 from waiting import eventually
 
 from gradflow import plots
-from gradflow.reporting import painters
+from gradflow.reporting import render_pool
 from gradflow.reporting.drawing import Job, drawn
-from gradflow.reporting.painters import Painters, ask
+from gradflow.reporting.render_pool import RenderPool, ask
 
 
 def frame(scale):
@@ -34,7 +34,7 @@ def job(folder, name="one", scale=1.0, **how):
 
 @pytest.fixture
 def started():
-    found = Painters(has_helper=True)
+    found = RenderPool(has_helper=True)
     yield found
     found.close()
 
@@ -80,7 +80,7 @@ def test_what_cannot_be_sent_is_drawn_here(started, tmp_path):
 
 
 def test_no_process_is_left(tmp_path):
-    found = Painters(has_helper=True)
+    found = RenderPool(has_helper=True)
     pid = found._process.pid
     found.close()
     with pytest.raises(ProcessLookupError):
@@ -88,11 +88,11 @@ def test_no_process_is_left(tmp_path):
 
 
 def test_few_runs_start_none(monkeypatch):
-    monkeypatch.setattr(painters, "_started", lambda: pytest.fail("started"))
-    with painters.painters(painters.FEWEST_RUNS - 1) as few:
+    monkeypatch.setattr(render_pool, "_started", lambda: pytest.fail("started"))
+    with render_pool.render_pool(render_pool.FEWEST_RUNS - 1) as few:
         assert few._process is None
 
 
-def test_without_painters_a_figure_is_drawn_at_once(tmp_path):
+def test_without_a_pool_a_figure_is_drawn_at_once(tmp_path):
     with warnings.catch_warnings():
         assert ask(job(tmp_path / "out")).result is not None
