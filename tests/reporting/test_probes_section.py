@@ -11,10 +11,11 @@ from gradflow import Recording
 from gradflow.analysis.paths import path_probes, path_shares, recorded_paths
 from gradflow.plots import fonts
 from gradflow.reporting import report
-from gradflow.reporting.blocks import Picture, Table
+from gradflow.reporting.figures import Picture
 from gradflow.reporting.probes_section import paths, shattering
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.skips_section import skips
+from gradflow.tables import Table
 
 N_BLOCKS = 9
 
@@ -46,7 +47,7 @@ def data(recordings, folder):
 
 def cells(found):
     (table,) = (block for block in found.blocks if isinstance(block, Table))
-    return [[cell.main for cell in row] for row in table.rows]
+    return [[cell.main for cell in row] for row in table.cells]
 
 
 def pictures(found):
@@ -103,7 +104,7 @@ def test_correlations_with_their_intervals(tmp_path):
     means = {"plain-2": "0.25", "plain-8": "0.050", "residual-2": "0.65", "residual-8": "0.45"}
     assert cells(found) == [[network, "batch norm", mean] for network, mean in means.items()]
     (table,) = (block for block in found.blocks if isinstance(block, Table))
-    assert table.rows[0][2].sub == "−0.39 to 0.89"  # 0.25 ± 12.706 * 0.05, Student's t of two seeds
+    assert table.cells[0][2].sub == "−0.39 to 0.89"  # 0.25 ± 12.706 * 0.05, Student's t of two seeds
 
 
 def test_a_model_of_ones_own_has_a_row_and_no_figure(tmp_path):
@@ -177,7 +178,7 @@ def test_skips_of_several_runs_are_told_by_network(tmp_path):
     assert sorted(share.live.rows["step"].unique()) == [0, 10]
     assert cells(found) == [[f"residual-{depth}", "2", "−0.5", "−1.5", "–"] for depth in (8, 14)]
     (table,) = (block for block in found.blocks if isinstance(block, Table))
-    assert table.rows[0][4].sub == "not measured"
+    assert table.cells[0][4].sub == "not measured"
     assert "before the first update and after the last one" in found.paragraphs[0]
 
 

@@ -8,9 +8,12 @@ import pytest
 
 from gradflow import Recording
 from gradflow.analysis import stall_over_seeds
+from gradflow.reporting.blocks import Statements
 from gradflow.reporting.degree_section import degree
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.stall_section import why
+from gradflow.tables import Table
+from gradflow.text.words import heading
 
 LAYERS = 14
 
@@ -62,11 +65,11 @@ def words_of(found):
     """Return a section's paragraphs, statements and cells as one text."""
     words = [found.title, *found.paragraphs]
     for block in found.blocks:
-        if block.kind == "statements":
+        if isinstance(block, Statements):
             words += [line for item in block.items for line in (item.sentence, *item.lines)]
-        elif block.kind == "table":
-            words += [column.head for column in block.columns]
-            words += [part for row in block.rows for cell in row for part in (cell.main, cell.sub) if part]
+        elif isinstance(block, Table):
+            words += [column.head or heading(column.key, block.head_words) for column in block.columns]
+            words += [part for row in block.cells for cell in row for part in (cell.main, cell.sub) if part]
     return " ".join(words)
 
 

@@ -24,8 +24,8 @@ def test_plain_and_residual_networks(tmp_path):
     found = section(runs, tmp_path)
     picture, table = found.blocks
     assert (tmp_path / picture.file).is_file()
-    assert len(table.rows) == 9
-    first, last = table.rows[0], table.rows[-1]
+    assert len(table.cells) == 9
+    first, last = table.cells[0], table.cells[-1]
     assert first[0].main == "plain-26, stage 1"
     assert first[2].main == f"{BATCH_NORM:.3f}"
     assert "Yang et al. 2019" in first[4].sub
