@@ -151,12 +151,10 @@ def _curves(data: ReportData) -> list[Block]:
 def _errors_table(data: ReportData, errors: pd.DataFrame) -> Table:
     """Return one row per published error, and what the nearest depth that was run measured."""
     is_drawn = errors["kind"] == ILLUSTRATIVE
-    measured = [_measured(data.errors_over_seeds, row) for row in errors.to_dict("records")]
-    rows = errors.assign(
-        measured=[cell for _, cell in measured],
-        published_depth=[depth for depth, _ in measured],
-        is_odd_one=is_drawn & (not is_drawn.all()),
-    )
+    rows = [
+        {**row, **_measured(data.errors_over_seeds, row), "is_odd_one": is_odd_one}
+        for row, is_odd_one in zip(errors.to_dict("records"), is_drawn & (not is_drawn.all()), strict=True)
+    ]
     columns = (
         NETWORK,
         words("published_measure", lambda measure: text(f"published.measure.{measure or TRAIN}"), of="measure"),
@@ -165,7 +163,7 @@ def _errors_table(data: ReportData, errors: pd.DataFrame) -> Table:
         Column("published_depth", _depth),
         words("source"),
     )
-    return page_table("published", columns, rows.to_dict("records"), title=text("errors.title"))
+    return page_table("published", columns, rows, title=text("errors.title"))
 
 
 def _published(row: Mapping[Any, Any]) -> str:
@@ -175,9 +173,7 @@ def _published(row: Mapping[Any, Any]) -> str:
 
 def _depth(row: Mapping[Any, Any]) -> str:
     depth = row["published_depth"]
-    if pd.isna(depth):
-        return DASH
-    return f"{depth:.0f}" if depth == row["depth"] else f"({depth:.0f})"
+    return DASH if depth is None else str(depth) if depth == row["depth"] else f"({depth})"
 
 
 def _answer_of_test_errors(over_seeds: pd.DataFrame) -> str:
@@ -202,17 +198,18 @@ def _test_error(row: Mapping[Any, Any]) -> str:
     return with_interval(interval, percent)
 
 
-def _measured(over_seeds: pd.DataFrame, row: Mapping[Any, Any]) -> tuple[int | None, Cell]:
+def _measured(over_seeds: pd.DataFrame, row: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the depth that a published error stands beside, and the error measured there."""
     measure = row["measure"] or TRAIN
     family = over_seeds[over_seeds["family"] == row["family"]]
     depth = nearest_depth(int(row["depth"]), [int(one) for one in family["depth"].dropna()])
     if depth is None:
-        return None, Cell(DASH, text("published.not_run"))
+        return {"published_depth": None, "measured": Cell(DASH, text("published.not_run"))}
     found = family[family["depth"] == depth].iloc[0]
     n = int(found["n_test" if measure == TEST else "n"])
     bounds = (found[f"{measure}_low"], found[f"{measure}_high"])
-    return depth, bounded(found[measure], *bounds, n, partial(percent, digits=2))
+    cell = bounded(found[measure], *bounds, n, partial(percent, digits=2))
+    return {"published_depth": depth, "measured": cell}
 
 
 def _paths_table(frame: pd.DataFrame, lengths: PublishedLengths) -> Table:
