@@ -22,11 +22,11 @@ class Facts(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """One finding in words: where it comes from, what to try, where it is drawn and what is to be chosen there."""
+    """One finding in words: where it comes from, what to try, which section shows it, what is to be chosen there."""
 
     sentence: str
     notes: list[str]
-    anchor: str
+    section: str
     lines: tuple[str, ...] = ()
     choose: str = ""
 
@@ -43,28 +43,14 @@ class Statements(NamedTuple):
 Block = Picture | Table | Facts | Statements
 
 
-class Section(NamedTuple):
-    """One section of the page."""
-
-    key: str
-    title: str
-    paragraphs: list[str]
-    blocks: list[Block]
-
-
-def section(key: str, *paragraphs: str, blocks: list[Block]) -> Section:
-    """Return a section with the catalogue's title for its key, and its paragraphs that are not empty."""
-    return Section(key, text(f"{key}.title"), [paragraph for paragraph in paragraphs if paragraph], blocks)
-
-
-def statements(findings: list[Finding], severity: str, anchors: dict[str, str]) -> Statements:
-    """Return the findings of one severity in words; `anchors` gives the page's anchor of each section key."""
+def statements(findings: list[Finding], severity: str) -> Statements:
+    """Return the findings of one severity in words."""
     shown = [finding for finding in findings if finding.severity == severity]
     items = [
         Statement(
             str(finding),
             [text(key) for key in (finding.cause, *finding.remedies) if key],
-            anchors.get(finding.figure, ""),
+            finding.figure,
             choose=_choice(finding),
         )
         for finding in shown
@@ -74,7 +60,7 @@ def statements(findings: list[Finding], severity: str, anchors: dict[str, str]) 
     for finding in shown:
         if finding.key in _WITHOUT_FAULT:
             groups.setdefault(tuple(finding.values[name] for name in ("when", "measure", "step")), []).append(finding)
-    items += [_without_fault(group, anchors) for group in groups.values()]
+    items += [_without_fault(group) for group in groups.values()]
     return Statements(text(f"severity.{severity}"), severity, items)
 
 
@@ -84,11 +70,11 @@ def _choice(finding: Finding) -> str:
     return urlencode(chosen)
 
 
-def _without_fault(group: list[Finding], anchors: dict[str, str]) -> Statement:
+def _without_fault(group: list[Finding]) -> Statement:
     """Return one statement for all networks in which no rule found a fault: a short line of numbers for each."""
     first = group[0]
     if len(group) == 1:
-        return Statement(str(first), [], anchors.get(first.figure, ""), choose=_choice(first))
+        return Statement(str(first), [], first.figure, choose=_choice(first))
     lines = tuple(sentence(f"{finding.key}_line", finding.subject.label, finding.values) for finding in group)
     lead = sentence("healthy_list", "", {name: first.values[name] for name in ("when", "measure", "step")})
-    return Statement(lead, [], anchors.get(first.figure, ""), lines, _choice(first))
+    return Statement(lead, [], first.figure, lines, _choice(first))

@@ -13,10 +13,9 @@ from gradflow.analysis.intervals import Interval
 from gradflow.analysis.vanishing_degree import END, START, longest
 from gradflow.figures.degree import moments, per_network
 from gradflow.plots import degree_figure
-from gradflow.reporting.blocks import Block, Section, section
-from gradflow.reporting.figures import draw
 from gradflow.reporting.live.degree import degree as live_degree
 from gradflow.reporting.report_data import ReportData
+from gradflow.reporting.section import Drawing, Section
 from gradflow.reporting.tables import NETWORK, network_name, page_table
 from gradflow.tables import DASH, Cell, Column, Table, bounded, column
 from gradflow.text import text
@@ -29,25 +28,13 @@ FILE = "tables/degree_over_seeds.csv"
 Row = Mapping[Any, Any]
 
 
-def degree(data: ReportData) -> Section | None:
-    """Return the section, or None if no gradient was recorded at two moments of training."""
+def _known(data: ReportData) -> pd.DataFrame | None:
+    """Return the rows of the activation gradient, None where there are fewer than two moments of training."""
     if not data.with_layers:
         return None
     frame = data.degree_over_seeds
     known = frame[(frame["measure"] == MEASURE) & (frame["decades_n"] > 0)]
-    if known["moment"].nunique() < 2:
-        return None
-    said = _turns(per_network(known))
-    picture = draw(
-        "degree",
-        partial(degree_figure, frame),
-        data.folder,
-        alt=text("degree.alt", finding=said).strip(),
-        live=live_degree(frame),
-    )
-    blocks: list[Block] = [picture, _decades_table(per_network(known)), _law_table(longest(known))]
-    norm = text("degree.batch_norm") if data.has_batch_norm else ""
-    return section("degree", text("degree.lead"), norm, said, text("degree.law"), blocks=blocks)
+    return known if known["moment"].nunique() > 1 else None
 
 
 def _turns(frame: pd.DataFrame) -> str:
@@ -82,8 +69,9 @@ def _interval(row: Row) -> Interval:
     return Interval(row["decades"], row["decades_low"], row["decades_high"], int(row["decades_n"]))
 
 
-def _decades_table(frame: pd.DataFrame) -> Table:
+def _decades_table(_: ReportData, known: pd.DataFrame) -> Table:
     """Return one row per network, one column per moment."""
+    frame = per_network(known)
     columns = [
         Column(moment, _at(moment, _decades), head=sentence_case(text("head.step", step=_steps(frame, moment))))
         for moment in moments(frame)
@@ -91,8 +79,9 @@ def _decades_table(frame: pd.DataFrame) -> Table:
     return page_table("degree", (NETWORK, *columns), _networks(frame), FILE)
 
 
-def _law_table(frame: pd.DataFrame) -> Table:
+def _law_table(_: ReportData, known: pd.DataFrame) -> Table:
     """Return one row per network: layers, and factor and law before and after training."""
+    frame = longest(known)
     columns = [NETWORK, column("layers")]
     for moment in (START, END):
         if moment in set(frame["moment"]):
@@ -145,3 +134,31 @@ def _steps(frame: pd.DataFrame, moment: str) -> str:
     """Return the recorded steps that stand for a moment, over all networks."""
     steps = {step for steps in frame.loc[frame["moment"] == moment, "steps"] for step in steps.split(", ")}
     return text("list.enumeration").join(sorted(steps, key=int))
+
+
+def _files(data: ReportData) -> dict[str, pd.DataFrame]:
+    return {"degree": data.degree, "degree_over_seeds": data.degree_over_seeds} if data.with_layers else {}
+
+
+DEGREE = Section(
+    "degree",
+    60,
+    _known,
+    words=(
+        "degree.lead",
+        lambda data, _: text("degree.batch_norm") if data.has_batch_norm else "",
+        lambda _, known: _turns(per_network(known)),
+        "degree.law",
+    ),
+    parts=(
+        Drawing(
+            "degree",
+            lambda data, _: partial(degree_figure, data.degree_over_seeds),
+            lambda data, _: live_degree(data.degree_over_seeds),
+            lambda _, known: text("degree.alt", finding=_turns(per_network(known))).strip(),
+        ),
+        _decades_table,
+        _law_table,
+    ),
+    files=_files,
+)

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.profile import beside_main_path, main_path
-from gradflow.reporting.blocks import Section, section
 from gradflow.reporting.live.thinning import even_layers
 from gradflow.reporting.report_data import ReportData
+from gradflow.reporting.section import Section
 from gradflow.reporting.tables import NETWORK, page_table
-from gradflow.tables import DASH, Cell, Column, column, words
+from gradflow.tables import DASH, Cell, Column, Table, column, words
 from gradflow.text import text
 from gradflow.text.numbers import number
 from gradflow.text.words import not_shown
@@ -24,25 +24,26 @@ MEASURES = ("out_grad_norm", "grad_norm", "weight_norm")
 _KEYS = ["family", "depth", "layer", "kind", "layer_depth"]
 
 
-def layers(data: ReportData) -> Section | None:
-    """Return the section, or None if no gradient of a weighted layer was recorded."""
-    if not data.with_layers or data.heatmap.empty:
-        return None
-    frame = _over_seeds(data.heatmap)
+def _layers(data: ReportData) -> pd.DataFrame | None:
+    return _over_seeds(data.heatmap) if data.with_layers and not data.heatmap.empty else None
+
+
+def _most(frame: pd.DataFrame) -> int | None:
+    """Return how many layers of a network the table holds, None for all."""
     networks = frame[["family", "depth"]].drop_duplicates()
-    note = ""
-    if len(frame) > MOST_ROWS:
-        named = frame.assign(run=frame["family"].astype("str") + frame["depth"].astype("str"))
-        most = max(2, MOST_ROWS // len(networks))
-        frame = even_layers(named, most)
-        note = text("layers.thinned", most=most)
-    return section(
-        "layers",
-        text("layers.lead"),
-        note,
-        not_shown(beside_main_path(data.with_layers)),
-        blocks=[replace(page_table("layers", COLUMNS, frame, FILE), is_long=True)],
-    )
+    return max(2, MOST_ROWS // len(networks)) if len(frame) > MOST_ROWS else None
+
+
+def _table(_: ReportData, frame: pd.DataFrame) -> Table:
+    most = _most(frame)
+    if most is not None:
+        frame = even_layers(frame.assign(run=frame["family"].astype("str") + frame["depth"].astype("str")), most)
+    return replace(page_table("layers", COLUMNS, frame, FILE), is_long=True)
+
+
+def _thinned(_: ReportData, frame: pd.DataFrame) -> str:
+    most = _most(frame)
+    return "" if most is None else text("layers.thinned", most=most)
 
 
 def _over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
@@ -79,4 +80,13 @@ COLUMNS = (
     _number("grad_start", "grad_norm_min"),
     _number("grad_end", "grad_norm_max"),
     _number("growth", "growth"),
+)
+
+LAYERS = Section(
+    "layers",
+    220,
+    _layers,
+    words=("layers.lead", _thinned, lambda data, _: not_shown(beside_main_path(data.with_layers))),
+    parts=(_table,),
+    files=lambda data: {"layers": data.heatmap} if data.with_layers else {},
 )

@@ -15,13 +15,13 @@ from gradflow.analysis.runs import as_list
 from gradflow.plots.fonts import warned_once
 from gradflow.recording import Recording
 from gradflow.reporting import stale_files
-from gradflow.reporting.blocks import Section
 from gradflow.reporting.figures import Picture, printed_as
 from gradflow.reporting.head import Head, head
 from gradflow.reporting.live.assets import policy, scripts
 from gradflow.reporting.render_pool import render_pool
 from gradflow.reporting.report_data import ReportData
-from gradflow.reporting.sections import lead_picture, sections
+from gradflow.reporting.section import Shown
+from gradflow.reporting.sections import files, lead_picture, sections
 from gradflow.reporting.tables import write
 from gradflow.storage import StorageError, write_whole
 from gradflow.tables.html import for_page
@@ -91,16 +91,16 @@ def report(
             (folder / name).mkdir(parents=True, exist_ok=True)
         every = sections(data)
         first = head(data, title, lead_picture(every))
-        tables = write(data.tables(), folder / "tables")  # while figures are drawn
+        tables = write(files(data), folder / "tables")  # while figures are drawn
         drawing.finish()
-        files = [f"tables/{name}" for name in tables] + [f"figures/{name}" for name in _figure_files(first, every)]
+        written = [f"tables/{name}" for name in tables] + [f"figures/{name}" for name in _figure_files(first, every)]
         older = stale_files.named_in(page)
-        write_whole(page, _render(first, every, files).encode())
-        stale_files.remove(folder, older.difference(files))
+        write_whole(page, _render(first, every, written).encode())
+        stale_files.remove(folder, older.difference(written))
     return page
 
 
-def _figure_files(first: Head, every: list[Section]) -> list[str]:
+def _figure_files(first: Head, every: list[Shown]) -> list[str]:
     shown = [first.picture, *(block for one in every for block in one.blocks)]
     return [name for one in shown if isinstance(one, Picture) and one.ticket for name in one.ticket.job.files]
 
@@ -115,13 +115,14 @@ def _check_links(folder: Path) -> None:
             raise StorageError(f"{path} is neither a file nor a folder; give another folder.")
 
 
-def _render(first: Head, every: list[Section], files: list[str]) -> str:
+def _render(first: Head, every: list[Shown], files: list[str]) -> str:
     shown = [first.picture, *(block for one in every for block in one.blocks)]
     is_live = any(getattr(block, "live", None) or getattr(block, "is_long", False) for block in shown)
     run = scripts() if is_live else ()
     style = Markup(_read(STYLESHEET))
+    anchors = {one.key: one.anchor for one in every}
     return _template(TEMPLATE).render(
-        head=first, sections=every, files=files, style=style, scripts=run, policy=policy(run)
+        head=first, sections=every, anchors=anchors, files=files, style=style, scripts=run, policy=policy(run)
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -16,12 +16,13 @@ from gradflow.figures.shattering import shattering as by_depth_described
 from gradflow.figures.shattering_layers import shattering_layers as by_layer_described
 from gradflow.plots import autocorrelation_figure, paths_figure, shattering_figure, shattering_layers_figure
 from gradflow.recording import AUTOCORRELATION, SHATTERING
-from gradflow.reporting.blocks import Block, Section, section
-from gradflow.reporting.figures import draw
+from gradflow.reporting.blocks import Block
+from gradflow.reporting.figures import Picture, draw
 from gradflow.reporting.live import beside
 from gradflow.reporting.live.screen import live
 from gradflow.reporting.published_section import published_lengths
 from gradflow.reporting.report_data import ReportData, holding
+from gradflow.reporting.section import Section
 from gradflow.reporting.tables import NETWORK, RUN, network_name, page_table
 from gradflow.tables import DASH, Cell, Column, Table, column, interval, words
 from gradflow.text import text
@@ -30,32 +31,35 @@ from gradflow.text.numbers import count, number, percent
 FEWEST_LAYERS = 3  # of a network of which a line over layers is drawn
 
 
-def shattering(data: ReportData) -> Section | None:
-    """Return the section, or None if no recording holds the probes of `gradflow.probe.shattering` at the input."""
-    blocks: list[Block] = []
-    if holding(data.probed, SHATTERING):
-        frame, layers = data.shattering, data.shattering_by_layer
-        drawn = frame.dropna(subset=["depth", "mean"])
-        low, high = number(drawn["mean"].min(), 2), number(drawn["mean"].max(), 2)
-        said = {"low": low, "high": high, "networks": count(len(drawn), "networks")}
-        if _has_lines(layers):
-            by_layer, alt = partial(shattering_layers_figure, layers), text("shattering.alt_layers", **said)
-            blocks.append(
-                draw("shattering", by_layer, data.folder, alt=alt, live=live(by_layer_described(layers), 320))
-            )
-        elif drawn["depth"].nunique() > 1:
-            by_depth, alt = partial(shattering_figure, drawn), text("shattering.alt", **said)
-            blocks.append(draw("shattering", by_depth, data.folder, alt=alt, live=live(by_depth_described(drawn), 320)))
-        blocks.append(_correlations(frame))
-    if holding(data.probed, AUTOCORRELATION):
-        lags = data.autocorrelation
-        make, alt = partial(autocorrelation_figure, lags), text("shattering.alt_lags")
-        shown = live(autocorrelation_described(lags), notes=[text("live.noise")])
-        blocks.append(draw("autocorrelation", make, data.folder, alt=alt, live=shown))
-    if not blocks:
+def _correlation(data: ReportData, _: Any) -> list[Block]:
+    """Return the figure of the correlations at the input, by layer or depth, and their table."""
+    if not holding(data.probed, SHATTERING):
+        return []
+    frame, layers = data.shattering, data.shattering_by_layer
+    drawn = frame.dropna(subset=["depth", "mean"])
+    low, high = number(drawn["mean"].min(), 2), number(drawn["mean"].max(), 2)
+    said = {"low": low, "high": high, "networks": count(len(drawn), "networks")}
+    table = _correlations(frame)
+    if _has_lines(layers):
+        make, shown, key = (
+            partial(shattering_layers_figure, layers),
+            by_layer_described(layers),
+            "shattering.alt_layers",
+        )
+    elif drawn["depth"].nunique() > 1:
+        make, shown, key = partial(shattering_figure, drawn), by_depth_described(drawn), "shattering.alt"
+    else:
+        return [table]
+    return [draw("shattering", make, data.folder, alt=text(key, **said), live=live(shown, 320)), table]
+
+
+def _lags(data: ReportData, _: Any) -> Picture | None:
+    if not holding(data.probed, AUTOCORRELATION):
         return None
-    when = text("shattering.before") if data.is_of_compare else ""
-    return section("shattering", text("shattering.lead"), when, blocks=blocks)
+    lags = data.autocorrelation
+    shown = live(autocorrelation_described(lags), notes=[text("live.noise")])
+    make, alt = partial(autocorrelation_figure, lags), text("shattering.alt_lags")
+    return draw("autocorrelation", make, data.folder, alt=alt, live=shown)
 
 
 def _has_lines(layers: pd.DataFrame) -> bool:
@@ -66,32 +70,40 @@ def _has_lines(layers: pd.DataFrame) -> bool:
     )
 
 
-def paths(data: ReportData) -> Section | None:
-    """Return the section, or None if no recording holds what `gradflow.probe.effective_paths` found.
+class _Run(NamedTuple):
+    """One run's path lengths, None where they could not be counted, and what is said of them."""
 
-    A figure is drawn of the first run of each network, the table has all.
-    """
+    run: str
+    frame: pd.DataFrame
+    lengths: PathLengths | None
+    words: str
+
+
+def _runs(data: ReportData) -> list[_Run] | None:
+    """Return None if no recording holds what `gradflow.probe.effective_paths` found."""
     if not data.probed or data.paths.empty:
         return None
-    rows: list[dict[str, Any]] = []
-    blocks: list[Block] = []
-    said: list[str] = []
-    drawn: set[str] = set()
-    known = published_lengths(data)
+    known, found = published_lengths(data), []
     for run, frame in data.paths.groupby("run", sort=False):
         lengths = None if frame["share"].isna().any() else path_lengths(frame)
-        sentence, network = _in_words(str(run), frame, lengths, known), network_name(frame.iloc[0])
-        rows.append({"run": run, "blocks": len(frame) - 1, "lengths": lengths})
-        said.append(sentence)
-        if lengths is not None and network not in drawn:
-            drawn.add(network)
-            name = "paths" if len(drawn) == 1 else f"paths-{len(drawn)}"
-            alt = text("paths.alt", said=sentence)
-            make = partial(paths_figure, frame, published=known)
-            live = beside.live(described_paths(frame, published=known, name=name))
-            blocks.append(draw(name, make, data.folder, alt=alt, caption=sentence, live=live))
-    blocks.append(page_table("paths", PATHS, rows, "tables/paths.csv"))
-    return section("paths", text("paths.lead"), said[0] if len(said) == 1 else "", blocks=blocks)
+        found.append(_Run(str(run), frame, lengths, _in_words(str(run), frame, lengths, known)))
+    return found
+
+
+def _lengths(data: ReportData, runs: list[_Run]) -> list[Block]:
+    """Return a figure of the first run of each network, and a table of all."""
+    known = published_lengths(data)
+    firsts = {network_name(one.frame.iloc[0]): one for one in reversed(runs) if one.lengths is not None}
+    drawn = [one for one in runs if any(one is first for first in firsts.values())]
+    blocks: list[Block] = []
+    for place, one in enumerate(drawn, start=1):
+        name = "paths" if place == 1 else f"paths-{place}"
+        make = partial(paths_figure, one.frame, published=known)
+        live = beside.live(described_paths(one.frame, published=known, figure_name=name))
+        alt = text("paths.alt", said=one.words)
+        blocks.append(draw(name, make, data.folder, alt=alt, caption=one.words, live=live))
+    rows = [{"run": one.run, "blocks": len(one.frame) - 1, "lengths": one.lengths} for one in runs]
+    return [*blocks, page_table("paths", PATHS_COLUMNS, rows, "tables/paths.csv")]
 
 
 def _correlations(frame: pd.DataFrame) -> Table:
@@ -130,10 +142,37 @@ def _of_lengths(key: str, form: Callable[[PathLengths], str]) -> Column:
     return Column(key, cell)
 
 
-PATHS = (
+PATHS_COLUMNS = (
     RUN,
     column("blocks"),
     _of_lengths("mean_length", lambda found: f"{found.mean:.1f}"),
     _of_lengths("path_middle", lambda found: f"{found.quarter} – {found.three_quarters}"),
     _of_lengths("path_nearly_all", lambda found: f"{found.shortest} – {found.longest}"),
+)
+
+
+def _shattering_files(data: ReportData) -> dict[str, pd.DataFrame]:
+    found: dict[str, pd.DataFrame] = {}
+    if holding(data.probed, SHATTERING):
+        found |= {"shattering": data.shattering, "shattering_by_layer": data.shattering_by_layer}
+    if holding(data.probed, AUTOCORRELATION):
+        found["autocorrelation"] = data.autocorrelation
+    return found
+
+
+SHATTERING_SECTION = Section(
+    "shattering",
+    90,
+    lambda data: any(holding(data.probed, probe) for probe in (SHATTERING, AUTOCORRELATION)),
+    words=("shattering.lead", lambda data, _: text("shattering.before") if data.is_of_compare else ""),
+    parts=(_correlation, _lags),
+    files=_shattering_files,
+)
+PATHS = Section(
+    "paths",
+    100,
+    _runs,
+    words=("paths.lead", lambda _, runs: runs[0].words if len(runs) == 1 else ""),
+    parts=(_lengths,),
+    files=lambda data: {"paths": data.paths} if data.probed else {},
 )

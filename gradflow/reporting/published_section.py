@@ -17,10 +17,11 @@ from gradflow.analysis.training import errors_over_seeds
 from gradflow.figures.learning import learning
 from gradflow.notes import DEPTH_STEP, PROBES, is_figure, nearest_depth
 from gradflow.recording import SHATTERING, Recording
-from gradflow.reporting.blocks import Block, Section, section
+from gradflow.reporting.blocks import Block
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live.screen import live
 from gradflow.reporting.report_data import ReportData, holding
+from gradflow.reporting.section import Section
 from gradflow.reporting.tables import NETWORK, RUN, page_table
 from gradflow.tables import DASH, Cell, Column, Table, bounded, column, interval, words
 from gradflow.text import text
@@ -32,28 +33,6 @@ ErrorMeasure = Literal["train_error", "test_error"]
 TEST: Final = "test_error"
 TRAIN: Final = "train_error"
 _LAWS: Mapping[str, Callable[[int], float]] = {"2^-L": lambda depth: 2.0**-depth, "L^-1/2": lambda depth: depth**-0.5}
-
-
-def beside_published(data: ReportData) -> Section | None:
-    """Return the section, or None if the runs name no published figure."""
-    errors = published(data.runs) if data.runs else pd.DataFrame()
-    blocks: list[Block] = []
-    said = [text("published.lead")]
-    if len(errors):
-        said.append(text("published.same_depth"))
-        if (errors["kind"] == ILLUSTRATIVE).any():
-            said.append(text("published.lead_illustrative"))
-        if (errors["measure"] == TEST).any() and data.errors[TEST].notna().any():
-            blocks += [_test_errors(data, errors), *_curves(data)]
-        blocks.append(_errors_table(data, errors))
-    others = _others(data.probed)
-    lengths = published_lengths(data)
-    laws = [one for one in others if one.get("law") in _LAWS]
-    if lengths and not data.paths.empty:
-        blocks.append(_paths_table(data.paths, lengths))
-    if laws and holding(data.probed, SHATTERING):
-        blocks.append(_laws_table(data.shattering, laws))
-    return section("published", *said, blocks=blocks) if blocks else None
 
 
 def asked(data: ReportData) -> tuple[str, ...]:
@@ -257,3 +236,30 @@ def _laws_table(frame: pd.DataFrame, laws: list[dict[str, Any]]) -> Table:
     )
     title = text("table.published_shattering")
     return page_table("published-laws", columns, rows, "tables/shattering.csv", title=title)
+
+
+def _compared(data: ReportData) -> list[Block] | None:
+    """Return what is beside published figures, None if the runs name no such figure that was measured."""
+    errors = published(data.runs) if data.runs else pd.DataFrame()
+    blocks: list[Block] = []
+    if len(errors):
+        if (errors["measure"] == TEST).any() and data.errors[TEST].notna().any():
+            blocks += [_test_errors(data, errors), *_curves(data)]
+        blocks.append(_errors_table(data, errors))
+    lengths = published_lengths(data)
+    laws = [one for one in _others(data.probed) if one.get("law") in _LAWS]
+    if lengths and not data.paths.empty:
+        blocks.append(_paths_table(data.paths, lengths))
+    if laws and holding(data.probed, SHATTERING):
+        blocks.append(_laws_table(data.shattering, laws))
+    return blocks or None
+
+
+def _on_errors(data: ReportData, _: Any) -> list[str]:
+    """Return how to read published errors, where there are any."""
+    errors = published(data.runs) if data.runs else pd.DataFrame()
+    said = [text("published.same_depth")] if len(errors) else []
+    return [*said, *([text("published.lead_illustrative")] if said and (errors["kind"] == ILLUSTRATIVE).any() else [])]
+
+
+PUBLISHED = Section("published", 20, _compared, words=("published.lead", _on_errors), parts=(lambda _, blocks: blocks,))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,7 @@ from gradflow.analysis.decay import decay, decay_over_seeds
 from gradflow.analysis.degradation import degradation, degradation_over_seeds, paired_difference
 from gradflow.analysis.paths import recorded_paths
 from gradflow.analysis.predicted import predicted
-from gradflow.analysis.profile import profile, profile_over_seeds
+from gradflow.analysis.profile import profile
 from gradflow.analysis.runs import stacked
 from gradflow.analysis.shattering import EXPERIMENT, autocorrelation_by_lag, shattering_by_depth, shattering_by_layer
 from gradflow.analysis.stall import has_batch_norm, stall, stall_over_seeds
@@ -239,43 +238,6 @@ class ReportData:
         """One row per run and layer whose output gradient was never measured."""
         return coverage(self.recordings)
 
-    def tables(self) -> Iterator[tuple[str, pd.DataFrame]]:
-        """Yield every frame with the name of its file."""
-        if self.runs:
-            yield "summary", self.summary
-            yield "degradation", self.errors
-            yield "degradation_over_seeds", self.errors_over_seeds
-            yield "paired_difference", self.differences
-            yield "training", self.training
-        if self.with_layers:
-            yield "profile", self.profile
-            for measure in ("grad_norm", "out_grad_norm"):
-                yield f"profile_over_seeds_{measure}", profile_over_seeds(self.profile, measure)
-            yield "layers", self.heatmap
-            yield "decay", self.decay
-            yield "decay_over_seeds", self.factors
-            yield "weight_growth", self.growth
-            yield "degree", self.degree
-            yield "degree_over_seeds", self.degree_over_seeds
-            yield "stall", self.stall
-            yield "stall_over_seeds", self.stall_over_seeds
-            yield "skips", self.contribution
-            yield "skips_without", self.counterfactual
-        yield "times", self.times
-        if holding(self.probed, SHATTERING):
-            yield "shattering", self.shattering
-            yield "shattering_by_layer", self.shattering_by_layer
-        if holding(self.probed, AUTOCORRELATION):
-            yield "autocorrelation", self.autocorrelation
-        if self.probed:
-            yield "paths", self.paths
-        if self.demonstration:
-            yield "vanishing", self.vanishing
-            yield "vanishing_profile", self.vanishing_profile
-        yield "predicted", self.predicted
-        yield "coverage", self.coverage
-        yield "findings", findings_table(self.findings)
-
     def finding_for(self, figure: str) -> str:
         """Return the sentence of the first finding that a section shows, or an empty string."""
         return next((str(finding) for finding in self.findings if finding.figure == figure), "")
@@ -285,11 +247,3 @@ def holding(recordings: list[Recording], probe: str) -> list[Recording]:
     """Return the recordings that hold a probe at the input."""
     rows = [(one, one.probes[one.probes["probe"] == probe]) for one in recordings]
     return [one for one, found in rows if (found["layer"] == INPUT).any()]
-
-
-def findings_table(findings: list[Finding]) -> pd.DataFrame:
-    """Return one row per finding: key, severity, subject, runs, figure, sentence."""
-    rows = [
-        (one.key, one.severity, one.subject.label, " ".join(one.subject.runs), one.figure, str(one)) for one in findings
-    ]
-    return pd.DataFrame(rows, columns=["key", "severity", "subject", "runs", "figure", "sentence"])

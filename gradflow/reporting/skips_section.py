@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -20,11 +20,12 @@ from gradflow.analysis.decay import MEASURED
 from gradflow.analysis.runs import NETWORK as NETWORK_KEYS
 from gradflow.plots import style
 from gradflow.recording import EVERY_JOIN
-from gradflow.reporting.blocks import Block, Section, section
-from gradflow.reporting.figures import draw
+from gradflow.reporting.blocks import Block
+from gradflow.reporting.figures import Picture, draw
 from gradflow.reporting.live.skips import skips as live_skips
 from gradflow.reporting.live.skips_without import skips_without as live_without
 from gradflow.reporting.report_data import ReportData
+from gradflow.reporting.section import Section
 from gradflow.reporting.tables import NETWORK, page_table
 from gradflow.tables import DASH, Cell, Column, Table, bounded, column, words
 from gradflow.text import text
@@ -34,41 +35,55 @@ from gradflow.text.words import word
 DRAWN = ("skip_share", "branch_ratio")
 
 
-def skips(data: ReportData) -> Section | None:
-    """Return the section, or None if no recording holds a residual join."""
+class _Joins(NamedTuple):
+    """The joins before training, and whether they are one network's."""
+
+    first: pd.DataFrame
+    is_one: bool
+
+
+def _joins(data: ReportData) -> _Joins | None:
     frame = data.contribution
     if frame.empty:
         return None
     first = frame[frame["step"] == frame.groupby("run")["step"].transform("min")]
-    blocks: list[Block] = []
-    over_seeds = {measure: contribution_over_seeds(first, measure) for measure in DRAWN}
+    return _Joins(first, first["run"].nunique() == 1)
+
+
+def _lead(data: ReportData, joins: _Joins) -> str:
+    if joins.is_one:
+        return text("skips.lead_one", joins=count(len(joins.first), "joins"))
+    return text("skips.lead_training") if data.is_of_compare else text("skips.lead")
+
+
+def _shares(data: ReportData, joins: _Joins) -> Picture | None:
+    """Return the figure of what the skips carry, None where nothing of it was measured at one step."""
+    over_seeds = {measure: contribution_over_seeds(joins.first, measure) for measure in DRAWN}
     drawn = {measure: found for measure, found in over_seeds.items() if found["mean"].notna().any()}
+    if not drawn or joins.first["step"].nunique() > 1:
+        return None
     moment = style.words("figure.before") if data.is_of_compare else ""
-    if drawn and first["step"].nunique() == 1:
-        make = partial(plots.contribution_figure, drawn, moment=moment)
-        live = live_skips({measure: contribution_over_seeds(frame, measure) for measure in drawn})
-        blocks.append(draw("skips-share", make, data.folder, alt=_share_in_words(first), live=live))
-    is_one = first["run"].nunique() == 1
-    if is_one:
-        blocks.append(_table(first))
-    without, where = data.counterfactual, _where(data)
-    said = _without_in_words(without, where) if is_one else ""
-    if len(without):
-        networks, ends = counterfactual_over_seeds(without), counterfactual_ends(without)
-        make = partial(plots.counterfactuals, networks, where=where)
-        caption = text("skips.caption.without", where=where or text("skips.every_join"))
-        alt = said or text(
-            "skips.alt.without", networks=count(len(ends.drop_duplicates(list(NETWORK_KEYS))), "networks")
-        )
-        live = live_without(networks)
-        blocks.append(draw("skips-without", make, data.folder, alt=alt, caption=caption, live=live))
-        if not is_one:
-            blocks.append(_ends(ends))
-    if is_one:
-        lead = text("skips.lead_one", joins=count(len(first), "joins"))
-    else:
-        lead = text("skips.lead_training") if data.is_of_compare else text("skips.lead")
-    return section("skips", lead, text("skips.definition"), said, blocks=blocks)
+    make = partial(plots.contribution_figure, drawn, moment=moment)
+    live = live_skips({measure: contribution_over_seeds(data.contribution, measure) for measure in drawn})
+    return draw("skips-share", make, data.folder, alt=_share_in_words(joins.first), live=live)
+
+
+def _without(data: ReportData, joins: _Joins) -> list[Block]:
+    """Return the figure of the gradient with and without the skips, and its ends where there are several networks."""
+    frame, where = data.counterfactual, _where(data)
+    if frame.empty:
+        return []
+    networks, ends = counterfactual_over_seeds(frame), counterfactual_ends(frame)
+    n_networks = count(len(ends.drop_duplicates(list(NETWORK_KEYS))), "networks")
+    picture = draw(
+        "skips-without",
+        partial(plots.counterfactuals, networks, where=where),
+        data.folder,
+        alt=_without_in_words(data, joins) or text("skips.alt.without", networks=n_networks),
+        caption=text("skips.caption.without", where=where or text("skips.every_join")),
+        live=live_without(networks),
+    )
+    return [picture] if joins.is_one else [picture, _ends(ends)]
 
 
 def _where(data: ReportData) -> str:
@@ -90,10 +105,12 @@ def _share_in_words(frame: pd.DataFrame) -> str:
     return text("skips.alt.share", low=percent(low), high=percent(high), joins=count(len(shares), "joins"))
 
 
-def _without_in_words(frame: pd.DataFrame, where: str) -> str:
-    """Return each network's ends with and without the skips, an empty string where that was not measured."""
-    sentences = []
-    for run, rows in frame.groupby("run", sort=False):
+def _without_in_words(data: ReportData, joins: _Joins) -> str:
+    """Return one network's ends with and without the skips, an empty string where that was not measured."""
+    if not joins.is_one:
+        return ""
+    sentences, where = [], _where(data)
+    for run, rows in data.counterfactual.groupby("run", sort=False):
         ends = {str(variant): _apart(one) for variant, one in rows.groupby("variant", sort=False)}
         written = {name.replace(" ", "_"): decades(value) for name, value in ends.items()}
         if "without_skips" in written:
@@ -110,8 +127,10 @@ def _apart(rows: pd.DataFrame) -> float:
     return math.log10(first / last) if first > 0 and last > 0 else math.nan
 
 
-def _table(frame: pd.DataFrame) -> Table:
-    """Return one row per join of one network."""
+def _table(_: ReportData, joins: _Joins) -> Table | None:
+    """Return one row per join of one network, None where there are several."""
+    if not joins.is_one:
+        return None
     short = partial(number, digits=2)
     columns = [
         Column("join", lambda row: Cell(row["join"], _unless_measured(row["status"])), is_number=False),
@@ -123,9 +142,9 @@ def _table(frame: pd.DataFrame) -> Table:
         column("angle", lambda angle: f"{angle:.0f}°"),
         column("branch_ratio", short),
     ]
-    if (frame["lesion_status"] != "").any():
+    if (joins.first["lesion_status"] != "").any():
         columns.append(Column("lesion", _lesion))
-    return page_table("skips", columns, frame, "tables/skips.csv")
+    return page_table("skips", columns, joins.first, "tables/skips.csv")
 
 
 def _ends(frame: pd.DataFrame) -> Table:
@@ -157,3 +176,17 @@ def _lesion(row: Mapping[Hashable, Any]) -> Cell:
 
 def _unless_measured(status: str) -> str:
     return "" if status == MEASURED else word(status)
+
+
+def _files(data: ReportData) -> dict[str, pd.DataFrame]:
+    return {"skips": data.contribution, "skips_without": data.counterfactual} if data.with_layers else {}
+
+
+SKIPS = Section(
+    "skips",
+    80,
+    _joins,
+    words=(_lead, "skips.definition", _without_in_words),
+    parts=(_shares, _table, _without),
+    files=_files,
+)

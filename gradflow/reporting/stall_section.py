@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -14,10 +14,10 @@ from gradflow.analysis.stall import stall_over_seeds
 from gradflow.diagnosis.ends import DECADES
 from gradflow.figures.stall import ordered, stall
 from gradflow.plots import stall_figure
-from gradflow.reporting.blocks import Block, Section, Statement, Statements, section
-from gradflow.reporting.figures import draw
+from gradflow.reporting.blocks import Statement, Statements
 from gradflow.reporting.live import beside
 from gradflow.reporting.report_data import ReportData
+from gradflow.reporting.section import Drawing, Section
 from gradflow.reporting.tables import NETWORK, network_name, page_table
 from gradflow.tables import Cell, Column, bounded, interval
 from gradflow.text import text
@@ -31,8 +31,15 @@ FIRST_UPDATE = 2.0  # a growth below it is not what the first update did
 AGREES = 0.1  # relative difference up to which a growth is the predicted one, in every run
 
 
-def why(data: ReportData) -> Section | None:
-    """Return the section, or None if no network with batch norm was compared or no weight norm recorded."""
+class _Chain(NamedTuple):
+    """The networks with batch norm and weight norms, by run and over seeds, and what is said of those that stalled."""
+
+    frame: pd.DataFrame
+    statements: list[Statement]
+
+
+def _chain(data: ReportData) -> _Chain | None:
+    """Return None if no network with batch norm was compared or no weight norm recorded."""
     if not data.is_comparison or not data.with_layers:
         return None
     runs = data.stall[data.stall["batch_norm"] & (data.stall["growth"] > 0)]
@@ -41,16 +48,12 @@ def why(data: ReportData) -> Section | None:
     frame = ordered(stall_over_seeds(runs))
     stalled = _stalled(data)
     rows: list[Row] = [*frame.to_dict("records")]
-    items = _statements([row for row in rows if network_name(row) in stalled], rows, runs)
-    said = f"{items[0].sentence.rstrip(':')}." if items else text("why.none")
-    make = partial(stall_figure, frame)
-    blocks: list[Block] = [Statements(text("why.stalled"), "notice", items)] if items else []
-    blocks += [
-        draw("stall", make, data.folder, alt=text("why.alt", finding=said), live=beside.live(stall(frame))),
-        page_table("stall", COLUMNS, frame, "tables/stall_over_seeds.csv"),
-    ]
-    ending = text("why.caveat") if items else text("why.none")
-    return section("why", text("why.lead"), ending, blocks=blocks)
+    return _Chain(frame, _statements([row for row in rows if network_name(row) in stalled], rows, runs))
+
+
+def _alt(_: ReportData, chain: _Chain) -> str:
+    said = f"{chain.statements[0].sentence.rstrip(':')}." if chain.statements else text("why.none")
+    return text("why.alt", finding=said)
 
 
 def _stalled(data: ReportData) -> set[str]:
@@ -147,4 +150,27 @@ COLUMNS = (
     Column("effective_lr", _left),
     interval("end_decades", signed),
     interval("train_error", percent),
+)
+
+
+def _files(data: ReportData) -> dict[str, pd.DataFrame]:
+    return {"stall": data.stall, "stall_over_seeds": data.stall_over_seeds} if data.with_layers else {}
+
+
+WHY = Section(
+    "why",
+    140,
+    _chain,
+    words=("why.lead", lambda _, chain: text("why.caveat" if chain.statements else "why.none")),
+    parts=(
+        lambda _, chain: Statements(text("why.stalled"), "notice", chain.statements) if chain.statements else None,
+        Drawing(
+            "stall",
+            lambda _, chain: partial(stall_figure, chain.frame),
+            lambda _, chain: beside.live(stall(chain.frame)),
+            _alt,
+        ),
+        lambda _, chain: page_table("stall", COLUMNS, chain.frame, "tables/stall_over_seeds.csv"),
+    ),
+    files=_files,
 )

@@ -10,35 +10,20 @@ import pandas as pd
 
 from gradflow.figures.factors import factors, row_name
 from gradflow.plots.predicted import predicted_figure
-from gradflow.reporting.blocks import Block, Section, section
-from gradflow.reporting.figures import draw
+from gradflow.reporting.figures import Picture, draw
 from gradflow.reporting.live import beside
 from gradflow.reporting.report_data import ReportData
+from gradflow.reporting.section import Section
 from gradflow.reporting.tables import page_table
 from gradflow.tables import DASH, Cell, Column, Table, bounded, column, interval
 from gradflow.text import text
 from gradflow.text.numbers import factor, percent
 from gradflow.text.words import law_words, named
 
-FILE = "tables/predicted.csv"
 
-
-def theory(data: ReportData) -> Section | None:
-    """Return the section, or None if no recording has a closed form."""
-    frame = data.predicted
-    if frame.empty:
-        return None
-    known = frame[frame["predicted"].notna()]
-    blocks: list[Block] = [_table(frame)]
-    if len(known):
-        alt = text("beside.alt", finding=_in_words(known))
-        make = partial(predicted_figure, frame)
-        blocks.insert(0, draw("predicted", make, data.folder, alt=alt, live=beside.live(factors(frame))))
-    return section("beside", text("beside.lead"), _in_words(known), _tends(frame), blocks=blocks)
-
-
-def _in_words(known: pd.DataFrame) -> str:
+def _in_words(_: ReportData, frame: pd.DataFrame) -> str:
     """Return how far measured and predicted factors are apart, and how many intervals hold the prediction."""
+    known = frame[frame["predicted"].notna()]
     if known.empty:
         return ""
     off = known["difference"].abs()
@@ -50,7 +35,7 @@ def _in_words(known: pd.DataFrame) -> str:
     return f"{said} {held}".strip()
 
 
-def _tends(frame: pd.DataFrame) -> str:
+def _tends(_: ReportData, frame: pd.DataFrame) -> str:
     """Return that residual factors come nearer to 1 with depth, if they do so in each stage."""
     residual = frame[(frame["family"] == "residual") & (frame["n"] > 0)]
     stages = [rows.sort_values("depth") for _, rows in residual.groupby("stage")]
@@ -67,18 +52,6 @@ def _tends(frame: pd.DataFrame) -> str:
     )
 
 
-def _table(frame: pd.DataFrame) -> Table:
-    """Return one row per setting, or network and stage."""
-    columns = (
-        Column("setting", _name, is_number=False),
-        interval("factor", factor, bounds="{1}"),
-        column("beside_predicted", factor, of="predicted"),
-        Column("beside_difference", _difference),
-        Column("closed_form", lambda row: Cell(_law(row), text(f"theory.source.{row['source']}")), is_number=False),
-    )
-    return page_table("predicted", columns, frame, FILE, title=text("table.beside"))
-
-
 def _difference(row: dict[Any, Any]) -> Cell | str:
     bounds = row["difference"], row["difference_low"], row["difference_high"]
     return DASH if math.isnan(row["predicted"]) else bounded(*bounds, int(row["n"]), percent)
@@ -90,3 +63,33 @@ def _name(row: dict[Any, Any]) -> str:
 
 def _law(row: dict[Any, Any]) -> str:
     return law_words(str(row["shape"]), str(row["trend"]))
+
+
+def _figure(data: ReportData, frame: pd.DataFrame) -> Picture | None:
+    said = _in_words(data, frame)
+    make, alt = partial(predicted_figure, frame), text("beside.alt", finding=said)
+    return draw("predicted", make, data.folder, alt=alt, live=beside.live(factors(frame))) if said else None
+
+
+COLUMNS = (
+    Column("setting", _name, is_number=False),
+    interval("factor", factor, bounds="{1}"),
+    column("beside_predicted", factor, of="predicted"),
+    Column("beside_difference", _difference),
+    Column("closed_form", lambda row: Cell(_law(row), text(f"theory.source.{row['source']}")), is_number=False),
+)
+
+
+def _table(_: ReportData, frame: pd.DataFrame) -> Table:
+    """Return one row per setting, or network and stage."""
+    return page_table("predicted", COLUMNS, frame, "tables/predicted.csv", title=text("table.beside"))
+
+
+BESIDE = Section(
+    "beside",
+    160,
+    lambda data: data.predicted,
+    words=("beside.lead", _in_words, _tends),
+    parts=(_figure, _table),
+    files=lambda data: {"predicted": data.predicted},
+)

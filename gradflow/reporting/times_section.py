@@ -13,39 +13,40 @@ from gradflow.analysis.profile import MOMENTS
 from gradflow.analysis.times import gradient_over_time_over_seeds, reach_over_time
 from gradflow.figures.times import sequence_name
 from gradflow.plots import gradient_over_time_figure, style
-from gradflow.reporting.blocks import Section, section
-from gradflow.reporting.figures import draw
+from gradflow.reporting.drawing import Make
 from gradflow.reporting.live.times import times as live_times
 from gradflow.reporting.report_data import ReportData
+from gradflow.reporting.section import Drawing, Section
 from gradflow.reporting.tables import RUN, page_table
-from gradflow.tables import DASH, Column, column
+from gradflow.tables import DASH, Column, Table, column
 from gradflow.text import text
 from gradflow.text.numbers import factor, signed
 
 MAX_ROWS = 60  # of the table
 
 
-def times(data: ReportData) -> Section | None:
-    """Return the section, or None if no gradient was recorded by time step."""
-    frame = data.times
-    if not (frame["grad_norm"] > 0).any():
-        return None
+def _frame(data: ReportData) -> pd.DataFrame | None:
+    return data.times if (data.times["grad_norm"] > 0).any() else None
+
+
+def _is_last(frame: pd.DataFrame) -> pd.Series[bool]:
+    """Return which rows are of their run's last step."""
+    return frame["step"] == frame.groupby("run")["step"].transform("max")
+
+
+def _paper(data: ReportData, frame: pd.DataFrame) -> Make:
     moment = style.words("when.batch") if data.is_analysis else None
-    last = frame.groupby("run")["step"].transform("max")
-    drawn = gradient_over_time_over_seeds(frame[frame["step"].isin(MOMENTS) | (frame["step"] == last)])
-    picture = draw(
-        "times",
-        partial(gradient_over_time_figure, drawn, moment=moment),
-        data.folder,
-        alt=text("times.alt", finding=data.finding_for("times")).strip(),
-        live=live_times(frame),
-    )
-    rows = reach_over_time(frame[frame["step"] == last]).head(MAX_ROWS)
-    reached = page_table("times", COLUMNS, rows, "tables/times.parquet")
-    return section("times", text("times.lead"), _without_input(frame), blocks=[picture, reached])
+    drawn = gradient_over_time_over_seeds(frame[frame["step"].isin(MOMENTS) | _is_last(frame)])
+    return partial(gradient_over_time_figure, drawn, moment=moment)
 
 
-def _without_input(frame: pd.DataFrame) -> str:
+def _table(_: ReportData, frame: pd.DataFrame) -> Table:
+    """Return one row per run and sequence: from where to where it was measured, and what is left of it there."""
+    rows = reach_over_time(frame[_is_last(frame)]).head(MAX_ROWS)
+    return page_table("times", COLUMNS, rows, "tables/times.parquet")
+
+
+def _without_input(_: ReportData, frame: pd.DataFrame) -> str:
     """Return which layers were measured at their output alone, an empty string for none."""
     measured = set(frame.loc[frame["tensor"] == "input", "layer"])
     others = [layer for layer in frame["layer"].unique() if layer not in measured]
@@ -67,4 +68,12 @@ COLUMNS = (
     column("decades_over_time", signed, of="decades"),
     Column("factor_over_time", lambda row: DASH if math.isnan(row["decades"]) else factor(row["factor"])),
     Column("reach", _reach),
+)
+TIMES = Section(
+    "times",
+    70,
+    _frame,
+    words=("times.lead", _without_input),
+    parts=(Drawing("times", _paper, lambda _, frame: live_times(frame), "times.alt"), _table),
+    files=lambda data: {"times": data.times},
 )

@@ -6,19 +6,18 @@ from collections.abc import Hashable, Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from gradflow import theory
 from gradflow.figures.vanishing import MEASURES
 from gradflow.figures.vanishing import vanishing as described
 from gradflow.plots import vanishing_figure
-from gradflow.reporting.blocks import Block, Section, section
+from gradflow.reporting.blocks import Block
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live import screen
 from gradflow.reporting.method import seeds
 from gradflow.reporting.report_data import ReportData
+from gradflow.reporting.section import Section
 from gradflow.reporting.tables import page_table
 from gradflow.tables import DASH, Cell, Column, Table, column, interval, words
 from gradflow.text import text
@@ -28,31 +27,32 @@ from gradflow.text.words import named, word
 TOY_LAYERS = (5, 10, 15, 20)
 
 
-def vanishing(data: ReportData) -> Section | None:
-    """Return the section, or None if no recording is of the demonstration."""
-    if not data.demonstration:
-        return None
-    left = theory.toy(layers=TOY_LAYERS[-1])
-    frame = data.vanishing_profile
-    blocks: list[Block] = [_toy_table(left)]
-    drawn = [measure for measure in MEASURES if (frame.loc[frame["measure"] == measure, "mean"] > 0).any()]
-    live = screen.live(described(frame), 340) if drawn else None
-    for measure in drawn:
-        make = partial(vanishing_figure, frame, measure=measure)
-        alt = text(f"vanishing.alt.{measure}", finding=_in_words(data.vanishing)).strip()
-        caption = text(f"vanishing.caption.{measure}")
-        name = f"vanishing-{measure.replace('_', '-')}"
-        first, live = live, None
-        blocks.append(draw(name, make, data.folder, alt=alt, caption=caption, live=first, is_covered=first is None))
-    blocks.append(page_table("vanishing", COLUMNS, data.vanishing, "tables/vanishing.csv"))
-    lead = text(
+def _lead(data: ReportData, _: Any) -> str:
+    return text(
         "vanishing.lead",
         seeds=seeds(data.demonstration),
         factor=factor(theory.TOY_FACTOR),
-        after=number(float(left[-1])),
+        after=number(float(theory.toy(layers=TOY_LAYERS[-1])[-1])),
         layers=count(TOY_LAYERS[-1], "layers"),
     )
-    return section("vanishing", lead, text("vanishing.homogeneous"), blocks=blocks)
+
+
+def _figures(data: ReportData, frame: pd.DataFrame) -> list[Block]:
+    """Return a figure for each gradient; on a screen the first one shows all."""
+    drawn = [measure for measure in MEASURES if (frame.loc[frame["measure"] == measure, "mean"] > 0).any()]
+    live = screen.live(described(frame), 340) if drawn else None
+    return [
+        draw(
+            f"vanishing-{measure.replace('_', '-')}",
+            partial(vanishing_figure, frame, measure=measure),
+            data.folder,
+            alt=text(f"vanishing.alt.{measure}", finding=_in_words(data.vanishing)).strip(),
+            caption=text(f"vanishing.caption.{measure}"),
+            live=live if measure == drawn[0] else None,
+            is_covered=measure != drawn[0] or live is None,
+        )
+        for measure in drawn
+    ]
 
 
 def _in_words(frame: pd.DataFrame) -> str:
@@ -64,8 +64,9 @@ def _in_words(frame: pd.DataFrame) -> str:
     return text("list.sentences").join(lines)
 
 
-def _toy_table(left: NDArray[np.float64]) -> Table:
+def _toy_table(*_: Any) -> Table:
     """Return what a factor of 0.8 per layer leaves after 5, 10, 15 and 20 layers."""
+    left = theory.toy(layers=TOY_LAYERS[-1])
     columns = (words("layers_passed"), column("gradient_left", "{:.6f}".format))
     rows = [{"layers_passed": layers, "gradient_left": left[layers]} for layers in TOY_LAYERS]
     return page_table("toy", columns, rows, title=text("table.toy", factor=factor(theory.TOY_FACTOR)))
@@ -83,4 +84,25 @@ COLUMNS = (
     interval("decades", signed),
     interval("weight_factor", factor, bounds="weight_{1}"),
     words("verdict", word),
+)
+
+
+def _table(data: ReportData, _: Any) -> Table:
+    """Return one row per setting: measured beside predicted."""
+    return page_table("vanishing", COLUMNS, data.vanishing, "tables/vanishing.csv")
+
+
+def _files(data: ReportData) -> dict[str, pd.DataFrame]:
+    if not data.demonstration:
+        return {}
+    return {"vanishing": data.vanishing, "vanishing_profile": data.vanishing_profile}
+
+
+VANISHING = Section(
+    "vanishing",
+    150,
+    lambda data: data.vanishing_profile if data.demonstration else None,
+    words=(_lead, "vanishing.homogeneous"),
+    parts=(_toy_table, _figures, _table),
+    files=_files,
 )

@@ -69,6 +69,17 @@ def decades(value: float, digits: int = 1) -> str:
     return _or_word(value, lambda number: text("unit.decades", value=_signed(number, digits)))
 
 
+def decades_of(ratio: float) -> str:
+    """Return a ratio in decades, for columns whose head names the unit; what has no logarithm as it is.
+
+    Examples
+    --------
+    >>> decades_of(0.001), decades_of(0.0)
+    ('−3.0', '0')
+    """
+    return signed(math.log10(ratio)) if ratio > 0 else number(ratio)
+
+
 def fold(decades: float) -> str:
     """Return how many times as large something is that is so many decades larger.
 

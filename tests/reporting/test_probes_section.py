@@ -12,9 +12,10 @@ from gradflow.analysis.paths import path_probes, path_shares, recorded_paths
 from gradflow.plots import fonts
 from gradflow.reporting import report
 from gradflow.reporting.figures import Picture
-from gradflow.reporting.probes_section import paths, shattering
+from gradflow.reporting.probes_section import PATHS, SHATTERING_SECTION
 from gradflow.reporting.report_data import ReportData
-from gradflow.reporting.skips_section import skips
+from gradflow.reporting.sections import files
+from gradflow.reporting.skips_section import SKIPS
 from gradflow.tables import Table
 
 N_BLOCKS = 9
@@ -63,7 +64,7 @@ def test_paths_come_back_from_their_probes():
 
 def test_lengths_are_those_of_the_binomial(tmp_path):
     scale = 0.5
-    found = paths(data([mine(path_probes(lengths(scale)))], tmp_path))
+    found = PATHS.shown(data([mine(path_probes(lengths(scale)))], tmp_path))
     mean = N_BLOCKS * scale / (1 + scale)  # of the binomial with p = a / (1 + a)
     assert cells(found) == [["mine", "9", f"{mean:.1f}", "2 – 4", "0 – 6"]]
     assert f"mine: 9 blocks; the mean length is {mean:.1f}" in found.paragraphs[1]
@@ -72,7 +73,7 @@ def test_lengths_are_those_of_the_binomial(tmp_path):
 
 def test_a_gradient_that_did_not_arrive_has_no_length(tmp_path):
     frame = lengths(0.5).assign(share=math.nan)
-    found = paths(data([mine(path_probes(frame))], tmp_path))
+    found = PATHS.shown(data([mine(path_probes(frame))], tmp_path))
     assert cells(found) == [["mine", "9", "–", "–", "–"]]
     assert pictures(found) == []
     assert "no finite gradient arrived" in found.paragraphs[1]
@@ -86,7 +87,7 @@ def test_one_figure_a_network_and_one_row_a_run(tmp_path):
         for family, depth, seed in kinds
     ]
     recordings = [Recording(probes=path_probes(lengths(0.3)), meta=meta) for meta in runs]
-    found = paths(data(recordings, tmp_path))
+    found = PATHS.shown(data(recordings, tmp_path))
     assert pictures(found) == ["paths", "paths-2"]
     assert [row[0] for row in cells(found)] == ["residual-20-0", "residual-20-1", "residual-56-0"]
 
@@ -99,7 +100,7 @@ def test_correlations_with_their_intervals(tmp_path):
         ("residual", 8): (0.5, 0.4),
     }
     runs = [correlation(*kind, seed, value) for kind, both in values.items() for seed, value in enumerate(both)]
-    found = shattering(data(runs, tmp_path))
+    found = SHATTERING_SECTION.shown(data(runs, tmp_path))
     assert pictures(found) == ["shattering"]
     means = {"plain-2": "0.25", "plain-8": "0.050", "residual-2": "0.65", "residual-8": "0.45"}
     assert cells(found) == [[network, "batch norm", mean] for network, mean in means.items()]
@@ -109,7 +110,7 @@ def test_correlations_with_their_intervals(tmp_path):
 
 def test_a_model_of_ones_own_has_a_row_and_no_figure(tmp_path):
     probes = pd.DataFrame({"probe": "shattering", "layer": ["(input)"], "x": [3.0], "value": [0.25]})
-    found = shattering(data([mine(probes)], tmp_path))
+    found = SHATTERING_SECTION.shown(data([mine(probes)], tmp_path))
     assert cells(found) == [["mine", "no norm", "0.25"]]
     assert pictures(found) == []
 
@@ -117,8 +118,8 @@ def test_a_model_of_ones_own_has_a_row_and_no_figure(tmp_path):
 def test_without_probes_there_is_no_section(tmp_path):
     elsewhere = pd.DataFrame({"probe": "without skips", "layer": ["0"], "x": [1.0], "value": [0.25]})
     held = data([mine(elsewhere)], tmp_path)
-    assert shattering(held) is None
-    assert paths(held) is None
+    assert SHATTERING_SECTION.shown(held) is None
+    assert PATHS.shown(held) is None
 
 
 @pytest.mark.parametrize("experiment", ["shattering", "mine"])
@@ -141,7 +142,7 @@ def test_layers_of_a_network_are_drawn_where_they_were_measured(tmp_path):
         return Recording(probes=probes.assign(value=[0.25, 0.5, 1.0]), meta=meta)
 
     held = data([one(family, seed) for family in ("plain", "residual") for seed in (0, 1)], tmp_path)
-    found = shattering(held)
+    found = SHATTERING_SECTION.shown(held)
     (picture,) = (block for block in found.blocks if isinstance(block, Picture))
     assert picture.live.rows.groupby("network")["mean"].apply(list).to_dict() == {
         "plain-2": [1.0, 0.5, 0.25],
@@ -149,7 +150,7 @@ def test_layers_of_a_network_are_drawn_where_they_were_measured(tmp_path):
     }
     assert "at the input 0.25 to 0.25 over 2 networks" in picture.alt
     assert "before the first update" in found.paragraphs[1]
-    names = [name for name, _ in held.tables()]
+    names = [name for name, _ in files(held)]
     assert "shattering_by_layer" in names
 
 
@@ -172,7 +173,7 @@ def residual(depth, seed, *, first=0.1):
 
 def test_skips_of_several_runs_are_told_by_network(tmp_path):
     runs = [residual(depth, seed, first=0.1 * 10**-seed) for depth in (8, 14) for seed in (0, 1)]
-    found = skips(data(runs, tmp_path))
+    found = SKIPS.shown(data(runs, tmp_path))
     assert pictures(found) == ["skips-share", "skips-without"]
     share = next(block for block in found.blocks if isinstance(block, Picture))
     assert sorted(share.live.rows["step"].unique()) == [0, 10]
@@ -183,7 +184,7 @@ def test_skips_of_several_runs_are_told_by_network(tmp_path):
 
 
 def test_skips_of_one_run_are_told_by_join(tmp_path):
-    found = skips(data([residual(8, 0)], tmp_path))
+    found = SKIPS.shown(data([residual(8, 0)], tmp_path))
     assert [row[0] for row in cells(found)] == ["a", "b"]
     assert found.paragraphs[0].startswith("2 residual connections")
     assert "0.0 decades" in found.paragraphs[-1]
@@ -192,7 +193,7 @@ def test_skips_of_one_run_are_told_by_join(tmp_path):
 def test_networks_of_two_norms_are_drawn_by_depth_and_never_joined(tmp_path):
     runs = [correlation("plain", depth, 0, 1 / depth, norm=norm) for depth in (2, 4, 8) for norm in ("batch", "")]
     runs = [Recording(probes=one.probes, meta={**one.meta, "run": f"{place}"}) for place, one in enumerate(runs)]
-    found = shattering(data(runs, tmp_path))
+    found = SHATTERING_SECTION.shown(data(runs, tmp_path))
     (picture,) = (block for block in found.blocks if isinstance(block, Picture))
     assert "depth" in picture.live.rows.columns
     assert len(picture.live.rows) == 6

@@ -9,9 +9,9 @@ import pytest
 from gradflow import Recording
 from gradflow.analysis import stall_over_seeds
 from gradflow.reporting.blocks import Statements
-from gradflow.reporting.degree_section import degree
+from gradflow.reporting.degree_section import DEGREE
 from gradflow.reporting.report_data import ReportData
-from gradflow.reporting.stall_section import why
+from gradflow.reporting.stall_section import WHY
 from gradflow.tables import Table
 from gradflow.text.words import heading
 
@@ -77,7 +77,7 @@ def sections(recordings, folder):
     """Return the words of the two sections that these recordings have."""
     (folder / "figures").mkdir()
     data = ReportData([recordings] if isinstance(recordings, Recording) else recordings, folder)
-    found = {"why": why(data), "degree": degree(data)}
+    found = {"why": WHY.shown(data), "degree": DEGREE.shown(data)}
     return {key: words_of(one) for key, one in found.items() if one}
 
 

@@ -7,14 +7,14 @@ from compared import network
 
 from gradflow import Recording
 from gradflow.reporting.report_data import ReportData
-from gradflow.reporting.theory_section import theory
+from gradflow.reporting.theory_section import BESIDE
 
 BATCH_NORM = math.sqrt(math.pi / (math.pi - 1))
 
 
 def section(recordings, tmp_path):
     (tmp_path / "figures").mkdir(exist_ok=True)
-    return theory(ReportData(recordings, tmp_path))
+    return BESIDE.shown(ReportData(recordings, tmp_path))
 
 
 def test_plain_and_residual_networks(tmp_path):

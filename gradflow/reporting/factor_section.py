@@ -1,0 +1,69 @@
+"""The section on the factor per layer before training, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gradflow.reporting.report_data import ReportData
+from gradflow.reporting.section import Section
+from gradflow.reporting.tables import NETWORK, page_table
+from gradflow.tables import DASH, Cell, Column, Table, bounded
+from gradflow.text import text
+from gradflow.text.numbers import factor
+from gradflow.theory import factor_per_layer
+
+
+def _closed(data: ReportData) -> float | None:
+    """Return the closed form of batch norm before ReLU, None where something else was run."""
+    is_compare = any(run.meta.get("experiment") == "compare" for run in data.runs)
+    is_batch_norm_relu = is_compare and data.has_batch_norm
+    return factor_per_layer(activation="relu", init="kaiming", norm="batch") if is_batch_norm_relu else None
+
+
+def _law(data: ReportData, _: Any) -> str:
+    closed = _closed(data)
+    return "" if closed is None else text("factor.closed_form", factor=factor(closed))
+
+
+def _table(data: ReportData, _: Any) -> Table:
+    """Return one row per network, one column per stage: the measured factor, with the closed form beside them."""
+    factors = data.factors.dropna(subset="factor")
+    columns = [
+        Column("factor", _factor_in(stage), head=text("cell.stage", number=stage + 1))
+        for stage in sorted(factors["stage"].unique())
+    ]
+    closed = _closed(data)
+    law = Column("closed_form", lambda row: _law_of(str(row["family"]), closed), is_number=False)
+    networks = [
+        {**rows.iloc[0].to_dict(), "stages": {row["stage"]: row for row in rows.to_dict("records")}}
+        for _, rows in factors.groupby(["family", "depth"], dropna=False)
+    ]
+    return page_table("factor", (NETWORK, *columns, law), networks, "tables/decay_over_seeds.csv")
+
+
+def _factor_in(stage: int) -> Callable[[Any], Cell | str]:
+    """Return what writes a network's factor in a stage."""
+
+    def cell(network: Any) -> Cell | str:
+        row = network["stages"].get(stage)
+        return DASH if row is None else bounded(row["factor"], row["low"], row["high"], int(row["n"]), factor)
+
+    return cell
+
+
+def _law_of(family: str, closed: float | None) -> str:
+    """Return what theory says of a family with batch norm before ReLU, where that is what was run."""
+    if closed is None or family not in ("plain", "residual"):
+        return DASH
+    return factor(closed) if family == "plain" else text("word.power law")
+
+
+FACTOR = Section(
+    "factor",
+    50,
+    lambda data: bool(data.with_layers) and bool(data.factors["factor"].notna().any()),
+    words=("factor.lead", _law),
+    parts=(_table,),
+    files=lambda data: {"decay": data.decay, "decay_over_seeds": data.factors} if data.with_layers else {},
+)
