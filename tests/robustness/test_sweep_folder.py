@@ -535,8 +535,10 @@ def note(stream, out, event, given):
     if event == "open" and isinstance(given[2], int) and given[2] & (os.O_WRONLY | os.O_RDWR):
         paths = given[:1]
     for path in paths:
-        if isinstance(path, str | os.PathLike) and Path(path).is_relative_to(out):
-            stream.write(f"{Path(path).relative_to(out)}\n")
+        if isinstance(path, str | os.PathLike):
+            place = Path(storage.named(os.fspath(path)))
+            if place.is_relative_to(out):
+                stream.write(f"{place.relative_to(out)}\n")
 
 
 def kind_of(path):
