@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from gradflow.hooks.failures import OnFailure
+from gradflow.hooks.first_batch import FirstBatch
 from gradflow.hooks.gradients import OutputHook, allow_in_copies, keep_out_of_copies, remove, tensors_in
 from gradflow.hooks.layer_graph import LayerGraph, leaves_behind
 from gradflow.hooks.layers import Layer, stage_key
@@ -71,6 +72,8 @@ class Attachment:
         Whether the first recorded step is not over, or is to be seen again.
     has_failed : bool
         Whether something of it was missed.
+    first_batch : FirstBatch or None
+        What went in and came out in the first forward pass that was seen.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class Attachment:
         if not isinstance(model, torch.jit.ScriptModule):
             self._hooks.append((model, OutputHook(self._end_forward, None, owner, on_failure=on_lost)))
         self._handles: list[RemovableHandle] = []
+        self.first_batch: FirstBatch | None = None
 
     def _begin_placing(self) -> None:
         self._graph = LayerGraph(self._on_leaf)
@@ -284,6 +288,11 @@ class Attachment:
 
     def _end_forward(self, key: None, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Let go of the graph when the whole forward pass is done: depths are known by then."""
+        if self.first_batch is None and self._first_leaves is not None:
+            try:
+                self.first_batch = FirstBatch(module, args, output)
+            except Exception as error:
+                self._on_failure("the first batch", error)
         try:
             self._look_behind(args, output)
             self.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -156,6 +157,21 @@ def _inside(wrapper: object) -> list[Optimizer]:
 def _has_closure(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     # args holds the optimizer itself first.
     return kwargs.get("closure") is not None or any(callable(arg) and not isinstance(arg, Optimizer) for arg in args)
+
+
+def settings_of(optimizers: Iterable[Optimizer]) -> list[dict[str, Any]]:
+    """Return each optimizer's class and the numbers of its first group, as JSON values."""
+    return [
+        {
+            "kind": type(one).__name__,
+            **{name: value for name, value in one.param_groups[0].items() if _is_number(value)},
+        }
+        for one in optimizers
+    ]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:

@@ -26,6 +26,7 @@ from gradflow.hooks.changes import Structure, follow
 from gradflow.hooks.coverage import coverage, has_compiled, unmeasurable
 from gradflow.hooks.environment import describe
 from gradflow.hooks.failures import Failures, door, weakly
+from gradflow.hooks.first_batch import described, operations_behind
 from gradflow.hooks.gradients import OutputHook, remove
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.optimizers import (
@@ -36,6 +37,7 @@ from gradflow.hooks.optimizers import (
     Turns,
     parameters_of,
     scale_of_outputs,
+    settings_of,
     was_skipped,
 )
 from gradflow.hooks.passes import MAX_OUTPUTS, OutputName, Pass
@@ -97,7 +99,8 @@ class Recorder:
         self._thread = threading.get_ident()
         read_at = "as the optimizer used them" if optimizers else "as in .grad when step() was called"
         self._meta = {**meta, **describe(model, trainable), "gradients": read_at}
-        self._meta |= {"optimizers": len(optimizers), "weights_recorded": weights}
+        self._meta |= {"optimizers": len(optimizers), "weights_recorded": weights, "statistics_recorded": statistics}
+        self._meta |= {"optimizer_settings": settings_of(optimizers)} if optimizers else {}
         if sharded.is_distributed():
             self._meta["outputs"] = "rank-local: the gradient of this process's part of the batch"
             if any(map(sharded.is_sharded, trainable)):
@@ -178,6 +181,8 @@ class Recorder:
         if self._is_due and not self._is_checked:
             attempt("what has changed of the model", self._check_structure)
         self._scalars |= kept
+        if "loss_operations" not in self._meta and isinstance(loss, Tensor) and loss.grad_fn is not None:
+            self._meta["loss_operations"] = attempt("the loss's operations", operations_behind, loss, default=[])
         if self._is_due:
             attempt("the gradients", self._readings.read_after_backward, self._optimizers)
             if self._weights and not self._optimizers:
@@ -295,7 +300,8 @@ class Recorder:
         """What was recorded and how; JSON values."""
         elapsed = time.perf_counter() - self._started
         steps = {"optimizer_steps": self._turns.n_steps} if self._optimizers else {}
-        return {**self._meta, **steps, "recorder_seconds": self._seconds, "recorded_seconds": elapsed}
+        first = self._failures.attempt("the first batch", described, self._attachment.first_batch, default={})
+        return {**self._meta, **steps, **first, "recorder_seconds": self._seconds, "recorded_seconds": elapsed}
 
     def coverage(self) -> pd.DataFrame:
         """Return what is known of each layer at the last recorded step.
@@ -493,7 +499,9 @@ class Recorder:
         self._readings = self._new_readings()
         is_attached = self._attachment.is_attached
         self._attachment.remove()
+        first_batch = self._attachment.first_batch
         self._attachment = self._new_attachment()
+        self._attachment.first_batch = first_batch
         if is_attached:
             self._attachment.attach()
         if changes:

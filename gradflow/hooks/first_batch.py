@@ -1,0 +1,163 @@
+"""The first recorded batch: what goes into the model, what comes out, and weights whose rows are all alike.
+
+It is looked at once, at the end of the first recorded forward pass. Nothing waits for the device: the numbers are
+moved when the recording's meta is read.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradflow.hooks.gradients import tensors_in
+
+MAX_TENSORS = 4  # of the model's arguments, and of its output
+MAX_NAMES = 20
+MAX_OPERATIONS, MAX_NAMED = 30, 6  # that are looked at behind a loss, and named
+_NAME = re.compile(r"(?:Backward)?\d*$")
+_PASSED = frozenset(
+    {"Mul", "Div", "Add", "Sub", "Neg", "Mean", "Sum", "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Clone",
+     "ToCopy", "T", "Alias"}
+)  # fmt: skip
+_FLAT = 1  # dimensions of a batch without features
+
+Numbers = dict[str, "Tensor | int"]
+
+
+class FirstBatch:
+    """What was seen in the first recorded forward pass, as numbers on their device.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Its weights are looked at as they are now.
+    args, output
+        What it was called with, and what it returned. Neither is kept.
+    """
+
+    @torch.no_grad()
+    def __init__(self, model: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        self._inputs = [_numbers(tensor) for tensor in _floats(args)]
+        self._outputs = [_numbers(tensor) for tensor in _floats(output)]
+        self._alike = {name: _has_one_row(weight) for name, weight in _matrices(model)}
+        self._in_eval = sorted(
+            {type(module).__name__ for module in model.modules() if not module.training and _has_modes(module)}
+        )
+
+    def described(self) -> dict[str, Any]:
+        """Return it as JSON values, after one transfer.
+
+        Keys: `inputs` and `outputs`, one dictionary a tensor: `n` entries, `examples` and `features` of each, `width`
+        of its last dimension, `min`, `max`, `mean`, `rms`, `nonfinite` entries, `zeros`, `constant` features that are
+        equal in the whole batch, `spread`, the rms around each feature's mean over the batch, `sum_low` and
+        `sum_high`, over the last dimension. `alike`: matrices of more than one row whose rows are equal and not zero,
+        `n_alike` of `n_matrices`. `in_eval`: kinds of batch norm and dropout that run in eval mode.
+        """
+        tensors = [
+            value for one in (*self._inputs, *self._outputs) for value in one.values() if isinstance(value, Tensor)
+        ]
+        moved = iter(_moved([*tensors, *self._alike.values()]))
+        written = [
+            [
+                {name: next(moved) if isinstance(value, Tensor) else value for name, value in one.items()}
+                for one in group
+            ]
+            for group in (self._inputs, self._outputs)
+        ]
+        alike = [name for name in self._alike if next(moved)]
+        return {"inputs": written[0], "outputs": written[1], "alike": alike[:MAX_NAMES], "n_alike": len(alike),
+                "n_matrices": len(self._alike), "in_eval": self._in_eval}  # fmt: skip
+
+
+def _floats(value: Any) -> Iterator[Tensor]:
+    found = (one.detach() for one in tensors_in(value) if one.is_floating_point() and one.numel() and one.dim())
+    return itertools.islice((one for one in found if _is_plain(one)), MAX_TENSORS)
+
+
+def _numbers(tensor: Tensor) -> Numbers:
+    values = tensor.float()
+    low, high = values.aminmax()
+    batch = values.flatten(1) if values.dim() > _FLAT else values[:, None]
+    spread = batch - batch.mean(0)
+    last = values.sum(-1) if values.dim() > _FLAT else values
+    return {
+        "n": values.numel(),
+        "features": batch.shape[1],
+        "examples": batch.shape[0],
+        "width": values.shape[-1] if values.dim() > _FLAT else 1,
+        "min": low,
+        "max": high,
+        "mean": values.mean(),
+        "rms": values.square().mean().sqrt(),
+        "nonfinite": (~values.isfinite()).sum(),
+        "zeros": (values == 0).sum(),
+        "constant": (batch == batch[:1]).all(0).sum(),
+        "spread": spread.square().mean().sqrt(),
+        "sum_low": last.min(),
+        "sum_high": last.max(),
+    }
+
+
+def _matrices(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    for name, parameter in model.named_parameters():
+        weight = parameter.detach()
+        if weight.dim() >= 2 and weight.shape[0] > 1 and weight.is_floating_point() and _is_plain(weight):
+            yield name, weight
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether all entries are here: tensors spread over processes, sparse ones and those without data are not."""
+    return type(tensor) is Tensor and tensor.layout == torch.strided and not tensor.is_meta
+
+
+def _has_one_row(weight: Tensor) -> Tensor:
+    """Whether all rows are equal and not zero, as a 0-d tensor."""
+    return (weight == weight[:1]).all() & (weight[:1] != 0).any()
+
+
+def _has_modes(module: nn.Module) -> bool:
+    return isinstance(module, nn.modules.batchnorm._BatchNorm | nn.modules.dropout._DropoutNd)
+
+
+def _moved(tensors: list[Tensor]) -> list[float]:
+    """Return 0-d tensors as numbers, after one transfer a device."""
+    if not tensors:
+        return []
+    device = tensors[0].device
+    found: list[float] = torch.stack([one.to(device, torch.float64 if device.type != "mps" else torch.float32)
+                                      for one in tensors]).tolist()  # fmt: skip
+    return found
+
+
+def operations_behind(loss: Tensor) -> list[str]:
+    """Return the operations from the loss back to the model's last layer, as autograd names them.
+
+    Of each operation's inputs the first one that has a gradient is followed; what only scales, adds or reshapes is left
+    out.
+
+    Examples
+    --------
+    >>> logits = nn.Linear(2, 3)(torch.ones(1, 2))
+    >>> operations_behind(nn.functional.cross_entropy(logits.softmax(1), torch.tensor([0])))
+    ['NllLoss', 'LogSoftmax', 'Softmax', 'Addmm']
+    """
+    found: list[str] = []
+    node = loss.grad_fn
+    for _ in range(MAX_OPERATIONS):
+        if node is None or len(found) == MAX_NAMED:
+            break
+        name = _NAME.sub("", node.name())
+        if name not in _PASSED and "::" not in name:  # such as torch::autograd::AccumulateGrad, a leaf's
+            found.append(name)
+        node = next((one for one, _ in node.next_functions if one is not None), None)
+    return found
+
+
+def described(first: FirstBatch | None) -> Mapping[str, Any]:
+    """Return what meta says of it: nothing where no forward pass was seen."""
+    return {} if first is None else {"first_batch": first.described()}
