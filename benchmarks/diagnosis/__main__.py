@@ -29,7 +29,7 @@ def main() -> None:
 def train_all(folder: Path, limit: int) -> None:
     """Train the runs that are not finished, in order."""
     folder.mkdir(parents=True, exist_ok=True)
-    for run in list(runs())[:limit]:
+    for run in runs()[:limit]:
         if not (folder / run.name / "truth.json").exists():
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

@@ -109,10 +109,10 @@ def _loop(
             recorder.step(loss=loss * one.accumulate)
         if math.isfinite(one.clip):
             nn.utils.clip_grad_norm_(one.model.parameters(), one.clip)
-        if not torch.isfinite(loss):
-            break
         if one.steps:
             optimizer.step()
+        if not torch.isfinite(loss):
+            break
 
 
 @torch.no_grad()

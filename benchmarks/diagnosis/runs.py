@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -42,8 +42,11 @@ class Run(NamedTuple):
         return part(self.network, self.kind)
 
 
-def runs() -> Iterator[Run]:
-    """Yield all runs; those that rules are tuned on come first, each seed of all before the next."""
+def runs() -> list[Run]:
+    """Return all runs: twins first, then rounds in which each change of each part of the study has one network more.
+
+    Any first part of them is a sample of all.
+    """
     every = [
         Run(network, kind, strength, seed)
         for kinds, n_seeds in ((ODD, ODD_SEEDS), (FAULTS, SEEDS))
@@ -53,7 +56,13 @@ def runs() -> Iterator[Run]:
         for strength in fault.strengths
         for seed in range(SEEDS if kind == TWIN else n_seeds)
     ]
-    yield from sorted(every, key=lambda run: (run.part != "tuning", run.seed, run.kind != TWIN, _shuffle(run)))
+    placed: list[tuple[int, int, str, Run]] = []
+    counts: Counter[tuple[str, str, float]] = Counter()
+    for run in sorted(every, key=lambda run: (run.seed, _shuffle(run))):
+        change = (run.part, run.kind, run.strength)
+        placed.append((run.seed, -1 if run.kind == TWIN else counts[change], _shuffle(run), run))
+        counts[change] += 1
+    return [run for *_, run in sorted(placed, key=lambda one: one[:3])]
 
 
 def _shuffle(run: Run) -> str:
@@ -82,7 +91,7 @@ def make(run: Run, folder: Path) -> dict[str, object]:
         "part": run.part,
         "score": reached,
         "chance": one.task.chance(targets),
-        "loss": float(recording.steps["loss"].iloc[-1]),
+        "loss": float(recording.steps["loss"].iloc[-1]) if len(recording.steps) else float("nan"),
         "seconds": round(time.perf_counter() - began, 3),
     }
     (folder / run.name / "truth.json").write_text(json.dumps(row))
