@@ -6,28 +6,40 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import replace
 
 from gradflow.diagnosis.cases import Case, Subject, cases
-from gradflow.diagnosis.finding import SEVERITIES, Finding
+from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.ranking import OUTSIDE, is_cause, ranked
 from gradflow.diagnosis.remedies import fitting
 from gradflow.diagnosis.rules import (
     absent,
     dead,
     degraded,
     diverged,
+    dropout,
+    elsewhere,
     exploding,
+    frozen,
+    gradients_kept,
     healthy,
+    identical_units,
+    inputs,
+    learning_rate,
     loss_level,
+    modes,
+    output_range,
+    outputs,
     over_time,
     parameters,
     probabilities,
     shattering,
     stalled,
+    units,
     unmoved,
     unregistered,
     vanishing,
+    weight_decay,
 )
 from gradflow.recording import Recording
 
-SYMPTOM = "loss_level"  # says nothing of why
 Rule = Callable[[list[Case]], list[Finding]]
 # Each rule reads the recordings alone; none reads another's findings.
 RULES: tuple[Rule, ...] = (
@@ -45,11 +57,25 @@ RULES: tuple[Rule, ...] = (
     unregistered.find,
     unmoved.find,
     shattering.find,
+    inputs.find,
+    identical_units.find,
+    output_range.find,
+    outputs.find,
+    modes.find,
+    frozen.find,
+    dropout.find,
+    gradients_kept.find,
+    elsewhere.find,
+    learning_rate.find,
+    weight_decay.find,
+    units.find,
 )
 
 
 def diagnose(recordings: Recording | Iterable[Recording]) -> list[Finding]:
     """Return what the numbers say about each network: problems first, then notices, then healthy ones.
+
+    Among problems causes come before what follows from them, and a level loss comes last.
 
     Vanishing, exploding, shattered and degraded are four findings, each from its own measurement. Runs that
     differ in their seed alone are one subject.
@@ -74,20 +100,15 @@ def diagnose(recordings: Recording | Iterable[Recording]) -> list[Finding]:
     grouped = cases(recordings)
     by_subject = {case.subject: case for case in grouped}
     found = [finding for rule in RULES for finding in rule(grouped)]
-    explained = {finding.subject for finding in found if _is_cause(finding)}
+    explained = {finding.subject for finding in found if is_cause(finding)}
     found = [replace(finding, remedies=_remedies(finding, by_subject, explained)) for finding in found]
     named = {finding.subject for finding in found if finding.severity in ("problem", "notice")}
     found += healthy.find([case for case in grouped if case.subject not in named])
-    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+    return ranked(found)
 
 
 def _remedies(finding: Finding, by_subject: Mapping[Subject, Case], explained: Set[Subject]) -> tuple[str, ...]:
     """Return a finding's remedies; none of a symptom in a network where a cause was found, which has its own."""
-    if not finding.remedies or (finding.key == SYMPTOM and finding.subject in explained):
+    if not finding.remedies or (finding.key in OUTSIDE and finding.subject in explained):
         return ()
     return fitting(finding, by_subject[finding.subject])
-
-
-def _is_cause(finding: Finding) -> bool:
-    """Whether a finding may be why a loss stays level; what is found at the end of training may follow from it."""
-    return finding.severity == "problem" and finding.key != SYMPTOM and finding.values.get("when") != "end"

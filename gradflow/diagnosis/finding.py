@@ -35,6 +35,8 @@ class Finding:
         Key of the text that says where it comes from; empty if the numbers do not tell.
     remedies : tuple of str
         Keys of the texts that say what to try.
+    follows : str
+        Key of the problem of the same runs that explains this one; empty where it stands by itself.
     """
 
     key: str
@@ -44,6 +46,7 @@ class Finding:
     figure: str = ""
     cause: str = ""
     remedies: tuple[str, ...] = ()
+    follows: str = ""
 
     def __str__(self) -> str:
         """Return the sentence, in English."""

@@ -8,10 +8,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from gradflow.analysis.nonfinite import loss_lost
+from gradflow.diagnosis.beginning import constant_loss
 from gradflow.recording import Recording
 
 Learning = Literal["learns", "level", "rises", "diverged", "solved", "unknown"]
 HARMLESS: tuple[Learning, ...] = ("learns", "solved")
+HARMFUL: tuple[Learning, ...] = ("level", "rises", "diverged")
 
 # Fewer losses have not had the time to fall, and their ends are single batches.
 MIN_STEPS = 20
@@ -23,8 +25,11 @@ FALL, LEVEL = 0.1, 0.02  # as shares of the first loss
 STANDARD_ERRORS = 3.0  # a change within the noise of batches is none
 # A fall that ended early, above half of the first loss, may be that constant answer as well.
 HALF = 0.5
+UNFITTED = 0.4  # of the loss of a constant answer
 SOLVED_SHARE = 0.01  # of the first loss
 NEAR_ZERO = 1e-3  # a loss that begins here has nothing to learn, and a rise from here says little
+ABSURD = 2.0  # times the loss of a constant answer
+CONSTANT_SHARE, STILL_FALLS = 0.9, 0.05  # of the loss of a constant answer
 # AUTOTRAINER (Zhang et al. 2021) calls a gradient vanished where first over last layer is below 1e-3.
 CERTAIN_DECADES = 3.0
 SOLVED_ERROR, UNFITTED_ERROR = 0.01, 0.1  # training errors, where they were measured
@@ -67,8 +72,37 @@ def learning(recording: Recording) -> Learning:
     if error <= SOLVED_ERROR:
         return "solved"
     found = losses(recording)
+    if found is not None and found.first > ABSURD * (constant := constant_loss(recording)):
+        found = found._replace(first=constant)  # to fall from far above it is not to learn
     verdict = "unknown" if found is None or found.steps < MIN_STEPS else _verdict(found)
     return "unknown" if verdict == "learns" and error > UNFITTED_ERROR else verdict
+
+
+def is_stuck(recording: Recording) -> bool:
+    """Whether a run learnt nothing: its loss ended where it began, above, or no better than a constant answer.
+
+    The constant answer is known where the loss is a cross-entropy of the model's outputs. A loss that still falls has
+    not ended there.
+    """
+    if learning(recording) in HARMFUL:
+        return True
+    constant, found = constant_loss(recording), losses(recording)
+    if found is None or found.steps < MIN_STEPS or learning(recording) in ("solved", "diverged"):
+        return False
+    return found.last >= CONSTANT_SHARE * constant and found.early - found.last <= STILL_FALLS * constant
+
+
+def is_unfitted(recording: Recording) -> bool:
+    """Whether a run learnt nothing, or stayed above two fifths of a constant answer's loss, else of its first one.
+
+    It says that a cause has done harm, not that there is one: a hard task, or a short run, ends there as well.
+    """
+    if is_stuck(recording):
+        return True
+    found, constant = losses(recording), constant_loss(recording)
+    if found is None or found.steps < MIN_STEPS or learning(recording) == "solved":
+        return False
+    return found.last > UNFITTED * (found.first if math.isnan(constant) else constant)
 
 
 def losses(recording: Recording) -> Losses | None:

@@ -28,6 +28,7 @@ _FORMS: Mapping[str, Callable[[float], str]] = {
     "factor": factor,
     "predicted": factor,
     "growth": times,
+    **dict.fromkeys(("early", "path", "share", "kept", "left", "fraction", "dropped", "threshold_percent"), percent),
     "threshold": "{:g}".format,
 }
 _NOUNS = frozenset(

@@ -6,6 +6,7 @@ import numpy as np
 
 from gradflow.analysis.nonfinite import loss_lost, nonfinite_rows
 from gradflow.analysis.origins import Origin, nonfinite_origin
+from gradflow.diagnosis.beginning import beginning
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.wording import Value
@@ -24,9 +25,18 @@ def find(cases: list[Case]) -> list[Finding]:
             values = {"n_runs": len(steps), "runs": len(case.recordings), "step": min(steps)}
             findings.append(Finding("diverged", "problem", case.subject, values, FIGURE, remedies=REMEDIES))
         origins = [origin for recording in case.recordings if (origin := nonfinite_origin(recording)) is not None]
+        at_once = not origins and steps and min(steps) == 0
+        if at_once and any(map(_has_finite_outputs, case.recordings)):
+            made = {"n_runs": len(steps), "runs": len(case.recordings), "step": 0}
+            findings.append(Finding("nonfinite_loss", "problem", case.subject, made, FIGURE))
         if origins:
             findings.append(_from(min(origins, key=lambda origin: origin.step), case, len(origins), bool(steps)))
     return findings
+
+
+def _has_finite_outputs(recording: Recording) -> bool:
+    first = beginning(recording)
+    return first is not None and bool(first.outputs) and all(one.nonfinite == 0 for one in first.outputs)
 
 
 def diverged_step(recording: Recording) -> int | None:

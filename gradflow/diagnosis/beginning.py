@@ -1,0 +1,109 @@
+"""What the first recorded batch says, read from a recording's meta, which may come from a stranger."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from gradflow.recording import Recording
+
+# Losses by their operation in autograd, and what a fair constant answer costs of those that take logits.
+CROSS_ENTROPY, BINARY, SQUARED = "NllLoss", "BinaryCrossEntropyWithLogits", "MseLoss"
+NEVER_NEGATIVE = frozenset(
+    {CROSS_ENTROPY, BINARY, SQUARED, "BinaryCrossEntropy", "L1Loss", "SmoothL1Loss", "HuberLoss", "NllLoss2D"}
+)
+
+
+class Tensor(NamedTuple):
+    """One tensor of the first batch; NaN where a number was not recorded."""
+
+    n: float
+    examples: float
+    features: float
+    width: float
+    min: float
+    max: float
+    mean: float
+    rms: float
+    nonfinite: float
+    constant: float
+    spread: float
+
+
+class Beginning(NamedTuple):
+    """The first batch: the floats that went in and came out, matrices with equal rows, layers in eval mode."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    alike: tuple[str, ...]
+    n_alike: int
+    n_matrices: int
+    in_eval: tuple[str, ...]
+
+
+def beginning(recording: Recording) -> Beginning | None:
+    """Return what was recorded of the first batch, None if nothing was."""
+    meta = recording.meta.get("first_batch")
+    if not isinstance(meta, Mapping):
+        return None
+    return Beginning(
+        _tensors(meta.get("inputs")),
+        _tensors(meta.get("outputs")),
+        _names(meta.get("alike")),
+        int(_number(meta.get("n_alike"), 0.0)),
+        int(_number(meta.get("n_matrices"), 0.0)),
+        _names(meta.get("in_eval")),
+    )
+
+
+def operations(recording: Recording) -> tuple[str, ...]:
+    """Return the operations from the loss back to the last layer, empty if they were not recorded."""
+    return _names(recording.meta.get("loss_operations"))
+
+
+def optimizer_settings(recording: Recording) -> Mapping[str, Any]:
+    """Return the settings of the only optimizer; empty if they were not recorded, or there are several."""
+    found = recording.meta.get("optimizer_settings")
+    is_one = isinstance(found, list) and len(found) == 1 and isinstance(found[0], Mapping)
+    return found[0] if is_one else {}  # type: ignore[index]  # it is a list
+
+
+def constant_loss(recording: Recording) -> float:
+    """Return the loss of giving each class the same probability: log n; NaN where loss or outputs are not known.
+
+    Examples
+    --------
+    >>> meta = {"loss_operations": ["NllLoss", "LogSoftmax"], "first_batch": {"outputs": [{"width": 10}]}}
+    >>> round(constant_loss(Recording(meta=meta)), 3)
+    2.303
+    """
+    found, names = beginning(recording), operations(recording)
+    if not names or found is None or len(found.outputs) != 1:
+        return math.nan
+    output = found.outputs[0]
+    if names[0] == BINARY:
+        return math.log(2)
+    width = output.width
+    if _first_loss(recording) > math.log(max(width, 2)) + output.max - output.min:
+        return math.nan  # no mean of cross-entropies is so large: it is summed, or multiplied
+    is_over_last = names[:2] == (CROSS_ENTROPY, "LogSoftmax") and width > 1
+    return math.log(width) if is_over_last else math.nan
+
+
+def _first_loss(recording: Recording) -> float:
+    steps = recording.steps
+    return float(steps["loss"].iloc[0]) if len(steps) and steps["step"].iloc[0] == 0 else math.nan
+
+
+def _tensors(found: object) -> tuple[Tensor, ...]:
+    rows = [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
+    return tuple(Tensor(*(_number(row.get(name)) for name in Tensor._fields)) for row in rows)
+
+
+def _number(value: object, otherwise: float = math.nan) -> float:
+    return float(value) if isinstance(value, int | float) else otherwise
+
+
+def _names(found: object) -> tuple[str, ...]:
+    return tuple(one for one in found if isinstance(one, str)) if isinstance(found, list) else ()

@@ -1,0 +1,59 @@
+"""Whether training began with fresh weights, or went on with trained ones."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gradflow.recording import Recording
+
+# Of PyTorch's own uniform initialisation, times fan-in, and the relative variance of a sample's mean square. Training
+# moves these by several percents, sampling by less.
+VARIANCE, SPREAD = 1 / 3, 0.8
+UNIT = 1e-3
+STANDARD_ERRORS = 3.0
+MATCHED = 0.8  # of the matrices
+
+
+def is_fresh(recording: Recording) -> bool:
+    """Whether the weights at the first recorded step are an initialisation's.
+
+    Biases that are exactly zero, scales of norms that are exactly one, or else matrices and biases whose variance is
+    that of PyTorch's own initialisation say so. Without recorded weights nothing does.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> parameters = pd.DataFrame(
+    ...     {"step": 0, "layer": ["a", "a"], "parameter": ["weight", "bias"], "dim": [2, 1], "n_entries": [64, 8],
+    ...      "weight_norm": [3.1, 0.0]}
+    ... )
+    >>> is_fresh(Recording(parameters=parameters))
+    True
+    """
+    rows = recording.parameters
+    rows = rows[(rows["step"] == 0) & (rows["part"] == "") & rows["weight_norm"].notna()]
+    vectors = rows[rows["dim"] == 1]
+    if (vectors.loc[vectors["parameter"].str.contains("bias"), "weight_norm"] == 0).any():
+        return True
+    scales = vectors[vectors["parameter"] == "weight"]
+    if len(scales) and (scales["weight_norm"] ** 2 - scales["n_entries"]).abs().max() < UNIT:
+        return True
+    biases = {(row.layer, row.parameter): row for row in vectors.itertuples()}
+    matches = [
+        _is_drawn(row, biases[key])
+        for row in rows[rows["dim"] >= 2].itertuples()
+        if (key := (row.layer, str(row.parameter).replace("weight", "bias"))) in biases
+    ]
+    return bool(matches) and sum(matches) >= MATCHED * len(matches)
+
+
+def _is_drawn(weight: Any, bias: Any) -> bool:
+    """Whether a matrix and its bias have the variances of PyTorch's own initialisation: a third of 1 / fan-in."""
+    fan_in = weight.n_entries / bias.n_entries
+    of_weight = weight.weight_norm**2 * fan_in / weight.n_entries
+    of_bias = bias.weight_norm**2 * fan_in / bias.n_entries
+    return all(
+        abs(found / VARIANCE - 1) < STANDARD_ERRORS * math.sqrt(SPREAD / n)
+        for found, n in ((of_weight, weight.n_entries), (of_bias, bias.n_entries))
+    )

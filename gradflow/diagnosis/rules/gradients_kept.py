@@ -1,0 +1,42 @@
+"""Gradients that are not cleared between steps: they hold the sum of all steps so far."""
+
+from __future__ import annotations
+
+from gradflow.diagnosis.cases import Case
+from gradflow.diagnosis.each_run import Found, over_runs
+from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.harm import is_unfitted
+from gradflow.recording import Recording
+
+# What arrives at an output is of one step alone, and beside it the gradient of the parameters of healthy runs grows
+# with the layer's inputs. A sum of n steps that are alike grows n-fold, from the first step on.
+GROWTH = 2.0
+AT_ONCE = (1.3, 1.6, 1.8)  # after one, two and three steps more
+FIRST, LAST = 4, 9  # steps, counted from 0
+MIN_STEPS = 4
+REMEDIES = ("remedy.zero_grad",)
+
+
+def find(cases: list[Case]) -> list[Finding]:
+    """Return a problem for each case whose parameters' gradients outgrow what arrives at the outputs."""
+    return over_runs(cases, _found, "profile")
+
+
+def _found(recording: Recording) -> Found | None:
+    rows = recording.layers
+    rows = rows[rows["in_grad"] & (rows["step"] <= LAST) & (rows["call"] == 0) & rows["weighted"]]
+    rows = rows[(rows["grad_norm"] > 0) & (rows["out_grad_norm"] > 0)]
+    if rows["step"].nunique() < MIN_STEPS or not is_unfitted(recording):
+        return None
+    ratios = rows.assign(ratio=rows["grad_norm"] / rows["out_grad_norm"]).pivot_table(
+        index="step", columns="layer", values="ratio", sort=False
+    )
+    if ratios.index.min() != 0 or ratios.index.max() < FIRST:
+        return None
+    growth = ratios.loc[ratios.index >= FIRST].median() / ratios.loc[0]
+    early = (ratios.loc[[1, 2, 3]] / ratios.loc[0]).median(axis=1) if {1, 2, 3} <= set(ratios.index) else None
+    if early is None or not growth.median() > GROWTH or not (early > AT_ONCE).all():
+        return None
+    last = str(growth.index[-1])
+    values = {"layer": last, "growth": float(growth[last]), "steps": int(ratios.index.max()) + 1}
+    return Found("gradients_kept", "problem", values, "", REMEDIES)

@@ -1,0 +1,26 @@
+"""Weights whose rows are all alike: their units compute the same, get the same gradient, and stay the same."""
+
+from __future__ import annotations
+
+from gradflow.diagnosis.beginning import beginning
+from gradflow.diagnosis.cases import Case
+from gradflow.diagnosis.each_run import Found, over_runs
+from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.reach import named
+from gradflow.recording import Recording
+
+FIGURE = "weights"
+REMEDIES = ("remedy.init",)
+
+
+def find(cases: list[Case]) -> list[Finding]:
+    """Return a problem for each case in which training began with such weights; zeros are no such weights."""
+    return over_runs(cases, _found, FIGURE)
+
+
+def _found(recording: Recording) -> Found | None:
+    first = beginning(recording)
+    if first is None or not first.n_alike:
+        return None
+    values = {"parameters": first.n_alike, "n_matrices": first.n_matrices, "example": named(first.alike)}
+    return Found("identical_units", "problem", values, "cause.symmetry", REMEDIES)

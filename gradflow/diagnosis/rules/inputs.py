@@ -1,0 +1,44 @@
+"""Inputs that are far from what initialisations assume: mean about zero, spread about one."""
+
+from __future__ import annotations
+
+import math
+
+from gradflow.diagnosis.beginning import beginning
+from gradflow.diagnosis.cases import Case
+from gradflow.diagnosis.each_run import Found, over_runs
+from gradflow.diagnosis.finding import Finding, Severity
+from gradflow.diagnosis.harm import is_unfitted
+from gradflow.recording import Recording
+
+FIGURE = "training"
+# Initialisations keep the size of what comes in: inputs ten times too large make outputs, and a squared loss's
+# gradients a hundredfold. Bytes of images have an rms of about 130, standardised data 1, images in [0, 1] about 0.5.
+LARGE, SMALL = 8.0, 0.05
+REMEDIES = ("remedy.normalise_inputs",)
+
+
+def find(cases: list[Case]) -> list[Finding]:
+    """Return a finding for each case whose first batch holds NaN, or values far too large or too small."""
+    return over_runs(cases, _found, FIGURE)
+
+
+def _found(recording: Recording) -> Found | None:
+    first = beginning(recording)
+    if first is None or not first.inputs:
+        return None
+    bad = next((one for one in first.inputs if one.nonfinite > 0), None)
+    if bad is not None:
+        return Found("inputs_nonfinite", "problem", {"entries": int(bad.nonfinite), "n_entries": int(bad.n)})
+    worst = max(first.inputs, key=lambda one: abs(math.log(one.rms)) if 0 < one.rms < math.inf else 0.0)
+    if SMALL <= worst.rms <= LARGE or not 0 < worst.rms < math.inf:
+        return None
+    return Found("inputs_unscaled", _severity(recording), {
+        "rms": worst.rms, "mean": worst.mean, "low": worst.min, "high": worst.max, "examples": int(worst.examples),
+        "threshold": LARGE if worst.rms > LARGE else SMALL,
+    }, "cause.inputs_unscaled", REMEDIES)  # fmt: skip
+
+
+def _severity(recording: Recording) -> Severity:
+    """Return how grave it is: normalisation behind the first layer takes it away, and then the network learns."""
+    return "problem" if is_unfitted(recording) else "notice"

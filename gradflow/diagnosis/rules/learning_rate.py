@@ -1,0 +1,81 @@
+"""Learning rates that are too high, too low, or fall too early, by how far updates move the weights."""
+
+from __future__ import annotations
+
+import math
+
+from gradflow.analysis.clipping import clipping
+from gradflow.diagnosis.beginning import constant_loss, optimizer_settings
+from gradflow.diagnosis.cases import Case
+from gradflow.diagnosis.each_run import Found, over_runs
+from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.fresh import is_fresh
+from gradflow.diagnosis.harm import HARMLESS, MIN_STEPS, is_stuck, is_unfitted, learning, losses
+from gradflow.diagnosis.movement import movement
+from gradflow.diagnosis.rules.loss_level import has_risen
+from gradflow.diagnosis.wording import Value
+from gradflow.recording import Recording
+
+FIGURE = "training"
+# Updates of healthy runs move a weight by 0.1 % to 4 % of its length in the first steps.
+HIGH = 0.1
+# A weight that has not moved by so much of its length, there and back, is the one it was.
+LOW = 0.05
+# Adam's first moments and SGD's momentum of 0.99 carry an update on over a hundred steps.
+LONG_MOMENTUM = 0.99
+DECAYED = 1e-2  # of the largest learning rate, before half of the steps are over
+BINDS = 0.9  # of the steps
+KEPT = 0.1  # of the gradient, behind clipping
+FRESH_SHARE = 0.6  # of a constant answer's loss: an end above it is no trained network's
+
+
+def find(cases: list[Case]) -> list[Finding]:
+    """Return at most one finding for each case of updates that are too large, and one of too small ones."""
+    return [*over_runs(cases, _too_high, FIGURE), *over_runs(cases, _too_low, FIGURE)]
+
+
+def _too_high(recording: Recording) -> Found | None:
+    moved = movement(recording)
+    if moved is None or not (is_unfitted(recording) or has_risen(recording)):
+        return None
+    values: dict[str, Value] = {"early": moved.early, "largest": moved.largest, "threshold_percent": HIGH}
+    momentum = optimizer_settings(recording).get("momentum", 0)
+    if isinstance(momentum, int | float) and momentum >= LONG_MOMENTUM and moved.path > LOW:
+        reach = round(1 / (1 - momentum)) if momentum < 1 else 0
+        return Found("momentum_high", "problem", values | {"momentum": float(momentum), "reach": reach}, "",
+                     ("remedy.less_momentum",))  # fmt: skip
+    if not moved.early > HIGH or not (is_stuck(recording) or has_risen(recording)):
+        return None
+    return Found("lr_high", "problem", values, "cause.overshoot", ("remedy.lower_lr", "remedy.warmup"))
+
+
+def _too_low(recording: Recording) -> Found | None:
+    moved, found = movement(recording), losses(recording)
+    if moved is None or found is None or found.steps < MIN_STEPS or learning(recording) in ("solved", "diverged"):
+        return None
+    rates = recording.parameters.groupby("step")["lr"].max().dropna()
+    if moved.largest == 0 or (len(rates) and (rates == 0).all()):
+        return None
+    values: dict[str, Value] = {"path": moved.path, "steps": found.steps, "threshold_percent": LOW}
+    if moved.path <= LOW:
+        if not (is_fresh(recording) or found.last >= FRESH_SHARE * constant_loss(recording)):
+            return None
+        severity = "problem" if learning(recording) not in HARMLESS or found.last > found.first / 2 else "notice"
+        if clipped := _clipped(recording):
+            return Found("clip_binds", severity, values | clipped, "cause.clip", ("remedy.raise_clip",))
+        return Found("lr_low", severity, values, "", ("remedy.raise_lr",))
+    gone = rates.index[(rates < DECAYED * rates.max()) & (rates.index > rates.idxmax())] if len(rates) else rates.index
+    if not len(gone) or gone[0] > recording.steps["step"].max() / 2 or not is_unfitted(recording):
+        return None
+    values |= {"step": int(gone[0]), "share": DECAYED}
+    return Found("lr_decays", "problem", values, "", ("remedy.slower_decay",))
+
+
+def _clipped(recording: Recording) -> dict[str, Value]:
+    """Return how often clipping binds and how much it leaves, empty where that is no cause."""
+    found = clipping(recording)
+    if found.empty:
+        return {}
+    share, kept = float(found["share"].iloc[0]), float(found["kept"].iloc[0])
+    is_cause = share >= BINDS and math.isfinite(kept) and kept < KEPT
+    return {"share": share, "kept": kept, "n": int(found["n"].iloc[0])} if is_cause else {}

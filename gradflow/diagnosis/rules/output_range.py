@@ -1,0 +1,43 @@
+"""An operation between the last layer and the loss that the loss does not expect: softmax, sigmoid or ReLU."""
+
+from __future__ import annotations
+
+from gradflow.diagnosis.beginning import BINARY, CROSS_ENTROPY, beginning, operations
+from gradflow.diagnosis.cases import Case
+from gradflow.diagnosis.each_run import Found, over_runs
+from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.harm import is_unfitted
+from gradflow.recording import Recording
+
+FIGURE = "training"
+LOSSES = {CROSS_ENTROPY: "cross_entropy", "NllLoss2D": "cross_entropy", BINARY: "binary_cross_entropy_with_logits"}
+SQUASHES = ("Softmax", "Sigmoid", "Relu", "Tanh", "LogSoftmax")
+REMEDIES = ("remedy.logits",)
+# Losses of values, whose targets a squashed output may never reach; a ReLU fits those that are never negative.
+OF_VALUES = frozenset({"MseLoss", "L1Loss", "SmoothL1Loss", "HuberLoss"})
+
+
+def find(cases: list[Case]) -> list[Finding]:
+    """Return a problem for each case whose loss takes logits and gets something else.
+
+    Before a loss of values it is a problem where the network does not learn: the targets are not recorded.
+    """
+    return over_runs(cases, _found, FIGURE)
+
+
+def _found(recording: Recording) -> Found | None:
+    names, first = operations(recording), beginning(recording)
+    if not names:
+        return None
+    if first is not None and len(first.outputs) == 1 and first.outputs[0].width == 1 and "Softmax" in names[1:3]:
+        return Found("softmax_of_one", "problem", {}, remedies=REMEDIES)
+    if names[0] in LOSSES:
+        behind = names[2:3] if names[1:2] == ("LogSoftmax",) else names[1:2] if names[0] == BINARY else ()
+        if behind and behind[0] in SQUASHES:
+            values = {"activation": behind[0].lower(), "loss_name": LOSSES[names[0]]}
+            return Found("squashed_logits", "problem", values, "cause.squashed_logits", REMEDIES)
+        return None
+    if names[0] in OF_VALUES and names[1:2] and names[1] in SQUASHES:
+        severity = "problem" if is_unfitted(recording) else "notice"
+        return Found("squashed_values", severity, {"activation": names[1].lower()}, "", ("remedy.linear_output",))
+    return None

@@ -1,0 +1,87 @@
+"""Outputs of the first batch that are far too large, far from the targets, or alike for all examples."""
+
+from __future__ import annotations
+
+import math
+
+from gradflow.diagnosis.beginning import CROSS_ENTROPY, SQUARED, Tensor, beginning, operations
+from gradflow.diagnosis.cases import Case
+from gradflow.diagnosis.each_run import Found, over_runs
+from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.harm import is_stuck, is_unfitted, losses
+from gradflow.diagnosis.wording import Value
+from gradflow.recording import Recording
+
+FIGURE = "training"
+# A fresh network begins near the loss of a constant answer; twofold is usual where its outputs are as large as targets.
+LARGE = 5.0
+# Standardised targets have a size of 1; pixels of 0 to 255 one of 130.
+TARGETS = 8.0
+CONSISTENT = 0.8
+ALIKE = 0.02  # of the outputs' size, between examples
+INIT, TARGET = ("remedy.smaller_init", "remedy.lower_lr"), ("remedy.scale_targets", "remedy.lower_lr")
+MEAN = ("remedy.mean_loss", "remedy.lower_lr")
+
+
+def find(cases: list[Case]) -> list[Finding]:
+    """Return findings for each case on the size of its first outputs, and on how they vary."""
+    return [*over_runs(cases, _sized, FIGURE), *over_runs(cases, _alike, FIGURE)]
+
+
+def _sized(recording: Recording) -> Found | None:
+    output, loss = _only(recording), _first_loss(recording)
+    names = operations(recording)
+    if output is None or not math.isfinite(loss) or not names or loss <= 0:
+        return None
+    if names[0] == SQUARED:
+        return _squared(recording, output, loss)
+    constant = math.log(max(output.width, 2))
+    if names[:2] != (CROSS_ENTROPY, "LogSoftmax") or not loss > LARGE * constant:
+        return None
+    found = losses(recording)
+    is_learnt = found is not None and found.last < constant / 2
+    if loss > constant + output.max - output.min:
+        values = {"loss": loss, "most": constant + output.max - output.min}
+        return Found("loss_scaled", "problem" if is_unfitted(recording) else "notice", values, "", MEAN)
+    values = {"rms": output.rms, "loss": loss, "times_constant": loss / constant, "threshold": LARGE}
+    return Found("outputs_large", "notice" if is_learnt else "problem", values, "", INIT)
+
+
+def _squared(recording: Recording, output: Tensor, loss: float) -> Found | None:
+    """Tell outputs apart that are too large from targets that are, where the loss is a mean of squares.
+
+    Outputs know nothing of the targets yet, so that the loss is the sum of both mean squares.
+    """
+    of_outputs = output.rms**2
+    if loss < CONSISTENT * of_outputs:
+        return None  # something else than a mean of squares, such as one that is scaled
+    of_targets = max(loss - of_outputs, loss / 1000)
+    values: dict[str, Value] = {"rms": output.rms, "loss": loss}
+    if loss > LARGE * of_targets and output.rms > 1:
+        values |= {"times_constant": loss / of_targets, "threshold": LARGE}
+        return Found("outputs_large", "problem", values, "", INIT)
+    size = math.sqrt(of_targets)
+    if not size > TARGETS * max(output.rms, 1.0):
+        return None
+    severity = "problem" if is_unfitted(recording) else "notice"
+    return Found("targets_unscaled", severity, {**values, "size": size, "threshold": TARGETS}, "", TARGET)
+
+
+def _alike(recording: Recording) -> Found | None:
+    output = _only(recording)
+    if output is None or output.examples < 2 or not 0 < output.rms < math.inf or not is_stuck(recording):
+        return None
+    if not output.spread < ALIKE * output.rms:
+        return None
+    values = {"spread": output.spread, "rms": output.rms, "threshold": ALIKE}
+    return Found("outputs_alike", "problem", values, "", ("remedy.init", "remedy.add_norm", "remedy.skip"))
+
+
+def _only(recording: Recording) -> Tensor | None:
+    first = beginning(recording)
+    return first.outputs[0] if first is not None and len(first.outputs) == 1 else None
+
+
+def _first_loss(recording: Recording) -> float:
+    steps = recording.steps
+    return float(steps["loss"].iloc[0]) if len(steps) and steps["step"].iloc[0] == 0 else math.nan
