@@ -1,7 +1,8 @@
 """Programs with planted faults, trained; and how often the diagnosis is right about them.
 
 python -m benchmarks.diagnosis train --runs FOLDER [--limit 100]
-python -m benchmarks.diagnosis score --runs FOLDER [--part tuning] [--out benchmarks/diagnosis/results.csv]
+python -m benchmarks.diagnosis judge --runs FOLDER --part tuning [--out results.csv]
+python -m benchmarks.diagnosis remedies --runs FOLDER --judged results.csv --out gradflow/reference/remedies_zoo.json
 """
 
 from __future__ import annotations
@@ -10,20 +11,40 @@ import argparse
 import warnings
 from pathlib import Path
 
+import pandas as pd
 import torch
 
+from .judge import findings, judged, tables, truths
+from .remedy import study, write
 from .runs import make, runs
+
+PARTS = ("tuning", "held-out networks", "unseen kinds")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     trained = commands.add_parser("train", help="train what is not in the folder yet")
-    trained.add_argument("--runs", type=Path, required=True)
     trained.add_argument("--limit", type=int, default=10**6)
+    asked = commands.add_parser("judge", help="diagnose the runs of one part and count how often that is right")
+    asked.add_argument("--part", choices=PARTS, default="tuning")
+    asked.add_argument("--out", type=Path, help="CSV file to write, one row a run")
+    tried = commands.add_parser("remedies", help="apply each remedy to the harmful runs of the tuning half")
+    tried.add_argument("--judged", type=Path, required=True)
+    tried.add_argument("--out", type=Path, required=True)
+    tried.add_argument("--at-most", type=int, default=6, help="runs of each finding")
+    for command in (trained, asked, tried):
+        command.add_argument("--runs", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    train_all(options.runs, options.limit)
+    warnings.simplefilter("ignore")  # programs with faults warn of some of them
+    if options.command == "train":
+        train_all(options.runs, options.limit)
+    elif options.command == "judge":
+        judge(options.runs, options.part, options.out)
+    else:
+        frame = pd.read_csv(options.judged, keep_default_na=False)
+        write(study(frame[frame["part"] == "tuning"], options.runs, options.at_most), options.out)
 
 
 def train_all(folder: Path, limit: int) -> None:
@@ -31,10 +52,18 @@ def train_all(folder: Path, limit: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for run in runs()[:limit]:
         if not (folder / run.name / "truth.json").exists():
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                row = make(run, folder)
+            row = make(run, folder)
             print(f"{row['seconds']:7} s {row['score']:.3f} of {row['chance']:.2f}  {run.name}", flush=True)
+
+
+def judge(folder: Path, part: str, out: Path | None) -> None:
+    """Diagnose one part's runs, print how often that is right, and keep the table."""
+    frame = truths(folder)
+    frame = frame[frame["part"] == part]
+    frame = judged(frame.assign(findings=[findings(folder / run) for run in frame["run"]]))
+    print(tables(frame))
+    if out is not None:
+        frame.assign(findings=frame["findings"].map(" ".join)).round(4).to_csv(out, index=False)
 
 
 if __name__ == "__main__":

@@ -101,8 +101,8 @@ def _constant(one: Program, strength: float) -> None:
 
 @torch.no_grad()
 def _alike(one: Program, strength: float) -> None:
-    """The first so many of the share of weights have rows that are all alike."""
-    chosen = [weight for weight in _weights(one.model.blocks)]
+    """Make all rows of the first share of the blocks' weights alike."""
+    chosen = _weights(one.model.blocks)
     for weight in chosen[: max(1, round(strength * len(chosen)))]:
         weight.copy_(weight[:1].expand_as(weight))
 
@@ -123,7 +123,7 @@ def _all_biases(one: Program, strength: float) -> None:
 
 
 def _held_half(one: Program, strength: float) -> None:
-    """The optimizer holds the last parameters alone."""
+    """Give the optimizer the last parameters alone."""
 
     def held(model: Net) -> list[nn.Parameter]:
         found = list(model.parameters())
@@ -137,7 +137,7 @@ def _held_without_head(one: Program, strength: float) -> None:
 
 
 def _replaced(one: Program, strength: float) -> None:
-    """The optimizer was made before layers of the blocks were replaced."""
+    """Replace the blocks after the optimizer was made."""
     old = list(one.model.parameters())
     one.held = lambda model: old
     one.model.blocks = copy.deepcopy(one.model.blocks)
@@ -213,7 +213,7 @@ def _drifting(one: Program, strength: float) -> None:
 
 
 def _narrow(one: Program, strength: float) -> None:
-    """A block that lets next to nothing of its input through."""
+    """Add a block that lets next to nothing of its input through."""
     one.model.blocks.insert(len(one.model.blocks), Function(lambda x: strength * x + 1.0))
 
 
@@ -232,7 +232,7 @@ def _log_of_zero(one: Program, strength: float) -> None:
 
 
 def _root_of_zero(one: Program, strength: float) -> None:
-    """The root of a square, whose slope at zero is infinite: reached once a difference is exactly zero."""
+    """Add the root of a square, whose slope at zero is infinite."""
     inner = one.loss
     one.loss = lambda output, target: (
         inner(output, target)
@@ -262,7 +262,7 @@ def _activation(name: str) -> Change:
 
 
 def _detached_weight(one: Program, strength: float) -> None:
-    """The blocks' affine layers use copies of their weights that are cut off from the graph."""
+    """Let the blocks' affine layers use copies of their weights that are cut off from the graph."""
     for module in one.model.blocks.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             _cut_weight(module)
@@ -291,7 +291,7 @@ def _evaluating(one: Program, strength: float) -> None:
 
 
 def _reinitialised(one: Program, strength: float) -> None:
-    """The weights are drawn anew in each forward pass, every so many of them."""
+    """Draw the weights anew every so many forward passes."""
     count = [0]
 
     @torch.no_grad()
@@ -310,13 +310,27 @@ FAULTS: dict[str, Fault] = {
     "rate too low": Fault(("lr_low",), _setting("lr", lambda one, s: one.lr / s), strengths=(30.0, 300.0, 3000.0)),
     "rate decays too fast": Fault(("lr_decays", "lr_low"), _decaying, strengths=(10.0, 40.0)),
     "rate zero": Fault(STILL, _setting("lr", lambda one, s: 0.0)),
-    "momentum too high": Fault(("momentum_high", "lr_high"), _setting("momentum", lambda one, s: s), strengths=(0.99, 0.999),
-                               fits=lambda design: design.optimizer == "sgd"),
-    "epsilon too large": Fault(("lr_low",), _setting("epsilon", lambda one, s: s), strengths=(1.0, 30.0),
-                               fits=lambda design: design.optimizer == "adam"),
-    "weight decay too large": Fault(("weight_decay_high", "weights_shrink"), _setting("weight_decay", lambda one, s: s), strengths=(0.1, 1.0)),
-    "clipping too tight": Fault(("clip_binds",), _setting("clip", lambda one, s: s), strengths=(1e-2, 1e-3),
-                                fits=lambda design: design.optimizer == "sgd"),
+    "momentum too high": Fault(
+        ("momentum_high", "lr_high"),
+        _setting("momentum", lambda one, s: s),
+        strengths=(0.99, 0.999),
+        fits=lambda design: design.optimizer == "sgd",
+    ),
+    "epsilon too large": Fault(
+        ("lr_low",),
+        _setting("epsilon", lambda one, s: s),
+        strengths=(1.0, 30.0),
+        fits=lambda design: design.optimizer == "adam",
+    ),
+    "weight decay too large": Fault(
+        ("weight_decay_high", "weights_shrink"), _setting("weight_decay", lambda one, s: s), strengths=(0.1, 1.0)
+    ),
+    "clipping too tight": Fault(
+        ("clip_binds",),
+        _setting("clip", lambda one, s: s),
+        strengths=(1e-2, 1e-3),
+        fits=lambda design: design.optimizer == "sgd",
+    ),
     "gradients not cleared": Fault(("gradients_kept",), _setting("clears", lambda one, s: False)),
     "no optimizer step": Fault(STILL, _setting("steps", lambda one, s: False)),
     "optimizer holds a part": Fault(STILL, _held_half, strengths=(0.5, 0.8)),
@@ -326,42 +340,92 @@ FAULTS: dict[str, Fault] = {
     "detached": Fault(CUTS, _detached, strengths=(0.5, 1.0)),
     "no_grad": Fault(CUTS, _without_gradients, strengths=(0.5, 1.0)),
     "weights detached": Fault((*CUTS, "parameter_without_gradient"), _detached_weight, fits=_affine),
-    "all weights zero": Fault(("zero_from_loss", "zero_gradient_between", "zero_parameters", "zero_gradient", "outputs_alike"), _scale_all, strengths=(0.0,)),
+    "all weights zero": Fault(
+        ("zero_from_loss", "zero_gradient_between", "zero_parameters", "zero_gradient", "outputs_alike"),
+        _scale_all,
+        strengths=(0.0,),
+    ),
     "all weights alike": Fault(("identical_units",), _constant, strengths=(0.1, 1.0), fits=_affine),
     "rows alike": Fault(("identical_units",), _alike, strengths=(0.3, 1.0)),
     "weights too large": Fault(("outputs_large", "units_saturated"), _scale_all, strengths=(3.0, 10.0)),
     "weights too small": Fault(("outputs_alike", "vanishing"), _scale_all, strengths=(0.3, 0.05)),
     "head too large": Fault(("outputs_large",), _scale_head, strengths=(30.0, 300.0)),
-    "dead by a bias": Fault(("units_off", "zero_gradient_between", "zero_from_loss"), _bias, strengths=(-5.0, -50.0),
-                            fits=_has_activation("relu")),
-    "biases far off": Fault(("units_saturated", "units_off", "zero_gradient_between", "outputs_large"), _all_biases, strengths=(-2.0, 5.0),
-                            fits=_has_activation("relu", "tanh")),
-    "sigmoid": Fault(("vanishing", "outputs_alike"), change=_activation("sigmoid"), fits=_is("mlp", "cnn", "autoencoder", "conv autoencoder")),
-    "too deep": Fault(("vanishing", "exploding", "outputs_alike", "stalled", "shattered"), change=_deeper, strengths=(5.0, 10.0),
-                      fits=lambda design: design.family in ("mlp", "cnn", "autoencoder") and not design.skip),
+    "dead by a bias": Fault(
+        ("units_off", "zero_gradient_between", "zero_from_loss"),
+        _bias,
+        strengths=(-5.0, -50.0),
+        fits=_has_activation("relu"),
+    ),
+    "biases far off": Fault(
+        ("units_saturated", "units_off", "zero_gradient_between", "outputs_large"),
+        _all_biases,
+        strengths=(-2.0, 5.0),
+        fits=_has_activation("relu", "tanh"),
+    ),
+    "sigmoid": Fault(
+        ("vanishing", "outputs_alike"),
+        change=_activation("sigmoid"),
+        fits=_is("mlp", "cnn", "autoencoder", "conv autoencoder"),
+    ),
+    "too deep": Fault(
+        ("vanishing", "exploding", "outputs_alike", "stalled", "shattered"),
+        change=_deeper,
+        strengths=(5.0, 10.0),
+        fits=lambda design: design.family in ("mlp", "cnn", "autoencoder") and not design.skip,
+    ),
     "softmax before the loss": Fault(("squashed_logits",), _behind_head(make=nn.Softmax), fits=_answers("classes")),
     "softmax over one unit": Fault(("softmax_of_one",), _behind_head(make=nn.Softmax), fits=_answers("binary")),
-    "sigmoid before the loss": Fault(("squashed_logits",), _behind_head(torch.sigmoid), fits=_answers("binary", "classes")),
-    "relu at the output": Fault(("squashed_logits", "squashed_values"), _behind_head(make=nn.ReLU), fits=_answers("classes", "values", "binary")),
+    "sigmoid before the loss": Fault(
+        ("squashed_logits",), _behind_head(torch.sigmoid), fits=_answers("binary", "classes")
+    ),
+    "relu at the output": Fault(
+        ("squashed_logits", "squashed_values"), _behind_head(make=nn.ReLU), fits=_answers("classes", "values", "binary")
+    ),
     "sigmoid on a regression": Fault(("squashed_values",), _behind_head(make=nn.Sigmoid), fits=_answers("values")),
     "dropout too strong": Fault(("dropout_strong",), _dropout, strengths=(0.9, 0.98)),
-    "batch norm in eval": Fault(("norm_in_eval",), _evaluating, strengths=(0.01, 100.0), fits=lambda design: design.norm == "batch"),
-    "inputs in hundreds": Fault(("inputs_unscaled",), _inputs(lambda x, s: x * s), strengths=(30.0, 300.0), fits=_has_float_inputs),
-    "inputs far from zero": Fault(("inputs_unscaled",), _inputs(lambda x, s: x + s), strengths=(10.0, 100.0), fits=_has_float_inputs),
-    "inputs tiny": Fault(("inputs_unscaled",), _inputs(lambda x, s: x / s), strengths=(100.0, 10000.0), fits=_has_float_inputs),
-    "one feature huge": Fault(("inputs_unscaled",), _inputs(_one_feature), strengths=(100.0, 10000.0), fits=_has_float_inputs),
+    "batch norm in eval": Fault(
+        ("norm_in_eval",), _evaluating, strengths=(0.01, 100.0), fits=lambda design: design.norm == "batch"
+    ),
+    "inputs in hundreds": Fault(
+        ("inputs_unscaled",), _inputs(lambda x, s: x * s), strengths=(30.0, 300.0), fits=_has_float_inputs
+    ),
+    "inputs far from zero": Fault(
+        ("inputs_unscaled",), _inputs(lambda x, s: x + s), strengths=(10.0, 100.0), fits=_has_float_inputs
+    ),
+    "inputs tiny": Fault(
+        ("inputs_unscaled",), _inputs(lambda x, s: x / s), strengths=(100.0, 10000.0), fits=_has_float_inputs
+    ),
+    "one feature huge": Fault(
+        ("inputs_unscaled",), _inputs(_one_feature), strengths=(100.0, 10000.0), fits=_has_float_inputs
+    ),
     "NaN in the inputs": Fault(("inputs_nonfinite", "nonfinite_forward"), _inputs(_nan_in_one), fits=_has_float_inputs),
-    "targets in thousands": Fault(("targets_unscaled",), _setting("targets", lambda one, s: one.targets * s), strengths=(30.0, 1000.0),
-                                  fits=_answers("values")),
+    "targets in thousands": Fault(
+        ("targets_unscaled",),
+        _setting("targets", lambda one, s: one.targets * s),
+        strengths=(30.0, 1000.0),
+        fits=_answers("values"),
+    ),
     "targets shuffled": Fault((), _shuffled),
-    "wrong axis": Fault(("attention_one_token", "recurrent_one_step"), _wrong_axis, fits=_is("transformer", "rnn", "gru", "lstm")),
-    "loss times a tiny number": Fault(("lr_low", "loss_scaled"), _times, strengths=(1e-2, 1e-4)),
+    "wrong axis": Fault(
+        ("attention_one_token", "recurrent_one_step"), _wrong_axis, fits=_is("transformer", "rnn", "gru", "lstm")
+    ),
+    "loss times a tiny number": Fault(("lr_low", "loss_tiny"), _times, strengths=(1e-2, 1e-4)),
     "loss with the wrong sign": Fault(("loss_negative",), _times, strengths=(-1.0,)),
     "loss summed": Fault(("lr_high", "loss_scaled"), _summed),
-    "log of zero": Fault(("nonfinite_loss", "nonfinite_from_loss", "nonfinite_backward"), _log_of_zero, fits=_answers("classes")),
-    "root of zero": Fault(("nonfinite_loss", "nonfinite_from_loss", "nonfinite_backward"), _root_of_zero, fits=_answers("classes", "values")),
-    "skips cut": Fault(("vanishing", "outputs_alike"), _without_skip, fits=lambda design: design.skip or design.family == "transformer"),
-    "skips that drift": Fault(("outputs_large", "exploding"), _drifting, strengths=(1.0, 2.0), fits=lambda design: design.skip),
+    "log of zero": Fault(
+        ("nonfinite_loss", "nonfinite_from_loss", "nonfinite_backward"), _log_of_zero, fits=_answers("classes")
+    ),
+    "root of zero": Fault(
+        ("nonfinite_loss", "nonfinite_from_loss", "nonfinite_backward"),
+        _root_of_zero,
+        fits=_answers("classes", "values"),
+    ),
+    "skips cut": Fault(
+        ("vanishing", "outputs_alike"), _without_skip, fits=lambda design: design.skip or design.family == "transformer"
+    ),
+    "skips that drift": Fault(
+        ("outputs_large", "exploding"), _drifting, strengths=(1.0, 2.0), fits=lambda design: design.skip
+    ),
     "signal drowned": Fault(("outputs_alike",), _narrow, strengths=(1e-2, 1e-4)),
     "weights drawn again": Fault(("changed_elsewhere",), _reinitialised, strengths=(2.0, 10.0)),
-}  # fmt: skip
+}

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from scipy.stats import beta
 
 import gradflow
-from gradflow.analysis.intervals import wilson
 
 from .faults import FAULTS
 from .odd import ODD
@@ -64,21 +64,39 @@ def judged(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def rates(frame: pd.DataFrame) -> dict[str, str]:
-    """Return the counts of one part of the study."""
+def tables(frame: pd.DataFrame) -> str:
+    """Return the counts of one part of the study, and those of each kind of fault, as Markdown."""
     harmful, healthy = frame[frame["truth"] == "harmful"], frame[frame["truth"] == "healthy"]
-    plain = healthy[healthy["kind"].isin(list(ODD))]
-    plants = healthy[~healthy["kind"].isin(list(ODD))]
-    return {
-        "harmful runs": str(len(harmful)),
-        "a problem named": _share(harmful["problem"]),
-        "cause among the first two": _share(harmful["named"]),
-        "cause anywhere, notices too": _share(harmful["anywhere"]),
-        "healthy runs with a problem": _share(plain["problem"]),
-        "harmless plants with a problem": _share(plants["problem"]),
-    }
+    is_meant = healthy["kind"].isin(list(ODD))
+    known = harmful[[bool(FAULTS[kind].named) for kind in harmful["kind"]]]
+    lines = [
+        "| counted | of | share, 95 % interval |",
+        "|---|---|---|",
+        _line("harmful runs with a problem named", harmful["problem"]),
+        _line("planted cause among the first two problems", known["named"]),
+        _line("planted cause named at all, notices too", known["anywhere"]),
+        _line("healthy runs with a problem named", healthy[is_meant]["problem"]),
+        _line("planted faults without harm, with a problem named", healthy[~is_meant]["problem"]),
+        "",
+        "| fault | harmful runs | problem named | cause among the first two | named first |",
+        "|---|---|---|---|---|",
+    ]
+    for kind, own in harmful.groupby("kind"):
+        firsts = ", ".join(f"{key or 'nothing'} {n}" for key, n in own["first"].value_counts().items())
+        lines.append(f"| {kind} | {len(own)} | {own['problem'].sum()} | {own['named'].sum()} | {firsts} |")
+    lines += ["", "| named first | times in harmful runs | right | false in healthy runs |", "|---|---|---|---|"]
+    for key in sorted({*harmful["first"], *healthy["first"]} - {""}):
+        own = harmful[harmful["first"] == key]
+        right = sum(key in FAULTS[kind].named for kind in own["kind"])
+        lines.append(f"| {key} | {len(own)} | {right} | {(healthy['first'] == key).sum()} |")
+    return "\n".join(lines)
 
 
-def _share(values: pd.Series) -> str:  # type: ignore[type-arg]
-    found = wilson(int(values.sum()), len(values))
-    return f"{found.hits} of {found.n}" + (f", {100 * found.hits / found.n:.1f} %" if found.n else "")
+def _line(words: str, values: pd.Series) -> str:  # type: ignore[type-arg]
+    """Return a row with a count and its exact (Clopper-Pearson) interval."""
+    hits, n = int(values.sum()), len(values)
+    if not n:
+        return f"| {words} | 0 of 0 | |"
+    low = 0.0 if hits == 0 else float(beta.ppf(0.025, hits, n - hits + 1))
+    high = 1.0 if hits == n else float(beta.ppf(0.975, hits + 1, n - hits))
+    return f"| {words} | {hits} of {n} | {100 * hits / n:.1f} % ({100 * low:.1f} to {100 * high:.1f}) |"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -245,7 +246,7 @@ def _recurrent(kind: type[nn.RNNBase]) -> Callable[[Design, Tensor, int], Net]:
         sizes = [inputs.shape[2], *[design.width] * design.depth]
         blocks: list[nn.Module] = [
             Recurrent(kind(n_in, n_out, batch_first=True))  # type: ignore[arg-type]
-            for n_in, n_out in zip(sizes, sizes[1:], strict=False)
+            for n_in, n_out in itertools.pairwise(sizes)
         ]
         return Net(nn.Identity(), blocks, Last(), nn.Linear(design.width, n_outputs))
 

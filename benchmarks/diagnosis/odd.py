@@ -111,7 +111,7 @@ def _low_rank(one: Program, strength: float) -> None:
 
 
 def _distilled(one: Program, strength: float) -> None:
-    """The targets are a teacher's probabilities."""
+    """Take a teacher's probabilities for targets."""
     teacher = copy.deepcopy(one)
     _pretrain(teacher)
     with torch.no_grad():
@@ -174,7 +174,7 @@ def _moved(one: Program, strength: float) -> None:
 
 
 def _extra_head(one: Program, strength: float) -> None:
-    """A second head that this loss does not use, as of networks of several tasks."""
+    """Add a second head that this loss does not use, as of networks of several tasks."""
     one.model.other_head = nn.Linear(one.design.width, 3)
 
 
@@ -188,7 +188,12 @@ ODD: dict[str, Fault] = {
     "small or large batches": Fault((), _setting("batch_size", lambda one, s: round(s)), strengths=(16.0, 256.0)),
     "clipping that seldom binds": Fault((), _setting("clip", lambda one, s: s), strengths=(1.0, 10.0)),
     "some weight decay": Fault((), _setting("weight_decay", lambda one, s: s), strengths=(1e-4, 1e-3)),
-    "some dropout": Fault((), change=lambda design, s: replace(design, dropout=s), strengths=(0.1, 0.3), fits=_is_not("rnn", "gru", "lstm")),
+    "some dropout": Fault(
+        (),
+        change=lambda design, s: replace(design, dropout=s),
+        strengths=(0.1, 0.3),
+        fits=_is_not("rnn", "gru", "lstm"),
+    ),
     "cosine": Fault((), _cosine),
     "warm-up": Fault((), _warm_up, strengths=(0.1, 0.4)),
     "steps of the rate": Fault((), _stepped, strengths=(0.1,)),
@@ -204,11 +209,15 @@ ODD: dict[str, Fault] = {
     "sparse gates": Fault((), _gates, fits=_is("mlp", "transformer")),
     "orthogonal": Fault((), _orthogonal, strengths=(1.0, 1.4), fits=_is("mlp", "cnn", "transformer")),
     "frozen stem": Fault((), _frozen_stem, fits=_is_not("rnn", "gru", "lstm")),
-    "leaky": Fault((), change=lambda design, s: replace(design, activation="leaky-relu"), fits=lambda design: design.activation == "relu"),
+    "leaky": Fault(
+        (),
+        change=lambda design, s: replace(design, activation="leaky-relu"),
+        fits=lambda design: design.activation == "relu",
+    ),
     "label smoothing": Fault((), _smoothed, strengths=(0.1,), fits=_answers("classes")),
     "absolute error": Fault((), _absolute, fits=_answers("values")),
     "inputs not quite centred": Fault((), _moved, strengths=(0.5,), fits=_has_float_inputs),
     "loss times two": Fault((), _times, strengths=(2.0, 0.5)),
     "another head": Fault((), _extra_head),
     "short": Fault((), _setting("updates", lambda one, s: round(s)), strengths=(2.0, 5.0, 15.0)),
-}  # fmt: skip
+}

@@ -66,7 +66,7 @@ def runs() -> list[Run]:
 
 
 def _shuffle(run: Run) -> str:
-    """An order in which any first part of the runs is a sample of all."""
+    """Return a key whose order is random and fixed."""
     return sha256(run.name.encode()).hexdigest()
 
 

@@ -32,7 +32,7 @@ class Tensor(NamedTuple):
 
 
 class Beginning(NamedTuple):
-    """The first batch: the floats that went in and came out, matrices with equal rows, layers in eval mode."""
+    """The first batch: the floats that went in and came out, matrices with equal rows, layers in eval mode, dropout."""
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
@@ -40,6 +40,8 @@ class Beginning(NamedTuple):
     n_alike: int
     n_matrices: int
     in_eval: tuple[str, ...]
+    dropout: float
+    strongest_dropout: str
 
 
 def beginning(recording: Recording) -> Beginning | None:
@@ -54,6 +56,8 @@ def beginning(recording: Recording) -> Beginning | None:
         int(_number(meta.get("n_alike"), 0.0)),
         int(_number(meta.get("n_matrices"), 0.0)),
         _names(meta.get("in_eval")),
+        _number(meta.get("dropout"), 0.0),
+        str(meta.get("strongest_dropout", "")),
     )
 
 

@@ -12,11 +12,12 @@ from gradflow.diagnosis.finding import SEVERITIES, Finding
 PROGRAM = (
     "never_stepped", "lr_zero", "identical_units", "never_changed", "no_gradient_anywhere", "no_parameter_gradient",
     "inputs_nonfinite", "loss_negative", "softmax_of_one", "squashed_logits", "probabilities", "cut_off",
-    "cut_off_no_grad", "cut_off_outside", "parameter_without_gradient", "left_out", "not_changed", "gradients_kept", "unregistered",
-    "attention_one_token", "recurrent_one_step", "not_of_the_loss", "without_gradients", "unused", "not_called",
-    "no_gradient", "norm_in_eval", "mostly_frozen", "changed_elsewhere", "squashed_values",
+    "cut_off_no_grad", "cut_off_outside", "parameter_without_gradient", "left_out", "not_changed", "gradients_kept",
+    "unregistered", "attention_one_token", "recurrent_one_step", "not_of_the_loss", "without_gradients", "unused",
+    "not_called", "no_gradient", "norm_in_eval", "mostly_frozen", "changed_elsewhere", "squashed_values",
 )  # fmt: skip
-BEGINNING = ("loss_scaled", "inputs_unscaled", "targets_unscaled", "dropout_strong", "outputs_large")
+BEGINNING = ("loss_scaled", "loss_tiny", "inputs_unscaled", "targets_unscaled", "dropout_strong")
+SIZES = ("outputs_large",)
 SETTINGS = ("clip_binds", "weight_decay_high", "momentum_high", "lr_decays", "lr_high", "lr_low")
 INSIDE = (
     "degraded", "skip_helps", "nonfinite_loss", "nonfinite_forward", "nonfinite_backward", "nonfinite_parameter",
@@ -27,7 +28,7 @@ INSIDE = (
     "nonfinite_with_loss", "nonfinite_other_pass",
 )  # fmt: skip
 OUTSIDE = ("diverged", "loss_rose", "loss_constant", "loss_level")
-TIERS = (PROGRAM, BEGINNING, SETTINGS, INSIDE, OUTSIDE)
+TIERS = (PROGRAM, BEGINNING, SIZES, SETTINGS, INSIDE, OUTSIDE)
 ORDER = {key: place for place, key in enumerate(key for tier in TIERS for key in tier)}
 
 

@@ -13,6 +13,7 @@ from gradflow.text.words import named
 
 Value = Interval | float | int | str
 
+MANY = 10.0  # a share from here on reads as a multiple
 # How a value reads, by its name; other floats read as `number`, integers and strings as they are.
 _FORMS: Mapping[str, Callable[[float], str]] = {
     "train_error": percent,
@@ -28,7 +29,8 @@ _FORMS: Mapping[str, Callable[[float], str]] = {
     "factor": factor,
     "predicted": factor,
     "growth": times,
-    **dict.fromkeys(("early", "path", "share", "kept", "left", "fraction", "dropped", "threshold_percent"), percent),
+    "early": lambda value: percent(value) if value < MANY else times(value),
+    **dict.fromkeys(("path", "share", "kept", "left", "fraction", "dropped", "threshold_percent"), percent),
     "threshold": "{:g}".format,
 }
 _NOUNS = frozenset(

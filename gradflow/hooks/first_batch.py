@@ -45,6 +45,9 @@ class FirstBatch:
         self._inputs = [_numbers(tensor) for tensor in _floats(args)]
         self._outputs = [_numbers(tensor) for tensor in _floats(output)]
         self._alike = {name: _has_one_row(weight) for name, weight in _matrices(model)}
+        drops = {name: float(one.p) for name, one in model.named_modules() if _drops(one) and one.training}
+        self._strongest = max(drops, key=drops.__getitem__, default="")
+        self._dropout = drops.get(self._strongest, 0.0)
         self._in_eval = sorted(
             {type(module).__name__ for module in model.modules() if not module.training and _has_modes(module)}
         )
@@ -56,7 +59,8 @@ class FirstBatch:
         of its last dimension, `min`, `max`, `mean`, `rms`, `nonfinite` entries, `zeros`, `constant` features that are
         equal in the whole batch, `spread`, the rms around each feature's mean over the batch, `sum_low` and
         `sum_high`, over the last dimension. `alike`: matrices of more than one row whose rows are equal and not zero,
-        `n_alike` of `n_matrices`. `in_eval`: kinds of batch norm and dropout that run in eval mode.
+        `n_alike` of `n_matrices`. `in_eval`: kinds of batch norm and dropout that run in eval mode. `dropout`: the
+        largest probability of one in training mode, and which it is.
         """
         tensors = [
             value for one in (*self._inputs, *self._outputs) for value in one.values() if isinstance(value, Tensor)
@@ -70,8 +74,16 @@ class FirstBatch:
             for group in (self._inputs, self._outputs)
         ]
         alike = [name for name in self._alike if next(moved)]
-        return {"inputs": written[0], "outputs": written[1], "alike": alike[:MAX_NAMES], "n_alike": len(alike),
-                "n_matrices": len(self._alike), "in_eval": self._in_eval}  # fmt: skip
+        return {
+            "inputs": written[0],
+            "outputs": written[1],
+            "alike": alike[:MAX_NAMES],
+            "n_alike": len(alike),
+            "n_matrices": len(self._alike),
+            "in_eval": self._in_eval,
+            "dropout": self._dropout,
+            "strongest_dropout": self._strongest,
+        }
 
 
 def _floats(value: Any) -> Iterator[Tensor]:
@@ -121,7 +133,11 @@ def _has_one_row(weight: Tensor) -> Tensor:
 
 
 def _has_modes(module: nn.Module) -> bool:
-    return isinstance(module, nn.modules.batchnorm._BatchNorm | nn.modules.dropout._DropoutNd)
+    return isinstance(module, nn.modules.batchnorm._BatchNorm) or _drops(module)
+
+
+def _drops(module: nn.Module) -> bool:
+    return isinstance(module, nn.modules.dropout._DropoutNd)
 
 
 def _moved(tensors: list[Tensor]) -> list[float]:

@@ -38,6 +38,11 @@ LOSSES = [0.0, 1e-38, 2.302585, 1e38]
 DERIVED = {"in_runs", "over", "fold", "how", "placed", "within", "checked", "up_to", "span"}  # made of other values
 LAYERS = ["0", "(root)", "encoder.layers.11.self_attn.in_proj_weight"]
 NETWORKS = ["plain-20", "residual-110, lr 0.1"]
+PERCENT = ("early", "path", "share", "kept", "left", "fraction", "dropped", "threshold_percent")
+NUMBERS = (
+    "rms", "mean", "low", "high", "size", "spread", "change", "update", "most", "decay", "constant", "times_constant",
+    "momentum",
+)  # fmt: skip
 EXTREMES = {
     "when": ["start", "end", "batch"],
     "measure": ["out_grad_norm", "grad_norm"],
@@ -57,6 +62,11 @@ EXTREMES = {
     **dict.fromkeys(("layers", "steps", "seeds", "parameters", "tensors"), COUNTS),
     **dict.fromkeys(("step", "after", "n_more", "time"), STEPS),
     **dict.fromkeys(("loss", "certain", "there", "here", "smallest"), LOSSES),
+    **dict.fromkeys(PERCENT, (0.0, 1e-9, 0.5, 1e9)),
+    **dict.fromkeys(NUMBERS, LOSSES),
+    **dict.fromkeys(("alike", "n_matrices", "entries", "n_entries", "n", "n_examples"), COUNTS),
+    "activation": ["softmax"],
+    "loss_name": ["cross_entropy"],
     # A layer, a position in a sequence or a loss, as the sentence has it.
     "first": ["0", 0, 2.302585],
     "last": ["encoder.layers.11.self_attn.in_proj_weight", 10**6, 1e38],

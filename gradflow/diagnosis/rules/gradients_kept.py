@@ -6,6 +6,8 @@ from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.harm import is_unfitted
+from gradflow.diagnosis.movement import movement
+from gradflow.diagnosis.rules.learning_rate import HIGH
 from gradflow.recording import Recording
 
 # What arrives at an output is of one step alone, and beside it the gradient of the parameters of healthy runs grows
@@ -35,7 +37,10 @@ def _found(recording: Recording) -> Found | None:
         return None
     growth = ratios.loc[ratios.index >= FIRST].median() / ratios.loc[0]
     early = (ratios.loc[[1, 2, 3]] / ratios.loc[0]).median(axis=1) if {1, 2, 3} <= set(ratios.index) else None
-    if early is None or not growth.median() > GROWTH or not (early > AT_ONCE).all():
+    moved = movement(recording)
+    if moved is not None and max(moved.first, moved.early) > HIGH:
+        return None  # the activations themselves grow from step to step
+    if early is None or not growth.median() > GROWTH or not (early.to_numpy() > AT_ONCE).all():
         return None
     last = str(growth.index[-1])
     values = {"layer": last, "growth": float(growth[last]), "steps": int(ratios.index.max()) + 1}

@@ -6,6 +6,7 @@ from gradflow.diagnosis.beginning import beginning
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs
 from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.harm import is_unfitted
 from gradflow.diagnosis.reach import named
 from gradflow.recording import Recording
 
@@ -14,7 +15,7 @@ REMEDIES = ("remedy.init",)
 
 
 def find(cases: list[Case]) -> list[Finding]:
-    """Return a problem for each case in which training began with such weights; zeros are no such weights."""
+    """Return a finding for each case in which training began with such weights; zeros are no such weights."""
     return over_runs(cases, _found, FIGURE)
 
 
@@ -22,5 +23,6 @@ def _found(recording: Recording) -> Found | None:
     first = beginning(recording)
     if first is None or not first.n_alike:
         return None
-    values = {"parameters": first.n_alike, "n_matrices": first.n_matrices, "example": named(first.alike)}
-    return Found("identical_units", "problem", values, "cause.symmetry", REMEDIES)
+    values = {"alike": first.n_alike, "n_matrices": first.n_matrices, "example": named(first.alike)}
+    severity = "problem" if is_unfitted(recording) else "notice"
+    return Found("identical_units", severity, values, "cause.symmetry", REMEDIES)

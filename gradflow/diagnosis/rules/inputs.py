@@ -34,7 +34,7 @@ def _found(recording: Recording) -> Found | None:
     if SMALL <= worst.rms <= LARGE or not 0 < worst.rms < math.inf:
         return None
     return Found("inputs_unscaled", _severity(recording), {
-        "rms": worst.rms, "mean": worst.mean, "low": worst.min, "high": worst.max, "examples": int(worst.examples),
+        "rms": worst.rms, "mean": worst.mean, "low": worst.min, "high": worst.max, "n_examples": int(worst.examples),
         "threshold": LARGE if worst.rms > LARGE else SMALL,
     }, "cause.inputs_unscaled", REMEDIES)  # fmt: skip
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
+
 from gradflow.analysis.clipping import clipping
 from gradflow.diagnosis.beginning import constant_loss, optimizer_settings
 from gradflow.diagnosis.cases import Case
@@ -38,13 +40,14 @@ def _too_high(recording: Recording) -> Found | None:
     moved = movement(recording)
     if moved is None or not (is_unfitted(recording) or has_risen(recording)):
         return None
-    values: dict[str, Value] = {"early": moved.early, "largest": moved.largest, "threshold_percent": HIGH}
+    early = max(one for one in (0.0, moved.first, moved.early) if math.isfinite(one))  # a head of zeros begins infinite
+    values: dict[str, Value] = {"early": early, "largest": moved.largest, "threshold_percent": HIGH}
     momentum = optimizer_settings(recording).get("momentum", 0)
     if isinstance(momentum, int | float) and momentum >= LONG_MOMENTUM and moved.path > LOW:
         reach = round(1 / (1 - momentum)) if momentum < 1 else 0
         return Found("momentum_high", "problem", values | {"momentum": float(momentum), "reach": reach}, "",
                      ("remedy.less_momentum",))  # fmt: skip
-    if not moved.early > HIGH or not (is_stuck(recording) or has_risen(recording)):
+    if not early > HIGH or not (is_stuck(recording) or has_risen(recording)):
         return None
     return Found("lr_high", "problem", values, "cause.overshoot", ("remedy.lower_lr", "remedy.warmup"))
 
@@ -57,6 +60,8 @@ def _too_low(recording: Recording) -> Found | None:
     if moved.largest == 0 or (len(rates) and (rates == 0).all()):
         return None
     values: dict[str, Value] = {"path": moved.path, "steps": found.steps, "threshold_percent": LOW}
+    if (gone := _decayed(recording, rates)) is not None and is_unfitted(recording):
+        return Found("lr_decays", "problem", values | {"step": gone, "share": DECAYED}, "", ("remedy.slower_decay",))
     if moved.path <= LOW:
         if not (is_fresh(recording) or found.last >= FRESH_SHARE * constant_loss(recording)):
             return None
@@ -64,11 +69,15 @@ def _too_low(recording: Recording) -> Found | None:
         if clipped := _clipped(recording):
             return Found("clip_binds", severity, values | clipped, "cause.clip", ("remedy.raise_clip",))
         return Found("lr_low", severity, values, "", ("remedy.raise_lr",))
-    gone = rates.index[(rates < DECAYED * rates.max()) & (rates.index > rates.idxmax())] if len(rates) else rates.index
-    if not len(gone) or gone[0] > recording.steps["step"].max() / 2 or not is_unfitted(recording):
+    return None
+
+
+def _decayed(recording: Recording, rates: pd.Series[float]) -> int | None:
+    """Return the step at which the rate had fallen for good, if that was in the first half of the run."""
+    if rates.empty:
         return None
-    values |= {"step": int(gone[0]), "share": DECAYED}
-    return Found("lr_decays", "problem", values, "", ("remedy.slower_decay",))
+    gone = rates.index[(rates < DECAYED * rates.max()) & (rates.index > rates.idxmax())]
+    return int(gone[0]) if len(gone) and gone[0] <= recording.steps["step"].max() / 2 else None
 
 
 def _clipped(recording: Recording) -> dict[str, Value]:

@@ -7,8 +7,11 @@ import math
 from gradflow.diagnosis.beginning import CROSS_ENTROPY, SQUARED, Tensor, beginning, operations
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs
-from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.finding import Finding, Severity
+from gradflow.diagnosis.fresh import is_fresh
 from gradflow.diagnosis.harm import is_stuck, is_unfitted, losses
+from gradflow.diagnosis.movement import movement
+from gradflow.diagnosis.rules.learning_rate import LOW
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
@@ -18,6 +21,7 @@ LARGE = 5.0
 # Standardised targets have a size of 1; pixels of 0 to 255 one of 130.
 TARGETS = 8.0
 CONSISTENT = 0.8
+TINY = 0.2  # of a constant answer's loss: before training no network is so much better
 ALIKE = 0.02  # of the outputs' size, between examples
 INIT, TARGET = ("remedy.smaller_init", "remedy.lower_lr"), ("remedy.scale_targets", "remedy.lower_lr")
 MEAN = ("remedy.mean_loss", "remedy.lower_lr")
@@ -36,7 +40,13 @@ def _sized(recording: Recording) -> Found | None:
     if names[0] == SQUARED:
         return _squared(recording, output, loss)
     constant = math.log(max(output.width, 2))
-    if names[:2] != (CROSS_ENTROPY, "LogSoftmax") or not loss > LARGE * constant:
+    if names[:2] != (CROSS_ENTROPY, "LogSoftmax"):
+        return None
+    if loss < TINY * constant and is_fresh(recording):
+        moved = movement(recording)
+        severity: Severity = "problem" if moved is not None and moved.path <= LOW else "notice"
+        return Found("loss_tiny", severity, {"loss": loss, "constant": constant}, "", MEAN)
+    if not loss > LARGE * constant:
         return None
     found = losses(recording)
     is_learnt = found is not None and found.last < constant / 2
