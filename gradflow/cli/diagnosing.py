@@ -37,7 +37,8 @@ def print_diagnosis(runs: Sequence[Path], *, as_json: bool) -> None:
         said = {"findings": [_as_json(one) for one in findings], "checks": [_checked(one) for one in checked]}
         output.emit(as_json_text(said))
         return
-    subjects = list(dict.fromkeys(one.subject for one in [*findings, *checked] if one.subject.label))
+    every = [*(one.subject for one in findings), *(one.subject for one in checked)]
+    subjects = [subject for subject in dict.fromkeys(every) if subject.label]
     for number, subject in enumerate(subjects):
         own = [one for one in findings if one.subject == subject and one.severity in SHOWN]
         healthy = [one for one in findings if one.subject == subject and one.severity == "healthy"]

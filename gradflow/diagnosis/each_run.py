@@ -21,6 +21,11 @@ class Found(NamedTuple):
     remedies: tuple[str, ...] = ()
 
 
+def problem_if(harms: bool) -> Severity:
+    """Return "problem" where something does harm, else "notice"."""
+    return "problem" if harms else "notice"
+
+
 def over_runs(cases: list[Case], find_in: Callable[[Recording], Found | None], figure: str) -> list[Finding]:
     """Return one finding for each case and key: that of the run in which it is gravest, and in how many runs it is."""
     findings = []

@@ -7,6 +7,7 @@ from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.harm import is_unfitted
+from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
 STRONG = 0.8  # of the inputs; 0.5 is the most that papers use in hidden layers
@@ -22,5 +23,5 @@ def _found(recording: Recording) -> Found | None:
     first = beginning(recording)
     if first is None or first.dropout < STRONG or not is_unfitted(recording):
         return None
-    values = {"layer": first.strongest_dropout, "dropped": first.dropout, "threshold_percent": STRONG}
+    values: dict[str, Value] = {"layer": first.strongest_dropout, "dropped": first.dropout, "threshold_percent": STRONG}
     return Found("dropout_strong", "problem", values, remedies=REMEDIES)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs
+from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.harm import is_stuck
 from gradflow.diagnosis.movement import matrices
+from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
 # By the triangle inequality a norm changes by no more than the norm of the update; this is beyond rounding.
@@ -36,8 +37,8 @@ def _found(recording: Recording) -> Found | None:
     if beyond.sum() < MIN_TIMES:
         return None
     step, column = np.argwhere(beyond)[0]
-    values = {
+    values: dict[str, Value] = {
         "layer": str(change.columns[column]), "step": int(change.index[step]),
         "change": float(change.iloc[step, column]), "update": float(allowed[step, column]),
     }  # fmt: skip
-    return Found("changed_elsewhere", "problem" if is_stuck(recording) else "notice", values)
+    return Found("changed_elsewhere", problem_if(is_stuck(recording)), values)

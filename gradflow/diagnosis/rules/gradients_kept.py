@@ -8,6 +8,7 @@ from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.harm import is_unfitted
 from gradflow.diagnosis.movement import movement
 from gradflow.diagnosis.rules.learning_rate import HIGH
+from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
 # What arrives at an output is of one step alone, and beside it the gradient of the parameters of healthy runs grows
@@ -43,5 +44,9 @@ def _found(recording: Recording) -> Found | None:
     if early is None or not growth.median() > GROWTH or not (early.to_numpy() > AT_ONCE).all():
         return None
     last = str(growth.index[-1])
-    values = {"layer": last, "growth": float(growth[last]), "steps": int(ratios.index.max()) + 1}
+    values: dict[str, Value] = {
+        "layer": last,
+        "growth": float(growth.to_numpy()[-1]),
+        "steps": int(ratios.index.max()) + 1,
+    }
     return Found("gradients_kept", "problem", values, "", REMEDIES)

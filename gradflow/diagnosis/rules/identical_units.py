@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from gradflow.diagnosis.beginning import beginning
 from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs
+from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.harm import is_unfitted
 from gradflow.diagnosis.reach import named
+from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
 FIGURE = "weights"
@@ -23,6 +24,6 @@ def _found(recording: Recording) -> Found | None:
     first = beginning(recording)
     if first is None or not first.n_alike:
         return None
-    values = {"alike": first.n_alike, "n_matrices": first.n_matrices, "example": named(first.alike)}
-    severity = "problem" if is_unfitted(recording) else "notice"
+    values: dict[str, Value] = {"alike": first.n_alike, "n_matrices": first.n_matrices, "example": named(first.alike)}
+    severity = problem_if(is_unfitted(recording))
     return Found("identical_units", severity, values, "cause.symmetry", REMEDIES)

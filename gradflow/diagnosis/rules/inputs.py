@@ -6,7 +6,7 @@ import math
 
 from gradflow.diagnosis.beginning import beginning
 from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs
+from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.harm import is_unfitted
 from gradflow.recording import Recording
@@ -41,4 +41,4 @@ def _found(recording: Recording) -> Found | None:
 
 def _severity(recording: Recording) -> Severity:
     """Return how grave it is: normalisation behind the first layer takes it away, and then the network learns."""
-    return "problem" if is_unfitted(recording) else "notice"
+    return problem_if(is_unfitted(recording))

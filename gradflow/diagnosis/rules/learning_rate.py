@@ -9,7 +9,7 @@ import pandas as pd
 from gradflow.analysis.clipping import clipping
 from gradflow.diagnosis.beginning import constant_loss, optimizer_settings
 from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs
+from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.fresh import is_fresh
 from gradflow.diagnosis.harm import HARMLESS, MIN_STEPS, is_stuck, is_unfitted, learning, losses
@@ -65,7 +65,7 @@ def _too_low(recording: Recording) -> Found | None:
     if moved.path <= LOW:
         if not (is_fresh(recording) or found.last >= FRESH_SHARE * constant_loss(recording)):
             return None
-        severity = "problem" if learning(recording) not in HARMLESS or found.last > found.first / 2 else "notice"
+        severity = problem_if(learning(recording) not in HARMLESS or found.last > found.first / 2)
         if clipped := _clipped(recording):
             return Found("clip_binds", severity, values | clipped, "cause.clip", ("remedy.raise_clip",))
         return Found("lr_low", severity, values, "", ("remedy.raise_lr",))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradflow.diagnosis.beginning import beginning
 from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs
+from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.fresh import is_fresh
 from gradflow.diagnosis.harm import is_unfitted
@@ -26,5 +26,5 @@ def _found(recording: Recording) -> Found | None:
     kinds = [kind for kind in first.in_eval if "BatchNorm" in kind] if first is not None else []
     if not kinds or not is_fresh(recording):
         return None
-    severity = "problem" if is_unfitted(recording) else "notice"
+    severity = problem_if(is_unfitted(recording))
     return Found("norm_in_eval", severity, {"example": named(kinds)}, remedies=REMEDIES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradflow.diagnosis.beginning import BINARY, CROSS_ENTROPY, beginning, operations
 from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs
+from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.harm import is_unfitted
 from gradflow.recording import Recording
@@ -38,6 +38,6 @@ def _found(recording: Recording) -> Found | None:
             return Found("squashed_logits", "problem", values, "cause.squashed_logits", REMEDIES)
         return None
     if names[0] in OF_VALUES and names[1:2] and names[1] in SQUASHES:
-        severity = "problem" if is_unfitted(recording) else "notice"
+        severity = problem_if(is_unfitted(recording))
         return Found("squashed_values", severity, {"activation": names[1].lower()}, "", ("remedy.linear_output",))
     return None

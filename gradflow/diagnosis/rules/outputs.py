@@ -6,8 +6,8 @@ import math
 
 from gradflow.diagnosis.beginning import CROSS_ENTROPY, SQUARED, Tensor, beginning, operations
 from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs
-from gradflow.diagnosis.finding import Finding, Severity
+from gradflow.diagnosis.each_run import Found, over_runs, problem_if
+from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.fresh import is_fresh
 from gradflow.diagnosis.harm import is_stuck, is_unfitted, losses
 from gradflow.diagnosis.movement import movement
@@ -44,17 +44,17 @@ def _sized(recording: Recording) -> Found | None:
         return None
     if loss < TINY * constant and is_fresh(recording):
         moved = movement(recording)
-        severity: Severity = "problem" if moved is not None and moved.path <= LOW else "notice"
+        severity = problem_if(moved is not None and moved.path <= LOW)
         return Found("loss_tiny", severity, {"loss": loss, "constant": constant}, "", MEAN)
     if not loss > LARGE * constant:
         return None
     found = losses(recording)
     is_learnt = found is not None and found.last < constant / 2
     if loss > constant + output.max - output.min:
-        values = {"loss": loss, "most": constant + output.max - output.min}
-        return Found("loss_scaled", "problem" if is_unfitted(recording) else "notice", values, "", MEAN)
-    values = {"rms": output.rms, "loss": loss, "times_constant": loss / constant, "threshold": LARGE}
-    return Found("outputs_large", "notice" if is_learnt else "problem", values, "", INIT)
+        most: dict[str, Value] = {"loss": loss, "most": constant + output.max - output.min}
+        return Found("loss_scaled", problem_if(is_unfitted(recording)), most, "", MEAN)
+    values: dict[str, Value] = {"rms": output.rms, "loss": loss, "times_constant": loss / constant, "threshold": LARGE}
+    return Found("outputs_large", problem_if(not is_learnt), values, "", INIT)
 
 
 def _squared(recording: Recording, output: Tensor, loss: float) -> Found | None:
@@ -73,7 +73,7 @@ def _squared(recording: Recording, output: Tensor, loss: float) -> Found | None:
     size = math.sqrt(of_targets)
     if not size > TARGETS * max(output.rms, 1.0):
         return None
-    severity = "problem" if is_unfitted(recording) else "notice"
+    severity = problem_if(is_unfitted(recording))
     return Found("targets_unscaled", severity, {**values, "size": size, "threshold": TARGETS}, "", TARGET)
 
 
@@ -83,7 +83,7 @@ def _alike(recording: Recording) -> Found | None:
         return None
     if not output.spread < ALIKE * output.rms:
         return None
-    values = {"spread": output.spread, "rms": output.rms, "threshold": ALIKE}
+    values: dict[str, Value] = {"spread": output.spread, "rms": output.rms, "threshold": ALIKE}
     return Found("outputs_alike", "problem", values, "", ("remedy.init", "remedy.add_norm", "remedy.skip"))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs
+from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.harm import is_stuck, is_unfitted
+from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
 FIGURE = "layers"
@@ -31,11 +32,11 @@ def _found(recording: Recording, column: str, key: str, threshold: float) -> Fou
     if not beyond:
         return None
     orders = rows.groupby("layer")["order"].min()
-    first = min(beyond, key=lambda layer: orders[layer])
+    first = orders.reindex(beyond).idxmin()
     over = shares.index[shares[first] >= threshold]
-    values = {
+    values: dict[str, Value] = {
         "layer": str(first), "layers": len(beyond), "fraction": float(shares[first].max()), "step": int(over[0]),
         "threshold_percent": threshold,
     }  # fmt: skip
-    severity = "problem" if is_stuck(recording) else "notice"
+    severity = problem_if(is_stuck(recording))
     return Found(key, severity, values, f"cause.{key}", REMEDIES)

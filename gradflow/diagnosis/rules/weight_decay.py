@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from gradflow.diagnosis.beginning import optimizer_settings
 from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs
+from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.harm import is_stuck, learning
 from gradflow.diagnosis.movement import matrices
+from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
 FIGURE = "weights"
@@ -31,9 +32,7 @@ def _found(recording: Recording) -> Found | None:
     decay = optimizer_settings(recording).get("weight_decay")
     if not left < SHRUNK or learning(recording) == "solved" or decay == 0:
         return None
-    is_known = isinstance(decay, int | float)
-    severity = "problem" if is_stuck(recording) or is_known else "notice"
-    values = {"left": float(left), "step": int(norms.index[-1]), "threshold_percent": SHRUNK}
-    if not is_known:
-        return Found("weights_shrink", severity, values, "", REMEDIES)
-    return Found("weight_decay_high", severity, {**values, "decay": float(decay)}, "", REMEDIES)  # type: ignore[arg-type]
+    values: dict[str, Value] = {"left": float(left), "step": int(norms.index[-1]), "threshold_percent": SHRUNK}
+    if not isinstance(decay, int | float):
+        return Found("weights_shrink", problem_if(is_stuck(recording)), values, "", REMEDIES)
+    return Found("weight_decay_high", "problem", {**values, "decay": float(decay)}, "", REMEDIES)
