@@ -18,7 +18,7 @@ from gradflow.tables import Column, Table
 from gradflow.text import text
 from gradflow.text.numbers import count
 from gradflow.text.numbers import seconds as in_minutes
-from gradflow.text.words import named
+from gradflow.text.words import named, scaled_from
 
 MOST_ROWS = 20  # of a plan that is run at once; a dry run shows all
 HOUR, DAY = 3600.0, 86400.0
@@ -48,9 +48,7 @@ def print_plan(
     lines = [text("plan.made", n=made, folder=folder)] if made else []
     lines += _nearest(runs, notes)
     if notes.get("scaled"):
-        from gradflow.reporting.head import scaled_from  # brings matplotlib, which few dry runs need
-
-        lines.append(scaled_from((str(notes.get("preset") or ""), str(notes["scaled"]))))
+        lines.append(scaled_from(str(notes.get("preset") or ""), str(notes["scaled"])))
     if found is not None:
         lines += [*_told(found), text("plan.dry")]
     for line in lines:

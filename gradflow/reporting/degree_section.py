@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -16,8 +16,8 @@ from gradflow.plots import degree_figure
 from gradflow.reporting.live.degree import degree as live_degree
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Drawing, Section
-from gradflow.reporting.tables import NETWORK, network_name, page_table
-from gradflow.tables import DASH, Cell, Column, Table, bounded, column
+from gradflow.reporting.tables import NETWORK, at, by_network, network_name, page_table
+from gradflow.tables import Cell, Column, Table, bounded
 from gradflow.text import text
 from gradflow.text.numbers import decades, factor, signed, with_interval
 from gradflow.text.words import sentence_case, word
@@ -73,41 +73,24 @@ def _decades_table(_: ReportData, known: pd.DataFrame) -> Table:
     """Return one row per network, one column per moment."""
     frame = per_network(known)
     columns = [
-        Column(moment, _at(moment, _decades), head=sentence_case(text("head.step", step=_steps(frame, moment))))
+        at(moment, _decades, head=sentence_case(text("head.step", step=_steps(frame, moment))))
         for moment in moments(frame)
     ]
-    return page_table("degree", (NETWORK, *columns), _networks(frame), FILE)
+    return page_table("degree", (NETWORK, *columns), by_network(frame, "moment"), FILE)
 
 
 def _law_table(_: ReportData, known: pd.DataFrame) -> Table:
     """Return one row per network: layers, and factor and law before and after training."""
     frame = longest(known)
-    columns = [NETWORK, column("layers")]
+    columns = [NETWORK, Column("layers", lambda row: str(min(one["n_layers"] for one in row["by"].values())))]
     for moment in (START, END):
         if moment in set(frame["moment"]):
             step = _steps(frame, moment)
             columns += [
-                Column(moment, _at(moment, _factor), head=text("cell.factor_at", step=step)),
-                Column(moment, _at(moment, _law), is_number=False, head=text("cell.law_at", step=step)),
+                at(moment, _factor, head=text("cell.factor_at", step=step)),
+                at(moment, _law, is_number=False, head=text("cell.law_at", step=step)),
             ]
-    return page_table("law", columns, _networks(frame), FILE)
-
-
-def _networks(frame: pd.DataFrame) -> list[Row]:
-    """Return a row for each network, with its rows by moment."""
-    return [
-        {
-            **rows.iloc[0],
-            "layers": rows["n_layers"].min(),
-            "moments": {row["moment"]: row for row in rows.to_dict("records")},
-        }
-        for _, rows in frame.groupby(["family", "depth"], dropna=False)
-    ]
-
-
-def _at(moment: str, cell: Callable[[Row], Cell]) -> Callable[[Row], Cell | str]:
-    """Return what writes a network's row of a moment."""
-    return lambda network: cell(network["moments"][moment]) if moment in network["moments"] else DASH
+    return page_table("law", columns, by_network(frame, "moment"), FILE)
 
 
 def _decades(row: Row) -> Cell:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
-from gradflow.reporting.tables import NETWORK, page_table
+from gradflow.reporting.tables import NETWORK, at, by_network, page_table
 from gradflow.tables import DASH, Cell, Column, Table, bounded
 from gradflow.text import text
 from gradflow.text.numbers import factor
@@ -30,26 +30,17 @@ def _table(data: ReportData, _: Any) -> Table:
     """Return one row per network, one column per stage: the measured factor, with the closed form beside them."""
     factors = data.factors.dropna(subset="factor")
     columns = [
-        Column("factor", _factor_in(stage), head=text("cell.stage", number=stage + 1))
+        at("factor", _factor, stage, head=text("cell.stage", number=stage + 1))
         for stage in sorted(factors["stage"].unique())
     ]
     closed = _closed(data)
     law = Column("closed_form", lambda row: _law_of(str(row["family"]), closed), is_number=False)
-    networks = [
-        {**rows.iloc[0].to_dict(), "stages": {row["stage"]: row for row in rows.to_dict("records")}}
-        for _, rows in factors.groupby(["family", "depth"], dropna=False)
-    ]
-    return page_table("factor", (NETWORK, *columns, law), networks, "tables/decay_over_seeds.csv")
+    rows = by_network(factors, "stage")
+    return page_table("factor", (NETWORK, *columns, law), rows, "tables/decay_over_seeds.csv")
 
 
-def _factor_in(stage: int) -> Callable[[Any], Cell | str]:
-    """Return what writes a network's factor in a stage."""
-
-    def cell(network: Any) -> Cell | str:
-        row = network["stages"].get(stage)
-        return DASH if row is None else bounded(row["factor"], row["low"], row["high"], int(row["n"]), factor)
-
-    return cell
+def _factor(row: Mapping[Any, Any]) -> Cell:
+    return bounded(row["factor"], row["low"], row["high"], int(row["n"]), factor)
 
 
 def _law_of(family: str, closed: float | None) -> str:

@@ -17,7 +17,7 @@ from gradflow.reporting.report_data import ReportData
 from gradflow.text import text
 from gradflow.text.model_words import described
 from gradflow.text.numbers import count, percent, points, with_interval
-from gradflow.text.words import loss_words, named, said, sentence_case, word
+from gradflow.text.words import loss_words, named, scaled_from, sentence_case, word
 
 MOST_NAMES = 200  # characters of names on the first screen
 
@@ -109,7 +109,7 @@ def _question(data: ReportData) -> str:
 
 def _ran(data: ReportData) -> list[str]:
     """Return what was run, a sentence for each kind of run there is, and what a scaled version is scaled from."""
-    sentences = [scaled_from(one) for one in dict.fromkeys(map(_scaled, data.recordings)) if one[1]]
+    sentences = [scaled_from(*one) for one in dict.fromkeys(map(_scaled, data.recordings)) if one[1]]
     if data.is_comparison:
         sentences.append(_ran_comparison(data.runs))
     elif data.is_analysis:
@@ -138,12 +138,6 @@ def _scaled(run: Recording) -> tuple[str, str]:
     """Return the preset and how it was scaled, as the run's sweep says."""
     preset, how = (run.meta.get(name) for name in ("preset", "scaled"))
     return (str(preset or ""), str(how or ""))
-
-
-def scaled_from(scaled: tuple[str, str]) -> str:
-    """Return the sentence on what a scaled version is scaled from, and how."""
-    preset, how = scaled[0], said(scaled[1])
-    return text("sweep.scaled", what=preset, how=how) if preset else text("sweep.scaled_file", how=how)
 
 
 def _ran_analysis(run: Recording) -> str:

@@ -89,35 +89,18 @@ class ReportData:
         """Whether every run is the analysis of one batch, which knows nothing of any training."""
         return bool(self.runs) and all(run.meta.get("experiment") == ONE_BATCH for run in self.runs)
 
-    @cached_property
-    def errors(self) -> pd.DataFrame:
-        """One row per run: errors after training."""
-        return degradation(self.runs)
-
-    @cached_property
-    def errors_over_seeds(self) -> pd.DataFrame:
-        """One row per network: errors after training with intervals."""
-        return degradation_over_seeds(self.errors)
-
-    @cached_property
-    def differences(self) -> pd.DataFrame:
-        """One row per depth: plain minus residual."""
-        return paired_difference(self.errors)
-
-    @cached_property
-    def summary(self) -> pd.DataFrame:
-        """One row per network: what the comparison found."""
-        return summary(self.runs)
-
-    @cached_property
-    def training(self) -> pd.DataFrame:
-        """One row per run and step: loss and errors."""
-        return training(self.runs)
-
-    @cached_property
-    def windows(self) -> pd.DataFrame:
-        """One row per run and window: the minibatch error's mean."""
-        return window_means(self.training, window=WINDOW)
+    # One row per run: errors after training
+    errors = cached_property(lambda data: degradation(data.runs))
+    # One row per network: errors after training with intervals
+    errors_over_seeds = cached_property(lambda data: degradation_over_seeds(data.errors))
+    # One row per depth: plain minus residual
+    differences = cached_property(lambda data: paired_difference(data.errors))
+    # One row per network: what the comparison found
+    summary = cached_property(lambda data: summary(data.runs))
+    # One row per run and step: loss and errors
+    training = cached_property(lambda data: training(data.runs))
+    # One row per run and window: the minibatch error's mean
+    windows = cached_property(lambda data: window_means(data.training, window=WINDOW))
 
     @cached_property
     def losses(self) -> pd.DataFrame:
@@ -125,20 +108,12 @@ class ReportData:
         is_long = self.training.groupby("run")["step"].count().max() >= FEWEST_WINDOWS * WINDOW
         return window_means(self.training, window=WINDOW if is_long else 1, measure="loss")
 
-    @cached_property
-    def profile(self) -> pd.DataFrame:
-        """One row per run, step and weighted layer, at a few steps."""
-        return profile(self.with_layers)
-
-    @cached_property
-    def weights(self) -> pd.DataFrame:
-        """One row per run, step and weighted layer: weight norms and effective learning rates."""
-        return weights(self.with_layers)
-
-    @cached_property
-    def growth(self) -> pd.DataFrame:
-        """One row per run and step: weight growth of the first layer and of the median one."""
-        return weight_growth(self.weights)
+    # One row per run, step and weighted layer, at a few steps
+    profile = cached_property(lambda data: profile(data.with_layers))
+    # One row per run, step and weighted layer: weight norms and effective learning rates
+    weights = cached_property(lambda data: weights(data.with_layers))
+    # One row per run and step: weight growth of the first layer and of the median one
+    growth = cached_property(lambda data: weight_growth(data.weights))
 
     @cached_property
     def growth_over_seeds(self) -> dict[str, pd.DataFrame]:
@@ -152,50 +127,26 @@ class ReportData:
         started = [run for run in self.with_layers if (run.layers["step"] == 0).any()]
         return decay(started, leave_out=LEAVE_OUT)
 
-    @cached_property
-    def factors(self) -> pd.DataFrame:
-        """One row per network and stage: the factor per layer with its interval over seeds."""
-        return decay_over_seeds(self.decay)
-
-    @cached_property
-    def degree(self) -> pd.DataFrame:
-        """One row per run, moment, gradient and stage: factor, law, decades."""
-        return degree(self.with_layers)
-
-    @cached_property
-    def degree_over_seeds(self) -> pd.DataFrame:
-        """One row per network, gradient, moment and stage: factor, law and decades with intervals."""
-        return degree_over_seeds(self.degree)
-
-    @cached_property
-    def stall(self) -> pd.DataFrame:
-        """One row per run: the links from the gradient before training to the one after it."""
-        return stall(self.with_layers)
-
-    @cached_property
-    def stall_over_seeds(self) -> pd.DataFrame:
-        """One row per network: the links with their intervals."""
-        return stall_over_seeds(self.stall)
-
-    @cached_property
-    def heatmap(self) -> pd.DataFrame:
-        """One row per run, step and weighted layer, at all recorded steps."""
-        return profile(self.with_layers, steps="recorded")
-
-    @cached_property
-    def times(self) -> pd.DataFrame:
-        """One row per run, recorded step, sequence of a recurrent layer and position in it."""
-        return gradient_over_time([run for run in self.runs if len(run.times)], steps="recorded")
-
-    @cached_property
-    def vanishing(self) -> pd.DataFrame:
-        """One row per setting of the demonstration: measured beside predicted."""
-        return vanishing_table(self.demonstration)
-
-    @cached_property
-    def vanishing_profile(self) -> pd.DataFrame:
-        """One row per setting, measure and layer of the demonstration."""
-        return vanishing_profile(self.demonstration)
+    # One row per network and stage: the factor per layer with its interval over seeds
+    factors = cached_property(lambda data: decay_over_seeds(data.decay))
+    # One row per run, moment, gradient and stage: factor, law, decades
+    degree = cached_property(lambda data: degree(data.with_layers))
+    # One row per network, gradient, moment and stage: factor, law and decades with intervals
+    degree_over_seeds = cached_property(lambda data: degree_over_seeds(data.degree))
+    # One row per run: the links from the gradient before training to the one after it
+    stall = cached_property(lambda data: stall(data.with_layers))
+    # One row per network: the links with their intervals
+    stall_over_seeds = cached_property(lambda data: stall_over_seeds(data.stall))
+    # One row per run, step and weighted layer, at all recorded steps
+    heatmap = cached_property(lambda data: profile(data.with_layers, steps="recorded"))
+    # One row per run, recorded step, sequence of a recurrent layer and position in it
+    times = cached_property(
+        lambda data: gradient_over_time([run for run in data.runs if len(run.times)], steps="recorded")
+    )
+    # One row per setting of the demonstration: measured beside predicted
+    vanishing = cached_property(lambda data: vanishing_table(data.demonstration))
+    # One row per setting, measure and layer of the demonstration
+    vanishing_profile = cached_property(lambda data: vanishing_profile(data.demonstration))
 
     @cached_property
     def predicted(self) -> pd.DataFrame:
@@ -203,40 +154,20 @@ class ReportData:
         measured = self.vanishing if self.demonstration else None
         return predicted(self.recordings, measured=measured)
 
-    @cached_property
-    def shattering(self) -> pd.DataFrame:
-        """One row per network: the correlation of gradients at the input."""
-        return shattering_by_depth(holding(self.probed, SHATTERING))
-
-    @cached_property
-    def shattering_by_layer(self) -> pd.DataFrame:
-        """One row per network and weighted layer: the correlation of gradients there."""
-        return shattering_by_layer(holding(self.probed, SHATTERING))
-
-    @cached_property
-    def contribution(self) -> pd.DataFrame:
-        """One row per run, step and residual join: what comes back through the skip."""
-        return contribution(self.runs)
-
-    @cached_property
-    def counterfactual(self) -> pd.DataFrame:
-        """One row per run, variant and weighted layer: the gradient as it is and without a share of it."""
-        return counterfactual(self.runs)
-
-    @cached_property
-    def autocorrelation(self) -> pd.DataFrame:
-        """One row per network and lag: the autocorrelation of gradients along a line of inputs."""
-        return autocorrelation_by_lag(holding(self.probed, AUTOCORRELATION))
-
-    @cached_property
-    def paths(self) -> pd.DataFrame:
-        """One row per run and path length."""
-        return stacked(self.probed, [recorded_paths(run) for run in self.probed])
-
-    @cached_property
-    def coverage(self) -> pd.DataFrame:
-        """One row per run and layer whose output gradient was never measured."""
-        return coverage(self.recordings)
+    # One row per network: the correlation of gradients at the input
+    shattering = cached_property(lambda data: shattering_by_depth(holding(data.probed, SHATTERING)))
+    # One row per network and weighted layer: the correlation of gradients there
+    shattering_by_layer = cached_property(lambda data: shattering_by_layer(holding(data.probed, SHATTERING)))
+    # One row per run, step and residual join: what comes back through the skip
+    contribution = cached_property(lambda data: contribution(data.runs))
+    # One row per run, variant and weighted layer: the gradient as it is and without a share of it
+    counterfactual = cached_property(lambda data: counterfactual(data.runs))
+    # One row per network and lag: the autocorrelation of gradients along a line of inputs
+    autocorrelation = cached_property(lambda data: autocorrelation_by_lag(holding(data.probed, AUTOCORRELATION)))
+    # One row per run and path length
+    paths = cached_property(lambda data: stacked(data.probed, [recorded_paths(run) for run in data.probed]))
+    # One row per run and layer whose output gradient was never measured
+    coverage = cached_property(lambda data: coverage(data.recordings))
 
     def finding_for(self, figure: str) -> str:
         """Return the sentence of the first finding that a section shows, or an empty string."""

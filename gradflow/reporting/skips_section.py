@@ -26,7 +26,7 @@ from gradflow.reporting.live.skips import skips as live_skips
 from gradflow.reporting.live.skips_without import skips_without as live_without
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
-from gradflow.reporting.tables import NETWORK, page_table
+from gradflow.reporting.tables import NETWORK, by_network, page_table
 from gradflow.tables import DASH, Cell, Column, Table, bounded, column, words
 from gradflow.text import text
 from gradflow.text.numbers import count, decades, number, percent, signed
@@ -149,19 +149,17 @@ def _table(_: ReportData, joins: _Joins) -> Table | None:
 
 def _ends(frame: pd.DataFrame) -> Table:
     """Return one row per network: how much larger its gradient is at the first layer, of each variant."""
-    networks = [
-        {**rows.iloc[0], "n": rows["n"].max(), "ends": {row["variant"]: row for row in rows.to_dict("records")}}
-        for _, rows in frame.groupby(list(NETWORK_KEYS), dropna=False)
-    ]
+    n = Column("n", lambda row: str(max(one["n"] for one in row["by"].values())))
     columns = [_end(name) for name in VARIANTS if name in set(frame["variant"])]
-    return page_table("skips-without", (NETWORK, column("n"), *columns), networks, "tables/skips_without.csv")
+    rows = by_network(frame, "variant")
+    return page_table("skips-without", (NETWORK, n, *columns), rows, "tables/skips_without.csv")
 
 
 def _end(variant: str) -> Column:
     """Return the column of a variant."""
 
     def cell(network: Any) -> Cell:
-        row = network["ends"].get(variant, {"mean": math.nan, "low": math.nan, "high": math.nan, "n": 0})
+        row = network["by"].get(variant, {"mean": math.nan, "low": math.nan, "high": math.nan, "n": 0})
         return bounded(row["mean"], row["low"], row["high"], int(row["n"]), signed)
 
     return Column(variant.replace(" ", "_"), cell)

@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from gradflow.analysis import variants
+from gradflow.analysis.runs import NETWORK as KEYS
 from gradflow.storage import write_whole
-from gradflow.tables import Cell, Column, Table, words
+from gradflow.tables import DASH, Cell, Column, Table, words
 from gradflow.text import text
 from gradflow.text.controls import spreadsheet_text
 from gradflow.text.words import named
@@ -80,3 +81,17 @@ def network_name(row: Any) -> str:
 
 NETWORK = Column("network", network_name, is_number=False)
 RUN = words("network", of="run")
+
+
+def by_network(frame: pd.DataFrame, key: str) -> list[dict[Any, Any]]:
+    """Return a row for each network, with its rows in `by`, by their values of `key`."""
+    return [
+        {**rows.iloc[0].to_dict(), "by": {row[key]: row for row in rows.to_dict("records")}}
+        for _, rows in frame.groupby(list(KEYS), dropna=False)
+    ]
+
+
+def at(key: str, cell: Callable[[Any], Cell], value: Any = None, *, is_number: bool = True, head: str = "") -> Column:
+    """Return a column of `by_network`: the cell of the row of one value, by default of the column's key."""
+    value = key if value is None else value
+    return Column(key, lambda network: cell(network["by"][value]) if value in network["by"] else DASH, is_number, head)

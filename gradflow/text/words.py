@@ -99,6 +99,13 @@ def said(words: str, lang: str | None = None) -> str:
     return text(words, lang) if words.startswith(_PRESET) and has(words) else words
 
 
+def scaled_from(preset: str, how: str) -> str:
+    """Return the sentence on what a scaled version is scaled from, and how."""
+    if preset:
+        return text("sweep.scaled", what=preset, how=said(how))
+    return text("sweep.scaled_file", how=said(how))
+
+
 def loss_words(meta: Mapping[str, Any]) -> str:
     """Return what loss a recording's meta says that gradients are of, empty where it says none.
 
