@@ -14,9 +14,3 @@ def steps_facet(frame: pd.DataFrame, moment: str | None = None, *, shares_y: boo
     names = {str(step): text("figure.after", n=step) if step else text("figure.before") for step in steps}
     titles = {step: moment or name for step, name in names.items()}
     return Facet("step", text("live.step"), names, titles, shares_y=shares_y)
-
-
-def require_one_step(frame: pd.DataFrame) -> None:
-    """Raise ValueError if a frame holds several steps, which one pair of axes cannot tell apart."""
-    if frame["step"].nunique() > 1:
-        raise ValueError(f"frame must hold one step; got {', '.join(map(str, sorted(frame['step'].unique())))}.")
