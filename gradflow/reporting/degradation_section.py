@@ -69,7 +69,7 @@ def _summary(data: ReportData, _: Any) -> Table:
 
 def _differences(data: ReportData, _: Any) -> Table | None:
     frame = data.differences
-    return page_table("paired-difference", DIFFERENCES, frame, "tables/paired_difference.csv") if len(frame) else None
+    return page_table("paired_difference", DIFFERENCES, frame, "tables/paired_difference.csv") if len(frame) else None
 
 
 def _files(data: ReportData) -> dict[str, pd.DataFrame]:

@@ -216,7 +216,7 @@ def _paths_table(frame: pd.DataFrame, lengths: PublishedLengths) -> Table:
         Column("published_share", lambda row: row["share"]),
         words("source"),
     )
-    return page_table("published-paths", columns, rows, "tables/paths.csv")
+    return page_table("published_paths", columns, rows, "tables/paths.csv")
 
 
 def _laws_table(frame: pd.DataFrame, laws: list[dict[str, Any]]) -> Table:
@@ -235,7 +235,7 @@ def _laws_table(frame: pd.DataFrame, laws: list[dict[str, Any]]) -> Table:
         words("source"),
     )
     title = text("table.published_shattering")
-    return page_table("published-laws", columns, rows, "tables/shattering.csv", title=title)
+    return page_table("published_laws", columns, rows, "tables/shattering.csv", title=title)
 
 
 def _compared(data: ReportData) -> list[Block] | None:

@@ -152,7 +152,7 @@ def _ends(frame: pd.DataFrame) -> Table:
     n = Column("n", lambda row: str(max(one["n"] for one in row["by"].values())))
     columns = [_end(name) for name in VARIANTS if name in set(frame["variant"])]
     rows = by_network(frame, "variant")
-    return page_table("skips-without", (NETWORK, n, *columns), rows, "tables/skips_without.csv")
+    return page_table("skips_without", (NETWORK, n, *columns), rows, "tables/skips_without.csv")
 
 
 def _end(variant: str) -> Column:

@@ -29,7 +29,7 @@ def page_table(
     Parameters
     ----------
     name : str
-        Its anchor, and the key of its title in `table`.
+        The key of its title in `table`; with hyphens, its anchor.
     columns : sequence of Column
         Their heads are in `column`.
     rows : DataFrame or sequence
@@ -38,8 +38,8 @@ def page_table(
         The file that holds all of it, and the text above where it is another.
     """
     shown = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
-    said = title or text(f"table.{name.replace('-', '_')}")
-    found = Table(said, tuple(columns), shown, name=name, file=file)
+    said = title or text("table." + name)
+    found = Table(said, tuple(columns), shown, name=name.replace("_", "-"), file=file)
     if {cell.sub for row in found.cells for cell in row if cell.sub} != {text("cell.one_seed")}:
         return found
     bare = tuple(one._replace(cell=_without_sub(one.cell)) for one in columns)
