@@ -8,9 +8,7 @@ import pandas as pd
 
 from gradflow.figures.looks import FAINT, Look
 from gradflow.figures.model import Axis, Figure, Mark, limits
-from gradflow.reporting.live.figure import Live, Spec
-from gradflow.reporting.live.panels import log_axis, side_by_side, y_extent
-from gradflow.reporting.live.pieces import (
+from gradflow.reporting.live.encodings import (
     ACCENT,
     SOFT,
     LogRange,
@@ -21,9 +19,11 @@ from gradflow.reporting.live.pieces import (
     ordinal,
     palette,
     power_label,
-    told,
+    tooltip,
     whole_x,
 )
+from gradflow.reporting.live.figure import Live, Spec
+from gradflow.reporting.live.panels import log_axis, side_by_side, y_extent
 from gradflow.reporting.live.screen import ALONE, band, in_both_themes, placed
 from gradflow.text import text
 from gradflow.text.widths import columns as columns_of
@@ -212,4 +212,4 @@ def _tooltip(figure: Figure) -> list[Spec]:
     for mark in figure.marks:
         if mark.column and len(mark.chosen(figure.rows)):
             names[f"{mark.column}__{kind}"] = mark.label or signs[mark.shape]
-    return told(**names, n=text("column.n"))
+    return tooltip(**names, n=text("column.n"))

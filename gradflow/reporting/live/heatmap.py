@@ -5,9 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from gradflow.analysis.nonfinite import arrived_nonfinite
-from gradflow.reporting.live.figure import Control, Live, Option, Pick, Spec, select
-from gradflow.reporting.live.panels import y_extent
-from gradflow.reporting.live.pieces import (
+from gradflow.reporting.live.encodings import (
     ACCENT,
     NONFINITE,
     VALUE,
@@ -18,8 +16,10 @@ from gradflow.reporting.live.pieces import (
     log_range,
     log_ticks,
     placed,
-    told,
+    tooltip,
 )
+from gradflow.reporting.live.figure import Control, Live, Option, Pick, Spec, select
+from gradflow.reporting.live.panels import y_extent
 from gradflow.reporting.live.thinning import even_layers, even_steps
 from gradflow.text import text
 from gradflow.text.words import heading, sentence_case
@@ -108,7 +108,7 @@ def _narrow(params: list[Spec]) -> Spec:
 
 
 def _tooltip() -> list[Spec]:
-    return told(
+    return tooltip(
         layer=heading("layer"),
         layer_depth=sentence_case(text("figure.layer_depth")),
         step=text("live.step"),

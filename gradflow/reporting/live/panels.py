@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gradflow.reporting.live.encodings import LogRange, figure, log_ticks
 from gradflow.reporting.live.figure import Spec
-from gradflow.reporting.live.pieces import LogRange, figure, log_ticks
 
 _SPACING = 18  # pixels between views
 _WIDEST = 1e300  # limits further apart have a ratio that is no number

@@ -29,9 +29,7 @@ from gradflow.figures.model import (
 from gradflow.figures.names import clean
 from gradflow.figures.seeds import MOST_BANDS
 from gradflow.reporting.live import seeds
-from gradflow.reporting.live.families import families, family_choice
-from gradflow.reporting.live.figure import ALL, Live, Option, Scale, Spec, select
-from gradflow.reporting.live.pieces import (
+from gradflow.reporting.live.encodings import (
     NONFINITE,
     SOFT,
     VALUE,
@@ -48,11 +46,13 @@ from gradflow.reporting.live.pieces import (
     ordinal,
     palette,
     signals,
-    told,
+    tooltip,
     whole_x,
 )
-from gradflow.reporting.live.pieces import edges as edge_marks
-from gradflow.reporting.live.pieces import figure as whole
+from gradflow.reporting.live.encodings import edges as edge_marks
+from gradflow.reporting.live.encodings import figure as whole
+from gradflow.reporting.live.families import families, family_choice
+from gradflow.reporting.live.figure import ALL, Live, Option, Scale, Spec, select
 from gradflow.text import text
 from gradflow.text.words import heading, named
 
@@ -352,7 +352,7 @@ def _tooltip(figure: Figure) -> list[Spec]:
     names |= {**figure.told, f"{figure.y.column}__number": figure.y.name or text("live.value")}
     if figure.has("band"):
         names |= {"low__number": text("live.low"), "high__number": text("live.high"), "n": text("column.n")}
-    return told(**names)
+    return tooltip(**names)
 
 
 def _by_look(figure: Figure) -> Spec:
@@ -469,7 +469,7 @@ def _pointed(figure: Figure, mark: Mark, point: Spec, encoding: Mapping[str, Any
     names[f"{figure.y.column}__{kind}"] = figure.y.name or text("live.value")
     if mark.shape == "interval":
         names |= {f"low__{kind}": text("live.low"), f"high__{kind}": text("live.high"), "n": text("column.n")}
-    return {"mark": point, "encoding": {"strokeDash": None, **(encoding or {}), "tooltip": told(**names)}}
+    return {"mark": point, "encoding": {"strokeDash": None, **(encoding or {}), "tooltip": tooltip(**names)}}
 
 
 def band(figure: Figure, mark: Mark, y: Values) -> Spec:

@@ -199,12 +199,12 @@ def signals(values: Mapping[str, Any]) -> list[Spec]:
     return [{"name": name, "value": value} for name, value in values.items()]
 
 
-def told(**fields: str) -> list[Spec]:
+def tooltip(**fields: str) -> list[Spec]:
     """Return what a pointer is told: a title for each field, `__` before a number's own format."""
-    return [_told(field, title) for field, title in fields.items()]
+    return [_tooltip_field(field, title) for field, title in fields.items()]
 
 
-def _told(field: str, title: str) -> Spec:
+def _tooltip_field(field: str, title: str) -> Spec:
     name, _, kind = field.partition("__")
     if not kind:
         return {"field": name, "type": "nominal", "title": title}
