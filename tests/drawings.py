@@ -11,7 +11,6 @@ from matplotlib.text import Text
 from gradflow import plots
 from gradflow.figures.counterfactual import VARIANTS
 from gradflow.plots import stall_figure
-from gradflow.plots.predicted import predicted_figure
 
 DEPTHS = (8, 14, 20, 26, 32, 44, 56, 74, 92, 110, 164, 1202)
 FAMILIES = (
@@ -264,7 +263,7 @@ def figures(n_families, n_depths):
         "shattering": lambda width: plots.shattering_figure(correlations(pairs), width),
         "shattering-layers": lambda width: plots.shattering_layers_figure(layers_after(pairs), width),
         "autocorrelation": lambda width: plots.autocorrelation_figure(lags(pairs), width),
-        "predicted": lambda width: predicted_figure(laws(pairs), width),
+        "predicted": lambda width: plots.predicted_figure(laws(pairs), width),
         "vanishing": lambda width: plots.vanishing_figure(settings(n_families + 2), width),
         "paths": lambda width: plots.paths_figure(lengths(4 * n_depths), width),
     }

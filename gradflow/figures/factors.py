@@ -11,10 +11,9 @@ from gradflow.analysis.variants import network_name
 from gradflow.figures.columns import require_columns
 from gradflow.figures.looks import LONE, NEUTRAL, Look
 from gradflow.figures.model import Axis, Figure, Layout, Mark
-from gradflow.figures.names import LABEL_LENGTH, shorten
 from gradflow.figures.seeds import seeds_text
 from gradflow.text import text
-from gradflow.text.words import heading
+from gradflow.text.words import heading, named
 
 _COLUMNS = ("label", "family", "depth", "stage", "n", "factor", "low", "high", "predicted")
 _SOURCE = "gradflow.analysis.predicted"
@@ -65,9 +64,9 @@ def factors(frame: pd.DataFrame) -> Figure:
     )
 
 
-def row_name(row: Mapping[Any, Any], length: int = LABEL_LENGTH) -> str:
-    """Return the setting's label, or the network and its stage, counted from 1; names of at most so many characters."""
+def row_name(row: Mapping[Any, Any]) -> str:
+    """Return the setting's label, or the network and its stage, counted from 1."""
     if row["label"]:
-        return shorten(str(row["label"]), length)
-    network = shorten(network_name(str(row["family"]), row["depth"]), length)
+        return named(str(row["label"]))
+    network = named(network_name(str(row["family"]), row["depth"]))
     return text("figure.predicted.stage", network=network, stage=int(str(row["stage"])) + 1)

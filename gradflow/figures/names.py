@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from gradflow.text import has, text
 from gradflow.text.words import named
 
-LABEL_LENGTH = 26  # characters of a name in a legend
+LABEL_LENGTH, TAIL = 26, 8  # characters of a name in a legend, and of its end where it is cut
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?(?:e-?\d+)?)", re.ASCII)
 
 
@@ -18,25 +18,25 @@ def called(key: str, name: str) -> str:
     return text(key) if has(key) else name
 
 
-def shorten(name: str, length: int = LABEL_LENGTH) -> str:
-    """Return a name as a label: on one line, cut in the middle if long.
+def shorten(name: str, length: int = LABEL_LENGTH, tail: int = TAIL) -> str:
+    """Return a name as a label: on one line, cut if long, `tail` characters before its end or in the middle.
 
     A dollar sign would start mathematics and a leading underscore hide the entry: neither may. What is no character
     to be drawn is left out. Names of our own, of families and settings, are in the current language.
     """
     name = clean(named(name))
     if len(name) > length:
-        tail = min(8, max(length - 2, 1) // 2)
+        tail = min(tail, max(length - 2, 1) // 2)
         name = f"{name[: length - 1 - tail]}…{name[-tail:]}"
     return printed(f"{' ' * name.startswith('_')}{name}")
 
 
-def short_names(names: Iterable[str], length: int = LABEL_LENGTH) -> dict[str, str]:
+def short_names(names: Iterable[str], length: int = LABEL_LENGTH, tail: int = TAIL) -> dict[str, str]:
     """Return each name as `shorten` gives it, all of them longer where two would read alike."""
     every = set(names)
     longest = max(map(len, every), default=0)
     while True:
-        found = {name: shorten(name, length) for name in every}
+        found = {name: shorten(name, length, tail) for name in every}
         if len(set(found.values())) == len(every) or length >= longest:
             return found
         length += 8

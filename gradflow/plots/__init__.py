@@ -7,6 +7,7 @@ from gradflow.figures import degree as _degree
 from gradflow.figures import gradient_flow as _gradient_flow
 from gradflow.figures import learning as _learning
 from gradflow.figures import paths as _paths
+from gradflow.figures import predicted as _predicted
 from gradflow.figures import profile as _profile
 from gradflow.figures import shattering as _shattering
 from gradflow.figures import shattering_layers as _shattering_layers
@@ -41,6 +42,8 @@ loss_curve = on_axes(_training.losses, "loss_curve", by_depth=False)
 loss_curves = as_page(_training.losses, "loss_curves", by_depth=True)
 paths = on_axes(_paths.paths, "paths", defaults={"quantity": "share"}, figure_name="paths")
 paths_figure = as_page(_paths.paths, "paths_figure", quantity=None, figure_name="paths")
+predicted = on_axes(_predicted.predicted, "predicted", by=_paper.alone)
+predicted_figure = as_page(_predicted.predicted, "predicted_figure")
 profile = on_axes(_profile.profile, "profile")
 profiles = as_page(_profile.profile, "profiles")
 shattering = on_axes(_shattering.shattering, "shattering")
@@ -84,6 +87,8 @@ __all__ = [
     "paired_difference",
     "paths",
     "paths_figure",
+    "predicted",
+    "predicted_figure",
     "profile",
     "profiles",
     "save",

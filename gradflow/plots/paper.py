@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -30,7 +31,7 @@ from gradflow.figures.model import (
     limits,
     powers_of_two,
 )
-from gradflow.figures.names import in_order, short_names, shorten
+from gradflow.figures.names import LABEL_LENGTH, in_order, short_names, shorten
 from gradflow.figures.seeds import draws_bands
 from gradflow.plots import panels, style
 from gradflow.plots.measure import text_width, wrapped
@@ -40,8 +41,9 @@ from gradflow.text.words import word
 Looks = Mapping[Network, Look]
 BAND_ALPHA = 0.13
 NAME_WIDTH = 0.13  # inches along an axis that an upright name of a layer takes; of more, some are left out evenly
-ROW_LENGTH = 16  # characters of a row's name
-_ROW_GAP, _ROW_PANEL = 0.1, 1.0  # inches beside it, and of the narrowest panel beside names
+ROW_LENGTH, _MIN_ROW_LENGTH = 16, 4  # characters of a row's name, where panels stand beside each other and at least
+_ROW_SHARE = 0.45  # of a figure's width for the names of rows, at most
+_ROW_GAP, _ROW_PANEL = 0.12, 1.0  # inches beside them, and of the narrowest panel beside names
 _SMALL, _RING, _LARGE = 3, 4, 6  # points of a marker on a line or an edge, of a hollow one, of one of few
 _RANGE_WIDTH, _RANGE_ALPHA = 2.4, 0.35
 TICK_LENGTH = 14  # characters of a tick's name
@@ -166,7 +168,8 @@ def _page(figure: Figure, looks: Looks, width: float) -> Drawn:
     columns = min(len(parts), layout.wide if width >= panels.WIDE else layout.narrow)
     margins = panels.MARGINS._replace(**layout.margins)
     if figure.y.kind == "rows":
-        longest = max(text_width(name, style.TICK_SIZE) for name in _row_names(figure.y))
+        row_names = _row_names(figure, _ROW_SHARE * width)
+        longest = max(text_width(name, style.TICK_SIZE) for name in row_names)
         margins = margins._replace(left=_ROW_GAP + longest)
         room = width - margins.left - margins.right + margins.columns
         columns = min(columns, max(1, int(room / (_ROW_PANEL + margins.columns))))
@@ -179,6 +182,8 @@ def _page(figure: Figure, looks: Looks, width: float) -> Drawn:
         ax.remove()
     for ax, (_, part) in zip(axes, parts, strict=True):
         _panel(part, ax, looks, figure.rows if shares_y and not has_own_x else part.rows)
+        if figure.y.kind == "rows":
+            ax.set_yticklabels(row_names)
     if figure.x.kind == "layers":
         longest = max(text_width(shorten(name), style.TICK_SIZE) for name in figure.x.names)
         margins = margins._replace(bottom=margins.bottom + longest)
@@ -303,7 +308,7 @@ def _panel(figure: Figure, ax: Axes, looks: Looks, scaled_by: pd.DataFrame) -> N
     if figure.values.kind == "log":
         _edges(ax, figure, looks, scaled_by)
     _along_x(ax, figure.x, scaled_by)
-    _along_y(ax, figure.y, scaled_by)
+    _along_y(ax, figure, scaled_by)
 
 
 def _edges(ax: Axes, figure: Figure, looks: Looks, scaled_by: pd.DataFrame) -> None:
@@ -498,9 +503,10 @@ def _put_ticks(ax: Axes, axis: Axis) -> None:
     ax.set_xticks(kept, [names[place] for place in kept])
 
 
-def _along_y(ax: Axes, axis: Axis, rows: pd.DataFrame) -> None:
+def _along_y(ax: Axes, figure: Figure, rows: pd.DataFrame) -> None:
+    axis = figure.y
     if axis.kind == "rows":
-        ax.set_yticks(range(len(axis.names)), _row_names(axis))
+        ax.set_yticks(range(len(axis.names)), _row_names(figure))
         ax.tick_params(axis="y", length=0)
     else:
         _values(ax, "y", axis, rows)
@@ -530,9 +536,14 @@ def _values(ax: Axes, along: Literal["x", "y"], axis: Axis, rows: pd.DataFrame) 
     ax.set_axisbelow(True)
 
 
-def _row_names(axis: Axis) -> list[str]:
-    shown = short_names(axis.names, ROW_LENGTH)
-    return [shown[name] for name in axis.names]
+def _row_names(figure: Figure, inches: float = math.inf) -> list[str]:
+    """Return the names of rows, cut in the middle, short enough for so many inches."""
+    names = figure.y.names
+    for length in range(ROW_LENGTH if figure.facet else LABEL_LENGTH, _MIN_ROW_LENGTH, -1):
+        shown = short_names(names, length, tail=length)
+        if max(text_width(name, style.TICK_SIZE) for name in shown.values()) <= inches:
+            break
+    return [shown[name] for name in names]
 
 
 def _signed(value: float) -> str:

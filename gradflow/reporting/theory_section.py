@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from gradflow import plots
 from gradflow.figures.factors import factors, row_name
-from gradflow.plots.predicted import predicted_figure
 from gradflow.reporting.figures import Picture, draw
 from gradflow.reporting.live import beside
 from gradflow.reporting.report_data import ReportData
@@ -18,7 +18,7 @@ from gradflow.reporting.tables import page_table
 from gradflow.tables import DASH, Cell, Column, Table, bounded, column, interval
 from gradflow.text import text
 from gradflow.text.numbers import factor, percent
-from gradflow.text.words import law_words, named
+from gradflow.text.words import law_words
 
 
 def _in_words(_: ReportData, frame: pd.DataFrame) -> str:
@@ -31,7 +31,7 @@ def _in_words(_: ReportData, frame: pd.DataFrame) -> str:
     tested = known["inside"].dropna()
     held = text("beside.held", held=int(tested.sum()), tested=len(tested)) if len(tested) else ""
     median, largest = percent(off.median()), percent(off.max())
-    said = text("beside.off", n=len(known), median=median, largest=largest, where=_name(furthest.to_dict()))
+    said = text("beside.off", n=len(known), median=median, largest=largest, where=row_name(furthest.to_dict()))
     return f"{said} {held}".strip()
 
 
@@ -57,22 +57,18 @@ def _difference(row: dict[Any, Any]) -> Cell | str:
     return DASH if math.isnan(row["predicted"]) else bounded(*bounds, int(row["n"]), percent)
 
 
-def _name(row: dict[Any, Any]) -> str:
-    return named(str(row["label"])) or row_name(row)
-
-
 def _law(row: dict[Any, Any]) -> str:
     return law_words(str(row["shape"]), str(row["trend"]))
 
 
 def _figure(data: ReportData, frame: pd.DataFrame) -> Picture | None:
     said = _in_words(data, frame)
-    make, alt = partial(predicted_figure, frame), text("beside.alt", finding=said)
+    make, alt = partial(plots.predicted_figure, frame), text("beside.alt", finding=said)
     return draw("predicted", make, data.folder, alt=alt, live=beside.live(factors(frame))) if said else None
 
 
 COLUMNS = (
-    Column("setting", _name, is_number=False),
+    Column("setting", row_name, is_number=False),
     interval("factor", factor, bounds="{1}"),
     column("beside_predicted", factor, of="predicted"),
     Column("beside_difference", _difference),

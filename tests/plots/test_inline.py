@@ -23,7 +23,6 @@ from drawings import errors as errors_of
 from matplotlib.figure import Figure
 
 from gradflow import plots
-from gradflow.plots.predicted import predicted
 
 
 @pytest.mark.parametrize("size", [8, 10, 14])
@@ -90,7 +89,7 @@ WORDY = {
     "differences": lambda ax: plots.paired_difference(VARIANTS, ax),
     "vanishing": lambda ax: plots.vanishing(settings(4), ax),
     "vanishing, short": lambda ax: plots.vanishing(settings(4).assign(label=lambda rows: rows.setting.str[-12:]), ax),
-    "predicted": lambda ax: predicted(laws(networks(2, 2)), ax),
+    "predicted": lambda ax: plots.predicted(laws(networks(2, 2)), ax),
     "stall": lambda ax: plots.stall_link(chain(networks(6, 2)), ax),
 }
 
