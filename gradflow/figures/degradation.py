@@ -8,10 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from gradflow.analysis.degradation import ERRORS, degradation_over_seeds
+from gradflow.analysis.degradation import degradation as analysed
+from gradflow.analysis.degradation import paired_difference as pairs_of
 from gradflow.analysis.runs import majority_error
 from gradflow.figures import paired
 from gradflow.figures import published as elsewhere
-from gradflow.figures.columns import require, require_columns
+from gradflow.figures.columns import Data, Frame, frame_of, require, require_columns
 from gradflow.figures.depth_axis import DepthAxis, depth_axis, described
 from gradflow.figures.looks import NEUTRAL, Look, looks, network
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
@@ -29,11 +32,11 @@ _LAYOUT = Layout(height=1.85, wide=2, narrow=1, margins={"left": 0.66, "right": 
 
 
 def degradation(
-    frame: pd.DataFrame,
-    over_seeds: pd.DataFrame,
-    differences: pd.DataFrame | None = None,
+    frame: Data,
+    over_seeds: Frame = None,
+    differences: Frame = None,
     *,
-    measures: Sequence[str] = (TRAIN,),
+    measure: str | Sequence[str] = TRAIN,
     published: pd.DataFrame | None = None,
 ) -> Figure:
     """Return errors after training against depth, one line per family, and the paired difference.
@@ -43,15 +46,15 @@ def degradation(
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or recordings
         From `gradflow.analysis.degradation`: every run is a ring, a cross if it diverged. The training error of always
         answering the most frequent class is a dotted line, where all runs have the same and some come near it.
-    over_seeds : DataFrame
-        From `gradflow.analysis.degradation_over_seeds`: dots are means, bars 95 % intervals over seeds.
+    over_seeds : DataFrame, optional
+        From `gradflow.analysis.degradation_over_seeds`, by default of the frame: dots are means, bars 95 % intervals over seeds.
     differences : DataFrame, optional
-        From `gradflow.analysis.paired_difference`; there may be no rows.
-    measures : sequence of str
-        train_error and test_error, fractions.
+        From `gradflow.analysis.paired_difference`, by default of the frame and the first measure; there may be no rows.
+    measure : "train_error" or "test_error", or several
+        Fractions; the axis shows percent.
     published : DataFrame, optional
         From `gradflow.analysis.published`: what others published, as hollow grey markers, and illustrations, as faint
         lines; never joined with what was measured.
@@ -61,12 +64,16 @@ def degradation(
     ValueError
         A frame lacks a column or has no rows.
     """
-    require(frame, ("family", "depth", "diverged", *measures), "gradflow.analysis.degradation")
+    measures = [measure] if isinstance(measure, str) else measure
+    frame = frame_of(frame, analysed)
+    of_runs = () if over_seeds is not None and differences is not None else ("run", "seed", *ERRORS)
+    require(frame, ("family", "depth", "diverged", *measures, *of_runs), "gradflow.analysis.degradation")
+    over_seeds = degradation_over_seeds(frame) if over_seeds is None else over_seeds
+    pairs = pairs_of(frame, measure=measures[0]) if differences is None else differences
     counts = {measure: "n" if measure == TRAIN else "n_test" for measure in measures}
     bounds = [f"{measure}{end}" for measure in measures for end in ("", "_low", "_high")]
     needed = ("family", "depth", "n", *counts.values(), *bounds)
     require(over_seeds, needed, "gradflow.analysis.degradation_over_seeds", "over_seeds")
-    pairs = pd.DataFrame(columns=list(paired.COLUMNS)) if differences is None else differences
     require_columns(pairs, paired.COLUMNS, paired.SOURCE, "differences")
     known, networks = elsewhere.of_measures(published, measures), looks(over_seeds)
     axis = depth_axis(networks, known["depth"])

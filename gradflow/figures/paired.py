@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from gradflow.figures.columns import require
+from gradflow.analysis.degradation import degradation
+from gradflow.analysis.degradation import paired_difference as pairs_of
+from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.depth_axis import DepthAxis, depth_axis, described
 from gradflow.figures.looks import FAINT, NEUTRAL, FamilyStyle, Look, Network, depth_color, family_style
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
@@ -16,16 +18,17 @@ from gradflow.text.words import heading, named
 DIFFERENCE = "difference"  # the kind of its rows, and what they hold in the place of an error
 COLUMNS = ("depth", "n", "mean", "low", "high", "settings")
 SOURCE = "gradflow.analysis.paired_difference"
+NO_PAIRS = pd.DataFrame(columns=list(COLUMNS))
 
 
-def paired_difference(frame: pd.DataFrame) -> Figure:
+def paired_difference(frame: Data) -> Figure:
     """Return the plain minus the residual error at each depth, paired by seed; one line per variant.
 
     An interval that excludes zero says that the families differ at that depth.
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or recordings
         From `gradflow.analysis.paired_difference`.
 
     Raises
@@ -33,6 +36,7 @@ def paired_difference(frame: pd.DataFrame) -> Figure:
     ValueError
         The frame lacks a column or has no rows.
     """
+    frame = frame_of(frame, lambda runs: pairs_of(degradation(runs)))
     require(frame, COLUMNS, SOURCE)
     places = axis(frame)
     return Figure(

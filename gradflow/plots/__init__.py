@@ -3,9 +3,11 @@
 from gradflow.figures import autocorrelation as _autocorrelation
 from gradflow.figures import contribution as _contribution
 from gradflow.figures import counterfactual as _counterfactual
+from gradflow.figures import degradation as _degradation
 from gradflow.figures import degree as _degree
 from gradflow.figures import gradient_flow as _gradient_flow
 from gradflow.figures import learning as _learning
+from gradflow.figures import paired as _paired
 from gradflow.figures import paths as _paths
 from gradflow.figures import predicted as _predicted
 from gradflow.figures import profile as _profile
@@ -17,11 +19,9 @@ from gradflow.figures import training as _training
 from gradflow.figures import vanishing as _vanishing
 from gradflow.figures import weights as _weights
 from gradflow.plots import paper as _paper
-from gradflow.plots.degradation import degradation, degradation_figure
 from gradflow.plots.factory import as_page, on_axes
 from gradflow.plots.files import save, save_each, sizes
 from gradflow.plots.heatmap import heatmap, heatmaps
-from gradflow.plots.paired import paired_difference
 from gradflow.plots.style import DOUBLE, SINGLE, context
 
 autocorrelation = on_axes(_autocorrelation.autocorrelation, "autocorrelation")
@@ -30,6 +30,8 @@ contribution = on_axes(_contribution.contribution, "contribution")
 contribution_figure = as_page(_contribution.contribution, "contribution_figure")
 counterfactual = on_axes(_counterfactual.counterfactual, "counterfactual", every=True)
 counterfactuals = as_page(_counterfactual.counterfactual, "counterfactuals", every=False)
+degradation = on_axes(_degradation.degradation, "degradation", by=_paper.alone, differences=_paired.NO_PAIRS)
+degradation_figure = as_page(_degradation.degradation, "degradation_figure")
 degree = on_axes(_degree.degree, "degree", defaults={"measure": "out_grad_norm"})
 degree_figure = as_page(_degree.degree, "degree_figure")
 gradient_flow = on_axes(_gradient_flow.gradient_flow, "gradient_flow")
@@ -40,6 +42,7 @@ learning_curve = on_axes(_learning.learning, "learning_curve", by_family=False)
 learning_curves = as_page(_learning.learning, "learning_curves", by_family=True)
 loss_curve = on_axes(_training.losses, "loss_curve", by_depth=False)
 loss_curves = as_page(_training.losses, "loss_curves", by_depth=True)
+paired_difference = on_axes(_paired.paired_difference, "paired_difference", by=_paper.alone)
 paths = on_axes(_paths.paths, "paths", defaults={"quantity": "share"}, figure_name="paths")
 paths_figure = as_page(_paths.paths, "paths_figure", quantity=None, figure_name="paths")
 predicted = on_axes(_predicted.predicted, "predicted", by=_paper.alone)

@@ -24,6 +24,7 @@ def lines(owner):
 
 OF_RECORDINGS = {
     "profiles": lambda runs: analysis.profile_over_seeds(analysis.profile(runs), "grad_norm"),
+    "degradation_figure": analysis.degradation,
     "degree_figure": lambda runs: analysis.degree_over_seeds(analysis.degree(runs)),
     "gradient_flow_figure": analysis.gradient_flow,
     "learning_curves": lambda runs: analysis.errors_over_seeds(analysis.training(runs)),
@@ -41,6 +42,20 @@ def test_recordings_are_drawn_as_the_frames_made_of_them(name, runs):
     drawn = lines(plot(runs))
     np.testing.assert_equal(drawn, lines(plot(OF_RECORDINGS[name](runs))))
     assert drawn
+
+
+def test_means_and_differences_are_those_of_the_frame(runs):
+    frame = analysis.degradation(runs)
+    means, pairs = analysis.degradation_over_seeds(frame), analysis.paired_difference(frame, measure="test_error")
+    page = plots.degradation_figure(frame, measure="test_error")
+    assert len(page.axes) == 2
+    np.testing.assert_equal(lines(page), lines(plots.degradation_figure(frame, means, pairs, measure="test_error")))
+    alone = plots.degradation(runs, ax=axes()).figure
+    np.testing.assert_equal(lines(alone), lines(plots.degradation(frame, means, axes()).figure))
+    alone = plots.paired_difference(runs, axes()).figure
+    np.testing.assert_equal(
+        lines(alone), lines(plots.paired_difference(analysis.paired_difference(frame), axes()).figure)
+    )
 
 
 def test_paths_are_drawn_of_one_recording():

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pandas as pd
 
+from gradflow.analysis.degradation import ERRORS
 from gradflow.figures.degradation import degradation as described
+from gradflow.figures.paired import NO_PAIRS
 from gradflow.notes import DEPTH_STEP
 from gradflow.reporting.live.figure import Live
 from gradflow.reporting.live.screen import live
 from gradflow.text import text
-
-ERRORS = ("train_error", "test_error")
 
 
 def degradation(
     errors: pd.DataFrame,
     over_seeds: pd.DataFrame,
     published: pd.DataFrame | None = None,
-    differences: pd.DataFrame | None = None,
+    differences: pd.DataFrame = NO_PAIRS,
     *,
     first: str = "train_error",
 ) -> Live | None:
@@ -41,4 +41,4 @@ def degradation(
         is_near = published["depth"] < over_seeds["depth"].max() + DEPTH_STEP
         notes = [] if is_near.all() else [text("live.note.deeper")]
         published = published[is_near]
-    return live(described(errors, over_seeds, differences, measures=measures, published=published), 320, notes=notes)
+    return live(described(errors, over_seeds, differences, measure=measures, published=published), 320, notes=notes)
