@@ -10,24 +10,25 @@ from gradflow.recording import Recording
 
 # Losses by their operation in autograd, and what a fair constant answer costs of those that take logits.
 CROSS_ENTROPY, BINARY, SQUARED = "NllLoss", "BinaryCrossEntropyWithLogits", "MseLoss"
+COUNTS = frozenset({"n", "examples", "features", "width", "nonfinite", "constant"})
 NEVER_NEGATIVE = frozenset(
     {CROSS_ENTROPY, BINARY, SQUARED, "BinaryCrossEntropy", "L1Loss", "SmoothL1Loss", "HuberLoss", "NllLoss2D"}
 )
 
 
 class Tensor(NamedTuple):
-    """One tensor of the first batch; NaN where a number was not recorded."""
+    """One tensor of the first batch; NaN where a number was not recorded, 0 where a count was not."""
 
-    n: float
-    examples: float
-    features: float
-    width: float
+    n: int
+    examples: int
+    features: int
+    width: int
     min: float
     max: float
     mean: float
     rms: float
-    nonfinite: float
-    constant: float
+    nonfinite: int
+    constant: int
     spread: float
 
 
@@ -53,8 +54,8 @@ def beginning(recording: Recording) -> Beginning | None:
         _tensors(meta.get("inputs")),
         _tensors(meta.get("outputs")),
         _names(meta.get("alike")),
-        int(_number(meta.get("n_alike"), 0.0)),
-        int(_number(meta.get("n_matrices"), 0.0)),
+        _count(meta.get("n_alike")),
+        _count(meta.get("n_matrices")),
         _names(meta.get("in_eval")),
         _number(meta.get("dropout"), 0.0),
         str(meta.get("strongest_dropout", "")),
@@ -102,7 +103,16 @@ def _first_loss(recording: Recording) -> float:
 
 def _tensors(found: object) -> tuple[Tensor, ...]:
     rows = [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
-    return tuple(Tensor(*(_number(row.get(name)) for name in Tensor._fields)) for row in rows)
+    return tuple(
+        Tensor(*(_count(row.get(name)) if name in COUNTS else _number(row.get(name)) for name in Tensor._fields))
+        for row in rows
+    )
+
+
+def _count(value: object) -> int:
+    """Return a count, 0 for what is none."""
+    number = _number(value)
+    return int(number) if 0 <= number < math.inf else 0
 
 
 def _number(value: object, otherwise: float = math.nan) -> float:

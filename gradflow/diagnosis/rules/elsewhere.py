@@ -7,7 +7,7 @@ import numpy as np
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
-from gradflow.diagnosis.harm import is_stuck
+from gradflow.diagnosis.harm import is_unfitted
 from gradflow.diagnosis.movement import matrices
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
@@ -41,4 +41,4 @@ def _found(recording: Recording) -> Found | None:
         "layer": str(change.columns[column]), "step": int(change.index[step]),
         "change": float(change.iloc[step, column]), "update": float(allowed[step, column]),
     }  # fmt: skip
-    return Found("changed_elsewhere", problem_if(is_stuck(recording)), values)
+    return Found("changed_elsewhere", problem_if(is_unfitted(recording)), values)

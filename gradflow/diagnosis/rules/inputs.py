@@ -9,6 +9,7 @@ from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.harm import is_unfitted
+from gradflow.diagnosis.rules.outputs import begins_large
 from gradflow.recording import Recording
 
 FIGURE = "training"
@@ -29,16 +30,19 @@ def _found(recording: Recording) -> Found | None:
         return None
     bad = next((one for one in first.inputs if one.nonfinite > 0), None)
     if bad is not None:
-        return Found("inputs_nonfinite", "problem", {"entries": int(bad.nonfinite), "n_entries": int(bad.n)})
+        return Found("inputs_nonfinite", "problem", {"entries": bad.nonfinite, "n_entries": bad.n})
     worst = max(first.inputs, key=lambda one: abs(math.log(one.rms)) if 0 < one.rms < math.inf else 0.0)
     if SMALL <= worst.rms <= LARGE or not 0 < worst.rms < math.inf:
         return None
     return Found("inputs_unscaled", _severity(recording), {
-        "rms": worst.rms, "mean": worst.mean, "low": worst.min, "high": worst.max, "n_examples": int(worst.examples),
+        "rms": worst.rms, "mean": worst.mean, "low": worst.min, "high": worst.max, "n_examples": worst.examples,
         "threshold": LARGE if worst.rms > LARGE else SMALL,
     }, "cause.inputs_unscaled", REMEDIES)  # fmt: skip
 
 
 def _severity(recording: Recording) -> Severity:
-    """Return how grave it is: normalisation behind the first layer takes it away, and then the network learns."""
-    return problem_if(is_unfitted(recording))
+    """Return how grave it is: normalisation behind the first layer takes it away, and then the network learns.
+
+    A loss that falls from a start far above a constant answer's says nothing of that.
+    """
+    return problem_if(is_unfitted(recording) or begins_large(recording))

@@ -32,6 +32,12 @@ def find(cases: list[Case]) -> list[Finding]:
     return [*over_runs(cases, _sized, FIGURE), *over_runs(cases, _alike, FIGURE)]
 
 
+def begins_large(recording: Recording) -> bool:
+    """Whether the outputs begin so large that they do harm."""
+    found = _sized(recording)
+    return found is not None and found.key == "outputs_large" and found.severity == "problem"
+
+
 def _sized(recording: Recording) -> Found | None:
     output, loss = _only(recording), _first_loss(recording)
     names = operations(recording)
