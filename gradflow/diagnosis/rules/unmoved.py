@@ -71,17 +71,14 @@ def _parameters(recording: Recording) -> pd.DataFrame:
     Columns: name, n_gradients (steps with one), n_entries, n_weights (steps at which its norm is known), lightest and
     heaviest norm, the largest update, and its largest learning rate.
     """
-    rows = recording.parameters
+    rows, keys = recording.parameters, ["layer", "parameter", "part"]
     if rows.empty:
-        rows = own_rows(recording)
+        rows, keys = own_rows(recording), ["layer"]
         rows = rows[(rows["call"] == 0) & (rows["backward"] == rows["backward"].min())]
-        rows = rows.assign(name=rows["layer"], n_entries=rows["n_params"], lr=float("nan"))
-    else:
-        names = [full_name(*key) for key in rows[["layer", "parameter", "part"]].itertuples(index=False)]
-        rows = rows.assign(name=names)
+        rows = rows.assign(n_entries=rows["n_params"], lr=float("nan"))
     frame = (
         rows.assign(learns=rows["grad_norm"] > 0)
-        .groupby("name", sort=False)
+        .groupby(keys, sort=False)
         .agg(
             n_gradients=("learns", "sum"),
             n_entries=("n_entries", "max"),
@@ -91,5 +88,8 @@ def _parameters(recording: Recording) -> pd.DataFrame:
             update=("update_norm", "max"),
             lr=("lr", "max"),
         )
+        .reset_index()
     )
-    return frame[frame["n_gradients"] > 0].reset_index()
+    frame = frame[frame["n_gradients"] > 0]
+    named_by = frame["layer"] if keys == ["layer"] else [full_name(*key) for key in frame[keys].itertuples(index=False)]
+    return frame.assign(name=named_by)
