@@ -2,7 +2,7 @@
 
 python -m benchmarks.diagnosis train --runs FOLDER [--limit 100]
 python -m benchmarks.diagnosis judge --runs FOLDER --part tuning [--out results.csv]
-python -m benchmarks.diagnosis remedies --runs FOLDER --judged results.csv --out gradflow/reference/remedies_zoo.json
+python -m benchmarks.diagnosis remedies --runs FOLDER --judged tuning.csv --out gradflow/reference/remedies_zoo.json
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def main() -> None:
     asked = commands.add_parser("judge", help="diagnose the runs of one part and count how often that is right")
     asked.add_argument("--part", choices=PARTS, default="tuning")
     asked.add_argument("--out", type=Path, help="CSV file to write, one row a run")
-    tried = commands.add_parser("remedies", help="apply each remedy to the harmful runs of the tuning half")
-    tried.add_argument("--judged", type=Path, required=True)
+    tried = commands.add_parser("remedies", help="apply each remedy to harmful runs, those of the first tables first")
+    tried.add_argument("--judged", type=Path, nargs="+", required=True)
     tried.add_argument("--out", type=Path, required=True)
     tried.add_argument("--at-most", type=int, default=6, help="runs of each finding")
     for command in (trained, asked, tried):
@@ -43,8 +43,8 @@ def main() -> None:
     elif options.command == "judge":
         judge(options.runs, options.part, options.out)
     else:
-        frame = pd.read_csv(options.judged, keep_default_na=False)
-        write(study(frame[frame["part"] == "tuning"], options.runs, options.at_most), options.out)
+        frame = pd.concat([pd.read_csv(path, keep_default_na=False) for path in options.judged])
+        write(study(frame, options.runs, options.at_most), options.out)
 
 
 def train_all(folder: Path, limit: int) -> None:

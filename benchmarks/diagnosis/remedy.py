@@ -139,7 +139,7 @@ def study(frame: pd.DataFrame, folder: Path, at_most: int) -> dict[str, Any]:
     return {
         "command": "python -m benchmarks.diagnosis remedies",
         "date": datetime.date.today().isoformat(),
-        "data": "harmful runs of the zoo's tuning half, in which the finding is the first problem",
+        "data": "harmful runs of the zoo in which the finding is the first problem, of its tuning half first",
         "device": f"CPU ({torch.backends.cpu.get_cpu_capability()}), torch {torch.__version__}, one thread",
         "repaired": f"at most {LEFT} of the gap in score between the run and its twin is left",
         "applied": {remedy: words for remedy, (words, _) in REMEDIES.items()},

@@ -63,7 +63,12 @@ def beginning(recording: Recording) -> Beginning | None:
 
 
 def operations(recording: Recording) -> tuple[str, ...]:
-    """Return the operations from the loss back to the last layer, empty if they were not recorded."""
+    """Return the operations from the loss back to the last layer.
+
+    Empty if they were not recorded, or if weights of another model come between, as in training a generator.
+    """
+    if recording.meta.get("loss_beyond_outputs"):
+        return ()
     return _names(recording.meta.get("loss_operations"))
 
 

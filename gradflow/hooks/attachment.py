@@ -265,6 +265,8 @@ class Attachment:
     def end_step(self) -> list[Tensor]:
         """End a recorded step; return the first one's leaves that are no parameters and not behind its inputs."""
         self.clear()
+        if self.first_batch is not None:
+            self.first_batch.let_go()
         if self.is_first and self.has_failed:
             self._forget_places()
             for layer in self._single.values():

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 
 from gradflow.hooks.gradients import tensors_in
 
@@ -24,6 +25,7 @@ _PASSED = frozenset(
     {"Mul", "Div", "Add", "Sub", "Neg", "Mean", "Sum", "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Clone",
      "ToCopy", "T", "Alias"}
 )  # fmt: skip
+_WEIGHTED = frozenset({"Addmm", "Mm", "Bmm", "Convolution"})
 _FLAT = 1  # dimensions of a batch without features
 
 Numbers = dict[str, "Tensor | int"]
@@ -44,6 +46,7 @@ class FirstBatch:
     def __init__(self, model: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         self._inputs = [_numbers(tensor) for tensor in _floats(args)]
         self._outputs = [_numbers(tensor) for tensor in _floats(output)]
+        self._nodes = [tensor.grad_fn for tensor in tensors_in(output) if tensor.grad_fn is not None]
         self._alike = {name: _has_one_row(weight) for name, weight in _matrices(model)}
         drops = {name: float(one.p) for name, one in model.named_modules() if _drops(one) and one.training}
         self._strongest = max(drops, key=drops.__getitem__, default="")
@@ -51,6 +54,25 @@ class FirstBatch:
         self._in_eval = sorted(
             {type(module).__name__ for module in model.modules() if not module.training and _has_modes(module)}
         )
+
+    def reads_outputs(self, loss: Tensor) -> bool:
+        """Whether a loss is computed from the outputs without further weights; the graph is let go of then.
+
+        That of a generator is not: a discriminator comes between.
+        """
+        nodes, self._nodes = self._nodes, []
+        if not nodes:
+            return True
+        for node in _behind(loss):
+            if any(node is own for own in nodes):
+                return True
+            if _NAME.sub("", node.name()) in _WEIGHTED:
+                return False
+        return False
+
+    def let_go(self) -> None:
+        """Let go of the autograd graph."""
+        self._nodes = []
 
     def described(self) -> dict[str, Any]:
         """Return it as JSON values, after one transfer.
@@ -162,16 +184,19 @@ def operations_behind(loss: Tensor) -> list[str]:
     >>> operations_behind(nn.functional.cross_entropy(logits.softmax(1), torch.tensor([0])))
     ['NllLoss', 'LogSoftmax', 'Softmax', 'Addmm']
     """
-    found: list[str] = []
+    names = (_NAME.sub("", node.name()) for node in _behind(loss))
+    found = (name for name in names if name not in _PASSED and "::" not in name)  # torch::autograd::AccumulateGrad
+    return list(itertools.islice(found, MAX_NAMED))
+
+
+def _behind(loss: Tensor) -> Iterator[Node]:
+    """Yield the nodes of the graph from a loss along the first input that has a gradient."""
     node = loss.grad_fn
     for _ in range(MAX_OPERATIONS):
-        if node is None or len(found) == MAX_NAMED:
-            break
-        name = _NAME.sub("", node.name())
-        if name not in _PASSED and "::" not in name:  # such as torch::autograd::AccumulateGrad, a leaf's
-            found.append(name)
+        if node is None:
+            return
+        yield node
         node = next((one for one, _ in node.next_functions if one is not None), None)
-    return found
 
 
 def described(first: FirstBatch | None) -> Mapping[str, Any]:

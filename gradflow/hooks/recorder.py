@@ -183,6 +183,9 @@ class Recorder:
         self._scalars |= kept
         if "loss_operations" not in self._meta and isinstance(loss, Tensor) and loss.grad_fn is not None:
             self._meta["loss_operations"] = attempt("the loss's operations", operations_behind, loss, default=[])
+            first = self._attachment.first_batch
+            if first is not None and not attempt("what the loss reads", first.reads_outputs, loss, default=True):
+                self._meta["loss_beyond_outputs"] = True
         if self._is_due:
             attempt("the gradients", self._readings.read_after_backward, self._optimizers)
             if self._weights and not self._optimizers:

@@ -88,6 +88,15 @@ def test_the_operations_between_loss_and_last_layer_are_named(loss):
     assert first(nn.Linear(4, 2), torch.randn(3, 4), loss_of)["loss_operations"] == operations
 
 
+def test_a_loss_behind_another_model_is_told_from_one_of_the_outputs():
+    other = nn.Linear(2, 1)
+    target = torch.ones(3, 1)
+    beyond = first(nn.Linear(4, 2), torch.randn(3, 4), lambda y: functional.mse_loss(other(y), target))
+    assert beyond["loss_beyond_outputs"] is True
+    own = first(nn.Linear(4, 1), torch.randn(3, 4), lambda y: functional.mse_loss(y.sigmoid(), target))
+    assert "loss_beyond_outputs" not in own
+
+
 def test_settings_of_the_optimizer_are_kept():
     model = nn.Linear(4, 1)
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=0.01)
