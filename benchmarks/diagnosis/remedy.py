@@ -128,7 +128,7 @@ def study(frame: pd.DataFrame, folder: Path, at_most: int) -> dict[str, Any]:
             own[0], own[1] = own[0] + is_repaired, own[1] + 1
             print(f"{key} {remedy} {row['run']}: {row['score']:.3f} -> {best:.3f}, twin {row['twin']:.3f}", flush=True)
     faults = {
-        key: {
+        f"{key}/programs": {
             "findings": [key],
             "plants": found[key],
             "found": found[key],

@@ -10,6 +10,7 @@ from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding
 from gradflow.reference import remedy_studies
 
+ALIKE = "identical_units"  # of which no norm makes different ones
 REPAIRED = 0.5  # of the networks on which a remedy was tried
 SATURATING = ("Hardsigmoid", "LogSigmoid", "Sigmoid", "Softplus", "Softsign", "Tanh")
 
@@ -25,7 +26,7 @@ def fitting(finding: Finding, case: Case) -> tuple[str, ...]:
     is_over = finding.values.get("when") == "end"
     vain = {
         "remedy.skip": case.has_shortcut or case.is_recurrent,
-        "remedy.init": case.has_batch_norm or case.is_recurrent or is_over,
+        "remedy.init": finding.key != ALIKE and (case.has_batch_norm or case.is_recurrent or is_over),
         "remedy.norm": case.has_norm or not case.has_shortcut,
         "remedy.add_norm": case.has_norm or case.has_shortcut or case.is_recurrent,
         "remedy.relu": finding.values.get("activation") not in SATURATING or is_over,

@@ -42,7 +42,7 @@ def forecast_study() -> dict[str, Any]:
 
 @cache
 def remedy_studies() -> tuple[dict[str, Any], ...]:
-    """Return which remedies repaired which planted faults: `benchmarks/remedies.py` and `remedies_over_time.py`.
+    """Return which remedies repaired which faults: `benchmarks/remedies.py`, `remedies_over_time.py` and `diagnosis`.
 
     Keys of each study: `command`, `date`, `data` and `device`; `repaired`, its definition in words; `applied`, what
     each remedy changed; `faults` by name, each with the keys of its `findings`, the number of `plants`, in how many of
@@ -51,9 +51,9 @@ def remedy_studies() -> tuple[dict[str, Any], ...]:
 
     Examples
     --------
-    >>> stacks, sequences = remedy_studies()
+    >>> stacks, sequences, programs = remedy_studies()
     >>> stacks["faults"]["left_out"]["remedies"]["remedy.clip"][0]
     0
     """
-    names = ("remedies.json", "remedies_over_time.json")
+    names = ("remedies.json", "remedies_over_time.json", "remedies_zoo.json")
     return tuple(json.loads(files(__name__).joinpath(name).read_text(encoding="utf-8")) for name in names)
