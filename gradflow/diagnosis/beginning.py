@@ -108,10 +108,8 @@ def _first_loss(recording: Recording) -> float:
 
 def _tensors(found: object) -> tuple[Tensor, ...]:
     rows = [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
-    return tuple(
-        Tensor(*(_count(row.get(name)) if name in COUNTS else _number(row.get(name)) for name in Tensor._fields))
-        for row in rows
-    )
+    reads = {name: _count if name in COUNTS else _number for name in Tensor._fields}
+    return tuple(Tensor._make(read(row.get(name)) for name, read in reads.items()) for row in rows)
 
 
 def _count(value: object) -> int:
