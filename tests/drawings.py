@@ -24,7 +24,7 @@ FAMILIES = (
 SEEDS = (0, 1)
 STEPS = (0, 1, 10, 100, 1000, 64000)
 MAJORITY = 0.9  # the error of always answering the most frequent class
-MOST_LAYERS = 30  # of a made-up network; its last stands at its depth
+MAX_LAYERS = 30  # of a made-up network; its last stands at its depth
 
 
 def networks(n_families, n_depths):
@@ -42,7 +42,7 @@ def _over_seeds(mean, spread=1.3, **more):
 
 
 def _layers(depth):
-    return sorted({round(place) for place in np.linspace(1, depth, min(depth, MOST_LAYERS))})
+    return sorted({round(place) for place in np.linspace(1, depth, min(depth, MAX_LAYERS))})
 
 
 def profile(pairs, steps=STEPS[:5], decades=0.05):
@@ -149,7 +149,7 @@ def layer_bars(pairs):
         }
         | {"median": 10.0**-place, "largest": 10.0 ** (1 - place), "n": 5}
         for family, depth in pairs
-        for place in range(min(depth, MOST_LAYERS))
+        for place in range(min(depth, MAX_LAYERS))
     ]
     return _frame(rows)
 
@@ -158,7 +158,7 @@ def contribution(pairs, scale):
     rows = [
         {"family": family, "depth": depth, "step": 0, "order": order, "kind": kind} | _over_seeds(scale / (1 + order))
         for family, depth in pairs
-        for order in range(min(depth // 2, MOST_LAYERS))
+        for order in range(min(depth // 2, MAX_LAYERS))
         for kind in ("identity", "projection")[order % 5 == 0 :][:1]
     ]
     return _frame(rows)
@@ -182,7 +182,7 @@ def layers_after(pairs):
     rows = [
         {"family": family, "depth": depth, "layers_after": place} | _over_seeds(0.8**place)
         for family, depth in pairs
-        for place in range(min(depth, MOST_LAYERS) + 1)
+        for place in range(min(depth, MAX_LAYERS) + 1)
     ]
     return _frame(rows)
 

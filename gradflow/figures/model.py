@@ -17,7 +17,7 @@ import pandas as pd
 
 from gradflow.figures.looks import Look, Network, each_network
 from gradflow.figures.looks import looks as looks_of
-from gradflow.figures.seeds import MOST_BANDS
+from gradflow.figures.seeds import MAX_BANDS
 
 Kind = Literal[
     "linear", "signed", "powers", "points", "fraction", "error", "log",
@@ -25,12 +25,12 @@ Kind = Literal[
 ]  # fmt: skip
 Shape = Literal["line", "dots", "interval", "seeds", "band", "level", "bar", "upright", "span", "range", "ring", "tick"]
 
-LEAST_SPAN = 4.0  # highest over lowest value that a log axis shows at least, so that level lines look level
+MIN_SPAN = 4.0  # highest over lowest value that a log axis shows at least, so that level lines look level
 SHORT = 30.0  # up to this ratio a log axis names 1, 2 and 5 of each decade
-MOST_SHARED = 20.0  # decades of an axis that panels share, if one of them has less than a third of it
-_MARGIN, _LEAST_MARGIN, _EDGES = 0.05, float(np.log10(1.2)), 3  # of a log axis' decades; margins that an edge takes
+MAX_SHARED = 20.0  # decades of an axis that panels share, if one of them has less than a third of it
+_MARGIN, _MIN_MARGIN, _EDGES = 0.05, float(np.log10(1.2)), 3  # of a log axis' decades; margins that an edge takes
 _PERCENT_MARGIN = 0.02  # of an axis of fractions, most of which reach from 0 to 1
-_HEADROOM, _LEAST_ERROR, _FOOT = 1.1, 0.05, 0.03  # of an axis of errors: over the largest, at least, and below 0
+_HEADROOM, _MIN_ERROR, _FOOT = 1.1, 0.05, 0.03  # of an axis of errors: over the largest, at least, and below 0
 _MAX_POWERS = 8  # ticks of an axis by powers of two
 _FLOATS = (-307, 308)  # powers of ten that a float holds
 
@@ -367,7 +367,7 @@ def limits(axis: Axis, rows: pd.DataFrame) -> tuple[float, float]:
     if axis.kind == "whole":
         return low, max(high, low + 1)
     if axis.kind == "error":  # no error is larger than 1, whose marks need half their size
-        top = max(min(_HEADROOM * high, 1 + _FOOT), _LEAST_ERROR)
+        top = max(min(_HEADROOM * high, 1 + _FOOT), _MIN_ERROR)
         return -_FOOT * top, top
     if axis.kind == "powers":
         margin = _margin(high - low)
@@ -385,7 +385,7 @@ def powers_of_two(axis: Axis, rows: pd.DataFrame) -> list[float]:
 
 def bounds(axis: Axis, rows: pd.DataFrame) -> list[str]:
     """Return the columns that are drawn along an axis: the value and, of few enough networks, its interval."""
-    are_drawn = "low" in rows and ("line" in rows or len(rows[["family", "depth"]].drop_duplicates()) <= MOST_BANDS)
+    are_drawn = "low" in rows and ("line" in rows or len(rows[["family", "depth"]].drop_duplicates()) <= MAX_BANDS)
     return [axis.column, *(("low", "high") if are_drawn else ()), *axis.others]
 
 
@@ -428,7 +428,7 @@ def are_too_far_apart(panels: Sequence[pd.Series[Any]]) -> bool:
     if not spans:
         return False
     whole = max(high for _, high in spans) - min(low for low, _ in spans)
-    return whole > MOST_SHARED and min(high - low for low, high in spans) < whole / 3
+    return whole > MAX_SHARED and min(high - low for low, high in spans) < whole / 3
 
 
 def _finite(axis: Axis, rows: pd.DataFrame, columns: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -450,7 +450,7 @@ def _span(values: Any) -> tuple[float, float, float]:
 
 
 def _margin(decades: float) -> float:
-    return float(max(_MARGIN * decades, _LEAST_MARGIN, (np.log10(LEAST_SPAN) - decades) / 2))
+    return float(max(_MARGIN * decades, _MIN_MARGIN, (np.log10(MIN_SPAN) - decades) / 2))
 
 
 def _power(exponent: float) -> float:

@@ -9,7 +9,7 @@ import pandas as pd
 from gradflow.figures.looks import Look, Network, looks
 from gradflow.text import text
 
-MOST_BANDS = 8  # more interval bands than this in one panel hide each other
+MAX_BANDS = 8  # more interval bands than this in one panel hide each other
 
 
 def seeds_text(n: Iterable[int]) -> str:
@@ -34,7 +34,7 @@ def mean_text(n: pd.Series[int]) -> str:
 def draws_bands(networks: Mapping[Network, Look] | pd.DataFrame) -> bool:
     """Whether so few networks share the axes that interval bands can be told apart."""
     found = looks(networks) if isinstance(networks, pd.DataFrame) else networks
-    return len(found) <= MOST_BANDS
+    return len(found) <= MAX_BANDS
 
 
 def bands_text(frame: pd.DataFrame) -> str:

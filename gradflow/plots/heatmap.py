@@ -33,7 +33,7 @@ _NOTE_CHARACTERS = 17  # to an inch, at the size of ticks
 _BAR_GAP, _BAR_WIDTH = 0.1, 0.09  # inches between panels and the scale of colours, and of its width
 _MARGINS = panels.Margins(left=0.6, right=0.6, columns=0.44, rows=0.5)
 _MIN_TICKS = 3  # where there are so many cells
-MOST_COLUMNS = 4  # even, so that two families stand side by side
+MAX_COLUMNS = 4  # even, so that two families stand side by side
 
 Grid = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -154,7 +154,7 @@ def _arranged(frame: pd.DataFrame, diverged: frozenset[str], *, wide: bool) -> t
     """Return one run per network, and columns: a row per family where the depths fit, else families side by side."""
     pairs = frame[["family", "depth"]].drop_duplicates()
     n_depths = pairs.depth.nunique(dropna=False)
-    most = MOST_COLUMNS if wide else 2
+    most = MAX_COLUMNS if wide else 2
     by_family = n_depths <= most and len(pairs) == n_depths * pairs.family.nunique()
     runs = _one_run_each(frame, ["family", "depth"] if by_family else ["depth", "family"], diverged)
     return runs, min(len(runs), n_depths if by_family else most)

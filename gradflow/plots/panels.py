@@ -30,7 +30,7 @@ _LEGEND_FRAME = 0.11  # inches around a legend
 _USUAL_LINES = 3  # of note and legend, for which `FRAME_HEIGHT` has room
 _INSET = 0.01  # of the figure's width, beside title and legend
 _TITLE_INSET = 0.02  # inches over the title
-_LEAST, _EDGE = 1.0, 0.03  # inches: axes are made no smaller than this, and so far from their figure's edge
+_MIN_SIDE, _EDGE = 1.0, 0.03  # inches: axes are made no smaller than this, and so far from their figure's edge
 _ROUNDS = 2  # smaller axes may have other tick labels
 
 
@@ -198,7 +198,7 @@ def _shrink(ax: Axes) -> None:
     beyond = np.array([page.x0 - box.x0, page.y0 - box.y0, box.x1 - page.x1, box.y1 - page.y1])
     left, bottom, right, top = np.where(beyond > 0, beyond + _EDGE * inch, 0.0)
     own = ax.get_window_extent()
-    if own.width - left - right < _LEAST * inch or own.height - bottom - top < _LEAST * inch:
+    if own.width - left - right < _MIN_SIDE * inch or own.height - bottom - top < _MIN_SIDE * inch:
         return
     if (beyond > 0).any():
         smaller = Bbox.from_extents(own.x0 + left, own.y0 + bottom, own.x1 - right, own.y1 - top)

@@ -23,7 +23,7 @@ from gradflow.reporting.drawing import Drawn, Job, drawn
 from gradflow.text import current_language
 
 PROGRAM = "gradflow.reporting.render_worker"
-FEWEST_RUNS = 9  # of which a report takes longer than a second process takes to start
+MIN_RUNS = 9  # of which a report takes longer than a second process takes to start
 
 
 class Ticket:
@@ -131,8 +131,8 @@ _CURRENT: ContextVar[RenderPool | None] = ContextVar("render_pool", default=None
 
 @contextmanager
 def render_pool(n_runs: int) -> Iterator[RenderPool]:
-    """Let figures be asked for inside the block; a second process helps from `FEWEST_RUNS` runs on."""
-    found = RenderPool(has_helper=n_runs >= FEWEST_RUNS and _processors() > 1)
+    """Let figures be asked for inside the block; a second process helps from `MIN_RUNS` runs on."""
+    found = RenderPool(has_helper=n_runs >= MIN_RUNS and _processors() > 1)
     before = _CURRENT.set(found)
     try:
         yield found

@@ -89,7 +89,7 @@ def test_no_process_is_left(tmp_path):
 
 def test_few_runs_start_none(monkeypatch):
     monkeypatch.setattr(render_pool, "_started", lambda: pytest.fail("started"))
-    with render_pool.render_pool(render_pool.FEWEST_RUNS - 1) as few:
+    with render_pool.render_pool(render_pool.MIN_RUNS - 1) as few:
         assert few._process is None
 
 

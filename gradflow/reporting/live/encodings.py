@@ -25,7 +25,7 @@ _DARK = LinearSegmentedColormap.from_list("dark", ("#b3561e", "#d1527a", "#c98be
 _WITHOUT_DEPTH_DARK = ("#56b4e9", "#ff9a4d", "#3fc79a", "#e39ac4", "#e0c040", "#c0c0c0")
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 FEW_VALUES = 8  # each of which has its tick
-MOST_TICKS = 6  # of a logarithmic axis
+MAX_TICKS = 6  # of a logarithmic axis
 ZERO, NONFINITE, VALUE = "zero", "nonfinite", "value"
 
 
@@ -41,7 +41,7 @@ class LogRange(NamedTuple):
         """Return the limits and ticks as the signals that a logarithmic axis follows."""
         return {"lo": self.low, "hi": self.high, "ticks": self.ticks()}
 
-    def ticks(self, most: int = MOST_TICKS) -> list[float]:
+    def ticks(self, most: int = MAX_TICKS) -> list[float]:
         """Return powers of ten, evenly apart; 1, 2 and 5 times powers of ten where the limits hold less than two.
 
         Examples

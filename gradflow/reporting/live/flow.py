@@ -15,10 +15,10 @@ from gradflow.reporting.live.thinning import even_layers, few_steps
 from gradflow.text import text
 
 MEASURES = ("out_grad_norm", "grad_norm")
-MOST_STEPS, FEWEST_STEPS = 12, 5
-MOST_ROWS = 60_000
-MOST_DOTS = 40  # layers up to which each has its dot
-MOST_LAYERS = 250  # drawn of one run; more than a screen has pixels for
+MAX_STEPS, MIN_STEPS = 12, 5
+MAX_ROWS = 60_000
+MAX_DOTS = 40  # layers up to which each has its dot
+MAX_LAYERS = 250  # drawn of one run; more than a screen has pixels for
 
 
 def flow(frame: pd.DataFrame) -> Live | None:
@@ -32,18 +32,18 @@ def flow(frame: pd.DataFrame) -> Live | None:
     found = [measure for measure in MEASURES if (frame[measure] > 0).any()]
     if not found:
         return None
-    thin = even_layers(frame, MOST_LAYERS)
+    thin = even_layers(frame, MAX_LAYERS)
     recorded = sorted(int(step) for step in thin["step"].unique())
     n_layers = thin.drop_duplicates(["run", "layer"]).shape[0]
-    steps = few_steps(recorded, int(np.clip(MOST_ROWS // (2 * len(found) * n_layers), FEWEST_STEPS, MOST_STEPS)))
+    steps = few_steps(recorded, int(np.clip(MAX_ROWS // (2 * len(found) * n_layers), MIN_STEPS, MAX_STEPS)))
     thin = thin[thin["step"].isin(steps)]
     figure = profile({measure: _rows(thin, measure) for measure in found})
     notes = [text("live.fitted")] if len(steps) > 1 else []
     if len(steps) < len(recorded):
         notes.append(text("live.thinned.steps", n=len(steps), of=len(recorded)))
     if len(thin) < len(frame[frame["step"].isin(steps)]):
-        notes.append(text("live.thinned.layers", n=MOST_LAYERS))
-    return live(figure, 340, notes=notes, has_dots=thin["layer_depth"].max() <= MOST_DOTS)
+        notes.append(text("live.thinned.layers", n=MAX_LAYERS))
+    return live(figure, 340, notes=notes, has_dots=thin["layer_depth"].max() <= MAX_DOTS)
 
 
 def _rows(frame: pd.DataFrame, measure: str) -> pd.DataFrame:

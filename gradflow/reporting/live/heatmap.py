@@ -25,9 +25,9 @@ from gradflow.text import text
 from gradflow.text.words import heading, sentence_case
 
 MEASURES = ("out_grad_norm", "grad_norm")
-MOST_STEPS = 40  # columns of a map, each wide enough to be pointed at
-MOST_LAYERS = 120
-MOST_CELLS = 250_000  # of all runs and measures together, about 3 MB of page
+MAX_STEPS = 40  # columns of a map, each wide enough to be pointed at
+MAX_LAYERS = 120
+MAX_CELLS = 250_000  # of all runs and measures together, about 3 MB of page
 _MAP_HEIGHT, _COURSE_HEIGHT = 320, 120
 _FRAME = "#ff4f9a"
 _EXTENT = 38  # pixels of a vertical axis without its title
@@ -47,8 +47,8 @@ def heatmap(frame: pd.DataFrame) -> Live | None:
     found = [measure for measure in MEASURES if (frame[measure] > 0).any()]
     if not found or frame["step"].nunique() < 2:
         return None
-    chosen = even_layers(frame, MOST_LAYERS)
-    kept = {run: even_steps(rows.unique().tolist(), MOST_STEPS) for run, rows in chosen.groupby("run")["step"]}
+    chosen = even_layers(frame, MAX_LAYERS)
+    kept = {run: even_steps(rows.unique().tolist(), MAX_STEPS) for run, rows in chosen.groupby("run")["step"]}
     shown = pd.DataFrame([(run, step) for run, steps in kept.items() for step in steps], columns=["run", "step"])
     chosen = (
         chosen.merge(shown, on=["run", "step"])
@@ -56,12 +56,12 @@ def heatmap(frame: pd.DataFrame) -> Live | None:
         else chosen
     )
     notes = [text("live.hover")]
-    if len(chosen) * len(found) > MOST_CELLS:
+    if len(chosen) * len(found) > MAX_CELLS:
         shown, total = _first_seeds(chosen), chosen["run"].nunique()
         notes.append(text("live.thinned.runs", n=shown["run"].nunique(), of=total))
         chosen = shown
     elif len(chosen) < len(frame):
-        notes.append(text("live.thinned.cells", layers=MOST_LAYERS, steps=MOST_STEPS))
+        notes.append(text("live.thinned.cells", layers=MAX_LAYERS, steps=MAX_STEPS))
     parts, ranges = [], {}
     for measure in found:
         rows = chosen.assign(measure=measure, value=_arrived(chosen, measure))

@@ -27,7 +27,7 @@ from gradflow.figures.model import (
     powers_of_two,
 )
 from gradflow.figures.names import clean
-from gradflow.figures.seeds import MOST_BANDS
+from gradflow.figures.seeds import MAX_BANDS
 from gradflow.reporting.live import seeds
 from gradflow.reporting.live.encodings import (
     NONFINITE,
@@ -135,7 +135,7 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
     else:
         tones = palette(figure.networks or figure.rows)
         rows, by_line = tones.on(rows), by_network(tones)
-        has_bands = has_bands and len(tones.by_network) <= MOST_BANDS
+        has_bands = has_bands and len(tones.by_network) <= MAX_BANDS
     rows = rows.sort_values("seed", kind="stable")  # long repeats take little room in a page
     marks = [mark for mark in figure.marks if mark.shape != "band" or has_bands]
     behind, before = (

@@ -11,7 +11,7 @@ from gradflow.reporting.live.figure import Live
 from gradflow.reporting.live.screen import live
 from gradflow.reporting.live.thinning import few_steps
 
-MOST_STEPS = 12
+MAX_STEPS = 12
 
 
 def skips(frames: Mapping[str, pd.DataFrame]) -> Live | None:
@@ -23,6 +23,6 @@ def skips(frames: Mapping[str, pd.DataFrame]) -> Live | None:
         By measure, from `gradflow.analysis.contribution_over_seeds`, at all recorded steps.
     """
     known = {measure: frame[frame["mean"].notna()] for measure, frame in frames.items()}
-    steps = few_steps([step for frame in known.values() for step in frame["step"].unique()], MOST_STEPS)
+    steps = few_steps([step for frame in known.values() for step in frame["step"].unique()], MAX_STEPS)
     thin = {measure: rows for measure, frame in known.items() if len(rows := frame[frame["step"].isin(steps)])}
     return live(contribution(thin)) if thin else None

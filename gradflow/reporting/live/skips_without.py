@@ -11,7 +11,7 @@ from gradflow.figures.counterfactual import counterfactual
 from gradflow.reporting.live.figure import Live
 from gradflow.reporting.live.screen import live
 
-MOST_DOTS = 40  # layers up to which each has its dot
+MAX_DOTS = 40  # layers up to which each has its dot
 
 
 def skips_without(frame: pd.DataFrame) -> Live | None:
@@ -23,5 +23,5 @@ def skips_without(frame: pd.DataFrame) -> Live | None:
     figure = counterfactual(known, every=True)
     (facet,) = figure.facets
     deepest_first = replace(facet, names=dict(list(facet.names.items())[::-1]))
-    has_dots = bool(known["layer_depth"].max() <= MOST_DOTS)
+    has_dots = bool(known["layer_depth"].max() <= MAX_DOTS)
     return live(replace(figure, facets=(deepest_first,)), 320, has_dots=has_dots)
