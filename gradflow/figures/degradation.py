@@ -50,7 +50,8 @@ def degradation(
         From `gradflow.analysis.degradation`: every run is a ring, a cross if it diverged. The training error of always
         answering the most frequent class is a dotted line, where all runs have the same and some come near it.
     over_seeds : DataFrame, optional
-        From `gradflow.analysis.degradation_over_seeds`, by default of the frame: dots are means, bars 95 % intervals over seeds.
+        From `gradflow.analysis.degradation_over_seeds`, by default of the frame: dots are means, bars 95 % intervals
+        over seeds.
     differences : DataFrame, optional
         From `gradflow.analysis.paired_difference`, by default of the frame and the first measure; there may be no rows.
     measure : "train_error" or "test_error", or several
