@@ -9,21 +9,26 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, ListedColormap, LogNorm
+from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from gradflow.analysis.nonfinite import arrived_nonfinite
+from gradflow.analysis.profile import profile
 from gradflow.analysis.variants import network_name
+from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.fewer import few_enough, networks_note
+from gradflow.figures.looks import FAINT, Palette
 from gradflow.figures.names import shorten
 from gradflow.figures.profile import measure_name
 from gradflow.plots import panels, style
 from gradflow.plots.scales import power_of_ten
+from gradflow.recording import Recording
 from gradflow.text import text
 from gradflow.text.widths import wrapped
 
+MAP = "viridis"  # of the colours of values
 ZERO_COLOR = "#9a9a9a"
 NONFINITE_COLOR = "#d7301f"
 _COLUMNS = ("run", "family", "depth", "seed", "step", "layer_depth", "status", "n_nonfinite")
@@ -39,7 +44,13 @@ Grid = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def heatmap(
-    frame: pd.DataFrame, ax: Axes | None = None, *, measure: str = "grad_norm", norm: LogNorm | None = None
+    frame: Data,
+    ax: Axes | None = None,
+    *,
+    measure: str = "grad_norm",
+    norm: LogNorm | None = None,
+    palette: Palette = MAP,
+    title: str | None = None,
 ) -> Axes:
     """Draw one run's norms: steps from left to right, layers from the input (top) to the output, colour on a log scale.
 
@@ -47,7 +58,7 @@ def heatmap(
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or recording
         Rows of one run from `gradflow.analysis.profile(recordings, steps="recorded")`.
     ax : Axes, optional
         The current axes by default.
@@ -55,6 +66,10 @@ def heatmap(
         Column to draw.
     norm : LogNorm, optional
         Of several panels; by default from the smallest to the largest positive value.
+    palette : str or sequence of str
+        A palette of seaborn, or colours, from the smallest value to the largest.
+    title : str, optional
+        Of the axes.
 
     Raises
     ------
@@ -68,7 +83,8 @@ def heatmap(
     """
     import seaborn  # here, because it takes as long to import as a report of one run takes, and nothing else needs it
 
-    style.require(frame, (*_COLUMNS, measure), _SOURCE)
+    frame = frame_of(frame, _recorded)
+    require(frame, (*_COLUMNS, measure), _SOURCE)
     if frame.run.nunique() > 1:
         raise ValueError(f"frame must hold one run; got {', '.join(map(str, frame.run.unique()[:3]))}, ...")
     given, ax = ax, style.current_axes(ax)
@@ -79,7 +95,7 @@ def heatmap(
     is_norm = (values > 0) & np.isfinite(values)
     norm = norm or _norm([frame[measure]])
     ends = {"norm": norm, "vmin": norm.vmin, "vmax": norm.vmax}
-    seaborn.heatmap(values, mask=~is_norm, cmap=_colors(), **ends, **bar, **cells)
+    seaborn.heatmap(values, mask=~is_norm, cmap=_colors(palette), **ends, **bar, **cells)
     for special, color in ((values == 0, ZERO_COLOR), (np.isinf(values), NONFINITE_COLOR)):
         if special.any():
             seaborn.heatmap(special, mask=~special, cmap=ListedColormap([color]), cbar=False, **cells)
@@ -87,21 +103,25 @@ def heatmap(
     _ticks(ax.yaxis, depths, panels.X_TICKS)
     ax.set_xlabel(text("figure.recorded_step"))
     ax.set_ylabel(text("figure.layer_depth"))
+    if title is not None:
+        ax.set_title(title)
     return ax
 
 
 def heatmaps(
-    frame: pd.DataFrame,
+    frame: Data,
     width: float = style.DOUBLE,
     *,
     measure: str = "grad_norm",
     diverged: Iterable[str] = (),
+    palette: Palette = MAP,
+    title: str | None = None,
 ) -> Figure:
     """Draw `heatmap` once per network, its lowest seed or one that diverged, on one colour scale.
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or recordings
         From `gradflow.analysis.profile(recordings, steps="recorded")`.
     width : float
         Inches.
@@ -109,8 +129,13 @@ def heatmaps(
         Column to draw.
     diverged : iterable of str
         Runs that diverged: of a network that has some, the one of lowest seed is drawn, and the note says so.
+    palette : str or sequence of str
+        A palette of seaborn, or colours, from the smallest value to the largest.
+    title : str, optional
+        In place of gradflow's.
     """
-    style.require(frame, (*_COLUMNS, measure), _SOURCE)
+    frame = frame_of(frame, _recorded)
+    require(frame, (*_COLUMNS, measure), _SOURCE)
     gone = frozenset(diverged)
     every, frame = frame, few_enough(frame)
     runs, columns = _arranged(frame, gone, wide=width >= panels.WIDE)
@@ -122,29 +147,29 @@ def heatmaps(
             ax.remove()
         used = list(axes.flat[: len(runs)])
         for ax, run in zip(used, runs, strict=True):
-            heatmap(run, ax, measure=measure, norm=norm)
+            heatmap(run, ax, measure=measure, norm=norm, palette=palette)
         placed = panels.entitle(used, [_title(run) for run in runs], width, _MARGINS)
         panels.label_outer(used, text("figure.recorded_step"), text("figure.layer_depth"))
         subtitle = text("figure.log", quantity=measure_name(measure))
         margins = panels.finish(
             figure,
-            title=text("figure.heatmap.title"),
+            title=text("figure.heatmap.title") if title is None else title,
             subtitle=subtitle,
             handles=_special(runs, measure),
             note="\n".join(filter(None, (_note(runs, gone, width), networks_note(frame, every)))),
             margins=placed,
         )
-        _color_bar(figure, norm, margins)
+        _color_bar(figure, norm, palette, margins)
     return figure
 
 
-def _color_bar(figure: Figure, norm: LogNorm, margins: panels.Margins) -> None:
+def _color_bar(figure: Figure, norm: LogNorm, palette: Palette, margins: panels.Margins) -> None:
     """Put the scale of colours into the right margin."""
     width, height = (float(inches) for inches in figure.get_size_inches())
     left, full = width - margins.right + _BAR_GAP, height - margins.top - margins.bottom
     place = (left / width, margins.bottom / height, _BAR_WIDTH / width, full / height)
     ticks = FuncFormatter(lambda value, _: power_of_ten(value))
-    colors = mpl.cm.ScalarMappable(norm, _colors())
+    colors = mpl.cm.ScalarMappable(norm, _colors(palette))
     bar = figure.colorbar(colors, cax=figure.add_axes(place), format=ticks)
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.tick_params(labelsize=style.TICK_SIZE)
@@ -220,8 +245,17 @@ def _norm(columns: Iterable[pd.Series[Any]]) -> LogNorm:
     return LogNorm(low, high if high > low else low * 10)
 
 
-def _colors() -> Colormap:
-    return mpl.colormaps["viridis"].with_extremes(bad="white")
+def _colors(palette: Palette) -> Colormap:
+    from seaborn import color_palette  # here, as above
+
+    found = color_palette(palette, as_cmap=True) if isinstance(palette, str) else palette
+    if not isinstance(found, Colormap):  # of a name that stands for few colours, or colours
+        found = LinearSegmentedColormap.from_list("palette", list(found))
+    return found.with_extremes(bad="white")
+
+
+def _recorded(recordings: list[Recording]) -> pd.DataFrame:
+    return profile(recordings, steps="recorded")
 
 
 def _special(runs: list[pd.DataFrame], measure: str) -> list[Patch]:
@@ -232,6 +266,4 @@ def _special(runs: list[pd.DataFrame], measure: str) -> list[Patch]:
         text("figure.heatmap.nonfinite"): (NONFINITE_COLOR, any(np.isinf(grid).any() for grid in grids)),
         text("value.missing"): ("white", any(np.isnan(grid).any() for grid in grids)),
     }
-    return [
-        Patch(facecolor=color, edgecolor=style.FAINT, label=name) for name, (color, used) in entries.items() if used
-    ]
+    return [Patch(facecolor=color, edgecolor=FAINT, label=name) for name, (color, used) in entries.items() if used]

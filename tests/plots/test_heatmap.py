@@ -1,8 +1,10 @@
 import math
 
+import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgba
+from matplotlib.colors import to_hex, to_rgba
+from matplotlib.figure import Figure
 
 from gradflow import analysis, plots
 from gradflow.plots.heatmap import NONFINITE_COLOR, ZERO_COLOR
@@ -66,3 +68,20 @@ def test_several_runs_in_one_panel_are_refused(runs, ax):
 def test_no_text_overlaps_or_leaves_the_figure(which, width, request, overlaps):
     figure = plots.heatmaps(frame_of(request.getfixturevalue(which)), width=width)
     assert overlaps(figure) == ([], [])
+
+
+def test_recordings_are_drawn_as_their_frame_in_the_colours_asked_for(runs):
+    colors = ["#ffffff", "#ff0000"]
+    drawn = plots.heatmaps(runs, palette=colors, title="Mine")
+    assert drawn.get_suptitle().startswith("Mine")
+    for ax, same in zip(drawn.axes, plots.heatmaps(frame_of(runs)).axes, strict=True):
+        for mesh, other in zip(ax.collections, same.collections, strict=True):
+            np.testing.assert_array_equal(mesh.get_array(), other.get_array())
+    mesh = plots.heatmap(runs[0], Figure().subplots(), palette=colors, title="mine").collections[0]
+    assert mesh.axes.get_title() == "mine"
+    for cmap in (mesh.get_cmap(), drawn.axes[0].collections[0].get_cmap(), drawn.axes[-1].collections[-1].get_cmap()):
+        assert [to_hex(cmap(end)) for end in (0.0, 1.0)] == colors
+    assert plots.heatmaps(runs).axes[0].collections[0].get_cmap()(0.5) == mpl.colormaps["viridis"](0.5)
+    assert (
+        to_hex(plots.heatmap(runs[0], Figure().subplots(), palette="deep").collections[0].get_cmap()(0.0)) == "#4c72b0"
+    )
