@@ -15,7 +15,7 @@ from matplotlib.figure import Figure as Drawn
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from gradflow.figures.looks import FAINT, NEUTRAL, Look, Network, Palette, recolored
+from gradflow.figures.looks import FAINT, NEUTRAL, Look, Network, Palette, family_style, recolored
 from gradflow.figures.looks import looks as looks_of
 from gradflow.figures.model import (
     Axis,
@@ -271,7 +271,7 @@ def _family_handles(rows: pd.DataFrame) -> list[Line2D]:
     """Return an entry for the marker of each family; depths are named in the rows."""
     families = in_order(rows["family"])
     labels = short_names(families)
-    markers = {labels[family]: style.family_style(family, families).marker for family in families}
+    markers = {labels[family]: family_style(family, families).marker for family in families}
     return [Line2D([], [], linestyle="", marker=marker, color=NEUTRAL, label=name) for name, marker in markers.items()]
 
 

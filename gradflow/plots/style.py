@@ -10,22 +10,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from gradflow.figures.columns import require as require
-from gradflow.figures.columns import require_columns as require_columns
-from gradflow.figures.looks import FAINT as FAINT
-from gradflow.figures.looks import NEUTRAL as NEUTRAL
-from gradflow.figures.looks import FamilyStyle as FamilyStyle
-from gradflow.figures.looks import Look as Look
-from gradflow.figures.looks import Network as Network
-from gradflow.figures.looks import depth_color as depth_color
-from gradflow.figures.looks import each_network as each_network
-from gradflow.figures.looks import family_style as family_style
-from gradflow.figures.looks import looks as looks
-from gradflow.figures.looks import network as network
+from gradflow.figures.looks import NEUTRAL, Look, Network
 from gradflow.figures.names import in_order, short_names
-from gradflow.figures.seeds import bands_text as bands_text
-from gradflow.figures.seeds import draws_bands as draws_bands
-from gradflow.figures.seeds import seeds_text as seeds_text
 from gradflow.plots.fonts import drawable
 from gradflow.text import text
 

@@ -4,7 +4,7 @@ from drawings import along
 from matplotlib.colors import to_hex
 
 from gradflow import plots
-from gradflow.plots import style
+from gradflow.figures.looks import depth_color
 
 PAIRS = [("plain", 8), ("plain", 14), ("residual", 8)]
 
@@ -23,7 +23,7 @@ def test_plain_stands_left_and_residual_right_in_the_same_colours():
     plain, residual = plots.learning_curves(along(PAIRS)).axes
     assert (plain.get_title(loc="left"), residual.get_title(loc="left")) == ("plain", "residual")
     assert plain.get_ylim() == residual.get_ylim()
-    assert {to_hex(line.get_color()) for line in residual.lines} == {style.depth_color(8, [8, 14])}
+    assert {to_hex(line.get_color()) for line in residual.lines} == {depth_color(8, [8, 14])}
 
 
 def test_the_wrong_frame_is_refused(ax):

@@ -11,6 +11,9 @@ from matplotlib.figure import Figure
 
 from gradflow import analysis, plots
 from gradflow.figures import names
+from gradflow.figures.columns import require
+from gradflow.figures.looks import depth_color, family_style, looks
+from gradflow.figures.seeds import bands_text, seeds_text
 from gradflow.plots import files, style
 
 
@@ -23,7 +26,7 @@ def luminance(color):
 @pytest.mark.parametrize("count", range(1, 13))
 def test_deeper_is_darker_and_every_depth_stands_out_on_white(count):
     depths = [8 + 6 * index for index in range(count)]
-    lights = [luminance(style.depth_color(depth, depths)) for depth in depths]
+    lights = [luminance(depth_color(depth, depths)) for depth in depths]
     assert all(1.05 / (light + 0.05) >= 3 for light in lights)
     assert lights == sorted(lights, reverse=True)
     assert len(set(lights)) == count
@@ -31,7 +34,7 @@ def test_deeper_is_darker_and_every_depth_stands_out_on_white(count):
 
 @pytest.mark.parametrize(("kind", "least"), [(None, 5), ("deuteranomaly", 5), ("protanomaly", 5), ("tritanomaly", 3)])
 def test_twelve_depths_differ_for_the_colour_blind_too(kind, least):
-    colors = np.array([to_rgb(style.depth_color(depth, range(12))) for depth in range(12)])
+    colors = np.array([to_rgb(depth_color(depth, range(12))) for depth in range(12)])
     if kind:
         space = {"name": "sRGB1+CVD", "cvd_type": kind, "severity": 100}
         colors = np.clip(colorspacious.cspace_convert(colors, space, "sRGB1"), 0, 1)
@@ -42,37 +45,37 @@ def test_twelve_depths_differ_for_the_colour_blind_too(kind, least):
 
 def test_variants_of_one_family_have_styles_of_their_own_and_the_first_its_family_s():
     names = [f"{family}, width {width}" for family in ("plain", "residual") for width in (128, 16, 64)]
-    found = {name: style.family_style(name, names) for name in names}
+    found = {name: family_style(name, names) for name in names}
     assert len({str(line.linestyle) for line in found.values()}) == 6
-    assert found["residual, width 16"] == style.family_style("residual")
-    assert found["plain, width 16"] == style.family_style("plain")
+    assert found["residual, width 16"] == family_style("residual")
+    assert found["plain, width 16"] == family_style("plain")
 
 
 def test_families_have_styles_of_their_own():
     families = ["plain", "residual", "dense", "highway", "mlp", "vit"]
-    found = [style.family_style(family, families) for family in families]
+    found = [family_style(family, families) for family in families]
     assert len({str(line.linestyle) for line in found}) == 6
     assert len({line.marker for line in found}) == 6
-    assert style.family_style("residual", families).linestyle == "-"
+    assert family_style("residual", families).linestyle == "-"
 
 
 def test_looks_share_colour_by_depth_and_line_by_family():
     frame = pd.DataFrame({"family": ["plain", "residual", "plain"], "depth": pd.array([20, 20, 56], dtype="Int64")})
-    found = style.looks(frame)
+    found = looks(frame)
     assert found["plain", 20].color == found["residual", 20].color != found["plain", 56].color
     assert found["plain", 20].linestyle == found["plain", 56].linestyle != found["residual", 20].linestyle
 
 
 def test_runs_without_depth_differ_by_colour_and_line():
     frame = pd.DataFrame({"family": ["a", "b"], "depth": pd.array([None, None], dtype="Int64")})
-    first, second = style.looks(frame).values()
+    first, second = looks(frame).values()
     assert first.color != second.color
     assert first.linestyle != second.linestyle
 
 
 def test_legend_has_one_entry_a_depth_and_one_a_family():
     frame = pd.DataFrame([(f, d) for f in ("plain", "residual") for d in range(12)], columns=["family", "depth"])
-    assert len(style.legend_handles(style.looks(frame))) == 14
+    assert len(style.legend_handles(looks(frame))) == 14
 
 
 @pytest.mark.parametrize(
@@ -84,13 +87,13 @@ def test_legend_has_one_entry_a_depth_and_one_a_family():
     ],
 )
 def test_the_number_of_seeds_is_said(n, text):
-    assert style.seeds_text(n) == text
+    assert seeds_text(n) == text
 
 
 def test_intervals_that_are_not_drawn_are_said():
     frame = pd.DataFrame([("plain", d, 3) for d in range(9)], columns=["family", "depth", "n"])
-    assert style.bands_text(frame) == "n = 3 seeds, intervals not drawn"
-    assert style.bands_text(frame[:8]) == "95 % interval, n = 3 seeds"
+    assert bands_text(frame) == "n = 3 seeds, intervals not drawn"
+    assert bands_text(frame[:8]) == "95 % interval, n = 3 seeds"
 
 
 def test_context_leaves_the_settings_as_they_were():
@@ -108,9 +111,9 @@ def test_names_are_cut_and_no_mathematics():
 
 def test_a_missing_column_and_an_empty_frame_are_named():
     with pytest.raises(ValueError, match="lacks the column 'n'; pass what source returns"):
-        style.require(pd.DataFrame({"mean": [1.0]}), ("mean", "n"), "source")
+        require(pd.DataFrame({"mean": [1.0]}), ("mean", "n"), "source")
     with pytest.raises(ValueError, match="no rows"):
-        style.require(pd.DataFrame({"mean": []}), ("mean",), "source")
+        require(pd.DataFrame({"mean": []}), ("mean",), "source")
 
 
 @pytest.mark.parametrize("form", ["png", "pdf", "svg"])

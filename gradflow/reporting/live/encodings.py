@@ -11,7 +11,8 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 
 from gradflow.analysis.variants import network_name
-from gradflow.plots import style
+from gradflow.figures.looks import Look, Network, network
+from gradflow.figures.looks import looks as looks_of
 from gradflow.reporting.live.figure import Spec
 from gradflow.text import text
 from gradflow.text.words import named
@@ -85,13 +86,13 @@ class Palette(NamedTuple):
 
     tones: dict[str, str]
     dashes: dict[str, list[float]]
-    by_network: dict[style.Network, tuple[str, str]]
+    by_network: dict[Network, tuple[str, str]]
 
     def on(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the frame with each row's network, where it has no name yet, tone and line, the words of legends."""
         none = ("", "")  # of what others published
         codes, pairs = pd.factorize(pd.MultiIndex.from_frame(frame[["family", "depth"]]))
-        keys = [style.network(*pair) for pair in pairs]
+        keys = [network(*pair) for pair in pairs]
         words = {
             "network": [name_of(key) for key in keys],
             "tone": [self.by_network.get(key, none)[0] for key in keys],
@@ -101,14 +102,14 @@ class Palette(NamedTuple):
         return found.assign(network=frame["network"].fillna(found["network"])) if "network" in frame else found
 
 
-def palette(networks: pd.DataFrame | Mapping[style.Network, style.Look]) -> Palette:
+def palette(networks: pd.DataFrame | Mapping[Network, Look]) -> Palette:
     """Return the colours and dashes of a frame's networks, or of looks; on light paper those of printed figures."""
-    looks = style.looks(networks) if isinstance(networks, pd.DataFrame) else networks
+    looks = looks_of(networks) if isinstance(networks, pd.DataFrame) else networks
     depths = sorted({depth for _, depth in looks if depth is not None})
     without = [family for family, depth in looks if depth is None]
     tones: dict[str, str] = {}
     dashes: dict[str, list[float]] = {}
-    by_network: dict[style.Network, tuple[str, str]] = {}
+    by_network: dict[Network, tuple[str, str]] = {}
     for (family, depth), look in looks.items():
         if depth is None:
             tone, dark = named(family), _WITHOUT_DEPTH_DARK[without.index(family) % len(_WITHOUT_DEPTH_DARK)]
@@ -127,7 +128,7 @@ def dash(linestyle: Any) -> list[float]:
     return [2.0 * part for part in linestyle[1]] if isinstance(linestyle, tuple) else [1.0, 0.0]
 
 
-def name_of(key: style.Network) -> str:
+def name_of(key: Network) -> str:
     """Return "plain-56" in the current language, or the family alone where there is no depth."""
     family, depth = key
     return named(family if depth is None else network_name(family, depth))
