@@ -35,10 +35,12 @@ from gradflow.figures.names import LABEL_LENGTH, in_order, short_names, shorten
 from gradflow.figures.seeds import draws_bands
 from gradflow.plots import panels, style
 from gradflow.plots.measure import text_width, wrapped
-from gradflow.plots.scales import GRID, edge_handles, percent_axis, power_of_ten
+from gradflow.text import text
 from gradflow.text.words import word
 
 Looks = Mapping[Network, Look]
+GRID = "#e6e6e6"
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 BAND_ALPHA = 0.13
 NAME_WIDTH = 0.13  # inches along an axis that an upright name of a layer takes; of more, some are left out evenly
 ROW_LENGTH, _MIN_ROW_LENGTH = 16, 4  # characters of a row's name, where panels stand beside each other and at least
@@ -237,6 +239,15 @@ def _handles(figure: Figure, looks: Looks, parts: Sequence[Figure]) -> list[Line
     found = zip(*(edges(part.values, part.rows) for part in parts), strict=True)
     zeros, nonfinite = (any(there.any() for there in kind) for kind in found)
     return [*handles, *edge_handles(zeros=zeros, nonfinite=nonfinite)]
+
+
+def edge_handles(*, zeros: bool, nonfinite: bool) -> list[Line2D]:
+    """Return legend entries that say where a log axis draws zeros and non-finite values, if there are any."""
+    found = [("v", "zero")] * zeros + [("x", "nonfinite")] * nonfinite
+    return [
+        Line2D([], [], color=NEUTRAL, linestyle="", marker=marker, label=text(f"figure.edge.{kind}"))
+        for marker, kind in found
+    ]
 
 
 def _mark_handles(mark: Mark, rows: pd.DataFrame) -> list[Line2D]:
@@ -529,7 +540,7 @@ def _values(ax: Axes, along: Literal["x", "y"], axis: Axis, rows: pd.DataFrame) 
         written = _signed if axis.kind == "signed" else lambda value: power_of_ten(10.0**value)
         one.set_major_formatter(FuncFormatter(lambda value, _: written(value)))
     elif axis.kind in ("fraction", "error"):
-        percent_axis(ax, axis=along)
+        one.set_major_formatter(FuncFormatter(percent()))
     elif axis.kind == "points":
         one.set_major_formatter(FuncFormatter(lambda value, _: _signed(100 * value)))
     ax.grid(axis=along, color=GRID, linewidth=0.5)
@@ -548,3 +559,22 @@ def _row_names(figure: Figure, inches: float = math.inf) -> list[str]:
 
 def _signed(value: float) -> str:
     return f"{value:+g}".replace("-", "−").replace("+0", "0")
+
+
+def percent() -> Callable[[float, Any], str]:
+    """Return what writes fractions as percent, in the language of the figure, and not of when it is drawn."""
+    written = text("unit.percent", value="{}")
+    return lambda value, _: written.format(f"{100 * value:g}".replace("-", "−"))
+
+
+def power_of_ten(value: float) -> str:
+    """Return a power of ten in plain characters, which are laid out ten times as fast as mathematics.
+
+    Ticks below what a float can hold are zero, and have no name.
+
+    Examples
+    --------
+    >>> power_of_ten(1e-12)
+    '10⁻¹²'
+    """
+    return "" if value <= 0 else f"10{str(round(np.log10(value))).translate(_SUPERSCRIPTS)}"
