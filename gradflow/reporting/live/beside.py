@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -16,14 +17,16 @@ from gradflow.reporting.live.encodings import (
     edge_note,
     edges,
     layered,
+    log_ticks,
     ordinal,
     palette,
     power_label,
     tooltip,
     whole_x,
+    y_extent,
 )
+from gradflow.reporting.live.encodings import figure as whole
 from gradflow.reporting.live.figure import Live, Spec
-from gradflow.reporting.live.panels import log_axis, side_by_side, y_extent
 from gradflow.reporting.live.screen import ALONE, band, in_both_themes, placed
 from gradflow.text import text
 from gradflow.text.widths import columns as columns_of
@@ -33,6 +36,9 @@ HEIGHT, ROW = 190, 20  # pixels of a panel, and of a row
 _LABELS = 46  # pixels of numbers beside an axis
 _LETTER, _LONGEST = 7, 170  # pixels of a row's name
 _WIDE = 3  # panels in a row, at most
+_SPACING = 18  # pixels between panels
+_RIGHT = 16  # pixels that the last label of an axis may stand out
+_WIDEST = 1e300  # limits further apart have a ratio that is no number
 _DOT, _RING = 30, 64  # square pixels of a dot on a line, and of a mark on a row
 
 
@@ -100,9 +106,22 @@ def live(figure: Figure) -> Live | None:
             for view, (values, _) in zip(views, parts, strict=True)
         ]
     height = ROW * len(names) or HEIGHT
-    wide, narrow = (side_by_side(views, columns=most, labels=labels, height=height) for most in (_WIDE, 1))
+    wide, narrow = (_side_by_side(views, columns=most, labels=labels, height=height) for most in (_WIDE, 1))
     note = text("list.sentences").join(filter(None, (figure.hint, edge_note(rows))))
     return Live(figure.name, wide, narrow, rows[_columns(figure, rows)], (), note)
+
+
+def _side_by_side(views: Sequence[Spec], *, columns: int, labels: int, height: int) -> Spec:
+    """Return a whole specification of views of one size, so many beside each other.
+
+    The labels of a vertical axis take so many pixels; each view must keep to it (`y_extent`).
+    """
+    columns = min(columns, len(views))
+    less = labels + (_SPACING * (columns - 1) + _RIGHT) / columns
+    size: Spec = {"width": {"share": 1 / columns, "less": less}, "height": height}
+    sized = [{**size, **view} for view in views]
+    rows = [sized[first : first + columns] for first in range(0, len(sized), columns)]
+    return whole({"vconcat": [{"hconcat": row, "spacing": _SPACING} for row in rows], "spacing": _SPACING})
 
 
 def _columns(figure: Figure, rows: pd.DataFrame) -> list[str]:
@@ -191,7 +210,10 @@ def _axis(axis: Axis, rows: pd.DataFrame, most: int) -> Spec:
         return {**whole_x(axis.column, axis.title, high, low), "scale": {"domain": [low, high], "nice": False}}
     found: Spec = {"field": axis.column, "type": "quantitative", "title": axis.title}
     if axis.kind == "log":
-        return {**found, **log_axis(LogRange(low, high, low, high), most=most)}
+        span = f"{min(high / low, _WIDEST):.6g}"
+        scale: Spec = {"type": "log", "domain": [low, high], "nice": False}
+        powers = LogRange(low, high, low, high).ticks(most)
+        return {**found, "scale": scale, "axis": log_ticks(span, values=powers)}
     ticks: Spec = {"tickCount": most, "labelOverlap": True}
     if axis.kind == "powers":
         ticks |= {"tickMinStep": 1, "labelExpr": power_label("datum.value")}

@@ -160,6 +160,11 @@ def log_ticks(span: str = "hi/lo", *, values: Any = None, **more: Any) -> Spec:
     return {"labelExpr": log_label("datum.value", span), "labelOverlap": True, "values": places, **more}
 
 
+def y_extent(labels: int) -> Spec:
+    """Return what makes a vertical axis without a title take so many pixels."""
+    return {"minExtent": labels, "maxExtent": labels}
+
+
 def power_label(exponent: str) -> str:
     """Return the expression that writes ten to the power of the whole number that another expression gives."""
     power = f"format(round({exponent}),'d')"

@@ -17,9 +17,9 @@ from gradflow.reporting.live.encodings import (
     log_ticks,
     placed,
     tooltip,
+    y_extent,
 )
 from gradflow.reporting.live.figure import Control, Live, Option, Pick, Spec, select
-from gradflow.reporting.live.panels import y_extent
 from gradflow.reporting.live.thinning import even_layers, even_steps
 from gradflow.text import text
 from gradflow.text.words import heading, sentence_case

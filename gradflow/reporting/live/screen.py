@@ -51,8 +51,7 @@ from gradflow.reporting.live.encodings import (
 )
 from gradflow.reporting.live.encodings import edges as edge_marks
 from gradflow.reporting.live.encodings import figure as whole
-from gradflow.reporting.live.families import families, family_choice
-from gradflow.reporting.live.figure import ALL, Live, Option, Scale, Spec, select
+from gradflow.reporting.live.figure import ALL, Control, Live, Option, Scale, Spec, select
 from gradflow.text import text
 from gradflow.text.words import heading, named
 
@@ -163,7 +162,7 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
         lines = [Option(ALL, text("live.all")), *(Option(name, name) for name in _labels(figure).values())]
         controls += select("line", figure.series, lines if len(lines) > 2 else ())
     are_chosen = bool(figure.looks) or any(facet.column == "family" for facet in figure.facets)
-    controls += [*of_seed, *(() if are_chosen else family_choice(_measured(figure, rows), figure.series))]
+    controls += [*of_seed, *(() if are_chosen else _family_choice(_measured(figure, rows), figure.series))]
     of_only = [note for facet in figure.facets if len(facet.names) == 1 for note in facet.notes.values()]
     said = (figure.hint, *of_only, "" if of_seed else bands, edge_note(rows), *notes)
     note = text("list.sentences").join(filter(None, said))
@@ -178,9 +177,21 @@ def _families(figure: Figure) -> list[tuple[dict[str, str], Figure]]:
     """Return the figure of each choice of a family, all of them first, where a choice changes limits."""
     if not figure.fits_families:
         return [({}, figure)]
-    choices = [option.value for option in families(_measured(figure, figure.rows))] or [ALL]
+    choices = [option.value for option in _family_options(_measured(figure, figure.rows))] or [ALL]
     parts = {name: figure.rows[figure.rows["family"].isin([name, ""])] if name else figure.rows for name in choices}
     return [({"family": name}, replace(figure, rows=rows)) for name, rows in parts.items()]
+
+
+def _family_options(frame: pd.DataFrame) -> list[Option]:
+    """Return the families to choose from, all of them first; nothing where there is one."""
+    names = [str(name) for name in frame["family"].unique()]
+    return [Option(ALL, text("live.all")), *(Option(name, named(name)) for name in names)] if len(names) > 1 else []
+
+
+def _family_choice(frame: pd.DataFrame, series: str = "") -> tuple[Control, ...]:
+    """Return the control, or nothing where there is nothing to choose; `series` is what has a line, if no network."""
+    label = series or (heading("family") if frame["depth"].notna().any() else heading("network"))
+    return select("family", label, _family_options(frame))
 
 
 def _measured(figure: Figure, rows: pd.DataFrame) -> pd.DataFrame:
