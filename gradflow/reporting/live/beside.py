@@ -12,7 +12,6 @@ from gradflow.figures.model import Axis, Figure, Mark, limits
 from gradflow.reporting.live.encodings import (
     ACCENT,
     SOFT,
-    LogRange,
     dash,
     edge_note,
     edges,
@@ -21,6 +20,7 @@ from gradflow.reporting.live.encodings import (
     ordinal,
     palette,
     power_label,
+    powers,
     tooltip,
     whole_x,
     y_extent,
@@ -212,8 +212,7 @@ def _axis(axis: Axis, rows: pd.DataFrame, most: int) -> Spec:
     if axis.kind == "log":
         span = f"{min(high / low, _WIDEST):.6g}"
         scale: Spec = {"type": "log", "domain": [low, high], "nice": False}
-        powers = LogRange(low, high, low, high).ticks(most)
-        return {**found, "scale": scale, "axis": log_ticks(span, values=powers)}
+        return {**found, "scale": scale, "axis": log_ticks(span, values=powers(low, high, most))}
     ticks: Spec = {"tickCount": most, "labelOverlap": True}
     if axis.kind == "powers":
         ticks |= {"tickMinStep": 1, "labelExpr": power_label("datum.value")}

@@ -30,55 +30,22 @@ MAX_TICKS = 6  # of a logarithmic axis
 ZERO, NONFINITE, VALUE = "zero", "nonfinite", "value"
 
 
-class LogRange(NamedTuple):
-    """The limits of a logarithmic axis, and where it shows what has no logarithm."""
+def powers(low: float, high: float, most: int = MAX_TICKS) -> list[float]:
+    """Return powers of ten between limits, evenly apart; 1, 2 and 5 times powers of ten where those hold less than two.
 
-    low: float
-    high: float
-    zero: float
-    nonfinite: float
-
-    def signals(self) -> dict[str, Any]:
-        """Return the limits and ticks as the signals that a logarithmic axis follows."""
-        return {"lo": self.low, "hi": self.high, "ticks": self.ticks()}
-
-    def ticks(self, most: int = MAX_TICKS) -> list[float]:
-        """Return powers of ten, evenly apart; 1, 2 and 5 times powers of ten where the limits hold less than two.
-
-        Examples
-        --------
-        >>> LogRange(1e-7, 20.0, 1e-7, 20.0).ticks()
-        [1e-06, 0.0001, 0.01, 1.0]
-        >>> LogRange(0.3, 6.0, 0.3, 6.0).ticks()
-        [0.5, 1.0, 2.0, 5.0]
-        """
-        first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
-        if last > first:
-            apart = -(-(last - first + 1) // most)
-            return [float(f"1e{power}") for power in range(first, last + 1) if power % apart == 0]
-        within = [float(f"{digit}e{power}") for power in range(first - 1, last + 2) for digit in (1, 2, 5)]
-        return [value for value in within if self.low <= value <= self.high]
-
-
-def log_range(values: pd.Series[Any]) -> LogRange:
-    """Return limits that hold all values, with room at the foot if one is zero and on top if one is not finite."""
-    found = values.dropna().to_numpy(dtype=np.float64)
-    usable = found[np.isfinite(found) & (found > 0)]
-    low, high = (float(math.log10(end)) for end in (usable.min(), usable.max())) if len(usable) else (-1.0, 1.0)
-    margin = max(0.06 * (high - low), 0.15)
-    foot = low - 2 * margin if (found == 0).any() else low
-    top = high + 2 * margin if np.isinf(found).any() else high
-    return LogRange(*(_power(one) for one in (foot - margin, top + margin, foot, top)))
-
-
-def placed(frame: pd.DataFrame, value: str, limits: LogRange) -> pd.DataFrame:
-    """Return the frame with `value` blank where it has no logarithm, `edge` where that is shown, and `mark`."""
-    found = frame[value]
-    mark = np.select([found.isna(), found == 0, np.isinf(found)], ["", ZERO, NONFINITE], VALUE)
-    edge = np.select([mark == ZERO, mark == NONFINITE], [limits.zero, limits.nonfinite], np.nan)
-    marked = frame.assign(edge=edge, mark=mark)
-    marked[value] = found.where(mark == VALUE)
-    return marked
+    Examples
+    --------
+    >>> powers(1e-7, 20.0)
+    [1e-06, 0.0001, 0.01, 1.0]
+    >>> powers(0.3, 6.0)
+    [0.5, 1.0, 2.0, 5.0]
+    """
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    if last > first:
+        apart = -(-(last - first + 1) // most)
+        return [float(f"1e{power}") for power in range(first, last + 1) if power % apart == 0]
+    within = [float(f"{digit}e{power}") for power in range(first - 1, last + 2) for digit in (1, 2, 5)]
+    return [value for value in within if low <= value <= high]
 
 
 class Palette(NamedTuple):
@@ -195,11 +162,6 @@ def whole_x(field: str, title: str, highest: float, lowest: float = 1) -> Spec:
     }
 
 
-def limits(of: LogRange) -> list[Spec]:
-    """Return the signals of a logarithmic axis."""
-    return signals(of.signals())
-
-
 def signals(values: Mapping[str, Any]) -> list[Spec]:
     """Return signals by name with the values that they start from."""
     return [{"name": name, "value": value} for name, value in values.items()]
@@ -301,7 +263,3 @@ def _config() -> Spec:
         "line": {"strokeWidth": 1.8},
         "header": {"labelColor": SOFT, "titleColor": SOFT},
     }
-
-
-def _power(exponent: float) -> float:
-    return float(10 ** np.clip(exponent, -300, 300))

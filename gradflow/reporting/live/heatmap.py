@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from gradflow.analysis.nonfinite import arrived_nonfinite
+from gradflow.figures.model import Axis, limits
 from gradflow.reporting.live.encodings import (
     ACCENT,
     NONFINITE,
@@ -12,14 +14,14 @@ from gradflow.reporting.live.encodings import (
     ZERO,
     edge_note,
     figure,
-    limits,
-    log_range,
     log_ticks,
-    placed,
+    powers,
+    signals,
     tooltip,
     y_extent,
 )
 from gradflow.reporting.live.figure import Control, Live, Option, Pick, Spec, select
+from gradflow.reporting.live.screen import marked_by_edge
 from gradflow.reporting.live.thinning import even_layers, even_steps
 from gradflow.text import text
 from gradflow.text.words import heading, sentence_case
@@ -28,6 +30,7 @@ MEASURES = ("out_grad_norm", "grad_norm")
 MAX_STEPS = 40  # columns of a map, each wide enough to be pointed at
 MAX_LAYERS = 120
 MAX_CELLS = 250_000  # of all runs and measures together, about 3 MB of page
+_VALUES = Axis("value", "", "log")
 _MAP_HEIGHT, _COURSE_HEIGHT = 320, 120
 _FRAME = "#ff4f9a"
 _EXTENT = 38  # pixels of a vertical axis without its title
@@ -64,18 +67,19 @@ def heatmap(frame: pd.DataFrame) -> Live | None:
         notes.append(text("live.thinned.cells", layers=MAX_LAYERS, steps=MAX_STEPS))
     parts, ranges = [], {}
     for measure in found:
-        rows = chosen.assign(measure=measure, value=_arrived(chosen, measure))
-        ranges[measure] = log_range(rows["value"])
-        parts.append(placed(rows, "value", ranges[measure]))
+        value = _arrived(chosen, measure)
+        rows = chosen.assign(measure=measure, value=value, n_zero=value == 0, n_nonfinite=np.isinf(value))
+        low, high = limits(_VALUES, rows)
+        ranges[measure] = {"lo": low, "hi": high, "ticks": powers(low, high)}
+        marked = marked_by_edge(_VALUES, rows)
+        parts.append(marked.assign(mark=marked["mark"].where(value.notna(), "")))
     rows = pd.concat(parts, ignore_index=True)
     rows = rows.sort_values(["measure", "run", "layer_depth", "step"], kind="stable")[_COLUMNS]
     runs = [str(run) for run in chosen["run"].unique()]
-    start = limits(ranges[found[0]])
+    start = signals(ranges[found[0]])
     controls: tuple[Control | Pick, ...] = (
         *select("run", heading("run"), [Option(run, run) for run in runs]),
-        *select(
-            "measure", text("live.gradient"), [Option(m, text(f"measure.{m}"), ranges[m].signals()) for m in found]
-        ),
+        *select("measure", text("live.gradient"), [Option(m, text(f"measure.{m}"), ranges[m]) for m in found]),
         Pick("layer_depth", sentence_case(text("figure.layer_depth")), start=1),
         Pick("step", text("live.step"), start=float(rows["step"].min())),
     )

@@ -34,7 +34,6 @@ from gradflow.reporting.live.encodings import (
     SOFT,
     VALUE,
     ZERO,
-    LogRange,
     by_network,
     dash,
     dots,
@@ -45,6 +44,7 @@ from gradflow.reporting.live.encodings import (
     narrowed,
     ordinal,
     palette,
+    powers,
     signals,
     tooltip,
     whole_x,
@@ -217,25 +217,20 @@ def _labels(figure: Figure) -> dict[str, str]:
 
 
 def placed(figure: Figure, *, is_mixed: bool) -> pd.DataFrame:
-    """Return rows with the value blank where it has no place, `edge` where that is shown, and `mark` of the reason.
+    """Return the rows of `marked_by_edge`, with the mark of a line's only value, and intervals that have a place.
 
     On an axis of several kinds they have their places, too, in columns that begin with `at_`.
     """
     axis, rows = figure.values, figure.rows
-    zeros, nonfinite = edges(axis, rows)
-    foot, top = edge_places(axis, rows)
     low, high = intervals(axis, rows)
     others = {mark.column for mark in figure.marks if mark.column}
-    marked = rows.assign(
-        **{name: drawn_values(replace(axis, column=name), rows) for name in others},
+    marked = marked_by_edge(axis, rows).assign(
+        **{name: drawn_values(replace(axis, column=name), rows) for name in others - {axis.column}},
         seed=rows.get("seed", ""),
         low=low,
         high=high,
-        edge=np.select([nonfinite, zeros], [top, foot], np.nan),
-        mark=np.select([nonfinite, zeros], [NONFINITE, ZERO], VALUE),
     )
-    values = drawn_values(axis, rows)
-    marked[axis.column] = values
+    values = marked[axis.column]
     of_line = ("line",) if figure.looks else ("family", "depth", figure.each)
     line = [rows[name] for name in of_line if name in rows]
     counts = values.groupby([marked["seed"], *line], dropna=False).transform("count")
@@ -247,11 +242,21 @@ def placed(figure: Figure, *, is_mixed: bool) -> pd.DataFrame:
     return marked.join(on_axis.add_prefix("at_"))
 
 
+def marked_by_edge(axis: Axis, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with the value blank where it has no place, `edge` where that is shown, and `mark` of the reason."""
+    (zeros, nonfinite), (foot, top) = edges(axis, rows), edge_places(axis, rows)
+    return rows.assign(
+        **{axis.column: drawn_values(axis, rows)},
+        edge=np.select([nonfinite, zeros], [top, foot], np.nan),
+        mark=np.select([nonfinite, zeros], [NONFINITE, ZERO], VALUE),
+    )
+
+
 def _signals(figure: Figure, vertical: _Vertical) -> dict[str, Any]:
     """Return what the axes follow, and which levels are seen."""
     x, y, rows = figure.x, figure.y, figure.rows
     (left, right), (low, high) = limits(x, rows), limits(y, rows)
-    ticks = LogRange(low, high, low, high).ticks() if y.kind == "log" else None
+    ticks = powers(low, high) if y.kind == "log" else None
     levels = [mark for mark in figure.marks if mark.shape == "level" and (mark.of or mark.column)]
     seen = {_seen(mark): len(mark.chosen(rows)) > 0 for mark in levels}
     ends: dict[str, Any] = {"lo": low, "hi": high, "ticks": ticks}
