@@ -98,8 +98,6 @@ def degradation(
     rows = pd.concat(parts, ignore_index=True)
     return Figure(
         "degradation",
-        title="",
-        subtitle="",
         rows=rows.assign(seed=rows["seed"].fillna("")),
         x=described(axis, known["depth"]),
         y=Axis("value", "", "error"),

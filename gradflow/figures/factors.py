@@ -44,7 +44,6 @@ def factors(frame: pd.DataFrame) -> Figure:
     return Figure(
         "factors",
         title=text("figure.predicted.title"),
-        subtitle="",
         rows=rows,
         x=Axis(
             "factor", text("head.factor"), name=heading("measured"), ends=(1.0,), others=("low", "high", "predicted")

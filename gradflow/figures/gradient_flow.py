@@ -43,7 +43,6 @@ def gradient_flow(frame: Data) -> Figure:
     return Figure(
         "gradient-flow",
         title=text("figure.flow.title"),
-        subtitle="",
         rows=rows,
         x=Axis("layer", head("layer"), "layers", names=tuple(dict.fromkeys(frame["layer"]))),
         y=Axis("norm", text("figure.measure.grad_norm"), "log", text("figure.gradient_norm"), heading("norm")),

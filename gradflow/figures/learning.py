@@ -42,7 +42,6 @@ def learning(frame: Data, *, by_family: bool = True) -> Figure:
     return Figure(
         "learning",
         title=text("figure.learning.title"),
-        subtitle="",
         rows=frame,
         x=Axis("step", text("figure.step")),
         y=Axis("mean", text("figure.error"), "fraction", text("figure.error"), ends=(0.0,)),

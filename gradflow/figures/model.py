@@ -254,14 +254,14 @@ class Figure:
     """
 
     name: str
-    title: str
-    subtitle: str
     rows: pd.DataFrame
     x: Axis
     y: Axis
     marks: tuple[Mark, ...]
-    note: str
     layout: Layout
+    title: str = ""
+    subtitle: str = ""
+    note: str = ""
     facets: tuple[Facet, ...] = ()
     told: Mapping[str, str] = field(default_factory=dict)
     series: str = ""

@@ -41,8 +41,6 @@ def paired_difference(frame: Data) -> Figure:
     places = axis(frame)
     return Figure(
         DIFFERENCE,
-        title="",
-        subtitle="",
         rows=rows(frame, places),
         x=described(places),
         y=y_axis(),

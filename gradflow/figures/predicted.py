@@ -51,7 +51,6 @@ def predicted(frame: Data) -> Figure:
     return Figure(
         "predicted",
         title=text("figure.predicted.title"),
-        subtitle="",
         rows=rows,
         x=Axis("difference", text("figure.predicted.x"), "fraction", ends=(-furthest, furthest)),
         y=Axis("name", "", "rows", names=tuple(dict.fromkeys(rows["name"]))),

@@ -45,7 +45,6 @@ def shattering(frame: Data) -> Figure:
     return Figure(
         "shattering",
         title=text("shattering.title"),
-        subtitle="",
         rows=frame.assign(line=lines),
         x=Axis("depth", text("figure.shattering.x"), "doubling"),
         y=Axis("mean", text("figure.shattering.y"), ends=(0.0, 1.0)),

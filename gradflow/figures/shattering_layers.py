@@ -36,7 +36,6 @@ def shattering_layers(frame: Data) -> Figure:
     return Figure(
         "shattering",
         title=text("shattering.title"),
-        subtitle="",
         rows=frame,
         x=Axis("layers_after", text("figure.shattering.layers"), "whole", limits=(0.0, last)),
         y=Axis("mean", text("figure.shattering.at_layer"), limits=limits),

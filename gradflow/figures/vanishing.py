@@ -86,8 +86,6 @@ def vanishing(frame: Data, *, measure: GradientMeasure | None = None) -> Figure:
     toy_look = Look(NEUTRAL, (0, (1, 2)), "o", text("figure.vanishing.toy", factor=f"{theory.TOY_FACTOR:g}"))
     return Figure(
         "vanishing",
-        title="",
-        subtitle="",
         rows=rows,
         x=Axis("layer_depth", text("figure.vanishing.x"), "whole", limits=(0.5, last + 0.5)),
         y=Axis(

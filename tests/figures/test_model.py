@@ -23,7 +23,9 @@ def frame(means, **more):
 
 def figure(rows, y=LOG, **more):
     x = Axis("place", "place", "whole")
-    return Figure("name", "title", "", rows, x, y, (Mark("band"), Mark("line")), "note", Layout(height=2.0), **more)
+    return Figure(
+        "name", rows, x, y, (Mark("band"), Mark("line")), Layout(height=2.0), title="title", note="note", **more
+    )
 
 
 def test_a_log_axis_has_a_twentieth_around_its_decades():
@@ -125,7 +127,7 @@ def of_rows(**more):
     rows = frame([2.0, 3.0], row=["b", "a"], low=[1.0, -1.0], high=[4.0, 5.0], hollow=[20.0, math.nan])
     x = Axis("mean", "norm", "log", others=("low", "high", "hollow"))
     marks = (Mark("level", value=1.0), Mark("ring", column="hollow"), Mark("range"), Mark("dots"))
-    return Figure("name", "", "", rows, x, Axis("row", "", "rows", names=("b", "a")), marks, "", Layout(1.0), **more)
+    return Figure("name", rows, x, Axis("row", "", "rows", names=("b", "a")), marks, Layout(1.0), **more)
 
 
 def test_rows_go_from_the_top_down_on_both_and_hold_all_that_is_drawn():
