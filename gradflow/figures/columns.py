@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
+import numpy as np
 import pandas as pd
 
 from gradflow.recording import Recording
@@ -43,6 +44,11 @@ def frames_of(
 ) -> Mapping[str, pd.DataFrame] | pd.DataFrame:
     """Return what `make` makes of recordings; frames are returned as they are."""
     return data if isinstance(data, Mapping) else frame_of(data, make)
+
+
+def counted(rows: pd.DataFrame, values: pd.Series[float]) -> pd.DataFrame:
+    """Return rows of a value each with how many are zero, and how many not finite: one or none."""
+    return rows.assign(n_zero=(values == 0).astype(int), n_nonfinite=np.isinf(values).astype(int))
 
 
 def each(frames: pd.DataFrame | Mapping[str, pd.DataFrame], measure: str) -> Iterator[tuple[str, str, pd.DataFrame]]:

@@ -21,7 +21,7 @@ from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.seeds import mean_text
 from gradflow.text import text
 from gradflow.text.numbers import percent
-from gradflow.text.words import heading, sentence_case
+from gradflow.text.words import heading, sentence_case, sentences
 
 TRAIN = "train_error"
 MEAN, SEED, DIVERGED = "mean", "one", "diverged"  # kinds of rows
@@ -144,7 +144,7 @@ def _ever(frame: pd.DataFrame, measure: str) -> float | None:
 def _said(known: pd.DataFrame, level: float | None, crosses: str) -> str:
     """Return what is drawn of one error besides means and seeds."""
     line = text("live.majority", error=percent(level)) if level is not None else ""
-    return text("list.sentences").join(filter(None, (crosses, elsewhere.note(known), line)))
+    return sentences(crosses, elsewhere.note(known), line)
 
 
 def _marks(ever: float | None, over_seeds: pd.DataFrame) -> tuple[Mark, ...]:

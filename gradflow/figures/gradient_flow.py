@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from gradflow.analysis.gradient_flow import gradient_flow as gradient_flow_of
-from gradflow.figures.columns import Data, frame_of, require
+from gradflow.figures.columns import Data, counted, frame_of, require
 from gradflow.figures.looks import Look
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.text import text
@@ -37,7 +36,7 @@ def gradient_flow(frame: Data) -> Figure:
     require(frame, _COLUMNS, _SOURCE)
     parts = [frame.assign(line=name, norm=frame[name]) for name in list(_LOOKS)[::-1]]  # behind, then in front
     rows = pd.concat(parts, ignore_index=True)
-    rows = rows.assign(n_zero=(rows["norm"] == 0).astype(int), n_nonfinite=np.isinf(rows["norm"]).astype(int))
+    rows = counted(rows, rows["norm"])
     labels = {"median": text("figure.flow.median"), "largest": text("figure.flow.largest")}
     steps = sorted({int(n) for n in frame["n"]})
     return Figure(

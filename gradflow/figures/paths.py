@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from gradflow.analysis.paths import PathLengths, PublishedLengths, has_every_length, path_lengths, recorded_paths
-from gradflow.figures.columns import Data, frame_of, require
+from gradflow.figures.columns import Data, counted, frame_of, require
 from gradflow.figures.looks import LONE, NEUTRAL, Look
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
+from gradflow.figures.seeds import span
 from gradflow.recording import Recording
 from gradflow.text import text
 from gradflow.text.numbers import count
-from gradflow.text.words import heading
+from gradflow.text.words import heading, sentences
 
 Quantity = Literal["paths", "gradient", "share"]
 
@@ -23,7 +24,8 @@ QUANTITIES: tuple[Quantity, ...] = ("paths", "gradient", "share")
 _COLUMNS = ("length", "paths", "gradient", "low", "high", "n", "share")
 _SOURCE = "gradflow.probe.paths.effective_paths"
 _SHADE = 0.18
-_MEAN = Look(NEUTRAL, (0, (1, 1.2)), "", "")
+_SHARE = {"quantity": ("share",)}
+_MEAN = Mark("upright", look=Look(NEUTRAL, (0, (1, 1.2)), "", ""), width=1.0, of=_SHARE)
 
 
 def paths(
@@ -63,6 +65,8 @@ def paths(
     axes = {one: _axis(one, frame) for one in names}
     x = text("figure.paths.x")
     length = frame["length"]
+    shades, shaded = _shade(found, published)
+    has_band = (_was_drawn(frame) & (frame["low"] > 0)).any()
     around = (length.iloc[0] - 1, length.iloc[0] + 1) if len(frame) == 1 else None
     return Figure(
         figure_name,
@@ -76,14 +80,15 @@ def paths(
         marks=(
             Mark("line", has_dots=True),
             Mark("band", opacity=_SHADE, of={"quantity": ("gradient",)}),
-            *_of_share(found, published),
+            *shades,
+            *([] if found is None else [replace(_MEAN, value=found.mean, label=text("head.mean_length"))]),
         ),
         note=_note(frame),
         layout=Layout(height=1.9, wide=3, narrow=1, margins={"columns": 0.62, "left": 0.5}),
         facets=(Facet("quantity", heading("measure"), names, y=axes, shares_y=False),),
         told={"length": x} | {f"{one}__{'percent' if one == 'share' else 'number'}": names[one] for one in names},
         looks={"": LONE},
-        hint=_hint(frame, found, published),
+        hint=sentences(shaded, text("live.paths.drawn") if has_band else ""),
     )
 
 
@@ -97,9 +102,7 @@ def _recorded(recordings: list[Recording]) -> pd.DataFrame:
 def _rows(frame: pd.DataFrame, quantity: str) -> pd.DataFrame:
     """Return the rows of one quantity; the gradient alone has intervals."""
     bounds: dict[str, Any] = {} if quantity == "gradient" else {"low": np.nan, "high": np.nan}
-    values = frame[quantity]
-    edges = {"n_zero": (values == 0).astype(int), "n_nonfinite": np.isinf(values).astype(int)}
-    return frame.assign(quantity=quantity, line="", **bounds, **edges)
+    return counted(frame.assign(quantity=quantity, line="", **bounds), frame[quantity])
 
 
 def _axis(quantity: str, frame: pd.DataFrame) -> Axis:
@@ -109,47 +112,27 @@ def _axis(quantity: str, frame: pd.DataFrame) -> Axis:
     return Axis(quantity, title, "log", others=("low", "high"))
 
 
-def _of_share(found: PathLengths | None, published: PublishedLengths | None) -> list[Mark]:
-    """Return the shade, of the lengths published or else of the middle half, and the line of the mean length."""
-    of = {"quantity": ("share",)}
-    marks = []
+def _shade(found: PathLengths | None, published: PublishedLengths | None) -> tuple[list[Mark], str]:
+    """Return the shade of the lengths published, or else of the middle half, and what a screen says of it."""
+    words: dict[str, Any] = {}
     if published is not None:
-        shaded, blocks = (published.shortest, published.longest), count(published.n_blocks, "blocks")
-        label = text("figure.paths.published", low=shaded[0], high=shaded[1], blocks=blocks)
-        marks.append(_shade(shaded, label, of))
+        which, low, high = "published", published.shortest, published.longest
+        words = {"blocks": count(published.n_blocks, "blocks"), "source": published.source}
     elif found is not None:
-        shaded = (found.quarter, found.three_quarters)
-        marks.append(_shade(shaded, text("figure.paths.middle", low=shaded[0], high=shaded[1]), of))
-    if found is not None:
-        marks.append(Mark("upright", value=found.mean, label=text("head.mean_length"), look=_MEAN, width=1.0, of=of))
-    return marks
-
-
-def _shade(ends: tuple[int, int], label: str, of: Mapping[str, tuple[str, ...]]) -> Mark:
-    return Mark("span", value=ends[0], upto=ends[1], label=label, of=of, look=LONE, opacity=_SHADE)
+        which, low, high = "middle", found.quarter, found.three_quarters
+    else:
+        return [], ""
+    words |= {"low": low, "high": high}
+    label, said = (text(f"{where}.paths.{which}", **words) for where in ("figure", "live"))
+    return [Mark("span", value=low, upto=high, label=label, of=_SHARE, look=LONE, opacity=_SHADE)], said
 
 
 def _note(frame: pd.DataFrame) -> str:
     drawn = frame[_was_drawn(frame)]
     if drawn.empty:
         return text("figure.paths.all")
-    fewest, most = int(drawn["n"].min()), int(drawn["n"].max())
-    drawn_of_each = str(fewest) if fewest == most else text("list.range", low=fewest, high=most)
     key = "figure.paths.drawn_cut" if (drawn["low"] <= 0).any() else "figure.paths.drawn"
-    return text(key, n=drawn_of_each)
-
-
-def _hint(frame: pd.DataFrame, found: PathLengths | None, published: PublishedLengths | None) -> str:
-    """Return what is shaded, what the line is and what the band."""
-    said = []
-    if published is not None:
-        low, high, n_blocks, source = published
-        said = [text("live.paths.published", low=low, high=high, blocks=count(n_blocks, "blocks"), source=source)]
-    elif found is not None:
-        said = [text("live.paths.middle", low=found.quarter, high=found.three_quarters)]
-    if (_was_drawn(frame) & (frame["low"] > 0)).any():
-        said.append(text("live.paths.drawn"))
-    return text("list.sentences").join(said)
+    return text(key, n=span(drawn["n"]))
 
 
 def _was_drawn(frame: pd.DataFrame) -> pd.Series[bool]:

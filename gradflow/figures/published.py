@@ -15,7 +15,7 @@ from gradflow.figures.looks import FAINT, Look, family_style
 from gradflow.figures.model import Mark
 from gradflow.figures.names import in_order, shorten
 from gradflow.text import text
-from gradflow.text.words import heading, named
+from gradflow.text.words import heading, named, sentences
 
 _COLUMNS = ("family", "depth", "error", "source", "kind", "measure")
 _SOURCE = "gradflow.analysis.published"
@@ -86,7 +86,7 @@ def note(frame: pd.DataFrame) -> str:
             sources = text("list.separator").join(dict.fromkeys(known["source"]))
             families = text("list.separator").join(map(named, in_order(known["family"].astype(str).unique())))
             said.append(text(f"live.note.{kind}", families=families, sources=sources))
-    return text("list.sentences").join(said)
+    return sentences(*said)
 
 
 def _curves(frame: pd.DataFrame) -> pd.Series[str]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import itertools
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 
 from gradflow import theory
 from gradflow.analysis.vanishing import vanishing_profile
-from gradflow.figures.columns import Data, frame_of, require
+from gradflow.figures.columns import Data, counted, frame_of, require
 from gradflow.figures.looks import NEUTRAL, Look
 from gradflow.figures.model import Axis, Facet, Figure, Guide, Layout, Mark
 from gradflow.figures.seeds import seeds_text
 from gradflow.text import text
-from gradflow.text.words import heading, named
+from gradflow.text.words import heading, named, sentences
 
 GradientMeasure = Literal["out_grad_norm", "grad_norm"]
 
@@ -72,11 +71,7 @@ def vanishing(frame: Data, *, measure: GradientMeasure | None = None) -> Figure:
     rows = frame[frame["measure"].isin(measures)]
     if measure:
         require(rows, _COLUMNS, _SOURCE)
-    rows = rows.assign(
-        line=rows["setting"].astype(str),
-        n_zero=(rows["mean"] == 0).astype(int),
-        n_nonfinite=np.isinf(rows["mean"]).astype(int),
-    )
+    rows = counted(rows, rows["mean"]).assign(line=rows["setting"].astype(str))
     names = {one: text(f"measure.{one}") for one in measures}
     titles = {one: text(f"figure.vanishing.title.{one}") for one in measures}
     notes = {one: _note(one, rows[rows["measure"] == one]) for one in measures}
@@ -126,7 +121,5 @@ def _looks(frame: pd.DataFrame, rows: pd.DataFrame) -> dict[str, Look]:
 
 def _note(measure: str, rows: pd.DataFrame) -> str:
     """Return what a measure is, and what is drawn of it besides its means."""
-    said = [text(f"vanishing.caption.{measure}")]
-    if rows["predicted"].notna().any():
-        said.append(text("live.forms"))
-    return text("list.sentences").join([*said, text("live.toy", factor=f"{theory.TOY_FACTOR:g}")])
+    forms = text("live.forms") if rows["predicted"].notna().any() else ""
+    return sentences(text(f"vanishing.caption.{measure}"), forms, text("live.toy", factor=f"{theory.TOY_FACTOR:g}"))

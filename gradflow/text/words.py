@@ -88,6 +88,17 @@ def named(label: str) -> str:
     return label
 
 
+def sentences(*found: str) -> str:
+    """Return those that say something, one after the other.
+
+    Examples
+    --------
+    >>> sentences("One.", "", "Two.")
+    'One. Two.'
+    """
+    return text("list.sentences").join(filter(None, found))
+
+
 def said(words: str, lang: str | None = None) -> str:
     """Return what a sweep says of itself: the text of a preset's key, or a user's own words as they are.
 

@@ -30,7 +30,7 @@ from gradflow.reporting.live.figure import Live, Spec
 from gradflow.reporting.live.screen import ALONE, band, in_both_themes, placed
 from gradflow.text import text
 from gradflow.text.widths import columns as columns_of
-from gradflow.text.words import heading
+from gradflow.text.words import heading, sentences
 
 HEIGHT, ROW = 190, 20  # pixels of a panel, and of a row
 _LABELS = 46  # pixels of numbers beside an axis
@@ -107,7 +107,7 @@ def live(figure: Figure) -> Live | None:
         ]
     height = ROW * len(names) or HEIGHT
     wide, narrow = (_side_by_side(views, columns=most, labels=labels, height=height) for most in (_WIDE, 1))
-    note = text("list.sentences").join(filter(None, (figure.hint, edge_note(rows))))
+    note = sentences(figure.hint, edge_note(rows))
     return Live(figure.name, wide, narrow, rows[_columns(figure, rows)], (), note)
 
 

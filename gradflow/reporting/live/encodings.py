@@ -15,7 +15,7 @@ from gradflow.figures.looks import Look, Network, network
 from gradflow.figures.looks import looks as looks_of
 from gradflow.reporting.live.figure import Spec
 from gradflow.text import text
-from gradflow.text.words import named
+from gradflow.text.words import named, sentences
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name; nothing is fetched from it
 INK, SOFT, LINE = "light-dark(#1c1c1e,#e8e8ea)", "light-dark(#5a5a60,#a8a8b0)", "light-dark(#dddde1,#37383c)"
@@ -204,8 +204,7 @@ def layered(parts: Iterable[Spec], shared: Spec) -> list[Spec]:
 
 def edge_note(frame: pd.DataFrame) -> str:
     """Return where zeros and values that are not finite are drawn, if there are any."""
-    words = [text(f"live.edge.{mark}") for mark in (ZERO, NONFINITE) if (frame["mark"] == mark).any()]
-    return text("list.sentences").join(words)
+    return sentences(*(text(f"live.edge.{mark}") for mark in (ZERO, NONFINITE) if (frame["mark"] == mark).any()))
 
 
 def figure(body: Spec, *, height: int | None = None, params: Iterable[Spec] = ()) -> Spec:

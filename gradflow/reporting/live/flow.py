@@ -7,6 +7,7 @@ import pandas as pd
 
 from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.analysis.profile import profile_over_seeds
+from gradflow.figures.columns import counted
 from gradflow.figures.profile import profile
 from gradflow.reporting.live import seeds
 from gradflow.reporting.live.figure import Live
@@ -50,8 +51,7 @@ def _rows(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Return the mean's and the seeds' rows of one measure, with the numbers of zeros and non-finite values."""
     means = profile_over_seeds(frame, measure)
     values = frame[measure].mask(arrived_nonfinite(frame, measure), np.inf)
-    runs = frame.assign(value=values, n_zero=(values == 0).astype(int), n_nonfinite=np.isinf(values).astype(int))
-    rows = seeds.with_seeds(means, runs, "value")
+    rows = seeds.with_seeds(means, counted(frame.assign(value=values), values), "value")
     layers = frame.drop_duplicates(["family", "depth", "layer_depth"])
     keys = ["family", "depth", "layer_depth"]
     named = rows.merge(layers[[*keys, "layer"]], on=keys, how="left")

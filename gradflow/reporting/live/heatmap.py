@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from gradflow.analysis.nonfinite import arrived_nonfinite
+from gradflow.figures.columns import counted
 from gradflow.figures.model import Axis, limits
 from gradflow.reporting.live.encodings import (
     ACCENT,
@@ -68,7 +68,7 @@ def heatmap(frame: pd.DataFrame) -> Live | None:
     parts, ranges = [], {}
     for measure in found:
         value = _arrived(chosen, measure)
-        rows = chosen.assign(measure=measure, value=value, n_zero=value == 0, n_nonfinite=np.isinf(value))
+        rows = counted(chosen.assign(measure=measure, value=value), value)
         low, high = limits(_VALUES, rows)
         ranges[measure] = {"lo": low, "hi": high, "ticks": powers(low, high)}
         marked = marked_by_edge(_VALUES, rows)

@@ -53,7 +53,7 @@ from gradflow.reporting.live.encodings import edges as edge_marks
 from gradflow.reporting.live.encodings import figure as whole
 from gradflow.reporting.live.figure import ALL, Control, Live, Option, Scale, Spec, select
 from gradflow.text import text
-from gradflow.text.words import heading, named
+from gradflow.text.words import heading, named, sentences
 
 _ENDS = [{"expr": "left"}, {"expr": "right"}]  # of the horizontal axis
 _PERCENT = "format(datum.value,'.0%')"  # the label of a fraction
@@ -165,7 +165,7 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
     controls += [*of_seed, *(() if are_chosen else _family_choice(_measured(figure, rows), figure.series))]
     of_only = [note for facet in figure.facets if len(facet.names) == 1 for note in facet.notes.values()]
     said = (figure.hint, *of_only, "" if of_seed else bands, edge_note(rows), *notes)
-    note = text("list.sentences").join(filter(None, said))
+    note = sentences(*said)
     is_wordy = any(len(name) > _LONG for name in _labels(figure).values())
     narrow = narrowed(spec, height - NARROWER, 1 if is_wordy else 2)
     if figure.networks:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.times import gradient_over_time_over_seeds
+from gradflow.figures.columns import counted
 from gradflow.figures.times import few_sequences
 from gradflow.figures.times import times as described
 from gradflow.reporting.live import seeds
@@ -43,7 +44,6 @@ def times(frame: pd.DataFrame) -> Live | None:
 
 def _rows(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the mean's and the seeds' rows, with the numbers of zeros and infinities."""
-    value = frame["grad_norm"]
-    runs = frame.assign(n_zero=(value == 0).astype(int), n_nonfinite=np.isinf(value).astype(int))
+    runs = counted(frame, frame["grad_norm"])
     rows = seeds.with_seeds(gradient_over_time_over_seeds(frame), runs, "grad_norm")
     return rows.sort_values(["seed", "step", "family", "time"], kind="stable")
