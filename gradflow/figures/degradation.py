@@ -71,24 +71,29 @@ def degradation(
     require(frame, ("family", "depth", "diverged", *measures, *of_runs), "gradflow.analysis.degradation")
     over_seeds = degradation_over_seeds(frame) if over_seeds is None else over_seeds
     pairs = pairs_of(frame, measure=measures[0]) if differences is None else differences
-    counts = {measure: "n" if measure == TRAIN else "n_test" for measure in measures}
+    counts = ["n" if measure == TRAIN else "n_test" for measure in measures]
     bounds = [f"{measure}{end}" for measure in measures for end in ("", "_low", "_high")]
-    needed = ("family", "depth", "n", *counts.values(), *bounds)
+    needed = ("family", "depth", "n", *counts, *bounds)
     require(over_seeds, needed, "gradflow.analysis.degradation_over_seeds", "over_seeds")
     require_columns(pairs, paired.COLUMNS, paired.SOURCE, "differences")
     known, networks = elsewhere.of_measures(published, measures), looks(over_seeds)
     axis = depth_axis(networks, known["depth"])
-    parts = [_of_error(frame, over_seeds, measure, counts[measure], axis) for measure in measures]
-    n = pd.concat([over_seeds[count] for count in counts.values()])
+    names, titles, y, notes, parts = {}, {}, {}, {}, []
+    ever = _ever(frame) if TRAIN in measures else None
+    for measure, n in zip(measures, counts, strict=True):
+        level = ever if measure == TRAIN else None
+        parts.append(_of_error(frame, over_seeds, measure, n, axis, level))
+        names[measure] = name = text(f"measure.{measure}")
+        titles[measure] = text("figure.degradation.title", error=name)
+        y[measure] = Axis("value", text("figure.degradation.y", error=name), "error", others=("low", "high", "beside"))
+        notes[measure] = sentences(
+            text("live.diverged") if frame["diverged"].any() else "",
+            elsewhere.note(known[known["measure"] == measure]),
+            "" if level is None else text("live.majority", error=percent(level)),
+        )
     if len(known):
         parts.append(elsewhere.rows(known, axis))
-    names = {measure: text(f"measure.{measure}") for measure in measures}
-    titles = {measure: text("figure.degradation.title", error=name) for measure, name in names.items()}
-    y = {measure: _y(text("figure.degradation.y", error=name)) for measure, name in names.items()}
-    evers = {measure: _ever(frame, measure) for measure in measures}
-    crosses = text("live.diverged") if frame["diverged"].any() else ""
-    notes = {measure: _said(known[known["measure"] == measure], ever, crosses) for measure, ever in evers.items()}
-    marks = (*elsewhere.marks(known, over_seeds["family"]), *_marks(evers.get(TRAIN), over_seeds))
+    marks = (*elsewhere.marks(known, over_seeds["family"]), *_marks(ever, over_seeds))
     if len(pairs):
         parts.append(paired.rows(pairs, paired.axis(pairs, is_log=axis.is_log)))
         networks |= paired.networks(pairs, over_seeds["depth"])
@@ -102,7 +107,7 @@ def degradation(
         x=described(axis, known["depth"]),
         y=Axis("value", "", "error"),
         marks=marks,
-        note=mean_text(n),
+        note=mean_text(pd.concat([over_seeds[n] for n in counts])),
         layout=_LAYOUT,
         facets=(Facet("measure", heading("measure"), names, titles, notes, y=y, shares_y=False, tells="depth"),),
         hint=text("live.means" if rows["low"].notna().any() else "live.single"),
@@ -111,12 +116,14 @@ def degradation(
     )
 
 
-def _of_error(frame: pd.DataFrame, over_seeds: pd.DataFrame, measure: str, count: str, axis: DepthAxis) -> pd.DataFrame:
+def _of_error(
+    frame: pd.DataFrame, over_seeds: pd.DataFrame, measure: str, n: str, axis: DepthAxis, ever: float | None
+) -> pd.DataFrame:
     """Return the rows of one error: means, then seeds beside them, away from the other family.
 
     A lone run is its mean, and has no row of its own unless it diverged.
     """
-    names = {measure: "value", f"{measure}_low": "low", f"{measure}_high": "high", count: "n"}
+    names = {measure: "value", f"{measure}_low": "low", f"{measure}_high": "high", n: "n"}
     means = over_seeds[["family", "depth", *names]].rename(columns=names).assign(kind=MEAN, seed="")
     is_one_of_several = frame.duplicated(["family", "depth"], keep=False)
     seeds = frame[is_one_of_several | frame["diverged"]]
@@ -129,22 +136,15 @@ def _of_error(frame: pd.DataFrame, over_seeds: pd.DataFrame, measure: str, count
     middles = pd.Series([axis.places[key] if key[1] is None else axis.at(key[1]) for key in keys])
     away = np.where(places < middles, -1.0, 1.0)
     away[rows["depth"].isna() | (rows["kind"] == MEAN)] = 0.0
-    ever = _ever(frame, measure)
     near = [name for name, own in frame.groupby("family")[measure] if ever is not None and ever <= REACH * own.max()]
     level = np.where(rows["family"].isin(near), ever or 0.0, np.nan)
     return rows.assign(measure=measure, place=places + away * _SEED_DODGE * axis.span, beside=level)
 
 
-def _ever(frame: pd.DataFrame, measure: str) -> float | None:
+def _ever(frame: pd.DataFrame) -> float | None:
     """Return the error of always answering the most frequent class, where some run comes near it."""
-    found = majority_error(frame) if measure == TRAIN else None
-    return found if found is not None and found <= REACH * frame[measure].max() else None
-
-
-def _said(known: pd.DataFrame, level: float | None, crosses: str) -> str:
-    """Return what is drawn of one error besides means and seeds."""
-    line = text("live.majority", error=percent(level)) if level is not None else ""
-    return sentences(crosses, elsewhere.note(known), line)
+    found = majority_error(frame)
+    return found if found is not None and found <= REACH * frame[TRAIN].max() else None
 
 
 def _marks(ever: float | None, over_seeds: pd.DataFrame) -> tuple[Mark, ...]:
@@ -162,7 +162,3 @@ def _marks(ever: float | None, over_seeds: pd.DataFrame) -> tuple[Mark, ...]:
         ring,
         replace(cross, label=text("terminal.status.diverged")),
     )
-
-
-def _y(title: str) -> Axis:
-    return Axis("value", title, "error", others=("low", "high", "beside"))
