@@ -432,7 +432,7 @@ def _on_rows(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd
     for look, own in networks:
         value = drawn_values(figure.x, own)
         other = drawn_values(replace(figure.x, column=mark.column or figure.x.column), own)
-        ends = {"range": intervals(figure.x, own), "ring": (other, value)}.get(mark.shape, (other, other))
+        ends = intervals(figure.x, own) if mark.shape == "range" else (other, value if mark.shape == "ring" else other)
         for place, *at in zip(own[figure.y.column], *ends, strict=True):
             line: dict[str, Any] = {"color": look.color, "zorder": 2}
             dot = {**line, "marker": look.marker, "clip_on": False}
