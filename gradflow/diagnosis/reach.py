@@ -27,7 +27,7 @@ def trained_layers(recording: Recording) -> list[str]:
     kept = set(is_frozen.index[~is_frozen])
     parameters = recording.parameters
     if len(parameters):
-        kept &= set(parameters.loc[parameters["status"] != "frozen", "layer"])
+        kept &= set(parameters.loc[parameters["status"] != "frozen", "layer"].unique())
     order = rows["order"].where(rows["order"] >= 0, rows["order"].max() + 1)
     return [layer for layer in rows["layer"].iloc[order.argsort(kind="stable")].unique() if layer in kept]
 

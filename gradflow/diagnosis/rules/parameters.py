@@ -116,7 +116,7 @@ def _zero_layers(recording: Recording) -> list[_Found]:
 def _alive(recording: Recording) -> set[str]:
     """Return the layers whose output has a gradient."""
     rows = recording.layers[recording.layers["in_grad"]]
-    return set(rows.loc[rows["out_grad_norm"] > 0, "layer"])
+    return set(rows.loc[rows["out_grad_norm"] > 0, "layer"].unique())
 
 
 def _unmeasured(recording: Recording) -> set[str]:
@@ -125,7 +125,7 @@ def _unmeasured(recording: Recording) -> set[str]:
     if any(stop.cuts_off or found.measure == "out_grad_norm" for stop in zero_stops(found, found.steps >= 0)):
         return set()
     rows = recording.layers
-    return set(rows["layer"]) - set(rows.loc[rows["out_grad_norm"].notna(), "layer"])
+    return set(rows["layer"].unique()) - set(rows.loc[rows["out_grad_norm"].notna(), "layer"].unique())
 
 
 def _behind_dead_inputs(recording: Recording) -> set[str]:

@@ -25,6 +25,7 @@ def find(cases: list[Case]) -> list[Finding]:
 
 def _found(recording: Recording) -> Found | None:
     rows = matrices(recording)
+    rows = rows[rows["step"].isin([rows["step"].min(), rows["step"].max()])]
     norms = rows.pivot_table(index="step", columns=["layer", "parameter"], values="weight_norm").dropna(axis=1)
     if len(norms) < 2 or norms.shape[1] < MIN_MATRICES or norms.index[-1] < MIN_STEPS:
         return None
