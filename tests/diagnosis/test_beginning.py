@@ -81,6 +81,14 @@ def test_a_level_loss_of_a_game_or_a_policy_is_no_problem():
     assert problems([NORMAL], [NORMAL | {"width": 3}], (1.5,) * 60, ["MseLoss", "Addmm"]) == ["loss_level"]
 
 
+def test_outputs_that_begin_far_too_large_are_a_problem_once_enough_was_recorded():
+    large = NORMAL | {"rms": 20.0, "min": -60.0, "max": 60.0}
+    assert problems([NORMAL], [large], (40.0,) * 60)[0] == "outputs_large"
+    short = recording([NORMAL], [large], (40.0, 38.0))
+    assert {one.key: one.severity for one in diagnose(short)}["outputs_large"] == "notice"
+    assert problems([NORMAL], [large], (40.0, *FALLING)) == []
+
+
 ODD = [None, "no", [], {}, {"inputs": 3, "outputs": [[]]}, {"inputs": [{"rms": "x", "n": math.inf}], "alike": [1]},
        {"outputs": [NORMAL | {"width": math.nan, "examples": -1}], "n_alike": math.nan, "dropout": "much"}]  # fmt: skip
 

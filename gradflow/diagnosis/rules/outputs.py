@@ -9,7 +9,7 @@ from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.fresh import is_fresh
-from gradflow.diagnosis.harm import is_stuck, is_unfitted, losses
+from gradflow.diagnosis.harm import MIN_STEPS, is_stuck, is_unfitted, losses
 from gradflow.diagnosis.movement import movement
 from gradflow.diagnosis.rules.learning_rate import LOW
 from gradflow.diagnosis.wording import Value
@@ -60,7 +60,13 @@ def _sized(recording: Recording) -> Found | None:
         most: dict[str, Value] = {"loss": loss, "most": constant + output.max - output.min}
         return Found("loss_scaled", problem_if(is_unfitted(recording)), most, "", MEAN)
     values: dict[str, Value] = {"rms": output.rms, "loss": loss, "times_constant": loss / constant, "threshold": LARGE}
-    return Found("outputs_large", problem_if(not is_learnt), values, "", INIT)
+    return Found("outputs_large", problem_if(not is_learnt and _is_long(recording)), values, "", INIT)
+
+
+def _is_long(recording: Recording) -> bool:
+    """Whether enough was recorded to say that large outputs do harm: a network that learns makes them smaller soon."""
+    found = losses(recording)
+    return is_stuck(recording) or (found is not None and found.steps >= MIN_STEPS)
 
 
 def _squared(recording: Recording, output: Tensor, loss: float) -> Found | None:
@@ -75,7 +81,7 @@ def _squared(recording: Recording, output: Tensor, loss: float) -> Found | None:
     values: dict[str, Value] = {"rms": output.rms, "loss": loss}
     if loss > LARGE * of_targets and output.rms > 1:
         values |= {"times_constant": loss / of_targets, "threshold": LARGE}
-        return Found("outputs_large", "problem", values, "", INIT)
+        return Found("outputs_large", problem_if(_is_long(recording)), values, "", INIT)
     size = math.sqrt(of_targets)
     if not size > TARGETS * max(output.rms, 1.0):
         return None
