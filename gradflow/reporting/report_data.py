@@ -25,13 +25,13 @@ from gradflow.analysis.vanishing_degree import LEAVE_OUT, degree, degree_over_se
 from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, weights
 from gradflow.diagnosis import Finding, diagnose
 from gradflow.diagnosis.ends import ONE_BATCH
+from gradflow.figures.training import WINDOW
 from gradflow.recording import AUTOCORRELATION, INPUT, SHATTERING, Recording
 from gradflow.reporting.method import coverage
 
 DEMONSTRATION = "vanishing"  # meta["experiment"] of the runs measured at initialisation alone
 
 MIN_WINDOWS = 10  # below so many a loss is drawn step by step
-WINDOW = 10  # steps over which the minibatch error is averaged in the training curves; the figure says so
 GROWTH_SHOWN = ("first_growth", "first_effective_lr")
 
 

@@ -7,9 +7,10 @@ from functools import partial
 import pandas as pd
 
 from gradflow import plots
+from gradflow.figures.training import WINDOW
 from gradflow.reporting.drawing import Make
 from gradflow.reporting.live.training import training as live_training
-from gradflow.reporting.report_data import WINDOW, ReportData
+from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Drawing, Section
 from gradflow.text import text
 

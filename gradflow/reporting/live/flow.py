@@ -12,13 +12,11 @@ from gradflow.figures.profile import profile
 from gradflow.reporting.live import seeds
 from gradflow.reporting.live.figure import Live
 from gradflow.reporting.live.screen import live
-from gradflow.reporting.live.thinning import even_layers, few_steps
+from gradflow.reporting.live.thinning import MAX_DOTS, even_layers, steps_within
 from gradflow.text import text
 
 MEASURES = ("out_grad_norm", "grad_norm")
-MAX_STEPS, MIN_STEPS = 12, 5
 MAX_ROWS = 60_000
-MAX_DOTS = 40  # layers up to which each has its dot
 MAX_LAYERS = 250  # drawn of one run; more than a screen has pixels for
 
 
@@ -36,7 +34,7 @@ def flow(frame: pd.DataFrame) -> Live | None:
     thin = even_layers(frame, MAX_LAYERS)
     recorded = sorted(int(step) for step in thin["step"].unique())
     n_layers = thin.drop_duplicates(["run", "layer"]).shape[0]
-    steps = few_steps(recorded, int(np.clip(MAX_ROWS // (2 * len(found) * n_layers), MIN_STEPS, MAX_STEPS)))
+    steps = steps_within(recorded, 2 * len(found) * n_layers, MAX_ROWS)
     thin = thin[thin["step"].isin(steps)]
     figure = profile({measure: _rows(thin, measure) for measure in found})
     notes = [text("live.fitted")] if len(steps) > 1 else []

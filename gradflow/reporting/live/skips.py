@@ -9,9 +9,7 @@ import pandas as pd
 from gradflow.figures.contribution import contribution
 from gradflow.reporting.live.figure import Live
 from gradflow.reporting.live.screen import live
-from gradflow.reporting.live.thinning import few_steps
-
-MAX_STEPS = 12
+from gradflow.reporting.live.thinning import MAX_STEPS, few_steps
 
 
 def skips(frames: Mapping[str, pd.DataFrame]) -> Live | None:

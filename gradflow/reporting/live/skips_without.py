@@ -10,8 +10,7 @@ import pandas as pd
 from gradflow.figures.counterfactual import counterfactual
 from gradflow.reporting.live.figure import Live
 from gradflow.reporting.live.screen import live
-
-MAX_DOTS = 40  # layers up to which each has its dot
+from gradflow.reporting.live.thinning import MAX_DOTS
 
 
 def skips_without(frame: pd.DataFrame) -> Live | None:

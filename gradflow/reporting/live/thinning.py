@@ -9,6 +9,14 @@ import pandas as pd
 
 from gradflow.analysis.profile import MOMENTS
 
+MAX_DOTS = 40  # values of a line up to which each has its dot
+MAX_STEPS, MIN_STEPS = 12, 5  # that a reader chooses from
+
+
+def steps_within(steps: Sequence[int], n_rows: int, most_rows: int) -> list[int]:
+    """Return `few_steps` of so many rows each, at most twelve, and fewer where there would be too many rows."""
+    return few_steps(steps, int(np.clip(most_rows // n_rows, MIN_STEPS, MAX_STEPS)))
+
 
 def few_steps(steps: Sequence[int], most: int) -> list[int]:
     """Return at most so many steps: the first, the last, those of `MOMENTS`, and between them evenly in logarithm.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from gradflow.analysis.times import gradient_over_time_over_seeds
@@ -12,12 +11,10 @@ from gradflow.figures.times import times as described
 from gradflow.reporting.live import seeds
 from gradflow.reporting.live.figure import Live
 from gradflow.reporting.live.screen import live
-from gradflow.reporting.live.thinning import few_steps
+from gradflow.reporting.live.thinning import MAX_DOTS, steps_within
 from gradflow.text import text
 
-MAX_STEPS, MIN_STEPS = 12, 5
 MAX_ROWS = 40_000
-MAX_DOTS = 40  # positions up to which each has its dot
 
 
 def times(frame: pd.DataFrame) -> Live | None:
@@ -33,7 +30,7 @@ def times(frame: pd.DataFrame) -> Live | None:
     thin = few_sequences(frame)
     recorded = sorted(int(step) for step in thin["step"].unique())
     of_one_step = len(thin[thin["step"] == recorded[0]])
-    steps = few_steps(recorded, int(np.clip(MAX_ROWS // (2 * of_one_step), MIN_STEPS, MAX_STEPS)))
+    steps = steps_within(recorded, 2 * of_one_step, MAX_ROWS)
     figure = described(_rows(thin[thin["step"].isin(steps)]))
     notes = [text("live.fitted")] if len(steps) > 1 else []
     if len(steps) < len(recorded):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
+from gradflow.figures.training import WINDOW
 from gradflow.figures.training import training as described
 from gradflow.reporting.live.figure import Live
 from gradflow.reporting.live.screen import live
 
-WINDOW = 10
 MAX_WINDOWS = 150  # of a run; windows grow where it has more steps
 
 
