@@ -13,7 +13,7 @@ from gradflow.text.words import named
 
 Value = Interval | float | int | str
 
-MANY = 10.0  # a share from here on reads as a multiple
+MANY = 10.0  # a share from here on may be a power of ten
 # How a value reads, by its name; other floats read as `number`, integers and strings as they are.
 _FORMS: Mapping[str, Callable[[float], str]] = {
     "train_error": percent,
@@ -29,7 +29,7 @@ _FORMS: Mapping[str, Callable[[float], str]] = {
     "factor": factor,
     "predicted": factor,
     "growth": times,
-    "early": lambda value: percent(value) if value < MANY else times(value),
+    "early": lambda value: percent(value) if value < MANY else text("unit.percent", value=number(100 * value)),
     **dict.fromkeys(("path", "share", "kept", "left", "fraction", "dropped", "threshold_percent"), percent),
     "threshold": "{:g}".format,
 }
