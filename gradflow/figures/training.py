@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from gradflow.analysis.runs import majority_error
 from gradflow.analysis.training import training as analysed
 from gradflow.analysis.training import window_means
-from gradflow.figures.columns import Data, Frame, frame_of, require, require_columns
+from gradflow.figures.columns import Data, Frame, counted, frame_of, require, require_columns
 from gradflow.figures.looks import NEUTRAL, Look
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.text import text
@@ -95,7 +93,9 @@ def losses(windows: Data, *, by_depth: bool = True) -> Figure:
     require(windows, _LOSS_COLUMNS, _LOSS_SOURCE, "windows")
     window = int(windows["window"].iloc[0])
     said = text("figure.training.windows.loss", window=window) if window > 1 else text("figure.training.loss")
-    return _figure(_counted(windows), _loss(windows), (Mark("line", width=_THIN),), said, by_depth=by_depth)
+    return _figure(
+        counted(windows, windows["mean"]), _loss(windows), (Mark("line", width=_THIN),), said, by_depth=by_depth
+    )
 
 
 def training(frame: pd.DataFrame, *, window: int) -> Figure | None:
@@ -112,7 +112,7 @@ def training(frame: pd.DataFrame, *, window: int) -> Figure | None:
     for measure in _MEASURES:
         rows = window_means(frame, window=window if measure in _AVERAGED else 1, measure=measure)
         if rows["mean"].notna().any():
-            parts[measure] = _counted(rows).assign(measure=measure)
+            parts[measure] = counted(rows, rows["mean"]).assign(measure=measure)
     if not parts:
         return None
     majority = majority_error(frame)
@@ -174,9 +174,3 @@ def _loss(rows: pd.DataFrame) -> Axis:
     is_log = bool((rows["mean"].dropna() > 0).all())
     title = text("figure.loss_log" if is_log else "head.loss")
     return Axis("mean", title, "log" if is_log else "linear", title)
-
-
-def _counted(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows with the numbers that edges of an axis stand for: of losses that are not finite."""
-    counts: dict[str, Any] = {"n_zero": 0, "n_nonfinite": np.isinf(rows["mean"]).astype(int)}
-    return rows.assign(**counts)
