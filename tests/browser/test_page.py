@@ -1,7 +1,9 @@
 """The page in a browser: silent, self-contained, answering, sorted, readable, printed, and deaf to hostile names."""
 
 from importlib.resources import files
+from xml.etree import ElementTree
 
+import matplotlib.pyplot as plt
 import pytest
 
 from gradflow.reporting import interactive_profile
@@ -229,3 +231,55 @@ def test_the_frame_in_a_notebook_is_as_high_as_its_figure(runs, watch, tmp_path,
     frame = one.page.frame_locator("iframe")
     frame.locator(".is-live svg").wait_for()
     assert one.eventually(lambda: frame.locator("html").evaluate("one => one.scrollHeight <= innerHeight"))
+
+
+def test_an_entry_of_a_legend_hides_its_lines_and_shows_them_again(watch):
+    one = watch()
+    before = lines(one.page)
+    label = one.page.locator(f"{PROFILE} .role-legend-label text", has_text="plain")
+    label.click(force=True)
+    assert one.eventually(lambda: len(lines(one.page)) == len(before) // 2)
+    assert label.evaluate("node => getComputedStyle(node).opacity") == "0.3"
+    label.click(force=True)
+    assert one.eventually(lambda: lines(one.page) == before)
+
+
+def test_a_pointer_anywhere_on_a_panel_is_told_of_the_nearest_dot(watch):
+    one = watch()
+    box = one.page.locator(f"{PROFILE} .plot svg").bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 3
+    one.page.mouse.move(*middle)
+    one.page.wait_for_selector(".hint:not([hidden])")
+    assert "conv" in one.page.inner_text(".hint")
+    ring = one.page.locator(f"{PROFILE} svg > circle").bounding_box()
+    found = ring["x"] + ring["width"] / 2, ring["y"] + ring["height"] / 2
+    dots = one.page.evaluate(
+        "figure => [...document.querySelectorAll(`${figure} .mark-symbol path`)].filter(dot => dot.__data__.tooltip)"
+        ".map(dot => dot.getBoundingClientRect()).map(dot => [dot.x + dot.width / 2, dot.y + dot.height / 2])",
+        PROFILE,
+    )
+    away = sorted((x - middle[0]) ** 2 + (y - middle[1]) ** 2 for x, y in dots)
+    assert (found[0] - middle[0]) ** 2 + (found[1] - middle[1]) ** 2 == pytest.approx(away[0], rel=0.02)
+    one.page.mouse.move(box["x"] - 5, box["y"] - 5)
+    assert one.eventually(lambda: one.page.locator(".hint").is_hidden())
+    assert one.page.locator(f"{PROFILE} svg > circle").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_figure_is_saved_as_it_is_shown(watch, tmp_path, scheme):
+    one = watch(scheme=scheme)
+    saved = {}
+    for form in ("svg", "png"):
+        with one.page.expect_download() as download:
+            one.page.click(f"{PROFILE} [data-save={form}]")
+        assert download.value.suggested_filename == f"flow.{form}"
+        saved[form] = tmp_path / f"flow.{form}"
+        download.value.save_as(saved[form])
+    drawing = saved["svg"].read_text(encoding="utf-8")
+    paths = [node for node in ElementTree.fromstring(drawing).iter() if node.tag.endswith("path")]
+    assert {path.get("d") for path in paths} >= set(lines(one.page))
+    assert "light-dark" not in drawing
+    shape = plt.imread(saved["png"]).shape
+    box = one.page.locator(f"{PROFILE} .plot svg").bounding_box()
+    assert shape[:2] == (pytest.approx(3 * box["height"], abs=3), pytest.approx(3 * box["width"], abs=3))
+    assert one.said == []

@@ -232,12 +232,11 @@ def stacked(spec: Spec, legend_columns: int = 2) -> Spec:
 
 
 def dots(tooltip: list[Spec], *, is_seen: bool = True) -> Spec:
-    """Return small marks on a line, each with a margin in which a pointer finds it.
+    """Return small marks on a line, which page.js finds for a pointer that is near.
 
     Many beside each other would fill the gaps of a dashed line: then they are there for the pointer alone.
     """
-    mark = {"type": "point", "filled": True, "size": 9, "opacity": int(is_seen), "strokeWidth": 9}
-    mark["stroke"] = "transparent"
+    mark = {"type": "point", "filled": True, "size": 9, "opacity": int(is_seen)}
     return {"mark": mark, "encoding": {"tooltip": tooltip, "strokeDash": None}}
 
 

@@ -1,5 +1,9 @@
 // Live figures and sortable tables. All words come from the page; names are only ever set as text.
 const NARROW = 600; // CSS pixels up to which a figure takes its narrow form
+const LEGENDS = ["tone", "line"]; // the columns whose words legends hold
+const ENTRIES = ".role-legend-label text, .role-legend-symbol path";
+const SVG = "http://www.w3.org/2000/svg";
+const SHARP = 3; // pixels of a saved PNG to one of the screen
 const SETTLED = 150; // milliseconds without a change of width before figures are drawn anew
 
 // Columns travel as lists, as words with their numbers, or as (value, how many).
@@ -28,7 +32,7 @@ hint.hidden = true;
 hint.setAttribute("aria-hidden", "true");
 document.body.append(hint);
 
-function tell(handler, event, item, value) {
+function tell(event, value) {
   hint.hidden = value === null || value === undefined || value === "";
   if (hint.hidden) return;
   const pairs = typeof value === "object" ? Object.entries(value) : [["", value]];
@@ -48,6 +52,19 @@ function tell(handler, event, item, value) {
   hint.style.top = `${below ? event.clientY + edge : event.clientY - edge - hint.offsetHeight}px`;
 }
 
+const entry = (item) => (item.datum.datum ?? item.datum).value; // what a legend's symbol or label stands for
+
+// The dots of a view that a pointer may be told of, each with its place and that of its panel.
+function* dots(mark, x, y, panel) {
+  for (const item of mark.items) {
+    if (mark.marktype === "group") {
+      const [left, top] = [x + (item.x ?? 0), y + (item.y ?? 0)];
+      const own = { left, top, right: left + item.width, bottom: top + item.height };
+      for (const part of item.items) yield* dots(part, left, top, own);
+    } else if (mark.marktype === "symbol" && item.tooltip) yield { x: x + item.x, y: y + item.y, panel, item };
+  }
+}
+
 class Figure {
   constructor(element) {
     this.element = element;
@@ -55,6 +72,16 @@ class Figure {
     this.inputs = [...element.querySelectorAll("[data-control]")];
     this.source = document.getElementById(element.dataset.live);
     this.width = 0;
+    this.hidden = new Set(); // entries of legends that a reader does not want to see
+    this.plot.addEventListener("click", (event) => this.toggle(event.target.__data__));
+    this.plot.addEventListener("pointermove", (event) => this.near(event));
+    this.plot.addEventListener("pointerleave", (event) => {
+      tell(event, null);
+      this.ring(null);
+    });
+    element.querySelectorAll("[data-save]").forEach((button) =>
+      button.addEventListener("click", () => this.save(button.dataset.save)),
+    );
   }
 
   async start() {
@@ -76,14 +103,17 @@ class Figure {
     this.width = this.plot.clientWidth;
     const spec = sized(this.width <= NARROW ? this.narrow : this.wide, this.width);
     this.filter();
-    const options = { actions: false, renderer: "svg", ast: true, defaultStyle: false, tooltip: tell };
+    const tooltip = (handler, event, item, value) => item?.mark.marktype !== "symbol" && tell(event, value);
+    const options = { actions: false, renderer: "svg", ast: true, defaultStyle: false, tooltip };
     const result = await vegaEmbed(this.plot, { ...spec, datasets: { rows: this.rows } }, options);
     this.view?.finalize();
     this.view = result.view;
     this.plot.querySelector("svg").setAttribute("aria-hidden", "true"); // the element around it says what it shows
     this.signals();
     this.say();
+    this.dots = null; // found when a pointer first asks
     await this.view.runAsync();
+    this.dim();
     if (this.controls.some((control) => control.kind === "pick"))
       this.view.addEventListener("pointermove", (event, item) => this.point(item));
   }
@@ -93,10 +123,12 @@ class Figure {
     const wanted = this.controls
       .map((control, place) => [this.columns[control.column], this.inputs[place].value, control.kind])
       .filter(([, value, kind]) => kind === "select" && value !== "");
+    const legends = LEGENDS.map((name) => this.columns[name]).filter(Boolean);
     const length = this.columns[this.names[0]].length;
     this.rows = [];
     for (let row = 0; row < length; row++) {
       if (!wanted.every(([values, value]) => values[row] === null || String(values[row]) === value)) continue;
+      if (legends.some((values) => this.hidden.has(values[row]))) continue;
       this.rows.push(Object.fromEntries(this.names.map((name) => [name, this.columns[name][row]])));
     }
     this.stops = this.controls.map((control, place) => {
@@ -153,16 +185,102 @@ class Figure {
     if (file && link) link.href = file;
   }
 
+  // Hide what an entry of a legend stands for, or show it again.
+  async toggle(item) {
+    if (!item?.mark?.role?.startsWith("legend")) return;
+    const value = entry(item);
+    if (!this.hidden.delete(value)) this.hidden.add(value);
+    await this.refresh();
+  }
+
+  async refresh() {
+    this.dots = null;
+    this.filter();
+    this.view.data("rows", this.rows);
+    this.signals();
+    await this.view.runAsync();
+    this.dim();
+  }
+
+  // Entries of legends whose rows are hidden are pale.
+  dim() {
+    this.plot.querySelectorAll(ENTRIES).forEach((node) => {
+      node.style.opacity = this.hidden.has(entry(node.__data__)) ? 0.3 : "";
+    });
+  }
+
+  // Tell of the dot nearest to a pointer that is on a panel.
+  near(event) {
+    if (!this.view) return;
+    this.dots ??= [...dots(this.view.scenegraph().root, 0, 0)];
+    if (!this.dots.length) return;
+    const svg = this.plot.querySelector("svg");
+    const place = svg.getBoundingClientRect();
+    const scale = svg.viewBox.baseVal.width / place.width;
+    const { e: left, f: top } = svg.querySelector("g").transform.baseVal.consolidate().matrix;
+    const [x, y] = [(event.clientX - place.left) * scale - left, (event.clientY - place.top) * scale - top];
+    const far = (dot) => (dot.x - x) ** 2 + (dot.y - y) ** 2;
+    let found = null;
+    for (const dot of this.dots) {
+      const { panel } = dot;
+      if (x < panel.left || x > panel.right || y < panel.top || y > panel.bottom) continue;
+      if (!found || far(dot) < far(found)) found = dot;
+    }
+    tell(event, found?.item.tooltip);
+    this.ring(found, svg, left, top);
+  }
+
+  ring(dot, svg, left, top) {
+    this.mark?.remove();
+    if (!dot) return;
+    this.mark = document.createElementNS(SVG, "circle");
+    const look = { cx: left + dot.x, cy: top + dot.y, r: 5, fill: "none", stroke: "currentColor", "pointer-events": "none" };
+    Object.entries(look).forEach(([name, value]) => this.mark.setAttribute(name, value));
+    svg.append(this.mark);
+  }
+
+  // Save the figure as it is seen, its colours those of the theme, on the page's paper.
+  async save(form) {
+    const shown = this.plot.querySelector("svg");
+    const copy = shown.cloneNode(true);
+    const originals = [...shown.querySelectorAll("*")];
+    [...copy.querySelectorAll("*")].forEach((node, place) => {
+      const style = getComputedStyle(originals[place]);
+      for (const name of ["fill", "stroke"]) if (node.hasAttribute(name)) node.setAttribute(name, style[name]);
+    });
+    const { width, height } = shown.getBoundingClientRect();
+    const paper = document.createElementNS(SVG, "rect");
+    Object.entries({ width: "100%", height: "100%", fill: getComputedStyle(document.body).backgroundColor }).forEach(
+      ([name, value]) => paper.setAttribute(name, value),
+    );
+    copy.prepend(paper);
+    copy.setAttribute("xmlns", SVG);
+    const source = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(copy))}`;
+    const link = document.createElement("a");
+    link.download = `${this.source.id.replace("live-", "")}.${form}`;
+    link.href = source;
+    if (form === "png") {
+      const image = new Image();
+      image.src = source;
+      await image.decode();
+      const canvas = document.createElement("canvas");
+      [canvas.width, canvas.height] = [SHARP * width, SHARP * height];
+      canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+      link.href = canvas.toDataURL("image/png");
+    }
+    link.click();
+  }
+
   async answer(input) {
     const place = this.inputs.indexOf(input);
-    if (this.controls[place].kind === "pick") this.slide(place, this.stops[place], this.stops[place][input.value]);
-    else {
-      this.filter();
-      this.view.data("rows", this.rows);
+    if (this.controls[place].kind === "pick") {
+      this.slide(place, this.stops[place], this.stops[place][input.value]);
+      this.signals();
+      await this.view.runAsync();
+    } else {
+      this.say();
+      await this.refresh();
     }
-    this.signals();
-    this.say();
-    await this.view.runAsync();
   }
 
   // Choose what a link asks for, as far as it can be chosen.
