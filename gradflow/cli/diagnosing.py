@@ -16,7 +16,7 @@ from gradflow.diagnosis.checks import Check, checks
 from gradflow.diagnosis.finding import Finding
 from gradflow.tables.data import as_json as as_json_text
 from gradflow.text import text
-from gradflow.text.controls import printable, utf8
+from gradflow.text.controls import utf8
 from gradflow.text.widths import wrapped
 from gradflow.text.words import named
 
@@ -61,7 +61,7 @@ def _told(label: str, findings: list[Finding], healthy: list[Finding]) -> Iterat
     if not any(one.severity == "problem" for one in findings):
         yield from _line(text("cli.diagnose.no_problem"), INDENT)
     for number, finding in enumerate((one for one in findings if not one.follows), 1):
-        yield from _line(str_of(finding), f"{number}. ", text(f"severity.{finding.severity}"))
+        yield from _line(finding.said, f"{number}. ", text(f"severity.{finding.severity}"))
         if finding.cause:
             yield from _line(text("cli.diagnose.why", cause=text(finding.cause)), INDENT)
         for place, remedy in enumerate(finding.remedies):
@@ -70,20 +70,9 @@ def _told(label: str, findings: list[Finding], healthy: list[Finding]) -> Iterat
     if following:
         yield from _line(text("cli.diagnose.follows"), "")
         for finding in following:
-            yield from _line(str_of(finding), "- ")
+            yield from _line(finding.said, "- ")
     for finding in healthy:
-        yield from _line(str_of(finding), "- ")
-
-
-def str_of(finding: Finding) -> str:
-    """Return a finding's sentence without the name of what it is about, which stands above it."""
-    said = printable(str(finding))
-    label = f"{named(finding.subject.label)}"
-    for mark in (": ", "："):
-        if said.startswith(label + mark):
-            said = said[len(label + mark) :]
-            return said[:1].upper() + said[1:] if said.split(" ", 1)[0].isalpha() else said  # not a layer's name
-    return said
+        yield from _line(finding.said, "- ")
 
 
 def _checks(found: list[Check]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Literal
 from gradflow.diagnosis.cases import Subject
 from gradflow.diagnosis.wording import Value, sentence
 from gradflow.text.controls import printable
+from gradflow.text.words import named
 
 Severity = Literal["problem", "notice", "healthy", "unmeasured"]
 SEVERITIES: tuple[Severity, ...] = ("problem", "notice", "healthy", "unmeasured")  # in the order of reading
@@ -51,3 +52,13 @@ class Finding:
     def __str__(self) -> str:
         """Return the sentence, in English."""
         return printable(sentence(self.key, self.subject.label, self.values))
+
+    @property
+    def said(self) -> str:
+        """The sentence without the name of what it is about, for where that stands above it."""
+        whole, label = str(self), named(self.subject.label)
+        for mark in (": ", "："):
+            if whole.startswith(label + mark):
+                rest = whole[len(label + mark) :]
+                return rest[:1].upper() + rest[1:] if rest.split(" ", 1)[0].isalpha() else rest  # not a layer's name
+        return whole

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from gradflow.diagnosis.finding import SEVERITIES, Finding
 
-# What the program does, whatever comes of it; what it begins with; how it is trained; what happens inside; what is seen
-# from outside. Each explains those after it, not those beside it.
+# What the program does, whatever comes of it; what it begins with; how it is trained; what happens inside; how far the
+# weights move; what is seen from outside. Each explains those after it, not those beside it.
 PROGRAM = (
     "never_stepped", "lr_zero", "identical_units", "never_changed", "no_gradient_anywhere", "no_parameter_gradient",
     "inputs_nonfinite", "loss_negative", "softmax_of_one", "squashed_logits", "probabilities", "cut_off",
@@ -18,7 +18,7 @@ PROGRAM = (
 )  # fmt: skip
 BEGINNING = ("loss_scaled", "loss_tiny", "inputs_unscaled", "targets_unscaled", "dropout_strong")
 SIZES = ("outputs_large",)
-SETTINGS = ("clip_binds", "weight_decay_high", "momentum_high", "lr_decays", "lr_high", "lr_low")
+SETTINGS = ("clip_binds", "weight_decay_high", "momentum_high", "lr_decays", "lr_high")
 INSIDE = (
     "degraded", "skip_helps", "nonfinite_loss", "nonfinite_forward", "nonfinite_backward", "nonfinite_parameter",
     "zero_from_loss", "zero_underflow", "zero_gradient_between", "zero_gradient", "zero_parameters", "near_stop",
@@ -27,8 +27,9 @@ INSIDE = (
     "lost_gradient", "weights_shrink", "nonfinite_weights", "nonfinite_gradient", "nonfinite_from_loss",
     "nonfinite_with_loss", "nonfinite_other_pass",
 )  # fmt: skip
+MOVEMENT = ("lr_low",)  # weights that hardly move where a gradient vanished say nothing of the learning rate
 OUTSIDE = ("diverged", "loss_rose", "loss_constant", "loss_level")
-TIERS = (PROGRAM, BEGINNING, SIZES, SETTINGS, INSIDE, OUTSIDE)
+TIERS = (PROGRAM, BEGINNING, SIZES, SETTINGS, INSIDE, MOVEMENT, OUTSIDE)
 ORDER = {key: place for place, key in enumerate(key for tier in TIERS for key in tier)}
 
 

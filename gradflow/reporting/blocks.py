@@ -9,6 +9,7 @@ from gradflow.diagnosis import Finding, sentence
 from gradflow.reporting.figures import Picture
 from gradflow.tables import Table
 from gradflow.text import text
+from gradflow.text.words import named
 
 _WITHOUT_FAULT = ("healthy", "healthy_trained")  # keys of findings that say no more than their numbers
 
@@ -22,13 +23,17 @@ class Facts(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """One finding in words: where it comes from, what to try, which section shows it, what is to be chosen there."""
+    """One finding in words: where it comes from, what to try, which section shows it, what is to be chosen there.
+
+    `lines` say the same of others; under `also`, which names them, they are folded.
+    """
 
     sentence: str
     notes: list[str]
     section: str
     lines: tuple[str, ...] = ()
     choose: str = ""
+    also: str = ""
 
 
 class Statements(NamedTuple):
@@ -44,24 +49,33 @@ Block = Picture | Table | Facts | Statements
 
 
 def statements(findings: list[Finding], severity: str) -> Statements:
-    """Return the findings of one severity in words."""
+    """Return the findings of one severity in words, one statement for those that say the same of several networks."""
     shown = [finding for finding in findings if finding.severity == severity]
-    items = [
-        Statement(
-            str(finding),
-            [text(key) for key in (finding.cause, *finding.remedies) if key],
-            finding.figure,
-            choose=_choice(finding),
-        )
-        for finding in shown
-        if finding.key not in _WITHOUT_FAULT
-    ]
+    alike: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in shown:
+        if finding.key not in _WITHOUT_FAULT:
+            alike.setdefault((finding.key, finding.cause, finding.remedies), []).append(finding)
+    items = [_together(group) for group in alike.values()]
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for finding in shown:
         if finding.key in _WITHOUT_FAULT:
             groups.setdefault(tuple(finding.values[name] for name in ("when", "measure", "step")), []).append(finding)
     items += [_without_fault(group) for group in groups.values()]
     return Statements(text(f"severity.{severity}"), severity, items)
+
+
+def _together(group: list[Finding]) -> Statement:
+    """Return the first of several findings, and what is the same of the others."""
+    first, *others = group
+    names = dict.fromkeys(named(finding.subject.label) for finding in others)
+    return Statement(
+        str(first),
+        [text(key) for key in (first.cause, *first.remedies) if key],
+        first.figure,
+        tuple(str(finding) for finding in others),
+        _choice(first),
+        text("page.also", others=text("list.enumeration").join(names)) if others else "",
+    )
 
 
 def _choice(finding: Finding) -> str:

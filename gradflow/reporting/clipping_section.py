@@ -21,4 +21,5 @@ CLIPPING = Section(
     lambda data: clipping(data.runs),
     words=("clipping.lead",),
     parts=(Tabled("clipping", COLUMNS),),
+    is_detail=True,
 )

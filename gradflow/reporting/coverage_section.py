@@ -56,4 +56,5 @@ COVERAGE = Section(
     words=(_lead, _unprobed),
     parts=(_table, _meanings),
     files=lambda data: {"coverage": data.coverage},
+    is_detail=True,
 )

@@ -144,4 +144,5 @@ DEGREE = Section(
         _law_table,
     ),
     files=_files,
+    is_detail=True,
 )

@@ -57,4 +57,5 @@ FACTOR = Section(
     words=("factor.lead", _law),
     parts=(_table,),
     files=lambda data: {"decay": data.decay, "decay_over_seeds": data.factors} if data.with_layers else {},
+    is_detail=True,
 )

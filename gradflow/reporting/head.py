@@ -14,6 +14,7 @@ from gradflow.reporting.figures import Picture
 from gradflow.reporting.method import seeds
 from gradflow.reporting.published_section import answer
 from gradflow.reporting.report_data import ReportData
+from gradflow.reporting.verdict import Verdict, name_of, verdict
 from gradflow.text import text
 from gradflow.text.model_words import described
 from gradflow.text.numbers import count, percent, points, with_interval
@@ -28,6 +29,8 @@ class Head(NamedTuple):
     title: str
     question: str
     headline: str
+    detail: str
+    verdict: Verdict | None
     ran: str
     picture: Picture | None
     footer: str
@@ -38,29 +41,37 @@ def head(data: ReportData, title: str | None, picture: Picture | None) -> Head:
     question = title or _question(data)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     runs = count(len(data.recordings), "runs")
+    asked = answer(data)
+    own = None if asked else verdict(data)
+    short, detail = (own.headline, "") if own else (asked, "") if asked else headline(data)
     return Head(
         title=text("page.title", subject=question),
         question=question,
-        headline=answer(data) or (headline(data) if data.findings else text("headline.probes")),
+        headline=short,
+        detail=detail,
+        verdict=own,
         ran=text("list.sentences").join(_ran(data)),
         picture=picture,
         footer=text("page.footer", version=_version(), runs=runs, when=now),
     )
 
 
-def headline(data: ReportData) -> str:
-    """Return the answer: what depth does to both families, down to their deepest contrast, else the gravest finding."""
+def headline(data: ReportData) -> tuple[str, str]:
+    """Return the answer and its numbers: of both families at their deepest contrast, else of the gravest finding."""
     findings = data.findings
+    if not findings:
+        return text("headline.probes"), ""
     contrasts = [finding for finding in findings if finding.key == "skip_helps"]
     if contrasts:
         deepest = max(contrasts, key=lambda finding: finding.subject.depth or 0)
-        said, settings = _rise(deepest, data) or _contrast(deepest), deepest.subject.settings
-        return text("headline.variant", settings=settings, said=said) if settings else said
+        said, settings = _contrast(deepest), deepest.subject.settings
+        short = text("headline.variant", settings=settings, said=said) if settings else said
+        return short, _rise(deepest, data) or _difference(deepest)
     spoken = [finding for finding in findings if finding.severity != "unmeasured"]
     if spoken:
-        return str(spoken[0])
+        return (name_of(spoken[0]), str(spoken[0])) if name_of(spoken[0]) else (str(spoken[0]), "")
     is_empty = not any(len(run.steps) or len(run.layers) for run in data.recordings)
-    return text("headline.empty" if is_empty else "headline.none")
+    return text("headline.empty" if is_empty else "headline.none"), ""
 
 
 def _rise(finding: Finding, data: ReportData) -> str:
@@ -87,18 +98,20 @@ def _rise(finding: Finding, data: ReportData) -> str:
 
 
 def _contrast(finding: Finding) -> str:
-    """Return both training errors and their paired difference."""
-    plain, residual, difference = (
-        value if isinstance(value, Interval) else Interval(math.nan, math.nan, math.nan, 0)
-        for value in (finding.values[name] for name in ("train_error", "residual_error", "difference"))
-    )
-    return text(
-        "headline.contrast",
-        depth=finding.subject.depth,
-        plain_error=percent(plain.mean),
-        residual_error=percent(residual.mean),
-        difference=with_interval(difference, points),
-    )
+    """Return both training errors."""
+    plain, residual = (_interval(finding, name).mean for name in ("train_error", "residual_error"))
+    depth = finding.subject.depth
+    return text("headline.contrast", depth=depth, plain_error=percent(plain), residual_error=percent(residual))
+
+
+def _difference(finding: Finding) -> str:
+    """Return the paired difference of both training errors."""
+    return text("headline.difference", difference=with_interval(_interval(finding, "difference"), points))
+
+
+def _interval(finding: Finding, name: str) -> Interval:
+    value = finding.values[name]
+    return value if isinstance(value, Interval) else Interval(math.nan, math.nan, math.nan, 0)
 
 
 def _question(data: ReportData) -> str:

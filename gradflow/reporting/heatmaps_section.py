@@ -30,4 +30,5 @@ HEATMAPS = Section(
     _frame,
     words=("heatmaps.lead",),
     parts=(Drawing("heatmaps", _paper, lambda _, frame: live_heatmap(frame), "heatmaps.alt"),),
+    is_detail=True,
 )

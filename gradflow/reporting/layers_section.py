@@ -89,4 +89,5 @@ LAYERS = Section(
     words=("layers.lead", _thinned, lambda data, _: not_shown(beside_main_path(data.with_layers))),
     parts=(_table,),
     files=lambda data: {"layers": data.heatmap} if data.with_layers else {},
+    is_detail=True,
 )

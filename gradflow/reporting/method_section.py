@@ -32,4 +32,5 @@ METHOD = Section(
     lambda _: True,
     words=("method.lead", lambda data, _: overhead(data.recordings)),
     parts=(_facts, _definitions),
+    is_detail=True,
 )

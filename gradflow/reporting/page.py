@@ -90,7 +90,7 @@ def report(
         for name in ("figures", "tables"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         every = sections(data)
-        first = head(data, title, lead_picture(every))
+        first = head(data, title, lead_picture(every, data))
         tables = write(files(data), folder / "tables")  # while figures are drawn
         drawing.finish()
         written = [f"tables/{name}" for name in tables] + [f"figures/{name}" for name in _figure_files(first, every)]

@@ -175,4 +175,5 @@ PATHS = Section(
     words=("paths.lead", lambda _, runs: runs[0].words if len(runs) == 1 else ""),
     parts=(_lengths,),
     files=lambda data: {"paths": data.paths} if data.probed else {},
+    is_detail=True,
 )

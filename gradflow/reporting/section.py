@@ -24,13 +24,17 @@ Part = Callable[[ReportData, Any], Block | list[Block] | None]
 
 
 class Shown(NamedTuple):
-    """One section as a page shows it; `anchor` is where a reader who looks for its evidence should land."""
+    """One section as a page shows it; `anchor` is where a reader who looks for its evidence should land.
+
+    One that `is_folded` shows its title and its first words until it is opened.
+    """
 
     key: str
     title: str
     paragraphs: list[str]
     blocks: list[Block]
     anchor: str
+    is_folded: bool
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Section:
         Its figures (`Drawing`), tables (`Tabled`) and whatever else, in this order.
     files : callable, optional
         The frames that are written for programs, by name, whether or not there is a section.
+    is_detail : bool
+        Whether it is folded, unless a problem rests on it.
     """
 
     key: str
@@ -59,6 +65,7 @@ class Section:
     words: tuple[Said, ...] = ()
     parts: tuple[Part, ...] = ()
     files: Callable[[ReportData], Mapping[str, pd.DataFrame]] = lambda _: {}
+    is_detail: bool = False
 
     def shown(self, data: ReportData) -> Shown | None:
         """Return the section, its figures drawn, or None where the recordings lack what it needs."""
@@ -69,7 +76,10 @@ class Section:
         blocks = [block for part in self.parts for block in _listed(part(data, about))]
         pictures = [block.name for block in blocks if isinstance(block, Picture)]
         anchor = f"figure-{pictures[0]}" if pictures else self.key
-        return Shown(self.key, text(f"{self.key}.title"), paragraphs, blocks, anchor)
+        is_folded = self.is_detail and not any(
+            finding.figure == self.key and finding.severity == "problem" for finding in data.findings
+        )
+        return Shown(self.key, text(f"{self.key}.title"), paragraphs, blocks, anchor, is_folded)
 
 
 @dataclass(frozen=True)

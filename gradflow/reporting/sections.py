@@ -10,9 +10,10 @@ from pkgutil import iter_modules
 import pandas as pd
 
 from gradflow.reporting.figures import Picture
-from gradflow.reporting.published_section import asked
+from gradflow.reporting.published_section import answer, asked
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section, Shown
+from gradflow.reporting.verdict import bars
 
 LAST = 200  # places from here on stay behind what the sweep was made for
 
@@ -41,8 +42,13 @@ def files(data: ReportData) -> Iterator[tuple[str, pd.DataFrame]]:
         yield from one.files(data).items()
 
 
-def lead_picture(every: list[Shown]) -> Picture | None:
-    """Return the first figure and take it out of its section: it is shown on the first screen."""
+def lead_picture(every: list[Shown], data: ReportData) -> Picture | None:
+    """Return the figure of the first screen: layers by name of one's own run, else the first one of a section.
+
+    That is taken out of its section.
+    """
+    if not data.is_comparison and not answer(data) and (own := bars(data)) is not None:
+        return own
     for found in every:
         for block in found.blocks:
             if isinstance(block, Picture):

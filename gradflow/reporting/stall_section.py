@@ -173,4 +173,5 @@ WHY = Section(
         lambda _, chain: page_table("stall", COLUMNS, chain.frame, "tables/stall_over_seeds.csv"),
     ),
     files=_files,
+    is_detail=True,
 )

@@ -88,4 +88,5 @@ BESIDE = Section(
     words=("beside.lead", _in_words, _tends),
     parts=(_figure, _table),
     files=lambda data: {"predicted": data.predicted},
+    is_detail=True,
 )

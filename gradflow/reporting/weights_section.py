@@ -32,4 +32,5 @@ WEIGHTS = Section(
         ),
     ),
     files=lambda data: {"weight_growth": data.growth} if data.with_layers else {},
+    is_detail=True,
 )

@@ -73,7 +73,7 @@ def browser():
 class Watched:
     """A page with what it said, asked for and raised."""
 
-    def __init__(self, browser, path, *, width=1440, scheme="light", **context):
+    def __init__(self, browser, path, *, width=1440, scheme="light", unfolds=True, **context):
         self.context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}, **context)
         self.page = self.context.new_page()
         self.said, self.asked, self.asked_user = [], [], []
@@ -85,6 +85,10 @@ class Watched:
         self.page.set_default_timeout(1000 * LONGEST)
         if context.get("java_script_enabled", True):
             self.page.wait_for_selector("html[data-live=ready]")
+            if unfolds:
+                self.page.eval_on_selector_all("details", "found => found.forEach(one => one.open = true)")
+                undrawn = "[...document.querySelectorAll('[data-live^=live-]')].every(one => one.querySelector('svg'))"
+                self.page.wait_for_function(undrawn)
 
     def eventually(self, holds):
         """Return what `holds` returns once it is true; the page goes on meanwhile."""

@@ -23,8 +23,8 @@ def test_each_section_has_a_title_a_place_of_its_own_and_files_that_no_other_wri
         assert {f"{one.key}.title" for one in known} <= catalogue(lang).keys()
     places = [one.place for one in known if one.key != "errors"]  # in place of degradation
     assert len(set(places)) == len(places)
-    assert [one.key for one in known][:3] == ["degradation", "errors", "published"]
-    assert [one.key for one in known][-4:] == ["findings", "layers", "coverage", "method"]
+    assert [one.key for one in known][:4] == ["findings", "degradation", "errors", "published"]
+    assert [one.key for one in known][-3:] == ["layers", "coverage", "method"]
 
 
 def test_a_section_is_one_file(tmp_path, monkeypatch):
@@ -32,7 +32,7 @@ def test_a_section_is_one_file(tmp_path, monkeypatch):
     columns = (words("network", of="run"),)
     rows = pd.DataFrame({"run": ["<b>mine"]})
     module.OWN = Section(
-        "presets", 5, lambda data: rows, words=("training.lead_loss",), parts=(Tabled("layers", columns),),
+        "presets", 6, lambda data: rows, words=("training.lead_loss",), parts=(Tabled("layers", columns),),
         files=lambda data: {"own": rows},
     )  # fmt: skip
     monkeypatch.setitem(sys.modules, module.__name__, module)

@@ -15,6 +15,9 @@ FIGURE = "weights"
 # An L2 norm that is the same to the last digit at so many recorded steps belongs to weights that did not change.
 MIN_STEPS = 3
 MIN_LR_STEPS = 2  # a warm-up begins at zero
+# Half the distance of two numbers of a type, relative to them: a weight that is asked to change by less stays as it is,
+# which says nothing of the optimizer.
+ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 TINY = 0.01  # of the entries that have gradients: a bias or a temperature that is left out
 
 REMEDIES = {
@@ -54,6 +57,7 @@ def _found(recording: Recording) -> _Found | None:
         return "lr_zero", "problem", {}
     still = (frame["lightest"] == frame["heaviest"]) & ~(frame["update"] > 0)
     still &= (frame[["n_weights", "n_gradients"]] >= MIN_STEPS).all(axis=1)
+    still &= ~(frame["asked"] < ROUNDING.get(str(meta.get("dtype")), ROUNDING["float32"]))
     if still.all():
         return "never_changed", "problem", steps | {"parameters": len(frame)}
     left_out = frame["lr"].isna() & bool(held.any()) & frame["update"].isna() & (still | (frame["n_weights"] == 0))
@@ -69,7 +73,8 @@ def _parameters(recording: Recording) -> pd.DataFrame:
     """Return one row per parameter with a gradient that is not zero; per layer in recordings without parameters.
 
     Columns: name, n_gradients (steps with one), n_entries, n_weights (steps at which its norm is known), lightest and
-    heaviest norm, the largest update, and its largest learning rate.
+    heaviest norm, the largest update, its largest learning rate, and the largest change that gradient and learning rate
+    (1 where it is not known) asked for, relative to the norm.
     """
     rows, keys = recording.parameters, ["layer", "parameter", "part"]
     if rows.empty:
@@ -77,7 +82,9 @@ def _parameters(recording: Recording) -> pd.DataFrame:
         rows = rows[(rows["call"] == 0) & (rows["backward"] == rows["backward"].min())]
         rows = rows.assign(n_entries=rows["n_params"], lr=float("nan"))
     frame = (
-        rows.assign(learns=rows["grad_norm"] > 0)
+        rows.assign(
+            learns=rows["grad_norm"] > 0, asked=rows["lr"].fillna(1.0) * rows["grad_norm"] / rows["weight_norm"]
+        )
         .groupby(keys, sort=False)
         .agg(
             n_gradients=("learns", "sum"),
@@ -87,6 +94,7 @@ def _parameters(recording: Recording) -> pd.DataFrame:
             heaviest=("weight_norm", "max"),
             update=("update_norm", "max"),
             lr=("lr", "max"),
+            asked=("asked", "max"),
         )
         .reset_index()
     )

@@ -16,8 +16,8 @@ from gradflow.reporting.live.flow import flow
 from gradflow.storage import write_whole
 from gradflow.text import text
 
-HEIGHT = 620  # CSS pixels of the frame in a notebook
-_TALLER = "height:clamp(620px,calc(940px - 36vw),800px)"  # on a narrow screen controls and legend stand in more lines
+HEIGHT = 660  # CSS pixels of the frame in a notebook
+_TALLER = "height:clamp(660px,calc(980px - 36vw),840px)"  # on a narrow screen controls and legend stand in more lines
 
 
 class InteractiveFigure:

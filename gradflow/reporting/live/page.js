@@ -364,6 +364,40 @@ function nearest(figures) {
   return figures.map((one) => [one, distance(one)]).sort(([, one], [, two]) => one - two)[0][0];
 }
 
+const folded = (figure) => figure.element.closest("details:not([open])");
+
+// Figures in a folded section are drawn when it is opened; a link into one opens it, and so does printing.
+function folds(figures) {
+  const sections = [...document.querySelectorAll("details")];
+  sections.forEach((section) =>
+    section.addEventListener("toggle", () => {
+      if (section.open) figures.filter((one) => section.contains(one.element) && !one.view).forEach((one) => one.start());
+    }),
+  );
+  const unfold = () => {
+    const place = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const section = place && (place.closest("details") ?? place.querySelector(":scope > details"));
+    if (!section || section.open) return;
+    section.open = true;
+    place.scrollIntoView();
+  };
+  addEventListener("hashchange", unfold);
+  document.querySelectorAll('a[href^="#"]').forEach((link) => link.addEventListener("click", () => setTimeout(unfold)));
+  unfold();
+}
+
+// The entry of the contents whose section is being read is marked.
+function follow() {
+  const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
+  const seen = new Set();
+  const watcher = new IntersectionObserver((entries) => {
+    entries.forEach(({ target, isIntersecting }) => (isIntersecting ? seen.add(target.id) : seen.delete(target.id)));
+    const first = [...links.keys()].find((key) => seen.has(key));
+    links.forEach((link, key) => (key === first ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current")));
+  });
+  document.querySelectorAll("main > section").forEach((section) => watcher.observe(section));
+}
+
 async function start() {
   const figures = [...document.querySelectorAll("[data-live]")].map((element) => new Figure(element));
   document.querySelectorAll("a[data-choose]").forEach((link) => {
@@ -371,7 +405,8 @@ async function start() {
     const figure = figures.find((one) => place?.contains(one.element));
     if (figure) link.addEventListener("click", () => figure.choose(new URLSearchParams(link.dataset.choose)));
   });
-  const waiting = new Set(figures);
+  folds(figures);
+  const waiting = new Set(figures.filter((one) => !folded(one)));
   const next = async () => {
     const figure = waiting.size > 1 ? nearest([...waiting]) : [...waiting][0];
     waiting.delete(figure);
@@ -393,6 +428,7 @@ async function start() {
       figures.filter((one) => one.view && one.plot.clientWidth !== one.width).forEach((one) => one.draw());
     }, SETTLED);
   });
+  follow();
   if (location.hash) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
 }
 

@@ -1,0 +1,76 @@
+"""The first screen of one's own run: a cause before what follows from it, its first remedy, and what was checked."""
+
+import pytest
+import torch
+from torch import nn
+
+import gradflow
+from gradflow.diagnosis.ranking import ORDER
+from gradflow.reporting.report_data import ReportData
+from gradflow.reporting.verdict import bars, verdict
+from gradflow.text import has, language
+
+
+def recorded(model, steps=40, lr=0.1):
+    torch.manual_seed(0)
+    optimizer = torch.optim.SGD(model.parameters(), lr)
+    inputs, targets = torch.randn(32, 8), torch.randint(0, 4, (32,))
+    with gradflow.record(model, optimizer=optimizer, weights=True, activations=True) as recorder:
+        for _ in range(steps):
+            loss = nn.functional.cross_entropy(model(inputs), targets)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            recorder.step(loss=loss)
+    return recorder.recording
+
+
+def sigmoids(layers=10):
+    hidden = [module for _ in range(layers) for module in (nn.Linear(8, 8), nn.Sigmoid())]
+    return nn.Sequential(*hidden, nn.Linear(8, 4))
+
+
+@pytest.fixture(scope="module")
+def broken():
+    torch.manual_seed(0)
+    return recorded(sigmoids())
+
+
+def test_sigmoid_layers_vanish_and_the_level_loss_follows(broken, tmp_path):
+    found = verdict(ReportData([broken], tmp_path))
+    assert (found.severity, found.tag) == ("problem", "Problem")
+    assert found.headline == "The gradient vanishes before it reaches the first layers"
+    assert "smaller at layer 0 than at layer" in found.evidence[0]
+    assert found.first
+    assert "The updates are too small" in found.follows
+    assert "the gradient along the depth" not in found.fine + found.unchecked
+    assert "whether gradients shatter" in found.unchecked
+
+
+def test_a_healthy_run_says_what_was_checked(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 4))
+    found = verdict(ReportData([recorded(model)], tmp_path))
+    assert (found.severity, found.headline, found.first) == ("healthy", "No problem was found", "")
+    assert {"the course of the loss", "the gradient along the depth"} <= set(found.fine)
+    assert found.unchecked
+
+
+def test_layers_stand_by_name_where_their_names_have_room(broken, tmp_path):
+    (tmp_path / "figures").mkdir()
+    assert bars(ReportData([broken], tmp_path)).name == "gradient-flow"
+    torch.manual_seed(0)
+    assert bars(ReportData([recorded(sigmoids(45), steps=2)], tmp_path)) is None
+
+
+def test_the_page_shows_it(broken, tmp_path):
+    page = gradflow.report(broken, tmp_path / "en").read_text(encoding="utf-8")
+    places = [page.index(words) for words in ("The gradient vanishes before", "Change first", "Checked and fine")]
+    assert places == sorted(places)
+    with language("zh"):
+        page = gradflow.report(broken, tmp_path / "zh").read_text(encoding="utf-8")
+    assert page.index("梯度在到达最初几层之前消失") < page.index("首先修改")
+
+
+def test_every_finding_that_may_lead_has_a_short_name():
+    assert [key for key in ORDER if not has(f"verdict.of.{key}")] == []
