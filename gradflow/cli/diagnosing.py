@@ -60,8 +60,14 @@ def _told(label: str, findings: list[Finding], healthy: list[Finding]) -> Iterat
     yield label
     if not any(one.severity == "problem" for one in findings):
         yield from _line(text("cli.diagnose.no_problem"), INDENT)
-    for number, finding in enumerate((one for one in findings if not one.follows), 1):
+    alike: dict[str, list[Finding]] = {}
+    for one in findings:
+        if not one.follows:
+            alike.setdefault(one.key, []).append(one)
+    for number, (finding, *others) in enumerate(alike.values(), 1):
         yield from _line(finding.said, f"{number}. ", text(f"severity.{finding.severity}"))
+        for other in others:
+            yield from _line(text("cli.diagnose.also", said=other.said), INDENT)
         if finding.cause:
             yield from _line(text("cli.diagnose.why", cause=text(finding.cause)), INDENT)
         for place, remedy in enumerate(finding.remedies):

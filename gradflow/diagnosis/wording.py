@@ -8,7 +8,7 @@ from typing import cast
 
 from gradflow.analysis.intervals import Interval
 from gradflow.text import text
-from gradflow.text.numbers import count, decades, factor, fold, number, percent, points, times, with_interval
+from gradflow.text.numbers import count, decades, factor, fold, number, percent, points, share, times, with_interval
 from gradflow.text.words import named
 
 Value = Interval | float | int | str
@@ -30,7 +30,7 @@ _FORMS: Mapping[str, Callable[[float], str]] = {
     "predicted": factor,
     "growth": times,
     "early": lambda value: percent(value) if value < MANY else text("unit.percent", value=number(100 * value)),
-    **dict.fromkeys(("path", "share", "kept", "left", "fraction", "dropped", "threshold_percent"), percent),
+    **dict.fromkeys(("path", "share", "kept", "left", "fraction", "dropped", "threshold_percent"), share),
     "threshold": "{:g}".format,
 }
 _NOUNS = frozenset(

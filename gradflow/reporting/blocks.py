@@ -51,10 +51,10 @@ Block = Picture | Table | Facts | Statements
 def statements(findings: list[Finding], severity: str) -> Statements:
     """Return the findings of one severity in words, one statement for those that say the same of several networks."""
     shown = [finding for finding in findings if finding.severity == severity]
-    alike: dict[tuple[object, ...], list[Finding]] = {}
+    alike: dict[str, list[Finding]] = {}
     for finding in shown:
         if finding.key not in _WITHOUT_FAULT:
-            alike.setdefault((finding.key, finding.cause, finding.remedies), []).append(finding)
+            alike.setdefault(finding.key, []).append(finding)
     items = [_together(group) for group in alike.values()]
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for finding in shown:
@@ -70,7 +70,7 @@ def _together(group: list[Finding]) -> Statement:
     names = dict.fromkeys(named(finding.subject.label) for finding in others)
     return Statement(
         str(first),
-        [text(key) for key in (first.cause, *first.remedies) if key],
+        [text(key) for key in dict.fromkeys(key for one in group for key in (one.cause, *one.remedies)) if key],
         first.figure,
         tuple(str(finding) for finding in others),
         _choice(first),

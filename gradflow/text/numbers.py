@@ -11,6 +11,8 @@ from gradflow.text import text
 # Between these a number reads best written out; beyond them as a power of ten.
 PLAIN_FROM = 1e-3
 PLAIN_TO = 1e5
+MAX_SPOKEN = 15  # decades; larger numbers have no names that people know
+MIN_SHARE = 0.0005  # smaller fractions would read as 0.0 %
 MINUTES_FROM = 120  # seconds
 HOURS_FROM = 10_800  # seconds
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -45,6 +47,19 @@ def percent(fraction: float, digits: int = 1) -> str:
     '88.9 %'
     """
     return _or_word(fraction, lambda value: text("unit.percent", value=_minus(f"{100 * value:.{digits}f}")))
+
+
+def share(fraction: float) -> str:
+    """Return a fraction as a percentage that is 0 only where it is nothing.
+
+    Examples
+    --------
+    >>> share(0.123), share(0.000041), share(0.0)
+    ('12.3 %', '0.0041 %', '0.0 %')
+    """
+    if fraction == 0 or not abs(fraction) < MIN_SHARE:
+        return percent(fraction)
+    return text("unit.percent", value=number(100 * fraction, 2))
 
 
 def points(fraction: float, digits: int = 1) -> str:
@@ -85,11 +100,17 @@ def fold(decades: float) -> str:
 
     Examples
     --------
-    >>> fold(2.5), fold(8.6), fold(700.2)
-    ('316', '3.98 × 10⁸', '1.58 × 10⁷⁰⁰')
+    >>> fold(2.5), fold(5.5), fold(8.6), fold(700.2)
+    ('316', '316,000', '398 million', '1.58 × 10⁷⁰⁰')
     """
     if decades < math.log10(PLAIN_TO):
         return number(10**decades)
+    scales = [scale.split() for scale in text("unit.scales").split(",")]
+    power, word = max(((int(power), word) for power, word in scales if int(power) <= decades), default=(0, ""))
+    if word and decades < MAX_SPOKEN:
+        return f"{float(f'{10 ** (decades - power):.3g}'):g} {word}"
+    if decades < min(int(power) for power, _ in scales):
+        return f"{float(f'{10**decades:.3g}'):,.0f}"
     whole = math.floor(decades)
     return f"{10 ** (decades - whole):.2f} × 10{str(whole).translate(_SUPERSCRIPTS)}"
 
