@@ -10,9 +10,11 @@ from torch import nn
 
 import gradflow
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))}
+README, EVERY = PAGES["README"], "\n".join(PAGES.values())
 OURS = re.compile("recorder|gradflow|print")
-CODE = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+CODE = {name: re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL) for name, page in PAGES.items()}
 
 
 def surroundings():
@@ -29,35 +31,38 @@ def surroundings():
     }
 
 
-def test_the_example_on_the_readers_own_loop(tmp_path, monkeypatch, capsys):
+def test_the_example_on_the_readers_own_loop(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = surroundings()
-    exec(CODE[0], names)
+    exec(CODE["README"][0], names)
     recording = names["recorder"].recording
     assert recording.steps.loss.notna().tolist() == [True] * 3
     assert sorted(recording.layers.layer.unique()) == ["0", "1", "2"]
     assert (tmp_path / "out" / "report.html").exists()
     assert list((tmp_path / "out" / "figures").glob("*.png"))
     assert list((tmp_path / "out" / "tables").glob("*.csv"))
-    assert "grad_norm" in capsys.readouterr().out
+    assert gradflow.storage.load_one(tmp_path / "run").steps.equals(recording.steps)
     bare = surroundings()
-    exec("\n".join(line for line in CODE[0].splitlines() if not OURS.search(line)), bare)
+    exec("\n".join(line for line in CODE["README"][0].splitlines() if not OURS.search(line)), bare)
     for a, b in zip(names["model"].parameters(), bare["model"].parameters(), strict=True):
         assert torch.equal(a, b)
 
 
 def test_the_example_with_a_callback(capsys):
-    exec(CODE[1], surroundings())
+    exec(CODE["recording"][0], surroundings())
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["2", "1", "0"]
 
 
-def test_the_example_on_one_batch(tmp_path, monkeypatch, capsys):
+def test_the_example_of_numbers(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = surroundings()
+    exec(CODE["README"][0], names)
+    names["optimizer"].zero_grad()
     before = {name: value.clone() for name, value in names["model"].state_dict().items()}
-    exec(CODE[2], {"gradflow": gradflow, **names})
-    assert "Gradient flow of Sequential, one batch" in capsys.readouterr().out
-    assert (tmp_path / "one-batch" / "report.html").exists()
+    exec(CODE["README"][1], {"gradflow": gradflow, **names})
+    said = capsys.readouterr().out
+    assert "skip_share" in said
+    assert "out_grad_norm" in said
     assert all(parameter.grad is None for parameter in names["model"].parameters())
     assert all(torch.equal(value, before[name]) for name, value in names["model"].state_dict().items())
 
@@ -66,7 +71,7 @@ def test_the_example_of_an_own_network(tmp_path, monkeypatch):
     from gradflow.experiments import compare
 
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "nets.py").write_text(CODE[3], encoding="utf-8")
+    (tmp_path / "nets.py").write_text(CODE["sweeps"][0], encoding="utf-8")
     arguments = {"model": "nets.py:make", "data": "nets.py:wine", "vary": {"depth": [5, 10]}, "batch_size": 32}
     found = compare(out=tmp_path / "out", seeds=1, steps=3, workers=1, device="cpu", **arguments)
     assert sorted(one.meta["depth"] for one in found) == [5, 10]
@@ -76,8 +81,8 @@ def test_the_example_of_an_own_network_on_one_batch(tmp_path, monkeypatch, capsy
     from gradflow.cli import main
 
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "nets.py").write_text(CODE[3], encoding="utf-8")
-    (line,) = re.findall(r"^\$ gradflow (analyze nets\.py:make [^#\n]*)", README, flags=re.MULTILINE)
+    (tmp_path / "nets.py").write_text(CODE["sweeps"][0], encoding="utf-8")
+    (line,) = re.findall(r"^\$ gradflow (analyze nets\.py:make [^#\n]*)", EVERY, flags=re.MULTILINE)
     with pytest.raises(SystemExit) as ended:
         main([*line.split(), "--json"])
     assert not ended.value.code
@@ -88,14 +93,21 @@ def test_the_example_of_an_own_network_on_one_batch(tmp_path, monkeypatch, capsy
 
 
 def test_the_example_is_short():
-    assert len([line for line in CODE[0].splitlines() if line.strip()]) <= 13
+    assert len([line for line in CODE["README"][0].splitlines() if line.strip()]) <= 13
 
 
 def test_every_command_and_option_exists():
     from gradflow.cli.commands import cli
 
-    for line in re.findall(r"^\$ gradflow (\w+)(.*)$", README, flags=re.MULTILINE):
+    for line in re.findall(r"^\$ gradflow (\w+)(.*)$", EVERY, flags=re.MULTILINE):
         options = {name for parameter in cli.commands[line[0]].params for name in parameter.opts}
         for option in re.findall(r"(--[\w-]+)", line[1]):
             assert option in options
     assert gradflow.report is not None
+
+
+def test_links_lead_somewhere():
+    for name, page in PAGES.items():
+        folder = ROOT if name == "README" else ROOT / "docs"
+        for link in re.findall(r"\]\(([^)#\s]+)\)", page):
+            assert link.startswith("https://") or (folder / link).exists(), (name, link)
