@@ -15,7 +15,7 @@ from gradflow.text.words import heading
 
 _COLUMNS = ("family", "depth", "step", "mean", "low", "high", "n", "n_zero", "n_nonfinite")
 _SOURCE = "gradflow.analysis.weight_growth_over_seeds"
-_LAYOUT = Layout(height=2.0, wide=2, narrow=1, margins={"left": 0.45, "columns": 0.5})
+_LAYOUT = Layout(height=2.0, wide=2, narrow=1, margins={"left": 0.62, "columns": 0.5})
 
 
 def weights(frames: Several, measure: str = "first_growth") -> Figure:
