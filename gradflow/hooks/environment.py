@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from gradflow.text.controls import utf8
+
 _MAX_CLASSES = 100  # of modules that are counted
 
 
@@ -35,7 +37,7 @@ def _counted(modules: Iterable[nn.Module]) -> dict[str, int]:
     """Return how many modules there are of each class; a recurrent one counts as its layers."""
     found: Counter[str] = Counter()
     for module in modules:
-        found[type(module).__name__] += module.num_layers if isinstance(module, nn.RNNBase) else 1
+        found[utf8(type(module).__name__)] += module.num_layers if isinstance(module, nn.RNNBase) else 1
     return dict(found.most_common(_MAX_CLASSES))
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from gradflow.hooks.gradients import tensors_in
+from gradflow.text.controls import utf8
 
 MAX_TENSORS = 4  # of the model's arguments, and of its output
 MAX_NAMES = 20
@@ -99,12 +100,12 @@ class FirstBatch:
         return {
             "inputs": written[0],
             "outputs": written[1],
-            "alike": alike[:MAX_NAMES],
+            "alike": [utf8(name) for name in alike[:MAX_NAMES]],
             "n_alike": len(alike),
             "n_matrices": len(self._alike),
             "in_eval": self._in_eval,
             "dropout": self._dropout,
-            "strongest_dropout": self._strongest,
+            "strongest_dropout": utf8(self._strongest),
         }
 
 
