@@ -355,11 +355,11 @@ class RecordingWarning(UserWarning):
     """Values that whoever trained passed in, and that are taken as not measured."""
 
 
-MOST_SHOWN = 60  # characters of a name in a notebook
+MAX_SHOWN = 60  # characters of a name in a notebook
 NO_MATHEMATICS = "tex2jax_ignore mathjax_ignore"  # classes in which a notebook reads no dollar sign as mathematics
 
 
-def _shortened(name: str, most: int = MOST_SHOWN) -> str:
+def _shortened(name: str, most: int = MAX_SHOWN) -> str:
     name = "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
     return name if len(name) <= most else f"{name[: most - 9]}…{name[-8:]}"
 
@@ -474,7 +474,7 @@ class Recording:
         shown = last[["layer", "kind", "layer_depth", "grad_norm", "out_grad_norm", "weight_norm", "status"]]
         words = {name: shown[name].map(_shortened) for name in ("layer", "kind", "status")}
         table = shown.assign(**words).to_html(index=False, max_rows=40, float_format=lambda value: f"{value:.3g}")
-        said = escape(_shortened(repr(self), 4 * MOST_SHOWN))
+        said = escape(_shortened(repr(self), 4 * MAX_SHOWN))
         return f'<div class="{NO_MATHEMATICS}"><p><strong>{said}</strong></p>{table}</div>'
 
 
@@ -590,8 +590,8 @@ def _typed(table: str, name: str, column: Column, frame: pd.DataFrame) -> pd.Ser
             typed: pd.Series[Any] = given.astype(column.dtype)  # type: ignore[call-overload]  # dtype from the table
         changed = np.zeros(len(frame), dtype=bool) if column.dtype == "str" else (typed != given) & given.notna()
     except (TypeError, ValueError, OverflowError) as error:
-        raise RecordingError(f"{must}; {_shortened(str(error), 4 * MOST_SHOWN)}.") from error
+        raise RecordingError(f"{must}; {_shortened(str(error), 4 * MAX_SHOWN)}.") from error
     if changed.any():
-        value = _shortened(repr(given.iloc[int(np.argmax(changed))]), 4 * MOST_SHOWN)
+        value = _shortened(repr(given.iloc[int(np.argmax(changed))]), 4 * MAX_SHOWN)
         raise RecordingError(f"{must}; got {value} in {np.count_nonzero(changed)} of {len(frame)} rows.")
     return typed

@@ -20,7 +20,7 @@ from gradflow.text.numbers import count
 from gradflow.text.numbers import seconds as in_minutes
 from gradflow.text.words import named, scaled_from
 
-MOST_ROWS = 20  # of a plan that is run at once; a dry run shows all
+MAX_ROWS = 20  # of a plan that is run at once; a dry run shows all
 HOUR, DAY = 3600.0, 86400.0
 HOURS_FROM, DAYS_FROM = 2 * HOUR, 2 * DAY
 
@@ -43,7 +43,7 @@ def print_plan(
     if form is not None:
         output.print_data(form, _records(runs, found))
     else:
-        show(_table(runs, found, None if dry_run else MOST_ROWS))
+        show(_table(runs, found, None if dry_run else MAX_ROWS))
     made = sum((folder / "runs" / run.id).is_dir() for run in runs)
     lines = [text("plan.made", n=made, folder=folder)] if made else []
     lines += _nearest(runs, notes)

@@ -20,7 +20,7 @@ from gradflow.text.model_words import described
 from gradflow.text.numbers import count, percent, points, with_interval
 from gradflow.text.words import loss_words, named, scaled_from, sentence_case, word
 
-MOST_NAMES = 200  # characters of names on the first screen
+MAX_NAMES = 200  # characters of names on the first screen
 
 
 class Head(NamedTuple):
@@ -130,7 +130,7 @@ def _ran(data: ReportData) -> list[str]:
     elif data.runs:
         steps = sum(recording.layers["step"].nunique() for recording in data.runs)
         models = text("list.enumeration").join(dict.fromkeys(described(run.meta) or run.name for run in data.runs))
-        models = models if len(models) <= MOST_NAMES else f"{models[: MOST_NAMES - 1]}…"
+        models = models if len(models) <= MAX_NAMES else f"{models[: MAX_NAMES - 1]}…"
         sentences.append(text("ran.own", runs=count(len(data.runs), "runs"), model=models, steps=count(steps, "steps")))
     if data.demonstration:
         first = data.demonstration[0].meta

@@ -19,7 +19,7 @@ from gradflow.text.numbers import number
 from gradflow.text.words import not_shown
 
 FILE = "tables/layers.parquet"
-MOST_ROWS = 2000  # of the table; a page with more is slow to search
+MAX_ROWS = 2000  # of the table; a page with more is slow to search
 MEASURES = ("out_grad_norm", "grad_norm", "weight_norm")
 _KEYS = ["family", "depth", "layer", "kind", "layer_depth"]
 
@@ -31,7 +31,7 @@ def _layers(data: ReportData) -> pd.DataFrame | None:
 def _most(frame: pd.DataFrame) -> int | None:
     """Return how many layers of a network the table holds, None for all."""
     networks = frame[["family", "depth"]].drop_duplicates()
-    return max(2, MOST_ROWS // len(networks)) if len(frame) > MOST_ROWS else None
+    return max(2, MAX_ROWS // len(networks)) if len(frame) > MAX_ROWS else None
 
 
 def _table(_: ReportData, frame: pd.DataFrame) -> Table:

@@ -28,7 +28,7 @@ from gradflow.tables import DASH, Cell, Column, Table, column, interval, words
 from gradflow.text import text
 from gradflow.text.numbers import count, number, percent
 
-FEWEST_LAYERS = 3  # of a network of which a line over layers is drawn
+MIN_LAYERS = 3  # of a network of which a line over layers is drawn
 
 
 def _correlation(data: ReportData, _: Any) -> list[Block]:
@@ -66,7 +66,7 @@ def _has_lines(layers: pd.DataFrame) -> bool:
     """Whether the correlations make a line of layers for every network, and one line alone."""
     places = layers.groupby(["family", "depth"], dropna=False)["layers_after"]
     return bool(
-        (places.nunique() >= FEWEST_LAYERS).all() and not places.apply(lambda one: one.duplicated().any()).any()
+        (places.nunique() >= MIN_LAYERS).all() and not places.apply(lambda one: one.duplicated().any()).any()
     )
 
 
