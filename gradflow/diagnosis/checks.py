@@ -121,7 +121,7 @@ QUESTIONS: dict[str, _Question] = {
     "depth": _Question("activations", ("vanishing", "exploding", "stalled", "near_stop"), _has_outputs),
     "time": _Question("times",
         ("vanishing_over_time", "exploding_over_time", "zero_over_time"),
-        lambda recording: len(recording.times) > 0,
+        lambda recording: bool((recording.times["tensor"] == "input").any()),
         lambda recording: bool(recording.layers["kind"].isin(["RNN", "LSTM", "GRU"]).any()),
     ),
     "units": _Question("statistics", ("units_off", "units_saturated"), _has_statistics, _has_units),

@@ -173,6 +173,11 @@ class Recorder:
             if value is not None:
                 rows.check_scalar(key, value)
                 kept[key] = attempt(f"the scalar {key}", rows.scalar, value, default=math.nan)
+        if "loss_operations" not in self._meta and isinstance(loss, Tensor) and loss.grad_fn is not None:
+            self._meta["loss_operations"] = attempt("the loss's operations", operations_behind, loss, default=[])
+            first = self._attachment.first_batch
+            if first is not None and not attempt("what the loss reads", first.reads_outputs, loss, default=True):
+                self._meta["loss_beyond_outputs"] = True
         if self._optimizers and attempt("whose step the scalars are of", self._since.is_untouched, default=False):
             attempt("the scalars", self._amend, kept)
             return
@@ -181,11 +186,6 @@ class Recorder:
         if self._is_due and not self._is_checked:
             attempt("what has changed of the model", self._check_structure)
         self._scalars |= kept
-        if "loss_operations" not in self._meta and isinstance(loss, Tensor) and loss.grad_fn is not None:
-            self._meta["loss_operations"] = attempt("the loss's operations", operations_behind, loss, default=[])
-            first = self._attachment.first_batch
-            if first is not None and not attempt("what the loss reads", first.reads_outputs, loss, default=True):
-                self._meta["loss_beyond_outputs"] = True
         if self._is_due:
             attempt("the gradients", self._readings.read_after_backward, self._optimizers)
             if self._weights and not self._optimizers:

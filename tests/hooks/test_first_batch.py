@@ -107,3 +107,18 @@ def test_settings_of_the_optimizer_are_kept():
     assert {name: settings[name] for name in ("kind", "lr", "momentum", "weight_decay")} == {
         "kind": "SGD", "lr": 0.1, "momentum": 0.9, "weight_decay": 0.01
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("is_after", [False, True])
+def test_the_loss_is_looked_at_before_and_after_the_optimizer_steps(is_after):
+    model = nn.Sequential(nn.Linear(4, 3), nn.Softmax(1))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with gradflow.record(model, optimizer=optimizer) as recorder:
+        loss = functional.cross_entropy(model(torch.randn(5, 4)), torch.zeros(5, dtype=torch.long))
+        loss.backward()
+        if not is_after:
+            recorder.step(loss=loss)
+        optimizer.step()
+        if is_after:
+            recorder.step(loss=loss)
+    assert recorder.recording.meta["loss_operations"] == ["NllLoss", "LogSoftmax", "Softmax", "Addmm"]
