@@ -76,7 +76,7 @@ def test_vanishing_prints_arithmetic_and_measurement(tmp_path, capsys):
         (["compare", "--depths", "8", "--out", os.path.dirname(__file__)], "holds other files than gradflow's"),
         (["compare", "--depths", "8", "--colour"], "No such option"),
         (["compare"], "Missing option '--depths'"),
-        (["report", "/no/such/folder"], "/no/such/folder is no folder"),
+        (["report", "/no/such/folder"], "/no/such/folder is not a directory"),
         (["report", os.path.dirname(__file__)], "holds no recording"),
         (["compare", "--depths", "8", "--batch-size", "5000"], "at most the 1437 training images of digits; got 5000"),
         (["vanishing", "--settings", "relu-magic"], "settings must be of"),

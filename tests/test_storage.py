@@ -327,7 +327,7 @@ def test_find_skips_what_was_set_aside(tmp_path):
         gradflow.save(recording(), tmp_path / name)
     assert find([tmp_path]) == [tmp_path / "a", tmp_path / "b"]
     assert find([tmp_path / "a", tmp_path]) == [tmp_path / "a", tmp_path / "b"]
-    with pytest.raises(StorageError, match="is no folder"):
+    with pytest.raises(StorageError, match="is not a directory"):
         find([tmp_path / "none"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(StorageError, match="holds no recording"):

@@ -63,7 +63,7 @@ def listing(paths: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
     rows: dict[Path, dict[str, Any]] = {}
     for path in map(Path, paths):
         if not path.is_dir():
-            raise storage.StorageError(f"{path} is no folder; give a run's, a sweep's or one that holds several.")
+            raise storage.StorageError(f"{path} is not a directory; pass that of a run, of a sweep or of several.")
         found = dict(_walk(path))
         if not found:
             raise storage.StorageError(f"{path} holds no run.")

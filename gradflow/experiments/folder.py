@@ -126,7 +126,7 @@ class SweepFolder:
         if not os.path.lexists(folder):
             return None
         if not storage.is_folder(folder):
-            raise storage.StorageError(f"{folder} is no folder.")
+            raise storage.StorageError(f"{folder} is not a directory.")
         recording = storage.load_one(folder)
         if recording.steps.empty:
             raise storage.StorageError(f"{folder} holds no steps.")

@@ -52,7 +52,7 @@ def find(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in map(Path, paths):
         if not path.is_dir():
-            raise StorageError(f"{path} is no folder; give a recording's or a sweep's.")
+            raise StorageError(f"{path} is not a directory; pass a recording or sweep directory.")
         manifests = sorted(path.rglob(MANIFEST))
         folders = [manifest.parent for manifest in manifests if _is_whole(manifest.parent, path)]
         if not folders:

@@ -129,7 +129,7 @@ def test_half_written_and_set_aside_runs(tmp_path):
 def test_a_run_given_twice_is_one(tmp_path):
     run(tmp_path / "a")
     assert len(listing([tmp_path, tmp_path / "a"])) == 1
-    with pytest.raises(StorageError, match="is no folder"):
+    with pytest.raises(StorageError, match="is not a directory"):
         listing([tmp_path / "none"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(StorageError, match="holds no run"):

@@ -153,6 +153,6 @@ def test_many_runs_are_listed(tmp_path, capsys):
 def test_runs_that_are_not_there_are_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run("runs") == 2
-    assert "reports is no folder" in capsys.readouterr().err
+    assert "reports is not a directory" in capsys.readouterr().err
     assert run("runs", "\x1b[31mnowhere") == 2
-    assert r"\x1b[31mnowhere is no folder" in capsys.readouterr().err
+    assert r"\x1b[31mnowhere is not a directory" in capsys.readouterr().err

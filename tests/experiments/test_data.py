@@ -113,7 +113,7 @@ def test_an_archive_cannot_write_outside_its_folder(tmp_path):
             "data must be one of digits, mnist5k, cifar10, cifar10:FOLDER or .*FACTORY; got 'imagenet'",
         ),
         ("digits:/tmp", "takes no folder"),
-        ("cifar10:/no/such/folder", "/no/such/folder is no folder"),
+        ("cifar10:/no/such/folder", "/no/such/folder is not a directory"),
     ],
 )
 def test_bad_names(spec, message):

@@ -166,7 +166,7 @@ def test_a_finished_run_of_other_data_is_made_again(tmp_path, monkeypatch):
     monkeypatch.setattr("gradflow.experiments.run.data_digest", lambda spec: "changed")
     monkeypatch.setattr("gradflow.experiments.run._check_data_of", lambda runs: None)
     events = []
-    with pytest.raises(RunsFailedError, match="no folder"):
+    with pytest.raises(RunsFailedError, match="not a directory"):
         execute([other], out=tmp_path / "out", on_event=events.append, workers=1)
     assert events[0].kind == "set aside"
     assert "was made of other data than cifar10:elsewhere holds now" in events[0].detail
