@@ -55,7 +55,7 @@ def test_what_is_fine_and_what_could_not_be_checked_is_said(broken, capsys):
     fine, unchecked = said.split("Checked and fine:")[1].split("Could not be checked:")
     assert "which parameters the gradient reaches" in fine
     assert "statistics=True" in unchecked
-    assert "whether the labels belong to the inputs: no recording can tell" in unchecked
+    assert "whether the labels match the inputs: a recording cannot show this" in unchecked
 
 
 def test_statistics_that_were_recorded_are_checked(tmp_path, capsys):
@@ -105,4 +105,4 @@ def test_a_recording_of_few_steps_names_no_problem(tmp_path, capsys):
     assert exit_code(recorded(tmp_path / "short", 1.0, steps=3)) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "No problem was found." in said
-    assert "the course of the loss: at least 20 losses are needed" in said
+    assert "whether the loss falls: at least 20 losses are needed" in said

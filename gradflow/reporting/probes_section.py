@@ -65,9 +65,7 @@ def _lags(data: ReportData, _: Any) -> Picture | None:
 def _has_lines(layers: pd.DataFrame) -> bool:
     """Whether the correlations make a line of layers for every network, and one line alone."""
     places = layers.groupby(["family", "depth"], dropna=False)["layers_after"]
-    return bool(
-        (places.nunique() >= MIN_LAYERS).all() and not places.apply(lambda one: one.duplicated().any()).any()
-    )
+    return bool((places.nunique() >= MIN_LAYERS).all() and not places.apply(lambda one: one.duplicated().any()).any())
 
 
 class _Run(NamedTuple):

@@ -87,4 +87,5 @@ def bars(data: ReportData) -> Picture | None:
     if frame is None or frame.empty or frame.groupby("run")["layer"].nunique().max() > MAX_BARS:
         return None
     make = partial(plots.gradient_flow_figure, frame)
-    return draw("gradient-flow", make, data.folder, alt=text("verdict.flow_alt"), live=live(described(frame), 320))
+    said = text("verdict.flow_alt")
+    return draw("gradient-flow", make, data.folder, alt=said, caption=said, live=live(described(frame), 320))

@@ -170,7 +170,7 @@ def test_a_cell_before_a_head_is_explained_by_its_calls():
     graph = pd.DataFrame({"source": "c", "source_call": range(5), "layer": ["c"] * 4 + ["o"], "call": [1, 2, 3, 4, 0]})
     found = one(Recording(layers=rows, graph=graph, meta={"run": "cell"}), "vanishing")
     assert "at call 0 of layer c than at layer o" in str(found)
-    assert "changes by 0.0100 from each call of c to the one before" in str(found)
+    assert "is multiplied by 0.0100 from each call of c to the one before" in str(found)
 
 
 def test_unknown_depth_is_judged_in_the_models_order_and_says_so():
@@ -229,7 +229,7 @@ def test_the_closed_form_stands_beside_the_measured_factor_where_the_weights_are
     known = Recording(
         layers=made.layers, graph=made.graph, meta=made.meta, parameters=parameters.assign(weight_norm=weight_norm)
     )
-    assert "the closed form is 0.141." in str(one(known, "vanishing"))  # shared by the table of laws
+    assert "theory predicts 0.141." in str(one(known, "vanishing"))  # shared by the table of laws
     assert "closed form" not in str(one(made, "vanishing"))
 
 
