@@ -34,6 +34,8 @@ class Verdict(NamedTuple):
         Short names of what else was found and follows from it.
     fine, unchecked : list of str
         What was checked, and what could not be.
+    needs : list of str
+        What to record for what could not be checked.
     """
 
     severity: str
@@ -45,6 +47,7 @@ class Verdict(NamedTuple):
     follows: list[str]
     fine: list[str]
     unchecked: list[str]
+    needs: list[str]
 
 
 def verdict(data: ReportData) -> Verdict | None:
@@ -58,9 +61,11 @@ def verdict(data: ReportData) -> Verdict | None:
         list(dict.fromkeys(text(f"check.{one.name}") for one in asked if one.status == status))
         for status in ("fine", "unchecked")
     )
+    open_ones = [one for one in asked if one.status == "unchecked"]
+    needs = list(dict.fromkeys(text(f"need.{one.need}", check=text(f"check.{one.name}")) for one in open_ones))
     if found is None:
         healthy = [str(one) for one in data.findings if one.severity == "healthy"]
-        return Verdict("healthy", "", text("verdict.none"), healthy[:1], "", "", [], fine, unchecked)
+        return Verdict("healthy", "", text("verdict.none"), healthy[:1], "", "", [], fine, unchecked, needs)
     first, *others = [text(remedy) for remedy in found.remedies] or [""]
     names = [name_of(one) for one in spoken if one.subject == found.subject and one.follows]
     return Verdict(
@@ -73,6 +78,7 @@ def verdict(data: ReportData) -> Verdict | None:
         list(dict.fromkeys(names)),
         fine,
         unchecked,
+        needs,
     )
 
 

@@ -45,6 +45,7 @@ def test_sigmoid_layers_vanish_and_the_level_loss_follows(broken, tmp_path):
     assert "The updates are too small" in found.follows
     assert "the gradient across the layers" not in found.fine + found.unchecked
     assert "whether gradients shatter" in found.unchecked
+    assert "whether gradients shatter: run gradflow analyze, which compares several inputs." in found.needs
 
 
 def test_a_healthy_run_says_what_was_checked(tmp_path):
