@@ -102,7 +102,7 @@ def test_zeros_have_their_place_and_lines_their_gap(opened):
     for choice, n_pieces in (("20", 2), ("0", 1)):
         step.select_option(choice)
         assert opened.eventually(lambda n=n_pieces: lines(opened.page)[0].count("M") == n)
-    assert "Triangles at the foot" in opened.page.inner_text(f"{PROFILE} .note")
+    assert "Triangles at the bottom" in opened.page.inner_text(f"{PROFILE} .note")
 
 
 def test_pointing_at_the_map_moves_the_curves_and_the_sliders(opened):
