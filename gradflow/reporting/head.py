@@ -41,9 +41,8 @@ def head(data: ReportData, title: str | None, picture: Picture | None) -> Head:
     question = title or _question(data)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     runs = count(len(data.recordings), "runs")
-    asked = answer(data)
-    own = None if asked else verdict(data)
-    short, detail = (own.headline, "") if own else (asked, "") if asked else headline(data)
+    own = verdict(data)
+    short, detail = (own.headline, "") if own else headline(data)
     return Head(
         title=text("page.title", subject=question),
         question=question,
@@ -57,7 +56,9 @@ def head(data: ReportData, title: str | None, picture: Picture | None) -> Head:
 
 
 def headline(data: ReportData) -> tuple[str, str]:
-    """Return the answer and its numbers: of both families at their deepest contrast, else of the gravest finding."""
+    """Return the answer and its numbers: to a preset's question, of the deepest contrast, or of the gravest finding."""
+    if asked := answer(data):
+        return asked, ""
     findings = data.findings
     if not findings:
         return text("headline.probes"), ""

@@ -10,7 +10,7 @@ from pkgutil import iter_modules
 import pandas as pd
 
 from gradflow.reporting.figures import Picture
-from gradflow.reporting.published_section import answer, asked
+from gradflow.reporting.published_section import asked
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section, Shown
 from gradflow.reporting.verdict import bars
@@ -47,7 +47,7 @@ def lead_picture(every: list[Shown], data: ReportData) -> Picture | None:
 
     That is taken out of its section.
     """
-    if not data.is_comparison and not answer(data) and (own := bars(data)) is not None:
+    if (own := bars(data)) is not None:
         return own
     for found in every:
         for block in found.blocks:

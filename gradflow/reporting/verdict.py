@@ -12,6 +12,7 @@ from gradflow.diagnosis.checks import checks
 from gradflow.figures.gradient_flow import gradient_flow as described
 from gradflow.reporting.figures import Picture, draw
 from gradflow.reporting.live.screen import live
+from gradflow.reporting.published_section import answer
 from gradflow.reporting.report_data import ReportData
 from gradflow.text import has, text
 
@@ -51,8 +52,8 @@ class Verdict(NamedTuple):
 
 
 def verdict(data: ReportData) -> Verdict | None:
-    """Return what is said first of one's own runs; None of a comparison, and where nothing was recorded."""
-    if data.is_comparison or not data.runs or not any(len(run.steps) or len(run.layers) for run in data.runs):
+    """Return what is said first of one's own runs; None where the page has a question of its own to answer."""
+    if not leads(data):
         return None
     spoken = [one for one in data.findings if one.severity in ("problem", "notice") and name_of(one)]
     found = next((one for one in spoken if not one.follows), None)
@@ -82,14 +83,20 @@ def verdict(data: ReportData) -> Verdict | None:
     )
 
 
+def leads(data: ReportData) -> bool:
+    """Whether a verdict leads: of one's own runs that recorded anything, and not of a comparison or preset."""
+    has_rows = any(len(run.steps) or len(run.layers) for run in data.runs)
+    return has_rows and not data.is_comparison and not answer(data)
+
+
 def name_of(finding: Finding) -> str:
     """Return the short name of what a finding says, empty where it needs none."""
     return text(f"verdict.of.{finding.key}") if has(f"verdict.of.{finding.key}") else ""
 
 
 def bars(data: ReportData) -> Picture | None:
-    """Return the gradient of each layer by name, of few enough layers."""
-    frame = gradient_flow(data.with_layers) if data.with_layers else None
+    """Return the gradient of each layer by name, of few enough layers, where a verdict leads."""
+    frame = gradient_flow(data.with_layers) if data.with_layers and leads(data) else None
     if frame is None or frame.empty or frame.groupby("run")["layer"].nunique().max() > MAX_BARS:
         return None
     make = partial(plots.gradient_flow_figure, frame)
