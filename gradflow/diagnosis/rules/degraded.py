@@ -79,6 +79,8 @@ def _judged(
         severity: Severity = "problem" if is_certain and worse != "skip_helps" else "notice"
         cause = "cause.skip" if worse == "skip_helps" else ""
         remedies = () if worse == "skip_helps" else REMEDIES
+        if difference.n > 1 and not is_certain:
+            values["notes"] = "every_seed"
         yield Finding(worse, severity, case.subject, values, FIGURE, cause, remedies)
     elif else_key:
         is_equal = (difference.mean if difference.n == 1 else difference.high) < MIN_DIFFERENCE
