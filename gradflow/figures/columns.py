@@ -33,10 +33,13 @@ def require_columns(frame: pd.DataFrame, columns: Sequence[str], source: str, ar
 
 def frame_of(data: Data, make: Callable[[list[Recording]], pd.DataFrame]) -> pd.DataFrame:
     """Return what `make` makes of recordings; a frame is returned as it is."""
-    found = [data] if isinstance(data, Recording) else data
-    if isinstance(found, list | tuple) and found and all(isinstance(one, Recording) for one in found):
-        return make(list(found))
-    return cast(pd.DataFrame, data)  # `require` says what else it is
+    if isinstance(data, Recording):
+        return make([data])
+    if isinstance(data, pd.DataFrame) or not isinstance(data, Iterable):
+        return data  # `require` says what else it is
+    found = list(data)
+    are_recordings = bool(found) and all(isinstance(one, Recording) for one in found)
+    return make(found) if are_recordings else cast(pd.DataFrame, data)
 
 
 def frames_of(

@@ -41,6 +41,7 @@ def test_recordings_are_drawn_as_the_frames_made_of_them(name, runs):
     plot = getattr(plots, name)
     drawn = lines(plot(runs))
     np.testing.assert_equal(drawn, lines(plot(OF_RECORDINGS[name](runs))))
+    np.testing.assert_equal(drawn, lines(plot(run for run in runs)))
     assert drawn
 
 
