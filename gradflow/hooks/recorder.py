@@ -10,6 +10,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -20,13 +21,12 @@ from torch.optim import Optimizer
 
 from gradflow import storage
 from gradflow.hooks import endings, rows, sharded
-from gradflow.hooks.accumulation import Accumulation, Owners
 from gradflow.hooks.attachment import Attachment
-from gradflow.hooks.changes import Structure, follow
 from gradflow.hooks.coverage import coverage, has_compiled, unmeasurable
 from gradflow.hooks.environment import describe
 from gradflow.hooks.failures import Failures, door, weakly
 from gradflow.hooks.first_batch import described, operations_behind
+from gradflow.hooks.followed_model import FollowedModel
 from gradflow.hooks.gradients import OutputHook, remove
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.optimizers import (
@@ -41,7 +41,7 @@ from gradflow.hooks.optimizers import (
     was_skipped,
 )
 from gradflow.hooks.passes import MAX_OUTPUTS, OutputName, Pass
-from gradflow.hooks.readings import Parameters, Readings
+from gradflow.hooks.readings import Readings
 from gradflow.hooks.row_layout import Conditions, Signature
 from gradflow.hooks.schedule import Schedule
 from gradflow.hooks.stream import Stream
@@ -51,7 +51,6 @@ from gradflow.hooks.verify import Verification, verify
 from gradflow.recording import Recording
 
 FLUSH_ROWS = 50_000  # rows kept as device scalars before they are moved and become a table
-MAX_CHANGES = 100  # of the model that are described
 MAX_SHAPES = 5  # of tensors that are no parameters, in the description of a run
 
 
@@ -82,11 +81,6 @@ class Recorder:
             raise ValueError(f"{type(model).__name__} has no parameter that requires a gradient; nothing to record.")
         if _is_recorded(model):
             raise ValueError(f"{type(model).__name__} is being recorded already; close that recorder first.")
-        self._root = model
-        self._select = select
-        self._layers = select(model)
-        self._structure = Structure(model)
-        self._parameters = Parameters(model.parameters(), self._layers)
         self._schedule = schedule
         self._scaler = scaler
         self._watches = activations or statistics
@@ -94,8 +88,20 @@ class Recorder:
         self._statistics = statistics
         self._weights = weights
         self._max_calls = max_calls
-        self._compiled = compiled
         self._failures = failures = Failures(strict=strict)
+        # All that PyTorch holds on to is weak or gets in by a door: a recorder that is dropped must go, and take its
+        # hooks along.
+        attach = partial(
+            Attachment,
+            model,
+            on_output=weakly(self._on_output),
+            on_unseen=weakly(self._on_unseen),
+            on_lost=weakly(self._on_lost),
+            on_failure=failures,
+            owner=weakref.ref(self),
+            compiled=compiled,
+        )
+        self._model = FollowedModel(model, select, optimizers, attach, failures)
         self._thread = threading.get_ident()
         read_at = "as the optimizer used them" if optimizers else "as in .grad when step() was called"
         self._meta = {**meta, **describe(model, trainable), "gradients": read_at}
@@ -110,9 +116,7 @@ class Recorder:
         self._drops_rows = path is not None and self._writer is None
         self._step = 0
         self._is_due = True
-        self._attachment = self._new_attachment()
-        self._buffer = rows.Buffer(self._layers, self._parameters, failures)
-        self._accumulation = Accumulation(Owners(self._layers, self._parameters.every, optimizers))
+        self._buffer = rows.Buffer(self._model.layers, self._model.parameters, failures)
         self._summed: set[OutputName] = set()
         self._optimizers = optimizers
         self._turns = Turns(optimizers, door(self._on_idle, "whose turn it is", failures))
@@ -175,7 +179,7 @@ class Recorder:
                 kept[key] = attempt(f"the scalar {key}", rows.scalar, value, default=math.nan)
         if "loss_operations" not in self._meta and isinstance(loss, Tensor) and loss.grad_fn is not None:
             self._meta["loss_operations"] = attempt("the loss's operations", operations_behind, loss, default=[])
-            first = self._attachment.first_batch
+            first = self._model.attachment.first_batch
             if first is not None and not attempt("what the loss reads", first.reads_outputs, loss, default=True):
                 self._meta["loss_beyond_outputs"] = True
         if self._optimizers and attempt("whose step the scalars are of", self._since.is_untouched, default=False):
@@ -191,7 +195,7 @@ class Recorder:
             if self._weights and not self._optimizers:
                 attempt("the weights", self._readings.read_weights)
         if not self._optimizers:
-            attempt("whose gradients arrived at the outputs", self._accumulation.use)
+            attempt("whose gradients arrived at the outputs", self._model.accumulation.use)
             attempt("the end of a step", self._finish)
         else:
             self._n_calls += 1
@@ -258,7 +262,7 @@ class Recorder:
             "step": self._step,
             "n_recorded": self._n_recorded,
             "rows": {} if self._writer is None else self._writer.rows,
-            "places": self._attachment.places(),
+            "places": self._model.attachment.places(),
             "optimizer_steps": self._turns.n_steps,
             **{name: self.meta[name] for name in ("recorder_seconds", "recorded_seconds")},
         }
@@ -276,14 +280,14 @@ class Recorder:
             `path` does not hold the rows that the state counts; `DamagedError` if parts of it are damaged.
         """
         try:
-            self._attachment.check_places(state["places"])
+            self._model.attachment.check_places(state["places"])
             if self._writer is not None:
                 self._writer.go_on(state["rows"])
         except BaseException:
             if self._writer is not None and self._writer.is_waiting:
                 self._writer.close()  # another recorder may go on with it
             raise
-        self._attachment.take_places(state["places"])
+        self._model.attachment.take_places(state["places"])
         self._step, self._n_recorded = state["step"], state["n_recorded"]
         self._turns.n_steps = state.get("optimizer_steps", 0)
         self._seconds = state["recorder_seconds"]
@@ -303,8 +307,16 @@ class Recorder:
         """What was recorded and how; JSON values."""
         elapsed = time.perf_counter() - self._started
         steps = {"optimizer_steps": self._turns.n_steps} if self._optimizers else {}
-        first = self._failures.attempt("the first batch", described, self._attachment.first_batch, default={})
-        return {**self._meta, **steps, **first, "recorder_seconds": self._seconds, "recorded_seconds": elapsed}
+        first = self._failures.attempt("the first batch", described, self._model.attachment.first_batch, default={})
+        changes = {"changes": self._model.changes} if self._model.changes else {}
+        return {
+            **self._meta,
+            **steps,
+            **first,
+            **changes,
+            "recorder_seconds": self._seconds,
+            "recorded_seconds": elapsed,
+        }
 
     def coverage(self) -> pd.DataFrame:
         """Return what is known of each layer at the last recorded step.
@@ -315,7 +327,7 @@ class Recorder:
             One row per layer, in execution order: layer, kind, n_params, status, reason. Before the first recorded
             step every status is empty.
         """
-        return coverage(self._layers, self.recording.layers)
+        return coverage(self._model.layers, self.recording.layers)
 
     def verify(self, closure: Callable[[], Tensor]) -> Verification:
         """Compute one step twice, by this recorder's hooks and by `torch.autograd.grad` without them, and compare.
@@ -340,13 +352,13 @@ class Recorder:
         ...     recorder.verify(lambda: model(torch.ones(2, 4)).square().sum()).largest < 1e-6
         True
         """
-        is_attached = self._attachment.is_attached
-        self._attachment.detach()
+        is_attached = self._model.attachment.is_attached
+        self._model.attachment.detach()
         try:
-            return verify(self._root, self._layers, closure)
+            return verify(self._model.root, self._model.layers, closure)
         finally:
             if is_attached:
-                self._attachment.attach()
+                self._model.attachment.attach()
 
     @endings.whole
     def flush(self) -> None:
@@ -397,7 +409,7 @@ class Recorder:
     def _release(self) -> None:
         """Take all hooks off the model, the optimizers and the tensors of a step under way."""
         self._optimizer_hooks.remove()
-        self._attachment.remove()
+        self._model.attachment.remove()
         remove(self._pass.handles)
         self._pass.is_over = True
 
@@ -425,28 +437,28 @@ class Recorder:
         self._is_skipped = False  # where no gradient could be looked at: a fused optimizer skips on its device
         was_due, self._is_due = self._is_due, False  # until all is ready
         if self._closed or not self._schedule(self._step):
-            self._attachment.detach()
+            self._model.attachment.detach()
             return
-        self._added: frozenset[int] = frozenset()
+        self._model.added = frozenset()
         self._pass = self._new_pass()
         self._unseen: set[int] = set()
         self._sequences = Sequences(self._pass)
         self._readings = self._new_readings()
-        if not was_due and not self._structure.is_same():  # after steps in which it was not looked at
+        if not was_due and not self._model.is_same():  # after steps in which it was not looked at
             self._failures.attempt("what has changed of the model", self._follow)
-            self._added = frozenset()
+            self._model.added = frozenset()  # they are measured throughout this step
         self._is_checked = self._is_seen = False
-        if self._watches or self._attachment.is_first:  # the first time, to see the layers' places in the network
-            self._attachment.attach()
+        if self._watches or self._model.attachment.is_first:  # the first time, to see the layers' places in the network
+            self._model.attachment.attach()
         else:
-            self._attachment.detach()
+            self._model.attachment.detach()
         self._is_due = True
 
     def _new_pass(self) -> Pass:
         scaler = self._scaler
-        self._accumulation.start()
+        self._model.accumulation.start()
         return Pass(
-            self._accumulation,
+            self._model.accumulation,
             self._summed,
             with_statistics=self._statistics,
             before_first=self._before_first,
@@ -455,72 +467,31 @@ class Recorder:
         )
 
     def _new_readings(self) -> Readings:
-        return Readings(self._parameters, scaler=self._scaler, with_weights=self._weights, on_failure=self._failures)
-
-    def _new_attachment(self) -> Attachment:
-        # All that PyTorch holds on to is weak or gets in by a door: a recorder that is dropped must go, and take its
-        # hooks along.
-        return Attachment(
-            self._root,
-            self._layers,
-            weakly(self._on_output),
-            weakly(self._on_unseen),
-            weakly(self._on_lost),
-            self._failures,
-            owner=weakref.ref(self),
-            compiled=self._compiled,
-            since=self._step,
+        return Readings(
+            self._model.parameters, scaler=self._scaler, with_weights=self._weights, on_failure=self._failures
         )
 
     def _before_backward(self) -> None:
-        if not self._accumulation.owners.are_hidden:  # which are not themselves during a backward pass
+        if not self._model.accumulation.owners.are_hidden:  # which are not themselves during a backward pass
             self._failures.attempt("what has changed of the model", self._check_structure)
 
     def _check_structure(self) -> None:
         """Follow the model, once a step, where modules or parameters of it have changed."""
         if self._is_due and not self._is_checked:
             self._is_checked = True
-            if not self._structure.is_same():
+            if not self._model.is_same():
                 self._follow()
 
     def _follow(self) -> None:
-        """Take the model as it is now."""
-        self._structure = Structure(self._root)
-        try:
-            found = self._select(self._root)
-        except ValueError as error:
-            self._failures.warn(
-                f"the model has changed since record(), and {error} The layers from before are recorded on."
-            )
+        """Take the model as it is now, with the step under way."""
+        found = self._model.look()
+        if found is None:
             return
         self._failures.attempt("the tables", self._buffer.flush)  # of layers as they were
-        changes = follow(self._layers, found)
-        before, self._parameters = self._parameters, Parameters(self._root.parameters(), self._layers)
-        self._buffer.follow(self._parameters)
-        self._accumulation = Accumulation(Owners(self._layers, self._parameters.every, self._optimizers))
-        self._pass.accumulation = self._accumulation
+        self._model.follow(found, self._step)
+        self._buffer.follow(self._model.parameters)
+        self._pass.accumulation = self._model.accumulation
         self._readings = self._new_readings()
-        is_attached = self._attachment.is_attached
-        self._attachment.remove()
-        first_batch = self._attachment.first_batch
-        self._attachment = self._new_attachment()
-        self._attachment.first_batch = first_batch
-        if is_attached:
-            self._attachment.attach()
-        if changes:
-            told = self._meta.setdefault("changes", [])
-            if len(told) < MAX_CHANGES:
-                told.append({"step": self._step, **changes.described()})
-            self._failures.warn(str(changes))
-        self._added = frozenset(changes.other_modules)
-        for optimizer in self._optimizers:
-            held = parameters_of(optimizer)
-            if any(one in before and one not in self._parameters for one in held):
-                some = "some" if any(one in self._parameters for one in held) else "all"
-                self._failures.warn(
-                    f"{some} of the parameters that {type(optimizer).__name__} holds are no longer the model's, and "
-                    "changing them changes nothing. Make a new optimizer for the model, and a new recorder with it."
-                )
 
     def _on_output(self, layer: Layer, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Watch each tensor that a layer returned. A replica's output (DataParallel) is not the layer's."""
@@ -531,13 +502,13 @@ class Recorder:
             self._take_skipped()
         if not self._is_seen:
             self._is_seen = True
-            if not self._structure.has_same_modules():
+            if not self._model.has_same_modules():
                 self._failures.attempt("what has changed of the model", self._follow)
-        if not self._attachment.is_attached or module is not layer.module:
+        if not self._model.attachment.is_attached or module is not layer.module:
             return
         call = self._pass.count(layer)
-        if self._attachment.is_placing:
-            self._attachment.place(layer, call, args, output)
+        if self._model.attachment.is_placing:
+            self._model.attachment.place(layer, call, args, output)
         if self._watches:
             self._pass.watch(layer, call, output, args)
             if is_recurrent(module):
@@ -546,7 +517,7 @@ class Recorder:
 
     def _on_lost(self, layer: Layer | None, error: Exception) -> None:
         """Note that a call of a layer, or of the model, could not be seen."""
-        self._attachment.has_failed = True  # to see all layers, and in their order
+        self._model.attachment.has_failed = True  # to see all layers, and in their order
         if layer is not None and self._watches:
             self._sequences.lose(layer)
             self._pass.lose(layer, error)
@@ -556,7 +527,7 @@ class Recorder:
     def _on_unseen(self, layer: Layer) -> None:
         """Note that a layer ran without gradients."""
         self._unseen.add(layer.number)
-        self._attachment.note_unseen(layer)
+        self._model.attachment.note_unseen(layer)
 
     def _before_step(self, optimizer: Optimizer) -> None:
         """Keep weights and parameters as they are before an optimizer's step."""
@@ -581,7 +552,7 @@ class Recorder:
 
     def _use(self, optimizer: Optimizer) -> None:
         self._failures.attempt("the gradients", self._readings.read_where_used, optimizer)
-        self._failures.attempt("whose gradients arrived at the outputs", self._accumulation.use, optimizer)
+        self._failures.attempt("whose gradients arrived at the outputs", self._model.accumulation.use, optimizer)
 
     def _after_update(self, optimizer: Optimizer) -> None:
         """Read an optimizer's update; when all optimizers have stepped, the step ends."""
@@ -618,12 +589,12 @@ class Recorder:
             self._n_calls = 0
             self._is_skipped = True
             self._scalars.setdefault("skipped", []).append(1.0)
-            self._accumulation.use(optimizer, is_skipped=True)
+            self._model.accumulation.use(optimizer, is_skipped=True)
             self._failures.attempt("the end of a step", self._end_turn, optimizer)
 
     def _after_other(self, optimizer: Optimizer) -> None:
         """Warn of an optimizer that changes the model and was not given to `record`."""
-        if not self._closed and any(one in self._parameters for one in parameters_of(optimizer)):
+        if not self._closed and any(one in self._model.parameters for one in parameters_of(optimizer)):
             given = ", ".join(type(one).__name__ for one in self._optimizers)
             self._failures.warn(
                 f"{type(optimizer).__name__} changes the model, but record() was given {given} alone, so that its "
@@ -667,13 +638,13 @@ class Recorder:
             outputs = attempt("the calls of layers", bounded, outputs, self._max_calls, default=outputs)
         is_compiled = attempt("what is compiled", self._is_compiled, default=False)
         conditions = self._usual
-        if is_compiled or self._unseen or self._is_skipped or self._added or self._pass.is_full:
+        if is_compiled or self._unseen or self._is_skipped or self._model.added or self._pass.is_full:
             conditions = Conditions(
                 is_watched=self._watches,
                 is_compiled=is_compiled,
                 unseen=frozenset(self._unseen),
                 is_skipped=self._is_skipped,
-                added=self._added,
+                added=self._model.added,
                 is_full=self._pass.is_full,
             )
         signature = attempt("the rows of a step", self._buffer.add_layers, self._step, readings, outputs, conditions)
@@ -686,7 +657,7 @@ class Recorder:
         if self._pass.handles:
             attempt("taking the hooks off", remove, self._pass.handles)
         attempt("the layers' places in the network", self._end_placing)
-        if self._attachment.edges:
+        if self._model.attachment.edges:
             attempt("the edges between layers", self._keep_edges)
 
     def _total(self) -> Any:
@@ -694,19 +665,19 @@ class Recorder:
         return rows.combined(self._readings.arrived_gradients)
 
     def _keep_edges(self) -> None:
-        self._buffer.add_edges(self._attachment.edges)
-        self._attachment.edges = []
+        self._buffer.add_edges(self._model.attachment.edges)
+        self._model.attachment.edges = []
 
     def _warn_of_unmeasurable(self, signature: Signature) -> None:
-        missing = unmeasurable(self._layers, self._buffer.layout(signature))
+        missing = unmeasurable(self._model.layers, self._buffer.layout(signature))
         if missing:
             self._failures.warn(missing)
 
     def _end_placing(self) -> None:
         """Keep what the step showed of the layers' graph, where places are still to be seen."""
-        if not self._attachment.is_placing:
+        if not self._model.attachment.is_placing:
             return
-        leaves = self._attachment.end_step()
+        leaves = self._model.attachment.end_step()
         if leaves and not sharded.is_distributed():  # shards' parameters are gathered into tensors of other names
             shapes = [list(leaf.shape) for leaf in leaves[:MAX_SHAPES]]
             self._meta["unregistered"] = {"count": len(leaves), "shapes": shapes}
@@ -724,7 +695,9 @@ class Recorder:
         if not self._readings.arrived:
             self._failures.warn("no parameter has a gradient: call step() after backward() and before zero_grad().")
             return False
-        if self._pass.outputs or not (self._watches and self._attachment.is_attached and self._attachment.n_hooked):
+        if self._pass.outputs or not (
+            self._watches and self._model.attachment.is_attached and self._model.attachment.n_hooked
+        ):
             return False
         self._failures.warn(
             "no layer of the model was seen running since the last step, so gradients of parameters are recorded and "

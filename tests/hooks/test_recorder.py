@@ -94,7 +94,7 @@ def test_training_is_bit_identical(options):
 
 def test_with_form_and_explicit_form_record_the_same():
     with gradflow.record(net()) as inside:
-        train(inside._root, inside)
+        train(inside._model.root, inside)
     model = net()
     explicit = gradflow.record(model)
     train(model, explicit)
