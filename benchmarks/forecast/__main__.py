@@ -35,7 +35,7 @@ def main() -> None:
     counted = commands.add_parser("evaluate", help="choose limits, count verdicts, print the tables")
     counted.add_argument("--study", type=Path, required=True)
     counted.add_argument("--write", type=Path)
-    more = commands.add_parser("longer", help="train networks that were called doomed for ten times the budget")
+    more = commands.add_parser("longer", help="train networks that were said to fail for ten times the budget")
     more.add_argument("--study", type=Path, required=True)
     more.add_argument("--out", type=Path, required=True)
     more.add_argument("--runs", type=int, default=40)

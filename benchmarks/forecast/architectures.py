@@ -1,4 +1,4 @@
-"""Signs and verdicts of library models as their authors initialise them: none of these may be called doomed.
+"""Signs and verdicts of library models as their authors initialise them: none of these may be said to fail.
 
 Inputs and labels are random, so nothing is learned but the batches themselves.
 """

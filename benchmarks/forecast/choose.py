@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from gradflow.probe.verdict import DOOMED, WILL_TRAIN
+from gradflow.probe.verdict import WILL_FAIL, WILL_TRAIN
 
 from .outcomes import UPDATES, signs_of, verdicts
 
-# Conditions of doom. A limit lies below the value of every network that trained, by the margin: decades have one in
+# Conditions of failure. A limit lies below the value of every network that trained, by the margin: decades have one in
 # decades, the others, which span decades, a factor.
 #   gradient_decades: hardly any gradient reaches the first layers.
 #   unlikeness: the last layer is given the same vector for every sample.
@@ -37,13 +37,13 @@ def choose(frame: pd.DataFrame) -> dict[str, list[list[Condition]]]:
     signs = signs_of(frame)
     slow = signs.update_ratio_min < SLOW
     is_slow = _condition("update_ratio_min", SLOW)
-    doomed = [[_condition("diverged", 0.5, side="above", updates=0)]]
-    doomed += [[_condition(sign, _limit(signs[sign][~frame.failed & slow], sign)), is_slow] for sign in MARGINS]
-    doomed.append([_condition("unlikeness", _limit(signs.unlikeness[~frame.failed], "unlikeness"))])
+    failing = [[_condition("diverged", 0.5, side="above", updates=0)]]
+    failing += [[_condition(sign, _limit(signs[sign][~frame.failed & slow], sign)), is_slow] for sign in MARGINS]
+    failing.append([_condition("unlikeness", _limit(signs.unlikeness[~frame.failed], "unlikeness"))])
     # Without the second condition a network counts as learning whose weights were thrown far away.
     lower = _condition("relative_loss", 1.0)
-    left = frame[verdicts(frame, {DOOMED: doomed, WILL_TRAIN: [[lower]]}) == WILL_TRAIN]
-    return {DOOMED: doomed, WILL_TRAIN: [[_condition("relative_error", _error_limit(left)), lower]]}
+    left = frame[verdicts(frame, {WILL_FAIL: failing, WILL_TRAIN: [[lower]]}) == WILL_TRAIN]
+    return {WILL_FAIL: failing, WILL_TRAIN: [[_condition("relative_error", _error_limit(left)), lower]]}
 
 
 def _condition(sign: str, limit: float, side: str = "below", updates: int = UPDATES) -> Condition:

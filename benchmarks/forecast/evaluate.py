@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from gradflow.analysis.intervals import Share, wilson
-from gradflow.probe.verdict import DOOMED, OPEN, VERDICTS, WILL_TRAIN, Rules
+from gradflow.probe.verdict import WILL_FAIL, OPEN, VERDICTS, WILL_TRAIN, Rules
 
 from .choose import choose
 from .designs import BUDGETS, CONV_BUDGET, SPLITS
@@ -19,7 +19,7 @@ from .outcomes import BOUND, OTHER_BOUNDS, UPDATES, failed, load, signs_of, verd
 COMMAND = "python -m benchmarks.forecast evaluate --study benchmarks/forecast/study.csv"
 # A verdict is experimental if the 95 % interval of how often it was right, on all networks that no limit was chosen on,
 # reaches below its target.
-TARGETS = {DOOMED: 0.97, WILL_TRAIN: 0.95}
+TARGETS = {WILL_FAIL: 0.97, WILL_TRAIN: 0.95}
 CHOSEN_ON = "choose"
 UNSEEN = "new data and factors"
 SETTLED = 714  # networks from this number on were trained after signs, conditions and margins were settled
@@ -88,40 +88,40 @@ def _is_borne_out(frame: pd.DataFrame, verdict: str) -> bool:
 
 def _right(count: dict[str, Any], verdict: str) -> Share:
     one = count[verdict]
-    return wilson(one["failed"] if verdict == DOOMED else one["n"] - one["failed"], one["n"])
+    return wilson(one["failed"] if verdict == WILL_FAIL else one["n"] - one["failed"], one["n"])
 
 
 def _by_group(frame: pd.DataFrame, group: pd.Series, order: list[str] | None = None) -> str:
     lines = [
-        f"| {group.name} | n | failed | doomed, right | failures caught | will train, right | trained caught "
+        f"| {group.name} | n | failed | will fail, right | failures caught | will train, right | trained caught "
         "| open, failed |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in order or sorted(group.unique()):
         count = counts(frame[group == name])
-        doomed, hope = _right(count, DOOMED), _right(count, WILL_TRAIN)
-        caught = wilson(doomed.hits, count["failed"]), wilson(hope.hits, count["n"] - count["failed"])
-        cells = (doomed, caught[0], hope, caught[1], wilson(count[OPEN]["failed"], count[OPEN]["n"]))
+        failing, hope = _right(count, WILL_FAIL), _right(count, WILL_TRAIN)
+        caught = wilson(failing.hits, count["failed"]), wilson(hope.hits, count["n"] - count["failed"])
+        cells = (failing, caught[0], hope, caught[1], wilson(count[OPEN]["failed"], count[OPEN]["n"]))
         lines.append(f"| {name} | {count['n']} | {count['failed']} | " + " | ".join(map(_cell, cells)) + " |")
     return "\n".join(lines)
 
 
 def _by_bound(frame: pd.DataFrame) -> str:
     """Return the counts on unseen networks, had a failure been defined by another bound; limits stay."""
-    lines = ["| failed above | failed | doomed, right | failures caught | will train, right |", "|---|---|---|---|---|"]
+    lines = ["| failed above | failed | will fail, right | failures caught | will train, right |", "|---|---|---|---|---|"]
     for bound in sorted((BOUND, *OTHER_BOUNDS)):
         count = counts(frame.assign(failed=failed(frame.diverged_step, frame.excess, bound)))
-        doomed = _right(count, DOOMED)
-        cells = (doomed, wilson(doomed.hits, count["failed"]), _right(count, WILL_TRAIN))
+        failing = _right(count, WILL_FAIL)
+        cells = (failing, wilson(failing.hits, count["failed"]), _right(count, WILL_TRAIN))
         lines.append(f"| {bound} | {count['failed']} | " + " | ".join(map(_cell, cells)) + " |")
     return "\n".join(lines)
 
 
 def _by_reason(frame: pd.DataFrame, rules: Rules) -> str:
-    """Return how often each rule of doomed is met and right, alone."""
-    lines = ["| rule of doomed | met, failed |", "|---|---|"]
-    for rule in rules[DOOMED]:
-        met = frame.failed[verdicts(frame, {DOOMED: [rule], WILL_TRAIN: []}) == DOOMED]
+    """Return how often each rule of "will fail" is met and right, alone."""
+    lines = ["| rule of "will fail" | met, failed |", "|---|---|"]
+    for rule in rules[WILL_FAIL]:
+        met = frame.failed[verdicts(frame, {WILL_FAIL: [rule], WILL_TRAIN: []}) == WILL_FAIL]
         cell = _cell(wilson(int(met.sum()), len(met)))
         lines.append(f"| {_words(rule)} | {cell} |")
     return "\n".join(lines)
@@ -135,10 +135,10 @@ def _plain_curve(frame: pd.DataFrame) -> str:
         f"error after {UPDATES} updates over chance": signs.relative_error,
         f"loss after {UPDATES} updates over that before": signs.relative_loss,
     }
-    lines = ["| doomed by one number alone, or a loss that is not finite | right | failures caught |", "|---|---|---|"]
+    lines = ["| will fail by one number alone, or a loss that is not finite | right | failures caught |", "|---|---|---|"]
     unseen = frame.split == UNSEEN
     for name, score in scores.items():
-        limit = float(score[(frame.split == CHOSEN_ON) & ~frame.failed].quantile(TARGETS[DOOMED]))
+        limit = float(score[(frame.split == CHOSEN_ON) & ~frame.failed].quantile(TARGETS[WILL_FAIL]))
         met = frame.failed[unseen & ((score > limit) | (signs.diverged > 0))]
         cells = wilson(int(met.sum()), len(met)), wilson(int(met.sum()), int(frame.failed[unseen].sum()))
         lines.append(f"| {name} above {limit:.3g} | " + " | ".join(map(_cell, cells)) + " |")

@@ -1,4 +1,4 @@
-"""Does "doomed" hold beyond the study's budgets? Networks that were called so, trained for ten times as long."""
+"""Does "will fail" hold beyond the study's budgets? Networks that were called so, trained for ten times as long."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from gradflow.analysis.intervals import wilson
-from gradflow.probe.verdict import DOOMED
+from gradflow.probe.verdict import WILL_FAIL
 from gradflow.reference import forecast_study
 
 from .designs import draw
@@ -25,16 +25,16 @@ COLUMNS = ("number", "budget", "diverged_step", "train_error", "excess", "failed
 def longer(study: Path, out: Path, runs: int) -> None:
     """Append a row a network to the file and print the count.
 
-    Chosen are the doomed whose loss stays finite, those first with the fewest layers times updates: they are cheap, and
-    of the doomed those whose signal has the fewest layers to cross.
+    Chosen are those called so whose loss stays finite, those first with the fewest layers times updates: they are cheap, and
+    of them those whose signal has the fewest layers to cross.
     """
     frame = load(study)
     frame = frame.assign(verdict=verdicts(frame, forecast_study()["rules"]))
     best = frame.groupby("data").train_error.min()
-    doomed = frame[(frame.verdict == DOOMED) & frame.diverged_step.isna()]
-    is_conv = doomed.kind == "conv"  # many times the work of a fully connected layer
-    cost = doomed.depth * doomed.budget
-    chosen = doomed.assign(is_conv=is_conv, cost=cost).sort_values(["is_conv", "cost", "number"]).head(runs)
+    called = frame[(frame.verdict == WILL_FAIL) & frame.diverged_step.isna()]
+    is_conv = called.kind == "conv"  # many times the work of a fully connected layer
+    cost = called.depth * called.budget
+    chosen = called.assign(is_conv=is_conv, cost=cost).sort_values(["is_conv", "cost", "number"]).head(runs)
     done = set(pd.read_csv(out).number) if out.exists() else set()
     with out.open("a", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS)

@@ -16,7 +16,7 @@ from gradflow.analysis.intervals import Share, wilson
 from gradflow.probe.indicators import indicators
 from gradflow.probe.loss import LossFunction
 from gradflow.probe.trial import try_training
-from gradflow.probe.verdict import DOOMED, OPEN, WILL_TRAIN, Reason, Verdict, decide
+from gradflow.probe.verdict import WILL_FAIL, OPEN, WILL_TRAIN, Reason, Verdict, decide
 from gradflow.recording import Recording
 from gradflow.reference import forecast_study
 from gradflow.tables import Table, column, words
@@ -41,7 +41,7 @@ def forecast(
     loss_fn: LossFunction | None = None,
     batch_size: int = 64,
 ) -> Forecast:
-    """Train a copy of the model for a few updates and say whether it is doomed, will train, or is open.
+    """Train a copy of the model for a few updates and say whether it will fail, will train, or is open.
 
     The model, its optimizer, inputs, targets and random states are left exactly as found.
 
@@ -64,7 +64,7 @@ def forecast(
     Returns
     -------
     Forecast
-        Prints as a text. "doomed": training fails within some hundred updates. "will train": it does not, and reaches
+        Prints as a text. "will fail": training fails within some hundred updates. "will train": it does not, and reaches
         a low training error on this task; possible only where targets are class indices. "open": neither is known.
 
     Raises
@@ -87,7 +87,7 @@ def forecast(
     >>> layers = [layer for _ in range(20) for layer in (nn.Linear(16, 16), nn.Sigmoid())]
     >>> inputs = torch.randn(64, 16, generator=torch.Generator().manual_seed(0))
     >>> forecast(nn.Sequential(*layers, nn.Linear(16, 2)), inputs, (inputs[:, 0] > 0).long(), lr=0.1).verdict
-    'doomed'
+    'will fail'
     """
     rules = forecast_study()["rules"]
     moments = {condition["updates"] for kind in rules.values() for rule in kind for condition in rule}
@@ -128,7 +128,7 @@ class Forecast:
 
     @property
     def verdict(self) -> Verdict:
-        """One of "doomed", "will train" and "open"."""
+        """One of "will fail", "will train" and "open"."""
         return self._decision[0]
 
     @property
@@ -176,15 +176,15 @@ def track_record() -> dict[str, Share]:
     Returns
     -------
     dict
-        "doomed", "will train": how often the verdict was right. "doomed caught", "will train caught": how many of those
+        "will fail", "will train": how often the verdict was right. "will fail caught", "will train caught": how many of those
         that failed, and that trained, it was given to. "open failed": how many of the open ones failed.
     """
     counts = forecast_study()["measured"][UNSEEN]
-    doomed, hopeful, left = (counts[verdict] for verdict in (DOOMED, WILL_TRAIN, OPEN))
+    failing, hopeful, left = (counts[verdict] for verdict in (WILL_FAIL, WILL_TRAIN, OPEN))
     trained = counts["n"] - counts["failed"]
     return {
-        DOOMED: wilson(doomed["failed"], doomed["n"]),
-        f"{DOOMED} caught": wilson(doomed["failed"], counts["failed"]),
+        WILL_FAIL: wilson(failing["failed"], failing["n"]),
+        f"{WILL_FAIL} caught": wilson(failing["failed"], counts["failed"]),
         WILL_TRAIN: wilson(hopeful["n"] - hopeful["failed"], hopeful["n"]),
         f"{WILL_TRAIN} caught": wilson(hopeful["n"] - hopeful["failed"], trained),
         f"{OPEN} failed": wilson(left["failed"], left["n"]),
@@ -218,7 +218,7 @@ def _track_record() -> list[str]:
     found = {name: _share(share) for name, share in track_record().items()}
     return [
         text("forecast.record.head", n=counts["n"], failed=counts["failed"], budgets=study["budgets"]),
-        text("forecast.record.doomed", right=found[DOOMED], caught=found[f"{DOOMED} caught"]),
+        text("forecast.record.will_fail", right=found[WILL_FAIL], caught=found[f"{WILL_FAIL} caught"]),
         text("forecast.record.will_train", right=found[WILL_TRAIN], caught=found[f"{WILL_TRAIN} caught"]),
         text("forecast.record.open", failed=found[f"{OPEN} failed"]),
         text("forecast.record.source", command=study["command"], date=study["date"], n=study["n"]),

@@ -8,12 +8,12 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-Verdict = Literal["doomed", "will train", "open"]
-DOOMED: Verdict = "doomed"
+Verdict = Literal["will fail", "will train", "open"]
+WILL_FAIL: Verdict = "will fail"
 WILL_TRAIN: Verdict = "will train"
 OPEN: Verdict = "open"
 Rules = dict[str, list[list[dict[str, Any]]]]  # by verdict: rules, each a list of the conditions that must all be met
-VERDICTS = (DOOMED, WILL_TRAIN, OPEN)
+VERDICTS = (WILL_FAIL, WILL_TRAIN, OPEN)
 
 
 class Condition(NamedTuple):
@@ -44,7 +44,7 @@ class Reason(NamedTuple):
 def decide(signs: pd.DataFrame, rules: Rules) -> tuple[Verdict, list[Reason]]:
     """Return the verdict and the reasons for it.
 
-    Doomed, if one rule of "doomed" is met; will train, if none is but one of "will train"; otherwise open. A rule is
+    Will fail, if one rule of "will fail" is met; will train, if none is but one of "will train"; otherwise open. A rule is
     met if all its conditions are.
 
     Parameters
@@ -62,13 +62,13 @@ def decide(signs: pd.DataFrame, rules: Rules) -> tuple[Verdict, list[Reason]]:
     Examples
     --------
     >>> rules = {
-    ...     "doomed": [[{"sign": "unlikeness", "updates": 0, "side": "below", "limit": 1e-5}]],
+    ...     "will fail": [[{"sign": "unlikeness", "updates": 0, "side": "below", "limit": 1e-5}]],
     ...     "will train": [[{"sign": "relative_error", "updates": 10, "side": "below", "limit": 0.5}]],
     ... }
     >>> decide(pd.DataFrame({"unlikeness": [0.3, 0.4], "relative_error": [1.0, 0.2]}, index=[0, 10]), rules)[0]
     'will train'
     """
-    for verdict in (DOOMED, WILL_TRAIN):
+    for verdict in (WILL_FAIL, WILL_TRAIN):
         met = [rule for rule in _measured(signs, rules[verdict]) if all(reason.is_met for reason in rule)]
         if met:
             return verdict, _once(met)

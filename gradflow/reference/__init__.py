@@ -34,7 +34,7 @@ def forecast_study() -> dict[str, Any]:
     Examples
     --------
     >>> sorted(forecast_study()["rules"])
-    ['doomed', 'will train']
+    ['will fail', 'will train']
     """
     study: dict[str, Any] = json.loads(files(__name__).joinpath("forecast.json").read_text(encoding="utf-8"))
     return study

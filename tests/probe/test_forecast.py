@@ -40,15 +40,15 @@ def test_a_healthy_network_will_train(seed):
         ({"activation": "relu"}, "unlikeness"),
     ],
 )
-def test_a_deep_network_whose_signal_dies_is_doomed(options, sign):
+def test_a_deep_network_whose_signal_dies_will_fail(options, sign):
     found = forecast(net(depth=25, **options), *examples(), lr=0.05, batch_size=32)
-    assert found.verdict == "doomed"
+    assert found.verdict == "will fail"
     assert sign in {reason.condition.sign for reason in found.reasons}
 
 
-def test_a_loss_that_diverges_is_doom():
+def test_a_loss_that_diverges_is_a_failure():
     found = forecast(net(init="kaiming"), *examples(), lr=1e12, batch_size=32)
-    assert found.verdict == "doomed"
+    assert found.verdict == "will fail"
     assert [reason.condition.sign for reason in found.reasons] == ["diverged"]
     assert "stopped being finite" in str(found)
 
@@ -59,10 +59,10 @@ def test_the_blind_spot_is_open():
     assert "learning rate and budget" in " ".join(str(found).split())
 
 
-def test_a_zero_initialised_head_is_no_doom():
+def test_a_zero_initialised_head_is_no_failure():
     model = net(init="kaiming")
     nn.init.zeros_(model.classifier.weight)
-    assert forecast(model, *examples(), lr=0.05, batch_size=32).verdict != "doomed"
+    assert forecast(model, *examples(), lr=0.05, batch_size=32).verdict != "will fail"
 
 
 def test_regression_is_never_said_to_train():
@@ -77,7 +77,7 @@ def test_the_study_adds_up():
     study = forecast_study()
     assert sum(counts["n"] for counts in study["measured"].values()) == study["n"] >= 500
     for counts in study["measured"].values():
-        verdicts = [counts[verdict] for verdict in ("doomed", "will train", "open")]
+        verdicts = [counts[verdict] for verdict in ("will fail", "will train", "open")]
         assert sum(one["n"] for one in verdicts) == counts["n"]
         assert sum(one["failed"] for one in verdicts) == counts["failed"]
 
@@ -88,15 +88,15 @@ def test_a_verdict_whose_interval_reaches_below_its_target_is_experimental():
     for verdict, target in study["targets"].items():
         n = sum(counts[verdict]["n"] for counts in held_out)
         failed = sum(counts[verdict]["failed"] for counts in held_out)
-        right = failed if verdict == "doomed" else n - failed
+        right = failed if verdict == "will fail" else n - failed
         low = binomtest(right, n).proportion_ci(0.95, method="wilson").low
         assert (verdict in study["experimental"]) == (low < target)
 
 
 def test_the_track_record_is_that_of_unseen_data_and_factors():
     counts, record = forecast_study()["measured"][UNSEEN], track_record()
-    assert (record["doomed"].hits, record["doomed"].n) == (counts["doomed"]["failed"], counts["doomed"]["n"])
-    assert record["doomed caught"].n == counts["failed"]
+    assert (record["will fail"].hits, record["will fail"].n) == (counts["will fail"]["failed"], counts["will fail"]["n"])
+    assert record["will fail caught"].n == counts["failed"]
     assert record["will train caught"].n == counts["n"] - counts["failed"]
     assert record["will train"].hits == counts["will train"]["n"] - counts["will train"]["failed"]
     assert record["open failed"].hits == counts["open"]["failed"]
@@ -105,10 +105,10 @@ def test_the_track_record_is_that_of_unseen_data_and_factors():
 def test_the_text_carries_counts_and_intervals():
     found = forecast(net(init="kaiming"), *examples(), lr=0.05, batch_size=32)
     counts = forecast_study()["measured"][UNSEEN]
-    doomed = counts["doomed"]
+    failing = counts["will fail"]
     shown = " ".join(str(found).split())
-    assert f"right {doomed['failed']} of {doomed['n']}" in shown
-    assert f"given to {doomed['failed']} of {counts['failed']}" in shown
+    assert f"right {failing['failed']} of {failing['n']}" in shown
+    assert f"given to {failing['failed']} of {counts['failed']}" in shown
     assert f"{counts['n']} networks" in shown
     assert max(map(len, str(found).splitlines())) <= 80
     assert repr(found) == str(found)

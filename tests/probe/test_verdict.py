@@ -12,16 +12,16 @@ from gradflow.probe.verdict import Condition, decide
     ("signs_", "verdict", "n_reasons"),
     [
         ({"a": [9.0, 9.0], "b": [0.0, 0.1]}, "will train", 1),
-        ({"a": [9.0, 0.9], "b": [0.0, 0.1]}, "doomed", 1),
+        ({"a": [9.0, 0.9], "b": [0.0, 0.1]}, "will fail", 1),
         ({"a": [0.9, 9.0], "b": [0.0, 0.1]}, "will train", 1),  # the wrong moment
         ({"a": [9.0, 9.0], "b": [0.0, 0.6]}, "open", 1),
         ({"a": [9.0, math.nan], "b": [0.0, math.nan]}, "open", 1),  # NaN is on no side
-        ({"a": [9.0, -math.inf], "b": [0.0, 0.1]}, "doomed", 1),
+        ({"a": [9.0, -math.inf], "b": [0.0, 0.1]}, "will fail", 1),
     ],
 )
 def test_decide(signs_, verdict, n_reasons):
     rules = {
-        "doomed": [[{"sign": "a", "updates": 10, "side": "below", "limit": 1.0}]],
+        "will fail": [[{"sign": "a", "updates": 10, "side": "below", "limit": 1.0}]],
         "will train": [[{"sign": "b", "updates": 10, "side": "below", "limit": 0.5}]],
     }
     found, reasons = decide(pd.DataFrame(signs_, index=[0, 10]), rules)
@@ -33,16 +33,16 @@ def both(limit_alone):
     """One rule of two conditions, and one with a limit of its own on the first sign."""
     a = {"sign": "a", "updates": 0, "side": "below", "limit": 1.0}
     b = {"sign": "b", "updates": 0, "side": "below", "limit": 1.0}
-    return {"doomed": [[a, b], [{**a, "limit": limit_alone}]], "will train": []}
+    return {"will fail": [[a, b], [{**a, "limit": limit_alone}]], "will train": []}
 
 
 @pytest.mark.parametrize(
     ("a", "b", "verdict", "limits"),
     [
-        (0.5, 0.5, "doomed", {"a": 1.0, "b": 1.0}),
+        (0.5, 0.5, "will fail", {"a": 1.0, "b": 1.0}),
         (0.5, 2.0, "open", {}),  # only one of the two
-        (0.05, 2.0, "doomed", {"a": 0.1}),
-        (0.05, 0.5, "doomed", {"a": 0.1, "b": 1.0}),  # both rules: the stricter limit is told
+        (0.05, 2.0, "will fail", {"a": 0.1}),
+        (0.05, 0.5, "will fail", {"a": 0.1, "b": 1.0}),  # both rules: the stricter limit is told
     ],
 )
 def test_all_conditions_of_a_rule_must_be_met(a, b, verdict, limits):
