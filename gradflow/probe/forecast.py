@@ -78,8 +78,9 @@ def forecast(
     convolutional networks, small data, 100 to 300 updates. A failure is a training error above 40 % of the way from
     the best network's on the same data to chance, or a loss that stops being finite.
 
-    Blind spot: failures of learning rate and budget with healthy gradients. Too few updates, or a step size that ruins
-    training only later, show nothing in ten updates, and end as "open".
+    Blind spots: failures of learning rate and budget with healthy gradients. Too few updates, or a step size that ruins
+    training only later, show nothing in ten updates, and end as "open". A network whose loss stayed level for more than
+    1,000 updates and fell then was said to fail.
 
     Examples
     --------

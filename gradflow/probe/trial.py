@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ from gradflow.recording import GradflowError, Recording
 MOMENTUM = 0.9  # of the SGD that stands for an optimizer, if only a learning rate is given
 ROUNDING = 1e-12  # of a mean of cosines in float64
 SEVERAL = 2  # examples: one alone cannot be told from another
+OWN = __name__.partition(".")[0]
 
 Batches = list[tuple[Tensor, Tensor]]
 
@@ -46,7 +47,8 @@ def try_training(
     Parameters
     ----------
     model : nn.Module
-        In train mode. Hooks that it carries are copied with it and run on the copy.
+        In train mode. Hooks on its modules and parameters, and on the optimizer, run on the copies, so that gradients
+        are clipped as in training; one that refers to the model by a variable works on the original, and has no effect.
     inputs, targets : Tensor
         A few batches, (n, ...) each, in the order they are to be used; a last short batch is dropped. They are
         used again from the start when they run out.
@@ -186,15 +188,40 @@ def _check_optimizer(model: nn.Module, optimizer: Optimizer | None, lr: float | 
 
 
 def _copies(model: nn.Module, optimizer: Optimizer | None, lr: float | None) -> tuple[nn.Module, Optimizer]:
-    """Return copies of both that belong to each other."""
+    """Return copies of both that belong to each other, with the hooks that they carry."""
+    memo: dict[int, Any] = {}
     try:
-        twin, updates = copy.deepcopy((model, optimizer))  # one call, so that both hold the same parameters
+        twin, updates = copy.deepcopy((model, optimizer), memo)  # one call, so that both hold the same parameters
     except (RuntimeError, TypeError) as error:
         raise ForecastError(f"{type(model).__name__} cannot be copied ({error}); pass a model made anew.") from error
     if updates is None:
         trained = [parameter for parameter in twin.parameters() if parameter.requires_grad]
         updates = SGD(trained, lr=lr or 0.0, momentum=MOMENTUM)
+    for source, target in zip(model.parameters(), twin.parameters(), strict=True):
+        for hook in _users_hooks(source._backward_hooks, memo):
+            target.register_hook(hook)
+        for hook in _users_hooks(source._post_accumulate_grad_hooks, memo):
+            target.register_post_accumulate_grad_hook(hook)
+    if optimizer is not None:
+        for hook in _users_hooks(optimizer._optimizer_step_pre_hooks, memo):
+            updates.register_step_pre_hook(hook)
+        for hook in _users_hooks(optimizer._optimizer_step_post_hooks, memo):
+            updates.register_step_post_hook(hook)
     return twin, updates
+
+
+def _users_hooks(hooks: Mapping[int, Any] | None, memo: dict[int, Any]) -> list[Any]:
+    """Return the hooks for a copy of what they are on; PyTorch copies those of modules alone.
+
+    Gradients are often clipped in such hooks. A method of the model or the optimizer becomes one of its copy; hooks of
+    this package stay behind, as they belong to a recorder of the original.
+    """
+    found = [] if hooks is None else list(hooks.values())
+    return [copy.deepcopy(hook, memo) for hook in found if not _is_own(hook)]
+
+
+def _is_own(hook: Any) -> bool:
+    return str(getattr(hook, "__module__", "")).startswith(f"{OWN}.")
 
 
 def _batches(inputs: Tensor, targets: Tensor, batch_size: int) -> Batches:

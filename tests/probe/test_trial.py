@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+import gradflow
 from gradflow.models import mlp
 from gradflow.probe.indicators import indicators
 from gradflow.probe.loss import AnalysisError
@@ -208,3 +209,76 @@ def test_outputs_that_are_no_tensor_name_loss_fn():
 
     with pytest.raises(AnalysisError, match="loss_fn"):
         try_training(Pair(), *examples(), lr=0.1)
+
+
+def clipped_by_hand(model, x, y, bound, updates=4, lr=0.5):
+    """Train the model itself, each gradient clipped to a bound, and return the losses."""
+    optimizer, losses = torch.optim.SGD(model.parameters(), lr=lr), []
+    for _ in range(updates):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        nn.utils.clip_grad_value_(model.parameters(), bound)
+        losses.append(loss.item())
+        optimizer.step()
+    return losses
+
+
+def on_tensors(model, optimizer, bound):
+    for parameter in model.parameters():
+        parameter.register_hook(lambda gradient: gradient.clamp(-bound, bound))
+
+
+def on_accumulated(model, optimizer, bound):
+    def clip(parameter):
+        parameter.grad.clamp_(-bound, bound)
+
+    for parameter in model.parameters():
+        parameter.register_post_accumulate_grad_hook(clip)
+
+
+def on_optimizer(model, optimizer, bound):
+    def clip(one, args, kwargs):
+        for group in one.param_groups:
+            nn.utils.clip_grad_value_(group["params"], bound)
+
+    optimizer.register_step_pre_hook(clip)
+
+
+class Clipping(nn.Linear):
+    """A layer whose method clips its own gradients, wherever it is."""
+
+    bound = 1e-3
+
+    def clip(self, optimizer, args, kwargs):
+        nn.utils.clip_grad_value_(self.parameters(), self.bound)
+
+
+@pytest.mark.parametrize("attach", [on_tensors, on_accumulated, on_optimizer])
+def test_the_copy_carries_hooks_that_clip(attach):
+    (x, y), bound = examples(n=32), 1e-3
+    model = net(init="kaiming")
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    attach(model, optimizer, bound)
+    found = try_training(model, x, y, optimizer=optimizer, batch_size=32, moments=(0, 3))
+    expected = clipped_by_hand(net(init="kaiming"), x, y, bound)
+    assert found.steps.loss.tolist() == pytest.approx(expected, rel=1e-6)
+    assert clipped_by_hand(net(init="kaiming"), x, y, math.inf) != pytest.approx(expected, rel=1e-2)
+
+
+def test_a_method_of_the_model_that_clips_clips_the_copy():
+    x, y = examples(n=32)
+    model, plain = Clipping(12, CLASSES), nn.Linear(12, CLASSES)
+    plain.load_state_dict(model.state_dict())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    optimizer.register_step_pre_hook(model.clip)
+    found = try_training(model, x, y, optimizer=optimizer, batch_size=32, moments=(0, 3))
+    assert found.steps.loss.tolist() == pytest.approx(clipped_by_hand(plain, x, y, model.bound), rel=1e-6)
+
+
+def test_a_recorder_on_the_original_sees_nothing_of_the_trial():
+    model, (x, y) = net(), examples(n=32)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    with gradflow.record(model, optimizer=optimizer) as recorder:
+        try_training(model, x, y, optimizer=optimizer, batch_size=32, moments=(0, 2))
+        assert recorder.recording.layers.empty
