@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradflow import storage
 from gradflow.analysis.sources import by_folder, from_sources
@@ -15,6 +15,9 @@ from gradflow.recording import Recording
 from gradflow.text import text
 from gradflow.text.controls import utf8
 from gradflow.text.words import said
+
+if TYPE_CHECKING:  # it brings torch, which a report of recordings does without
+    from gradflow.experiments.folder import SweepFolder
 
 
 def report_on(runs: Sequence[Path], out: Path, title: str | None, formats: Sequence[str]) -> None:
@@ -47,17 +50,22 @@ def write_report(
     title: str | None = None,
     form: str | None = None,
     formats: Sequence[str] = ("png",),
+    *,
+    sweep: SweepFolder | None = None,
 ) -> None:
-    """Write a report and say where it is."""
+    """Write a report and say where it is; into the very folder of a sweep, where it is one's that is held."""
     from gradflow.reporting import report  # brings matplotlib, so not on the way to a dry run
 
     try:
-        page = report(recordings, folder, title=title, command=command_line(), formats=formats)
+        place = folder if sweep is None else sweep.anchor
+        page = report(recordings, place, title=title, command=command_line(), formats=formats)
     except OSError as error:
         raise storage.StorageError(f"cannot write a report to {folder}: {error.strerror or error}.") from None
-    output.say_where("report", page, form)
-    output.say_where("figures", page.parent / "figures", form)
-    output.say_where("tables", page.parent / "tables", form)
+    if sweep is not None:
+        sweep.check()
+    output.say_where("report", folder / page.name, form)
+    output.say_where("figures", folder / "figures", form)
+    output.say_where("tables", folder / "tables", form)
 
 
 def heading(notes: Mapping[str, Any]) -> str | None:

@@ -146,9 +146,10 @@ def run_sweep(sweep: Sweep, given: Mapping[str, Any], execution: ExecutionOption
         write_notes(sweep_folder.anchor, {**sweep.notes, "title": execution.title or sweep.notes.get("title", "")})
         if recordings:
             print_summary(recordings, execution.form)
-            shown = [*annotated(recordings, sweep.notes), *(demonstration.measure(folder) if with_demo else ())]
+            demo = demonstration.measure(sweep_folder.anchor) if with_demo else []
+            shown, title = [*annotated(recordings, sweep.notes), *demo], execution.title or heading(sweep.notes)
             sweep_folder.check()
-            write_report(shown, folder, execution.title or heading(sweep.notes), execution.form)
+            write_report(shown, folder, title, execution.form, sweep=sweep_folder)
     output.say_where("recordings", folder / "runs", execution.form)
     took = {"trained": f"{trained:.0f}", "whole": f"{time.perf_counter() - began:.0f}"}
     output.say(text("progress.took", **took), execution.form)

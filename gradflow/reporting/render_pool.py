@@ -20,6 +20,7 @@ from typing import Any
 import matplotlib as mpl
 
 from gradflow.reporting.drawing import Drawn, Job, drawn
+from gradflow.storage import for_children
 from gradflow.text import current_language
 
 PROGRAM = "gradflow.reporting.render_worker"
@@ -120,7 +121,7 @@ class RenderPool:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         # To a process of our own; what comes back, as all that is read from elsewhere, is no pickle.
-        pickle.dump((job, _own_settings()), self._process.stdin)
+        pickle.dump((job._replace(folder=for_children(job.folder)), _own_settings()), self._process.stdin)
         self._process.stdin.flush()
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         return answer

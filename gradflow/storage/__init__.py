@@ -7,7 +7,16 @@ leaves a folder that loads, or one without a manifest, which is no recording.
 
 from __future__ import annotations
 
-from gradflow.storage.files import TEMPORARY_SUFFIX, anchored, is_file, is_folder, move, named, write_whole
+from gradflow.storage.files import (
+    TEMPORARY_SUFFIX,
+    anchored,
+    for_children,
+    is_file,
+    is_folder,
+    move,
+    named,
+    write_whole,
+)
 from gradflow.storage.json_files import read_bytes, read_json
 from gradflow.storage.locks import LOCK, LOCK_FILES, FileId, InUseError, file_id, held
 from gradflow.storage.manifest import (
@@ -44,6 +53,7 @@ __all__ = [
     "check_meta",
     "file_id",
     "find",
+    "for_children",
     "held",
     "is_file",
     "is_folder",

@@ -78,6 +78,13 @@ def anchored(folder: Path) -> Iterator[Path]:
             os.close(descriptor)
 
 
+def for_children(path: Path) -> Path:
+    """Return the path by which a process that this one has started reaches what `anchored` leads to."""
+    if path.is_relative_to(_DESCRIPTORS):
+        return Path(f"/proc/{os.getpid()}/fd") / path.relative_to(_DESCRIPTORS)
+    return path
+
+
 def named(text: str) -> str:
     """Return a text for users with the names of folders in place of the paths that `anchored` yields."""
 

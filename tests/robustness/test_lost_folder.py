@@ -14,9 +14,11 @@ from waiting import eventually
 
 import gradflow
 from gradflow import storage
+from gradflow.cli import main
 from gradflow.experiments import keep_all
 from gradflow.experiments.folder import FolderLostError, SweepFolder, guarded
 from gradflow.experiments.run_with_resume import run_with_resume
+from gradflow.reporting import render_pool
 
 LOST = (
     "gradflow: out folder out was removed or replaced while the sweep was at work in it. "
@@ -194,3 +196,30 @@ def test_a_recorder_s_own_folder_that_is_replaced_is_left_alone(tmp_path):
     with pytest.raises(OSError, match="the folder was replaced while it was written to"):
         writer.commit({})
     assert os.listdir(tmp_path / "rows") == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no path leads to an open folder")
+@pytest.mark.parametrize("way", [a_copy, another_folder, a_link_elsewhere])
+def test_a_report_goes_to_the_folder_of_its_sweep_alone(tmp_path, way, monkeypatch, capsys):
+    """The folder is lost while figures are drawn, by this process and by one beside it."""
+    out, there = tmp_path / "out", []
+    ask = render_pool.RenderPool.ask
+
+    def losing(pool, job):
+        if not there:
+            way(out, tmp_path / "away", tmp_path / "elsewhere")
+            there.append(contents(out))
+        return ask(pool, job)
+
+    monkeypatch.setattr(render_pool, "MIN_RUNS", 1)
+    monkeypatch.setattr(render_pool.RenderPool, "ask", losing)
+    command = [*SWEEP[:-1], str(out), "--steps", "3", "--workers", "1"]
+    with pytest.raises(SystemExit, match="2"):
+        main(command)
+    shown = capsys.readouterr()
+    assert f"out folder {out} was removed or replaced while" in shown.err
+    assert "report.html" not in shown.out
+    assert [contents(out)] == there
+    figures = {file.stem for file in (tmp_path / "away" / "figures").glob("*.png")}
+    assert len(figures) > 5
+    assert (tmp_path / "away" / "report.html").exists()
