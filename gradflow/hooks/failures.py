@@ -92,31 +92,31 @@ def retried(function: Callable[[Sequence[Item]], Result]) -> Callable[[Sequence[
     return call_again
 
 
-def weakly(method: Callable[..., None]) -> Callable[..., None]:
+def weakly(method: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that calls an object's method, does not keep the object, and does nothing once it is gone."""
     owner, function = weakref.ref(method.__self__), method.__func__  # type: ignore[attr-defined]  # of bound methods
 
-    def call(*args: Any) -> None:
+    def call(*args: Any) -> Any:
         alive = owner()
-        if alive is not None:
-            function(alive, *args)
+        return None if alive is None else function(alive, *args)
 
     return call
 
 
-def door(method: Callable[..., None], what: str, on_failure: OnFailure) -> Callable[..., None]:
+def door(method: Callable[..., Any], what: str, on_failure: OnFailure) -> Callable[..., Any]:
     """Return the function by which PyTorch calls a recorder's method: it keeps no recorder, and lets no error out.
 
     An error that the user can mend is let out all the same.
     """
     call = weakly(method)
 
-    def enter(*args: Any) -> None:
+    def enter(*args: Any) -> Any:
         try:
-            call(*args)
+            return call(*args)
         except GradflowError:
             raise
         except Exception as error:
             on_failure(what, error)
+            return None
 
     return enter

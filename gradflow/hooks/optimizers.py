@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,9 +26,9 @@ class OptimizerHooks:
     """Calls back before and after each step of an optimizer.
 
     `keep(optimizer)` comes before the step changes anything. `before(optimizer)` sees the gradients that the step uses:
-    accumulated, reduced, clipped. With a closure (LBFGS) they exist only after the step, so `before` is then called
-    right before `after`. `other(optimizer)` is called after the first step of each other optimizer in the process that
-    is not part of one of these. What fails is told to `failures`.
+    accumulated, reduced, clipped. With a closure they exist once it returns, so `before` is then called after its first
+    call and, where there are more (LBFGS), after the step again. `other(optimizer)` is called after the first step of
+    each other optimizer in the process that is not part of one of these. What fails is told to `failures`.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class OptimizerHooks:
         self._after = after
         self._other = other
         self._is_stepping = False
+        self._n_evaluations: int | None = None  # of a step's closure, if it has one
         self._known = weakref.WeakSet(optimizers)
         self._failures = failures
         self._handles: list[RemovableHandle] = []
@@ -61,14 +63,23 @@ class OptimizerHooks:
         for handle in self._handles:
             handle.remove()
 
-    def _pre(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._is_stepping = True
+    def _pre(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self._is_stepping, self._n_evaluations = True, None
         self._keep(optimizer)
         if not self._failures.attempt("an optimizer's closure", _has_closure, args, kwargs, default=False):
             self._before(optimizer)
+            return None
+        self._n_evaluations = 0
+        # Some optimizers change gradients in place while they step (SGD with foreach and nesterov).
+        return _with_closure(args, kwargs, door(self._after_closure, "an optimizer's closure", self._failures))
+
+    def _after_closure(self, optimizer: Optimizer) -> None:
+        self._n_evaluations = (self._n_evaluations or 0) + 1
+        if self._n_evaluations == 1:
+            self._before(optimizer)
 
     def _post(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self._failures.attempt("an optimizer's closure", _has_closure, args, kwargs, default=False):
+        if self._n_evaluations not in (None, 1):
             self._before(optimizer)
         self._after(optimizer)
         self._is_stepping = False
@@ -157,6 +168,27 @@ def _inside(wrapper: object) -> list[Optimizer]:
 def _has_closure(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     # args holds the optimizer itself first.
     return kwargs.get("closure") is not None or any(callable(arg) and not isinstance(arg, Optimizer) for arg in args)
+
+
+def _with_closure(
+    args: tuple[Any, ...], kwargs: dict[str, Any], after: Callable[[Optimizer], object]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of an optimizer's step with a closure that calls `after(optimizer)` once it has run."""
+    optimizer = args[0]
+
+    def told(closure: Any) -> Any:
+        if not callable(closure) or isinstance(closure, Optimizer):
+            return closure
+
+        @functools.wraps(closure)
+        def call() -> Any:
+            value = closure()
+            after(optimizer)
+            return value
+
+        return call
+
+    return tuple(map(told, args)), {name: told(value) for name, value in kwargs.items()}
 
 
 def settings_of(optimizers: Iterable[Optimizer]) -> list[dict[str, Any]]:

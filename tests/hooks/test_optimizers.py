@@ -285,6 +285,28 @@ def test_closures_have_updates_and_weights_from_before():
     assert row.weight_norm == pytest.approx(norm64(*before), rel=TOLERANCE)
 
 
+@pytest.mark.parametrize("by_name", [False, True])
+def test_gradients_of_a_closure_are_those_that_it_made_not_what_the_step_leaves(by_name):
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, foreach=True)  # changes them
+    expected = []
+
+    def closure():
+        optimizer.zero_grad()
+        loss = loss_of(model)
+        loss.backward()
+        expected.append(norm64(*[p.grad for p in model[0].parameters()]))
+        return loss
+
+    with gradflow.record(model, optimizer=optimizer) as recorder:
+        for _ in range(3):
+            loss = optimizer.step(closure=closure) if by_name else optimizer.step(closure)
+            assert loss.requires_grad
+    rows = recorder.recording.layers.query("layer == '0'")
+    assert len(expected) == 3
+    assert rows.grad_norm.tolist() == pytest.approx(expected, rel=TOLERANCE)
+
+
 def test_outputs_are_divided_by_the_scale_of_their_own_backward():
     model = net()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
