@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from gradflow.hooks.layers import Layer, Selector, as_list, check_shapes, layers
 from gradflow.hooks.optimizers import parameters_of, unwrapped_optimizer
 from gradflow.hooks.recorder import Recorder
 from gradflow.hooks.schedule import Schedule, as_schedule
+from gradflow.hooks.sinks import Sink
 from gradflow.storage import check_json, check_meta
 from gradflow.text.controls import utf8
 
@@ -37,6 +38,7 @@ def record(
     strict: bool = False,
     name: str | None = None,
     meta: Mapping[str, Any] | None = None,
+    sinks: Sequence[Sink] = (),
 ) -> Recorder:
     """Attach a recorder to a model; call its `step` after each `backward()`, or give it the optimizer.
 
@@ -89,6 +91,9 @@ def record(
         The run's name in figures and reports. By default that of the folder `path`, else of the model's class.
     meta : mapping, optional
         Anything worth keeping with the numbers, as JSON values: seed, depth, data, ...
+    sinks : sequence of Sink
+        Trackers that are told of new rows every two seconds or less often, so that they take no more than 2 % of the
+        time: `gradflow.integrations.TensorBoard` and others. Of several processes rank 0 tells them.
 
     Returns
     -------
@@ -140,6 +145,7 @@ def record(
         path=path,
         strict=strict,
         meta={"run": name or _folder_name(path) or type(root).__name__, **(meta or {})},
+        sinks=sinks,
     )
 
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -44,6 +44,7 @@ from gradflow.hooks.passes import MAX_OUTPUTS, OutputName, Pass
 from gradflow.hooks.readings import Readings
 from gradflow.hooks.row_layout import Conditions, Signature
 from gradflow.hooks.schedule import Schedule
+from gradflow.hooks.sinks import Sink, Sinks
 from gradflow.hooks.stream import Stream
 from gradflow.hooks.thinning import bounded
 from gradflow.hooks.times import Sequences, is_recurrent
@@ -75,6 +76,7 @@ class Recorder:
         path: str | os.PathLike[str] | None,
         strict: bool,
         meta: Mapping[str, Any],
+        sinks: Sequence[Sink] = (),
     ) -> None:
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         if not trainable:
@@ -116,7 +118,8 @@ class Recorder:
         self._drops_rows = path is not None and self._writer is None
         self._step = 0
         self._is_due = True
-        self._buffer = rows.Buffer(self._model.layers, self._model.parameters, failures)
+        self._sinks = Sinks(sinks if sharded.rank() == 0 else (), failures)
+        self._buffer = rows.Buffer(self._model.layers, self._model.parameters, failures, on_tables=self._sinks.take)
         self._summed: set[OutputName] = set()
         self._optimizers = optimizers
         self._turns = Turns(optimizers, door(self._on_idle, "whose turn it is", failures))
@@ -370,10 +373,11 @@ class Recorder:
             stream = self._stream
             said = self._failures.attempt("writing the recording", lambda: stream.flush(self.meta))
             self._failures.attempt("what is missing on disk", self._tell, said)
-            return
-        self._failures.attempt("the tables", self._buffer.flush)
-        if self._drops_rows:
-            self._buffer.drain(lambda table, frame: None)
+        else:
+            self._failures.attempt("the tables", self._buffer.flush)
+            if self._drops_rows:
+                self._buffer.drain(lambda table, frame: None)
+        self._sinks.write(self._meta)
 
     def _tell(self, said: str | None) -> None:
         """Warn of rows that cannot be written, or raise why."""
@@ -399,9 +403,12 @@ class Recorder:
                 self._failures.warn("the optimizer given to record() made no step, so no step was recorded.")
         if self._stream is None:
             self._failures.attempt("the tables", self.flush)
+            self._sinks.close()
             return
         stream = self._stream
         said = self._failures.attempt("writing the recording", lambda: stream.close(self.meta))
+        self._sinks.write(self._meta)
+        self._sinks.close()
         self._failures.attempt("what is missing on disk", self._tell, said)
         if stream.error is None:
             self._failures.attempt("what is done where the process ends", endings.leave, self)
@@ -623,8 +630,12 @@ class Recorder:
             attempt("getting ready for a step", self._arm)
 
     def _flush_if_due(self) -> None:
-        if self._buffer.n_waiting >= FLUSH_ROWS or (self._stream is not None and self._stream.is_late):
+        stream = self._stream
+        if self._buffer.n_waiting >= FLUSH_ROWS or (stream is not None and stream.is_late):
             self.flush()
+        elif self._sinks.is_due and (stream is None or stream.error is None):
+            self._buffer.flush()  # what is written to a folder waits for a larger piece
+            self._sinks.write(self._meta)
 
     def _finish_recorded(self) -> None:
         """End a step that is recorded; nothing that fails here keeps the rest from becoming rows."""

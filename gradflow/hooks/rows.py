@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,13 +44,21 @@ class Buffer:
     """Scalars waiting on their device, and the tables they become.
 
     A step is kept before anything is derived from it, and rows become a table all at once or, if that fails, step by
-    step: `on_failure` receives the error of a step that cannot become one, which is lost.
+    step: `on_failure` receives the error of a step that cannot become one, which is lost. `on_tables` receives the new
+    tables of each flush, by name.
     """
 
-    def __init__(self, layers: list[Layer], parameters: Parameters, on_failure: OnFailure) -> None:
+    def __init__(
+        self,
+        layers: list[Layer],
+        parameters: Parameters,
+        on_failure: OnFailure,
+        on_tables: Callable[[Mapping[str, list[pd.DataFrame]]], object] = lambda tables: None,
+    ) -> None:
         self._layers = layers
         self._parameters = parameters
         self._on_failure = on_failure
+        self._on_tables = on_tables
         self._steps: list[dict[str, Any]] = []
         self._layouts: dict[Signature, RowLayout] = {}
         self._kept: dict[Signature, list[_Kept]] = {}
@@ -143,6 +151,7 @@ class Buffer:
             self._chunks[table] += frames
         self._times = times
         self._steps, self._kept, self._layouts, self._n_rows = [], {}, {}, 0
+        self._on_tables(made)
 
     def _made(self, table: str, make: Callable[[Sequence[Any]], pd.DataFrame], rows: list[Any]) -> list[pd.DataFrame]:
         lost = f"a step's rows in the table {table}"
@@ -186,9 +195,10 @@ class Buffer:
     def drain(self, write: Callable[[str, pd.DataFrame], object]) -> None:
         """Hand the flushed rows to `write(table, frame)`, and let go of what it has taken."""
         for table, chunks in self._chunks.items():
-            while chunks:
+            if chunks:
+                chunks[:] = [pd.concat(chunks, ignore_index=True) if len(chunks) > 1 else chunks[0]]
                 write(table, chunks[0])
-                del chunks[0]
+                chunks.clear()
 
     def drop_waiting(self) -> int:
         """Let go of the rows that are no table yet, and return how many they were."""
