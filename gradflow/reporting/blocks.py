@@ -37,11 +37,12 @@ class Statement(NamedTuple):
 
 
 class Statements(NamedTuple):
-    """The findings of one severity."""
+    """The findings of one severity; those that are folded show how many there are."""
 
     title: str
     severity: str
     items: list[Statement]
+    is_folded: bool = False
     kind: str = "statements"
 
 

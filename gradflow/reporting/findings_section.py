@@ -9,10 +9,13 @@ from gradflow.reporting.blocks import Statements, statements
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
 
+_FOLDED = ("healthy", "unmeasured")  # beneath what needs a reader
+
 
 def _statements(data: ReportData) -> list[Statements] | None:
     found = [statements(data.findings, severity) for severity in SEVERITIES]
-    return [one for one in found if one.items] or None
+    spoken = [one for one in found if one.items]
+    return [one._replace(is_folded=one.severity in _FOLDED and one is not spoken[0]) for one in spoken] or None
 
 
 def _files(data: ReportData) -> dict[str, pd.DataFrame]:

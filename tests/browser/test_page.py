@@ -11,6 +11,7 @@ from gradflow.reporting import interactive_profile
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 LIVE = ("degradation", "training", "flow", "heatmaps", "weights")
 PROFILE, MAP, TABLE = "[data-live=live-flow]", "[data-live=live-heatmaps]", "#rows-layers"
+FIGURE = f"figure:has({PROFILE})"  # with its caption
 
 
 def lines(page, figure=PROFILE):
@@ -73,7 +74,7 @@ def test_each_control_changes_the_profile(opened, control, choice):
 
 def test_what_is_said_of_the_profile_follows_the_choice(opened):
     page = opened.page
-    note, link = page.locator(f"{PROFILE} .note"), page.locator("figure:has([data-live=live-flow]) figcaption a")
+    note, link = page.locator(f"{FIGURE} .note"), page.locator(f"{FIGURE} figcaption a")
     measure, seed = (page.locator(f"{PROFILE} select[data-control={name}]") for name in ("measure", "seed"))
     assert "each layer's output" in note.inner_text()
     assert "Bands are 95\u00a0% intervals" in note.inner_text()
@@ -102,7 +103,7 @@ def test_zeros_have_their_place_and_lines_their_gap(opened):
     for choice, n_pieces in (("20", 2), ("0", 1)):
         step.select_option(choice)
         assert opened.eventually(lambda n=n_pieces: lines(opened.page)[0].count("M") == n)
-    assert "Triangles at the bottom" in opened.page.inner_text(f"{PROFILE} .note")
+    assert "Triangles at the bottom" in opened.page.inner_text(f"{FIGURE} .note")
 
 
 def test_pointing_at_the_map_moves_the_curves_and_the_sliders(opened):
@@ -273,7 +274,7 @@ def test_a_figure_is_saved_as_it_is_shown(watch, tmp_path, scheme):
     saved = {}
     for form in ("svg", "png"):
         with one.page.expect_download() as download:
-            one.page.click(f"{PROFILE} [data-save={form}]")
+            one.page.click(f"{FIGURE} [data-save={form}]")
         assert download.value.suggested_filename == f"flow.{form}"
         saved[form] = tmp_path / f"flow.{form}"
         download.value.save_as(saved[form])

@@ -227,6 +227,14 @@ def test_networks_without_fault_share_one_statement(page):
     assert re.search(r"plain-20: [^;]* decades \([^)]*\); training error at the end", words)
 
 
+def test_what_is_healthy_is_folded_beneath_what_is_not(folder, tmp_path):
+    fold = re.compile(r"<details><summary><h3>Healthy \(\d+\)</h3></summary>")
+    assert len(fold.findall((folder / "report.html").read_text(encoding="utf-8"))) == 1
+    alone = report(net("plain", 20, 0), tmp_path).read_text(encoding="utf-8")
+    assert "<h3>Healthy</h3>" in alone
+    assert not fold.search(alone)
+
+
 def test_captions_stand_outside_what_scrolls(page):
     captions = [attributes["id"] for name, attributes in page.tags if attributes.get("id", "").startswith("table-")]
     assert captions == [attributes["aria-labelledby"] for attributes in page.all("table")]

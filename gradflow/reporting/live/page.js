@@ -79,7 +79,8 @@ class Figure {
       tell(event, null);
       this.ring(null);
     });
-    element.querySelectorAll("[data-save]").forEach((button) =>
+    this.figure = element.closest("figure");
+    this.figure.querySelectorAll("[data-save]").forEach((button) =>
       button.addEventListener("click", () => this.save(button.dataset.save)),
     );
   }
@@ -96,7 +97,7 @@ class Figure {
       this.element.hidden = true; // the picture stays
       throw error;
     }
-    this.element.closest("figure").classList.add("is-live");
+    this.figure.classList.add("is-live");
   }
 
   async draw() {
@@ -175,13 +176,13 @@ class Figure {
   // What is said of the figure, and the file for print beside it, follow what is chosen.
   say() {
     const answers = this.controls.map((control, place) => control.options?.[this.inputs[place].value] ?? {});
-    const note = this.element.querySelector(".note");
+    const note = this.figure.querySelector(".note");
     if (note) {
       const said = [...answers.map((answer) => answer.note), note.dataset.note].filter(Boolean);
       note.textContent = said.join(note.dataset.between);
     }
     const file = answers.map((answer) => answer.file).find(Boolean);
-    const link = this.element.closest("figure").querySelector("figcaption a");
+    const link = this.figure.querySelector("figcaption a");
     if (file && link) link.href = file;
   }
 
@@ -358,7 +359,7 @@ function searchable(search) {
 // The figure nearest to the screen.
 function nearest(figures) {
   const distance = (one) => {
-    const { top, bottom } = one.element.closest("figure").getBoundingClientRect();
+    const { top, bottom } = one.figure.getBoundingClientRect();
     return Math.max(top - innerHeight, -bottom, 0);
   };
   return figures.map((one) => [one, distance(one)]).sort(([, one], [, two]) => one - two)[0][0];
