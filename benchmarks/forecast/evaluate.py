@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from gradflow.analysis.intervals import Share, wilson
-from gradflow.probe.verdict import WILL_FAIL, OPEN, VERDICTS, WILL_TRAIN, Rules
+from gradflow.probe.verdict import OPEN, VERDICTS, WILL_FAIL, WILL_TRAIN, Rules
 
 from .choose import choose
 from .designs import BUDGETS, CONV_BUDGET, SPLITS
@@ -108,7 +108,10 @@ def _by_group(frame: pd.DataFrame, group: pd.Series, order: list[str] | None = N
 
 def _by_bound(frame: pd.DataFrame) -> str:
     """Return the counts on unseen networks, had a failure been defined by another bound; limits stay."""
-    lines = ["| failed above | failed | will fail, right | failures caught | will train, right |", "|---|---|---|---|---|"]
+    lines = [
+        "| failed above | failed | will fail, right | failures caught | will train, right |",
+        "|---|---|---|---|---|",
+    ]
     for bound in sorted((BOUND, *OTHER_BOUNDS)):
         count = counts(frame.assign(failed=failed(frame.diverged_step, frame.excess, bound)))
         failing = _right(count, WILL_FAIL)
@@ -119,7 +122,7 @@ def _by_bound(frame: pd.DataFrame) -> str:
 
 def _by_reason(frame: pd.DataFrame, rules: Rules) -> str:
     """Return how often each rule of "will fail" is met and right, alone."""
-    lines = ["| rule of "will fail" | met, failed |", "|---|---|"]
+    lines = ['| rule of "will fail" | met, failed |', "|---|---|"]
     for rule in rules[WILL_FAIL]:
         met = frame.failed[verdicts(frame, {WILL_FAIL: [rule], WILL_TRAIN: []}) == WILL_FAIL]
         cell = _cell(wilson(int(met.sum()), len(met)))
@@ -135,7 +138,10 @@ def _plain_curve(frame: pd.DataFrame) -> str:
         f"error after {UPDATES} updates over chance": signs.relative_error,
         f"loss after {UPDATES} updates over that before": signs.relative_loss,
     }
-    lines = ["| will fail by one number alone, or a loss that is not finite | right | failures caught |", "|---|---|---|"]
+    lines = [
+        "| will fail by one number alone, or a loss that is not finite | right | failures caught |",
+        "|---|---|---|",
+    ]
     unseen = frame.split == UNSEEN
     for name, score in scores.items():
         limit = float(score[(frame.split == CHOSEN_ON) & ~frame.failed].quantile(TARGETS[WILL_FAIL]))

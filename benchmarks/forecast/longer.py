@@ -25,8 +25,8 @@ COLUMNS = ("number", "budget", "diverged_step", "train_error", "excess", "failed
 def longer(study: Path, out: Path, runs: int) -> None:
     """Append a row a network to the file and print the count.
 
-    Chosen are those called so whose loss stays finite, first those with the fewest layers times updates: they are cheap,
-    and their signal has the fewest layers to cross.
+    Chosen are those called so whose loss stays finite, those with the fewest layers times updates first: they are
+    cheap, and their signal has the fewest layers to cross.
     """
     frame = load(study)
     frame = frame.assign(verdict=verdicts(frame, forecast_study()["rules"]))

@@ -3,81 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import torch
-from torch import Tensor
+from typing import Any
 
 from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.cli import output
 from gradflow.cli.commands import command_line
 from gradflow.cli.strip import Line, strips
+from gradflow.cli.targeting import Aim, aimed
 from gradflow.cli.terminal import show
-from gradflow.experiments.data import load_data
 from gradflow.probe import Analysis, analyze_gradients
 from gradflow.recording import Recording
 from gradflow.storage import StorageError, save
 from gradflow.tables.data import as_json
-from gradflow.targets import Target, load_target, moved
+from gradflow.targets import Target
 from gradflow.text import text
 
 RECORDING = "recording"  # folder below --out
-DATA_BATCH = 64  # examples of --data, as an update of compare has by default
 
 
 def analyze_target(
     target: str,
     *,
-    settings: dict[str, Any],
-    shape: tuple[int, ...] | None,
-    data: str | None,
     skips: bool,
     joins: str,
     lesions: bool,
     twin: str | None,
-    evaluates: bool | None,
-    device: str | None,
-    seed: int,
     out: Path | None,
     form: str | None,
+    **options: Any,
 ) -> None:
     """Analyze one batch's gradient in a target's model, print what was found, and write a report where `out` says."""
-    batch = None if data is None else _batch(data, seed)
-    made_for: dict[str, Any] = {"shape": shape, "seed": seed, "settings": settings}
-    if batch is not None:
-        made_for |= {"shape": batch.inputs.shape, "num_classes": batch.num_classes}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        loaded = load_target(target, **made_for)
-        if batch is not None:
-            loaded = loaded._replace(inputs=batch.inputs, targets=batch.labels, origin=str(data))
-        if device is not None:
-            loaded = moved(loaded, device)
-        model = loaded.model if evaluates is None else loaded.model.train(not evaluates)
+    aim = Aim(**options)
+    with aimed(target, aim) as loaded:
         asked: dict[str, Any] = {"skips": skips, "joins": joins, "lesions": lesions}
         if twin is not None:
-            torch.manual_seed(seed)
-            beside = load_target(twin, **made_for)
-            asked["twin"] = (beside if device is None else moved(beside, device)).model.train(model.training)
-        found = _described(analyze_gradients(model, loaded.inputs, loaded.targets, **asked), loaded, seed)
+            with aimed(twin, aim) as beside:
+                asked["twin"] = beside.model.train(loaded.model.training)
+        found = _described(analyze_gradients(loaded.model, loaded.inputs, loaded.targets, **asked), loaded, aim.seed)
     _PRINT[form](found)
     if out is not None:
         _write(found.recording, out, form)
-
-
-class _Batch(NamedTuple):
-    """Training examples of a data set, with their labels."""
-
-    inputs: Tensor
-    labels: Tensor
-    num_classes: int
-
-
-def _batch(data: str, seed: int) -> _Batch:
-    """Return examples of a data set, drawn by the seed."""
-    known = load_data(data)
-    chosen = torch.randperm(len(known.train_labels), generator=torch.Generator().manual_seed(seed))[:DATA_BATCH]
-    return _Batch(known.train_images[chosen], known.train_labels[chosen], known.num_classes)
 
 
 def _described(found: Analysis, target: Target, seed: int) -> Analysis:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -16,14 +16,14 @@ from gradflow.analysis.intervals import Share, wilson
 from gradflow.probe.indicators import indicators
 from gradflow.probe.loss import LossFunction
 from gradflow.probe.trial import try_training
-from gradflow.probe.verdict import WILL_FAIL, OPEN, WILL_TRAIN, Reason, Verdict, decide
+from gradflow.probe.verdict import OPEN, WILL_FAIL, WILL_TRAIN, Reason, Verdict, decide
 from gradflow.recording import Recording
 from gradflow.reference import forecast_study
 from gradflow.tables import Table, column, words
 from gradflow.tables.lines import WIDTH, lines
 from gradflow.text import text
 from gradflow.text.numbers import number, percent
-from gradflow.text.widths import columns, wrapped
+from gradflow.text.widths import wrapped
 from gradflow.text.words import head
 
 NO_BREAK = "\u00a0"
@@ -64,8 +64,9 @@ def forecast(
     Returns
     -------
     Forecast
-        Prints as a text. "will fail": training fails within some hundred updates. "will train": it does not, and reaches
-        a low training error on this task; possible only where targets are class indices. "open": neither is known.
+        Prints as a text. "will fail": training fails within some hundred updates. "will train": it does not, and
+        reaches a low training error on this task; possible only where targets are class indices. "open": neither is
+        known.
 
     Raises
     ------
@@ -148,8 +149,18 @@ class Forecast:
 
     def __str__(self) -> str:
         """Return the verdict, its reasons, the numbers, and how often each verdict was right."""
-        lines = [*self._head(), *_track_record(), text("forecast.blind")]
-        return "\n".join(part for line in lines for part in _wrapped(line))
+        return "\n".join(self.lines(WIDTH))
+
+    def lines(self, width: int) -> list[str]:
+        """Return the same as lines of a width in columns."""
+        table = [line.text for line in lines(_table(self.signs), width)]
+        below = [*_track_record(), self.blind_spots]
+        return [*_wrapped(self._head(), width), *table, *_wrapped(below, width)]
+
+    @property
+    def blind_spots(self) -> str:
+        """What ten updates cannot show."""
+        return text("forecast.blind")
 
     def _repr_html_(self) -> str:
         """Return the same text for a notebook."""
@@ -167,7 +178,6 @@ class Forecast:
             text("forecast.trial", updates=int(self.recording.steps.step.max()), lr=number(meta["lr"]), **facts),
             text(f"forecast.because.{self.verdict}"),
             *map(_sentence, self.reasons),
-            *(line.text for line in lines(_table(self.signs))),
         ]
 
 
@@ -177,8 +187,8 @@ def track_record() -> dict[str, Share]:
     Returns
     -------
     dict
-        "will fail", "will train": how often the verdict was right. "will fail caught", "will train caught": how many of those
-        that failed, and that trained, it was given to. "open failed": how many of the open ones failed.
+        "will fail", "will train": how often the verdict was right. "will fail caught", "will train caught": how many of
+        those that failed, and that trained, it was given to. "open failed": how many of the open ones failed.
     """
     counts = forecast_study()["measured"][UNSEEN]
     failing, hopeful, left = (counts[verdict] for verdict in (WILL_FAIL, WILL_TRAIN, OPEN))
@@ -226,9 +236,8 @@ def _track_record() -> list[str]:
     ]
 
 
-def _wrapped(line: str) -> list[str]:
-    """Return a line in parts that fit; a table's row is short enough and keeps its columns."""
-    return wrapped(line, WIDTH, indent="  ") if columns(line) > WIDTH else [line]
+def _wrapped(said: Iterable[str], width: int) -> list[str]:
+    return [part for line in said for part in wrapped(line, width, indent="  ")]
 
 
 def _share(share: Share) -> str:

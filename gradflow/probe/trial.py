@@ -22,7 +22,7 @@ from gradflow.recording import GradflowError, Recording
 MOMENTUM = 0.9  # of the SGD that stands for an optimizer, if only a learning rate is given
 ROUNDING = 1e-12  # of a mean of cosines in float64
 SEVERAL = 2  # examples: one alone cannot be told from another
-OWN = __name__.partition(".")[0]
+RECORDERS = "gradflow.hooks."  # where the hooks of recorders come from
 
 Batches = list[tuple[Tensor, Tensor]]
 
@@ -214,14 +214,14 @@ def _users_hooks(hooks: Mapping[int, Any] | None, memo: dict[int, Any]) -> list[
     """Return the hooks for a copy of what they are on; PyTorch copies those of modules alone.
 
     Gradients are often clipped in such hooks. A method of the model or the optimizer becomes one of its copy; hooks of
-    this package stay behind, as they belong to a recorder of the original.
+    recorders stay behind.
     """
     found = [] if hooks is None else list(hooks.values())
-    return [copy.deepcopy(hook, memo) for hook in found if not _is_own(hook)]
+    return [copy.deepcopy(hook, memo) for hook in found if not _is_recorders(hook)]
 
 
-def _is_own(hook: Any) -> bool:
-    return str(getattr(hook, "__module__", "")).startswith(f"{OWN}.")
+def _is_recorders(hook: Any) -> bool:
+    return str(getattr(hook, "__module__", "")).startswith(RECORDERS)
 
 
 def _batches(inputs: Tensor, targets: Tensor, batch_size: int) -> Batches:

@@ -44,8 +44,8 @@ class Reason(NamedTuple):
 def decide(signs: pd.DataFrame, rules: Rules) -> tuple[Verdict, list[Reason]]:
     """Return the verdict and the reasons for it.
 
-    Will fail, if one rule of "will fail" is met; will train, if none is but one of "will train"; otherwise open. A rule is
-    met if all its conditions are.
+    Will fail, if one rule of "will fail" is met; will train, if none is but one of "will train"; otherwise open. A rule
+    is met if all its conditions are.
 
     Parameters
     ----------

@@ -95,7 +95,10 @@ def test_a_verdict_whose_interval_reaches_below_its_target_is_experimental():
 
 def test_the_track_record_is_that_of_unseen_data_and_factors():
     counts, record = forecast_study()["measured"][UNSEEN], track_record()
-    assert (record["will fail"].hits, record["will fail"].n) == (counts["will fail"]["failed"], counts["will fail"]["n"])
+    assert (record["will fail"].hits, record["will fail"].n) == (
+        counts["will fail"]["failed"],
+        counts["will fail"]["n"],
+    )
     assert record["will fail caught"].n == counts["failed"]
     assert record["will train caught"].n == counts["n"] - counts["failed"]
     assert record["will train"].hits == counts["will train"]["n"] - counts["will train"]["failed"]
