@@ -14,13 +14,19 @@ from gradflow.recording import Recording
 _LAYER = ["run", "family", "depth", "layer", "layer_depth"]
 
 
-def gradient_flow(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
-    """Return the median and the largest gradient norm of each weighted layer's parameters over the recorded steps.
+def gradient_flow(
+    recordings: Recording | Iterable[Recording], *, measure: str = "grad_norm", step: int | None = None
+) -> pd.DataFrame:
+    """Return the median and the largest gradient norm of each weighted layer over the recorded steps.
 
     Parameters
     ----------
     recordings : Recording or iterable of Recording
         Not changed.
+    measure : str
+        "grad_norm", of the layer's parameters, or "out_grad_norm", of its output.
+    step : int, optional
+        That step alone.
 
     Returns
     -------
@@ -36,8 +42,8 @@ def gradient_flow(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
       layer  median  largest  n
     0     a     0.2      0.4  3
     """
-    path = main_path(profile(recordings, steps="recorded"))
-    path = path.assign(norm=path["grad_norm"].mask(arrived_nonfinite(path, "grad_norm"), np.inf))
+    path = main_path(profile(recordings, steps="recorded" if step is None else [step]))
+    path = path.assign(norm=path[measure].mask(arrived_nonfinite(path, measure), np.inf))
     grouped = path.groupby(_LAYER, dropna=False, sort=False)["norm"]
     found = grouped.agg(median="median", largest="max", n="count").reset_index()
     measured = found[found["n"] > 0]

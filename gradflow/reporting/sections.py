@@ -13,7 +13,7 @@ from gradflow.reporting.figures import Picture
 from gradflow.reporting.published_section import asked
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section, Shown
-from gradflow.reporting.verdict import bars
+from gradflow.reporting.verdict import evidence
 
 LAST = 200  # places from here on stay behind what the sweep was made for
 
@@ -43,11 +43,11 @@ def files(data: ReportData) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def lead_picture(every: list[Shown], data: ReportData) -> Picture | None:
-    """Return the figure of the first screen: layers by name of one's own run, else the first one of a section.
+    """Return the figure of the first screen: what is wrong with one's own run, else the first one of a section.
 
     That is taken out of its section.
     """
-    if (own := bars(data)) is not None:
+    if (own := evidence(data)) is not None:
         return own
     for found in every:
         for block in found.blocks:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
+import pandas as pd
+
 from gradflow import plots
 from gradflow.analysis.gradient_flow import gradient_flow
+from gradflow.analysis.times import gradient_over_time_over_seeds
 from gradflow.diagnosis import Finding
 from gradflow.diagnosis.checks import checks
-from gradflow.figures.gradient_flow import gradient_flow as described
+from gradflow.figures.gradient_flow import gradient_flow as flow
+from gradflow.figures.profile import measure_name
+from gradflow.figures.times import times
+from gradflow.figures.training import losses
 from gradflow.reporting.figures import Picture, draw
 from gradflow.reporting.live.screen import live
 from gradflow.reporting.published_section import answer
 from gradflow.reporting.report_data import ReportData
 from gradflow.text import has, text
+from gradflow.text.words import sentence_case
 
 MAX_BARS = 40  # layers whose names have room under their bars
 
@@ -55,8 +63,8 @@ def verdict(data: ReportData) -> Verdict | None:
     """Return what is said first of one's own runs; None where the page has a question of its own to answer."""
     if not leads(data):
         return None
-    spoken = [one for one in data.findings if one.severity in ("problem", "notice") and name_of(one)]
-    found = next((one for one in spoken if not one.follows), None)
+    spoken = _spoken(data)
+    found = _first(spoken)
     asked = checks(data.runs, data.findings)
     fine, unchecked = (
         list(dict.fromkeys(text(f"check.{one.name}") for one in asked if one.status == status))
@@ -83,6 +91,15 @@ def verdict(data: ReportData) -> Verdict | None:
     )
 
 
+def _spoken(data: ReportData) -> list[Finding]:
+    return [one for one in data.findings if one.severity in ("problem", "notice") and name_of(one)]
+
+
+def _first(spoken: list[Finding]) -> Finding | None:
+    """Return the gravest finding that follows from no other."""
+    return next((one for one in spoken if not one.follows), None)
+
+
 def leads(data: ReportData) -> bool:
     """Whether a verdict leads: of one's own runs that recorded anything, and not of a comparison or preset."""
     has_rows = any(len(run.steps) or len(run.layers) for run in data.runs)
@@ -94,11 +111,46 @@ def name_of(finding: Finding) -> str:
     return text(f"verdict.of.{finding.key}") if has(f"verdict.of.{finding.key}") else ""
 
 
-def bars(data: ReportData) -> Picture | None:
-    """Return the gradient of each layer by name, of few enough layers, where a verdict leads."""
-    frame = gradient_flow(data.with_layers) if data.with_layers and leads(data) else None
-    if frame is None or frame.empty or frame.groupby("run")["layer"].nunique().max() > MAX_BARS:
+def evidence(data: ReportData) -> Picture | None:
+    """Return what the first sentence is about, drawn small, where a verdict leads: layers, a sequence, or a loss."""
+    if not leads(data):
         return None
-    make = partial(plots.gradient_flow_figure, frame)
-    said = text("verdict.flow_alt")
-    return draw("gradient-flow", make, data.folder, alt=said, caption=said, live=live(described(frame), 320))
+    found = _first(_spoken(data)) or next((one for one in data.findings if one.severity == "healthy"), None)
+    if found is not None and found.figure == "times":
+        return _over_time(data, found)
+    if found is not None and found.figure == "training" and data.losses["mean"].notna().any():
+        return _loss(data)
+    return bars(data, found)
+
+
+def bars(data: ReportData, found: Finding | None) -> Picture | None:
+    """Return the gradient of each layer by name, of few enough layers: the one that a finding is about, at its step."""
+    values = found.values if found is not None else {}
+    measure, at = str(values.get("measure", "grad_norm")), values.get("step")
+    step = at if "measure" in values and isinstance(at, int) else None
+    runs = [run for run in data.with_layers if found is None or run.name in found.subject.runs]
+    frame = gradient_flow(runs, measure=measure, step=step) if runs else pd.DataFrame()
+    if frame.empty or frame.groupby("run")["layer"].nunique().max() > MAX_BARS:
+        return None
+    name = sentence_case(measure_name(measure))
+    said = text("verdict.flow", measure=name) if step is None else text("verdict.flow_at", measure=name, step=step)
+    said = name if data.is_analysis else said
+    make = partial(plots.gradient_flow_figure, frame, measure=measure)
+    return draw("gradient-flow", make, data.folder, alt=said, caption=said, live=live(flow(frame, measure), 320))
+
+
+def _over_time(data: ReportData, found: Finding) -> Picture:
+    """Return the gradient at each position of a sequence, at the step that a finding is about."""
+    rows = data.times[(data.times["step"] == found.values["step"]) & data.times["run"].isin(found.subject.runs)]
+    frame, said = gradient_over_time_over_seeds(rows), text("verdict.time_at", step=found.values["step"])
+    shown = live(replace(times(frame), name="gradient-over-time"), 320)
+    make = partial(plots.gradient_over_time_figure, frame)
+    return draw("gradient-over-time", make, data.folder, alt=said, caption=said, live=shown)
+
+
+def _loss(data: ReportData) -> Picture:
+    """Return the loss along training."""
+    said = text("training.alt_loss", finding="").strip()
+    shown = live(replace(losses(data.losses, by_depth=False), name="loss"), 320)
+    make = partial(plots.loss_curves, data.losses)
+    return draw("loss", make, data.folder, alt=said, live=shown)

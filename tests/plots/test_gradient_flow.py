@@ -79,3 +79,18 @@ def test_several_runs_are_panels_and_refused_on_one_pair_of_axes(ax):
 def test_no_text_overlaps_or_leaves_the_figure(width, n_layers, overlaps):
     norms = {f"features.{place}.a_long_name_of_a_convolution": [1.0, 2.0] for place in range(n_layers)}
     assert overlaps(gradient_flow_figure(gradient_flow(recording(norms)), width)) == ([], [])
+
+
+def test_one_step_has_one_bar_a_layer(ax):
+    plots.gradient_flow(gradient_flow(recording(NORMS), step=1), ax)
+    tops = [[bar.get_y() + bar.get_height() for bar in bars] for bars in ax.containers]
+    np.testing.assert_allclose([tops[0][:2]], [[3e-3, 9.0]])
+    assert ax.get_legend() is None
+
+
+def test_the_outputs_gradient_is_drawn_where_it_is_asked_for(ax):
+    run = recording(NORMS)
+    run.layers["out_grad_norm"] = 7.0
+    plots.gradient_flow(run, ax, measure="out_grad_norm", step=0)
+    np.testing.assert_allclose([bar.get_y() + bar.get_height() for bar in ax.containers[0]], 7.0)
+    assert ax.get_ylabel() == "gradient norm of the layer's output"

@@ -1,5 +1,7 @@
 """The first screen of one's own run: a cause before what follows from it, its first remedy, and what was checked."""
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -7,7 +9,7 @@ from torch import nn
 import gradflow
 from gradflow.diagnosis.ranking import ORDER
 from gradflow.reporting.report_data import ReportData
-from gradflow.reporting.verdict import bars, verdict
+from gradflow.reporting.verdict import bars, evidence, verdict
 from gradflow.text import has, language
 
 
@@ -59,9 +61,41 @@ def test_a_healthy_run_says_what_was_checked(tmp_path):
 
 def test_layers_stand_by_name_where_their_names_have_room(broken, tmp_path):
     (tmp_path / "figures").mkdir()
-    assert bars(ReportData([broken], tmp_path)).name == "gradient-flow"
+    assert bars(ReportData([broken], tmp_path), None).name == "gradient-flow"
     torch.manual_seed(0)
-    assert bars(ReportData([recorded(sigmoids(45), steps=2)], tmp_path)) is None
+    assert bars(ReportData([recorded(sigmoids(45), steps=2)], tmp_path), None) is None
+
+
+def test_the_first_figure_shows_the_gradient_and_the_step_that_the_finding_is_about(broken, tmp_path):
+    (tmp_path / "figures").mkdir()
+    shown = evidence(ReportData([broken], tmp_path))
+    layers = broken.layers[(broken.layers["step"] == 0) & broken.layers["weighted"]].sort_values("layer_depth")
+    np.testing.assert_allclose(shown.live.rows["norm"], layers["out_grad_norm"])
+    assert shown.caption == "Gradient norm of the layer's output at step 0."
+    assert shown.live.wide["layer"][0]["encoding"]["y"]["title"] == "gradient norm of the layer's output"
+
+
+def test_a_gradient_that_vanishes_over_time_is_shown_over_time(tmp_path):
+    (tmp_path / "figures").mkdir()
+    norms = [10.0 ** (place - 9) for place in range(10)]
+    rows = [
+        {"step": step, "layer": "rnn", "tensor": "input", "time": place, "grad_norm": norm * (1 + step)}
+        for step in (0, 5)
+        for place, norm in enumerate(norms)
+    ]
+    steps = pd.DataFrame({"step": range(6), "loss": 2.0})
+    run = gradflow.Recording(times=pd.DataFrame(rows), steps=steps, meta={"run": "mine"})
+    data = ReportData([run], tmp_path)
+    assert data.findings[0].key == "vanishing_over_time"
+    shown = evidence(data)
+    assert shown.name == "gradient-over-time"
+    np.testing.assert_allclose(shown.live.rows["mean"], np.array(norms) * 6)
+
+
+def test_a_level_loss_without_a_cause_is_shown_as_a_loss(tmp_path):
+    (tmp_path / "figures").mkdir()
+    run = gradflow.Recording(steps=pd.DataFrame({"step": range(60), "loss": 2.0}), meta={"run": "mine"})
+    assert evidence(ReportData([run], tmp_path)).name == "loss"
 
 
 def test_the_page_shows_it(broken, tmp_path):

@@ -76,6 +76,7 @@ _SHAPES = {  # of the markers of printed figures
 ALONE = "alone"  # the mark of a line's only value
 HEIGHT, NARROWER = 300, 20  # pixels, and by how much less in a narrow place
 _LONG = 18  # characters of a name, two of which do not stand beside each other in a narrow place
+_ROW = 45  # characters that have room beside each other there
 _WIDER = 1.5  # times the width of a line on paper
 _AREA = 2.65  # square pixels for each square point of a marker on paper
 
@@ -296,7 +297,7 @@ def _x(axis: Axis, rows: pd.DataFrame) -> Spec:
             "type": "nominal",
             "title": axis.title,
             "sort": list(axis.names),
-            "axis": {"labelAngle": -90, "labelLimit": 140, "labelOverlap": True},
+            "axis": {"labelAngle": 0 if _are_short(axis.names) else -90, "labelLimit": 140, "labelOverlap": True},
         }
     if axis.kind == "doubling":
         return {
@@ -329,6 +330,11 @@ def _x(axis: Axis, rows: pd.DataFrame) -> Spec:
     low, high = limits(axis, rows)
     whole_numbers = whole_x(axis.column, axis.title, high, low)
     return {**whole_numbers, "scale": {"domain": _ENDS, "nice": False}}
+
+
+def _are_short(names: Iterable[str]) -> bool:
+    """Whether names stand beside each other without touching, in a narrow place, too."""
+    return sum(len(name) + 2 for name in names) <= _ROW
 
 
 def _y(axis: Axis) -> Spec:
@@ -377,7 +383,8 @@ def _by_look(figure: Figure) -> Spec:
     colors = {name: in_both_themes(look.color) for name, look in looks.items()}
     if figure.has("bar"):
         color = ordinal("line", colors)
-        return {"color": {**color, "legend": {**color["legend"], "symbolType": "square", "symbolStrokeWidth": 0}}}
+        legend = color["legend"] and {**color["legend"], "symbolType": "square", "symbolStrokeWidth": 0}
+        return {"color": {**color, "legend": legend}}
     dashes = {name: dash(look.linestyle) for name, look in looks.items()}
     return {"color": ordinal("line", colors), "strokeDash": ordinal("line", dashes)}
 
