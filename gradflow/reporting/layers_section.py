@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gradflow.analysis.profile import beside_main_path, main_path
-from gradflow.reporting.live.thinning import even_layers
+from gradflow.reporting.live.thinning import even_layers, even_steps
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
 from gradflow.reporting.tables import NETWORK, page_table
 from gradflow.tables import DASH, Cell, Column, Table, column, words
+from gradflow.tables.value import COURSE_HEIGHT
 from gradflow.text import text
 from gradflow.text.numbers import number
 from gradflow.text.words import not_shown
 
 FILE = "tables/layers.parquet"
 MAX_ROWS = 2000  # of the table; a page with more is slow to search
+MAX_POINTS = 20  # of the line of a row
 MEASURES = ("out_grad_norm", "grad_norm", "weight_norm")
 _KEYS = ["family", "depth", "layer", "kind", "layer_depth"]
 
@@ -57,11 +61,41 @@ def _over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
         for end in ("min", "max")
     }
     ends = [group[list(MEASURES)].mean().transform("exp").add_suffix(f"_{end}") for end, group in grouped.items()]
-    found = pd.concat([*ends, grouped["min"]["run"].nunique().rename("n")], axis=1)
+    found = pd.concat([*ends, grouped["min"]["run"].nunique().rename("n"), _courses(path)], axis=1)
     start = found["weight_norm_min"]
     found["growth"] = (found["weight_norm_max"] / start).where(start > 0)
     ordered: pd.DataFrame = found.reset_index().sort_values(["family", "depth", "layer_depth"], kind="stable")
     return ordered
+
+
+def _courses(path: pd.DataFrame) -> pd.Series[Any]:
+    """Return the line of each network's layer: the parameter gradient's logarithm, a decade at least from foot to top."""
+    groups = path.groupby(_KEYS, dropna=False, sort=False)
+    steps = even_steps(path["step"].unique().tolist(), MAX_POINTS)
+    is_kept = path["step"].isin(steps).to_numpy()
+    place = groups.ngroup().to_numpy()[is_kept], np.searchsorted(steps, path["step"].to_numpy()[is_kept])
+    values = path["grad_norm"].to_numpy(np.float64)[is_kept]
+    is_known = ~np.isnan(values)
+    place, values = (place[0][is_known], place[1][is_known]), values[is_known]
+    total, n = np.zeros((2, groups.ngroups, len(steps)))
+    np.add.at(n, place, 1)
+    with np.errstate(invalid="ignore"):
+        np.add.at(total, place, values)
+        mean = total / n
+    finite = np.where(np.isfinite(mean), mean, np.nan)
+    low, high = (extreme.reduce(finite, axis=1) for extreme in (np.fmin, np.fmax))
+    span = np.fmax(high - low, math.log(10))
+    share = (mean - ((low + high - span) / 2)[:, None]) / span[:, None]
+    share = np.where(np.isinf(mean), mean > 0, share)  # zeros at the foot
+    heights = np.where(np.isnan(share), -1, np.round(COURSE_HEIGHT * np.nan_to_num(share))).astype(int)
+    courses = [[None if one < 0 else one for one in row] if max(row) >= 0 else [] for row in heights.tolist()]
+    return pd.Series(courses, index=groups.size().index, name="course", dtype="object")
+
+
+def _course(row: Mapping[Any, Any]) -> Cell:
+    """Return the line, sorted by how much the gradient grew."""
+    grown = row["grad_norm_max"] / row["grad_norm_min"] if row["grad_norm_min"] > 0 else math.nan
+    return Cell("" if row["course"] else DASH, key=f"{grown:.6g}", course=row["course"])
 
 
 def _number(key: str, of: str) -> Column:
@@ -79,6 +113,7 @@ COLUMNS = (
     _number("out_end", "out_grad_norm_max"),
     _number("grad_start", "grad_norm_min"),
     _number("grad_end", "grad_norm_max"),
+    Column("grad_course", _course),
     _number("growth", "growth"),
 )
 
@@ -86,7 +121,7 @@ LAYERS = Section(
     "layers",
     220,
     _layers,
-    words=("layers.lead", _thinned, lambda data, _: not_shown(beside_main_path(data.with_layers))),
+    words=("layers.lead", "layers.course", _thinned, lambda data, _: not_shown(beside_main_path(data.with_layers))),
     parts=(_table,),
     files=lambda data: {"layers": data.heatmap} if data.with_layers else {},
     is_detail=True,

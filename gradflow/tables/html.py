@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
 from gradflow.recording import NO_MATHEMATICS
-from gradflow.tables.value import Cell, Table
+from gradflow.tables.value import COURSE_HEIGHT, Cell, Table
 from gradflow.text.controls import printable
 from gradflow.text.words import head, heading
 
 Written = Callable[[str], str]
+_PIXELS = 4  # from one point of a line to the next
 _NUMBER = ' class="number"'
 _LEFT = ' style="text-align:left"'  # a notebook's own style is right
 
@@ -55,4 +56,15 @@ def _key(cell: Cell) -> str:
 
 
 def _content(cell: Cell, written: Written) -> str:
-    return written(cell.main) + (f"<small>{written(cell.sub)}</small>" if cell.sub else "")
+    sub = f"<small>{written(cell.sub)}</small>" if cell.sub else ""
+    return (_line(cell.course) if cell.course else written(cell.main)) + sub
+
+
+def _line(heights: Sequence[int | None]) -> str:
+    """Return a small line from left to right, a gap where there is no height."""
+    parts, is_drawn = [], False
+    for place, height in enumerate(heights):
+        if height is not None:
+            parts.append(f"{'L' if is_drawn else 'M'}{_PIXELS * place + 1} {COURSE_HEIGHT + 1 - height}")
+        is_drawn = height is not None
+    return f'<svg class="course" aria-hidden="true"><path d="{"".join(parts)}"/></svg>'

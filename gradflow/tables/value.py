@@ -10,15 +10,20 @@ from typing import Any, NamedTuple
 
 from gradflow.text import text
 
+COURSE_HEIGHT = 16  # of a line in a cell
 DASH = "–"  # in place of a number that there is not
 
 
 class Cell(NamedTuple):
-    """One cell: the value, beneath it what it is known to (an interval) or why it is missing; a number to sort by."""
+    """One cell: the value, beneath it what it is known to (an interval) or why it is missing; a number to sort by.
+
+    A page draws `course` as a line: heights between 0 and `COURSE_HEIGHT`, None for a gap.
+    """
 
     main: str
     sub: str = ""
     key: str = ""
+    course: Sequence[int | None] = ()
 
 
 class Column(NamedTuple):
