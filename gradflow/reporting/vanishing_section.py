@@ -74,7 +74,8 @@ def _toy_table(*_: Any) -> Table:
 
 def _predicted(row: Mapping[Hashable, Any]) -> Cell:
     known = ((row["predicted"], factor), (row["difference"], percent))
-    return Cell(*(DASH if pd.isna(value) else form(value) for value, form in known))
+    value, difference = (DASH if pd.isna(value) else form(value) for value, form in known)
+    return Cell(value, difference)
 
 
 COLUMNS = (
