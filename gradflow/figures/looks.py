@@ -138,19 +138,17 @@ def recolored(found: Mapping[Key, Look], palette: Palette) -> dict[Key, Look]:
     return {name: look._replace(color=others[look.color]) for name, look in found.items()}
 
 
-def each_network(
-    frame: pd.DataFrame, found: Mapping[Network, Look] | None = None
-) -> Iterator[tuple[Look, pd.DataFrame]]:
-    """Yield the look and the rows of each network of a frame, shallow first.
+def each_network(frame: pd.DataFrame) -> Iterator[tuple[Look, pd.DataFrame]]:
+    """Yield the look and the rows of each network of a frame, shallow first."""
+    rows = by_network(frame)
+    for key, look in looks(frame).items():
+        yield look, rows[key]
 
-    Looks of a larger comparison, if given, keep the colours the same from panel to panel.
-    """
+
+def by_network(frame: pd.DataFrame) -> dict[Network, pd.DataFrame]:
+    """Return the rows of each network of a frame."""
     grouped = frame.groupby(["family", "depth"], dropna=False, sort=False)
-    rows = {network(str(family), depth): group for (family, depth), group in grouped}
-    known = found if found and rows.keys() <= found.keys() else looks(frame)
-    for key, look in known.items():
-        if key in rows:
-            yield look, rows[key]
+    return {network(str(family), depth): rows for (family, depth), rows in grouped}
 
 
 LONE = Look(depth_color(1, [1]), "-", "o", "")  # of a figure's only line, which needs no name

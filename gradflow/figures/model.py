@@ -10,12 +10,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from gradflow.figures.looks import Look, Network, each_network
+from gradflow.figures.looks import Look, Network, by_network
 from gradflow.figures.looks import looks as looks_of
 from gradflow.figures.seeds import MAX_BANDS
 
@@ -137,7 +138,11 @@ class Mark:
         """Return the rows that are drawn, none where nothing is known of them."""
         for column, values in self.of.items():
             rows = rows[rows[column].isin(values)]
-        return rows if not self.column or rows[self.column].notna().any() else rows.iloc[:0]
+        return rows if self.is_known(rows) else rows.iloc[:0]
+
+    def is_known(self, rows: pd.DataFrame) -> bool:
+        """Whether some of the rows hold what is drawn."""
+        return not self.column or bool(rows[self.column].notna().any())
 
 
 @dataclass(frozen=True)
@@ -294,12 +299,19 @@ class Figure:
 
     def lines(self, networks: Mapping[Network, Look] | None = None) -> list[tuple[Look, pd.DataFrame]]:
         """Return look and rows of each line, in the order of drawing; `networks` are those of a larger comparison."""
+        rows = self._rows_of_lines
         if self.looks:
-            rows = {str(name): part for name, part in self.rows.groupby("line", sort=False)}
-            found = [(look, rows[name]) for name, look in list(self.looks.items())[::-1] if name in rows]
-        else:
-            found = list(each_network(self.rows, networks or looks_of(self.rows)))
-        return [one for look, own in found for one in self._each(look, own)]
+            looks: Mapping[Any, Look] = dict([*self.looks.items()][::-1])
+        else:  # those of a larger comparison keep the colours the same from panel to panel
+            looks = networks if networks and rows.keys() <= networks.keys() else looks_of(self.rows)
+        return [one for key, look in looks.items() if key in rows for one in self._each(look, rows[key])]
+
+    @cached_property
+    def _rows_of_lines(self) -> Mapping[Any, pd.DataFrame]:
+        """The rows of each network, or of each look's name: found once, because a panel has several marks."""
+        if not self.looks:
+            return by_network(self.rows)
+        return {str(name): rows for name, rows in self.rows.groupby("line", sort=False)}
 
     def _each(self, look: Look, rows: pd.DataFrame) -> Iterator[tuple[Look, pd.DataFrame]]:
         """Yield the lines of one look, of which the first has its label."""
@@ -309,10 +321,10 @@ class Figure:
 
     def of_mark(self, mark: Mark, networks: Mapping[Network, Look] | None = None) -> list[tuple[Look, pd.DataFrame]]:
         """Return look and rows of each line of a mark, or of its dots, in the order of drawing."""
-        chosen = replace(self, rows=mark.chosen(self.rows))
+        of_mark = mark.chosen(self.rows)
+        chosen = self if of_mark is self.rows else replace(self, rows=of_mark)
         if not mark.joins:
-            found = [(_over(mark.look, look), mark.chosen(rows)) for look, rows in chosen.lines(networks)]
-            return [(look, rows) for look, rows in found if len(rows)]
+            return [(_over(mark.look, look), own) for look, own in chosen.lines(networks) if mark.is_known(own)]
         found = []
         for value, rows in chosen.rows.groupby(mark.joins, sort=True):
             look = mark.looks.get(str(value), mark.look)
@@ -411,15 +423,24 @@ def edges(axis: Axis, rows: pd.DataFrame) -> tuple[pd.Series[bool], pd.Series[bo
 
 def drawn_values(axis: Axis, rows: pd.DataFrame) -> pd.Series[float]:
     """Return the values that have a place on an axis, NaN for all others."""
-    values = rows[axis.column].astype("float64")
-    return values.where(np.isfinite(values) & ((values > 0) | (axis.kind != "log")))
+    return pd.Series(_with_place(axis, rows[axis.column]), rows.index, name=axis.column)
 
 
 def intervals(axis: Axis, rows: pd.DataFrame) -> tuple[pd.Series[float], pd.Series[float]]:
     """Return the bounds of intervals, NaN where one of them has no place on the axis."""
-    bounds = rows.reindex(columns=["low", "high"])  # of rows that have none, too
-    low, high = (drawn_values(replace(axis, column=str(name)), bounds) for name in bounds)
-    return low.where(high.notna()), high.where(low.notna())
+    if "low" not in rows:
+        none = pd.Series(np.nan, rows.index)
+        return none, none
+    low, high = (_with_place(axis, rows[name]) for name in ("low", "high"))
+    is_open = np.isnan(low) | np.isnan(high)
+    return pd.Series(np.where(is_open, np.nan, low), rows.index), pd.Series(np.where(is_open, np.nan, high), rows.index)
+
+
+def _with_place(axis: Axis, column: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the values of a column that have a place on an axis, NaN for all others."""
+    values = column.to_numpy(np.float64, na_value=np.nan)
+    has_place = np.isfinite(values) & ((values > 0) | (axis.kind != "log"))
+    return np.where(has_place, values, np.nan)
 
 
 def are_too_far_apart(panels: Sequence[pd.Series[Any]]) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
+import matplotlib as mpl
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.font_manager import FontProperties
 
@@ -29,7 +30,14 @@ def text_width(text: str, size: float) -> float:
     >>> 0.4 < text_width("residual", 8) < 0.5
     True
     """
-    properties = FontProperties(size=size)
+    rc = mpl.rcParams
+    fonts = rc["font.family"], rc["font.sans-serif"], rc["font.serif"], rc["font.monospace"]
+    return _measured(text, size, tuple(map(tuple, fonts)))
+
+
+@lru_cache(maxsize=4096)  # panels, and figures, have words in common
+def _measured(text: str, size: float, fonts: tuple[tuple[str, ...], ...]) -> float:
+    properties = FontProperties(size=size)  # of the fonts in use
     # matplotlib does not annotate its renderers; False: no mathematics
     extent = _renderer().get_text_width_height_descent(text.replace(r"\$", "$"), properties, False)  # type: ignore[no-untyped-call]
     return float(extent[0]) / _DPI * _HINTED

@@ -324,8 +324,9 @@ def _panel(figure: Figure, ax: Axes, looks: Looks, scaled_by: pd.DataFrame) -> N
 
 def _edges(ax: Axes, figure: Figure, looks: Looks, scaled_by: pd.DataFrame) -> None:
     """Draw zeros at the foot of a log axis, and values that are not finite on top."""
-    for marker, place, number in zip("vx", edge_places(figure.values, scaled_by), (0, 1), strict=True):
-        for look, own in figure.lines(looks):
+    places, found = edge_places(figure.values, scaled_by), edges(figure.values, figure.rows)
+    for marker, place, number in zip("vx", places, (0, 1), strict=True):
+        for look, own in figure.lines(looks) if found[number].any() else ():
             there = own[figure.x.column][edges(figure.values, own)[number]]
             if len(there):
                 at = np.full(len(there), place)
