@@ -550,8 +550,9 @@ def _in_range(table: str, frame: pd.DataFrame, of: str) -> pd.DataFrame:
         warnings.warn(f"{of}{said}, which count as not measured.", RecordingWarning, stacklevel=2)
         given[name] = np.where(outside, np.nan, values)
     for probe, columns in PROBES.items() if table == "probes" and len(frame) else ():
-        rows = frame[frame["probe"] == probe]
-        for name, column in columns._asdict().items():
+        is_of_probe = frame["probe"] == probe
+        rows = frame[is_of_probe]
+        for name, column in columns._asdict().items() if is_of_probe.any() else ():
             values = rows[name].to_numpy()
             outside = column.holds.outside(values)
             if outside is not None:

@@ -72,13 +72,14 @@ def _rows(path: Path, content: bytes, table: str, n_rows: int) -> pd.DataFrame:
     it is believed.
     """
     try:
-        schema = parquet.read_schema(pyarrow.BufferReader(content)).remove_metadata()
+        described = parquet.ParquetFile(pyarrow.BufferReader(content))
+        schema = described.schema_arrow.remove_metadata()
         words = [
             field.name
             for field in schema
             if pyarrow.types.is_string(field.type) or pyarrow.types.is_large_string(field.type)
         ]
-        file = parquet.ParquetFile(pyarrow.BufferReader(content), read_dictionary=words)
+        file = parquet.ParquetFile(pyarrow.BufferReader(content), metadata=described.metadata, read_dictionary=words)
         problem = _problem(file, schema, n_rows)
         if problem is None:
             # Each different word once, whatever the file says of how long they are together.
