@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple, overload
 
 import numpy as np
-from scipy import special
 
 CONFIDENCE = 0.95
 ANYWHERE, SHARE = (-math.inf, math.inf), (0.0, 1.0)  # where values can lie, at which their intervals are cut
@@ -112,6 +111,8 @@ def wilson(hits: int, n: int) -> Share:
     """
     if n == 0:
         return Share(hits, n, math.nan, math.nan)
+    from scipy import special  # here, as below
+
     z = float(special.ndtri((1 + CONFIDENCE) / 2))
     share = hits / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
@@ -131,6 +132,8 @@ def student(freedom: int | Ints, confidence: float = CONFIDENCE) -> float | Floa
     >>> round(student(2), 3)
     4.303
     """
+    from scipy import special  # here, because the process that draws beside a report computes no interval
+
     # special.stdtrit is what scipy.stats.t.ppf calls; importing scipy.stats takes as long as a small report.
     found = special.stdtrit(np.where(np.asarray(freedom) > 0, freedom, np.nan), (1 + confidence) / 2)
     return float(found) if isinstance(freedom, int) else found

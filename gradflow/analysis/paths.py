@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from gradflow.recording import (
     INPUT,
@@ -79,6 +78,8 @@ def path_shares(gradients: Iterable[float]) -> Floats:
     >>> path_shares([1.0, 1.0, 1.0]).tolist()
     [0.25, 0.5, 0.25]
     """
+    from scipy import special  # here, as in `gradflow.analysis.intervals`
+
     found = np.asarray(list(gradients), dtype=np.float64)
     n = len(found) - 1
     k = np.arange(n + 1)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import special
 
 from gradflow.analysis.intervals import CONFIDENCE, Floats, Ints
 
@@ -150,6 +149,8 @@ def _form(row: Floats) -> Floats:
 
 def _quantile(weight: Matrix, error: Matrix, freedom: int) -> Floats:
     """Return the upper quantile of a mixture of Student's t of several widths."""
+    from scipy import special  # here, as in `gradflow.analysis.intervals`
+
     share = (1 + CONFIDENCE) / 2
     # The density of Student's t at its centre, whose powers give it elsewhere without a special function.
     centre = np.exp(special.gammaln((freedom + 1) / 2) - special.gammaln(freedom / 2)) / np.sqrt(freedom * np.pi)

@@ -54,11 +54,13 @@ def write_report(
     sweep: SweepFolder | None = None,
 ) -> None:
     """Write a report and say where it is; into the very folder of a sweep, where it is one's that is held."""
-    from gradflow.reporting import report  # brings matplotlib, so not on the way to a dry run
+    from gradflow.plots.heatmap import seaborn_alone  # brings matplotlib, so not on the way to a dry run
+    from gradflow.reporting import report
 
     try:
         place = folder if sweep is None else sweep.anchor
-        page = report(recordings, place, title=title, command=command_line(), formats=formats)
+        with seaborn_alone():
+            page = report(recordings, place, title=title, command=command_line(), formats=formats)
     except OSError as error:
         raise storage.StorageError(f"cannot write a report to {folder}: {error.strerror or error}.") from None
     if sweep is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
@@ -38,6 +40,7 @@ _NOTE_CHARACTERS = 17  # to an inch, at the size of ticks
 _BAR_GAP, _BAR_WIDTH = 0.1, 0.09  # inches between panels and the scale of colours, and of its width
 _MARGINS = panels.Margins(left=0.6, right=0.6, columns=0.44, rows=0.5)
 _MIN_TICKS = 3  # where there are so many cells
+_BESIDES = ("scipy.stats", "scipy.cluster")  # which seaborn imports where they are, for density and cluster plots
 MAX_COLUMNS = 4  # even, so that two families stand side by side
 
 Grid = np.ndarray[Any, np.dtype[np.float64]]
@@ -81,7 +84,7 @@ def heatmap(
     Exactly zero is grey, NaN and inf gradients are red, what was not measured stays white. Recorded steps are
     drawn at equal distances, and so are layers.
     """
-    import seaborn  # here, because it takes as long to import as a report of one run takes, and nothing else needs it
+    import seaborn  # here, because its import takes long (`seaborn_alone`) and nothing else needs it
 
     frame = frame_of(frame, _recorded)
     require(frame, (*_COLUMNS, measure), _SOURCE)
@@ -161,6 +164,21 @@ def heatmaps(
         )
         _color_bar(figure, norm, palette, margins)
     return figure
+
+
+@contextmanager
+def seaborn_alone() -> Iterator[None]:
+    """Within the block seaborn is imported without the parts of SciPy that take most of its half a second.
+
+    No heat map needs them, and it does without them from then on: for processes of our own, and no user's.
+    """
+    missing = [name for name in _BESIDES if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(missing))  # type: ignore[arg-type]  # None: Python takes it that there is none
+    try:
+        yield
+    finally:
+        for name in missing:
+            del sys.modules[name]
 
 
 def _color_bar(figure: Figure, norm: LogNorm, palette: Palette, margins: panels.Margins) -> None:
