@@ -46,6 +46,7 @@ class Look(NamedTuple):
 
 Network = tuple[str, int | None]
 Palette = str | Sequence[str]  # a name that seaborn knows, or colours
+Looks = Mapping[Network, Look]
 
 _KNOWN_FAMILIES: Mapping[str, FamilyStyle] = {
     "residual": FamilyStyle("-", "o"),

@@ -7,8 +7,9 @@ from typing import Literal
 
 from gradflow.analysis.profile import profile as profile_of
 from gradflow.analysis.profile import profile_over_seeds
+from gradflow.figures.axis_limits import are_too_far_apart
 from gradflow.figures.columns import Several, frames_of, joined
-from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark, are_too_far_apart
+from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.moments import steps_facet
 from gradflow.figures.names import called
 from gradflow.figures.seeds import bands_text

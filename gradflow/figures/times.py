@@ -8,8 +8,9 @@ import pandas as pd
 
 from gradflow.analysis.times import gradient_over_time, gradient_over_time_over_seeds
 from gradflow.analysis.variants import network_name
+from gradflow.figures.axis_limits import are_too_far_apart
 from gradflow.figures.columns import Data, frame_of, require
-from gradflow.figures.model import Axis, Figure, Layout, Mark, are_too_far_apart
+from gradflow.figures.model import Axis, Figure, Layout, Mark
 from gradflow.figures.moments import steps_facet
 from gradflow.figures.names import called
 from gradflow.figures.profile import OWN_AXES

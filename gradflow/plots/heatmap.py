@@ -25,7 +25,7 @@ from gradflow.figures.looks import FAINT, Palette
 from gradflow.figures.names import shorten
 from gradflow.figures.profile import measure_name
 from gradflow.plots import panels, style
-from gradflow.plots.paper import power_of_ten
+from gradflow.plots.ticks import power_of_ten
 from gradflow.recording import Recording
 from gradflow.text import text
 from gradflow.text.widths import wrapped

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gradflow.figures.axis_limits import are_too_far_apart, drawn_values, edges, limits
 from gradflow.figures.looks import Look
-from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark, are_too_far_apart, drawn_values, edges, limits
+from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.plots import paper
 from gradflow.reporting.live import beside
 from gradflow.reporting.live.screen import live

@@ -8,7 +8,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from gradflow import analysis, plots
-from gradflow.figures.model import Axis, limits
+from gradflow.figures.axis_limits import limits
+from gradflow.figures.model import Axis
 from gradflow.reporting.live.degradation import degradation as live_degradation
 
 

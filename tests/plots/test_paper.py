@@ -1,4 +1,5 @@
-from gradflow.plots.paper import edge_handles, percent
+from gradflow.plots.handles import edge_handles
+from gradflow.plots.ticks import percent
 
 
 def test_the_legend_names_the_edges_in_use():

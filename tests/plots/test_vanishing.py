@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from gradflow.plots import vanishing, vanishing_figure
-from gradflow.plots.paper import edge_handles
+from gradflow.plots.handles import edge_handles
 
 LAYERS = np.arange(1, 20)
 FACTORS = {"a": 0.5, "b": 1.2}

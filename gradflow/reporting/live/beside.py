@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from gradflow.figures.axis_limits import limits
 from gradflow.figures.looks import FAINT, Look
-from gradflow.figures.model import Axis, Figure, Mark, limits
+from gradflow.figures.model import Axis, Figure, Mark
 from gradflow.reporting.live.encodings import (
     ACCENT,
     SOFT,

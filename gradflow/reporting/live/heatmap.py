@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from gradflow.analysis.nonfinite import arrived_nonfinite
+from gradflow.figures.axis_limits import limits
 from gradflow.figures.columns import counted
-from gradflow.figures.model import Axis, limits
+from gradflow.figures.model import Axis
 from gradflow.reporting.live.encodings import (
     ACCENT,
     NONFINITE,

@@ -11,21 +11,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_rgb
 
+from gradflow.figures.axis_limits import drawn_values, edge_places, edges, intervals, limits, powers_of_two
 from gradflow.figures.looks import FAINT, Look
-from gradflow.figures.model import (
-    Axis,
-    Facet,
-    Figure,
-    Guide,
-    Mark,
-    Shape,
-    drawn_values,
-    edge_places,
-    edges,
-    intervals,
-    limits,
-    powers_of_two,
-)
+from gradflow.figures.model import Axis, Facet, Figure, Guide, Mark, Shape
 from gradflow.figures.names import clean
 from gradflow.figures.seeds import MAX_BANDS
 from gradflow.reporting.live import seeds
