@@ -167,6 +167,8 @@ class Facet:
         Whether all panels have one vertical axis.
     rescales : bool
         Whether a reader who chooses another value gets other limits.
+    is_beside : bool
+        Whether its panels stand beside each other on a screen, too; those of rows always do.
     tells : "depth" or "family"
         What the title of a panel says of its networks, so that the legend need not.
     """
@@ -181,6 +183,7 @@ class Facet:
     y: Mapping[str, Axis] = field(default_factory=dict)
     shares_y: bool = True
     rescales: bool = True
+    is_beside: bool = False
     tells: Literal["", "depth", "family"] = ""
 
     def title(self, value: str) -> str:
@@ -275,6 +278,16 @@ class Figure:
     def has_dots(self) -> bool:
         """Whether each value has a dot."""
         return any(mark.has_dots for mark in self.marks)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the legend calls each look."""
+        return {name: look.label for name, look in self.looks.items()}
+
+    @property
+    def stands_beside(self) -> bool:
+        """Whether its panels stand beside each other on a screen, too."""
+        return self.y.kind == "rows" or any(facet.is_beside for facet in self.facets)
 
     @property
     def values(self) -> Axis:

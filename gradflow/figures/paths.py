@@ -85,7 +85,7 @@ def paths(
         ),
         note=_note(frame),
         layout=Layout(height=1.9, wide=3, narrow=1, margins={"columns": 0.62, "left": 0.5}),
-        facets=(Facet("quantity", heading("measure"), names, y=axes, shares_y=False),),
+        facets=(Facet("quantity", heading("measure"), names, y=axes, shares_y=False, is_beside=True),),
         told={"length": x} | {f"{one}__{'percent' if one == 'share' else 'number'}": names[one] for one in names},
         looks={"": LONE},
         hint=sentences(shaded, text("live.paths.drawn") if has_band else ""),

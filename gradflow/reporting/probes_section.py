@@ -18,7 +18,6 @@ from gradflow.plots import autocorrelation_figure, paths_figure, shattering_figu
 from gradflow.recording import AUTOCORRELATION, SHATTERING
 from gradflow.reporting.blocks import Block
 from gradflow.reporting.figures import Picture, draw
-from gradflow.reporting.live import beside
 from gradflow.reporting.live.screen import live
 from gradflow.reporting.published_section import published_lengths
 from gradflow.reporting.report_data import ReportData, holding
@@ -97,9 +96,9 @@ def _lengths(data: ReportData, runs: list[_Run]) -> list[Block]:
     for place, one in enumerate(drawn, start=1):
         name = "paths" if place == 1 else f"paths-{place}"
         make = partial(paths_figure, one.frame, published=known)
-        live = beside.live(described_paths(one.frame, published=known, figure_name=name))
+        shown = live(described_paths(one.frame, published=known, figure_name=name))
         alt = text("paths.alt", said=one.words)
-        blocks.append(draw(name, make, data.folder, alt=alt, caption=one.words, live=live))
+        blocks.append(draw(name, make, data.folder, alt=alt, caption=one.words, live=shown))
     rows = [{"run": one.run, "blocks": len(one.frame) - 1, "lengths": one.lengths} for one in runs]
     return [*blocks, page_table("paths", PATHS_COLUMNS, rows, "tables/paths.csv")]
 

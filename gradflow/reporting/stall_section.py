@@ -15,7 +15,7 @@ from gradflow.diagnosis.ends import DECADES
 from gradflow.figures.stall import ordered, stall
 from gradflow.plots import stall_figure
 from gradflow.reporting.blocks import Statement, Statements
-from gradflow.reporting.live import beside
+from gradflow.reporting.live.screen import live
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Drawing, Section
 from gradflow.reporting.tables import NETWORK, network_name, page_table
@@ -167,7 +167,7 @@ WHY = Section(
         Drawing(
             "stall",
             lambda _, chain: partial(stall_figure, chain.frame),
-            lambda _, chain: beside.live(stall(chain.frame)),
+            lambda _, chain: live(stall(chain.frame)),
             _alt,
         ),
         lambda _, chain: page_table("stall", COLUMNS, chain.frame, "tables/stall_over_seeds.csv"),

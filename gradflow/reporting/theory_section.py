@@ -11,7 +11,7 @@ import pandas as pd
 from gradflow import plots
 from gradflow.figures.factors import factors, row_name
 from gradflow.reporting.figures import Picture, draw
-from gradflow.reporting.live import beside
+from gradflow.reporting.live.screen import live
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
 from gradflow.reporting.tables import page_table
@@ -64,7 +64,7 @@ def _law(row: dict[Any, Any]) -> str:
 def _figure(data: ReportData, frame: pd.DataFrame) -> Picture | None:
     said = _in_words(data, frame)
     make, alt = partial(plots.predicted_figure, frame), text("beside.alt", finding=said)
-    return draw("predicted", make, data.folder, alt=alt, live=beside.live(factors(frame))) if said else None
+    return draw("predicted", make, data.folder, alt=alt, live=live(factors(frame))) if said else None
 
 
 COLUMNS = (

@@ -14,7 +14,7 @@ from gradflow.figures.vanishing import vanishing as described
 from gradflow.plots import vanishing_figure
 from gradflow.reporting.blocks import Block
 from gradflow.reporting.figures import draw
-from gradflow.reporting.live import screen
+from gradflow.reporting.live.screen import live
 from gradflow.reporting.method import seeds
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
@@ -40,7 +40,7 @@ def _lead(data: ReportData, _: Any) -> str:
 def _figures(data: ReportData, frame: pd.DataFrame) -> list[Block]:
     """Return a figure for each gradient; on a screen the first one shows all."""
     drawn = [measure for measure in MEASURES if (frame.loc[frame["measure"] == measure, "mean"] > 0).any()]
-    live = screen.live(described(frame), 340) if drawn else None
+    shown = live(described(frame), 340) if drawn else None
     return [
         draw(
             f"vanishing-{measure.replace('_', '-')}",
@@ -48,8 +48,8 @@ def _figures(data: ReportData, frame: pd.DataFrame) -> list[Block]:
             data.folder,
             alt=text(f"vanishing.alt.{measure}", finding=_in_words(data.vanishing)).strip(),
             caption=text(f"vanishing.caption.{measure}"),
-            live=live if measure == drawn[0] else None,
-            is_covered=measure != drawn[0] or live is None,
+            live=shown if measure == drawn[0] else None,
+            is_covered=measure != drawn[0] or shown is None,
         )
         for measure in drawn
     ]

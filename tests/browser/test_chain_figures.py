@@ -11,7 +11,6 @@ from gradflow.figures.autocorrelation import autocorrelation
 from gradflow.figures.paths import paths
 from gradflow.figures.shattering_layers import shattering_layers
 from gradflow.figures.stall import stall
-from gradflow.reporting.live import beside
 from gradflow.reporting.live.degradation import degradation
 from gradflow.reporting.live.degree import degree
 from gradflow.reporting.live.notebook import InteractiveFigure
@@ -22,8 +21,8 @@ from gradflow.reporting.live.training import training
 FIGURES = {
     "degree": (lambda: degree(degrees()), 4 * 2),
     "degradation": (lambda: degradation(*errors({})), 1),  # of one seed; published is the other error's
-    "stall": (lambda: beside.live(stall(links())), 2 * 5 + 2 * 3),
-    "paths": (lambda: beside.live(paths(lengths())), 7 * 3),
+    "stall": (lambda: live(stall(links())), 2 * 5 + 2 * 3),
+    "paths": (lambda: live(paths(lengths())), 7 * 3),
     "shattering": (lambda: live(shattering_layers(layers_after())), 2 * 6),
     "autocorrelation": (lambda: live(autocorrelation(lags())), 16 * 4),
 }

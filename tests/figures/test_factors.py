@@ -8,7 +8,7 @@ import pytest
 
 from gradflow.figures.factors import factors
 from gradflow.plots import paper
-from gradflow.reporting.live import beside
+from gradflow.reporting.live.screen import live
 
 
 @pytest.fixture
@@ -34,10 +34,10 @@ def test_factors_intervals_and_closed_forms_have_a_row_each_setting(frame):
     assert [(one.get_xdata()[0], one.get_ydata()[0]) for one in drawn["o"]] == [(0.8, 0), (1.2, 1)]
     assert [(one.get_xdata()[0], one.get_ydata()[0]) for one in drawn["|"]] == [(0.85, 0)]
     assert [list(one.get_xdata()) for one in ax.lines if one.get_alpha() == 0.35] == [[0.7, 0.9]]
-    shown = beside.live(factors(frame)).rows.set_index("name")
+    shown = live(factors(frame)).rows.set_index("name")
     assert shown.index.tolist() == ["tanh, default", "plain-20, stage 1"]
     np.testing.assert_array_equal(shown[["factor", "low", "high", "predicted"]], frame.iloc[:2, 5:])
 
 
 def test_what_was_not_measured_is_no_figure(frame):
-    assert beside.live(factors(frame.assign(factor=math.nan))) is None
+    assert live(factors(frame.assign(factor=math.nan))) is None

@@ -11,7 +11,6 @@ from gradflow.figures.axis_limits import are_too_far_apart, drawn_values, edges,
 from gradflow.figures.looks import Look
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.plots import paper
-from gradflow.reporting.live import beside
 from gradflow.reporting.live.screen import live
 
 LOG = Axis("mean", "norm", "log")
@@ -133,7 +132,7 @@ def of_rows(**more):
 
 def test_rows_go_from_the_top_down_on_both_and_hold_all_that_is_drawn():
     (ax,) = paper.page(of_rows).axes
-    shown = beside.live(of_rows())
+    shown = live(of_rows())
     ((view,),) = (row["hconcat"] for row in shown.wide["vconcat"])
     encoding = view["layer"][-1]["encoding"]
     assert ax.get_ylim()[0] > ax.get_ylim()[1]
@@ -147,24 +146,25 @@ def test_rows_go_from_the_top_down_on_both_and_hold_all_that_is_drawn():
 def test_an_interval_that_has_no_place_on_an_axis_is_left_out_on_both():
     drawn = [line.get_xdata() for line in paper.page(of_rows).axes[0].lines if line.get_alpha() == 0.35]
     assert [list(ends) for ends in drawn] == [[1.0, 4.0]]
-    assert beside.live(of_rows()).rows[["low", "high"]].isna().all(axis=1).tolist() == [False, True]
+    assert live(of_rows()).rows[["low", "high"]].isna().all(axis=1).tolist() == [False, True]
 
 
 def test_a_facet_may_have_axes_of_its_own_along_the_horizontal():
     facet = Facet("family", "Family", {"plain": "Plain"}, x={"plain": Axis("mean", "share", "fraction")})
     (ax,) = paper.page(lambda: of_rows(facets=(facet,))).axes
     assert (ax.get_xscale(), ax.get_xlabel()) == ("linear", "share")
-    (row,) = beside.live(of_rows(facets=(facet,))).wide["vconcat"]
+    (row,) = live(of_rows(facets=(facet,))).wide["vconcat"]
     assert row["hconcat"][0]["layer"][-1]["encoding"]["x"]["axis"]["format"] == ".0%"
 
 
 def test_an_interval_at_one_place_has_a_line_on_both():
     rows = frame([2.0], low=[1.0], high=[4.0])
     marks = (Mark("line", has_dots=True), Mark("band"))
-    described = replace(figure(rows), marks=marks)
+    facet = Facet("family", "family", {"plain": "plain"}, is_beside=True)
+    described = replace(figure(rows), marks=marks, facets=(facet,))
     (bar,) = paper.page(lambda: described).axes[0].collections[-1].get_segments()
     assert bar.tolist() == [[1.0, 1.0], [1.0, 4.0]]
-    shown = beside.live(described)
+    shown = live(described)
     ((view,),) = (row["hconcat"] for row in shown.wide["vconcat"])
     assert [layer["mark"]["type"] for layer in view["layer"]] == ["line", "point", "area", "rule", "point"]
     assert shown.rows["mark"].tolist() == ["alone"]

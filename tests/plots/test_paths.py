@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from gradflow.analysis.paths import PublishedLengths, path_lengths, path_shares
 from gradflow.figures.paths import paths as described
 from gradflow.plots import paths, paths_figure
-from gradflow.reporting.live import beside
+from gradflow.reporting.live.screen import live
 
 N_BLOCKS = 20
 
@@ -87,8 +87,8 @@ def test_published_lengths_are_shaded_and_named_in_place_of_the_middle(longest):
 def test_the_live_figure_shades_what_the_printed_one_does():
     data, known = frame(), PublishedLengths(5, 17, 54, "a paper")
     for published, ends in ((known, (5, 17)), (None, path_lengths(data)[2:5:2])):
-        live = beside.live(described(data, published=published))
-        shade, line = (part["data"]["values"][0] for part in parts_with_data(live.wide))
+        shown = live(described(data, published=published))
+        shade, line = (part["data"]["values"][0] for part in parts_with_data(shown.wide))
         assert (shade, line) == ({"from": ends[0], "to": ends[1]}, {"from": path_lengths(data).mean})
         box = paths(data, axes(), published=published).patches[0]
         assert (box.get_x(), box.get_x() + box.get_width()) == ends

@@ -8,7 +8,6 @@ from chains import degrees, errors, lags, lengths, links
 from gradflow.figures.autocorrelation import autocorrelation
 from gradflow.figures.paths import paths
 from gradflow.figures.stall import stall
-from gradflow.reporting.live import beside
 from gradflow.reporting.live.degradation import degradation
 from gradflow.reporting.live.degree import degree
 from gradflow.reporting.live.screen import live
@@ -48,11 +47,11 @@ def test_a_network_without_a_logarithm_at_a_moment_keeps_a_row_for_the_gap():
 def test_limits_whose_ratio_is_no_number_leave_an_expression_that_is_one():
     frame = lengths()
     frame.loc[frame["length"].isin([0, 6]), ["gradient", "low", "high"]] = [[1e200] * 3, [1e-200] * 3]
-    assert "inf" not in " ".join(expressions(beside.live(paths(frame)).wide))
+    assert "inf" not in " ".join(expressions(live(paths(frame)).wide))
 
 
 def test_each_link_keeps_its_own_axis():
-    figure = beside.live(stall(links(growth=[4.0, 0.0], train_error=[0.9, 0.02], train_error_high=[1.2, 0.03])))
+    figure = live(stall(links(growth=[4.0, 0.0], train_error=[0.9, 0.02], train_error_high=[1.2, 0.03])))
     growth = figure.rows[figure.rows["link"] == "growth"]
     assert growth["value"].tolist()[0] == 4.0
     assert math.isnan(growth["value"].tolist()[1])  # zero has no logarithm
@@ -68,7 +67,7 @@ def test_a_length_without_gradient_is_marked_and_never_drawn_as_a_small_one():
     frame = lengths()
     frame.loc[frame["length"] == 0, ["gradient", "low", "high", "share"]] = 0.0
     frame["share"] /= frame["share"].sum()
-    rows = beside.live(paths(frame)).rows.query("quantity == 'gradient'").set_index("length")
+    rows = live(paths(frame)).rows.query("quantity == 'gradient'").set_index("length")
     assert rows.loc[0, "mark"] == "zero"
     assert math.isnan(rows.loc[0, "gradient"])
     assert rows.loc[0, "edge"] < rows["gradient"].min()
@@ -77,7 +76,7 @@ def test_a_length_without_gradient_is_marked_and_never_drawn_as_a_small_one():
 def test_an_interval_below_zero_has_no_band():
     frame = lengths()
     frame.loc[frame["length"] == 3, "low"] = -0.1
-    rows = beside.live(paths(frame)).rows.query("quantity == 'gradient'").set_index("length")
+    rows = live(paths(frame)).rows.query("quantity == 'gradient'").set_index("length")
     assert rows.loc[[3], ["low", "high"]].isna().all(axis=None)
     assert rows.loc[[2], ["low", "high"]].notna().all(axis=None)
 
@@ -95,7 +94,7 @@ def test_noise_is_beside_each_norm_whichever_family_is_chosen():
     "make",
     [
         lambda: degree(degrees(HOSTILE)),
-        lambda: beside.live(stall(links(family=HOSTILE))),
+        lambda: live(stall(links(family=HOSTILE))),
         lambda: live(autocorrelation(lags(HOSTILE))),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -28,7 +28,8 @@ from gradflow.reporting.live.encodings import (
 )
 from gradflow.reporting.live.encodings import figure as whole
 from gradflow.reporting.live.figure import Live, Spec
-from gradflow.reporting.live.screen import ALONE, band, in_both_themes, placed
+from gradflow.reporting.live.mark_specs import ALONE, band, in_both_themes
+from gradflow.reporting.live.placed_rows import placed
 from gradflow.text import text
 from gradflow.text.widths import columns as columns_of
 from gradflow.text.words import heading, sentences
@@ -81,14 +82,8 @@ class _Panel(NamedTuple):
         return "x" if self.has_rows else "y"
 
 
-def live(figure: Figure) -> Live | None:
-    """Return the figure; None if it has no row.
-
-    Parameters
-    ----------
-    figure : Figure
-        Of rows, or of one line a panel.
-    """
+def panels(figure: Figure, notes: Iterable[str] = ()) -> Live | None:
+    """Return a figure of rows, or of one line a panel, with what else is to be said of it; None if it has no row."""
     facet = figure.facet
     parts = [(values, part) for values, part in figure.cells((facet,) if facet else ()) if len(part.rows)]
     if not parts:
@@ -108,7 +103,7 @@ def live(figure: Figure) -> Live | None:
         ]
     height = ROW * len(names) or HEIGHT
     wide, narrow = (_side_by_side(views, columns=most, labels=labels, height=height) for most in (_WIDE, 1))
-    note = sentences(figure.hint, edge_note(rows))
+    note = sentences(figure.hint, edge_note(rows), *notes)
     return Live(figure.name, wide, narrow, rows[_columns(figure, rows)], (), note)
 
 

@@ -22,7 +22,7 @@ from gradflow.reporting.live.encodings import (
     y_extent,
 )
 from gradflow.reporting.live.figure import Control, Live, Option, Pick, Spec, select
-from gradflow.reporting.live.screen import marked_by_edge
+from gradflow.reporting.live.placed_rows import marked_by_edge
 from gradflow.reporting.live.thinning import even_layers, even_steps
 from gradflow.text import text
 from gradflow.text.words import heading, sentence_case
