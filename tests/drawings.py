@@ -144,6 +144,7 @@ def layer_bars(pairs):
             "run": f"{family}-{depth}",
             "family": family,
             "depth": depth,
+            "seed": 0,
             "layer": f"stage.{place}.conv",
             "layer_depth": place + 1,
         }

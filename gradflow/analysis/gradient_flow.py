@@ -11,7 +11,7 @@ from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.analysis.profile import main_path, profile
 from gradflow.recording import Recording
 
-_LAYER = ["run", "family", "depth", "layer", "layer_depth"]
+_LAYER = ["run", "family", "depth", "seed", "layer", "layer_depth"]
 
 
 def gradient_flow(
@@ -31,7 +31,7 @@ def gradient_flow(
     Returns
     -------
     DataFrame
-        One row per (run, layer), in order of depth: run, family, depth, layer, layer_depth, median, largest, n (steps
+        One row per (run, layer), in order of depth: run, family, depth, seed, layer, layer_depth, median, largest, n (steps
         with a measured gradient). A norm that is NaN or infinite counts as infinite.
 
     Examples

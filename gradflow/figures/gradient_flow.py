@@ -8,11 +8,12 @@ from gradflow.analysis.gradient_flow import gradient_flow as gradient_flow_of
 from gradflow.figures.columns import Data, counted, frame_of, require
 from gradflow.figures.looks import Look
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
+from gradflow.figures.names import run_name
 from gradflow.figures.profile import measure_name
 from gradflow.text import text
 from gradflow.text.words import head, heading
 
-_COLUMNS = ("run", "family", "depth", "layer", "layer_depth", "median", "largest", "n")
+_COLUMNS = ("run", "family", "depth", "seed", "layer", "layer_depth", "median", "largest", "n")
 _SOURCE = "gradflow.analysis.gradient_flow"
 _LOOKS = {"median": ("#2c4a8a", "-"), "largest": ("#b9c7e8", "-")}  # the median in front of the largest
 
@@ -44,6 +45,7 @@ def gradient_flow(frame: Data, measure: str = "grad_norm", *, step: int | None =
     parts = [frame.assign(line=name, norm=frame[name]) for name in names[::-1]]  # behind, then in front
     rows = pd.concat(parts, ignore_index=True)
     rows = counted(rows, rows["norm"])
+    runs = {str(row["run"]): run_name(row) for row in frame.drop_duplicates("run").to_dict("records")}
     labels = {"median": text("figure.flow.median"), "largest": text("figure.flow.largest")}
     return Figure(
         "gradient-flow",
@@ -54,7 +56,7 @@ def gradient_flow(frame: Data, measure: str = "grad_norm", *, step: int | None =
         marks=(Mark("bar"),),
         note=text("figure.flow.note", n=steps[-1]) if steps[-1] > 1 else "",
         layout=Layout(height=2.4, wide=1, narrow=1),
-        facets=(Facet("run", heading("run"), {str(run): str(run) for run in frame["run"].unique()}),),
+        facets=(Facet("run", heading("network"), runs),),
         told={"layer": heading("layer"), "n": text("figure.flow.steps")},
         series=text("figure.flow.over"),
         looks={name: Look(*_LOOKS[name], marker="", label=labels[name]) for name in names},

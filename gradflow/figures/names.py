@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Any
 
+import pandas as pd
+
+from gradflow.analysis.variants import network_name
 from gradflow.text import has, text
 from gradflow.text.words import named
 
@@ -16,6 +20,20 @@ _NUMBER = re.compile(r"(\d+(?:\.\d+)?(?:e-?\d+)?)", re.ASCII)
 def called(key: str, name: str) -> str:
     """Return the text of a key or, of what a user named, the name as it is."""
     return text(key) if has(key) else name
+
+
+def run_name(row: Any) -> str:
+    """Return what a run is called where one is chosen: by its network and seed, or by its own name without a seed.
+
+    Examples
+    --------
+    >>> run_name({"run": "plain-20-seed0-1a2b", "family": "plain", "depth": 20, "seed": 0})
+    'plain-20, seed 0'
+    """
+    if pd.isna(row["seed"]):
+        return named(str(row["run"]))
+    network = str(row["family"]) if pd.isna(row["depth"]) else network_name(str(row["family"]), row["depth"])
+    return text("list.enumeration").join([named(network), text("live.seed", seed=row["seed"])])
 
 
 def shorten(name: str, length: int = LABEL_LENGTH, tail: int = TAIL) -> str:

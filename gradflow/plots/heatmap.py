@@ -14,11 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import Bbox
 
 from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.analysis.profile import profile
 from gradflow.analysis.variants import network_name
+from gradflow.figures.axis_limits import SHORT
 from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.fewer import few_enough, networks_note
 from gradflow.figures.looks import FAINT, Palette
@@ -38,6 +40,7 @@ _SOURCE = 'gradflow.analysis.profile(recordings, steps="recorded")'
 _PANEL_HEIGHT = 1.5  # inches
 _NOTE_CHARACTERS = 17  # to an inch, at the size of ticks
 _BAR_GAP, _BAR_WIDTH = 0.1, 0.09  # inches between panels and the scale of colours, and of its width
+_BAR_ROOM = 0.55  # inches of a scale beside each panel, with its numbers
 _MARGINS = panels.Margins(left=0.6, right=0.6, columns=0.44, rows=0.5)
 _MIN_TICKS = 3  # where there are so many cells
 _BESIDES = ("scipy.stats", "scipy.cluster")  # which seaborn imports where they are, for density and cluster plots
@@ -117,10 +120,11 @@ def heatmaps(
     *,
     measure: str = "grad_norm",
     diverged: Iterable[str] = (),
+    shares_scale: bool = True,
     palette: Palette = MAP,
     title: str | None = None,
 ) -> Figure:
-    """Draw `heatmap` once per network, its lowest seed or one that diverged, on one colour scale.
+    """Draw `heatmap` once per network, its lowest seed or one that diverged.
 
     Parameters
     ----------
@@ -132,6 +136,9 @@ def heatmaps(
         Column to draw.
     diverged : iterable of str
         Runs that diverged: of a network that has some, the one of lowest seed is drawn, and the note says so.
+    shares_scale : bool
+        Whether all panels have one scale of colours; else each has its own beside it, which shows what a network of
+        small gradients has of structure.
     palette : str or sequence of str
         A palette of seaborn, or colours, from the smallest value to the largest.
     title : str, optional
@@ -142,16 +149,18 @@ def heatmaps(
     gone = frozenset(diverged)
     every, frame = frame, few_enough(frame)
     runs, columns = _arranged(frame, gone, wide=width >= panels.WIDE)
-    norm = _norm([rows[measure] for rows in runs])
+    columns_of = [rows[measure] for rows in runs]
+    norms = [_norm(columns_of)] * len(runs) if shares_scale else [_norm([column]) for column in columns_of]
     rows = -(-len(runs) // columns)
     with style.context():
         figure, axes = panels.subplots(width, rows * _PANEL_HEIGHT + panels.FRAME_HEIGHT, rows, columns)
         for ax in axes.flat[len(runs) :]:
             ax.remove()
         used = list(axes.flat[: len(runs)])
-        for ax, run in zip(used, runs, strict=True):
+        for ax, run, norm in zip(used, runs, norms, strict=True):
             heatmap(run, ax, measure=measure, norm=norm, palette=palette)
-        placed = panels.entitle(used, [_title(run) for run in runs], width, _MARGINS)
+        wider = _MARGINS._replace(columns=_MARGINS.columns + (0 if shares_scale else _BAR_ROOM))
+        placed = panels.entitle(used, [_title(run) for run in runs], width, wider)
         panels.label_outer(used, text("figure.recorded_step"), text("figure.layer_depth"))
         subtitle = text("figure.log", quantity=measure_name(measure))
         margins = panels.finish(
@@ -162,7 +171,14 @@ def heatmaps(
             note="\n".join(filter(None, (_note(runs, gone, width), networks_note(frame, every)))),
             margins=placed,
         )
-        _color_bar(figure, norm, palette, margins)
+        width, height = (float(inches) for inches in figure.get_size_inches())
+        if shares_scale:
+            whole = margins.left / width, margins.bottom / height, 1 - margins.right / width, 1 - margins.top / height
+            places = [Bbox.from_extents(*whole)]
+        else:
+            places = [ax.get_position() for ax in used]
+        for place, norm in zip(places, norms, strict=False):
+            _color_bar(figure, norm, palette, place)
     return figure
 
 
@@ -181,14 +197,16 @@ def seaborn_alone() -> Iterator[None]:
             del sys.modules[name]
 
 
-def _color_bar(figure: Figure, norm: LogNorm, palette: Palette, margins: panels.Margins) -> None:
-    """Put the scale of colours into the right margin."""
-    width, height = (float(inches) for inches in figure.get_size_inches())
-    left, full = width - margins.right + _BAR_GAP, height - margins.top - margins.bottom
-    place = (left / width, margins.bottom / height, _BAR_WIDTH / width, full / height)
-    ticks = FuncFormatter(lambda value, _: power_of_ten(value))
+def _color_bar(figure: Figure, norm: LogNorm, palette: Palette, place: Bbox) -> None:
+    """Put a scale of colours beside what has a place in the figure."""
+    width = float(figure.get_size_inches()[0])
+    at = place.x1 + _BAR_GAP / width, place.y0, _BAR_WIDTH / width, place.height
+    low, high = norm.vmin or 1.0, norm.vmax or 1.0
+    is_short = high / low <= SHORT
+    ticks = FuncFormatter(lambda value, _: f"{value:g}" if is_short else power_of_ten(value))
     colors = mpl.cm.ScalarMappable(norm, _colors(palette))
-    bar = figure.colorbar(colors, cax=figure.add_axes(place), format=ticks)
+    bar = figure.colorbar(colors, cax=figure.add_axes(at), format=ticks)
+    bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if is_short else LogLocator(numticks=panels.Y_TICKS))
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.tick_params(labelsize=style.TICK_SIZE)
 

@@ -21,7 +21,7 @@ def _frame(data: ReportData) -> pd.DataFrame | None:
 
 def _paper(data: ReportData, frame: pd.DataFrame) -> Make:
     diverged = data.errors.loc[data.errors["diverged"], "run"]
-    return partial(plots.heatmaps, frame, measure=MEASURE, diverged=diverged)
+    return partial(plots.heatmaps, frame, measure=MEASURE, diverged=diverged, shares_scale=False)
 
 
 HEATMAPS = Section(

@@ -69,7 +69,7 @@ def _over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _courses(path: pd.DataFrame) -> pd.Series[Any]:
-    """Return the line of each network's layer: its parameter gradient's logarithm, a decade or more from foot to top."""
+    """Return the line of each network's layer: its parameter gradient's logarithm, a decade or more high."""
     groups = path.groupby(_KEYS, dropna=False, sort=False)
     steps = even_steps(path["step"].unique().tolist(), MAX_POINTS)
     is_kept = path["step"].isin(steps).to_numpy()

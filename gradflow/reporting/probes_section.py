@@ -10,6 +10,7 @@ import pandas as pd
 
 from gradflow.analysis.paths import PathLengths, PublishedLengths, path_lengths, share_within
 from gradflow.figures.autocorrelation import autocorrelation as autocorrelation_described
+from gradflow.figures.names import run_name
 from gradflow.figures.paths import paths as described_paths
 from gradflow.figures.shattering import norm_name
 from gradflow.figures.shattering import shattering as by_depth_described
@@ -22,7 +23,7 @@ from gradflow.reporting.live.screen import live
 from gradflow.reporting.published_section import published_lengths
 from gradflow.reporting.report_data import ReportData, holding
 from gradflow.reporting.section import Section
-from gradflow.reporting.tables import NETWORK, RUN, network_name, page_table
+from gradflow.reporting.tables import NETWORK, network_name, page_table
 from gradflow.tables import DASH, Cell, Column, Table, column, interval, words
 from gradflow.text import text
 from gradflow.text.numbers import count, number, percent
@@ -81,9 +82,10 @@ def _runs(data: ReportData) -> list[_Run] | None:
     if not data.probed or data.paths.empty:
         return None
     known, found = published_lengths(data), []
-    for run, frame in data.paths.groupby("run", sort=False):
+    for _, frame in data.paths.groupby("run", sort=False):
         lengths = None if frame["share"].isna().any() else path_lengths(frame)
-        found.append(_Run(str(run), frame, lengths, _in_words(str(run), frame, lengths, known)))
+        name = run_name(frame.iloc[0])
+        found.append(_Run(name, frame, lengths, _in_words(name, frame, lengths, known)))
     return found
 
 
@@ -140,7 +142,7 @@ def _of_lengths(key: str, form: Callable[[PathLengths], str]) -> Column:
 
 
 PATHS_COLUMNS = (
-    RUN,
+    words("network", of="run"),
     column("blocks"),
     _of_lengths("mean_length", lambda found: f"{found.mean:.1f}"),
     _of_lengths("path_middle", lambda found: f"{found.quarter} – {found.three_quarters}"),

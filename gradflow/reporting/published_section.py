@@ -15,6 +15,7 @@ from gradflow.analysis.paths import PublishedLengths, path_lengths, share_within
 from gradflow.analysis.published import ILLUSTRATIVE, published
 from gradflow.analysis.training import errors_over_seeds
 from gradflow.figures.learning import learning
+from gradflow.figures.names import run_name
 from gradflow.notes import DEPTH_STEP, PROBES, is_figure, nearest_depth
 from gradflow.recording import SHATTERING, Recording
 from gradflow.reporting.blocks import Block
@@ -22,7 +23,7 @@ from gradflow.reporting.figures import draw
 from gradflow.reporting.live.screen import live
 from gradflow.reporting.report_data import ReportData, holding
 from gradflow.reporting.section import Section
-from gradflow.reporting.tables import NETWORK, RUN, page_table
+from gradflow.reporting.tables import NETWORK, page_table
 from gradflow.tables import DASH, Cell, Column, Table, bounded, column, interval, words
 from gradflow.text import text
 from gradflow.text.numbers import number, percent, with_interval
@@ -197,11 +198,11 @@ def _paths_table(frame: pd.DataFrame, lengths: PublishedLengths) -> Table:
     shares = _shares_within(frame, lengths)
     rows: list[dict[str, Any]] = []
     for run, share in shares.items():
-        found = path_lengths(frame[frame["run"] == run])
+        of_run = frame[frame["run"] == run]
+        found = path_lengths(of_run)
         measured = text("published.modules", shortest=found.shortest, longest=found.longest, modules=found.n_blocks)
-        rows.append(
-            {"run": run, "published": said, "measured": measured, "share": percent(share), "source": lengths.source}
-        )
+        own = {"run": run_name(of_run.iloc[0]), "measured": measured, "share": percent(share)}
+        rows.append({**own, "published": said, "source": lengths.source})
     if len(shares) > 1:
         mean = mean_interval(shares.values())
         share_of_all = bounded(mean.mean, mean.low, mean.high, mean.n, percent)
@@ -210,7 +211,7 @@ def _paths_table(frame: pd.DataFrame, lengths: PublishedLengths) -> Table:
             | {"run": text("published.mean"), "share": share_of_all}
         )
     columns = (
-        RUN,
+        words("network", of="run"),
         column("published_value", of="published"),
         column("measured"),
         Column("published_share", lambda row: row["share"]),

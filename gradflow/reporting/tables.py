@@ -11,8 +11,9 @@ import pandas as pd
 
 from gradflow.analysis import variants
 from gradflow.analysis.runs import NETWORK as KEYS
+from gradflow.figures.names import run_name
 from gradflow.storage import write_whole
-from gradflow.tables import DASH, Cell, Column, Table, words
+from gradflow.tables import DASH, Cell, Column, Table
 from gradflow.text import text
 from gradflow.text.controls import spreadsheet_text
 from gradflow.text.words import named
@@ -80,7 +81,7 @@ def network_name(row: Any) -> str:
 
 
 NETWORK = Column("network", network_name, is_number=False)
-RUN = words("network", of="run")
+RUN = Column("network", run_name, is_number=False)
 
 
 def by_network(frame: pd.DataFrame, key: str) -> list[dict[Any, Any]]:

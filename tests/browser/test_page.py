@@ -45,7 +45,9 @@ def test_hostile_names_are_text(opened, watch):
     assert page.locator("img[src=x]").count() == 0
     assert HOSTILE in page.inner_text(".question")
     assert HOSTILE in page.inner_text(f"{TABLE} tbody tr:first-child")
-    assert HOSTILE in page.inner_text(f"{MAP} select[data-control=run] option:first-child")
+    option = page.locator(f"{MAP} select[data-control=run] option").first
+    assert HOSTILE in option.get_attribute("value")
+    assert option.inner_text() == "plain-8, seed 0"
 
 
 def test_a_pointer_is_told_a_hostile_layer_as_text(watch):
@@ -115,6 +117,21 @@ def test_pointing_at_the_map_moves_the_curves_and_the_sliders(opened):
     assert opened.eventually(lambda: lines(page, MAP) != before)
     script = "found => found.map(one => one.textContent)"
     assert opened.eventually(lambda: page.eval_on_selector_all(f"{MAP} output", script) == ["2", "10"])
+
+
+def test_the_map_has_a_scale_of_its_network_or_of_all(watch):
+    one = watch()
+    colours = f"{MAP} .role-legend-gradient ~ * text, {MAP} .role-legend text"
+    ends = {}
+    for scale in ("own", "all"):
+        one.page.select_option(f"{MAP} select[data-control=scale]", scale)
+        for run in ("plain-14", "residual-14"):
+            one.page.select_option(f"{MAP} select[data-control=run]", f"{run}-seed0-{HOSTILE}")
+            one.page.wait_for_timeout(300)
+            ends[scale, run] = one.page.eval_on_selector_all(colours, "found => found.map(each => each.textContent)")
+    assert ends["own", "plain-14"] != ends["own", "residual-14"]
+    assert ends["all", "plain-14"] == ends["all", "residual-14"]
+    assert one.said == []
 
 
 def test_sliders_move_by_keyboard(opened):

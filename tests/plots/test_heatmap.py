@@ -47,6 +47,18 @@ def test_one_panel_a_network_with_the_lowest_seed_on_one_scale(runs):
     assert panels[0].collections[0].norm.vmax == pytest.approx(21 * 36 / 7)
 
 
+def test_each_network_may_have_a_scale_of_its_own_beside_it(runs, overlaps):
+    figure = plots.heatmaps(frame_of(runs), measure="out_grad_norm", shares_scale=False)
+    panels, bars = figure.axes[:4], figure.axes[4:]
+    assert len(bars) == 4
+    for ax, bar in zip(panels, bars, strict=True):
+        values = ax.collections[0].get_array()
+        assert (ax.collections[0].norm.vmin, ax.collections[0].norm.vmax) == (values.min(), values.max())
+        assert bar.get_ylim() == pytest.approx((values.min(), values.max()))
+        assert 0 < bar.get_position().x0 - ax.get_position().x1 < 0.05
+    assert overlaps(figure) == ([], [])
+
+
 @pytest.mark.parametrize("width", [plots.SINGLE, plots.DOUBLE])
 def test_a_diverged_seed_is_drawn_in_place_of_a_lower_one_and_named(runs, width, overlaps):
     frame = frame_of(runs)

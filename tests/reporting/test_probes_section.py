@@ -89,7 +89,7 @@ def test_one_figure_a_network_and_one_row_a_run(tmp_path):
     recordings = [Recording(probes=path_probes(lengths(0.3)), meta=meta) for meta in runs]
     found = PATHS.shown(data(recordings, tmp_path))
     assert pictures(found) == ["paths", "paths-2"]
-    assert [row[0] for row in cells(found)] == ["residual-20-0", "residual-20-1", "residual-56-0"]
+    assert [row[0] for row in cells(found)] == ["residual-20, seed 0", "residual-20, seed 1", "residual-56, seed 0"]
 
 
 def test_correlations_with_their_intervals(tmp_path):

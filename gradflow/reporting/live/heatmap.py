@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from gradflow.analysis.nonfinite import arrived_nonfinite
-from gradflow.figures.axis_limits import limits
+from gradflow.figures.axis_limits import edge_places, limits
 from gradflow.figures.columns import counted
 from gradflow.figures.model import Axis
+from gradflow.figures.names import run_name
 from gradflow.reporting.live.encodings import (
     ACCENT,
     NONFINITE,
@@ -21,7 +24,7 @@ from gradflow.reporting.live.encodings import (
     tooltip,
     y_extent,
 )
-from gradflow.reporting.live.figure import Control, Live, Option, Pick, Spec, select
+from gradflow.reporting.live.figure import Control, Live, Option, Pick, Scale, Spec, select
 from gradflow.reporting.live.placed_rows import marked_by_edge
 from gradflow.reporting.live.thinning import even_layers, even_steps
 from gradflow.text import text
@@ -36,8 +39,10 @@ _MAP_HEIGHT, _COURSE_HEIGHT = 320, 120
 _FRAME = "#ff4f9a"
 _EXTENT = 38  # pixels of a vertical axis without its title
 _LABELS = 60  # pixels left of an axis for its labels and title
-_SHOWN = {"calculate": "isValid(datum.value) ? datum.value : datum.edge", "as": "shown"}
-_COLUMNS = ["measure", "run", "layer", "layer_depth", "step", "value", "edge", "mark"]
+_EDGE = f"datum.mark == '{ZERO}' ? foot : datum.mark == '{NONFINITE}' ? top : null"
+_SHOWN = {"calculate": f"isValid(datum.value) ? datum.value : {_EDGE}", "as": "shown"}
+_OWN, _SHARED = "own", "all"  # scales to choose from
+_COLUMNS = ["measure", "run", "scale", "layer", "layer_depth", "step", "value", "mark"]
 
 
 def heatmap(frame: pd.DataFrame) -> Live | None:
@@ -66,27 +71,37 @@ def heatmap(frame: pd.DataFrame) -> Live | None:
         chosen = shown
     elif len(chosen) < len(frame):
         notes.append(text("live.thinned.cells", layers=MAX_LAYERS, steps=MAX_STEPS))
-    parts, ranges = [], {}
+    parts, scales = [], []
     for measure in found:
         value = _arrived(chosen, measure)
         rows = counted(chosen.assign(measure=measure, value=value), value)
-        low, high = limits(_VALUES, rows)
-        ranges[measure] = {"lo": low, "hi": high, "ticks": powers(low, high)}
+        for run, of_run in rows.groupby("run", sort=False):
+            scales.append(Scale({"measure": measure, "run": str(run), "scale": _OWN}, _signals(of_run)))
+        scales.append(Scale({"measure": measure, "scale": _SHARED}, _signals(rows)))
         marked = marked_by_edge(_VALUES, rows)
         parts.append(marked.assign(mark=marked["mark"].where(value.notna(), "")))
     rows = pd.concat(parts, ignore_index=True)
-    rows = rows.sort_values(["measure", "run", "layer_depth", "step"], kind="stable")[_COLUMNS]
-    runs = [str(run) for run in chosen["run"].unique()]
-    start = signals(ranges[found[0]])
+    rows = rows.assign(scale=None).sort_values(["measure", "run", "layer_depth", "step"], kind="stable")
+    runs = {str(row["run"]): run_name(row) for row in chosen.drop_duplicates("run").to_dict("records")}
+    start = signals(scales[0].signals)
+    scale_names = [Option(_OWN, text("live.scale_own")), Option(_SHARED, text("live.scale_shared"))]
     controls: tuple[Control | Pick, ...] = (
-        *select("run", heading("run"), [Option(run, run) for run in runs]),
-        *select("measure", text("live.gradient"), [Option(m, text(f"measure.{m}"), ranges[m]) for m in found]),
+        *select("run", heading("network"), [Option(run, name) for run, name in runs.items()]),
+        *select("measure", text("live.gradient"), [Option(one, text(f"measure.{one}")) for one in found]),
+        *select("scale", text("live.scale"), scale_names if len(runs) > 1 else []),
         Pick("layer_depth", sentence_case(text("figure.layer_depth")), start=1),
         Pick("step", text("live.step"), start=float(rows["step"].min())),
     )
     params = [*start, {"name": "layer_depth", "value": 1}, {"name": "step", "value": int(rows["step"].min())}]
     notes.append(edge_note(rows))
-    return Live("heatmaps", _wide(params), _narrow(params), rows, controls, " ".join(notes).strip())
+    note = " ".join(notes).strip()
+    return Live("heatmaps", _wide(params), _narrow(params), rows[_COLUMNS], controls, note, tuple(scales))
+
+
+def _signals(rows: pd.DataFrame) -> dict[str, Any]:
+    """Return the ends of a scale of colours, its ticks, and where zeros and what is not finite are drawn."""
+    (low, high), (foot, top) = limits(_VALUES, rows), edge_places(_VALUES, rows)
+    return {"lo": low, "hi": high, "ticks": powers(low, high), "foot": foot, "top": top}
 
 
 def _arrived(frame: pd.DataFrame, measure: str) -> pd.Series[float]:
@@ -136,7 +151,7 @@ def _map(width: Spec) -> Spec:
         "encoding": {**axes, "color": colour, **tooltip},
     }
     odd: Spec = {
-        "transform": [{"filter": "isValid(datum.edge)"}],
+        "transform": [{"filter": f"datum.mark == '{ZERO}' || datum.mark == '{NONFINITE}'"}],
         "mark": {"type": "rect"},
         "encoding": {**axes, "color": {"value": "light-dark(#c8c8ce,#55555c)"}, **tooltip},
     }
