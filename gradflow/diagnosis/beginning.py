@@ -10,6 +10,7 @@ from gradflow.recording import Recording
 
 # Losses by their operation in autograd, and what a fair constant answer costs of those that take logits.
 CROSS_ENTROPY, BINARY, SQUARED = "NllLoss", "BinaryCrossEntropyWithLogits", "MseLoss"
+CERTAIN_SHARE = 0.1  # of a loss: what is left of it below that is lost in the difference
 COUNTS = frozenset({"n", "examples", "features", "width", "nonfinite", "constant"})
 NEVER_NEGATIVE = frozenset(
     {CROSS_ENTROPY, BINARY, SQUARED, "BinaryCrossEntropy", "L1Loss", "SmoothL1Loss", "HuberLoss", "NllLoss2D"}
@@ -99,6 +100,27 @@ def constant_loss(recording: Recording) -> float:
         return math.nan  # no mean of cross-entropies is so large: it is summed, or multiplied
     is_over_last = names[:2] == (CROSS_ENTROPY, "LogSoftmax") and width > 1
     return math.log(width) if is_over_last else math.nan
+
+
+def empty_loss(recording: Recording) -> float:
+    """Return the loss of an answer that tells nothing of the inputs; NaN where it is not known.
+
+    A constant answer's for classes. For a mean of squares that of answering zero, the mean square of the targets: the
+    first loss less that of the outputs, which know nothing of the targets yet.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> meta = {"loss_operations": ["MseLoss"], "first_batch": {"outputs": [{"rms": 0.5}]}}
+    >>> empty_loss(Recording(steps=pd.DataFrame({"step": [0], "loss": [1.25]}), meta=meta))
+    1.0
+    """
+    found = beginning(recording)
+    if operations(recording)[:1] != (SQUARED,) or found is None or len(found.outputs) != 1:
+        return constant_loss(recording)
+    loss = _first_loss(recording)
+    of_targets = loss - found.outputs[0].rms ** 2
+    return of_targets if of_targets > CERTAIN_SHARE * loss else math.nan
 
 
 def _first_loss(recording: Recording) -> float:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from gradflow.analysis.nonfinite import loss_lost
-from gradflow.diagnosis.beginning import constant_loss
+from gradflow.diagnosis.beginning import empty_loss
 from gradflow.recording import Recording
 
 Learning = Literal["learns", "level", "rises", "diverged", "solved", "unknown"]
@@ -72,7 +72,7 @@ def learning(recording: Recording) -> Learning:
     if error <= SOLVED_ERROR:
         return "solved"
     found = losses(recording)
-    if found is not None and found.first > ABSURD * (constant := constant_loss(recording)):
+    if found is not None and found.first > ABSURD * (constant := empty_loss(recording)):
         found = found._replace(first=constant)  # to fall from far above it is not to learn
     verdict = "unknown" if found is None or found.steps < MIN_STEPS else _verdict(found)
     return "unknown" if verdict == "learns" and error > UNFITTED_ERROR else verdict
@@ -86,7 +86,7 @@ def is_stuck(recording: Recording) -> bool:
     """
     if learning(recording) in HARMFUL:
         return True
-    constant, found = constant_loss(recording), losses(recording)
+    constant, found = empty_loss(recording), losses(recording)
     if found is None or found.steps < MIN_STEPS or learning(recording) in ("solved", "diverged"):
         return False
     return found.last >= CONSTANT_SHARE * constant and found.early - found.last <= STILL_FALLS * constant
@@ -99,7 +99,7 @@ def is_unfitted(recording: Recording) -> bool:
     """
     if is_stuck(recording):
         return True
-    found, constant = losses(recording), constant_loss(recording)
+    found, constant = losses(recording), empty_loss(recording)
     if found is None or found.steps < MIN_STEPS or learning(recording) == "solved":
         return False
     return found.last > UNFITTED * (found.first if math.isnan(constant) else constant)

@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from gradflow import Recording, diagnose
-from gradflow.diagnosis.beginning import constant_loss
+from gradflow.diagnosis.beginning import constant_loss, empty_loss
 
 NORMAL = {
     "n": 640, "examples": 64, "features": 10, "width": 10, "min": -2.0, "max": 2.0, "mean": 0.0, "rms": 1.0,
@@ -101,3 +102,39 @@ def test_meta_that_no_recorder_wrote_ends_nothing(first, operations):
         steps=made.steps, meta={"first_batch": first, "loss_operations": operations, "optimizer_settings": first}
     )
     assert all(str(one) for one in diagnose(odd))
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.5, 1.0])
+def test_the_loss_of_answering_zero_is_the_mean_square_of_the_targets(scale):
+    """Of outputs that know nothing of the targets, drawn here apart from them."""
+    draws = np.random.default_rng(0)
+    targets, outputs = 3.0 * draws.standard_normal(100_000), scale * draws.standard_normal(100_000)
+    loss = float(np.square(outputs - targets).mean())
+    first = NORMAL | {"rms": math.sqrt(float(np.square(outputs).mean()))}
+    found = empty_loss(recording([], [first], losses=(loss,) * 60, operations=["MseLoss", "Addmm"]))
+    assert found == pytest.approx(float(np.square(targets).mean()), rel=0.01)
+
+
+def test_the_loss_of_answering_zero_is_lost_beside_outputs_that_are_large():
+    large = NORMAL | {"rms": 100.0}
+    assert math.isnan(empty_loss(recording([], [large], losses=(10_001.0,) * 60, operations=["MseLoss", "Addmm"])))
+    assert empty_loss(recording([], [NORMAL])) == pytest.approx(math.log(10))
+
+
+def steps_of(ratio, losses):
+    """Weights of one matrix that each update moves by a share of their length."""
+    rows = {"layer": "a", "parameter": "weight", "part": "", "dim": 2, "n_entries": 64, "status": "measured"}
+    every = pd.DataFrame({"step": range(len(losses)), **rows, "weight_norm": 1.0, "update_norm": ratio, "lr": 0.1})
+    found = recording([], [NORMAL], losses)
+    return Recording(steps=found.steps, parameters=every, meta=found.meta)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "jump", "words"),
+    [(0.5, 2.5, "Within ten steps the loss rose to 2.50 times"), (0.5, 1.5, ""), (0.05, 2.5, "")],
+)
+def test_a_loss_that_jumps_under_large_updates_and_then_falls_is_named(ratio, jump, words):
+    losses = (2.0, *(2.0 * jump,) * 20, *(2.0 * 0.9**step for step in range(60)))
+    found = [str(one) for one in diagnose(steps_of(ratio, losses)) if one.key == "lr_high"]
+    assert len(found) == bool(words)
+    assert all(words in one for one in found)

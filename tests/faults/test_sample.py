@@ -34,7 +34,9 @@ FAULTY = {
     ("mlp", "loss summed", 1.0): "loss_scaled",
     ("mlp", "log of zero", 1.0): "nonfinite_loss",
     ("mlp on a table", "dropout too strong", 0.9): "dropout_strong",
+    ("autoencoder", "dropout too strong", 0.98): "dropout_strong",
     ("mlp with batch norm", "weights drawn again", 2.0): "changed_elsewhere",
+    ("gru", "weights drawn again", 2.0): "changed_elsewhere",
 }  # fmt: skip
 HEALTHY = [
     ("mlp", "as it is", 1.0), ("mlp", "zero head", 1.0), ("mlp", "cosine", 1.0), ("mlp", "short", 5.0),

@@ -8,7 +8,7 @@ from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.harm import is_unfitted
-from gradflow.diagnosis.movement import matrices
+from gradflow.diagnosis.rules.parameters import full_name
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
@@ -23,10 +23,12 @@ def find(cases: list[Case]) -> list[Finding]:
 
 
 def _found(recording: Recording) -> Found | None:
-    rows = matrices(recording)
+    rows = recording.parameters
+    rows = rows[rows["status"] != "frozen"]
     if rows["update_norm"].isna().all():
         return None
-    rows = rows.assign(name=rows["layer"] + "." + rows["parameter"]).drop_duplicates(["step", "name"])
+    names = [full_name(*key) for key in rows[["layer", "parameter", "part"]].itertuples(index=False)]
+    rows = rows.assign(name=names).drop_duplicates(["step", "name"])
     wide = rows.pivot(index="step", columns="name", values=["weight_norm", "update_norm"])
     norms, updates = wide["weight_norm"], wide["update_norm"]
     follows = np.diff(norms.index) == 1

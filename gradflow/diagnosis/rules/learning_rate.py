@@ -21,6 +21,7 @@ from gradflow.recording import Recording
 FIGURE = "training"
 # Updates of healthy runs move a weight by 0.1 % to 4 % of its length in the first steps.
 HIGH = 0.1
+JUMP = 2.0  # times the first loss: the most of a healthy run with updates that large is 1.03
 # A weight that has not moved by so much of its length, there and back, is the one it was.
 LOW = 0.05
 # Adam's first moments and SGD's momentum of 0.99 carry an update on over a hundred steps.
@@ -38,18 +39,34 @@ def find(cases: list[Case]) -> list[Finding]:
 
 def _too_high(recording: Recording) -> Found | None:
     moved = movement(recording)
-    if moved is None or not (is_unfitted(recording) or has_risen(recording)):
+    if moved is None:
+        return None
+    jump = _jump(recording)
+    if not (is_unfitted(recording) or has_risen(recording) or jump > JUMP):
         return None
     early = max(one for one in (0.0, moved.first, moved.early) if math.isfinite(one))  # a head of zeros begins infinite
     values: dict[str, Value] = {"early": early, "largest": moved.largest, "threshold_percent": HIGH}
     momentum = optimizer_settings(recording).get("momentum", 0)
-    if isinstance(momentum, int | float) and momentum >= LONG_MOMENTUM and moved.path > LOW:
+    is_stopped = is_unfitted(recording) or has_risen(recording)
+    if isinstance(momentum, int | float) and momentum >= LONG_MOMENTUM and moved.path > LOW and is_stopped:
         reach = round(1 / (1 - momentum)) if momentum < 1 else 0
         return Found("momentum_high", "problem", values | {"momentum": float(momentum), "reach": reach}, "",
                      ("remedy.less_momentum",))  # fmt: skip
-    if not early > HIGH or not (is_stuck(recording) or has_risen(recording)):
+    if not early > HIGH:
+        return None
+    if is_stuck(recording) or has_risen(recording):
+        values["notes"] = "not_falling"
+    elif jump > JUMP:
+        values |= {"jump": jump, "notes": "jumped"}
+    else:
         return None
     return Found("lr_high", "problem", values, "cause.overshoot", ("remedy.lower_lr", "remedy.warmup"))
+
+
+def _jump(recording: Recording) -> float:
+    """Return how many times the first loss the median of the first ten is; NaN where it is not known."""
+    found = losses(recording)
+    return found.first / found.start if found is not None and found.start > 0 else math.nan
 
 
 def _too_low(recording: Recording) -> Found | None:
@@ -65,7 +82,8 @@ def _too_low(recording: Recording) -> Found | None:
     if moved.path <= LOW:
         if not (is_fresh(recording) or found.last >= FRESH_SHARE * constant_loss(recording)):
             return None
-        severity = problem_if(learning(recording) not in HARMLESS or found.last > found.first / 2)
+        is_behind = is_unfitted(recording) or found.last > found.first / 2
+        severity = problem_if(learning(recording) not in HARMLESS or is_behind)
         if clipped := _clipped(recording):
             return Found("clip_binds", severity, values | clipped, "cause.clip", ("remedy.raise_clip",))
         return Found("lr_low", severity, values, "", ("remedy.raise_lr",))
