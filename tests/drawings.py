@@ -118,6 +118,16 @@ def weights(pairs):
     return _frame(rows)
 
 
+def updates(pairs):
+    rows = [
+        {"family": family, "depth": depth, "step": step, "of": of} | _over_seeds(10.0 ** (-3 - place) / (1 + step))
+        for family, depth in pairs
+        for step in STEPS
+        for place, of in enumerate(("largest", "median", "smallest"))
+    ]
+    return _frame(rows)
+
+
 def degree(pairs):
     rows = [
         {"family": family, "depth": depth, "measure": measure, "moment": moment, "steps": moment, "decades_n": 2}
@@ -256,6 +266,7 @@ def figures(n_families, n_depths):
         "weights": lambda width: plots.weight_figure(
             {"first_growth": growth, "first_effective_lr": growth}, width=width
         ),
+        "updates": lambda width: plots.update_ratios(updates(pairs), width),
         "times": lambda width: plots.gradient_over_time_figure(times(pairs), width),
         "degree": lambda width: plots.degree_figure(degree(pairs), width=width),
         "stall": lambda width: stall_figure(chain(pairs), width=width),

@@ -23,6 +23,7 @@ from gradflow.analysis.stall import stall, stall_over_seeds
 from gradflow.analysis.summary import summary
 from gradflow.analysis.times import gradient_over_time, gradient_over_time_over_seeds, reach_over_time
 from gradflow.analysis.training import errors_over_seeds, training, window_means
+from gradflow.analysis.updates import updates, updates_over_seeds
 from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
 from gradflow.analysis.vanishing_degree import degree, degree_over_seeds
 from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, weights
@@ -67,6 +68,8 @@ __all__ = [
     "stall_over_seeds",
     "summary",
     "training",
+    "updates",
+    "updates_over_seeds",
     "vanishing_profile",
     "vanishing_table",
     "weight_growth",

@@ -16,6 +16,7 @@ from gradflow.figures import shattering_layers as _shattering_layers
 from gradflow.figures import stall as _stall
 from gradflow.figures import times as _times
 from gradflow.figures import training as _training
+from gradflow.figures import updates as _updates
 from gradflow.figures import vanishing as _vanishing
 from gradflow.figures import weights as _weights
 from gradflow.plots import paper as _paper
@@ -57,6 +58,8 @@ stall_figure = as_page(_stall.stall, "stall_figure", link=None)
 stall_link = on_axes(_stall.stall, "stall_link", defaults={"link": _stall.LINKS[0]})
 training_curve = on_axes(_training.errors, "training_curve", by_depth=False)
 training_curves = as_page(_training.errors, "training_curves", by_depth=True)
+update_ratio = on_axes(_updates.updates, "update_ratio", every=True)
+update_ratios = as_page(_updates.updates, "update_ratios", every=False)
 _of_outputs = {"measure": "out_grad_norm"}
 vanishing = on_axes(_vanishing.vanishing, "vanishing", by=_paper.alone, defaults=_of_outputs)
 vanishing_figure = as_page(_vanishing.vanishing, "vanishing_figure", defaults=_of_outputs)
@@ -105,6 +108,8 @@ __all__ = [
     "stall_link",
     "training_curve",
     "training_curves",
+    "update_ratio",
+    "update_ratios",
     "vanishing",
     "vanishing_figure",
     "weight_figure",

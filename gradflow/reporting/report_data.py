@@ -20,6 +20,7 @@ from gradflow.analysis.stall import has_batch_norm, stall, stall_over_seeds
 from gradflow.analysis.summary import summary
 from gradflow.analysis.times import gradient_over_time
 from gradflow.analysis.training import training, window_means
+from gradflow.analysis.updates import updates
 from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
 from gradflow.analysis.vanishing_degree import LEAVE_OUT, degree, degree_over_seeds
 from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, weights
@@ -120,6 +121,9 @@ class ReportData:
         """Measure -> one row per network and step, with intervals over seeds; what no run measured is left out."""
         frames = {measure: weight_growth_over_seeds(self.growth, measure) for measure in GROWTH_SHOWN}
         return {measure: frame for measure, frame in frames.items() if frame[["n", "n_zero"]].to_numpy().any()}
+
+    # One row per run, step and one of three layers: the norm of the update over that of the weights
+    updates = cached_property(lambda data: updates(data.with_layers))
 
     @cached_property
     def decay(self) -> pd.DataFrame:

@@ -26,6 +26,7 @@ from drawings import (
     settings,
     times,
     training,
+    updates,
     weights,
 )
 from matplotlib.figure import Figure
@@ -82,6 +83,8 @@ CASES = {
     "training_curves": {"frame": CURVES, "windows": WINDOWS},
     "vanishing": {"frame": settings(3)},
     "vanishing_figure": {"frame": settings(3)},
+    "update_ratio": {"frame": updates(PAIRS[:1])},
+    "update_ratios": {"frame": updates(PAIRS)},
     "weight_figure": {"frames": {"first_growth": weights(PAIRS)}},
     "weight_growth": {"frames": weights(PAIRS)},
 }
