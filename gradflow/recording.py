@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -465,6 +466,11 @@ class Recording:
         return (
             f"Recording {self.name!r}: {len(self.steps)} steps{span}, {n_layers} layers, {len(self.layers)} layer rows"
         )
+
+    def __str__(self) -> str:
+        """Return that line, and under it what `gradflow.diagnose` finds, 80 columns wide."""
+        shelf = import_module("gradflow")  # the rooms above this one are imported on first use, as on the shelf
+        return f"{self!r}\n\n{shelf.diagnose(self)}"
 
     def _repr_html_(self) -> str:
         """Show the last recorded step's layers in a notebook, under the one-line summary."""

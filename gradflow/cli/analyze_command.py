@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gradflow.cli import output
+from gradflow.cli.busy import busy
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.target_options import of_data, of_device, of_factory, of_mode, of_shape, one_batch
 from gradflow.cli.values import PathTo
@@ -36,6 +37,7 @@ def analyze(target: str, **options: Any) -> None:
     targets); --set depth=5 is an argument of it.
     """
     one_batch()
-    from gradflow.cli.analyzing import analyze_target  # brings torch, which --help and errors of usage need not
+    with busy("loading"):
+        from gradflow.cli.analyzing import analyze_target  # brings torch, which --help and errors of usage need not
 
     analyze_target(target, **options)

@@ -52,7 +52,8 @@ def _described(found: Analysis, target: Target, seed: int) -> Analysis:
 
 
 def _print_tables(found: Analysis) -> None:
-    show(*found.tables, strips(text("terminal.strip.title_one"), [Line(found.recording.name, _norms(found))]))
+    *measured, findings = found.tables
+    show(*measured, strips(text("terminal.strip.title_one"), [Line(found.recording.name, _norms(found))]), findings)
 
 
 def _norms(found: Analysis) -> list[float]:
@@ -79,12 +80,12 @@ _PRINT = {None: _print_tables, "json": _print_json, "csv": _print_csv}
 
 def _write(recording: Recording, out: Path, form: str | None) -> None:
     """Write report and recording."""
-    from gradflow.reporting import report  # brings matplotlib, for --out alone
+    from gradflow.cli.report_writing import write_report  # brings matplotlib, for --out alone
 
+    page, _ = write_report([recording], out)
     try:
-        page = report(recording, out, command=str(recording.meta["command"]))
         kept = save(recording, out / RECORDING)
     except OSError as error:
         raise StorageError(f"cannot write to {out}: {error.strerror or error}.") from None
-    for name, path in (("report", page), ("figures", page.parent / "figures"), ("recording", kept)):
+    for name, path in (("recording", kept), ("figures", page.parent / "figures"), ("report", page)):
         output.say_where(name, path, form)

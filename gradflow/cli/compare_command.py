@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gradflow.cli import output
+from gradflow.cli.busy import busy
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.run_options import execution_options, options_of, settings_options
 from gradflow.cli.values import given
@@ -37,10 +38,12 @@ def compare(preset: str | None, demo: bool | None, scaled: bool, form: str | Non
         raise click.UsageError("--scaled goes with --preset.")
     # Both bring torch, which --help and errors of usage need not; the second one matplotlib too.
     if preset == "list":
-        from gradflow.cli.presets_table import print_presets
+        with busy("loading"):
+            from gradflow.cli.presets_table import print_presets
 
         print_presets(form)
     else:
-        from gradflow.cli.sweeping import compare_networks
+        with busy("loading"):
+            from gradflow.cli.sweeping import compare_networks
 
         compare_networks(preset, scaled=scaled, demo=demo, form=form, options=options)

@@ -9,7 +9,7 @@ import torch
 
 from gradflow import experiments, theory
 from gradflow.cli.commands import command_line
-from gradflow.cli.report_writing import write_report
+from gradflow.cli.report_writing import say_report, write_report
 from gradflow.cli.tables import print_toy, print_vanishing
 from gradflow.recording import Recording
 
@@ -20,7 +20,7 @@ def show_vanishing(folder: Path, form: str | None, **settings: Any) -> None:
     if form is None:
         print_toy(theory.toy().tolist())
     print_vanishing(recordings, form)
-    write_report(recordings, folder, None, form)
+    say_report(write_report(recordings, folder), form)
 
 
 def measure(folder: Path, **settings: Any) -> list[Recording]:

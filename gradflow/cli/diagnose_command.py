@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from gradflow.cli.busy import busy
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.values import PathTo
 
@@ -20,6 +21,7 @@ def diagnose(runs: tuple[Path, ...], as_json: bool) -> None:
     RUNS are folders of single runs, or of whole comparisons. Findings are ranked: causes before what follows from them.
     What was checked and fine, and what could not be checked and how to record it, comes last. Needs no torch.
     """
-    from gradflow.cli.diagnosing import print_diagnosis  # brings pandas, which --help and errors of usage need not
+    with busy("reading"):
+        from gradflow.cli.diagnosing import print_diagnosis  # brings pandas, which --help and errors of usage need not
 
     print_diagnosis(runs, as_json=as_json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gradflow.cli import output
+from gradflow.cli.busy import busy
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.values import Number, given
 
@@ -29,6 +30,7 @@ def models(blocks: bool, repeats: int, form: str | None) -> None:
     """
     if not blocks and "repeats" in given():
         raise click.UsageError("--repeats goes with --blocks.")
-    from gradflow.cli.models_table import print_models  # brings torch, which --help and errors of usage need not
+    with busy("loading"):
+        from gradflow.cli.models_table import print_models  # brings torch, which --help and errors of usage need not
 
     print_models(blocks=blocks, repeats=repeats, form=form)

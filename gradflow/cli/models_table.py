@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gradflow.cli.busy import busy
 from gradflow.cli.output import print_data
 from gradflow.cli.terminal import show
 from gradflow.models.block_timing import block_rows
@@ -25,7 +26,8 @@ Row = Mapping[str, Any]
 
 def print_models(*, blocks: bool, repeats: int, form: str | None) -> None:
     """Print the networks, or with `blocks` the blocks, timed here."""
-    rows = block_rows(repeats=repeats) if blocks else family_rows()
+    with busy("timing" if blocks else "counting"):
+        rows = block_rows(repeats=repeats) if blocks else family_rows()
     if form is not None:
         print_data(form, rows)
     else:

@@ -84,10 +84,10 @@ def say_where(what: str, where: object, form: str | None = None, *, err: bool = 
     say(f"{padded(text(f'cli.where.{what}'), WHERE)} {where}", form, err=err)
 
 
-def emit(line: str, *, err: bool = False) -> None:
+def emit(line: str, *, err: bool = False, ends: str = "\n") -> None:
     """Print text whose control characters are meant, in what the stream can encode."""
     stream = sys.stderr if err else sys.stdout  # None where the shell closed it
-    click.echo(encodable(line, getattr(stream, "encoding", None)), err=err)
+    click.echo(encodable(line, getattr(stream, "encoding", None)) + ends, err=err, nl=False)
 
 
 def encodes(line: str, encoding: str | None = None) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from gradflow.cli.busy import busy
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.values import PathTo, Several
 
@@ -23,6 +24,7 @@ def report(runs: tuple[Path, ...], out: Path | None, title: str | None, formats:
 
     Needs no torch.
     """
-    from gradflow.cli.report_writing import report_on  # brings matplotlib, which --help and errors of usage need not
+    with busy("reading"):  # what it imports brings matplotlib, which --help and errors of usage need not
+        from gradflow.cli.report_writing import report_on
 
     report_on(runs, out or runs[0], title, formats)

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradflow import storage
+from gradflow.analysis.runs import as_list
 from gradflow.analysis.sources import by_folder, from_sources
 from gradflow.cli import output
+from gradflow.cli.busy import busy
 from gradflow.cli.commands import command_line
+from gradflow.cli.terminal import say_tables
 from gradflow.notes import annotated, mark_problem, read_notes
 from gradflow.recording import Recording
+from gradflow.tables import Table
 from gradflow.text import text
 from gradflow.text.controls import utf8
 from gradflow.text.words import said
 
 if TYPE_CHECKING:  # it brings torch, which a report of recordings does without
     from gradflow.experiments.folder import SweepFolder
+
+
+class Written(NamedTuple):
+    """A report's page, and what a terminal says of it."""
+
+    page: Path
+    verdict: list[Table]
 
 
 def report_on(runs: Sequence[Path], out: Path, title: str | None, formats: Sequence[str]) -> None:
@@ -41,33 +52,41 @@ def report_on(runs: Sequence[Path], out: Path, title: str | None, formats: Seque
         groups[utf8(path.resolve())] = annotated(found, notes)
     recordings = from_sources(groups)
     alone = next(iter(titles.values())) if len(titles) == 1 else None
-    write_report(recordings, out, title or alone, formats=formats)
+    say_report(write_report(recordings, out, title or alone, formats))
 
 
 def write_report(
     recordings: Sequence[Recording],
     folder: Path,
     title: str | None = None,
-    form: str | None = None,
     formats: Sequence[str] = ("png",),
     *,
     sweep: SweepFolder | None = None,
-) -> None:
-    """Write a report and say where it is; into the very folder of a sweep, where it is one's that is held."""
-    from gradflow.plots.heatmap import seaborn_alone  # brings matplotlib, so not on the way to a dry run
-    from gradflow.reporting import report
+) -> Written:
+    """Write a report, into the very folder of a sweep where it is one's that is held."""
+    from gradflow.plots.heatmap import seaborn_alone  # all bring matplotlib, so not on the way to a dry run
+    from gradflow.reporting.head import closing
+    from gradflow.reporting.page import write_page
+    from gradflow.reporting.report_data import ReportData
 
+    data = ReportData(as_list(recordings), folder if sweep is None else sweep.anchor, command_line())
     try:
-        place = folder if sweep is None else sweep.anchor
-        with seaborn_alone():
-            page = report(recordings, place, title=title, command=command_line(), formats=formats)
+        with busy("report"), seaborn_alone():
+            page = write_page(data, title=title, formats=formats)
     except OSError as error:
         raise storage.StorageError(f"cannot write a report to {folder}: {error.strerror or error}.") from None
     if sweep is not None:
         sweep.check()
-    output.say_where("report", folder / page.name, form)
-    output.say_where("figures", folder / "figures", form)
-    output.say_where("tables", folder / "tables", form)
+    return Written(folder / page.name, closing(data))
+
+
+def say_report(written: Written, form: str | None = None, **also: Path) -> None:
+    """Say what is wrong and what to change first, then where all is, the report last."""
+    page, verdict = written
+    say_tables(verdict, form)
+    where = {**also, "figures": page.parent / "figures", "tables": page.parent / "tables", "report": page}
+    for name, path in where.items():
+        output.say_where(name, path, form)
 
 
 def heading(notes: Mapping[str, Any]) -> str | None:

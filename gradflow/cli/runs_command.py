@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from gradflow.cli import output
+from gradflow.cli.busy import busy
 from gradflow.cli.commands import REPORTS
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.values import PathTo
@@ -21,6 +22,7 @@ def runs(paths: tuple[Path, ...], form: str | None) -> None:
 
     PATHS are folders of runs, sweeps or reports.  [default: reports]
     """
-    from gradflow.cli.runs_table import print_runs  # brings pandas, which --help and errors of usage need not
+    with busy("reading"):
+        from gradflow.cli.runs_table import print_runs  # brings pandas, which --help and errors of usage need not
 
     print_runs(paths or (REPORTS,), form)

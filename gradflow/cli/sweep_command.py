@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from gradflow.cli import output
+from gradflow.cli.busy import busy
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.run_options import execution_options
 from gradflow.cli.values import PathTo
@@ -24,6 +25,7 @@ def sweep(file: Path, scaled: bool, form: str | None, **options: Any) -> None:
     The plan is printed and checked as a whole before the first run starts. Runs that are already in the folder are not
     made again: after an interruption, give the same command.
     """
-    from gradflow.cli.sweeping import sweep_of  # brings torch and more, which --help and errors of usage need not
+    with busy("loading"):
+        from gradflow.cli.sweeping import sweep_of  # brings torch and more, which --help and errors of usage need not
 
     sweep_of(file, scaled=scaled, form=form, options=options)

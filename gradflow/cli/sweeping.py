@@ -17,7 +17,7 @@ from gradflow.cli import demonstration, output, torchrun
 from gradflow.cli.commands import REPORTS, RUNS_FAILED, command_line
 from gradflow.cli.plan_table import print_plan, print_shattering
 from gradflow.cli.progress import follow
-from gradflow.cli.report_writing import heading, write_report
+from gradflow.cli.report_writing import heading, say_report, write_report
 from gradflow.cli.run_options import LOCAL, RAY_ALONE, plan_arguments
 from gradflow.cli.tables import print_summary
 from gradflow.cli.values import MAX_NAME, refuse
@@ -142,6 +142,7 @@ def run_sweep(sweep: Sweep, given: Mapping[str, Any], execution: ExecutionOption
         except experiments.RunsFailedError as error:
             failures, recordings = error.failures, error.recordings
     trained = time.perf_counter() - began
+    written = None
     with guarded(folder) as sweep_folder:
         write_notes(sweep_folder.anchor, {**sweep.notes, "title": execution.title or sweep.notes.get("title", "")})
         if recordings:
@@ -149,10 +150,11 @@ def run_sweep(sweep: Sweep, given: Mapping[str, Any], execution: ExecutionOption
             demo = demonstration.measure(sweep_folder.anchor) if with_demo else []
             shown, title = [*annotated(recordings, sweep.notes), *demo], execution.title or heading(sweep.notes)
             sweep_folder.check()
-            write_report(shown, folder, title, execution.form, sweep=sweep_folder)
-    output.say_where("recordings", folder / "runs", execution.form)
+            written = write_report(shown, folder, title, sweep=sweep_folder)
     took = {"trained": f"{trained:.0f}", "whole": f"{time.perf_counter() - began:.0f}"}
     output.say(text("progress.took", **took), execution.form)
+    if written is not None:
+        say_report(written, execution.form, recordings=folder / "runs")
     for run, reason in failures.items():
         output.say_where("failed", f"{run}: {reason}", err=True)
     if failures:
@@ -178,7 +180,8 @@ def _shattering(sweep: Sweep, given: Mapping[str, Any], execution: ExecutionOpti
     recordings = experiments.shattering_by_depth(**arguments)
     experiments.keep_all(recordings, folder, group="shattering", command=command_line())
     write_notes(folder, sweep.notes)
-    write_report(annotated(recordings, sweep.notes), folder, execution.title or heading(sweep.notes), execution.form)
+    written = write_report(annotated(recordings, sweep.notes), folder, execution.title or heading(sweep.notes))
+    say_report(written, execution.form)
 
 
 def name_of(sweep: Sweep, runs: Sequence[Run]) -> str:

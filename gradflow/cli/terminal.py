@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from gradflow.cli.output import emit, encodable, print_data
+from gradflow.cli.output import emit, encodable, print_data, say
 from gradflow.tables import Table
 from gradflow.tables.lines import WIDTH, Line, lines
 from gradflow.text.controls import printable
@@ -33,6 +33,13 @@ def show(*tables: Table) -> None:
         Console(highlight=False).print(styled(tables))
     else:
         emit("\n".join(line.text for line in laid_out(tables)))
+
+
+def say_tables(tables: Iterable[Table], form: str | None = None) -> None:
+    """Print tables beside the data, with an empty line before and after: see `gradflow.cli.output.say`."""
+    found = laid_out(tables)
+    for line in [Line(""), *found, Line("")] if found else []:
+        say(line.text, form)
 
 
 def laid_out(tables: Iterable[Table]) -> list[Line]:

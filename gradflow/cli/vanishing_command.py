@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from gradflow.cli import output
+from gradflow.cli.busy import busy
 from gradflow.cli.commands import REPORTS
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.run_options import options_of
@@ -23,7 +24,8 @@ from gradflow.settings import VanishingSettings
 @lang_option
 def vanishing(out: Path | None, form: str | None, **settings: Any) -> None:
     """Show the vanishing gradient: the arithmetic, then what real networks measure at initialisation."""
-    from gradflow.cli.demonstration import show_vanishing  # brings torch, which --help and errors of usage need not
+    with busy("loading"):
+        from gradflow.cli.demonstration import show_vanishing  # brings torch, which --help and errors of usage need not
 
     given = {name: value for name, value in settings.items() if value is not None}
     show_vanishing(out or REPORTS / "vanishing", form, **given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -17,8 +18,11 @@ from gradflow.analysis.profile import beside_main_path, profile
 from gradflow.cli import output
 from gradflow.cli.commands import INTERRUPTED
 from gradflow.cli.strip import Line, strips
-from gradflow.cli.terminal import show, styled
+from gradflow.cli.terminal import say_tables, show, styled
 from gradflow.cli.watching import Look, WatchedRun, WatchedSweep, watched
+from gradflow.diagnosis.cards import card
+from gradflow.diagnosis.finding import SHOWN
+from gradflow.diagnosis.verdict import verdict
 from gradflow.recording import Recording
 from gradflow.tables import Table, column, words
 from gradflow.text import has, text
@@ -43,11 +47,14 @@ def watch_run(run: Path, *, once: bool, interval: float, form: str | None) -> in
     if once:
         show(*_frame(target, run)[0])
         return 0
+    is_live, code = sys.stdout.isatty(), 0
     try:
-        (_live if sys.stdout.isatty() else _lines)(target, run, interval)
+        (_live if is_live else _lines)(target, run, interval)
     except KeyboardInterrupt:
-        return INTERRUPTED
-    return 0
+        code = INTERRUPTED
+    if isinstance(target, WatchedRun):
+        _close(target.look(), is_live=is_live)
+    return code
 
 
 def _live(target: WatchedRun | WatchedSweep, path: Path, interval: float) -> None:
@@ -72,13 +79,19 @@ def _lines(target: WatchedRun | WatchedSweep, path: Path, interval: float) -> No
                     said[subject] = state
                     output.say(line)
         sys.stdout.flush()
-        if looks and _is_run(target) and looks[0].has_ended:
+        if looks and isinstance(target, WatchedRun) and looks[0].has_ended:
             return
         time.sleep(interval)
 
 
-def _is_run(target: WatchedRun | WatchedSweep) -> bool:
-    return isinstance(target, WatchedRun)
+def _close(look: Look, *, is_live: bool) -> None:
+    """Print the verdict, which a frame shows already, where the recording is, and what makes a report of it."""
+    if look.place is None:
+        return
+    if not is_live:
+        say_tables([_verdict(look)])
+    output.say_where("recording", look.place)
+    output.say(text("watch.report", path=shlex.quote(str(look.place))))
 
 
 def _looks(target: WatchedRun | WatchedSweep) -> list[Look]:
@@ -133,7 +146,7 @@ def _run(look: Look) -> list[Table]:
     standing = Table(title, (), [], why)
     if look.recording is None:
         return [standing]
-    return [standing, _measures(look.recording), *_strip(look.recording), _findings(look)]
+    return [standing, _verdict(look), _measures(look.recording), *_strip(look.recording), *_other_findings(look)]
 
 
 def _measures(recording: Recording) -> Table:
@@ -161,10 +174,18 @@ def _strip(recording: Recording) -> list[Table]:
     return [strips(text("terminal.strip.title_one"), lines, not_shown(beside_main_path([recording])))] if lines else []
 
 
-def _findings(look: Look) -> Table:
-    """Return what the rows say."""
-    rows = [(text(f"severity.{finding.severity}"), str(finding)) for finding in look.findings]
-    return Table(text("watch.findings"), (), rows, "" if rows else text("watch.findings.none"))
+def _verdict(look: Look) -> Table:
+    """Return what is wrong and what to change first, as the rows say so far."""
+    if not look.findings:
+        return Table(text("watch.findings.none"), (), [])
+    return card(verdict(look.findings, look.findings.checks))
+
+
+def _other_findings(look: Look) -> list[Table]:
+    """Return what the rows say besides."""
+    others = [finding for finding in look.findings[1:] if finding.severity in SHOWN]
+    rows = [(text(f"severity.{finding.severity}"), finding.said) for finding in others]
+    return [Table(text("watch.findings"), (), rows)] if rows else []
 
 
 def _others(looks: list[Look]) -> Table:

@@ -6,13 +6,13 @@ import math
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gradflow import storage
 from gradflow.analysis.listing import RECORDED, RUNNING, STATUS_FILE, STOPPED, is_gone
-from gradflow.diagnosis import Finding, diagnose
+from gradflow.diagnosis import Findings, diagnose
 from gradflow.notes import MARK
 from gradflow.recording import GradflowError, Recording
 
@@ -31,7 +31,8 @@ class Look:
     age: float = math.nan
     reason: str = ""
     recording: Recording | None = None
-    findings: tuple[Finding, ...] = ()
+    place: Path | None = None  # of the recording
+    findings: Findings = field(default_factory=Findings)
 
     @property
     def has_ended(self) -> bool:
@@ -46,7 +47,7 @@ class WatchedRun:
         self._name = _real(folder).name
         self._places = _places(folder)
         self._tail: storage.Tail | None = None
-        self._said: tuple[Recording, tuple[Finding, ...]] | None = None
+        self._said: tuple[Recording, Findings] | None = None
         self._last = Look(self._name, RECORDED)
 
     def look(self) -> Look:
@@ -76,7 +77,8 @@ class WatchedRun:
             age=_age(recorded),
             reason=_reason(said or {}),
             recording=recording,
-            findings=() if recording is None else self._findings(recording),
+            place=recorded if is_there else None,
+            findings=Findings() if recording is None else self._findings(recording),
         )
 
     def _read(self, folder: Path) -> Recording:
@@ -84,10 +86,10 @@ class WatchedRun:
             self._tail = storage.Tail(folder)
         return self._tail.read()
 
-    def _findings(self, recording: Recording) -> tuple[Finding, ...]:
+    def _findings(self, recording: Recording) -> Findings:
         """Return what the rows say; they are judged once each time rows come."""
         if self._said is None or self._said[0] is not recording:
-            self._said = recording, tuple(diagnose(recording))
+            self._said = recording, diagnose(recording)
         return self._said[1]
 
 

@@ -3,6 +3,7 @@
 from gradflow.diagnosis.cases import Subject
 from gradflow.diagnosis.engine import diagnose
 from gradflow.diagnosis.finding import SEVERITIES, Finding
+from gradflow.diagnosis.findings import Findings
 from gradflow.diagnosis.wording import sentence
 
-__all__ = ["SEVERITIES", "Finding", "Subject", "diagnose", "sentence"]
+__all__ = ["SEVERITIES", "Finding", "Findings", "Subject", "diagnose", "sentence"]

@@ -6,13 +6,21 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from gradflow.analysis.clipping import clipping
+from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.diagnosis.beginning import beginning, operations
-from gradflow.diagnosis.cases import Case, Subject, cases
+from gradflow.diagnosis.cases import Case, Subject
+from gradflow.diagnosis.ends import ONE_BATCH
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.harm import MIN_STEPS, losses
 from gradflow.diagnosis.movement import movement
 from gradflow.recording import SHATTERING, Recording
+from gradflow.text import text
+
+UNTRAINED = (ONE_BATCH, "vanishing", SHATTERING)  # meta["experiment"] of recordings that know of no training
+OF_GRADIENTS = ("updates", "rate", "clipping", "activations", "times")  # what is needed where gradients are recorded
 
 Status = Literal["found", "fine", "unchecked"]
 
@@ -25,6 +33,11 @@ class Check(NamedTuple):
     status: Status
     need: str
 
+    @property
+    def words(self) -> str:
+        """What was asked."""
+        return text(f"check.{self.name}")
+
 
 class _Question(NamedTuple):
     need: str  # what it takes to answer it
@@ -33,20 +46,21 @@ class _Question(NamedTuple):
     is_asked: Callable[[Recording], bool] = lambda recording: True
 
 
-def checks(recordings: Recording | Iterable[Recording], findings: Iterable[Finding]) -> list[Check]:
+def checks(networks: Iterable[Case], findings: Iterable[Finding]) -> list[Check]:
     """Return for each network which questions were answered, as problem or notice, or as fine, and which were not.
 
     Parameters
     ----------
-    recordings : Recording or iterable of Recording
+    networks : iterable of Case
     findings : iterable of Finding
-        What `diagnose` says of them.
+        What the rules say of them.
 
     Examples
     --------
     >>> import pandas as pd
+    >>> from gradflow.diagnosis.cases import cases
     >>> run = Recording(steps=pd.DataFrame({"step": range(30), "loss": [2.3] * 30}))
-    >>> {check.name: check.status for check in checks(run, [])}["loss"]
+    >>> {check.name: check.status for check in checks(cases(run), [])}["loss"]
     'fine'
     """
     keys: dict[Subject, set[str]] = {}
@@ -54,17 +68,41 @@ def checks(recordings: Recording | Iterable[Recording], findings: Iterable[Findi
         if finding.severity in ("problem", "notice"):
             keys.setdefault(finding.subject, set()).add(finding.key)
     return [
-        Check(case.subject, name, _status(case, question, keys.get(case.subject, set())), question.need)
-        for case in cases(recordings)
+        Check(case.subject, name, _status(case, question, keys.get(case.subject, set())), _need(case, question))
+        for case in networks
         for name, question in QUESTIONS.items()
         if any(map(question.is_asked, case.recordings))
     ]
+
+
+def needs(unchecked: Iterable[Check]) -> list[str]:
+    """Return what to record for what could not be checked, in a sentence for each thing that is needed."""
+    names: dict[str, list[str]] = {}
+    for one in unchecked:
+        names.setdefault(one.need, []).append(one.words)
+    joined = {need: text("list.enumeration").join(dict.fromkeys(checks)) for need, checks in names.items()}
+    return [text(f"need.{need}", check=checks) for need, checks in joined.items()]
 
 
 def _status(case: Case, question: _Question, keys: set[str]) -> Status:
     if keys & set(question.findings):
         return "found"
     return "fine" if any(map(question.can_answer, case.recordings)) else "unchecked"
+
+
+def _need(case: Case, question: _Question) -> str:
+    """Return what it takes to answer a question: where every gradient is NaN, to repair that first."""
+    return "finite" if question.need in OF_GRADIENTS and all(map(_is_lost, case.recordings)) else question.need
+
+
+def _is_lost(recording: Recording) -> bool:
+    """Whether gradients arrived, and none of them is finite."""
+    norms = recording.layers[["grad_norm", "out_grad_norm"]].to_numpy()
+    return bool(arrived_nonfinite(recording.layers, "out_grad_norm").any()) and not np.isfinite(norms).any()
+
+
+def _is_trained(recording: Recording) -> bool:
+    return recording.meta.get("experiment") not in UNTRAINED
 
 
 def _has_losses(recording: Recording) -> bool:
@@ -94,7 +132,11 @@ def _has_probe(recording: Recording) -> bool:
 
 
 QUESTIONS: dict[str, _Question] = {
-    "loss": _Question("losses", ("diverged", "loss_rose", "loss_constant", "loss_level", "loss_negative"), _has_losses),
+    "loss": _Question("losses",
+        ("diverged", "loss_rose", "loss_constant", "loss_level", "loss_negative"),
+        _has_losses,
+        _is_trained,
+    ),
     "graph": _Question("layers",
         ("no_gradient_anywhere", "cut_off", "cut_off_no_grad", "cut_off_outside", "not_of_the_loss", "unused",
          "without_gradients", "not_called", "no_gradient", "parameter_without_gradient", "no_parameter_gradient",
@@ -105,6 +147,7 @@ QUESTIONS: dict[str, _Question] = {
         ("never_stepped", "lr_zero", "never_changed", "left_out", "not_changed", "mostly_frozen", "gradients_kept",
          "changed_elsewhere"),
         lambda recording: movement(recording) is not None,
+        _is_trained,
     ),
     "inputs": _Question("inputs", ("inputs_nonfinite", "inputs_unscaled"), _sees_inputs),
     "outputs": _Question("loss_tensor",
@@ -116,8 +159,13 @@ QUESTIONS: dict[str, _Question] = {
     "rate": _Question("rate",
         ("lr_high", "lr_low", "lr_decays", "momentum_high", "weight_decay_high", "weights_shrink"),
         lambda recording: movement(recording) is not None and _has_losses(recording),
+        _is_trained,
     ),
-    "clipping": _Question("clipping", ("clip_binds",), lambda recording: not clipping(recording).empty),
+    "clipping": _Question("clipping",
+        ("clip_binds",),
+        lambda recording: not clipping(recording).empty,
+        _is_trained,
+    ),
     "depth": _Question("activations", ("vanishing", "exploding", "stalled", "near_stop"), _has_outputs),
     "time": _Question("times",
         ("vanishing_over_time", "exploding_over_time", "zero_over_time"),
@@ -131,5 +179,5 @@ QUESTIONS: dict[str, _Question] = {
         lambda run: bool(run.layers["kind"].str.contains("Dropout").any()),
     ),
     "shattering": _Question("probe", ("shattered", "shattering_unclear"), _has_probe),
-    "labels": _Question("labels", (), lambda recording: False),
+    "labels": _Question("labels", (), lambda recording: False, _is_trained),
 }  # fmt: skip

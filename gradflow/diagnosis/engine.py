@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import replace
 
 from gradflow.diagnosis.cases import Case, Subject, cases
+from gradflow.diagnosis.checks import checks
 from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.findings import Findings
 from gradflow.diagnosis.ranking import OUTSIDE, is_cause, ranked
 from gradflow.diagnosis.remedies import fitting
 from gradflow.diagnosis.rules import (
@@ -72,7 +74,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def diagnose(recordings: Recording | Iterable[Recording]) -> list[Finding]:
+def diagnose(recordings: Recording | Iterable[Recording]) -> Findings:
     """Return what the numbers say about each network: problems first, then notices, then healthy ones.
 
     Among problems causes come before what follows from them, and a level loss comes last.
@@ -87,8 +89,9 @@ def diagnose(recordings: Recording | Iterable[Recording]) -> list[Finding]:
 
     Returns
     -------
-    list of Finding
-        `str(finding)` is its sentence, with the measured values, their intervals and n.
+    Findings
+        A list of Finding. `print` shows each with its cause and remedies, and what was checked; `str(finding)` is its
+        sentence alone, with the measured values, their intervals and n.
 
     Examples
     --------
@@ -104,7 +107,7 @@ def diagnose(recordings: Recording | Iterable[Recording]) -> list[Finding]:
     found = [replace(finding, remedies=_remedies(finding, by_subject, explained)) for finding in found]
     named = {finding.subject for finding in found if finding.severity in ("problem", "notice")}
     found += healthy.find([case for case in grouped if case.subject not in named])
-    return ranked(found)
+    return Findings(ranked(found), checks(grouped, found))
 
 
 def _remedies(finding: Finding, by_subject: Mapping[Subject, Case], explained: Set[Subject]) -> tuple[str, ...]:

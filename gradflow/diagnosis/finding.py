@@ -13,6 +13,7 @@ from gradflow.text.words import named
 
 Severity = Literal["problem", "notice", "healthy", "unmeasured"]
 SEVERITIES: tuple[Severity, ...] = ("problem", "notice", "healthy", "unmeasured")  # in the order of reading
+SHOWN: tuple[Severity, ...] = ("problem", "notice")  # what is named as wrong
 
 
 @dataclass(frozen=True)

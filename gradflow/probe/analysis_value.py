@@ -15,7 +15,7 @@ from gradflow.analysis.contribution import counterfactual, removed
 from gradflow.analysis.profile import profile
 from gradflow.analysis.ranking import ranking
 from gradflow.analysis.vanishing_degree import degree
-from gradflow.diagnosis import Finding, diagnose
+from gradflow.diagnosis import Findings, diagnose
 from gradflow.probe.loss import AnalysisError
 from gradflow.probe.text_tables import text_tables
 from gradflow.recording import PLAIN_TWIN, Recording
@@ -82,14 +82,15 @@ class Analysis:
         return self.recording.skips
 
     @cached_property
-    def findings(self) -> list[Finding]:
+    def findings(self) -> Findings:
         """What `gradflow.diagnose` finds, without the rules that nothing was measured for."""
-        return [finding for finding in diagnose(self.recording) if finding.severity != "unmeasured"]
+        found = diagnose(self.recording)
+        return Findings((one for one in found if one.severity != "unmeasured"), found.checks)
 
     @cached_property
     def tables(self) -> list[Table]:
         """What is printed."""
-        return text_tables(self.recording, self.layers, self.ranking, self.degree, [str(one) for one in self.findings])
+        return text_tables(self.recording, self.layers, self.ranking, self.degree, self.findings)
 
     def with_meta(self, meta: Mapping[str, Any]) -> Analysis:
         """Return the same analysis with more, or other, metadata."""

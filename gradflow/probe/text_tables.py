@@ -14,6 +14,8 @@ from gradflow.analysis.decay import MEASURED
 from gradflow.analysis.profile import beside_main_path
 from gradflow.analysis.ranking import OFF
 from gradflow.analysis.times import gradient_over_time, reach_over_time
+from gradflow.diagnosis import Findings
+from gradflow.diagnosis.cards import cards
 from gradflow.recording import EVERY_JOIN, PLAIN_TWIN, WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
 from gradflow.tables import DASH, Cell, Column, Table, column, ranged, words
 from gradflow.text import has, text
@@ -35,7 +37,7 @@ Row = Mapping[Any, Any]
 
 
 def text_tables(
-    recording: Recording, layers: pd.DataFrame, ranking: pd.DataFrame, degree: pd.DataFrame, findings: list[str]
+    recording: Recording, layers: pd.DataFrame, ranking: pd.DataFrame, degree: pd.DataFrame, findings: Findings
 ) -> list[Table]:
     """Return the tables of an analysis, in the order of reading; one that has no row is absent."""
     every = [
@@ -46,8 +48,8 @@ def text_tables(
         _times(recording),
         _skips(recording.skips),
         _lesions(recording),
-        Table(text("analyze.findings.title"), (), [(sentence,) for sentence in findings]),
         _coverage(recording),
+        *(replace(one, title=text("analyze.findings.title")) for one in cards(findings, findings.checks)),
     ]
     return [one for one in every if one.rows]
 

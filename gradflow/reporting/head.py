@@ -9,12 +9,16 @@ from typing import NamedTuple
 
 from gradflow.analysis.intervals import Interval
 from gradflow.diagnosis import Finding
+from gradflow.diagnosis.cards import card
+from gradflow.diagnosis.verdict import Verdict, name_of
+from gradflow.diagnosis.verdict import verdict as of_findings
 from gradflow.recording import Recording
 from gradflow.reporting.figures import Picture
 from gradflow.reporting.method import seeds
 from gradflow.reporting.published_section import answer
 from gradflow.reporting.report_data import ReportData
-from gradflow.reporting.verdict import Verdict, name_of, verdict
+from gradflow.reporting.verdict import leads, verdict
+from gradflow.tables import Table
 from gradflow.text import text
 from gradflow.text.model_words import described
 from gradflow.text.numbers import count, percent, points, with_interval
@@ -53,6 +57,15 @@ def head(data: ReportData, title: str | None, picture: Picture | None) -> Head:
         picture=picture,
         footer=text("page.footer", version=_version(), runs=runs, when=now),
     )
+
+
+def closing(data: ReportData) -> list[Table]:
+    """Return what a terminal says of a report: the answer to a comparison's question, and the verdict on its runs."""
+    found = of_findings(data.findings, data.findings.checks)
+    said, _ = headline(data)
+    answered = [] if leads(data) or said == found.headline else [(text("verdict.answer"), said)]
+    rows = [*answered, *(card(found).rows if data.runs else [])]
+    return [Table("", (), rows)] if rows else []
 
 
 def headline(data: ReportData) -> tuple[str, str]:

@@ -82,11 +82,18 @@ def report(
     found = as_list(recordings)
     if not found:
         raise ValueError("recordings must hold at least one gradflow.Recording; got none.")
-    folder = Path(out)
+    return write_page(ReportData(found, Path(out), command), title=title, lang=lang, formats=formats)
+
+
+def write_page(
+    data: ReportData, *, title: str | None = None, lang: str | None = None, formats: Iterable[str] = ("png",)
+) -> Path:
+    """Write the report of what is known of the recordings: see `report`."""
+    folder = data.folder
     _check_links(folder)
-    data = ReportData(found, folder, command)
     page = folder / PAGE
-    with language(lang or current_language()), warned_once(), printed_as(formats), render_pool(len(found)) as drawing:
+    n_runs = len(data.recordings)
+    with language(lang or current_language()), warned_once(), printed_as(formats), render_pool(n_runs) as drawing:
         for name in ("figures", "tables"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         every = sections(data)

@@ -24,7 +24,7 @@ from gradflow.analysis.updates import updates
 from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
 from gradflow.analysis.vanishing_degree import LEAVE_OUT, degree, degree_over_seeds
 from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, weights
-from gradflow.diagnosis import Finding, diagnose
+from gradflow.diagnosis import Findings, diagnose
 from gradflow.diagnosis.ends import ONE_BATCH
 from gradflow.figures.training import WINDOW
 from gradflow.recording import AUTOCORRELATION, INPUT, SHATTERING, Recording
@@ -60,7 +60,7 @@ class ReportData:
         return [run for run in self.recordings if run.meta.get("experiment") == DEMONSTRATION]
 
     @cached_property
-    def findings(self) -> list[Finding]:
+    def findings(self) -> Findings:
         """What the trained networks show; the demonstration's table holds its own verdicts unless it is alone."""
         return diagnose(self.runs or self.demonstration)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
 import pandas as pd
 
@@ -12,7 +11,8 @@ from gradflow import plots
 from gradflow.analysis.gradient_flow import gradient_flow
 from gradflow.analysis.times import gradient_over_time_over_seeds
 from gradflow.diagnosis import Finding
-from gradflow.diagnosis.checks import checks
+from gradflow.diagnosis.verdict import Verdict, gravest
+from gradflow.diagnosis.verdict import verdict as of_findings
 from gradflow.figures.gradient_flow import gradient_flow as flow
 from gradflow.figures.profile import measure_name
 from gradflow.figures.times import times
@@ -21,83 +21,15 @@ from gradflow.reporting.figures import Picture, draw
 from gradflow.reporting.live.screen import live
 from gradflow.reporting.published_section import answer
 from gradflow.reporting.report_data import ReportData
-from gradflow.text import has, text
+from gradflow.text import text
 from gradflow.text.words import sentence_case
 
 MAX_BARS = 40  # layers whose names have room under their bars
 
 
-class Verdict(NamedTuple):
-    """What stands on the first screen.
-
-    Attributes
-    ----------
-    severity, tag : str
-        Of the finding: "problem", "notice" or "healthy", and its word.
-    headline : str
-    evidence : list of str
-        The finding's sentence, and its cause.
-    first, then : str
-        What to change.
-    follows : list of str
-        Short names of what else was found and follows from it.
-    fine, unchecked : list of str
-        What was checked, and what could not be.
-    needs : list of str
-        What to record for what could not be checked.
-    """
-
-    severity: str
-    tag: str
-    headline: str
-    evidence: list[str]
-    first: str
-    then: str
-    follows: list[str]
-    fine: list[str]
-    unchecked: list[str]
-    needs: list[str]
-
-
 def verdict(data: ReportData) -> Verdict | None:
     """Return what is said first of one's own runs; None where the page has a question of its own to answer."""
-    if not leads(data):
-        return None
-    spoken = _spoken(data)
-    found = _first(spoken)
-    asked = checks(data.runs, data.findings)
-    fine, unchecked = (
-        list(dict.fromkeys(text(f"check.{one.name}") for one in asked if one.status == status))
-        for status in ("fine", "unchecked")
-    )
-    open_ones = [one for one in asked if one.status == "unchecked"]
-    needs = list(dict.fromkeys(text(f"need.{one.need}", check=text(f"check.{one.name}")) for one in open_ones))
-    if found is None:
-        healthy = [str(one) for one in data.findings if one.severity == "healthy"]
-        return Verdict("healthy", "", text("verdict.none"), healthy[:1], "", "", [], fine, unchecked, needs)
-    first, *others = [text(remedy) for remedy in found.remedies] or [""]
-    names = [name_of(one) for one in spoken if one.subject == found.subject and one.follows]
-    return Verdict(
-        found.severity,
-        text(f"severity.{found.severity}"),
-        name_of(found),
-        [found.said, *([text(found.cause)] if found.cause else [])],
-        first,
-        text("list.sentences").join(others),
-        list(dict.fromkeys(names)),
-        fine,
-        unchecked,
-        needs,
-    )
-
-
-def _spoken(data: ReportData) -> list[Finding]:
-    return [one for one in data.findings if one.severity in ("problem", "notice") and name_of(one)]
-
-
-def _first(spoken: list[Finding]) -> Finding | None:
-    """Return the gravest finding that follows from no other."""
-    return next((one for one in spoken if not one.follows), None)
+    return of_findings(data.findings, data.findings.checks) if leads(data) else None
 
 
 def leads(data: ReportData) -> bool:
@@ -106,16 +38,11 @@ def leads(data: ReportData) -> bool:
     return has_rows and not data.is_comparison and not answer(data)
 
 
-def name_of(finding: Finding) -> str:
-    """Return the short name of what a finding says, empty where it needs none."""
-    return text(f"verdict.of.{finding.key}") if has(f"verdict.of.{finding.key}") else ""
-
-
 def evidence(data: ReportData) -> Picture | None:
     """Return what the first sentence is about, drawn small, where a verdict leads: layers, a sequence, or a loss."""
     if not leads(data):
         return None
-    found = _first(_spoken(data)) or next((one for one in data.findings if one.severity == "healthy"), None)
+    found = gravest(data.findings) or next((one for one in data.findings if one.severity == "healthy"), None)
     if found is not None and found.figure == "times":
         return _over_time(data, found)
     if found is not None and found.figure == "training" and data.losses["mean"].notna().any():

@@ -1,0 +1,79 @@
+"""The verdict: what is wrong first of all, on what evidence, what to change first, and what was checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from gradflow.diagnosis.checks import Check, needs
+from gradflow.diagnosis.finding import SHOWN, Finding
+from gradflow.text import has, text
+
+
+class Verdict(NamedTuple):
+    """What is said first of some runs.
+
+    Attributes
+    ----------
+    severity, tag : str
+        Of the finding: "problem", "notice" or "healthy", and its word.
+    headline : str
+    evidence : list of str
+        The finding's sentence, and its cause.
+    first, then : str
+        What to change.
+    follows : list of str
+        Short names of what else was found and follows from it.
+    fine, unchecked : list of str
+        What was checked, and what could not be.
+    needs : list of str
+        What to record for what could not be checked.
+    """
+
+    severity: str
+    tag: str
+    headline: str
+    evidence: list[str]
+    first: str
+    then: str
+    follows: list[str]
+    fine: list[str]
+    unchecked: list[str]
+    needs: list[str]
+
+
+def verdict(findings: Sequence[Finding], checks: Sequence[Check]) -> Verdict:
+    """Return the first finding that no other explains, in words; that none was found where there is none."""
+    found = gravest(findings)
+    unchecked = [one for one in checks if one.status == "unchecked"]
+    names = ([one.words for one in checks if one.status == "fine"], [one.words for one in unchecked])
+    checked = [*(list(dict.fromkeys(one)) for one in names), needs(unchecked)]
+    if found is None:
+        healthy = [str(one) for one in findings if one.severity == "healthy"]
+        return Verdict("healthy", "", text("verdict.none"), healthy[:1], "", "", [], *checked)
+    first, *others = [text(remedy) for remedy in found.remedies] or [""]
+    is_alone = len({one.subject for one in [*findings, *checks] if one.subject.label}) == 1
+    return Verdict(
+        found.severity,
+        text(f"severity.{found.severity}"),
+        name_of(found),
+        [found.said if is_alone else str(found), *([text(found.cause)] if found.cause else [])],
+        first,
+        text("list.sentences").join(others),
+        list(dict.fromkeys(name_of(one) for one in _spoken(findings) if one.subject == found.subject and one.follows)),
+        *checked,
+    )
+
+
+def gravest(findings: Sequence[Finding]) -> Finding | None:
+    """Return the gravest problem or notice that follows from no other, None where there is none."""
+    return next((one for one in _spoken(findings) if not one.follows), None)
+
+
+def _spoken(findings: Sequence[Finding]) -> list[Finding]:
+    return [one for one in findings if one.severity in SHOWN and name_of(one)]
+
+
+def name_of(finding: Finding) -> str:
+    """Return the short name of what a finding says, empty where it needs none."""
+    return text(f"verdict.of.{finding.key}") if has(f"verdict.of.{finding.key}") else ""
