@@ -1,8 +1,9 @@
-"""Every setting of a run and of a sweep, declared once: its type, default, help and range.
+"""Every setting of a run and of a sweep, declared once: its type, default, known words and range.
 
-A class is a group of settings and an annotation one of them: its type, its help, and the range of its numbers unless it
-is the one of its name in `gradflow.ranges`. Options and `--help`, the checks of arguments and of sweep files, and what
-their errors say is allowed are made from these. A `tuple` may be empty, which is written "none"; a `Sequence` may not.
+A class is a group of settings and an annotation one of them: its type, the words that are known, and the range of its
+numbers unless it is the one of its name in `gradflow.ranges`. Options and `--help`, whose words are the texts
+`help.<group>.<name>`, the checks of arguments and of sweep files, and what their errors say is allowed are made from
+these. A `tuple` may be empty, which is written "none"; a `Sequence` may not.
 
 Neither torch nor pydantic is imported, so that `gradflow --help` answers at once.
 """
@@ -17,10 +18,20 @@ from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from gradflow.ranges import RANGES, Range, beginning, shown
+from gradflow.text import text
 
-Data = Annotated[str, "digits, mnist5k, cifar10 or cifar10:FOLDER."]
-_AT_LEAST_0 = Range("a number of at least 0", 0)
 NONE = "none"  # the word for an empty list, and for no value
+ACTIVATIONS = ("relu", "leaky-relu", "identity", "tanh", "sigmoid", "gelu", "silu", "elu", "selu", "softplus")
+INITS = ("kaiming-fan-out", "default", "xavier", "kaiming", "kaiming-0.8", "critical")
+NORMS = ("batch", "none", "group", "layer")
+
+
+class Known(tuple[str, ...]):
+    """Words that help and completion name, where others may stand too: a factory of one's own, a name of a model's."""
+
+
+Data = Annotated[str, Known(("digits", "mnist5k", "cifar10", "cifar10:FOLDER"))]
+_AT_LEAST_0 = Range("a number of at least 0", 0)
 _KINDS = {int: ("a whole number", "whole numbers"), float: ("a number", "numbers"), str: ("text", "words")}
 
 
@@ -31,24 +42,24 @@ class RunSettings:
     PyTorch's names; `processes` train a network together, as `torchrun` starts them.
     """
 
-    model: Annotated[str, "cifar, resnet, mini, mlp, transformer."] = "cifar"
+    model: Annotated[str, Known(("cifar", "resnet", "mini", "mlp", "transformer"))] = "cifar"
     data: Data = "digits"
-    record_every: Annotated[int, "Steps between recorded gradients."] = 10
-    eval_every: Annotated[int, "Steps between errors on whole sets."] = 150
+    record_every: int = 10
+    eval_every: int = 150
     probes: tuple[Literal["skips", "shattering", "paths"], ...] = ("skips", "shattering")
-    device: Annotated[str, "auto, cpu, cuda, ..."] = "auto"
+    device: Annotated[str, Known(("auto", "cpu", "cuda"))] = "auto"
     processes: int = 1
 
 
 class OptionSettings:
     """Options of networks: which of them a model has, and with which defaults, is in its entry of the catalogue."""
 
-    shortcut: Annotated[str, "A: zero-padded identity, B: projection."] = "A"
-    widths: Annotated[Sequence[int], "Channels of stages.", RANGES["size"]] = (16, 32, 64)
-    width: Annotated[int, "Units of a layer, where the model has one width.", RANGES["size"]]
-    activation: Annotated[str, "relu, tanh, gelu, ..."]
-    init: Annotated[str, "Initialisation: kaiming, xavier, default, ..."]
-    norm: Annotated[str, "batch, layer, none, ..."]
+    shortcut: Annotated[str, Known(("A", "B"))] = "A"
+    widths: Annotated[Sequence[int], RANGES["size"]] = (16, 32, 64)
+    width: Annotated[int, RANGES["size"]]
+    activation: Annotated[str, Known(ACTIVATIONS)]
+    init: Annotated[str, Known(INITS)]
+    norm: Annotated[str, Known(NORMS)]
 
 
 @dataclass(frozen=True)  # which dataclasses.fields and replace know, of a Recipe too
@@ -79,19 +90,19 @@ class RecipeSettings:
         sets, stay float32.
     """
 
-    steps: Annotated[int, "Optimizer updates."] = 300
-    batch_size: Annotated[int, "Images an update."] = 64
-    accumulate: Annotated[int, "Backward passes an update."] = 1
+    steps: int = 300
+    batch_size: int = 64
+    accumulate: int = 1
     optimizer: Literal["sgd", "adamw"] = "sgd"
-    lr: Annotated[float, "Peak learning rate."] = 0.02
-    momentum: Annotated[float, "Of SGD; beta1 of AdamW."] = 0.9
+    lr: float = 0.02
+    momentum: float = 0.9
     weight_decay: float = 1e-4
     schedule: Literal["cosine", "step", "multistep", "constant"] = "cosine"
-    milestones: Annotated[tuple[int, ...], "Updates at which multistep falls."] = ()
-    warmup: Annotated[int, "First steps with a rising learning rate."] = 0
-    warmup_until: Annotated[float | None, "A tenth of lr until the training error is below this."] = None
+    milestones: tuple[int, ...] = ()
+    warmup: int = 0
+    warmup_until: float | None = None
     augment: tuple[Literal["crop", "flip", "jitter"], ...] = ()
-    clip: Annotated[float | None, "Largest total gradient norm."] = None
+    clip: float | None = None
     precision: Literal["float32", "bf16", "fp16"] = "float32"
 
 
@@ -106,9 +117,9 @@ class OneRunSettings:
 class SweepSettings:
     """Of which networks a sweep is made."""
 
-    depths: Annotated[Sequence[int], "Weighted layers, each 6n + 2: 20,56,110.", RANGES["depth"]]
-    families: Annotated[Sequence[str], "As the model has them."] = ("plain", "residual")
-    seeds: Annotated[int | Sequence[int], "Networks of each kind."] = 3
+    depths: Annotated[Sequence[int], RANGES["depth"]]
+    families: Sequence[str] = ("plain", "residual")
+    seeds: int | Sequence[int] = 3
 
 
 class NotesSettings:
@@ -156,9 +167,9 @@ class VanishingSettings:
     hold for wide layers: at 256 units the factor is within 1 % of them. Batch norm's factor is that of large batches.
     """
 
-    depth: Annotated[int, "Weighted layers.", beginning("depth", 7)] = 20
-    width: Annotated[int, "Units of a hidden layer.", RANGES["size"]] = 256
-    seeds: Annotated[int, "Networks of each setting."] = 10
+    depth: Annotated[int, beginning("depth", 7)] = 20
+    width: Annotated[int, RANGES["size"]] = 256
+    seeds: int = 10
     data: Data = "digits"
     batch_size: Annotated[int, beginning("batch_size", 2)] = 128
 
@@ -166,26 +177,28 @@ class VanishingSettings:
 class ExecutionSettings:
     """How and where runs are made; none of it shapes them."""
 
-    address: Annotated[str, "Ray: HOST:PORT of a cluster, or auto.  [default: one on this machine]"]
-    gpus_per_run: Annotated[float, "Ray: GPUs a run takes up, such as 0.25.  [default: 1 on cuda]"]
+    address: str
+    gpus_per_run: float
     retries: int = 5  # of a run whose node or process was lost
-    store: Annotated[str, "URL that finished runs are copied to: s3://bucket/sweep, file:///..."]
-    workers: Annotated[int, "Processes of one thread each.  [default: one per core]"]
-    checkpoint_every: Annotated[float, "Seconds between checkpoints of a run."] = 20.0
+    store: str
+    workers: int
+    checkpoint_every: float = 20.0
 
 
 class Setting(NamedTuple):
     """A setting as it is declared: `kind`, int, float or str, is that of each value where it `is_list`.
 
     The default is `...` where other settings decide it, the range None for words, and `choices` are empty where any
-    word may be, or where a model or data set says which.
+    word may be, or where a model or data set says which; `known` are words that are named then. `group` is the class
+    that declares it.
     """
 
     name: str
     kind: type
     default: Any
-    help: str
+    group: str
     range: Range | None
+    known: tuple[str, ...]
     choices: tuple[str, ...]
     is_list: bool
     is_one: bool  # it may be a single value
@@ -193,11 +206,10 @@ class Setting(NamedTuple):
 
     @property
     def help_line(self) -> str:
-        """What `--help` says."""
-        *first, last = self.choices or ("",)
-        words = f"Of {','.join(self.choices)}, or {NONE}." if self.is_list else f"{', '.join(first)} or {last}."
-        default = "" if self.default is ... else f"[default: {brief(self.default)}]"
-        return "  ".join(filter(None, (self.help or (words if self.choices else ""), default)))
+        """What `--help` says: the text `help.<group>.<name>`, and the default."""
+        words = text("list.enumeration").join(self.choices or self.known)
+        default = "" if self.default is ... else text("help.default", value=brief(self.default))
+        return "  ".join(filter(None, (text(f"help.{self.group}.{self.name}", words=words), default)))
 
     @property
     def type_words(self) -> str:
@@ -230,24 +242,30 @@ def settings_of(*groups: type) -> Mapping[str, Setting]:
     Examples
     --------
     >>> settings_of(RecipeSettings)["optimizer"].help_line
-    'sgd or adamw.  [default: sgd]'
+    'Optimizer: sgd, adamw.  [default: sgd]'
     """
     hints = ((group, *item) for group in groups for item in get_type_hints(group, include_extras=True).items())
-    return MappingProxyType({name: setting(name, hint, getattr(group, name, ...)) for group, name, hint in hints})
+    return MappingProxyType(
+        {
+            name: setting(name, hint, getattr(group, name, ...), group.__name__.removesuffix("Settings").lower())
+            for group, name, hint in hints
+        }
+    )
 
 
-def setting(name: str, hint: Any, default: Any = ...) -> Setting:
+def setting(name: str, hint: Any, default: Any = ..., group: str = "") -> Setting:
     """Return a setting by its type, as the classes above write it."""
     hint, *told = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     forms = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     lists = [form for form in forms if get_origin(form) in (Sequence, tuple)]
     kind = get_args(lists[0])[0] if lists else forms[0]
     choices = get_args(kind)  # of a Literal
-    line = next((one for one in told if isinstance(one, str)), "")
+    known = next((one for one in told if isinstance(one, Known)), Known())
     numbers = next((one for one in told if isinstance(one, Range)), None if kind is str else RANGES.get(name))
     may_be_none = NoneType in forms or any(get_origin(form) is tuple for form in lists)
     is_one = lists != [forms[0]]
-    return Setting(name, str if choices else kind, default, line, numbers, choices, bool(lists), is_one, may_be_none)
+    kind = str if choices else kind
+    return Setting(name, kind, default, group, numbers, known, choices, bool(lists), is_one, may_be_none)
 
 
 def listed(value: Any) -> tuple[Any, ...]:

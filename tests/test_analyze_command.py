@@ -202,7 +202,7 @@ def test_out_holds_report_figures_and_recording(tmp_path, capsys):
         (["mine.py:residual", "--input", "8,0"], "input must be at least 1; got 0."),
         (["mine.py:residual", "--input", "8,5"], "failed on inputs float32 (8, 5)"),
         (["mine.py:several"], "a tuple of 2, of which no loss follows"),
-        (["mine.py:residual", "--out", "/proc/nowhere"], "cannot write to /proc/nowhere"),
+        (["mine.py:residual", "--out", "/proc/nowhere"], "cannot write a report to /proc/nowhere"),
         (["mine.py:residual", "--joins", "3"], "matches a residual connection, of 2; got '3'. Nearest: "),
         (
             ["mine.py:residual", "--device", "nowhere"],

@@ -8,6 +8,7 @@ import pytest
 from gradflow import settings
 from gradflow.cli.commands import cli
 from gradflow.experiments import PlanError, Recipe, plan
+from gradflow.models import parts
 from gradflow.models.catalogue import CATALOGUE
 from gradflow.ranges import RANGES
 
@@ -32,7 +33,7 @@ def test_defaults_are_allowed_and_numbers_have_ranges(group, one):
 @pytest.mark.parametrize("name", sorted(OF_RUNS.keys() - {"processes"}))
 def test_every_setting_of_a_run_is_an_option_with_its_help(name):
     (option,) = [one for one in cli.commands["compare"].params if one.name == name]
-    assert option.help == OF_RUNS[name].help_line
+    assert option.words("compare") == OF_RUNS[name].help_line
     assert option.opts == [f"--{name.replace('_', '-')}"]
 
 
@@ -52,11 +53,21 @@ def test_options_of_networks_are_of_the_kinds_that_the_catalogue_has():
             assert {type(value) for value in settings.listed(default)} <= {one.kind}
 
 
+def test_known_words_are_those_of_the_networks():
+    assert settings.settings_of(settings.RunSettings)["model"].known == tuple(CATALOGUE)
+    known = {name: one.known for name, one in settings.settings_of(settings.OptionSettings).items()}
+    assert known["activation"] == tuple(parts.ACTIVATIONS)
+    assert (known["norm"], known["init"]) == (parts.IMAGE_NORMS, parts.IMAGE_INITS)
+
+
 def test_a_setting_says_its_type_its_help_and_what_is_wrong():
     described = settings.settings_of(settings.RecipeSettings, settings.SweepSettings)
-    assert described["augment"].help_line == "Of crop,flip,jitter, or none.  [default: none]"
-    assert described["schedule"].help_line == "cosine, step, multistep or constant.  [default: cosine]"
-    assert described["depths"].help_line == "Weighted layers, each 6n + 2: 20,56,110."
+    assert described["augment"].help_line == "Augmentation: any of crop, flip, jitter; or none.  [default: none]"
+    assert (
+        described["schedule"].help_line
+        == "Learning-rate schedule: cosine, step, multistep, constant.  [default: cosine]"
+    )
+    assert described["depths"].help_line == "Weighted layers; for the default model 6n + 2: 20,56,110."
     assert described["augment"].type_words == 'a list of words or "none"'
     assert described["seeds"].type_words == "a whole number or a list of them"
     assert described["clip"].type_words == 'a number or "none"'

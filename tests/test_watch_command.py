@@ -109,8 +109,7 @@ def test_a_frame_tells_measures_strip_and_findings(tmp_path, capsys):
         ["step", "10"],
         ["step", "11"],
     ]
-    assert "What the data so far says" in out
-    assert "Healthy" in out
+    assert out.index("Healthy") < out.index("loss of the batch") < out.index("step 10")
     assert max(map(len, out.splitlines())) <= 80
     (said,) = json.loads(shown(capsys, "--json", tmp_path / "mine"))
     assert (said["loss"], said["step"], said["train_error"]) == (pytest.approx(losses[-1]), 11, None)
@@ -237,7 +236,27 @@ def test_a_pipe_gets_a_line_for_each_change_until_the_run_has_ended(tmp_path, ca
     gradflow.save(done, tmp_path / "done")
     lines = shown(capsys, "--interval", "0.1", tmp_path / "done").splitlines()
     assert lines[0].startswith("done: done, step 11 of 11 (100 %), loss of the batch 0.")
-    assert len(lines) == 1 + len(gradflow.diagnose(done))
+    assert "No problem was found" in "\n".join(lines[3:])
+    assert lines[-2:] == [f"recording   {tmp_path / 'done'}", f"For its report: gradflow report {tmp_path / 'done'}"]
+
+
+def test_findings_come_first_and_fit_a_small_terminal(tmp_path, capsys, monkeypatch):
+    torch.manual_seed(0)
+    hidden = [module for _ in range(10) for module in (nn.Linear(4, 4), nn.Sigmoid())]
+    model = nn.Sequential(*hidden, nn.Linear(4, 3))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with gradflow.record(model, optimizer=optimizer, weights=True, path=tmp_path / "r") as recorder:
+        for _ in range(30):
+            loss = nn.functional.cross_entropy(model(torch.randn(8, 4)), torch.randint(0, 3, (8,)))
+            optimizer.zero_grad()
+            loss.backward()
+            recorder.step(loss=loss)
+            optimizer.step()
+    monkeypatch.setenv("COLUMNS", "80")
+    heads = ("r: recorded", "Problem ", "Change first", "loss of the batch")
+    screen = shown(capsys, "--once", tmp_path / "r").splitlines()[:24]
+    places = [next(number for number, line in enumerate(screen) if line.startswith(head)) for head in heads]
+    assert places == sorted(places)
 
 
 def test_control_c_ends_it(tmp_path):

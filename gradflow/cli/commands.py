@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from gradflow.cli.help import HELP, Group, Option
+from gradflow.cli.lang_option import lang_option
 from gradflow.cli.torchrun import take_part
 
 BAD_INPUT, RUNS_FAILED, INTERRUPTED = 2, 3, 130  # exit codes
@@ -44,10 +46,13 @@ class LazyCommands(Mapping[str, click.Command]):
 
 
 @click.group(
+    "gradflow",
+    cls=Group,
     commands=LazyCommands(),
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": HELP, "max_content_width": 100},
 )
-@click.version_option(package_name="gradflow-torch", prog_name="gradflow")
+@click.version_option(package_name="gradflow-torch", prog_name="gradflow", cls=Option)
+@lang_option
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Gradient-flow analysis for PyTorch: train, record, compare, report."""

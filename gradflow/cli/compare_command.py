@@ -8,26 +8,23 @@ import click
 
 from gradflow.cli import output
 from gradflow.cli.busy import busy
+from gradflow.cli.help import command, option
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.run_options import execution_options, options_of, settings_options
-from gradflow.cli.values import given
+from gradflow.cli.values import given, preset_names
 from gradflow.settings import SweepSettings
 
 
-@click.command()
+@command
 @options_of(SweepSettings)
-@click.option("--preset", help="The experiment of a paper or of the tutorial: a name, or list.")
+@option("--preset", known=lambda: [*preset_names(), "list"], group="sweep")
 @settings_options
 @execution_options
-@click.option("--demo/--no-demo", default=None, help="Add the vanishing-gradient demo.  [default: without a preset]")
-@output.data_options()
+@option("--demo/--no-demo", default=None, group="sweep")
+@output.data_options
 @lang_option
 def compare(preset: str | None, demo: bool | None, scaled: bool, form: str | None, **options: Any) -> None:
-    """Train plain and residual networks of several depths on real data; report errors and gradients.
-
-    An option given several times is varied: every combination is a run. With --preset, options replace the preset's.
-    Runs that are already in the folder are not made again: after an interruption, give the same command.
-    """
+    """Train plain and residual networks of several depths on real data; report errors and gradients."""
     ignored = [name for name in given() if name not in ("preset", "json", "csv", "lang")]
     if preset == "list" and ignored:
         raise click.UsageError(f"--preset list takes no --{ignored[0].replace('_', '-')}.")

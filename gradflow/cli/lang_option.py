@@ -1,4 +1,4 @@
-"""--lang: the language of a command's tables, report and figures. Help and errors of usage stay English."""
+"""--lang: the language of a command's help, tables, report and figures. Errors of usage stay English."""
 
 from __future__ import annotations
 
@@ -7,25 +7,20 @@ from typing import Any, TypeVar
 
 import click
 
-from gradflow.text import DEFAULT_LANGUAGE, LANGUAGES, language
+from gradflow.cli.help import option
+from gradflow.text import LANGUAGES, language
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def lang_option(command: Command) -> Command:
     """Give a command --lang, which holds until the command ends; the command itself does not see it."""
-    return click.option(
-        "--lang",
-        type=click.Choice(list(LANGUAGES)),
-        default=DEFAULT_LANGUAGE,
-        show_default=True,
-        expose_value=False,
-        is_eager=True,
-        callback=_set_language,
-        help="Language of tables, report and figures.",
+    return option(
+        "--lang", type=click.Choice(list(LANGUAGES)), expose_value=False, is_eager=True, callback=_set_language
     )(command)
 
 
-def _set_language(context: click.Context, option: click.Parameter, value: str) -> str:
-    context.with_resource(language(value))
+def _set_language(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    if value is not None:
+        context.with_resource(language(value))
     return value

@@ -6,28 +6,20 @@ import click
 
 from gradflow.cli import output
 from gradflow.cli.busy import busy
+from gradflow.cli.help import command, option
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.values import Number, given
 
 REPEATS = 21
 
 
-@click.command()
-@click.option("--blocks", is_flag=True, help="Compare basic and bottleneck blocks, timed here.")
-@click.option(
-    "--repeats",
-    type=Number("repeats"),
-    default=REPEATS,
-    show_default=True,
-    help="With --blocks: timed passes of each.",
-)
-@output.data_options()
+@command
+@option("--blocks", is_flag=True, group="measure")
+@option("--repeats", type=Number("repeats"), default=REPEATS, show_default=True, group="measure")
+@output.data_options
 @lang_option
 def models(blocks: bool, repeats: int, form: str | None) -> None:
-    """Print the networks there are: layers by the paper's rule, block, parameters, multiply-adds.
-
-    With --blocks, basic and bottleneck blocks: parameters, multiply-adds, and time forward and backward.
-    """
+    """Print the networks there are: layers by the paper's rule, block, parameters, multiply-adds."""
     if not blocks and "repeats" in given():
         raise click.UsageError("--repeats goes with --blocks.")
     with busy("loading"):

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from gradflow.cli.help import option
 from gradflow.tables.data import as_csv, as_json
 from gradflow.text import text
 from gradflow.text.controls import printable
@@ -42,18 +43,11 @@ _POWER = re.compile("[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _DIGITS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
 
-def data_options(
-    as_json: str = "Print the table as JSON.", as_csv: str = "Print the table as CSV."
-) -> Callable[[Command], Command]:
-    """Return a decorator that gives a command --json and --csv; the choice arrives as `form`, None for a table."""
-
-    def add(command: Command) -> Command:
-        for form, told in (("csv", as_csv), ("json", as_json)):
-            flag = click.option(f"--{form}", is_flag=True, expose_value=False, callback=_choose(form), help=told)
-            command = flag(command)
-        return command
-
-    return add
+def data_options(command: Command) -> Command:
+    """Give a command --json and --csv; the choice arrives as `form`, None for a table."""
+    for form in ("csv", "json"):
+        command = option(f"--{form}", is_flag=True, expose_value=False, callback=_choose(form))(command)
+    return command
 
 
 def _choose(form: str) -> Callable[[click.Context, click.Parameter, bool], None]:

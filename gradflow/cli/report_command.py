@@ -7,23 +7,19 @@ from pathlib import Path
 import click
 
 from gradflow.cli.busy import busy
+from gradflow.cli.help import command, option
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.values import PathTo, Several
 
 
-@click.command()
+@command
 @click.argument("runs", nargs=-1, required=True, type=PathTo())
-@click.option("--out", type=PathTo(), help="Folder to write to.  [default: the first of RUNS]")
-@click.option("--title", help="Title of the report.")
-@click.option(
-    "--formats", type=Several(), default="png", show_default=True, help="Of the figures: png, pdf, svg, or several."
-)
+@option("--out", type=PathTo())
+@option("--title")
+@option("--formats", known=lambda: ("png", "pdf", "svg"), type=Several(), default="png", show_default=True)
 @lang_option
 def report(runs: tuple[Path, ...], out: Path | None, title: str | None, formats: tuple[str, ...]) -> None:
-    """Make a report of recordings: folders of single runs, or of whole comparisons, mixed at will.
-
-    Needs no torch.
-    """
+    """Make a report of recordings: folders of single runs, or of whole comparisons, mixed at will."""
     with busy("reading"):  # what it imports brings matplotlib, which --help and errors of usage need not
         from gradflow.cli.report_writing import report_on
 

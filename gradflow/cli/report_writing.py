@@ -80,13 +80,14 @@ def write_report(
     return Written(folder / page.name, closing(data))
 
 
-def say_report(written: Written, form: str | None = None, **also: Path) -> None:
+def say_report(written: Written, form: str | None = None, recordings: Path | None = None) -> None:
     """Say what is wrong and what to change first, then where all is, the report last."""
     page, verdict = written
     say_tables(verdict, form)
-    where = {**also, "figures": page.parent / "figures", "tables": page.parent / "tables", "report": page}
-    for name, path in where.items():
-        output.say_where(name, path, form)
+    places = {"recordings": recordings, "figures": page.parent / "figures", "tables": page.parent / "tables"}
+    for name, place in {**places, "report": page}.items():
+        if place is not None:
+            output.say_where(name, place, form)
 
 
 def heading(notes: Mapping[str, Any]) -> str | None:

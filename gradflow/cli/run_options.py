@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from gradflow.cli.help import option
 from gradflow.cli.values import Number, PathTo, Several
 from gradflow.settings import ExecutionSettings, OptionSettings, RecipeSettings, RunSettings, Setting, settings_of
 
@@ -68,8 +69,8 @@ def options(*given: Decorator) -> Decorator:
     """Return a decorator that gives a command several options."""
 
     def give(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(given):
-            command = option(command)
+        for decorator in reversed(given):
+            command = decorator(command)
         return command
 
     return give
@@ -83,7 +84,8 @@ def options_of(*groups: type, without: Container[str] = (), **how: Any) -> Decor
 def _option(one: Setting, **how: Any) -> Decorator:
     number = Number(one.name, one.range) if one.range else None
     kind = (number or str) if one.is_one else Several(number)
-    return click.option(f"--{one.name.replace('_', '-')}", type=kind, help=one.help_line, **how)
+    how = {"group": one.group, **how}
+    return option(f"--{one.name.replace('_', '-')}", type=kind, setting=one, **how)
 
 
 # Each option may be given several times: every combination is then a run. torchrun says how many processes there are.
@@ -92,17 +94,17 @@ _OF_RUNS = settings_of(RunSettings, OptionSettings, RecipeSettings).keys() - _ON
 # Every option that shapes a run but depths, families and seeds
 settings_options = options(
     options_of(RunSettings, OptionSettings, RecipeSettings, without=_ONCE, multiple=True),
-    click.option("--vary", "varied", callback=vary, multiple=True, help="NAME=VALUE,VALUE: any other setting."),
+    option("--vary", "varied", callback=vary, multiple=True, metavar="NAME=VALUE,...", group="sweep"),
 )
 # Who makes the runs, how, where and whether
 execution_options = options(
-    click.option("--engine", type=click.Choice([LOCAL, RAY]), help="Who makes the runs.  [default: local]"),
+    option("--engine", type=click.Choice([LOCAL, RAY]), group="execution"),
     options_of(ExecutionSettings, without=("retries",)),
-    _option(settings_of(RunSettings)["device"]),
-    click.option("--out", type=PathTo(), help="Folder to write to.  [default: reports/NAME]"),
-    click.option("--name", help="Title of the report.  [default: what was compared]"),
-    click.option("--scaled", is_flag=True, help="The version of a preset or file that runs on a laptop."),
-    click.option("--dry-run", is_flag=True, help="Print the plan with its estimated time, and end."),
+    _option(settings_of(RunSettings)["device"], group="execution"),
+    option("--out", type=PathTo()),
+    option("--name"),
+    option("--scaled", is_flag=True, group="sweep"),
+    option("--dry-run", is_flag=True, group="execution"),
 )
 
 

@@ -154,7 +154,7 @@ def run_sweep(sweep: Sweep, given: Mapping[str, Any], execution: ExecutionOption
     took = {"trained": f"{trained:.0f}", "whole": f"{time.perf_counter() - began:.0f}"}
     output.say(text("progress.took", **took), execution.form)
     if written is not None:
-        say_report(written, execution.form, recordings=folder / "runs")
+        say_report(written, execution.form, folder / "runs")
     for run, reason in failures.items():
         output.say_where("failed", f"{run}: {reason}", err=True)
     if failures:

@@ -5,11 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from gradflow.cli.help import option
 from gradflow.cli.run_options import literal, options, options_of
 from gradflow.cli.values import Number, Several, given
-from gradflow.settings import RecipeSettings, settings_of
+from gradflow.settings import RecipeSettings, RunSettings, settings_of
 
+SOURCES = ("torchvision:", "timm:")  # of models by name; other targets are files
+
+
+def _targets(context: click.Context, argument: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return what a shell offers for a target."""
+    found = [CompletionItem(source) for source in SOURCES if source.startswith(incomplete)]
+    return [*found, CompletionItem(incomplete, type="file")]
+
+
+of_target = click.argument("target", shell_complete=_targets)
 SHAPE = Several(Number("input"), "shape such as 8,3,224,224")
 OF_UPDATES = ("optimizer", "lr", "momentum", "weight_decay", "clip")  # settings that make an update of a gradient
 
@@ -28,20 +40,14 @@ def _settings(context: click.Context, option: click.Parameter, values: tuple[str
     return found
 
 
-of_factory = click.option(
-    "--set", "settings", callback=_settings, multiple=True, metavar="NAME=VALUE", help="An argument of the factory."
-)
-of_shape = click.option("--input", "shape", type=SHAPE, help="Shape, batch first: 8,3,224,224.  [default: guessed]")
-of_data = click.option(
-    "--data", help="A batch of digits, mnist5k, cifar10, cifar10:FOLDER or a factory's, with its labels."
-)
+of_factory = option("--set", "settings", callback=_settings, multiple=True, metavar="NAME=VALUE", group="model")
+of_shape = option("--input", "shape", type=SHAPE, group="model")
+of_data = option("--data", known=lambda: settings_of(RunSettings)["data"].known, group="model")
 of_device = options(
-    click.option("--device", help="Where to run: cpu, cuda, cuda:1, mps.  [default: where the model was made]"),
-    click.option("--seed", type=Number("seed"), default=0, show_default=True, help="Of weights and inputs."),
+    option("--device", group="model"),
+    option("--seed", type=Number("seed"), default=0, show_default=True, group="model"),
 )
-of_mode = click.option(
-    "--eval/--train", "evaluates", default=None, help="Mode of the model.  [default: as it was made]"
-)
+of_mode = option("--eval/--train", "evaluates", default=None, group="model")
 
 
 def of_updates(*more: str) -> Any:

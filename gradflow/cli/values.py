@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -60,6 +61,12 @@ class PathTo(click.ParamType):  # type: ignore[type-arg]  # as above
 
     name = "path"
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """Let the shell complete paths."""
+        return [click.shell_completion.CompletionItem(incomplete, type="file")]
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Return the path, or fail with a line that shows it."""
         if isinstance(value, Path):
@@ -82,6 +89,12 @@ class PathTo(click.ParamType):  # type: ignore[type-arg]  # as above
         except RuntimeError:
             refuse(f"{name} must be a path; got {shown(value)}, a link that leads to itself.")
         return path
+
+
+def preset_names() -> list[str]:
+    """Return the names of the presets, whose files are looked for where importing brings no torch."""
+    folder = files("gradflow") / "experiments" / "presets"
+    return sorted(one.name.removesuffix(".toml") for one in folder.iterdir() if one.name.endswith(".toml"))
 
 
 def given() -> list[str]:

@@ -5,22 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import click
-
 from gradflow.cli import output
 from gradflow.cli.busy import busy
 from gradflow.cli.commands import REPORTS
+from gradflow.cli.help import command, option
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.run_options import options_of
 from gradflow.cli.values import PathTo, Several
 from gradflow.settings import VanishingSettings
 
 
-@click.command()
+@command
 @options_of(VanishingSettings)
-@click.option("--settings", type=Several(), help="Which settings.  [default: all]")
-@click.option("--out", type=PathTo(), help="Folder to write to.  [default: reports/vanishing]")
-@output.data_options("Print the measured table as JSON.", "Print the measured table as CSV.")
+@option("--settings", type=Several(), group="vanishing")
+@option("--out", type=PathTo())
+@output.data_options
 @lang_option
 def vanishing(out: Path | None, form: str | None, **settings: Any) -> None:
     """Show the vanishing gradient: the arithmetic, then what real networks measure at initialisation."""

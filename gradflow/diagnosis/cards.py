@@ -27,7 +27,7 @@ def cards(findings: Sequence[Finding], checks: Sequence[Check]) -> list[Table]:
 
 def card(verdict: Verdict) -> Table:
     """Return the verdict as a table: what is wrong, the evidence, and what to change; else what was checked."""
-    rows = [(verdict.tag, verdict.headline), *(("", said) for said in verdict.evidence[:1])]
+    rows = [(verdict.tag or text("severity.healthy"), verdict.headline), *(("", said) for said in verdict.evidence[:1])]
     if verdict.first:
         rows.append((text("verdict.change"), verdict.first))
     if verdict.severity == "healthy":

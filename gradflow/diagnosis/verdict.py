@@ -48,11 +48,11 @@ def verdict(findings: Sequence[Finding], checks: Sequence[Check]) -> Verdict:
     unchecked = [one for one in checks if one.status == "unchecked"]
     names = ([one.words for one in checks if one.status == "fine"], [one.words for one in unchecked])
     checked = [*(list(dict.fromkeys(one)) for one in names), needs(unchecked)]
+    is_alone = len({one.subject for one in [*findings, *checks] if one.subject.label}) == 1
     if found is None:
-        healthy = [str(one) for one in findings if one.severity == "healthy"]
+        healthy = [one.said if is_alone else str(one) for one in findings if one.severity == "healthy"]
         return Verdict("healthy", "", text("verdict.none"), healthy[:1], "", "", [], *checked)
     first, *others = [text(remedy) for remedy in found.remedies] or [""]
-    is_alone = len({one.subject for one in [*findings, *checks] if one.subject.label}) == 1
     return Verdict(
         found.severity,
         text(f"severity.{found.severity}"),

@@ -1,0 +1,101 @@
+"""What `print` shows of findings, of an analysis and of a recording: cause, remedies and checks, as the page does."""
+
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+import gradflow
+from gradflow.diagnosis import Findings, diagnose
+from gradflow.diagnosis.cards import card
+from gradflow.diagnosis.verdict import verdict
+from gradflow.text import language
+from gradflow.text.widths import columns
+
+
+def recorded(model, inputs, steps=30, **options):
+    torch.manual_seed(0)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    targets = torch.randint(0, 4, (len(inputs),))
+    with gradflow.record(model, optimizer=optimizer, weights=True, activations=True, **options) as recorder:
+        for _ in range(steps):
+            loss = nn.functional.cross_entropy(model(inputs), targets)
+            optimizer.zero_grad()
+            loss.backward()
+            recorder.step(loss=loss)
+            optimizer.step()
+    return recorder.recording
+
+
+def words(printed):
+    return " ".join(str(printed).split())
+
+
+@pytest.fixture(scope="module")
+def broken():
+    torch.manual_seed(0)
+    hidden = [module for _ in range(10) for module in (nn.Linear(8, 8), nn.Sigmoid())]
+    return recorded(nn.Sequential(*hidden, nn.Linear(8, 4)), torch.randn(32, 8))
+
+
+def test_findings_print_their_cause_and_their_remedies(broken):
+    found = diagnose(broken)
+    assert isinstance(found, list)
+    said = words(found)
+    places = [
+        said.index(one) for one in ("Problem", "Why Each layer", "Change first Replace", "Then try", "Consequences")
+    ]
+    assert places == sorted(places)
+    assert said.index("Not checked") < said.index("whether gradients shatter: run gradflow analyze")
+    assert repr(found) == str(found)
+    assert "Change first" in found._repr_html_()
+
+
+def test_a_recording_prints_what_was_recorded_and_its_findings(broken):
+    first, empty, *rest = str(broken).splitlines()
+    assert first == repr(broken)
+    assert empty == ""
+    assert "\n".join(rest) == str(diagnose(broken))
+
+
+def test_an_analysis_ends_with_its_findings(broken):
+    found = gradflow.Analysis(replace(broken, meta={**broken.meta, "experiment": "analyze"}))
+    said = words(str(found).split("\nFindings\n")[1])
+    assert said.index("Problem") < said.index("Change first Replace the activation")
+    assert "whether the loss falls" not in said  # one batch trains nothing
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_lines_are_no_wider_than_asked(broken, lang, width):
+    from gradflow.diagnosis.cards import cards
+    from gradflow.tables.lines import lines
+
+    with language(lang):
+        found = diagnose(broken)
+        tables = [*cards(found, found.checks), card(verdict(found, found.checks))]
+        assert max(columns(line.text) for table in tables for line in lines(table, width)) <= width
+
+
+def test_percent_stays_with_its_number(broken):
+    assert not re.search(r"^ *%", str(diagnose(broken)), flags=re.MULTILINE)
+
+
+def test_the_verdict_of_several_networks_names_the_one_it_is_about(broken):
+    torch.manual_seed(0)
+    sound = recorded(nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 4)), torch.randn(32, 8))
+    runs = [replace(one, meta={**one.meta, "run": name}) for one, name in ((sound, "sound"), (broken, "bad"))]
+    found = diagnose(runs)
+    assert "of bad" in verdict(found, found.checks).evidence[0]
+    assert list(map(str, found)) == list(map(str, Findings(found)))
+
+
+def test_what_needs_a_finite_gradient_says_so_where_none_is(broken):
+    norms = dict.fromkeys(["grad_norm", "out_grad_norm"], float("nan"))
+    layers = broken.layers.assign(**norms, n_nonfinite=3)
+    steps = broken.steps.assign(total_grad_norm=float("nan"))
+    said = words(diagnose(replace(broken, layers=layers, steps=steps)))
+    assert "the gradient across the layers: every recorded gradient is NaN or infinite" in said
+    assert "activations=True" not in said
