@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -17,6 +17,8 @@ HELP = ("-h", "--help")
 OUTPUT = "output"  # the group of options without another, the last one
 GAP = 2  # columns between an option and its help
 MAX_NAMES = 26  # columns of options that have their help beside them
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
 _LANG = re.compile(r"--lang(?:=|$)")
 
 
@@ -100,7 +102,6 @@ class Helped:
     """What commands and groups of commands share: help in the language of --lang, wherever in the line that stands."""
 
     name: str | None
-    context_class = Context
 
     def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
         """Read the arguments, in their language where they ask for help."""
@@ -139,9 +140,13 @@ class Helped:
 class Command(Helped, click.Command):
     """A command with our help."""
 
+    context_class = Context
+
 
 class Group(Helped, click.Group):
     """The group of all commands, with our help."""
+
+    context_class = Context
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands, then the options."""
@@ -156,7 +161,7 @@ def command(function: Callable[..., Any]) -> click.Command:
     return click.command(cls=Command)(function)
 
 
-def option(*names: str, **how: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def option(*names: str, **how: Any) -> Callable[[Decorated], Decorated]:
     """Return a decorator that gives a command an option: its help is `help.<command>.<name>`, or `help.all.<name>`."""
     return click.option(*names, cls=Option, **how)
 

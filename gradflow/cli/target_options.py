@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from gradflow.cli.help import option
-from gradflow.cli.run_options import literal, options, options_of
+from gradflow.cli.run_options import Decorator, literal, options, options_of
 from gradflow.cli.values import Number, Several, given
 from gradflow.settings import RecipeSettings, RunSettings, settings_of
 
@@ -50,7 +50,7 @@ of_device = options(
 of_mode = option("--eval/--train", "evaluates", default=None, group="model")
 
 
-def of_updates(*more: str) -> Any:
+def of_updates(*more: str) -> Decorator:
     """Return a decorator that gives a command the settings of an update, and others of a recipe."""
     return options_of(RecipeSettings, without=settings_of(RecipeSettings).keys() - {*OF_UPDATES, *more})
 

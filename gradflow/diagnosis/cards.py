@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gradflow.diagnosis.checks import Check, needs
+from gradflow.diagnosis.checks import Check, needs, subjects
 from gradflow.diagnosis.finding import SHOWN, Finding
 from gradflow.diagnosis.verdict import Verdict
 from gradflow.tables import Table
@@ -16,9 +16,8 @@ Row = tuple[str, str]
 
 def cards(findings: Sequence[Finding], checks: Sequence[Check]) -> list[Table]:
     """Return a table for each network: what was found, why and what to change, what follows, and what was checked."""
-    subjects = dict.fromkeys(one.subject for one in [*findings, *checks] if one.subject.label)
     found = []
-    for subject in subjects:
+    for subject in subjects(findings, checks):
         own = [one for one in findings if one.subject == subject]
         asked = [one for one in checks if one.subject == subject]
         found.append(Table(named(subject.label), (), _headed([*_findings(own), *_checks(asked)])))

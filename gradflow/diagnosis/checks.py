@@ -75,6 +75,12 @@ def checks(networks: Iterable[Case], findings: Iterable[Finding]) -> list[Check]
     ]
 
 
+def subjects(findings: Iterable[Finding], checks: Iterable[Check]) -> list[Subject]:
+    """Return the networks that findings and checks are about, each once; not the statement about all of them."""
+    every = [*(one.subject for one in findings), *(one.subject for one in checks)]
+    return list(dict.fromkeys(subject for subject in every if subject.label))
+
+
 def needs(unchecked: Iterable[Check]) -> list[str]:
     """Return what to record for what could not be checked, in a sentence for each thing that is needed."""
     names: dict[str, list[str]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from gradflow.diagnosis.checks import Check, needs
+from gradflow.diagnosis.checks import Check, needs, subjects
 from gradflow.diagnosis.finding import SHOWN, Finding
 from gradflow.text import has, text
 
@@ -48,7 +48,7 @@ def verdict(findings: Sequence[Finding], checks: Sequence[Check]) -> Verdict:
     unchecked = [one for one in checks if one.status == "unchecked"]
     names = ([one.words for one in checks if one.status == "fine"], [one.words for one in unchecked])
     checked = [*(list(dict.fromkeys(one)) for one in names), needs(unchecked)]
-    is_alone = len({one.subject for one in [*findings, *checks] if one.subject.label}) == 1
+    is_alone = len(subjects(findings, checks)) == 1
     if found is None:
         healthy = [one.said if is_alone else str(one) for one in findings if one.severity == "healthy"]
         return Verdict("healthy", "", text("verdict.none"), healthy[:1], "", "", [], *checked)
