@@ -1,50 +1,69 @@
-"""The sections on errors after training: against depth in a comparison, as a table of whatever else was run."""
+"""The section on errors after training against depth, of a comparison."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pandas as pd
 
-from gradflow import plots
+from gradflow.analysis.degradation import ERRORS
 from gradflow.analysis.published import published
+from gradflow.figures.degradation import degradation
+from gradflow.figures.model import Figure
+from gradflow.figures.paired import NO_PAIRS
+from gradflow.notes import DEPTH_STEP
 from gradflow.reporting import published_section
-from gradflow.reporting.drawing import Make
-from gradflow.reporting.live.degradation import degradation as live_degradation
+from gradflow.reporting.errors_section import TABLES, has_errors
 from gradflow.reporting.live.figure import Live
+from gradflow.reporting.live.screen import live
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Drawing, Section
-from gradflow.reporting.tables import NETWORK, page_table
-from gradflow.tables import Cell, Column, Table, column, interval
 from gradflow.text import text
-from gradflow.text.numbers import decades_of, percent, signed_points
-
-SUMMARY = (
-    NETWORK,
-    Column("n", lambda row: str(max(row["n"], row["n_test"]))),
-    interval("train_error", percent),
-    interval("test_error", percent, n="n_test"),
-    interval("grad_ratio", decades_of),
-    interval("out_grad_ratio", decades_of),
-)
-DIFFERENCES = (
-    Column("depth", lambda row: Cell(str(row["depth"]), str(row["settings"])), is_number=False),
-    column("pairs", of="n"),
-    interval("difference", signed_points, of="mean", bounds="{1}"),
-)
 
 
-def _paper(data: ReportData, _: Any) -> Make:
+def _figure(data: ReportData, _: Any) -> Callable[[], Figure]:
     frames = (data.errors, data.errors_over_seeds, data.differences)
     asked = published_section.asked_error(data)
-    return partial(plots.degradation_figure, *frames, measure=asked, published=published(data.runs))
+    return partial(degradation, *frames, measure=asked, published=published(data.runs))
 
 
 def _screen(data: ReportData, _: Any) -> Live | None:
     asked = published_section.asked_error(data)
     known = published(data.runs)
-    return live_degradation(data.errors, data.errors_over_seeds, known, data.differences, first=asked)
+    return on_screen(data.errors, data.errors_over_seeds, known, data.differences, first=asked)
+
+
+def on_screen(
+    errors: pd.DataFrame,
+    over_seeds: pd.DataFrame,
+    published: pd.DataFrame | None = None,
+    differences: pd.DataFrame = NO_PAIRS,
+    *,
+    first: str = "train_error",
+) -> Live | None:
+    """Return `gradflow.figures.degradation` of every error that was measured, or None if none was.
+
+    Parameters
+    ----------
+    errors, over_seeds, differences : DataFrame
+        From `gradflow.analysis.degradation`, `degradation_over_seeds` and `paired_difference`.
+    published : DataFrame, optional
+        From `gradflow.analysis.published`; what is much deeper than the deepest network measured is left out.
+    first : str
+        The error shown until a reader chooses another.
+    """
+    ranked = sorted(ERRORS, key=lambda error: error != first)
+    measures = [error for error in ranked if over_seeds[error].notna().any()]
+    if not measures:
+        return None
+    notes = []
+    if published is not None:
+        is_near = published["depth"] < over_seeds["depth"].max() + DEPTH_STEP
+        notes = [] if is_near.all() else [text("live.note.deeper")]
+        published = published[is_near]
+    return live(degradation(errors, over_seeds, differences, measure=measures, published=published), 320, notes=notes)
 
 
 def _alt(data: ReportData, _: Any) -> str:
@@ -57,19 +76,6 @@ def _caveat(data: ReportData, _: Any) -> str:
     """Return that all networks had the same budget, where they had."""
     budgets = {str(run.meta.get("steps")) for run in data.runs} - {"None"}
     return text("degradation.caveat", steps=budgets.pop()) if len(budgets) == 1 else ""
-
-
-def _has_errors(data: ReportData) -> bool:
-    return bool(data.runs) and not data.errors["train_error"].isna().all()
-
-
-def _summary(data: ReportData, _: Any) -> Table:
-    return page_table("summary", SUMMARY, data.summary, "tables/summary.csv")
-
-
-def _differences(data: ReportData, _: Any) -> Table | None:
-    frame = data.differences
-    return page_table("paired_difference", DIFFERENCES, frame, "tables/paired_difference.csv") if len(frame) else None
 
 
 def _files(data: ReportData) -> dict[str, pd.DataFrame]:
@@ -86,11 +92,8 @@ def _files(data: ReportData) -> dict[str, pd.DataFrame]:
 DEGRADATION = Section(
     "degradation",
     10,
-    lambda data: data.is_comparison and _has_errors(data),
+    lambda data: data.is_comparison and has_errors(data),
     words=("degradation.lead", _caveat),
-    parts=(Drawing("degradation", _paper, _screen, _alt), _summary, _differences),
+    parts=(Drawing("degradation", _figure, _alt, _screen), *TABLES),
     files=_files,
-)
-ERRORS = Section(
-    "errors", 10, lambda data: not data.is_comparison and _has_errors(data), parts=(_summary, _differences)
 )

@@ -11,9 +11,7 @@ import pandas as pd
 
 from gradflow.analysis.intervals import Interval
 from gradflow.analysis.vanishing_degree import END, START, longest
-from gradflow.figures.degree import moments, per_network
-from gradflow.plots import degree_figure
-from gradflow.reporting.live.degree import degree as live_degree
+from gradflow.figures.degree import degree, moments, per_network
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Drawing, Section
 from gradflow.reporting.tables import NETWORK, at, by_network, network_name, page_table
@@ -136,8 +134,7 @@ DEGREE = Section(
     parts=(
         Drawing(
             "degree",
-            lambda data, _: partial(degree_figure, data.degree_over_seeds),
-            lambda data, _: live_degree(data.degree_over_seeds),
+            lambda data, _: partial(degree, data.degree_over_seeds),
             lambda _, known: text("degree.alt", finding=_turns(per_network(known))).strip(),
         ),
         _decades_table,

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from gradflow.figures.model import Figure
 from gradflow.plots.files import FORMATS
+from gradflow.plots.paper import page
 from gradflow.recording import GradflowError
 from gradflow.reporting import render_pool
 from gradflow.reporting.drawing import PNG, Drawn, Job, Make
 from gradflow.reporting.live.figure import Live
+from gradflow.reporting.live.screen import HEIGHT, live
 
 _formats: ContextVar[tuple[str, ...]] = ContextVar("formats", default=(PNG,))
 
@@ -62,6 +66,24 @@ def printed_as(formats: Iterable[str]) -> Iterator[None]:
         yield
     finally:
         _formats.reset(before)
+
+
+def draw_both(
+    name: str,
+    described: Callable[[], Figure],
+    folder: Path,
+    *,
+    alt: str,
+    caption: str = "",
+    height: int = HEIGHT,
+    notes: Iterable[str] = (),
+) -> Picture:
+    """Draw a description on paper, as `draw` does, and on a screen, there so many pixels high, with what else is said.
+
+    It is made where it is drawn: on paper in a language that a font has.
+    """
+    shown = live(described(), height, notes=notes)
+    return draw(name, partial(page, described), folder, alt=alt, caption=caption, live=shown)
 
 
 def draw(

@@ -7,10 +7,11 @@ from functools import partial
 import pandas as pd
 
 from gradflow import plots
-from gradflow.reporting.drawing import Make
-from gradflow.reporting.live.heatmap import heatmap as live_heatmap
+from gradflow.reporting.figures import Picture, draw
+from gradflow.reporting.live.heatmap import heatmap
 from gradflow.reporting.report_data import ReportData
-from gradflow.reporting.section import Drawing, Section
+from gradflow.reporting.section import Section
+from gradflow.text import text
 
 MEASURE = "out_grad_norm"
 
@@ -19,9 +20,12 @@ def _frame(data: ReportData) -> pd.DataFrame | None:
     return data.heatmap if any(run.layers["step"].nunique() > 1 for run in data.with_layers) else None
 
 
-def _paper(data: ReportData, frame: pd.DataFrame) -> Make:
+def _figure(data: ReportData, frame: pd.DataFrame) -> Picture:
+    """Return the one figure that is drawn by hand: its maps are linked on a screen."""
     diverged = data.errors.loc[data.errors["diverged"], "run"]
-    return partial(plots.heatmaps, frame, measure=MEASURE, diverged=diverged, shares_scale=False)
+    make = partial(plots.heatmaps, frame, measure=MEASURE, diverged=diverged, shares_scale=False)
+    alt = text("heatmaps.alt", finding=data.finding_for("heatmaps")).strip()
+    return draw("heatmaps", make, data.folder, alt=alt, live=heatmap(frame))
 
 
 HEATMAPS = Section(
@@ -29,6 +33,6 @@ HEATMAPS = Section(
     110,
     _frame,
     words=("heatmaps.lead",),
-    parts=(Drawing("heatmaps", _paper, lambda _, frame: live_heatmap(frame), "heatmaps.alt"),),
+    parts=(_figure,),
     is_detail=True,
 )

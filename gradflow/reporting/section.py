@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from gradflow.figures.model import Figure
+from gradflow.plots.paper import page
 from gradflow.reporting.blocks import Block
-from gradflow.reporting.drawing import Make
-from gradflow.reporting.figures import Picture, draw
+from gradflow.reporting.figures import Picture, draw, draw_both
 from gradflow.reporting.live.figure import Live
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.tables import page_table
@@ -84,15 +86,16 @@ class Section:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure of a section: what draws it on paper and on a screen, and what those who cannot see it are told.
+    """A figure of a section: what makes its description, and what those who cannot see it are told.
 
-    `alt` may be a key whose sentence takes the first finding of the section, `<section>.alt...`.
+    `alt` may be a key whose sentence takes the first finding of the section, `<section>.alt...`. What a `screen` shows
+    is by default the same description; it may hold more, to choose from.
     """
 
     name: str
-    paper: Callable[[ReportData, Any], Make]
-    screen: Callable[[ReportData, Any], Live | None]
+    figure: Callable[[ReportData, Any], Callable[[], Figure]]
     alt: str | Callable[[ReportData, Any], str]
+    screen: Callable[[ReportData, Any], Live | None] | None = None
 
     def __call__(self, data: ReportData, about: Any) -> Picture:
         """Return the figure drawn."""
@@ -100,7 +103,10 @@ class Drawing:
             alt = text(self.alt, finding=data.finding_for(self.alt.partition(".")[0])).strip()
         else:
             alt = self.alt(data, about)
-        return draw(self.name, self.paper(data, about), data.folder, alt=alt, live=self.screen(data, about))
+        described = self.figure(data, about)
+        if self.screen is None:
+            return draw_both(self.name, described, data.folder, alt=alt)
+        return draw(self.name, partial(page, described), data.folder, alt=alt, live=self.screen(data, about))
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from gradflow import plots
 from gradflow.analysis.contribution import (
     VARIANTS,
     contribution_over_seeds,
@@ -18,12 +19,16 @@ from gradflow.analysis.contribution import (
 )
 from gradflow.analysis.decay import MEASURED
 from gradflow.analysis.runs import NETWORK as NETWORK_KEYS
+from gradflow.figures.contribution import contribution
+from gradflow.figures.counterfactual import counterfactual
 from gradflow.plots import style
+from gradflow.plots.paper import page
 from gradflow.recording import EVERY_JOIN
 from gradflow.reporting.blocks import Block
 from gradflow.reporting.figures import Picture, draw
-from gradflow.reporting.live.skips import skips as live_skips
-from gradflow.reporting.live.skips_without import skips_without as live_without
+from gradflow.reporting.live.figure import Live
+from gradflow.reporting.live.screen import live
+from gradflow.reporting.live.thinning import MAX_DOTS, MAX_STEPS, few_steps
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
 from gradflow.reporting.tables import NETWORK, by_network, page_table
@@ -63,9 +68,17 @@ def _shares(data: ReportData, joins: _Joins) -> Picture | None:
     if not drawn or joins.first["step"].nunique() > 1:
         return None
     moment = style.words("figure.before") if data.is_of_compare else ""
-    make = partial(plots.contribution_figure, drawn, moment=moment)
-    live = live_skips({measure: contribution_over_seeds(data.contribution, measure) for measure in drawn})
-    return draw("skips-share", make, data.folder, alt=_share_in_words(joins.first), live=live)
+    make = partial(page, partial(contribution, drawn, moment=moment))
+    shown = _few_steps({measure: contribution_over_seeds(data.contribution, measure) for measure in drawn})
+    alt = _share_in_words(joins.first)
+    return draw("skips-share", make, data.folder, alt=alt, live=live(contribution(shown)))
+
+
+def _few_steps(frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return the measured rows of few enough steps for a screen."""
+    known = {measure: frame[frame["mean"].notna()] for measure, frame in frames.items()}
+    steps = few_steps([step for frame in known.values() for step in frame["step"].unique()], MAX_STEPS)
+    return {measure: rows for measure, frame in known.items() if len(rows := frame[frame["step"].isin(steps)])}
 
 
 def _without(data: ReportData, joins: _Joins) -> list[Block]:
@@ -77,13 +90,26 @@ def _without(data: ReportData, joins: _Joins) -> list[Block]:
     n_networks = count(len(ends.drop_duplicates(list(NETWORK_KEYS))), "networks")
     picture = draw(
         "skips-without",
-        partial(plots.counterfactuals, networks, where=where),
+        partial(page, partial(counterfactual, networks, where=where, every=False)),
         data.folder,
         alt=_without_in_words(data, joins) or text("skips.alt.without", networks=n_networks),
         caption=text("skips.caption.without", where=where or text("skips.every_join")),
-        live=live_without(networks),
+        live=without_on_screen(networks),
     )
     return [picture] if joins.is_one else [picture, _ends(ends)]
+
+
+def without_on_screen(frame: pd.DataFrame) -> Live | None:
+    """Return the figure of every network, the deepest first; None if nothing was measured."""
+    is_gone = frame["mean"].isna() & (frame["n_nonfinite"] > 0)
+    known = frame.assign(mean=frame["mean"].mask(is_gone, np.inf)).dropna(subset=["mean"])
+    if known.empty:
+        return None
+    figure = counterfactual(known, every=True)
+    (facet,) = figure.facets
+    deepest_first = replace(facet, names=dict(list(facet.names.items())[::-1]))
+    has_dots = bool(known["layer_depth"].max() <= MAX_DOTS)
+    return live(replace(figure, facets=(deepest_first,)), 320, has_dots=has_dots)
 
 
 def _where(data: ReportData) -> str:

@@ -13,9 +13,7 @@ from gradflow.analysis.intervals import Interval
 from gradflow.analysis.stall import stall_over_seeds
 from gradflow.diagnosis.ends import DECADES
 from gradflow.figures.stall import ordered, stall
-from gradflow.plots import stall_figure
 from gradflow.reporting.blocks import Statement, Statements
-from gradflow.reporting.live.screen import live
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Drawing, Section
 from gradflow.reporting.tables import NETWORK, network_name, page_table
@@ -166,8 +164,7 @@ WHY = Section(
         lambda _, chain: Statements(text("why.stalled"), "notice", chain.statements) if chain.statements else None,
         Drawing(
             "stall",
-            lambda _, chain: partial(stall_figure, chain.frame),
-            lambda _, chain: live(stall(chain.frame)),
+            lambda _, chain: partial(stall, chain.frame),
             _alt,
         ),
         lambda _, chain: page_table("stall", COLUMNS, chain.frame, "tables/stall_over_seeds.csv"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,10 +11,14 @@ import pandas as pd
 
 from gradflow.analysis.profile import MOMENTS
 from gradflow.analysis.times import gradient_over_time_over_seeds, reach_over_time
-from gradflow.figures.times import sequence_name
-from gradflow.plots import gradient_over_time_figure, style
-from gradflow.reporting.drawing import Make
-from gradflow.reporting.live.times import times as live_times
+from gradflow.figures.columns import counted
+from gradflow.figures.model import Figure
+from gradflow.figures.times import few_sequences, sequence_name, times
+from gradflow.plots import style
+from gradflow.reporting.live import seeds
+from gradflow.reporting.live.figure import Live
+from gradflow.reporting.live.screen import live
+from gradflow.reporting.live.thinning import MAX_DOTS, steps_within
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Drawing, Section
 from gradflow.reporting.tables import RUN, page_table
@@ -23,6 +27,7 @@ from gradflow.text import text
 from gradflow.text.numbers import factor, signed
 
 MAX_ROWS = 60  # of the table
+MAX_SHOWN = 40_000  # rows on a screen
 
 
 def _frame(data: ReportData) -> pd.DataFrame | None:
@@ -34,10 +39,39 @@ def _is_last(frame: pd.DataFrame) -> pd.Series[bool]:
     return frame["step"] == frame.groupby("run")["step"].transform("max")
 
 
-def _paper(data: ReportData, frame: pd.DataFrame) -> Make:
+def _figure(data: ReportData, frame: pd.DataFrame) -> Callable[[], Figure]:
     moment = style.words("when.batch") if data.is_analysis else None
     drawn = gradient_over_time_over_seeds(frame[frame["step"].isin(MOMENTS) | _is_last(frame)])
-    return partial(gradient_over_time_figure, drawn, moment=moment)
+    return partial(times, drawn, moment=moment)
+
+
+def on_screen(frame: pd.DataFrame) -> Live | None:
+    """Return the figure with its seeds, at few enough steps; None if no norm was recorded.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `gradflow.analysis.gradient_over_time`, at all recorded steps.
+    """
+    if not (frame["grad_norm"] > 0).any():
+        return None
+    thin = few_sequences(frame)
+    recorded = sorted(int(step) for step in thin["step"].unique())
+    of_one_step = len(thin[thin["step"] == recorded[0]])
+    steps = steps_within(recorded, 2 * of_one_step, MAX_SHOWN)
+    figure = times(_with_seeds(thin[thin["step"].isin(steps)]))
+    notes = [text("live.fitted")] if len(steps) > 1 else []
+    if len(steps) < len(recorded):
+        notes.append(text("live.times.steps", n=len(steps), of=len(recorded)))
+    n_positions = int(figure.rows.groupby("family")["time"].nunique().max())
+    return live(figure, 320, notes=notes, has_dots=n_positions <= MAX_DOTS)
+
+
+def _with_seeds(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean's and the seeds' rows, with the numbers of zeros and infinities."""
+    runs = counted(frame, frame["grad_norm"])
+    rows = seeds.with_seeds(gradient_over_time_over_seeds(frame), runs, "grad_norm")
+    return rows.sort_values(["seed", "step", "family", "time"], kind="stable")
 
 
 def _table(_: ReportData, frame: pd.DataFrame) -> Table:
@@ -74,6 +108,6 @@ TIMES = Section(
     70,
     _frame,
     words=("times.lead", _without_input),
-    parts=(Drawing("times", _paper, lambda _, frame: live_times(frame), "times.alt"), _table),
+    parts=(Drawing("times", _figure, "times.alt", lambda _, frame: on_screen(frame)), _table),
     files=lambda data: {"times": data.times},
 )

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import pandas as pd
 
-from gradflow import plots
-from gradflow.figures.training import WINDOW
-from gradflow.reporting.drawing import Make
-from gradflow.reporting.live.training import training as live_training
+from gradflow.figures.model import Figure
+from gradflow.figures.training import WINDOW, errors, losses, training
+from gradflow.reporting.live.figure import Live
+from gradflow.reporting.live.screen import live
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Drawing, Section
 from gradflow.text import text
 
 ERRORS = ["batch_error", "train_error"]
+MAX_WINDOWS = 150  # of a run, on a screen; windows grow where it has more steps
 
 
 def _curves(data: ReportData) -> pd.DataFrame | None:
@@ -34,10 +36,19 @@ def _lead(data: ReportData, curves: pd.DataFrame) -> str:
     return text("training.lead_loss_windows", window=window) if window > 1 else text("training.lead_loss")
 
 
-def _paper(data: ReportData, curves: pd.DataFrame) -> Make:
+def _figure(data: ReportData, curves: pd.DataFrame) -> Callable[[], Figure]:
     if _has_errors(curves):
-        return partial(plots.training_curves, curves, data.windows)
-    return partial(plots.loss_curves, data.losses)
+        return partial(errors, curves, data.windows, by_depth=True)
+    return partial(losses, data.losses, by_depth=True)
+
+
+def on_screen(curves: pd.DataFrame) -> Live | None:
+    """Return errors and losses, None if neither was recorded at two steps."""
+    if curves["step"].nunique() < 2:
+        return None
+    window = max(WINDOW, -(-int(curves["step"].max() + 1) // MAX_WINDOWS))
+    figure = training(curves, window=window)
+    return None if figure is None else live(figure, 320)
 
 
 def _alt(data: ReportData, curves: pd.DataFrame) -> str:
@@ -50,6 +61,6 @@ TRAINING = Section(
     30,
     _curves,
     words=(_lead,),
-    parts=(Drawing("training", _paper, lambda _, curves: live_training(curves), _alt),),
+    parts=(Drawing("training", _figure, _alt, lambda _, curves: on_screen(curves)),),
     files=lambda data: {"training": data.training} if data.runs else {},
 )

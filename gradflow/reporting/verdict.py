@@ -17,7 +17,7 @@ from gradflow.figures.gradient_flow import gradient_flow as flow
 from gradflow.figures.profile import measure_name
 from gradflow.figures.times import times
 from gradflow.figures.training import losses
-from gradflow.reporting.figures import Picture, draw
+from gradflow.reporting.figures import Picture, draw, draw_both
 from gradflow.reporting.live.screen import live
 from gradflow.reporting.published_section import answer
 from gradflow.reporting.report_data import ReportData
@@ -62,8 +62,7 @@ def bars(data: ReportData, found: Finding | None) -> Picture | None:
     name = sentence_case(measure_name(measure))
     said = text("verdict.flow", measure=name) if step is None else text("verdict.flow_at", measure=name, step=step)
     said = name if data.is_analysis else said
-    make = partial(plots.gradient_flow_figure, frame, measure=measure)
-    return draw("gradient-flow", make, data.folder, alt=said, caption=said, live=live(flow(frame, measure), 320))
+    return draw_both("gradient-flow", partial(flow, frame, measure), data.folder, alt=said, caption=said, height=320)
 
 
 def _over_time(data: ReportData, found: Finding) -> Picture:

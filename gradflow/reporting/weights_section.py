@@ -6,11 +6,19 @@ from functools import partial
 
 import pandas as pd
 
-from gradflow import plots
-from gradflow.reporting.live.weights import weights as live_weights
+from gradflow.figures.weights import weights
+from gradflow.reporting.live.screen import live
+from gradflow.reporting.live.thinning import even_steps
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Drawing, Section
 from gradflow.text import text
+
+MAX_STEPS = 150  # on a screen
+
+
+def _thin(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of few enough steps for a screen."""
+    return frame[frame["step"].isin(even_steps(frame["step"].unique().tolist(), MAX_STEPS))]
 
 
 def _growth(data: ReportData) -> dict[str, pd.DataFrame] | None:
@@ -26,9 +34,9 @@ WEIGHTS = Section(
     parts=(
         Drawing(
             "weights",
-            lambda _, growth: partial(plots.weight_figure, growth),
-            lambda _, growth: live_weights(growth),
+            lambda _, growth: partial(weights, growth),
             "weights.alt",
+            lambda _, growth: live(weights({measure: _thin(frame) for measure, frame in growth.items()})),
         ),
     ),
     files=lambda data: {"weight_growth": data.growth} if data.with_layers else {},

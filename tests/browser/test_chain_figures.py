@@ -8,18 +8,18 @@ import pytest
 from chains import degrees, errors, lags, layers_after, lengths, links
 
 from gradflow.figures.autocorrelation import autocorrelation
+from gradflow.figures.degree import degree
 from gradflow.figures.paths import paths
 from gradflow.figures.shattering_layers import shattering_layers
 from gradflow.figures.stall import stall
-from gradflow.reporting.live.degradation import degradation
-from gradflow.reporting.live.degree import degree
+from gradflow.reporting.degradation_section import on_screen as degradation
 from gradflow.reporting.live.notebook import InteractiveFigure
 from gradflow.reporting.live.screen import live
-from gradflow.reporting.live.training import training
+from gradflow.reporting.training_section import on_screen as training
 
 # The marks that stand for values: moments, networks a link, lengths a quantity, lags a network.
 FIGURES = {
-    "degree": (lambda: degree(degrees()), 4 * 2),
+    "degree": (lambda: live(degree(degrees())), 4 * 2),
     "degradation": (lambda: degradation(*errors({})), 1),  # of one seed; published is the other error's
     "stall": (lambda: live(stall(links())), 2 * 5 + 2 * 3),
     "paths": (lambda: live(paths(lengths())), 7 * 3),
@@ -46,7 +46,7 @@ def test_it_is_drawn_whole_at_each_width(watch, tmp_path, name, width):
 def test_a_line_has_a_gap_where_there_is_no_logarithm(watch, tmp_path):
     frame = degrees()
     frame.loc[(frame["moment"] == "2") & (frame["family"] == "plain"), "decades"] = float("inf")
-    one = watch(path=InteractiveFigure(degree(frame), "degree").save(tmp_path / "degree.html"))
+    one = watch(path=InteractiveFigure(live(degree(frame)), "degree").save(tmp_path / "degree.html"))
     paths_drawn = [line.get_attribute("d") for line in one.page.locator(".mark-line path").all()]
     assert sorted(path.count("M") for path in paths_drawn) == [1, 2]
     assert one.said == []
@@ -55,7 +55,7 @@ def test_a_line_has_a_gap_where_there_is_no_logarithm(watch, tmp_path):
 def test_a_choice_of_gradient_changes_the_slopes(watch, tmp_path):
     frame = degrees()
     frame.loc[frame["measure"] == "grad_norm", "decades"] *= -1
-    one = watch(path=InteractiveFigure(degree(frame), "degree").save(tmp_path / "degree.html"))
+    one = watch(path=InteractiveFigure(live(degree(frame)), "degree").save(tmp_path / "degree.html"))
     before = one.page.locator(".mark-line path").first.get_attribute("d")
     one.page.select_option("[data-control=measure]", "grad_norm")
     assert one.eventually(lambda: one.page.locator(".mark-line path").first.get_attribute("d") != before)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from gradflow import analysis, plots
 from gradflow.figures.axis_limits import limits
 from gradflow.figures.model import Axis
-from gradflow.reporting.live.degradation import degradation as live_degradation
+from gradflow.reporting.degradation_section import on_screen as live_degradation
 
 
 @pytest.fixture

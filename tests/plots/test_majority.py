@@ -6,8 +6,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from gradflow import analysis, plots
-from gradflow.reporting.live.degradation import degradation as live_degradation
-from gradflow.reporting.live.training import training as live_training
+from gradflow.reporting.degradation_section import on_screen as live_degradation
+from gradflow.reporting.training_section import on_screen as live_training
 
 NAME = "majority class"
 # Runs of plain networks of 4 and 6 layers end at an error of 0.5: what their meta says, and whether it is drawn beside

@@ -1,22 +1,25 @@
 """Live figures of slopes over time, of the links of a stall, of path lengths and of lags hold what was measured."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 from chains import degrees, errors, lags, lengths, links
 
+from gradflow import Recording
 from gradflow.figures.autocorrelation import autocorrelation
+from gradflow.figures.degree import degree
 from gradflow.figures.paths import paths
 from gradflow.figures.stall import stall
-from gradflow.reporting.live.degradation import degradation
-from gradflow.reporting.live.degree import degree
+from gradflow.reporting.degradation_section import on_screen as degradation
+from gradflow.reporting.degree_section import DEGREE
 from gradflow.reporting.live.screen import live
 
 HOSTILE = "'];alert(1)//"
 
 
 def test_moments_stand_in_the_order_of_training():
-    figure = degree(degrees())
+    figure = live(degree(degrees()))
     assert list(dict.fromkeys(figure.rows["when"])) == ["0", "2", "10", "40"]
     plain = figure.rows[(figure.rows["network"] == "plain-20") & (figure.rows["measure"] == "out_grad_norm")]
     assert list(plain["decades"]) == [3.0, 1.0, 0.5, -2.0]
@@ -26,19 +29,23 @@ def test_moments_stand_in_the_order_of_training():
 
 def test_one_moment_says_nothing_of_what_lasts():
     frame = degrees()
-    assert degree(frame[frame["moment"] == "0"]) is None
+    about = [
+        DEGREE.about(SimpleNamespace(with_layers=[Recording()], degree_over_seeds=rows))
+        for rows in (frame, frame[frame["moment"] == "0"])
+    ]
+    assert [one is None for one in about] == [False, True]
 
 
 def test_a_moment_at_which_no_network_has_a_logarithm_is_left_out():
     frame = degrees()
     frame.loc[frame["moment"] == "10", "decades"] = -math.inf
-    assert set(degree(frame).rows["when"]) == {"0", "2", "40"}
+    assert set(live(degree(frame)).rows["when"]) == {"0", "2", "40"}
 
 
 def test_a_network_without_a_logarithm_at_a_moment_keeps_a_row_for_the_gap():
     frame = degrees()
     frame.loc[(frame["moment"] == "10") & (frame["family"] == "plain"), "decades"] = -math.inf
-    rows = degree(frame).rows
+    rows = live(degree(frame)).rows
     own = rows[(rows["network"] == "plain-20") & (rows["measure"] == "out_grad_norm")]
     assert list(own["when"]) == ["0", "2", "10", "40"]
     assert list(own["decades"].isna()) == [False, False, True, False]
@@ -93,7 +100,7 @@ def test_noise_is_beside_each_norm_whichever_family_is_chosen():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: degree(degrees(HOSTILE)),
+        lambda: live(degree(degrees(HOSTILE))),
         lambda: live(stall(links(family=HOSTILE))),
         lambda: live(autocorrelation(lags(HOSTILE))),
     ],
@@ -107,8 +114,8 @@ def test_no_name_becomes_part_of_an_expression(make):
 
 def test_bands_are_named_where_there_are_any():
     frame = degrees().assign(decades_low=math.nan, decades_high=math.nan)
-    assert "interval" in degree(degrees()).note
-    assert "interval" not in degree(frame).note
+    assert "interval" in live(degree(degrees())).note
+    assert "interval" not in live(degree(frame)).note
 
 
 def test_published_markers_are_noted_of_the_chosen_error_alone():

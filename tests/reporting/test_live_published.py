@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from gradflow.reporting.live.degradation import degradation
+from gradflow.reporting.degradation_section import on_screen as degradation
 
 
 def live(published):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from gradflow.figures.counterfactual import VARIANTS
-from gradflow.reporting.live.skips_without import skips_without
+from gradflow.reporting.skips_section import without_on_screen
 
 DRAWN = ("as it is", "without skips", "without branches")
 
@@ -43,7 +43,7 @@ def scale(spec, channel):
 
 
 def test_each_network_is_a_choice_with_an_axis_of_its_own_the_deepest_first():
-    live = skips_without(frame())
+    live = without_on_screen(frame())
     (control,) = live.controls
     assert [option.value for option in control.options] == ["residual-56", "residual-20"]
     assert [scale.when for scale in live.scales] == [{"network": "residual-56"}, {"network": "residual-20"}]
@@ -55,7 +55,7 @@ def test_each_network_is_a_choice_with_an_axis_of_its_own_the_deepest_first():
 
 def test_its_rows_are_the_frame_s():
     given = frame()
-    rows = skips_without(given).rows
+    rows = without_on_screen(given).rows
     for depth in (20, 56):
         for variant in DRAWN:
             shown = rows[(rows["network"] == f"residual-{depth}") & (rows["line"] == variant)].set_index("layer_depth")
@@ -64,7 +64,7 @@ def test_its_rows_are_the_frame_s():
 
 
 def test_colours_are_the_printed_ones_and_dashes_follow():
-    spec = skips_without(frame()).wide
+    spec = without_on_screen(frame()).wide
     colors = scale(spec, "color")
     assert {name: found[len("light-dark(") :][:7].upper() for name, found in colors.items()} == {
         name: VARIANTS[name]["color"].upper() for name in DRAWN
@@ -75,7 +75,7 @@ def test_colours_are_the_printed_ones_and_dashes_follow():
     ("last", "mark"), [({"mean": 0.0, "n_zero": 1}, "zero"), ({"mean": np.nan, "n_nonfinite": 1}, "nonfinite")]
 )
 def test_what_has_no_logarithm_is_marked_on_the_edge(last, mark):
-    live = skips_without(frame(**last))
+    live = without_on_screen(frame(**last))
     (row,) = live.rows[live.rows["mark"] == mark].to_dict("records")
     assert np.isnan(row["mean"])
     assert row["edge"] > 0
@@ -84,5 +84,5 @@ def test_what_has_no_logarithm_is_marked_on_the_edge(last, mark):
 
 def test_one_network_needs_no_choice_and_nothing_measured_no_figure():
     given = frame()
-    assert skips_without(given[given["depth"] == 20]).controls == ()
-    assert skips_without(given.assign(mean=np.nan)) is None
+    assert without_on_screen(given[given["depth"] == 20]).controls == ()
+    assert without_on_screen(given.assign(mean=np.nan)) is None

@@ -6,7 +6,7 @@ import pandas as pd
 from gradflow import Recording
 from gradflow.analysis import gradient_over_time
 from gradflow.reporting import report
-from gradflow.reporting.live.times import times as live
+from gradflow.reporting.times_section import on_screen as live
 
 
 def recording(seed=0, tensors=("input", "output"), steps=(0, 1, 10), **meta):

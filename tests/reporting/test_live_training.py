@@ -6,7 +6,7 @@ import pytest
 
 from gradflow import Recording
 from gradflow.analysis import training
-from gradflow.reporting.live.training import training as live
+from gradflow.reporting.training_section import on_screen as live
 
 
 def curves(losses, **columns):

@@ -12,9 +12,10 @@ from gradflow.analysis.paths import path_probes, path_shares, recorded_paths
 from gradflow.plots import fonts
 from gradflow.reporting import report
 from gradflow.reporting.figures import Picture
-from gradflow.reporting.probes_section import PATHS, SHATTERING_SECTION
+from gradflow.reporting.paths_section import PATHS
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.sections import files
+from gradflow.reporting.shattering_section import SHATTERING_SECTION
 from gradflow.reporting.skips_section import SKIPS
 from gradflow.tables import Table
 

@@ -12,7 +12,7 @@ from gradflow.analysis.runs import as_list
 from gradflow.recording import Recording
 from gradflow.reporting.figures import Picture
 from gradflow.reporting.live.figure import Live
-from gradflow.reporting.live.flow import flow
+from gradflow.reporting.profile_section import flow
 from gradflow.storage import write_whole
 from gradflow.text import text
 
