@@ -251,36 +251,35 @@ def was_skipped(optimizer: Optimizer) -> Scalar:
 
 
 class Since:
-    """Whether anything was done to the gradients since an optimizer used them."""
+    """Whether anything was done to the gradients since the optimizers used them."""
 
     def __init__(self, optimizers: Iterable[Optimizer]) -> None:
-        every = [parameter for optimizer in optimizers for parameter in parameters_of(optimizer)]
-        self._parameters = sorted(every, key=Tensor.numel)  # a look at the values of a small one is cheap
-        self._parameter: nn.Parameter | None = None
-        self._gradient: Tensor | None = None
-        self._version = 0
+        # By optimizer, since a pass may reach one's parameters alone; a look at the values of a small one is cheap.
+        self._parameters = [sorted(parameters_of(optimizer), key=Tensor.numel) for optimizer in optimizers]
+        self._noted: list[tuple[nn.Parameter, Tensor, int] | None] = [None] * len(self._parameters)
 
     def begin(self) -> None:
         """Note the gradients as they are just now."""
-        for parameter in self._parameters:
-            if parameter.grad is not None:
-                self._parameter, self._gradient, self._version = parameter, parameter.grad, parameter.grad._version
-                return
-        self._parameter = None
+        for number, parameters in enumerate(self._parameters):
+            held = next((one for one in parameters if one.grad is not None), None)
+            gradient = None if held is None else held.grad
+            self._noted[number] = None if held is None or gradient is None else (held, gradient, gradient._version)
 
     def is_untouched(self) -> bool:
         """Whether no backward pass has added to the gradients; false, too, before there were any.
 
         Whether `zero_grad` cleared them or not is the same here.
         """
-        if self._parameter is None:
+        return any(self._noted) and all(map(self._is_same, range(len(self._noted))))
+
+    def _is_same(self, number: int) -> bool:
+        noted = self._noted[number]
+        gradient = None if noted is None else noted[0].grad
+        if noted is None or gradient is None:
+            return all(parameter.grad is None for parameter in self._parameters[number])
+        if gradient is not noted[1]:
             return False
-        gradient = self._parameter.grad
-        if gradient is None:
-            return all(parameter.grad is None for parameter in self._parameters)
-        if gradient is not self._gradient:
-            return False
-        if gradient._version == self._version:
+        if gradient._version == noted[2]:
             return True
         return type(gradient) is Tensor and gradient.is_cpu and not gradient.any()
 

@@ -73,6 +73,7 @@ class Readings:
         self._on_failure = on_failure
         self._before: dict[int, Tensor | float] = {}
         self._is_read: set[int] = set()  # parameters
+        self._is_used: set[int] = set()  # those that an optimizer has changed in this step
 
     @property
     def arrived_gradients(self) -> list[Scalar]:
@@ -82,20 +83,25 @@ class Readings:
         return [self.gradients[number] for number in sorted(self.arrived)]
 
     def read_after_backward(self, optimizers: Sequence[Optimizer]) -> None:
-        """Read all gradients as they are in `.grad` just now; what a scaler is still to divide by is divided out."""
+        """Read gradients as they are in `.grad` just now; what a scaler is still to divide by is divided out.
+
+        Those that an optimizer has used in this step stay as it used them: another loss may have reached them since.
+        """
+        rest = set(range(len(self._parameters.every))) - self._is_used
         if self._scaler is None:
-            self._read(range(len(self._parameters.every)), 1.0)
+            self._read(sorted(rest), 1.0)
             return
-        rest = set(range(len(self._parameters.every)))
         for optimizer in optimizers:
-            numbers = self._parameters.of(optimizer)
+            numbers = [number for number in self._parameters.of(optimizer) if number in rest]
             rest.difference_update(numbers)
             self._read(numbers, scale_after_backward(self._scaler, optimizer))
         self._read(sorted(rest), scale_of_rest(self._scaler, optimizers))
 
     def read_where_used(self, optimizer: Optimizer) -> None:
         """Read the gradients that an optimizer uses, where it uses them."""
-        self._read(self._parameters.of(optimizer), scale_where_used(optimizer))
+        numbers = self._parameters.of(optimizer)
+        self._read(numbers, scale_where_used(optimizer))
+        self._is_used.update(numbers)
 
     def read_rest(self, optimizers: Sequence[Optimizer]) -> None:
         """Read the gradients that none of the optimizers uses, where they were not read yet."""

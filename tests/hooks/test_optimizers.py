@@ -285,6 +285,30 @@ def test_closures_have_updates_and_weights_from_before():
     assert row.weight_norm == pytest.approx(norm64(*before), rel=TOLERANCE)
 
 
+def test_two_optimizers_whose_losses_are_kept_before_each_of_their_steps():
+    """As in a GAN: the second loss reaches the first network, too, after its own optimizer has used its gradients."""
+    model = nn.ModuleDict({"G": nn.Linear(4, 6), "D": nn.Linear(6, 7)})
+    of_d, of_g = (torch.optim.SGD(model[name].parameters(), lr=0.1) for name in ("D", "G"))
+    expected = []
+    with gradflow.record(model, optimizer=[of_g, of_d]) as recorder:
+        for step in range(3):
+            fake = model["G"](torch.randn(5, 4))
+            of_d.zero_grad()
+            (model["D"](fake.detach()).square().mean()).backward()
+            recorder.step(loss_d=10.0 + step)
+            expected.append(norm64(*[p.grad for p in model["D"].parameters()]))
+            of_d.step()
+            of_g.zero_grad()
+            model["D"](fake).sum().backward()
+            recorder.step(loss_g=20.0 + step)
+            of_g.step()
+    recording = recorder.recording
+    assert recording.steps["loss_d"].tolist() == [10.0, 11.0, 12.0]
+    assert recording.steps["loss_g"].tolist() == [20.0, 21.0, 22.0]
+    rows = recording.layers.query("layer == 'D'").drop_duplicates("step")
+    assert rows.grad_norm.tolist() == pytest.approx(expected, rel=TOLERANCE)
+
+
 @pytest.mark.parametrize("by_name", [False, True])
 def test_gradients_of_a_closure_are_those_that_it_made_not_what_the_step_leaves(by_name):
     model = net()
