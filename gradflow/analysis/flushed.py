@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradflow.analysis.profile import one_row_per_layer
-from gradflow.recording import Recording
+from gradflow.recording import LAYER_COLUMNS, Recording
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +49,9 @@ class Flushed:
     @cached_property
     def _now(self) -> pd.DataFrame:
         """The rows of the last recorded step."""
-        return Recording(
-            layers=self.layers[self.layers["step"] == self.step] if len(self.layers) else self.layers
-        ).layers
+        rows = self.layers[self.layers["step"] == self.step] if len(self.layers) else self.layers
+        is_whole = LAYER_COLUMNS.keys() <= set(rows.columns)  # as a recorder's are; the gate takes ten milliseconds
+        return rows if is_whole else Recording(layers=rows).layers
 
     @cached_property
     def profile(self) -> pd.DataFrame:
@@ -94,11 +94,11 @@ class Flushed:
         if len(norms) < 2:
             return {}
         with np.errstate(divide="ignore", invalid="ignore"):
-            decades = np.log10(norms)
-            changes = -np.diff(decades)
-        known = changes[~np.isnan(changes)]
-        worst = known[np.abs(known).argmax()] if len(known) else math.nan
-        return {"first_to_last_decades": float(decades[0] - decades[-1]), "worst_factor": 10.0**worst}
+            decades = float(np.log10(norms[0]) - np.log10(norms[-1]))
+            factors = norms[:-1] / norms[1:]
+            sizes = np.abs(np.log10(factors))
+        worst = factors[np.nanargmax(sizes)] if not np.isnan(sizes).all() else math.nan
+        return {"first_to_last_decades": decades, "worst_factor": float(worst)}
 
     def _of_parameters(self) -> dict[str, float]:
         table, rows = self.profile, self.layers
