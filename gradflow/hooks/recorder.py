@@ -298,6 +298,11 @@ class Recorder:
         self._arm()
 
     @property
+    def n_steps(self) -> int:
+        """How many steps have ended."""
+        return self._step
+
+    @property
     def recording(self) -> Recording:
         """What was recorded so far. Moves what is still on the device, in one transfer."""
         self.flush()

@@ -1,0 +1,107 @@
+"""fastai: a callback that records a `Learner`, whose optimizer need not be one of torch's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from gradflow.integrations.attached import Attached, Stepped
+from gradflow.integrations.optional import library
+from gradflow.recording import Recording
+
+_core = library("fastai.callback.core", extra="fastai", least="2.7")
+_optimizers = library("fastai.optimizer", extra="fastai")
+
+
+class GradientFlow(_core.Callback):  # type: ignore[name-defined]  # fastai is optional
+    """Record every layer's gradient while a `Learner` fits.
+
+    Gradients are read where the optimizer uses them: accumulated, clipped and unscaled; the norm before `GradientClip`
+    is `unclipped_grad_norm` in `recording.steps`. Findings are printed when `fit` ends. A second `fit` goes on with the
+    recording; `state_dict` and `load_state_dict` go on with it in another process.
+
+    Parameters
+    ----------
+    path : path
+        The recording's folder, which `gradflow.load` and `gradflow diagnose` read.
+    **options
+        Of `gradflow.record`: schedule, layers, weights, statistics, sinks, ...
+    """
+
+    # After fastai has unscaled gradients and left accumulated ones for later (10 and 6), before it clips them (11).
+    order, run_valid = 10.5, False
+
+    def __init__(self, path: str | os.PathLike[str], **options: Any) -> None:
+        super().__init__()
+        self._attached = Attached(path, **options)
+        self._losses: list[Tensor] = []
+        self._stepped: Stepped | None = None
+
+    @property
+    def recording(self) -> Recording:
+        """What was recorded so far."""
+        return self._attached.recording
+
+    def before_fit(self) -> None:
+        """Attach the recorder, unless the learner only looks for a learning rate or predicts."""
+        if hasattr(self.learn, "lr_finder") or hasattr(self.learn, "gather_preds"):
+            return
+        optimizer: Any = self.learn.opt
+        if not isinstance(optimizer, _optimizers.OptimWrapper):
+            own = optimizer
+            self._stepped = optimizer = Stepped(lambda: _groups(own), own.step)
+            own.step = self._stepped.step
+        self.learn._do_epoch = self._guarded(self.learn._do_epoch)
+        self._attached.attach(self.learn.model, optimizer, scaler=getattr(self.learn, "scaler", None))
+
+    def after_loss(self) -> None:
+        """Keep a micro-batch's loss."""
+        if self._attached.is_attached and self.training:
+            self._losses.append(self.learn.loss.detach())
+
+    def before_step(self) -> None:
+        """Keep the loss, and the norm before clipping."""
+        losses, self._losses = self._losses, []
+        if self._stepped is not None:
+            self._stepped.refresh()
+        if self._attached.is_attached:
+            self._attached.before_step(**({"loss": sum(losses) / len(losses)} if losses else {}))
+
+    def _guarded(self, do_epoch: Callable[[], None]) -> Callable[[], None]:
+        """Return an epoch after which, if it fails, the recording ends: fastai calls no callback then."""
+
+        def guarded() -> None:
+            try:
+                do_epoch()
+            except BaseException as error:
+                if not type(error).__name__.startswith("Cancel"):  # which fastai catches
+                    self.after_fit()
+                raise
+
+        return guarded
+
+    def after_fit(self) -> None:
+        """Let go of the model and the optimizer."""
+        self.learn.__dict__.pop("_do_epoch", None)
+        if self._stepped is not None:
+            self.learn.opt.__dict__.pop("step", None)
+            self._stepped = None
+        self._losses = []
+        self._attached.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint needs for another process to go on with the recording."""
+        return self._attached.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with the recording from a checkpoint."""
+        self._attached.load_state_dict(state)
+
+
+def _groups(optimizer: Any) -> list[dict[str, Any]]:
+    """Return the parameter groups of fastai's optimizer as torch writes them."""
+    pairs = zip(optimizer.param_lists, optimizer.hypers, strict=True)
+    return [{"params": list(parameters), "lr": float(hyper["lr"])} for parameters, hyper in pairs]

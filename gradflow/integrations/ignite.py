@@ -1,0 +1,117 @@
+"""Ignite: handlers that record what an `Engine` trains."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from gradflow.integrations.attached import Attached
+from gradflow.integrations.optional import library
+from gradflow.integrations.trackers import Tracker
+from gradflow.recording import Recording
+
+_engine = library("ignite.engine", extra="ignite", least="0.5", distribution="pytorch-ignite")
+
+
+class GradientFlow:
+    """Record every layer's gradient while an `ignite.engine.Engine` trains: `GradientFlow("run").attach(trainer, ...)`.
+
+    Gradients are read where the optimizer uses them: accumulated, reduced over processes, clipped and unscaled. A dozen
+    numbers go to `engine.state.metrics`, where the engine's loggers find them, and findings to `engine.logger` when
+    training ends. The object has the state that `ignite.handlers.Checkpoint` saves: `{"gradflow": flow, ...}`.
+
+    Parameters
+    ----------
+    path : path
+        The recording's folder, which `gradflow.load` and `gradflow diagnose` read.
+    **options
+        Of `gradflow.record`: schedule, layers, weights, statistics, sinks, ...
+    """
+
+    def __init__(self, path: str | os.PathLike[str], **options: Any) -> None:
+        self._attached = Attached(path, **options)
+        self._losses: list[Tensor | float] = []
+        self._n_steps = 0  # that have a loss
+
+    @property
+    def recording(self) -> Recording:
+        """What was recorded so far."""
+        return self._attached.recording
+
+    def attach(
+        self,
+        engine: Any,
+        model: nn.Module,
+        optimizer: Any,
+        *,
+        scaler: Any = None,
+        loss: Callable[[Any], Any] = lambda output: output,
+    ) -> GradientFlow:
+        """Record a model and its optimizer, or several, while the engine runs.
+
+        Parameters
+        ----------
+        engine : Engine
+            Whose process function trains the model.
+        model : nn.Module
+        optimizer : Optimizer or several
+        scaler : GradScaler, optional
+        loss : callable
+            From the engine's output to the loss; by default the output, where it is a number.
+        """
+        events = _engine.Events
+        optimizers = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
+
+        def start(engine: Any) -> None:
+            self._losses = []
+            sinks = [_Metrics(engine)]
+            self._attached.attach(model, optimizers, scaler=scaler, say=engine.logger.warning, sinks=sinks)
+            self._n_steps = self._attached.recorder.n_steps
+
+        def keep(engine: Any) -> None:
+            value = loss(engine.state.output)
+            is_number = isinstance(value, float | int) or (isinstance(value, Tensor) and value.numel() == 1)
+            if self._attached.is_attached and is_number:
+                self._losses.append(value.detach() if isinstance(value, Tensor) else value)
+                self._amend()
+
+        def end(engine: Any, *error: BaseException) -> None:
+            self._attached.close()
+            if error and len(engine._event_handlers[events.EXCEPTION_RAISED]) == 1:
+                raise error[0]  # as ignite does where nobody handles it
+
+        engine.add_event_handler(events.STARTED, start)
+        engine.add_event_handler(events.ITERATION_COMPLETED, keep)
+        engine.add_event_handler(events.COMPLETED, end)
+        engine.add_event_handler(events.TERMINATE, end)
+        engine.add_event_handler(events.EXCEPTION_RAISED, end)
+        return self
+
+    def _amend(self) -> None:
+        """Keep the mean loss of a step's micro-batches with the step, once it has ended."""
+        n_steps = self._attached.recorder.n_steps
+        if n_steps > self._n_steps:
+            losses, self._losses, self._n_steps = self._losses, [], n_steps
+            self._attached.after_step(loss=sum(losses) / len(losses))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint holds of the recording."""
+        return self._attached.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with the recording from a checkpoint."""
+        self._attached.load_state_dict(state)
+
+
+class _Metrics(Tracker):
+    """The metrics of an engine."""
+
+    def __init__(self, engine: Any) -> None:
+        super().__init__(picture=False)
+        self._engine = engine
+
+    def log(self, numbers: Mapping[str, float], step: int) -> None:
+        self._engine.state.metrics.update(numbers)
