@@ -31,8 +31,8 @@ def gradient_flow(
     Returns
     -------
     DataFrame
-        One row per (run, layer), in order of depth: run, family, depth, seed, layer, layer_depth, median, largest, n (steps
-        with a measured gradient). A norm that is NaN or infinite counts as infinite.
+        One row per (run, layer), in order of depth: run, family, depth, seed, layer, layer_depth, median, largest, n
+        (steps with a measured gradient). A norm that is NaN or infinite counts as infinite.
 
     Examples
     --------

@@ -6,7 +6,6 @@ from functools import partial
 
 import pandas as pd
 
-from gradflow import plots
 from gradflow.analysis.updates import updates_over_seeds
 from gradflow.figures.updates import updates as described
 from gradflow.reporting.live.figure import Live
@@ -35,6 +34,6 @@ UPDATES = Section(
     115,
     _frame,
     words=("updates.lead",),
-    parts=(Drawing("updates", lambda _, frame: partial(plots.update_ratios, frame), _screen, "updates.alt"),),
+    parts=(Drawing("updates", lambda _, frame: partial(described, frame), "updates.alt", _screen),),
     files=lambda data: {"updates": data.updates} if data.with_layers else {},
 )

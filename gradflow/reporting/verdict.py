@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 import pandas as pd
 
-from gradflow import plots
 from gradflow.analysis.gradient_flow import gradient_flow
 from gradflow.analysis.times import gradient_over_time_over_seeds
+from gradflow.analysis.updates import updates_over_seeds
 from gradflow.diagnosis import Finding
 from gradflow.diagnosis.verdict import Verdict, gravest
 from gradflow.diagnosis.verdict import verdict as of_findings
 from gradflow.figures.gradient_flow import gradient_flow as flow
+from gradflow.figures.model import Figure
 from gradflow.figures.profile import measure_name
 from gradflow.figures.times import times
 from gradflow.figures.training import losses
+from gradflow.figures.updates import updates
+from gradflow.plots.paper import page
 from gradflow.reporting.figures import Picture, draw, draw_both
 from gradflow.reporting.live.screen import live
 from gradflow.reporting.published_section import answer
@@ -39,7 +43,7 @@ def leads(data: ReportData) -> bool:
 
 
 def evidence(data: ReportData) -> Picture | None:
-    """Return what the first sentence is about, drawn small, where a verdict leads: layers, a sequence, or a loss."""
+    """Return what the first sentence is about, drawn small, where a verdict leads; None where that has no room."""
     if not leads(data):
         return None
     found = gravest(data.findings) or next((one for one in data.findings if one.severity == "healthy"), None)
@@ -47,6 +51,8 @@ def evidence(data: ReportData) -> Picture | None:
         return _over_time(data, found)
     if found is not None and found.figure == "training" and data.losses["mean"].notna().any():
         return _loss(data)
+    if found is not None and found.figure == "updates":
+        return _updates(data)
     return bars(data, found)
 
 
@@ -69,14 +75,22 @@ def _over_time(data: ReportData, found: Finding) -> Picture:
     """Return the gradient at each position of a sequence, at the step that a finding is about."""
     rows = data.times[(data.times["step"] == found.values["step"]) & data.times["run"].isin(found.subject.runs)]
     frame, said = gradient_over_time_over_seeds(rows), text("verdict.time_at", step=found.values["step"])
-    shown = live(replace(times(frame), name="gradient-over-time"), 320)
-    make = partial(plots.gradient_over_time_figure, frame)
-    return draw("gradient-over-time", make, data.folder, alt=said, caption=said, live=shown)
+    return _small("gradient-over-time", partial(times, frame), data, said)
+
+
+def _updates(data: ReportData) -> Picture:
+    """Return the size of updates beside the weights."""
+    frame, said = updates_over_seeds(data.updates), text("updates.alt", finding="").strip()
+    return _small("update-ratios", partial(updates, frame), data, said)
 
 
 def _loss(data: ReportData) -> Picture:
     """Return the loss along training."""
     said = text("training.alt_loss", finding="").strip()
-    shown = live(replace(losses(data.losses, by_depth=False), name="loss"), 320)
-    make = partial(plots.loss_curves, data.losses)
-    return draw("loss", make, data.folder, alt=said, live=shown)
+    return _small("loss", partial(losses, data.losses, by_depth=False), data, said)
+
+
+def _small(name: str, described: Callable[[], Figure], data: ReportData, said: str) -> Picture:
+    """Return a figure under a name of its own: a section may show the same at more steps."""
+    shown = live(replace(described(), name=name), 320)
+    return draw(name, partial(page, described), data.folder, alt=said, caption=said, live=shown)

@@ -98,6 +98,16 @@ def test_a_level_loss_without_a_cause_is_shown_as_a_loss(tmp_path):
     assert evidence(ReportData([run], tmp_path)).name == "loss"
 
 
+def test_a_rate_that_is_too_high_is_shown_by_the_size_of_its_updates(tmp_path):
+    (tmp_path / "figures").mkdir()
+    torch.manual_seed(0)
+    data = ReportData([recorded(nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 4)), lr=100.0)], tmp_path)
+    assert data.findings[0].key == "lr_high"
+    shown = evidence(data)
+    assert shown.name == "update-ratios"
+    assert shown.live.rows["mean"].max() > 1
+
+
 def test_the_page_shows_it(broken, tmp_path):
     page = gradflow.report(broken, tmp_path / "en").read_text(encoding="utf-8")
     places = [page.index(words) for words in ("The gradient vanishes before", "Change first", "Checked and fine")]

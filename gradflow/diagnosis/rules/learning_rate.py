@@ -18,7 +18,7 @@ from gradflow.diagnosis.rules.loss_level import has_risen
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
-FIGURE = "training"
+FIGURE = "updates"
 # Updates of healthy runs move a weight by 0.1 % to 4 % of its length in the first steps.
 HIGH = 0.1
 JUMP = 2.0  # times the first loss: the most of a healthy run with updates that large is 1.03
