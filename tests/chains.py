@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from gradflow.figures.stall import LINKS, ordered
+from gradflow.figures.stall_figure import LINKS, ordered
 
 
 def degrees(family="plain"):

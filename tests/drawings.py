@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from gradflow import plots
-from gradflow.figures.counterfactual import VARIANTS
+from gradflow.figures.counterfactual_figure import VARIANTS
 from gradflow.plots import stall_figure
 
 DEPTHS = (8, 14, 20, 26, 32, 44, 56, 74, 92, 110, 164, 1202)

@@ -12,7 +12,7 @@ from gradflow.analysis.ranking import NONFINITE, ranking
 from gradflow.cli.analyzing import _norms
 from gradflow.diagnosis.rules.diverged import diverged_step
 from gradflow.plots.heatmap import NONFINITE_COLOR
-from gradflow.reporting.live.heatmap import heatmap
+from gradflow.reporting.live.linked_heatmap import heatmap
 from gradflow.reporting.profile_section import flow
 
 NAN = float("nan")

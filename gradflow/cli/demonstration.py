@@ -9,8 +9,8 @@ import torch
 
 from gradflow import experiments, theory
 from gradflow.cli.commands import command_line
+from gradflow.cli.printed_tables import print_toy, print_vanishing
 from gradflow.cli.report_writing import say_report, write_report
-from gradflow.cli.tables import print_toy, print_vanishing
 from gradflow.recording import Recording
 
 

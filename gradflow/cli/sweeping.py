@@ -16,10 +16,10 @@ from gradflow import experiments
 from gradflow.cli import demonstration, output, torchrun
 from gradflow.cli.commands import REPORTS, RUNS_FAILED, command_line
 from gradflow.cli.plan_table import print_plan, print_shattering
+from gradflow.cli.printed_tables import print_summary
 from gradflow.cli.progress import follow
 from gradflow.cli.report_writing import heading, say_report, write_report
 from gradflow.cli.run_options import LOCAL, RAY_ALONE, plan_arguments
-from gradflow.cli.tables import print_summary
 from gradflow.cli.values import MAX_NAME, refuse
 from gradflow.experiments import Run
 from gradflow.experiments.folder import check_out, guarded

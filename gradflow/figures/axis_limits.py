@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gradflow.figures.model import Axis
-from gradflow.figures.seeds import MAX_BANDS
+from gradflow.figures.seed_words import MAX_BANDS
 
 MIN_SPAN = 4.0  # highest over lowest value that a log axis shows at least, so that level lines look level
 SHORT = 30.0  # up to this ratio a log axis names 1, 2 and 5 of each decade

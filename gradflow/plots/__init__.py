@@ -1,28 +1,28 @@
 """Small frames in, figures out: colour is depth, line style is family, in every one of them."""
 
-from gradflow.figures import autocorrelation as _autocorrelation
-from gradflow.figures import contribution as _contribution
-from gradflow.figures import counterfactual as _counterfactual
-from gradflow.figures import degradation as _degradation
-from gradflow.figures import degree as _degree
-from gradflow.figures import gradient_flow as _gradient_flow
-from gradflow.figures import learning as _learning
-from gradflow.figures import paired as _paired
-from gradflow.figures import paths as _paths
-from gradflow.figures import predicted as _predicted
-from gradflow.figures import profile as _profile
-from gradflow.figures import shattering as _shattering
-from gradflow.figures import shattering_layers as _shattering_layers
-from gradflow.figures import stall as _stall
-from gradflow.figures import times as _times
-from gradflow.figures import training as _training
-from gradflow.figures import updates as _updates
-from gradflow.figures import vanishing as _vanishing
-from gradflow.figures import weights as _weights
+from gradflow.figures import autocorrelation_figure as _autocorrelation
+from gradflow.figures import contribution_figure as _contribution
+from gradflow.figures import counterfactual_figure as _counterfactual
+from gradflow.figures import degradation_figure as _degradation
+from gradflow.figures import degree_figure as _degree
+from gradflow.figures import gradient_flow_figure as _gradient_flow
+from gradflow.figures import learning_figure as _learning
+from gradflow.figures import paired_figure as _paired
+from gradflow.figures import paths_figure as _paths
+from gradflow.figures import predicted_figure as _predicted
+from gradflow.figures import profile_figure as _profile
+from gradflow.figures import shattering_figure as _shattering
+from gradflow.figures import shattering_layers_figure as _shattering_layers
+from gradflow.figures import stall_figure as _stall
+from gradflow.figures import times_figure as _times
+from gradflow.figures import training_figure as _training
+from gradflow.figures import updates_figure as _updates
+from gradflow.figures import vanishing_figure as _vanishing
+from gradflow.figures import weights_figure as _weights
 from gradflow.plots import paper as _paper
 from gradflow.plots.factory import as_page, on_axes
-from gradflow.plots.files import save, save_each, sizes
 from gradflow.plots.heatmap import heatmap, heatmaps
+from gradflow.plots.saving import save, save_each, sizes
 from gradflow.plots.style import DOUBLE, SINGLE, context
 
 autocorrelation = on_axes(_autocorrelation.autocorrelation, "autocorrelation")

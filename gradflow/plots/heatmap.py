@@ -25,7 +25,7 @@ from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.fewer import few_enough, networks_note
 from gradflow.figures.looks import FAINT, Palette
 from gradflow.figures.names import shorten
-from gradflow.figures.profile import measure_name
+from gradflow.figures.profile_figure import measure_name
 from gradflow.plots import panels, style
 from gradflow.plots.ticks import power_of_ten
 from gradflow.recording import Recording

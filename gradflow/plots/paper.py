@@ -14,7 +14,7 @@ from gradflow.figures.model import (
     Figure,
 )
 from gradflow.figures.names import shorten
-from gradflow.figures.seeds import draws_bands
+from gradflow.figures.seed_words import draws_bands
 from gradflow.plots import panels, style
 from gradflow.plots.handles import legend_entries, networks_of
 from gradflow.plots.marks import draw_edges, draw_mark, like_guide

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gradflow.analysis.clipping import clipping
+from gradflow.reporting.page_tables import RUN
 from gradflow.reporting.section import Section, Tabled
-from gradflow.reporting.tables import RUN
 from gradflow.tables import DASH, Cell, Column, ranged
 from gradflow.text.numbers import number, percent
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from gradflow.reporting.blocks import Facts
 from gradflow.reporting.method import n_layers
+from gradflow.reporting.page_blocks import Facts
+from gradflow.reporting.page_tables import page_table
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
-from gradflow.reporting.tables import page_table
 from gradflow.tables import Table, column, words
 from gradflow.text import has, text
 from gradflow.text.numbers import count

@@ -10,9 +10,9 @@ import pandas as pd
 
 from gradflow.analysis.degradation import ERRORS
 from gradflow.analysis.published import published
-from gradflow.figures.degradation import degradation
+from gradflow.figures.degradation_figure import degradation
 from gradflow.figures.model import Figure
-from gradflow.figures.paired import NO_PAIRS
+from gradflow.figures.paired_figure import NO_PAIRS
 from gradflow.notes import DEPTH_STEP
 from gradflow.reporting import published_section
 from gradflow.reporting.errors_section import TABLES, has_errors
@@ -43,7 +43,7 @@ def on_screen(
     *,
     first: str = "train_error",
 ) -> Live | None:
-    """Return `gradflow.figures.degradation` of every error that was measured, or None if none was.
+    """Return `gradflow.figures.degradation_figure` of every error that was measured, or None if none was.
 
     Parameters
     ----------

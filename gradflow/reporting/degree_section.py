@@ -11,10 +11,10 @@ import pandas as pd
 
 from gradflow.analysis.intervals import Interval
 from gradflow.analysis.vanishing_degree import END, START, longest
-from gradflow.figures.degree import degree, moments, per_network
+from gradflow.figures.degree_figure import degree, moments, per_network
+from gradflow.reporting.page_tables import NETWORK, at, by_network, network_name, page_table
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Drawing, Section
-from gradflow.reporting.tables import NETWORK, at, by_network, network_name, page_table
 from gradflow.tables import Cell, Column, Table, bounded
 from gradflow.text import text
 from gradflow.text.numbers import decades, factor, signed, with_interval

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from gradflow.plots import style
-from gradflow.plots.files import save
+from gradflow.plots.saving import save
 from gradflow.storage import write_whole
 
 SCREEN_REDUCTION = 2  # the page's copy has half the print's resolution in each direction, 150 dpi

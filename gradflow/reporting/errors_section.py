@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from gradflow.reporting.page_tables import NETWORK, page_table
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
-from gradflow.reporting.tables import NETWORK, page_table
 from gradflow.tables import Cell, Column, Table, column, interval
 from gradflow.text.numbers import decades_of, percent, signed_points
 

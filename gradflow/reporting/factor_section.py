@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gradflow.reporting.page_tables import NETWORK, at, by_network, page_table
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
-from gradflow.reporting.tables import NETWORK, at, by_network, page_table
 from gradflow.tables import DASH, Cell, Column, Table, bounded
 from gradflow.text import text
 from gradflow.text.numbers import factor

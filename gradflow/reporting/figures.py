@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gradflow.figures.model import Figure
-from gradflow.plots.files import FORMATS
 from gradflow.plots.paper import page
+from gradflow.plots.saving import FORMATS
 from gradflow.recording import GradflowError
 from gradflow.reporting import render_pool
 from gradflow.reporting.drawing import PNG, Drawn, Job, Make
@@ -55,7 +55,7 @@ def printed_as(formats: Iterable[str]) -> Iterator[None]:
     Raises
     ------
     FormatError
-        A format is none of `gradflow.plots.files.FORMATS`.
+        A format is none of `gradflow.plots.saving.FORMATS`.
     """
     chosen = tuple(formats)
     unknown = [form for form in chosen if form not in FORMATS]

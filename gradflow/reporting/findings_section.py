@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from gradflow.diagnosis import SEVERITIES
-from gradflow.reporting.blocks import Statements, statements
+from gradflow.reporting.page_blocks import Statements, statements
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
 

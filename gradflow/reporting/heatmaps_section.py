@@ -8,7 +8,7 @@ import pandas as pd
 
 from gradflow import plots
 from gradflow.reporting.figures import Picture, draw
-from gradflow.reporting.live.heatmap import heatmap
+from gradflow.reporting.live.linked_heatmap import heatmap
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
 from gradflow.text import text

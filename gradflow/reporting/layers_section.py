@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.profile import beside_main_path, main_path
-from gradflow.reporting.live.thinning import even_layers, even_steps
+from gradflow.reporting.live.row_limits import even_layers, even_steps
+from gradflow.reporting.page_tables import NETWORK, page_table
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
-from gradflow.reporting.tables import NETWORK, page_table
 from gradflow.tables import DASH, Cell, Column, Table, column, words
 from gradflow.tables.value import COURSE_HEIGHT
 from gradflow.text import text

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradflow.reporting.blocks import Block, Facts
 from gradflow.reporting.method import facts, overhead
+from gradflow.reporting.page_blocks import Block, Facts
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
 from gradflow.text import DEFAULT_LANGUAGE, catalogue, text

@@ -18,11 +18,11 @@ from gradflow.reporting import stale_files
 from gradflow.reporting.figures import Picture, printed_as
 from gradflow.reporting.head import Head, head
 from gradflow.reporting.live.assets import policy, scripts
+from gradflow.reporting.page_tables import write
 from gradflow.reporting.render_pool import render_pool
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Shown
 from gradflow.reporting.sections import files, lead_picture, sections
-from gradflow.reporting.tables import write
 from gradflow.storage import StorageError, write_whole
 from gradflow.tables.html import for_page
 from gradflow.text import current_language, language, text

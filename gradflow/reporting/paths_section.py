@@ -10,13 +10,13 @@ import pandas as pd
 
 from gradflow.analysis.paths import PathLengths, PublishedLengths, path_lengths, share_within
 from gradflow.figures.names import run_name
-from gradflow.figures.paths import paths
-from gradflow.reporting.blocks import Block
+from gradflow.figures.paths_figure import paths
 from gradflow.reporting.figures import draw_both
+from gradflow.reporting.page_blocks import Block
+from gradflow.reporting.page_tables import network_name, page_table
 from gradflow.reporting.published_section import published_lengths
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
-from gradflow.reporting.tables import network_name, page_table
 from gradflow.tables import DASH, Cell, Column, column, words
 from gradflow.text import text
 from gradflow.text.numbers import count, percent

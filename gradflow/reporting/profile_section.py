@@ -10,15 +10,15 @@ import pandas as pd
 from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.analysis.profile import profile_over_seeds
 from gradflow.figures.columns import counted
-from gradflow.figures.profile import profile
+from gradflow.figures.profile_figure import profile
 from gradflow.plots import style
 from gradflow.plots.paper import page
-from gradflow.reporting.blocks import Block
 from gradflow.reporting.figures import draw
-from gradflow.reporting.live import seeds
+from gradflow.reporting.live import seed_rows
 from gradflow.reporting.live.figure import Live
+from gradflow.reporting.live.row_limits import MAX_DOTS, even_layers, steps_within
 from gradflow.reporting.live.screen import live
-from gradflow.reporting.live.thinning import MAX_DOTS, even_layers, steps_within
+from gradflow.reporting.page_blocks import Block
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
 from gradflow.text import text
@@ -57,7 +57,7 @@ def _with_seeds(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Return the mean's and the seeds' rows of one measure, with the numbers of zeros and non-finite values."""
     means = profile_over_seeds(frame, measure)
     values = frame[measure].mask(arrived_nonfinite(frame, measure), np.inf)
-    rows = seeds.with_seeds(means, counted(frame.assign(value=values), values), "value")
+    rows = seed_rows.with_seeds(means, counted(frame.assign(value=values), values), "value")
     layers = frame.drop_duplicates(["family", "depth", "layer_depth"])
     keys = ["family", "depth", "layer_depth"]
     named = rows.merge(layers[[*keys, "layer"]], on=keys, how="left")

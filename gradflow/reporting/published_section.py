@@ -14,16 +14,16 @@ from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.paths import PublishedLengths, path_lengths, share_within
 from gradflow.analysis.published import ILLUSTRATIVE, published
 from gradflow.analysis.training import errors_over_seeds
-from gradflow.figures.learning import learning
+from gradflow.figures.learning_figure import learning
 from gradflow.figures.names import run_name
 from gradflow.notes import DEPTH_STEP, PROBES, is_figure, nearest_depth
 from gradflow.recording import SHATTERING, Recording
-from gradflow.reporting.blocks import Block
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live.screen import live
+from gradflow.reporting.page_blocks import Block
+from gradflow.reporting.page_tables import NETWORK, page_table
 from gradflow.reporting.report_data import ReportData, holding
 from gradflow.reporting.section import Section
-from gradflow.reporting.tables import NETWORK, page_table
 from gradflow.tables import DASH, Cell, Column, Table, bounded, column, interval, words
 from gradflow.text import text
 from gradflow.text.numbers import number, percent, with_interval

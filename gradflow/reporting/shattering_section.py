@@ -7,15 +7,15 @@ from typing import Any
 
 import pandas as pd
 
-from gradflow.figures.autocorrelation import autocorrelation
-from gradflow.figures.shattering import norm_name, shattering
-from gradflow.figures.shattering_layers import shattering_layers
+from gradflow.figures.autocorrelation_figure import autocorrelation
+from gradflow.figures.shattering_figure import norm_name, shattering
+from gradflow.figures.shattering_layers_figure import shattering_layers
 from gradflow.recording import AUTOCORRELATION, SHATTERING
-from gradflow.reporting.blocks import Block
 from gradflow.reporting.figures import Picture, draw_both
+from gradflow.reporting.page_blocks import Block
+from gradflow.reporting.page_tables import NETWORK, page_table
 from gradflow.reporting.report_data import ReportData, holding
 from gradflow.reporting.section import Section
-from gradflow.reporting.tables import NETWORK, page_table
 from gradflow.tables import Table, column, interval, words
 from gradflow.text import text
 from gradflow.text.numbers import count, number

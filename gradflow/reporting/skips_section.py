@@ -19,19 +19,19 @@ from gradflow.analysis.contribution import (
 )
 from gradflow.analysis.decay import MEASURED
 from gradflow.analysis.runs import NETWORK as NETWORK_KEYS
-from gradflow.figures.contribution import contribution
-from gradflow.figures.counterfactual import counterfactual
+from gradflow.figures.contribution_figure import contribution
+from gradflow.figures.counterfactual_figure import counterfactual
 from gradflow.plots import style
 from gradflow.plots.paper import page
 from gradflow.recording import EVERY_JOIN
-from gradflow.reporting.blocks import Block
 from gradflow.reporting.figures import Picture, draw
 from gradflow.reporting.live.figure import Live
+from gradflow.reporting.live.row_limits import MAX_DOTS, MAX_STEPS, few_steps
 from gradflow.reporting.live.screen import live
-from gradflow.reporting.live.thinning import MAX_DOTS, MAX_STEPS, few_steps
+from gradflow.reporting.page_blocks import Block
+from gradflow.reporting.page_tables import NETWORK, by_network, page_table
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
-from gradflow.reporting.tables import NETWORK, by_network, page_table
 from gradflow.tables import DASH, Cell, Column, Table, bounded, column, words
 from gradflow.text import text
 from gradflow.text.numbers import count, decades, number, percent, signed

@@ -12,11 +12,11 @@ import pandas as pd
 from gradflow.analysis.intervals import Interval
 from gradflow.analysis.stall import stall_over_seeds
 from gradflow.diagnosis.ends import DECADES
-from gradflow.figures.stall import ordered, stall
-from gradflow.reporting.blocks import Statement, Statements
+from gradflow.figures.stall_figure import ordered, stall
+from gradflow.reporting.page_blocks import Statement, Statements
+from gradflow.reporting.page_tables import NETWORK, network_name, page_table
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Drawing, Section
-from gradflow.reporting.tables import NETWORK, network_name, page_table
 from gradflow.tables import Cell, Column, bounded, interval
 from gradflow.text import text
 from gradflow.text.numbers import decades, number, percent, signed, times, with_interval

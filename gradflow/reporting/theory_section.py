@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from gradflow import plots
-from gradflow.figures.factors import factors, row_name
+from gradflow.figures.factors_figure import factors, row_name
 from gradflow.reporting.figures import Picture, draw
 from gradflow.reporting.live.screen import live
+from gradflow.reporting.page_tables import page_table
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
-from gradflow.reporting.tables import page_table
 from gradflow.tables import DASH, Cell, Column, Table, bounded, column, interval
 from gradflow.text import text
 from gradflow.text.numbers import factor, percent

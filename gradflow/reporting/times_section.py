@@ -13,15 +13,15 @@ from gradflow.analysis.profile import MOMENTS
 from gradflow.analysis.times import gradient_over_time_over_seeds, reach_over_time
 from gradflow.figures.columns import counted
 from gradflow.figures.model import Figure
-from gradflow.figures.times import few_sequences, sequence_name, times
+from gradflow.figures.times_figure import few_sequences, sequence_name, times
 from gradflow.plots import style
-from gradflow.reporting.live import seeds
+from gradflow.reporting.live import seed_rows
 from gradflow.reporting.live.figure import Live
+from gradflow.reporting.live.row_limits import MAX_DOTS, steps_within
 from gradflow.reporting.live.screen import live
-from gradflow.reporting.live.thinning import MAX_DOTS, steps_within
+from gradflow.reporting.page_tables import RUN, page_table
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Drawing, Section
-from gradflow.reporting.tables import RUN, page_table
 from gradflow.tables import DASH, Column, Table, column
 from gradflow.text import text
 from gradflow.text.numbers import factor, signed
@@ -70,7 +70,7 @@ def on_screen(frame: pd.DataFrame) -> Live | None:
 def _with_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the mean's and the seeds' rows, with the numbers of zeros and infinities."""
     runs = counted(frame, frame["grad_norm"])
-    rows = seeds.with_seeds(gradient_over_time_over_seeds(frame), runs, "grad_norm")
+    rows = seed_rows.with_seeds(gradient_over_time_over_seeds(frame), runs, "grad_norm")
     return rows.sort_values(["seed", "step", "family", "time"], kind="stable")
 
 

@@ -8,7 +8,7 @@ from functools import partial
 import pandas as pd
 
 from gradflow.figures.model import Figure
-from gradflow.figures.training import WINDOW, errors, losses, training
+from gradflow.figures.training_figure import WINDOW, errors, losses, training
 from gradflow.reporting.live.figure import Live
 from gradflow.reporting.live.screen import live
 from gradflow.reporting.report_data import ReportData

@@ -7,10 +7,10 @@ from functools import partial
 import pandas as pd
 
 from gradflow.analysis.updates import updates_over_seeds
-from gradflow.figures.updates import updates as described
+from gradflow.figures.updates_figure import updates as described
 from gradflow.reporting.live.figure import Live
+from gradflow.reporting.live.row_limits import MAX_DOTS, even_steps
 from gradflow.reporting.live.screen import live
-from gradflow.reporting.live.thinning import MAX_DOTS, even_steps
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Drawing, Section
 

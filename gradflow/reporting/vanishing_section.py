@@ -9,16 +9,16 @@ from typing import Any
 import pandas as pd
 
 from gradflow import theory
-from gradflow.figures.vanishing import MEASURES
-from gradflow.figures.vanishing import vanishing as described
+from gradflow.figures.vanishing_figure import MEASURES
+from gradflow.figures.vanishing_figure import vanishing as described
 from gradflow.plots import vanishing_figure
-from gradflow.reporting.blocks import Block
 from gradflow.reporting.figures import draw
 from gradflow.reporting.live.screen import live
 from gradflow.reporting.method import seeds
+from gradflow.reporting.page_blocks import Block
+from gradflow.reporting.page_tables import page_table
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
-from gradflow.reporting.tables import page_table
 from gradflow.tables import DASH, Cell, Column, Table, column, interval, words
 from gradflow.text import text
 from gradflow.text.numbers import count, factor, number, percent, signed

@@ -14,12 +14,12 @@ from gradflow.analysis.updates import updates_over_seeds
 from gradflow.diagnosis import Finding
 from gradflow.diagnosis.verdict import Verdict, gravest
 from gradflow.diagnosis.verdict import verdict as of_findings
-from gradflow.figures.gradient_flow import gradient_flow as flow
+from gradflow.figures.gradient_flow_figure import gradient_flow as flow
 from gradflow.figures.model import Figure
-from gradflow.figures.profile import measure_name
-from gradflow.figures.times import times
-from gradflow.figures.training import losses
-from gradflow.figures.updates import updates
+from gradflow.figures.profile_figure import measure_name
+from gradflow.figures.times_figure import times
+from gradflow.figures.training_figure import losses
+from gradflow.figures.updates_figure import updates
 from gradflow.plots.paper import page
 from gradflow.reporting.figures import Picture, draw, draw_both
 from gradflow.reporting.live.screen import live

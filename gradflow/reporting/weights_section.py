@@ -6,9 +6,9 @@ from functools import partial
 
 import pandas as pd
 
-from gradflow.figures.weights import weights
+from gradflow.figures.weights_figure import weights
+from gradflow.reporting.live.row_limits import even_steps
 from gradflow.reporting.live.screen import live
-from gradflow.reporting.live.thinning import even_steps
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Drawing, Section
 from gradflow.text import text

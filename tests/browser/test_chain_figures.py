@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from chains import degrees, errors, lags, layers_after, lengths, links
 
-from gradflow.figures.autocorrelation import autocorrelation
-from gradflow.figures.degree import degree
-from gradflow.figures.paths import paths
-from gradflow.figures.shattering_layers import shattering_layers
-from gradflow.figures.stall import stall
+from gradflow.figures.autocorrelation_figure import autocorrelation
+from gradflow.figures.degree_figure import degree
+from gradflow.figures.paths_figure import paths
+from gradflow.figures.shattering_layers_figure import shattering_layers
+from gradflow.figures.stall_figure import stall
 from gradflow.reporting.degradation_section import on_screen as degradation
 from gradflow.reporting.live.notebook import InteractiveFigure
 from gradflow.reporting.live.screen import live

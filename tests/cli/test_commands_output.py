@@ -10,7 +10,7 @@ import pytest
 
 from gradflow import Recording, analysis, load, save
 from gradflow.cli import main
-from gradflow.cli.tables import print_summary
+from gradflow.cli.printed_tables import print_summary
 from gradflow.storage import find
 
 EVIL = "\x1b[31mevil\n\u202e[red]</script>"

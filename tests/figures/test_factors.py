@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gradflow.figures.factors import factors
+from gradflow.figures.factors_figure import factors
 from gradflow.plots import paper
 from gradflow.reporting.live.screen import live
 

@@ -11,7 +11,7 @@ from torch import nn
 import gradflow
 from gradflow import plots
 from gradflow.analysis import gradient_flow
-from gradflow.figures.gradient_flow import gradient_flow as described
+from gradflow.figures.gradient_flow_figure import gradient_flow as described
 from gradflow.plots import gradient_flow_figure
 from gradflow.recording import Recording
 from gradflow.reporting.live.screen import live

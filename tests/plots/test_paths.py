@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from gradflow.analysis.paths import PublishedLengths, path_lengths, path_shares
-from gradflow.figures.paths import paths as described
+from gradflow.figures.paths_figure import paths as described
 from gradflow.plots import paths, paths_figure
 from gradflow.reporting.live.screen import live
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from gradflow import analysis, plots
-from gradflow.figures.stall import LINKS, ordered
+from gradflow.figures.stall_figure import LINKS, ordered
 
 
 def frame_of(runs):

@@ -13,8 +13,8 @@ from gradflow import analysis, plots
 from gradflow.figures import names
 from gradflow.figures.columns import require
 from gradflow.figures.looks import depth_color, family_style, looks
-from gradflow.figures.seeds import bands_text, seeds_text
-from gradflow.plots import files, style
+from gradflow.figures.seed_words import bands_text, seeds_text
+from gradflow.plots import saving, style
 
 
 def luminance(color):
@@ -124,7 +124,7 @@ def test_the_same_figure_gives_the_same_file(form, tmp_path):
         figure.legend()
         return figure
 
-    first, second = (files.save_each(drawn(), tmp_path / name, [form])[0] for name in ("a", "b"))
+    first, second = (saving.save_each(drawn(), tmp_path / name, [form])[0] for name in ("a", "b"))
     assert first.name == f"a.{form}"
     assert first.read_bytes() == second.read_bytes()
 
@@ -132,7 +132,7 @@ def test_the_same_figure_gives_the_same_file(form, tmp_path):
 def test_a_pdf_embeds_fonts_that_stay_text(tmp_path):
     figure = Figure(figsize=(2, 1))
     figure.text(0.1, 0.5, "residual")
-    content = files.save(figure, tmp_path / "a.pdf").read_bytes()
+    content = saving.save(figure, tmp_path / "a.pdf").read_bytes()
     assert b"/Type /Font /Subtype /Type0" in content.replace(b"\n", b" ") or b"/FontFile2" in content
     assert b"/Subtype /Type3" not in content
     assert b"CreationDate" not in content
@@ -140,13 +140,13 @@ def test_a_pdf_embeds_fonts_that_stay_text(tmp_path):
 
 def test_a_suffix_that_is_no_format_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"\.png, \.pdf, \.svg; got 'a\.jpg'"):
-        files.save(Figure(), tmp_path / "a.jpg")
+        saving.save(Figure(), tmp_path / "a.jpg")
 
 
 def test_widths_are_those_of_a_journal():
-    assert [round(files.sizes(column) * 25.4) for column in ("single", "double")] == [89, 183]
+    assert [round(saving.sizes(column) * 25.4) for column in ("single", "double")] == [89, 183]
     with pytest.raises(ValueError, match="'single' or 'double'; got 'wide'"):
-        files.sizes("wide")
+        saving.sizes("wide")
 
 
 def test_short_names_that_would_read_alike_grow():

@@ -10,7 +10,7 @@ from torch import nn
 
 import gradflow
 from gradflow import analysis, plots
-from gradflow.figures.updates import USUAL, updates
+from gradflow.figures.updates_figure import USUAL, updates
 from gradflow.recording import Recording
 from gradflow.reporting.live.screen import live
 

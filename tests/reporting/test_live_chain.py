@@ -7,10 +7,10 @@ import pytest
 from chains import degrees, errors, lags, lengths, links
 
 from gradflow import Recording
-from gradflow.figures.autocorrelation import autocorrelation
-from gradflow.figures.degree import degree
-from gradflow.figures.paths import paths
-from gradflow.figures.stall import stall
+from gradflow.figures.autocorrelation_figure import autocorrelation
+from gradflow.figures.degree_figure import degree
+from gradflow.figures.paths_figure import paths
+from gradflow.figures.stall_figure import stall
 from gradflow.reporting.degradation_section import on_screen as degradation
 from gradflow.reporting.degree_section import DEGREE
 from gradflow.reporting.live.screen import live

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gradflow.figures.shattering import shattering
+from gradflow.figures.shattering_figure import shattering
 from gradflow.reporting.live.screen import live
 
 

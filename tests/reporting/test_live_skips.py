@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gradflow.figures.counterfactual import VARIANTS
+from gradflow.figures.counterfactual_figure import VARIANTS
 from gradflow.reporting.skips_section import without_on_screen
 
 DRAWN = ("as it is", "without skips", "without branches")

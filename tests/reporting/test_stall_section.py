@@ -8,8 +8,8 @@ import pytest
 
 from gradflow import Recording
 from gradflow.analysis import stall_over_seeds
-from gradflow.reporting.blocks import Statements
 from gradflow.reporting.degree_section import DEGREE
+from gradflow.reporting.page_blocks import Statements
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.stall_section import WHY
 from gradflow.tables import Table

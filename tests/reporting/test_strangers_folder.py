@@ -22,7 +22,7 @@ from pyarrow import parquet
 from gradflow import Recording, diagnose, load, report, save
 from gradflow.cli import main
 from gradflow.plots import measure
-from gradflow.reporting.tables import write
+from gradflow.reporting.page_tables import write
 from gradflow.storage import StorageError
 
 MARKUP = "</script><img src=x onerror=alert(1)>"

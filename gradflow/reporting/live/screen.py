@@ -9,8 +9,8 @@ import pandas as pd
 
 from gradflow.figures.model import Figure
 from gradflow.figures.names import clean
-from gradflow.figures.seeds import MAX_BANDS
-from gradflow.reporting.live import seeds
+from gradflow.figures.seed_words import MAX_BANDS
+from gradflow.reporting.live import seed_rows
 from gradflow.reporting.live.axis_specs import AXIS_TITLE, Vertical, x_axis
 from gradflow.reporting.live.beside import panels
 from gradflow.reporting.live.choices import axis_signals, families, of_facets, of_families
@@ -89,7 +89,7 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
     spec = whole(body, height=height, params=signals(follows))
     bands = text("live.bands") if has_bands and rows["low"].notna().any() else ""
     has_seeds = not figure.each and not figure.has("seeds") and rows["seed"].nunique() > 1
-    of_seed = select("seed", heading("seed"), seeds.choice(rows, bands) if has_seeds else [])
+    of_seed = select("seed", heading("seed"), seed_rows.choice(rows, bands) if has_seeds else [])
     of_only = [note for facet in figure.facets if len(facet.names) == 1 for note in facet.notes.values()]
     said = (figure.hint, *of_only, "" if of_seed else bands, edge_note(rows), *notes)
     note = sentences(*said)

@@ -10,7 +10,7 @@ from gradflow.analysis.vanishing_degree import degree_over_seeds
 from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.names import called
-from gradflow.figures.seeds import bands_text
+from gradflow.figures.seed_words import bands_text
 from gradflow.text import text
 from gradflow.text.words import heading
 

@@ -12,7 +12,7 @@ from gradflow.analysis.stall import stall_over_seeds
 from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.looks import each_network
 from gradflow.figures.model import Axis, Facet, Figure, Kind, Layout, Mark
-from gradflow.figures.seeds import seeds_text
+from gradflow.figures.seed_words import seeds_text
 from gradflow.text import text
 from gradflow.text.words import heading, named
 
@@ -51,7 +51,7 @@ def stall(frame: Data, *, link: Link | None = None) -> Figure:
     frame : DataFrame or recordings
         From `gradflow.analysis.stall_over_seeds`. Intervals are 95 %.
     link : Link, optional
-        One of `gradflow.figures.stall.LINKS`, measured or not.
+        One of `gradflow.figures.stall_figure.LINKS`, measured or not.
 
     Raises
     ------

@@ -9,7 +9,7 @@ from gradflow.analysis.weights import weights as weights_of
 from gradflow.figures.columns import Several, each, frames_of, require
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.names import called
-from gradflow.figures.seeds import bands_text
+from gradflow.figures.seed_words import bands_text
 from gradflow.text import text
 from gradflow.text.words import heading
 

@@ -12,13 +12,13 @@ from gradflow.analysis.degradation import ERRORS, degradation_over_seeds
 from gradflow.analysis.degradation import degradation as analysed
 from gradflow.analysis.degradation import paired_difference as pairs_of
 from gradflow.analysis.runs import majority_error
-from gradflow.figures import paired
-from gradflow.figures import published as elsewhere
+from gradflow.figures import paired_figure as paired
+from gradflow.figures import published_marks as elsewhere
 from gradflow.figures.columns import Data, Frame, frame_of, require, require_columns
 from gradflow.figures.depth_axis import DepthAxis, depth_axis, described
 from gradflow.figures.looks import NEUTRAL, Look, looks, network
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
-from gradflow.figures.seeds import mean_text
+from gradflow.figures.seed_words import mean_text
 from gradflow.text import text
 from gradflow.text.numbers import percent
 from gradflow.text.words import heading, sentence_case, sentences

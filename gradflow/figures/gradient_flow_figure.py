@@ -9,7 +9,7 @@ from gradflow.figures.columns import Data, counted, frame_of, require
 from gradflow.figures.looks import Look
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.names import run_name
-from gradflow.figures.profile import measure_name
+from gradflow.figures.profile_figure import measure_name
 from gradflow.text import text
 from gradflow.text.words import head, heading
 

@@ -13,8 +13,8 @@ from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.model import Axis, Figure, Layout, Mark
 from gradflow.figures.moments import steps_facet
 from gradflow.figures.names import called
-from gradflow.figures.profile import OWN_AXES
-from gradflow.figures.seeds import bands_text
+from gradflow.figures.profile_figure import OWN_AXES
+from gradflow.figures.seed_words import bands_text
 from gradflow.text import text
 from gradflow.text.words import named
 

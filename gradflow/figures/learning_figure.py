@@ -6,7 +6,7 @@ from gradflow.analysis.training import errors_over_seeds, training
 from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.names import in_order
-from gradflow.figures.seeds import span
+from gradflow.figures.seed_words import span
 from gradflow.text import text
 from gradflow.text.words import heading
 

@@ -11,7 +11,7 @@ from gradflow.analysis.variants import network_name
 from gradflow.figures.columns import require_columns
 from gradflow.figures.looks import LONE, NEUTRAL, Look
 from gradflow.figures.model import Axis, Figure, Layout, Mark
-from gradflow.figures.seeds import seeds_text
+from gradflow.figures.seed_words import seeds_text
 from gradflow.text import text
 from gradflow.text.words import heading, named
 

@@ -12,7 +12,7 @@ from gradflow.analysis.vanishing import vanishing_profile
 from gradflow.figures.columns import Data, counted, frame_of, require
 from gradflow.figures.looks import NEUTRAL, Look
 from gradflow.figures.model import Axis, Facet, Figure, Guide, Layout, Mark
-from gradflow.figures.seeds import seeds_text
+from gradflow.figures.seed_words import seeds_text
 from gradflow.text import text
 from gradflow.text.words import heading, named, sentences
 

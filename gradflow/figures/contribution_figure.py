@@ -8,7 +8,7 @@ from gradflow.figures.columns import Several, frames_of, joined
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.moments import steps_facet
 from gradflow.figures.names import called
-from gradflow.figures.seeds import bands_text
+from gradflow.figures.seed_words import bands_text
 from gradflow.text import text
 from gradflow.text.words import heading
 

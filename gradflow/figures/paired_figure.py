@@ -11,7 +11,7 @@ from gradflow.figures.depth_axis import DepthAxis, depth_axis, described
 from gradflow.figures.looks import FAINT, NEUTRAL, FamilyStyle, Look, Network, depth_color, family_style
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.names import in_order, short_names
-from gradflow.figures.seeds import mean_text
+from gradflow.figures.seed_words import mean_text
 from gradflow.text import text
 from gradflow.text.words import heading, named
 

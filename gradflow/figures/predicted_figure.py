@@ -7,10 +7,10 @@ import pandas as pd
 
 from gradflow.analysis.predicted import predicted as compared
 from gradflow.figures.columns import Data, frame_of, require
-from gradflow.figures.factors import row_name
+from gradflow.figures.factors_figure import row_name
 from gradflow.figures.looks import NEUTRAL, Look, depth_color
 from gradflow.figures.model import Axis, Figure, Layout, Mark
-from gradflow.figures.seeds import seeds_text
+from gradflow.figures.seed_words import seeds_text
 from gradflow.text import text
 from gradflow.text.words import heading
 

@@ -26,7 +26,7 @@ from gradflow.reporting.live.encodings import (
 )
 from gradflow.reporting.live.figure import Control, Live, Option, Pick, Scale, Spec, select
 from gradflow.reporting.live.placed_rows import marked_by_edge
-from gradflow.reporting.live.thinning import even_layers, even_steps
+from gradflow.reporting.live.row_limits import even_layers, even_steps
 from gradflow.text import text
 from gradflow.text.words import heading, sentence_case
 

@@ -11,7 +11,7 @@ from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.looks import Look, family_style
 from gradflow.figures.model import Axis, Figure, Layout, Mark
 from gradflow.figures.names import short_names, shorten
-from gradflow.figures.seeds import seeds_text
+from gradflow.figures.seed_words import seeds_text
 from gradflow.text import text
 from gradflow.text.words import heading, word
 

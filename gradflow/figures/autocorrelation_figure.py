@@ -8,8 +8,8 @@ from gradflow.analysis.shattering import autocorrelation_by_lag
 from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.looks import FAINT, Look
 from gradflow.figures.model import Axis, Facet, Figure, Guide, Layout, Mark
-from gradflow.figures.seeds import bands_text
-from gradflow.figures.shattering import norm_name
+from gradflow.figures.seed_words import bands_text
+from gradflow.figures.shattering_figure import norm_name
 from gradflow.text import text
 from gradflow.text.words import heading
 from gradflow.theory.shattering import brown_noise, white_noise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradflow.analysis.shattering import shattering_by_layer
 from gradflow.figures.columns import Data, frame_of, require
 from gradflow.figures.model import Axis, Figure, Layout, Mark
-from gradflow.figures.seeds import bands_text
+from gradflow.figures.seed_words import bands_text
 from gradflow.text import text
 
 _COLUMNS = ("family", "depth", "layers_after", "mean", "low", "high", "n")

@@ -14,7 +14,7 @@ from gradflow.figures.fewer import few_enough, networks_note
 from gradflow.figures.looks import NEUTRAL, Look, each_network
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.names import printed
-from gradflow.figures.seeds import bands_text
+from gradflow.figures.seed_words import bands_text
 from gradflow.text import text
 from gradflow.text.words import heading, word
 

@@ -12,7 +12,7 @@ from gradflow.analysis.paths import PathLengths, PublishedLengths, has_every_len
 from gradflow.figures.columns import Data, counted, frame_of, require
 from gradflow.figures.looks import LONE, NEUTRAL, Look
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
-from gradflow.figures.seeds import span
+from gradflow.figures.seed_words import span
 from gradflow.recording import Recording
 from gradflow.text import text
 from gradflow.text.numbers import count
