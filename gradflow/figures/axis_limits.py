@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ _MARGIN, _MIN_MARGIN, _EDGES = 0.05, float(np.log10(1.2)), 3  # of a log axis' d
 _PERCENT_MARGIN = 0.02  # of an axis of fractions, most of which reach from 0 to 1
 _HEADROOM, _MIN_ERROR, _FOOT = 1.1, 0.05, 0.03  # of an axis of errors: over the largest, at least, and below 0
 _MAX_POWERS = 8  # ticks of an axis by powers of two
+MIN_TICKS = 4  # of a short log axis
+_DIGITS = ((1, 2, 5), (1, 1.5, 2, 3, 5, 7), (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8))  # far enough apart for their names
 _FLOATS = (-307, 308)  # powers of ten that a float holds
 
 
@@ -71,6 +74,25 @@ def is_short(axis: Axis, rows: pd.DataFrame) -> bool:
     """Whether a log axis spans so little that it names 1, 2 and 5 of each decade."""
     low, high, _ = _decades(axis, rows)
     return high - low <= float(np.log10(SHORT))
+
+
+def fine_places(low: float, high: float) -> list[float]:
+    """Return ticks of a short log axis: 1, 2 and 5 times powers of ten, and more of them where those are less than four.
+
+    Examples
+    --------
+    >>> fine_places(0.3, 9.0)
+    [0.5, 1.0, 2.0, 5.0]
+    >>> fine_places(1.1, 5.0)
+    [1.5, 2.0, 3.0, 5.0]
+    """
+    decades = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
+    found: list[float] = []
+    for digits in _DIGITS:
+        found = [value for power in decades for digit in digits if low <= (value := float(f"{digit}e{power}")) <= high]
+        if len(found) >= MIN_TICKS:
+            break
+    return found
 
 
 def edge_places(axis: Axis, rows: pd.DataFrame) -> tuple[float, float]:

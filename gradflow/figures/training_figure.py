@@ -22,7 +22,6 @@ _WINDOW_COLUMNS = ("run", "step", "mean", "window")
 _WINDOW_SOURCE = "gradflow.analysis.window_means"
 _LOSS_COLUMNS = ("run", "family", "depth", "step", "mean", "window")
 _LOSS_SOURCE = 'gradflow.analysis.window_means(frame, window=..., measure="loss")'
-_AVERAGED = ("batch_error", "loss")  # measured at each step
 _OF_TRAINING = ("batch_error", "train_error")  # of the images that a network is trained with
 _MEASURES = ("batch_error", "train_error", "test_error", "loss")
 _THIN = 0.7
@@ -98,27 +97,27 @@ def losses(windows: Data, *, by_depth: bool = True) -> Figure:
     )
 
 
-def training(frame: pd.DataFrame, *, window: int) -> Figure | None:
+def training(frame: pd.DataFrame, *, window: int, loss_window: int) -> Figure | None:
     """Return errors and losses, each a choice, one line a run; None if none was measured.
 
     Parameters
     ----------
     frame : DataFrame
         From `gradflow.analysis.training`.
-    window : int
-        Steps over which what is measured at each step is averaged.
+    window, loss_window : int
+        Steps over which the error and the loss of minibatches are averaged.
     """
-    parts = {}
+    parts, windows = {}, {"batch_error": window, "loss": loss_window}
     for measure in _MEASURES:
-        rows = window_means(frame, window=window if measure in _AVERAGED else 1, measure=measure)
+        rows = window_means(frame, window=windows.get(measure, 1), measure=measure)
         if rows["mean"].notna().any():
             parts[measure] = counted(rows, rows["mean"]).assign(measure=measure)
     if not parts:
         return None
     majority = majority_error(frame)
     names = {
-        measure: text(f"figure.training.windows.{measure}", window=window)
-        if measure in _AVERAGED
+        measure: text(f"figure.training.windows.{measure}", window=windows[measure])
+        if windows.get(measure, 1) > 1
         else text(f"measure.{measure}")
         for measure in parts
     }
@@ -126,7 +125,7 @@ def training(frame: pd.DataFrame, *, window: int) -> Figure | None:
     said = "" if majority is None else text("live.majority", error=percent(majority))
     notes = {measure: said for measure in parts if measure in _OF_TRAINING}
     marks = (*_majority(frame, _OF_TRAINING), Mark("line", opacity=0.8))
-    either = Axis("mean", text("live.error_or_loss"))
+    either = Axis("mean", text("live.error_or_loss")) if len(axes) > 1 else next(iter(axes.values()))
     figure = _figure(pd.concat(parts.values(), ignore_index=True), either, marks, "", by_depth=False)
     return replace(figure, facets=(Facet("measure", heading("measure"), names, notes=notes, y=axes),))
 

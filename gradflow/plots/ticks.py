@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from gradflow.figures.axis_limits import is_short, limits, powers_of_two
+from gradflow.figures.axis_limits import fine_places, is_short, limits, powers_of_two
 from gradflow.figures.model import Axis, Figure
 from gradflow.figures.names import LABEL_LENGTH, short_names, shorten
 from gradflow.plots import panels, style
@@ -90,7 +90,7 @@ def _values(ax: Axes, along: Literal["x", "y"], axis: Axis, rows: pd.DataFrame) 
     if axis.kind == "log":
         ax.set(**{f"{along}scale": "log"})
         short = is_short(axis, rows)
-        one.set_major_locator(LogLocator(subs=(1, 2, 5)) if short else LogLocator(numticks=most))
+        one.set_major_locator(FixedLocator(fine_places(*limits(axis, rows))) if short else LogLocator(numticks=most))
         one.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if short else power_of_ten(value)))
         one.set_minor_locator(NullLocator())
     elif axis.kind in ("signed", "powers"):

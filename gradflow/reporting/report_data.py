@@ -32,7 +32,7 @@ from gradflow.reporting.method import coverage
 
 DEMONSTRATION = "vanishing"  # meta["experiment"] of the runs measured at initialisation alone
 
-MIN_WINDOWS = 10  # below so many a loss is drawn step by step
+MIN_STEPS = 300  # below so many a loss is drawn step by step
 GROWTH_SHOWN = ("first_growth", "first_effective_lr")
 
 
@@ -106,7 +106,7 @@ class ReportData:
     @cached_property
     def losses(self) -> pd.DataFrame:
         """One row per run and window: the loss's mean; each step's loss where the runs are short."""
-        is_long = self.training.groupby("run")["step"].count().max() >= MIN_WINDOWS * WINDOW
+        is_long = self.training.groupby("run")["step"].count().max() >= MIN_STEPS
         return window_means(self.training, window=WINDOW if is_long else 1, measure="loss")
 
     # One row per run, step and weighted layer, at a few steps

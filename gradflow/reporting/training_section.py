@@ -11,7 +11,8 @@ from gradflow.figures.model import Figure
 from gradflow.figures.training_figure import WINDOW, errors, losses, training
 from gradflow.reporting.live.figure import Live
 from gradflow.reporting.live.screen import live
-from gradflow.reporting.report_data import ReportData
+from gradflow.reporting.live.thinning import MAX_DOTS
+from gradflow.reporting.report_data import MIN_STEPS, ReportData
 from gradflow.reporting.section import Drawing, Section
 from gradflow.text import text
 
@@ -46,9 +47,13 @@ def on_screen(curves: pd.DataFrame) -> Live | None:
     """Return errors and losses, None if neither was recorded at two steps."""
     if curves["step"].nunique() < 2:
         return None
-    window = max(WINDOW, -(-int(curves["step"].max() + 1) // MAX_WINDOWS))
-    figure = training(curves, window=window)
-    return None if figure is None else live(figure, 320)
+    n_steps = int(curves["step"].max() + 1)
+    window = max(WINDOW, -(-n_steps // MAX_WINDOWS))
+    figure = training(curves, window=window, loss_window=1 if n_steps < MIN_STEPS else window)
+    if figure is None:
+        return None
+    longest = figure.rows.groupby(["measure", "run"]).size().max()
+    return live(figure, 320, has_dots=bool(longest <= MAX_DOTS))
 
 
 def _alt(data: ReportData, curves: pd.DataFrame) -> str:

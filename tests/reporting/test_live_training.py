@@ -26,11 +26,23 @@ def axis(found, measure):
 def test_positive_losses_stand_by_their_logarithm_within_the_axis():
     found = curves([100.0] * 10 + [0.001] * 10, batch_error=0.5)
     rows, signals = losses_of(found), axis(found, "loss")
-    assert rows["mean"].tolist() == pytest.approx([100.0, 0.001])
-    assert rows["at_mean"].tolist() == pytest.approx([2.0, -3.0])
+    assert rows["mean"].tolist() == pytest.approx([100.0] * 10 + [0.001] * 10)
+    assert rows["at_mean"].tolist() == pytest.approx([2.0] * 10 + [-3.0] * 10)
     assert signals["kind"] == "log"
     assert signals["lo"] < -3.0 < 2.0 < signals["hi"]
     assert signals["ticks"] == pytest.approx([-3, -2, -1, 0, 1, 2])
+
+
+def test_each_step_has_its_loss_where_there_are_few_and_windows_their_mean_where_there_are_many():
+    assert losses_of(curves(np.linspace(2, 1, 299)))["step"].tolist() == [*range(299)]
+    assert losses_of(curves(np.linspace(2, 1, 300)))["step"].nunique() == 30
+
+
+@pytest.mark.parametrize("ends", [(2.3, 2.3), (2.4, 0.8), (1.0, 30.0), (5.0, 1e-3), (1e-6, 1e6)])
+def test_an_axis_of_losses_has_four_ticks_at_least(ends):
+    found = curves(np.geomspace(*ends, 40))
+    signals = {one["name"]: one["value"] for one in found.wide["params"]}
+    assert len([tick for tick in signals["ticks"] if signals["lo"] <= tick <= signals["hi"]]) >= 4
 
 
 def test_errors_stand_as_they_are_from_nothing_to_all():
@@ -43,14 +55,14 @@ def test_errors_stand_as_they_are_from_nothing_to_all():
 
 def test_losses_below_zero_have_a_linear_axis():
     found = curves([-2.0] * 10 + [4.0] * 10)
-    assert losses_of(found)["mean"].tolist() == [-2.0, 4.0]
+    assert losses_of(found)["mean"].tolist() == [-2.0] * 10 + [4.0] * 10
     ends = {one["name"]: one["value"] for one in found.wide["params"]}
     assert ends["lo"] < -2.0 < 4.0 < ends["hi"]
 
 
 def test_an_infinite_loss_is_a_cross_on_top_and_said():
     found = curves([1.0] * 10 + [np.inf] * 10, batch_error=0.5)
-    first, gone = losses_of(found).to_dict("records")
+    first, *_, gone = losses_of(found).to_dict("records")
     assert np.isnan(first["edge"])
     assert np.isnan(gone["at_mean"])
     assert first["at_mean"] < gone["at_edge"] < axis(found, "loss")["hi"]

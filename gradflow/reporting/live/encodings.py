@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 
 from gradflow.analysis.variants import network_name
+from gradflow.figures.axis_limits import MIN_TICKS, fine_places
 from gradflow.figures.looks import Look, Network, network
 from gradflow.figures.looks import looks as looks_of
 from gradflow.reporting.live.figure import Spec
@@ -31,7 +32,7 @@ ZERO, NONFINITE, VALUE = "zero", "nonfinite", "value"
 
 
 def powers(low: float, high: float, most: int = MAX_TICKS) -> list[float]:
-    """Return powers of ten between limits, evenly apart; 1, 2 and 5 times powers of ten where those hold less than two.
+    """Return powers of ten between limits, evenly apart, or `fine_places` where there are fewer than four.
 
     Examples
     --------
@@ -41,11 +42,10 @@ def powers(low: float, high: float, most: int = MAX_TICKS) -> list[float]:
     [0.5, 1.0, 2.0, 5.0]
     """
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
-    if last > first:
+    if last - first >= min(most, MIN_TICKS) - 1:
         apart = -(-(last - first + 1) // most)
         return [float(f"1e{power}") for power in range(first, last + 1) if power % apart == 0]
-    within = [float(f"{digit}e{power}") for power in range(first - 1, last + 2) for digit in (1, 2, 5)]
-    return [value for value in within if low <= value <= high]
+    return fine_places(low, high)
 
 
 class Palette(NamedTuple):
