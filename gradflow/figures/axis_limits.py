@@ -77,7 +77,7 @@ def is_short(axis: Axis, rows: pd.DataFrame) -> bool:
 
 
 def fine_places(low: float, high: float) -> list[float]:
-    """Return ticks of a short log axis: 1, 2 and 5 times powers of ten, and more of them where those are less than four.
+    """Return ticks of a short log axis: 1, 2 and 5 times powers of ten, and more where those are less than four.
 
     Examples
     --------

@@ -10,8 +10,8 @@ import pandas as pd
 from gradflow.figures.model import Figure
 from gradflow.figures.training_figure import WINDOW, errors, losses, training
 from gradflow.reporting.live.figure import Live
+from gradflow.reporting.live.row_limits import MAX_DOTS
 from gradflow.reporting.live.screen import live
-from gradflow.reporting.live.thinning import MAX_DOTS
 from gradflow.reporting.report_data import MIN_STEPS, ReportData
 from gradflow.reporting.section import Drawing, Section
 from gradflow.text import text
