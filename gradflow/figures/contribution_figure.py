@@ -22,7 +22,7 @@ def contribution(frames: Several, measure: str = SHARE, *, moment: str = "") -> 
     """Return measures of every residual join against its place, one line per network.
 
     The share tells how much of the gradient at a block's input came back through the skip: at 100 % the branch adds
-    nothing, at 0 % the skip might as well not be there. |F(x)| / |x| tells forward how near the block is to the
+    nothing, at 0 % the skip might as well not be there. `|F(x)| / |x|` tells forward how near the block is to the
     identity.
 
     Parameters

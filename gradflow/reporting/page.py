@@ -51,7 +51,7 @@ def report(
         Of one comparison, of the vanishing-gradient demonstration, of a model of your own, or of several of them.
         Not changed.
     out : path
-        A folder, made if it does not exist: report.html, figures/*.png (300 dpi), tables/*.csv and *.parquet.
+        A folder, made if it does not exist: report.html, `figures/*.png` (300 dpi), `tables/*.csv` and `*.parquet`.
         Files of these names are replaced; figures and tables that an older report wrote there are removed.
     title : str, optional
         The page's heading; by default the question that the recordings answer.
