@@ -92,6 +92,20 @@ def test_the_example_of_an_own_network_on_one_batch(tmp_path, monkeypatch, capsy
     assert [row["layer"] for row in document["layers"] if row["weighted"]] == ["0", "1.0", "2.0", "3.0", "4"]
 
 
+@pytest.mark.parametrize("name", ["start", "study"])
+def test_the_code_of_a_page_runs(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = surroundings()
+    for code in CODE[name]:
+        exec(code, names)
+    assert capsys.readouterr().out
+
+
+def test_no_page_has_code_that_is_not_run():
+    run = {"README": 2, "recording": 1, "sweeps": 1, "start": len(CODE["start"]), "study": len(CODE["study"])}
+    assert {name: len(code) for name, code in CODE.items() if code} == run
+
+
 def test_the_example_is_short():
     assert len([line for line in CODE["README"][0].splitlines() if line.strip()]) <= 13
 
