@@ -2,6 +2,7 @@
 
 python -m benchmarks.diagnosis train --runs FOLDER [--limit 100]
 python -m benchmarks.diagnosis judge --runs FOLDER --part tuning [--out results.csv]
+python -m benchmarks.diagnosis counted --judged held_out.csv unseen.csv --out gradflow/reference/diagnosis_zoo.json
 python -m benchmarks.diagnosis remedies --runs FOLDER --judged tuning.csv --out gradflow/reference/remedies_zoo.json
 """
 
@@ -9,15 +10,17 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
 import torch
 
-from .judge import findings, judged, tables, truths
+from .judge import counted, findings, judged, tables, truths
 from .remedy import study, write
 from .runs import make, runs
 
+COUNTED = "runs of held-out networks and kinds in which a finding was the first problem: [named the planted fault, of]"
 PARTS = ("tuning", "held-out networks", "unseen kinds")
 
 
@@ -33,6 +36,9 @@ def main() -> None:
     tried.add_argument("--judged", type=Path, nargs="+", required=True)
     tried.add_argument("--out", type=Path, required=True)
     tried.add_argument("--at-most", type=int, default=6, help="runs of each finding")
+    told = commands.add_parser("counted", help="count how often each finding was right, for gradflow to say with it")
+    told.add_argument("--judged", type=Path, nargs="+", required=True)
+    told.add_argument("--out", type=Path, required=True)
     for command in (trained, asked, tried):
         command.add_argument("--runs", type=Path, required=True)
     options = parser.parse_args()
@@ -44,7 +50,12 @@ def main() -> None:
         judge(options.runs, options.part, options.out)
     else:
         frame = pd.concat([pd.read_csv(path, keep_default_na=False) for path in options.judged])
-        write(study(frame, options.runs, options.at_most), options.out)
+        if options.command == "remedies":
+            write(study(frame, options.runs, options.at_most), options.out)
+        else:
+            frame = frame[frame["part"] != "tuning"]
+            header = {"command": "python -m benchmarks.diagnosis counted", "date": f"{date.today()}", "n": len(frame)}
+            write(header | {"counted": COUNTED, "first": counted(frame)}, options.out)
 
 
 def train_all(folder: Path, limit: int) -> None:

@@ -92,6 +92,20 @@ def tables(frame: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def counted(frame: pd.DataFrame) -> dict[str, list[int]]:
+    """Return of each finding how often it named the planted fault where it was the first problem: [right, of].
+
+    Runs in which a planted fault did no harm count: what is said of them is true. Runs that are unclear do not.
+    """
+    clear = frame[(frame["truth"] != "unclear") & (frame["first"] != "")]
+    right = [
+        first in FAULTS[kind].named if kind in FAULTS else False
+        for first, kind in zip(clear["first"], clear["kind"], strict=True)
+    ]
+    counts = clear.assign(right=right).groupby("first")["right"].agg(["sum", "count"])
+    return {key: [int(right), int(n)] for key, right, n in counts.itertuples()}
+
+
 def _line(words: str, values: pd.Series) -> str:  # type: ignore[type-arg]
     """Return a row with a count and its exact (Clopper-Pearson) interval."""
     hits, n = int(values.sum()), len(values)

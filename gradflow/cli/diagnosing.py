@@ -59,6 +59,7 @@ def _as_json(finding: Finding) -> dict[str, Any]:
         "cause": text(finding.cause) if finding.cause else "",
         "remedies": [text(remedy) for remedy in finding.remedies],
         "follows": finding.follows,
+        "measured": None if finding.measured is None else dict(zip(("right", "of"), finding.measured, strict=True)),
     }
 
 

@@ -8,10 +8,12 @@ from typing import Literal
 
 from gradflow.diagnosis.cases import Subject
 from gradflow.diagnosis.wording import Value, sentence
+from gradflow.reference import diagnosis_study
 from gradflow.text.controls import printable
 from gradflow.text.words import named
 
 Severity = Literal["problem", "notice", "healthy", "unmeasured"]
+MIN_PROGRAMS = 5  # fewer say nothing of how often a finding is right
 SEVERITIES: tuple[Severity, ...] = ("problem", "notice", "healthy", "unmeasured")  # in the order of reading
 SHOWN: tuple[Severity, ...] = ("problem", "notice")  # what is named as wrong
 
@@ -53,6 +55,15 @@ class Finding:
     def __str__(self) -> str:
         """Return the sentence, in English."""
         return printable(sentence(self.key, self.subject.label, self.values))
+
+    @property
+    def measured(self) -> tuple[int, int] | None:
+        """How often such a problem, found first, named the planted fault: (right, of); None where too few are known.
+
+        Of programs that no rule was tuned on (`gradflow.reference.diagnosis_study`).
+        """
+        right, of = diagnosis_study()["first"].get(self.key, (0, 0))
+        return (right, of) if self.severity == "problem" and of >= MIN_PROGRAMS else None
 
     @property
     def said(self) -> str:

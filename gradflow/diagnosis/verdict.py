@@ -57,12 +57,20 @@ def verdict(findings: Sequence[Finding], checks: Sequence[Check]) -> Verdict:
         found.severity,
         text(f"severity.{found.severity}"),
         name_of(found),
-        [found.said if is_alone else str(found), *([text(found.cause)] if found.cause else [])],
+        [found.said if is_alone else str(found), *([text(found.cause)] if found.cause else []), *how_sure(found)],
         first,
         text("list.sentences").join(others),
         list(dict.fromkeys(name_of(one) for one in _spoken(findings) if one.subject == found.subject and one.follows)),
         *checked,
     )
+
+
+def how_sure(finding: Finding) -> list[str]:
+    """Return the sentence on how often such a finding was right, empty where that was not measured."""
+    if finding.measured is None:
+        return []
+    right, of = finding.measured
+    return [text("verdict.right", right=str(right), of=str(of))]
 
 
 def gravest(findings: Sequence[Finding]) -> Finding | None:

@@ -41,6 +41,23 @@ def forecast_study() -> dict[str, Any]:
 
 
 @cache
+def diagnosis_study() -> dict[str, Any]:
+    """Return how often findings named the fault that was planted: `benchmarks/diagnosis`, held-out programs.
+
+    Keys: `command`, `date`, `n` programs; `first`, by finding: [right, of], in how many of the programs in which it was
+    the first problem it named the fault.
+
+    Examples
+    --------
+    >>> right, of = diagnosis_study()["first"]["inputs_unscaled"]
+    >>> 0 <= right <= of
+    True
+    """
+    study: dict[str, Any] = json.loads(files(__name__).joinpath("diagnosis_zoo.json").read_text(encoding="utf-8"))
+    return study
+
+
+@cache
 def remedy_studies() -> tuple[dict[str, Any], ...]:
     """Return which remedies repaired which faults: `benchmarks/remedies.py`, `remedies_over_time.py` and `diagnosis`.
 

@@ -10,7 +10,9 @@ from torch import nn
 import gradflow
 from gradflow.diagnosis import Findings, diagnose
 from gradflow.diagnosis.cards import card
-from gradflow.diagnosis.verdict import verdict
+from gradflow.diagnosis.cases import Subject
+from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.verdict import how_sure, verdict
 from gradflow.text import language
 from gradflow.text.widths import columns
 
@@ -99,3 +101,13 @@ def test_what_needs_a_finite_gradient_says_so_where_none_is(broken):
     said = words(diagnose(replace(broken, layers=layers, steps=steps)))
     assert "the gradient across the layers: every recorded gradient is NaN or infinite" in said
     assert "activations=True" not in said
+
+
+def test_a_problem_says_how_often_it_named_the_fault_where_enough_programs_tell(monkeypatch):
+    study = {"first": {"inputs_unscaled": [7, 9], "lr_high": [3, 4]}}
+    monkeypatch.setattr("gradflow.diagnosis.finding.diagnosis_study", lambda: study)
+    subject = Subject("net")
+    told = {key: Finding(key, "problem", subject).measured for key in ("inputs_unscaled", "lr_high", "exploding")}
+    assert told == {"inputs_unscaled": (7, 9), "lr_high": None, "exploding": None}
+    assert Finding("inputs_unscaled", "notice", subject).measured is None
+    assert "it named the fault in 7 of 9" in how_sure(Finding("inputs_unscaled", "problem", subject))[0]
