@@ -121,7 +121,15 @@ def test_every_command_and_option_exists():
 
 
 def test_links_lead_somewhere():
-    for name, page in PAGES.items():
-        folder = ROOT if name == "README" else ROOT / "docs"
+    gallery = ROOT / "reports" / "gallery"
+    pages = {**PAGES, "gallery": (gallery / "README.md").read_text(encoding="utf-8")}
+    for name, page in pages.items():
+        folder = {"README": ROOT, "gallery": gallery}.get(name, ROOT / "docs")
         for link in re.findall(r"\]\(([^)#\s]+)\)", page):
             assert link.startswith("https://") or (folder / link).exists(), (name, link)
+
+
+def test_the_gallery_holds_no_pages_and_is_small():
+    files = [path for path in (ROOT / "reports" / "gallery").rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} == {".md", ".png", ".csv"}
+    assert sum(path.stat().st_size for path in files) < 3e6
