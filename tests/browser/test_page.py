@@ -324,6 +324,14 @@ def test_what_is_folded_is_printed(watch):
     assert one.page.locator("#weights figure").first.bounding_box()["height"] > 100
 
 
+def test_of_a_folded_table_print_names_the_file(watch):
+    one = watch(unfolds=False)
+    one.page.emulate_media(media="print")
+    table = one.page.locator("#degree details.table").first
+    assert not table.locator("table").is_visible()
+    assert "tables/degree_over_seeds.csv" in table.locator("summary").inner_text()
+
+
 def test_the_contents_stay_in_sight_and_mark_what_is_read(watch):
     one = watch(unfolds=False)
     one.page.locator("#profile").scroll_into_view_if_needed()
