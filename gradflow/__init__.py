@@ -6,7 +6,10 @@ without torch and `gradflow --help` answers at once.
 
 from __future__ import annotations
 
+import sys
+import warnings
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -71,6 +74,20 @@ __all__ = [
     "storage",
     "theory",
 ]
+
+
+def _warn_of_namesake() -> None:
+    """Warn of the unrelated distribution `gradflow`, which installs modules into the same folder as this one."""
+    found = next((place for entry in sys.path for place in Path(entry).glob("gradflow-*.dist-info")), None)
+    if found is not None:
+        warnings.warn(
+            f"an unrelated package called gradflow is installed ({found.name[9:-10]}), and its files may be mixed with "
+            "these: pip uninstall gradflow gradflow-torch, then install gradflow-torch again.",
+            stacklevel=3,
+        )
+
+
+_warn_of_namesake()
 
 
 def __getattr__(name: str) -> Any:
