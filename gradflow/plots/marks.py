@@ -19,6 +19,7 @@ from gradflow.figures.model import Figure, Guide, Mark, Shape
 BAND_ALPHA = 0.13
 SMALL, _RING, LARGE = 3, 4, 6  # points of a marker on a line or an edge, of a hollow one, of one of few
 _RANGE_WIDTH, _RANGE_ALPHA = 2.4, 0.35
+_DENSE, _THIN = 40, 0.6  # values to an inch from which on lines that go up and down would fill it; points of theirs
 _CAP = 3  # points of an interval's caps, on either side
 _RING_EVERY = 3  # values between two of them
 
@@ -49,6 +50,8 @@ def _line(ax: Axes, figure: Figure, mark: Mark, networks: list[tuple[Look, pd.Da
     By matplotlib: `seaborn.lineplot` joins the ends of a gap, and takes ten times as long.
     """
     axis = replace(figure.y, column=mark.column or figure.y.column)
+    per_inch = max(len(own) for _, own in networks) / (ax.get_window_extent().width / ax.figure.dpi)
+    mark = replace(mark, width=_THIN) if mark.width is None and per_inch > _DENSE else mark
     for look, own in networks:
         y = drawn_values(axis, own)
         stroke = stroke_of(look, mark, len(own))

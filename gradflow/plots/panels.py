@@ -90,38 +90,69 @@ def finish(
     note: str,
     margins: Margins = MARGINS,
 ) -> Margins:
-    """Put a title over all panels, and under them a note and one legend, in as many columns as fit.
+    """Put a title over all panels, and a note and one legend, in as many columns as fit, under them or in a free place.
 
     The figure grows by what a long legend or a title of several lines takes. Returns the margins, which are those
     given and room for title, note and legend.
     """
-    width = float(figure.get_size_inches()[0])
+    width, height = (float(inches) for inches in figure.get_size_inches())
     room = width * (1 - 2 * _INSET)
     heading = wrapped("\n".join(filter(None, (title, subtitle))), room, TITLE_SIZE)
-    columns = legend_columns([str(handle.get_label()) for handle in handles], room)
-    shown = wrapped(note, room, TICK_SIZE)
-    figure.legend(
-        handles=list(handles),
-        title=shown or None,
-        loc="lower left",
-        bbox_to_anchor=(0, 0),
-        borderaxespad=0.2,
-        alignment="left",
-        ncols=columns,
-        handlelength=2.6,
-        columnspacing=1.2,
-    )
-    placed = margins._replace(
-        top=margins.top + (_TITLE_LINE * (1 + heading.count("\n")) + 0.04 if heading else 0.0),
-        bottom=margins.bottom + legend_height(bool(shown) + shown.count("\n") + -(-len(handles) // columns)),
-    )
+    free = _free(figure, margins)
+    legend = _legend_of(handles, note, free.width)
+    if is_beside := free.height > legend_height(legend.lines):
+        placed = margins
+        height -= legend_height(_USUAL_LINES)
+    else:
+        legend = _legend_of(handles, note, room)
+        placed = margins._replace(bottom=margins.bottom + legend_height(legend.lines))
+    placed = placed._replace(top=margins.top + (_TITLE_LINE * (1 + heading.count("\n")) + 0.04 if heading else 0.0))
     usual = margins.top + margins.bottom + 2 * _TITLE_LINE + 0.04 + legend_height(_USUAL_LINES)
-    height = float(figure.get_size_inches()[1]) + max(0.0, placed.top + placed.bottom - usual)
+    height += max(0.0, placed.top + placed.bottom - usual)
     figure.set_size_inches(width, height)
     if heading:
         figure.suptitle(heading, x=_INSET, y=1 - _TITLE_INSET / height, ha="left", va="top", linespacing=1.4)
     arrange(figure, placed)
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 0)}
+    if is_beside:
+        place = {"loc": "upper left", "bbox_to_anchor": (free.x0 / width, figure.axes[-1].get_position().y1)}
+    figure.legend(
+        handles=list(handles),
+        title=legend.note or None,
+        **place,
+        borderaxespad=0.2,
+        alignment="left",
+        ncols=legend.columns,
+        handlelength=2.6,
+        columnspacing=1.2,
+    )
     return placed
+
+
+class _Legend(NamedTuple):
+    """A legend under a note: the note in lines, columns, and lines in all."""
+
+    note: str
+    columns: int
+    lines: int
+
+
+def _legend_of(handles: Sequence[Any], note: str, inches: float) -> _Legend:
+    columns = legend_columns([str(handle.get_label()) for handle in handles], inches)
+    shown = wrapped(note, inches, TICK_SIZE) if inches > 0 else ""
+    return _Legend(shown, columns, bool(shown) + shown.count("\n") + -(-len(handles) // columns))
+
+
+def _free(figure: Figure, margins: Margins) -> Bbox:
+    """Return the place without panels at the end of the last row, in inches; nothing where there is none."""
+    width, height = (float(inches) for inches in figure.get_size_inches())
+    rows, columns = figure.axes[0].get_gridspec().get_geometry()  # type: ignore[union-attr]  # made by subplots
+    used = columns - (rows * columns - len(figure.axes))
+    if used == columns or rows == 1:
+        return Bbox.from_extents(0, 0, 0, 0)
+    panel = (width - margins.left - margins.right - (columns - 1) * margins.columns) / columns
+    left = margins.left + used * (panel + margins.columns)
+    return Bbox.from_extents(left, 0, width - margins.right, (height - FRAME_HEIGHT) / rows - margins.rows)
 
 
 def legend_height(lines: int) -> float:

@@ -88,3 +88,25 @@ def test_axes_are_shared_unless_they_would_flatten_a_panel(exponents, is_shared)
     first, second = figure.axes
     assert (first.get_ylim() == second.get_ylim()) is is_shared
     assert ("axes differ" in figure.legends[0].get_title().get_text()) is not is_shared
+
+
+def test_the_legend_fills_the_place_that_five_panels_leave(runs, overlaps):
+    frame = analysis.profile_over_seeds(analysis.profile(runs, steps="recorded"), "grad_norm")
+    five = pd.concat([frame, frame[frame["step"] == 20].assign(step=21)])
+    drawn = {n: plots.profiles(five[five["step"].isin(sorted(five["step"].unique())[:n])]) for n in (5, 3)}
+    for figure in drawn.values():
+        figure.draw_without_rendering()
+    last = drawn[5].axes[-1].get_window_extent()
+    legend = drawn[5].legends[0].get_window_extent()
+    assert legend.x0 > last.x1
+    assert legend.y0 > last.y0
+    assert drawn[3].legends[0].get_window_extent().y1 < drawn[3].axes[0].get_window_extent().y0
+    assert overlaps(drawn[5]) == ([], [])
+
+
+def test_lines_of_many_layers_are_thin(make):
+    widths = [
+        plots.profiles([make("plain", depth, 0)], width=plots.SINGLE).axes[0].lines[0].get_linewidth()
+        for depth in (6, 100)
+    ]
+    assert widths[1] < widths[0]
