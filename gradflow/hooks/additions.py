@@ -59,7 +59,7 @@ class Additions(TorchFunctionMode):
     ) -> Any:
         """Measure the operands of an addition, then let it go on."""
         kwargs = kwargs or {}
-        if not _is_addition(function):
+        if not is_addition(function):
             return function(*args, **kwargs)
         number = self._n_seen
         self._n_seen += 1
@@ -112,7 +112,7 @@ class WithoutTerms(TorchFunctionMode):
     ) -> Any:
         """Replace the terms that are left out by zeros."""
         kwargs = kwargs or {}
-        if _is_addition(function):
+        if is_addition(function):
             operands = self._terms.get(self._n_seen, ())
             self._n_seen += 1
             if operands:
@@ -125,8 +125,14 @@ def _name(function: Callable[..., Any]) -> str:
     return getattr(function, "__name__", "")
 
 
-def _is_addition(function: Callable[..., Any]) -> bool:
+def is_addition(function: Callable[..., Any]) -> bool:
+    """Whether a function of PyTorch adds or subtracts."""
     return _name(function) in _PLAIN | _IN_PLACE | _PRODUCT
+
+
+def works_in_place(function: Callable[..., Any]) -> bool:
+    """Whether an addition writes into its first operand."""
+    return _name(function) in _IN_PLACE | {"addcmul_"}
 
 
 def _norms(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Scalar, ...]:
@@ -147,7 +153,7 @@ def _with_zeros(function: Callable[..., Any], args: tuple[Any, ...], operands: S
     """Return the arguments with the chosen operands zero; an operand that is changed in place is zeroed in place."""
     changed = list(args)
     for operand in operands:
-        if operand == 0 and _name(function) in _IN_PLACE | {"addcmul_"}:
+        if operand == 0 and works_in_place(function):
             changed[0].zero_()
         else:
             changed[operand] = torch.zeros_like(changed[operand])

@@ -77,6 +77,11 @@ class ModuleCalls:
         if self._open:
             self._open.pop().end = sequence_number()
 
+    @property
+    def current(self) -> str:
+        """The name of the module that is being called, the innermost one."""
+        return self._open[-1].name if self._open else ROOT
+
     def innermost(self, node: Node) -> Call | None:
         """Return the innermost call during which the node was made, None if there is none."""
         number = node._sequence_nr()
