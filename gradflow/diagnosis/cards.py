@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from gradflow.diagnosis.checks import Check, needs, subjects
 from gradflow.diagnosis.finding import SHOWN, Finding
+from gradflow.diagnosis.places import line_of
 from gradflow.diagnosis.verdict import Verdict, how_sure
 from gradflow.tables import Table
 from gradflow.text import text
@@ -49,8 +50,10 @@ def _findings(own: list[Finding]) -> Iterator[Row]:
         yield from ((text("verdict.also"), other.said) for other in others)
         if finding.cause:
             yield text("verdict.why"), text(finding.cause)
-        for place, remedy in enumerate(finding.remedies):
-            yield text("verdict.then" if place else "verdict.change"), text(remedy)
+        for place, fix in enumerate(finding.fixes):
+            yield text("verdict.then" if place else "verdict.change"), fix
+        if line := line_of(finding):
+            yield text("verdict.line"), line
         yield from ((text("verdict.measured"), said) for said in how_sure(finding))
     yield from ((text("verdict.follows"), one.said) for one in shown if one.follows)
     yield from ((text("severity.healthy"), one.said) for one in own if one.severity == "healthy")

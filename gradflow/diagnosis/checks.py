@@ -14,13 +14,17 @@ from gradflow.diagnosis.beginning import beginning, operations
 from gradflow.diagnosis.cases import Case, Subject
 from gradflow.diagnosis.ends import ONE_BATCH
 from gradflow.diagnosis.finding import Finding
-from gradflow.diagnosis.harm import MIN_STEPS, losses
+from gradflow.diagnosis.harm import MIN_STEPS, is_before_training, losses
 from gradflow.diagnosis.movement import movement
+from gradflow.diagnosis.rules.outputs import RANDOM_LOSS
+from gradflow.diagnosis.structure import structure
 from gradflow.recording import SHATTERING, Recording
 from gradflow.text import text
 
 UNTRAINED = (ONE_BATCH, "vanishing", SHATTERING)  # meta["experiment"] of recordings that know of no training
 OF_GRADIENTS = ("updates", "rate", "clipping", "activations", "times")  # what is needed where gradients are recorded
+
+BEFORE_TRAINING = {"loss_tensor": "targets"}  # what is needed instead where no recorder was at work
 
 Status = Literal["found", "fine", "unchecked"]
 
@@ -97,8 +101,13 @@ def _status(case: Case, question: _Question, keys: set[str]) -> Status:
 
 
 def _need(case: Case, question: _Question) -> str:
-    """Return what it takes to answer a question: where every gradient is NaN, to repair that first."""
-    return "finite" if question.need in OF_GRADIENTS and all(map(_is_lost, case.recordings)) else question.need
+    """Return what it takes to answer a question: where every gradient is NaN, or there is none, to repair that first."""
+    if question.need in OF_GRADIENTS and all(map(_is_lost, case.recordings)):
+        return "finite"
+    if any("shape_clash" in recording.meta for recording in case.recordings):
+        return "forward"
+    is_before = all(map(is_before_training, case.recordings))
+    return BEFORE_TRAINING.get(question.need, question.need) if is_before else question.need
 
 
 def _is_lost(recording: Recording) -> bool:
@@ -137,7 +146,27 @@ def _has_probe(recording: Recording) -> bool:
     return bool((recording.probes["probe"] == SHATTERING).any())
 
 
+def _has_structure(recording: Recording) -> bool:
+    return structure(recording) is not None
+
+
 QUESTIONS: dict[str, _Question] = {
+    "structure": _Question("structure",
+        ("skip_shape", "addition_shape", "no_activation_after_addition", "norm_after_activation", "norm_twice",
+         "projection_without_norm", "bias_before_norm"),
+        _has_structure,
+        is_before_training,
+    ),
+    "init": _Question("structure",
+        ("init_unsuited", "init_small", "init_large"),
+        _has_structure,
+        is_before_training,
+    ),
+    "first_update": _Question("first_update",
+        ("step_overshoots", "step_overshoots_here"),
+        lambda recording: "first_update" in recording.meta,
+        is_before_training,
+    ),
     "loss": _Question("losses",
         ("diverged", "loss_rose", "loss_constant", "loss_level", "loss_negative"),
         _has_losses,
@@ -158,8 +187,8 @@ QUESTIONS: dict[str, _Question] = {
     "inputs": _Question("inputs", ("inputs_nonfinite", "inputs_unscaled"), _sees_inputs),
     "outputs": _Question("loss_tensor",
         ("squashed_logits", "softmax_of_one", "squashed_values", "probabilities", "outputs_large", "targets_unscaled",
-         "outputs_alike", "loss_scaled", "loss_tiny"),
-        lambda recording: bool(operations(recording)),
+         "targets_unreachable", "outputs_begin_alike", "outputs_alike", "loss_scaled", "loss_tiny"),
+        lambda recording: bool(operations(recording)) and recording.meta.get("loss") != RANDOM_LOSS,
     ),
     "weights": _Question("first_batch", ("identical_units", "norm_in_eval"), lambda run: beginning(run) is not None),
     "rate": _Question("rate",

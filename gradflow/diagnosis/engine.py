@@ -9,30 +9,36 @@ from gradflow.diagnosis.cases import Case, Subject, cases
 from gradflow.diagnosis.checks import checks
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.findings import Findings
+from gradflow.diagnosis.places import placed
 from gradflow.diagnosis.ranking import OUTSIDE, is_cause, ranked
 from gradflow.diagnosis.remedies import fitting
 from gradflow.diagnosis.rules import (
     absent,
+    after_addition,
     dead,
     degraded,
     diverged,
     dropout,
     elsewhere,
     exploding,
+    first_update,
     frozen,
     gradients_kept,
     healthy,
     identical_units,
+    init_gain,
     inputs,
     learning_rate,
     loss_level,
     modes,
+    norm_place,
     output_range,
     outputs,
     over_time,
     parameters,
     probabilities,
     shattering,
+    skip_shape,
     stalled,
     units,
     unmoved,
@@ -45,6 +51,11 @@ from gradflow.recording import Recording
 Rule = Callable[[list[Case]], list[Finding]]
 # Each rule reads the recordings alone; none reads another's findings.
 RULES: tuple[Rule, ...] = (
+    skip_shape.find,
+    after_addition.find,
+    norm_place.find,
+    init_gain.find,
+    first_update.find,
     diverged.find,
     probabilities.find,
     loss_level.find,
@@ -105,6 +116,7 @@ def diagnose(recordings: Recording | Iterable[Recording]) -> Findings:
     found = [finding for rule in RULES for finding in rule(grouped)]
     explained = {finding.subject for finding in found if is_cause(finding)}
     found = [replace(finding, remedies=_remedies(finding, by_subject, explained)) for finding in found]
+    found = [placed(one, by_subject[one.subject].recordings) if one.subject in by_subject else one for one in found]
     named = {finding.subject for finding in found if finding.severity in ("problem", "notice")}
     found += healthy.find([case for case in grouped if case.subject not in named])
     return Findings(ranked(found), checks(grouped, found))

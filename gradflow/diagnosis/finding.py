@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gradflow.diagnosis.cases import Subject
-from gradflow.diagnosis.wording import Value, sentence
+from gradflow.diagnosis.wording import Value, change, sentence
 from gradflow.reference import diagnosis_study
+from gradflow.text import text
 from gradflow.text.controls import printable
 from gradflow.text.words import named
 
@@ -64,6 +65,16 @@ class Finding:
         """
         right, of = diagnosis_study()["first"].get(self.key, (0, 0))
         return (right, of) if self.severity == "problem" and of >= MIN_PROGRAMS else None
+
+    @property
+    def change(self) -> str:
+        """What to change, where it follows from the numbers; remedies are what repaired other networks."""
+        return printable(change(self.key, self.values))
+
+    @property
+    def fixes(self) -> list[str]:
+        """What to change, the first thing first, as sentences."""
+        return [*filter(None, [self.change]), *map(text, self.remedies)]
 
     @property
     def said(self) -> str:

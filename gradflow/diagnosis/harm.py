@@ -105,6 +105,16 @@ def is_unfitted(recording: Recording) -> bool:
     return found.last > UNFITTED * (found.first if math.isnan(constant) else constant)
 
 
+def is_before_training(recording: Recording) -> bool:
+    """Whether one batch was looked at to say what training would come to, so that no harm can have been done yet."""
+    return recording.meta.get("before_training") is True
+
+
+def may_harm(recording: Recording) -> bool:
+    """Whether a cause has done harm, as `is_unfitted` says, or there was no training yet in which it could."""
+    return is_before_training(recording) or is_unfitted(recording)
+
+
 def losses(recording: Recording) -> Losses | None:
     """Return where a run's finite losses began and ended; None if it has fewer than two.
 

@@ -10,27 +10,37 @@ from gradflow.diagnosis.finding import SEVERITIES, Finding
 # What the program does, whatever comes of it; what it begins with; how it is trained; what happens inside; how far the
 # weights move; what is seen from outside. Each explains those after it, not those beside it.
 PROGRAM = (
-    "never_stepped", "lr_zero", "identical_units", "never_changed", "no_gradient_anywhere", "no_parameter_gradient",
-    "inputs_nonfinite", "loss_negative", "softmax_of_one", "squashed_logits", "probabilities", "cut_off",
-    "cut_off_no_grad", "cut_off_outside", "parameter_without_gradient", "left_out", "not_changed", "gradients_kept",
-    "unregistered", "attention_one_token", "recurrent_one_step", "not_of_the_loss", "without_gradients", "unused",
-    "not_called", "no_gradient", "norm_in_eval", "mostly_frozen", "changed_elsewhere", "squashed_values",
+    "skip_shape", "addition_shape", "never_stepped", "lr_zero", "identical_units", "never_changed",
+    "no_gradient_anywhere", "no_parameter_gradient", "inputs_nonfinite", "loss_negative", "softmax_of_one",
+    "squashed_logits", "probabilities", "cut_off", "cut_off_no_grad", "cut_off_outside", "parameter_without_gradient",
+    "left_out", "not_changed", "gradients_kept", "unregistered", "attention_one_token", "recurrent_one_step",
+    "not_of_the_loss", "without_gradients", "unused", "not_called", "no_gradient", "norm_in_eval", "mostly_frozen",
+    "changed_elsewhere", "squashed_values", "targets_unreachable",
 )  # fmt: skip
-BEGINNING = ("loss_scaled", "loss_tiny", "inputs_unscaled", "targets_unscaled", "dropout_strong")
+BEGINNING = (
+    "loss_scaled", "loss_tiny", "inputs_unscaled", "targets_unscaled", "init_unsuited", "init_small", "init_large",
+    "dropout_strong",
+)  # fmt: skip
 SIZES = ("outputs_large",)
 SETTINGS = ("clip_binds", "weight_decay_high", "momentum_high", "lr_decays", "lr_high")
 INSIDE = (
     "degraded", "skip_helps", "nonfinite_loss", "nonfinite_forward", "nonfinite_backward", "nonfinite_parameter",
     "zero_from_loss", "zero_underflow", "zero_gradient_between", "zero_gradient", "zero_parameters", "near_stop",
     "units_off", "units_saturated", "vanishing_over_time", "zero_over_time", "exploding_over_time", "exploding",
-    "vanishing", "outputs_alike", "stalled", "shattered", "lost_underflow", "lost_gradient_between", "lost_from_loss",
-    "lost_gradient", "weights_shrink", "nonfinite_weights", "nonfinite_gradient", "nonfinite_from_loss",
-    "nonfinite_with_loss", "nonfinite_other_pass",
+    "vanishing", "outputs_alike", "outputs_begin_alike", "stalled", "shattered", "lost_underflow",
+    "lost_gradient_between", "lost_from_loss", "lost_gradient", "weights_shrink", "nonfinite_weights",
+    "nonfinite_gradient", "nonfinite_from_loss", "nonfinite_with_loss", "nonfinite_other_pass",
 )  # fmt: skip
-MOVEMENT = ("lr_low",)  # weights that hardly move where a gradient vanished say nothing of the learning rate
+# Weights that hardly move where a gradient vanished, or too far where it exploded, say nothing of the learning rate.
+MOVEMENT = ("lr_low", "step_overshoots_here", "step_overshoots")
 OUTSIDE = ("diverged", "loss_rose", "loss_constant", "loss_level")
+# What papers do otherwise, though networks train so: no cause of anything else that is found.
+LAYOUT = (
+    "no_activation_after_addition", "norm_after_activation", "norm_twice", "projection_without_norm",
+    "bias_before_norm",
+)  # fmt: skip
 TIERS = (PROGRAM, BEGINNING, SIZES, SETTINGS, INSIDE, MOVEMENT, OUTSIDE)
-ORDER = {key: place for place, key in enumerate(key for tier in TIERS for key in tier)}
+ORDER = {key: place for place, key in enumerate(key for tier in (*TIERS, LAYOUT) for key in tier)}
 
 
 def ranked(findings: Iterable[Finding]) -> list[Finding]:

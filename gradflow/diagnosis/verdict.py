@@ -52,7 +52,7 @@ def verdict(findings: Sequence[Finding], checks: Sequence[Check]) -> Verdict:
     if found is None:
         healthy = [one.said if is_alone else str(one) for one in findings if one.severity == "healthy"]
         return Verdict("healthy", "", text("verdict.none"), healthy[:1], "", "", [], *checked)
-    first, *others = [text(remedy) for remedy in found.remedies] or [""]
+    first, *others = found.fixes or [""]
     return Verdict(
         found.severity,
         text(f"severity.{found.severity}"),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from gradflow.analysis.intervals import Interval
-from gradflow.text import text
+from gradflow.text import has, text
 from gradflow.text.numbers import count, decades, factor, fold, number, percent, points, share, times, with_interval
 from gradflow.text.words import named
 
@@ -38,6 +38,13 @@ _NOUNS = frozenset(
 )  # integers of these names read as "3 seeds"
 _NETWORKS = frozenset({"shallow", "residual"})  # strings that are labels of networks
 _TEXT_VALUES: Mapping[str, str] = {"measure": "measure.", "when": "when."}  # strings that are keys of the catalogue
+
+
+def change(key: str, values: Mapping[str, Value]) -> str:
+    """Return what to change, by the numbers of a finding; empty where its remedies say it, or nothing is known."""
+    if not has(f"change.{key}"):
+        return ""
+    return text(f"change.{key}", **{name: _written(name, value) for name, value in values.items()})
 
 
 def sentence(key: str, label: str, values: Mapping[str, Value]) -> str:

@@ -9,7 +9,7 @@ from gradflow.analysis.outputs import Outputs, outputs
 from gradflow.analysis.stops import Stop, near_stop, zero_stops
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding, Severity
-from gradflow.diagnosis.harm import HARMLESS, learning
+from gradflow.diagnosis.harm import HARMLESS, is_before_training, learning
 from gradflow.diagnosis.reach import own_rows, severity, trained_layers
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
@@ -87,11 +87,15 @@ def _zero_finding(recording: Recording) -> _Found | None:
         return None
     n_steps = int(counted.sum())
     is_all = set(layers) >= set(trained_layers(recording))
+    is_stuck = is_before_training(recording) and has_zero_weights(recording) and not unlocks(recording)
+    if is_before_training(recording) and not is_all and unlocks(recording):
+        return None
     gravity: Severity = "notice"
     if n_steps >= MIN_STEPS or is_all:
         gravity = severity(recording, layers, cuts_off=stops[0].cuts_off)
     values: dict[str, Value] = {"layers": len(layers), "example": layers[0], "steps": n_steps}
-    notes = ["zero_init"] if n_steps < MIN_STEPS and has_zero_weights(recording) else []
+    gravity = "problem" if is_stuck else gravity
+    notes = ["zero_init"] if n_steps < MIN_STEPS and has_zero_weights(recording) and not is_stuck else []
     return _at_stop("zero", stops, recording, found.measure, gravity, values, notes)
 
 
@@ -177,6 +181,13 @@ def _underflows(recording: Recording, stop: Stop) -> str:
 def _has_zeros(recording: Recording) -> bool:
     """Whether any gradient is exactly zero: most runs have none, and a look at two columns says so."""
     return bool((recording.layers[["grad_norm", "out_grad_norm"]].to_numpy() == 0).any())
+
+
+def unlocks(recording: Recording) -> bool:
+    """Whether weights that start at zero have a gradient: what they hold back then gets one at the next step."""
+    parameters = recording.parameters
+    is_bias = parameters["parameter"].str.endswith("bias")
+    return bool((~is_bias & (parameters["weight_norm"] == 0) & (parameters["grad_norm"] > 0)).any())
 
 
 def has_zero_weights(recording: Recording) -> bool:

@@ -6,7 +6,7 @@ from gradflow.diagnosis.beginning import beginning
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs
 from gradflow.diagnosis.finding import Finding
-from gradflow.diagnosis.harm import is_unfitted
+from gradflow.diagnosis.harm import may_harm
 from gradflow.diagnosis.rules.outputs import begins_large
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
@@ -22,7 +22,7 @@ def find(cases: list[Case]) -> list[Finding]:
 
 def _found(recording: Recording) -> Found | None:
     first = beginning(recording)
-    if first is None or first.dropout < STRONG or not (is_unfitted(recording) or begins_large(recording)):
+    if first is None or first.dropout < STRONG or not (may_harm(recording) or begins_large(recording)):
         return None
     values: dict[str, Value] = {"layer": first.strongest_dropout, "dropped": first.dropout, "threshold_percent": STRONG}
     return Found("dropout_strong", "problem", values, remedies=REMEDIES)

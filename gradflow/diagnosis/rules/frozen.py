@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs
+from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.fresh import is_fresh
-from gradflow.diagnosis.harm import is_unfitted
+from gradflow.diagnosis.harm import is_unfitted, may_harm
 from gradflow.diagnosis.reach import named
 from gradflow.recording import Recording
 
@@ -24,8 +24,9 @@ def _found(recording: Recording) -> Found | None:
     rows = rows[(rows["step"] == rows["step"].min()) & (rows["part"] == "")]
     frozen = rows[rows["status"] == "frozen"]
     share = frozen["n_entries"].sum() / max(rows["n_entries"].sum(), 1)
-    if not share > MOST or not is_unfitted(recording) or not is_fresh(recording):
+    if not share > MOST or not may_harm(recording) or not is_fresh(recording):
         return None
     layers = list(dict.fromkeys(frozen["layer"]))
-    return Found("mostly_frozen", "problem", {"share": float(share), "layers": len(layers), "example": named(layers)},
+    severity = problem_if(is_unfitted(recording))
+    return Found("mostly_frozen", severity, {"share": float(share), "layers": len(layers), "example": named(layers)},
                  remedies=REMEDIES)  # fmt: skip

@@ -6,7 +6,7 @@ from gradflow.diagnosis.beginning import beginning
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
-from gradflow.diagnosis.harm import is_unfitted
+from gradflow.diagnosis.harm import may_harm
 from gradflow.diagnosis.reach import named
 from gradflow.diagnosis.rules.outputs import begins_large
 from gradflow.diagnosis.wording import Value
@@ -26,5 +26,5 @@ def _found(recording: Recording) -> Found | None:
     if first is None or not first.n_alike:
         return None
     values: dict[str, Value] = {"alike": first.n_alike, "n_matrices": first.n_matrices, "example": named(first.alike)}
-    severity = problem_if(is_unfitted(recording) or begins_large(recording))
+    severity = problem_if(may_harm(recording) or begins_large(recording))
     return Found("identical_units", severity, values, "cause.symmetry", REMEDIES)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from gradflow.diagnosis.beginning import beginning
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding, Severity
-from gradflow.diagnosis.harm import is_unfitted
+from gradflow.diagnosis.harm import may_harm
 from gradflow.diagnosis.rules.outputs import begins_large
 from gradflow.recording import Recording
 
@@ -32,7 +33,7 @@ def _found(recording: Recording) -> Found | None:
     if bad is not None:
         return Found("inputs_nonfinite", "problem", {"entries": bad.nonfinite, "n_entries": bad.n})
     worst = max(first.inputs, key=lambda one: abs(math.log(one.rms)) if 0 < one.rms < math.inf else 0.0)
-    if SMALL <= worst.rms <= LARGE or not 0 < worst.rms < math.inf:
+    if SMALL <= worst.rms <= LARGE or not 0 < worst.rms < math.inf or _is_scaled_inside(recording):
         return None
     return Found("inputs_unscaled", _severity(recording), {
         "rms": worst.rms, "mean": worst.mean, "low": worst.min, "high": worst.max, "n_examples": worst.examples,
@@ -40,9 +41,20 @@ def _found(recording: Recording) -> Found | None:
     }, "cause.inputs_unscaled", REMEDIES)  # fmt: skip
 
 
+def _is_scaled_inside(recording: Recording) -> bool:
+    """Whether it was seen that no layer gets the inputs as they are, or only layers that a norm follows."""
+    entrances = recording.meta.get("entrances")
+    if not isinstance(entrances, list):
+        return False
+    return not any(
+        isinstance(one, Mapping) and isinstance(rms := one.get("rms"), int | float) and not SMALL <= rms <= LARGE
+        for one in entrances
+    )
+
+
 def _severity(recording: Recording) -> Severity:
     """Return how grave it is: normalisation behind the first layer takes it away, and then the network learns.
 
     A loss that falls from a start far above a constant answer's says nothing of that.
     """
-    return problem_if(is_unfitted(recording) or begins_large(recording))
+    return problem_if(may_harm(recording) or begins_large(recording))

@@ -7,7 +7,7 @@ from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.fresh import is_fresh
-from gradflow.diagnosis.harm import is_unfitted
+from gradflow.diagnosis.harm import is_before_training, is_unfitted
 from gradflow.diagnosis.reach import named
 from gradflow.recording import Recording
 
@@ -26,5 +26,7 @@ def _found(recording: Recording) -> Found | None:
     kinds = [kind for kind in first.in_eval if "BatchNorm" in kind] if first is not None else []
     if not kinds or not is_fresh(recording):
         return None
-    severity = problem_if(is_unfitted(recording))
+    # A model that is in eval mode as a whole was perhaps only looked at: its training may begin with model.train().
+    is_partly = is_before_training(recording) and recording.meta.get("mode") == "mixed"
+    severity = problem_if(is_partly or is_unfitted(recording))
     return Found("norm_in_eval", severity, {"example": named(kinds)}, remedies=REMEDIES)

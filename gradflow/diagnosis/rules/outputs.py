@@ -9,8 +9,9 @@ from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.fresh import is_fresh
-from gradflow.diagnosis.harm import MIN_STEPS, is_stuck, is_unfitted, losses
+from gradflow.diagnosis.harm import MIN_STEPS, is_before_training, is_stuck, is_unfitted, losses, may_harm
 from gradflow.diagnosis.movement import movement
+from gradflow.diagnosis.rules.dead import has_zero_weights
 from gradflow.diagnosis.rules.learning_rate import LOW
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
@@ -23,6 +24,7 @@ TARGETS = 8.0
 CONSISTENT = 0.8
 TINY = 0.2  # of a constant answer's loss: before training no network is so much better
 ALIKE = 0.02  # of the outputs' size, between examples
+RANDOM_LOSS = "random projection"  # of the analysis of one batch without targets, whose inputs may be random, too
 INIT, TARGET = ("remedy.smaller_init", "remedy.lower_lr"), ("remedy.scale_targets", "remedy.lower_lr")
 MEAN = ("remedy.mean_loss", "remedy.lower_lr")
 
@@ -85,18 +87,28 @@ def _squared(recording: Recording, output: Tensor, loss: float) -> Found | None:
     size = math.sqrt(of_targets)
     if not size > TARGETS * max(output.rms, 1.0):
         return None
-    severity = problem_if(is_unfitted(recording))
+    severity = problem_if(may_harm(recording))
     return Found("targets_unscaled", severity, {**values, "size": size, "threshold": TARGETS}, "", TARGET)
 
 
 def _alike(recording: Recording) -> Found | None:
     output = _only(recording)
-    if output is None or output.examples < 2 or not 0 < output.rms < math.inf or not is_stuck(recording):
+    if output is None or output.examples < 2 or not 0 < output.rms < math.inf:
         return None
     if not output.spread < ALIKE * output.rms:
         return None
     values: dict[str, Value] = {"spread": output.spread, "rms": output.rms, "threshold": ALIKE}
+    if _begins_alike(recording):
+        return Found("outputs_begin_alike", "problem", values)
+    if not is_stuck(recording):
+        return None
     return Found("outputs_alike", "problem", values, "", ("remedy.init", "remedy.add_norm", "remedy.skip"))
+
+
+def _begins_alike(recording: Recording) -> bool:
+    """Whether outputs that are alike before training are a sign: of real examples, without a head of zeros."""
+    is_real = recording.meta.get("loss") != RANDOM_LOSS
+    return is_before_training(recording) and is_real and not has_zero_weights(recording)
 
 
 def _only(recording: Recording) -> Tensor | None:

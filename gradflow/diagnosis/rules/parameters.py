@@ -8,8 +8,9 @@ from gradflow.analysis.outputs import outputs
 from gradflow.analysis.stops import zero_stops
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding, Severity
+from gradflow.diagnosis.harm import is_before_training
 from gradflow.diagnosis.reach import is_left_out, named, own_rows, severity
-from gradflow.diagnosis.rules.dead import MIN_STEPS, has_zero_weights, zero_layers
+from gradflow.diagnosis.rules.dead import MIN_STEPS, has_zero_weights, unlocks, zero_layers
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
@@ -86,7 +87,7 @@ def _zero(recording: Recording, rows: pd.DataFrame) -> list[_Found]:
             values |= {"parameter": str(taken["parameter"].iloc[0]), "steps": rows["step"].nunique()}
             found.append((key, gravity, values, ""))
             zero = zero[~zero["layer"].isin(layers)]
-    if len(zero):
+    if len(zero) and not (is_before_training(recording) and unlocks(recording)):
         names = [full_name(*key) for key in zero[KEYS].itertuples(index=False)]
         found.append(_zero_finding(recording, names, set(zero["layer"]), rows))
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
-from gradflow.diagnosis.harm import is_stuck, is_unfitted
+from gradflow.diagnosis.harm import is_before_training, is_stuck, may_harm
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
@@ -24,7 +24,7 @@ def find(cases: list[Case]) -> list[Finding]:
 
 def _found(recording: Recording, column: str, key: str, threshold: float) -> Found | None:
     rows = recording.layers.loc[recording.layers["in_grad"] & recording.layers[column].notna()]
-    if rows.empty or not is_unfitted(recording):
+    if rows.empty or not may_harm(recording):
         return None
     shares = rows.groupby(["step", "layer"], sort=False)[column].mean().unstack("layer")
     ends = shares.iloc[[0, -1]] if len(shares) > 1 else shares
@@ -38,5 +38,5 @@ def _found(recording: Recording, column: str, key: str, threshold: float) -> Fou
         "layer": str(first), "layers": len(beyond), "fraction": float(shares[first].max()), "step": int(over[0]),
         "threshold_percent": threshold,
     }  # fmt: skip
-    severity = problem_if(is_stuck(recording))
+    severity = problem_if(is_stuck(recording) or is_before_training(recording))
     return Found(key, severity, values, f"cause.{key}", REMEDIES)
