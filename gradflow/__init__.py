@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gradflow.experiments import compare
     from gradflow.hooks import Recorder, record
     from gradflow.probe import Analysis, analyze_gradients
+    from gradflow.probe.doctor import Checkup, doctor
     from gradflow.probe.forecast import Forecast, forecast
     from gradflow.recording import Recording
     from gradflow.reporting import report
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Analysis": "gradflow.probe",
+    "Checkup": "gradflow.probe.doctor",
     "Forecast": "gradflow.probe.forecast",
     "Recorder": "gradflow.hooks",
     "Recording": "gradflow.recording",
     "analyze_gradients": "gradflow.probe",
     "compare": "gradflow.experiments",
     "diagnose": "gradflow.diagnosis",
+    "doctor": "gradflow.probe.doctor",
     "forecast": "gradflow.probe.forecast",
     "load": "gradflow.storage",
     "record": "gradflow.hooks",
@@ -52,6 +55,7 @@ _ROOMS = (
 
 __all__ = [
     "Analysis",
+    "Checkup",
     "Forecast",
     "Recorder",
     "Recording",
@@ -60,6 +64,7 @@ __all__ = [
     "compare",
     "diagnose",
     "diagnosis",
+    "doctor",
     "experiments",
     "forecast",
     "hooks",

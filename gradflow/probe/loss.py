@@ -17,6 +17,7 @@ PREDICTIONS = ("logits", "last_hidden_state", "out")  # names under which librar
 IGNORED = -100  # cross-entropy's target that counts for nothing
 SEQUENCE_AXES = 3  # (batch, tokens, classes)
 PROJECTION_SEED = 0
+PROJECTED = "random projection"  # what a loss is called that no targets were given for
 
 
 class AnalysisError(GradflowError):
@@ -50,7 +51,7 @@ def loss_of(outputs: Any, targets: Any, loss_fn: LossFunction | None) -> tuple[T
         return _checked(own), {"loss": "the model's own loss"}
     prediction = prediction_of(outputs)
     if targets is None:
-        return _projection(prediction), {"loss": "random projection", "loss_seed": PROJECTION_SEED}
+        return _projection(prediction), {"loss": PROJECTED, "loss_seed": PROJECTION_SEED}
     if not isinstance(targets, Tensor):
         raise AnalysisError(f"targets must be a tensor unless loss_fn takes them; got {type(targets).__name__}.")
     if targets.is_floating_point():

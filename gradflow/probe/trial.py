@@ -80,7 +80,7 @@ def try_training(
         Outputs, targets and loss do not fit together.
     """
     _check(model, inputs, targets, batch_size)
-    _check_optimizer(model, optimizer, lr)
+    check_optimizer(model, optimizer, lr)
     due = frozenset(moments) | {0}
     meta = {
         "experiment": "forecast",
@@ -91,7 +91,7 @@ def try_training(
         "lr": lr if optimizer is None else float(optimizer.param_groups[0]["lr"]),
     }
     with torch.inference_mode(False), torch.enable_grad(), left_as_found(model):
-        twin, updates = _copies(model, optimizer, lr)
+        twin, updates = copies(model, optimizer, lr)
         batches = _batches(inputs, targets, batch_size)
         with (
             record(
@@ -175,7 +175,7 @@ def _check(model: nn.Module, inputs: Tensor, targets: Tensor, batch_size: int) -
         raise ForecastError(f"batch_size must be at least {SEVERAL}; got {batch_size}.")
 
 
-def _check_optimizer(model: nn.Module, optimizer: Optimizer | None, lr: float | None) -> None:
+def check_optimizer(model: nn.Module, optimizer: Optimizer | None, lr: float | None) -> None:
     """Raise ForecastError unless it is known how the model is updated."""
     if (optimizer is None) == (lr is None):
         raise ForecastError("pass either optimizer, over this model's parameters, or lr.")
@@ -187,7 +187,7 @@ def _check_optimizer(model: nn.Module, optimizer: Optimizer | None, lr: float | 
             raise ForecastError("optimizer holds none of this model's parameters; make it of model.parameters().")
 
 
-def _copies(model: nn.Module, optimizer: Optimizer | None, lr: float | None) -> tuple[nn.Module, Optimizer]:
+def copies(model: nn.Module, optimizer: Optimizer | None, lr: float | None) -> tuple[nn.Module, Optimizer]:
     """Return copies of both that belong to each other, with the hooks that they carry."""
     memo: dict[int, Any] = {}
     try:
