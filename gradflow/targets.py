@@ -58,6 +58,7 @@ def load_target(
     num_classes: int | None = None,
     seed: int = 0,
     settings: Settings = NO_SETTINGS,
+    must_run: bool = True,
 ) -> Target:
     """Return the model that a target names, freshly initialised, and a batch of random numbers that fits it.
 
@@ -75,6 +76,8 @@ def load_target(
         Of weights and inputs. The global random state is left as it was.
     settings : mapping
         What the factory, or the library's model, is called with, by name.
+    must_run : bool
+        Whether a guessed input has to run through the model. If not, the likeliest one is taken where none does.
 
     Raises
     ------
@@ -112,7 +115,7 @@ def load_target(
         return Target(name, model, random_input(model, tuple(shape), seed=seed))
     if given:
         return Target(name, model, given[0], given[1] if len(given) > 1 else None, origin="factory")
-    return Target(name, model, _guessed(name, model, hints, seed), origin="guessed")
+    return Target(name, model, _guessed(name, model, hints, seed, must_run=must_run), origin="guessed")
 
 
 def moved(target: Target, device: str) -> Target:
@@ -166,7 +169,7 @@ def random_input(model: nn.Module, shape: Shape, *, seed: int = 0) -> Tensor:
     return drawn.to(parameter.device, parameter.dtype if parameter.is_floating_point() else drawn.dtype)
 
 
-def _guessed(name: str, model: nn.Module, hints: Sequence[Shape], seed: int) -> Any:
+def _guessed(name: str, model: nn.Module, hints: Sequence[Shape], seed: int, *, must_run: bool) -> Any:
     """Return the first input that runs through a copy of the model, in eval mode and with a batch of two."""
     layer, first = _first_layer(model)
     shapes = list(dict.fromkeys([*hints, *_shapes(first)]))
@@ -183,6 +186,8 @@ def _guessed(name: str, model: nn.Module, hints: Sequence[Shape], seed: int) -> 
         dummy = getattr(model, "dummy_inputs", None)  # of a transformers model that takes more than one input
         if isinstance(dummy, dict) and _runs(trial, dummy):
             return dummy
+    if shapes and not must_run:
+        return random_input(model, (BATCH, *shapes[0]), seed=seed)
     kind = f"{layer} ({type(first).__name__})"
     tried = f"the {len(shapes)} shapes that its first layer, {kind}, suggests all fail" if shapes else NO_LAYER
     raise TargetError(

@@ -17,8 +17,8 @@ from gradflow.cli.torchrun import take_part
 BAD_INPUT, RUNS_FAILED, INTERRUPTED = 2, 3, 130  # exit codes
 REPORTS = Path("reports")  # where commands write to unless --out says otherwise
 COMMANDS = (
-    "analyze", "compare", "diagnose", "env", "forecast", "models", "report", "runs", "sweep", "theory", "vanishing",
-    "watch",
+    "analyze", "compare", "diagnose", "doctor", "env", "forecast", "models", "report", "runs", "sweep", "theory",
+    "vanishing", "watch",
 )  # fmt: skip
 
 

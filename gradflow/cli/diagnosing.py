@@ -12,7 +12,7 @@ from gradflow.analysis.sources import from_sources
 from gradflow.cli import output
 from gradflow.cli.busy import busy
 from gradflow.cli.terminal import show
-from gradflow.diagnosis import diagnose
+from gradflow.diagnosis import Findings, diagnose
 from gradflow.diagnosis.cards import cards
 from gradflow.diagnosis.checks import Check, needs
 from gradflow.diagnosis.finding import Finding
@@ -31,10 +31,14 @@ def print_diagnosis(runs: Sequence[Path], *, as_json: bool) -> None:
     with busy("reading"):
         findings = diagnose(from_sources(_by_parent(list(folders))))
     if as_json:
-        said = {"findings": [_as_json(one) for one in findings], "checks": [_checked(one) for one in findings.checks]}
-        output.emit(as_json_text(said))
+        output.emit(as_json_text(as_data(findings)))
         return
     show(*cards(findings, findings.checks))
+
+
+def as_data(findings: Findings) -> dict[str, Any]:
+    """Return findings and what was checked as JSON values."""
+    return {"findings": [_as_json(one) for one in findings], "checks": [_checked(one) for one in findings.checks]}
 
 
 def _by_parent(folders: list[Path]) -> dict[str, list[Any]]:
@@ -57,7 +61,7 @@ def _as_json(finding: Finding) -> dict[str, Any]:
         "steps": [finding.values[name] for name in STEPS if name in finding.values],
         "values": values,
         "cause": text(finding.cause) if finding.cause else "",
-        "remedies": [text(remedy) for remedy in finding.remedies],
+        "remedies": finding.fixes,
         "follows": finding.follows,
         "measured": None if finding.measured is None else dict(zip(("right", "of"), finding.measured, strict=True)),
     }

@@ -21,7 +21,7 @@ def print_forecast(target: str, *, form: str | None, **options: Any) -> None:
     """Forecast the training of a target's model and print it."""
     aim = Aim(shape=None, evaluates=False, **{name: options.pop(name) for name in OF_AIM})
     with aimed(target, aim, examples=BATCHES * (options["batch_size"] or DATA_BATCH)) as loaded:
-        found = made(loaded, options)
+        found = forecast_of(loaded, options, options["batch_size"] or DATA_BATCH)
     if form is None:
         for line in found.lines(width()):
             output.say(line)
@@ -31,7 +31,7 @@ def print_forecast(target: str, *, form: str | None, **options: Any) -> None:
         output.emit(as_json(as_data(found)))
 
 
-def made(loaded: Target, settings: dict[str, Any]) -> Forecast:
+def forecast_of(loaded: Target, settings: dict[str, Any], batch_size: int = DATA_BATCH) -> Forecast:
     """Return the forecast of a target with the optimizer that settings of a recipe make."""
     if loaded.targets is None:
         raise GradflowError(
@@ -43,7 +43,7 @@ def made(loaded: Target, settings: dict[str, Any]) -> Forecast:
         loaded.inputs,
         loaded.targets,
         optimizer=optimizer_of(loaded.model, settings),
-        batch_size=settings["batch_size"] or DATA_BATCH,
+        batch_size=batch_size,
     )
     return Forecast(replace(found.recording, meta={**found.recording.meta, "run": loaded.name}))
 

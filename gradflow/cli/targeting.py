@@ -30,14 +30,19 @@ class Aim(NamedTuple):
 
 
 @contextmanager
-def aimed(target: str, aim: Aim, *, examples: int = DATA_BATCH) -> Iterator[Target]:
+def aimed(target: str, aim: Aim, *, examples: int = DATA_BATCH, must_run: bool = True) -> Iterator[Target]:
     """Give the model and batch that a target and options name, and leave the global random state as it was.
 
-    `examples` is how many of a data set's the batch has.
+    `examples` is how many of a data set's the batch has; `must_run`, whether a guessed input has to run.
     """
     with torch.random.fork_rng(devices=[]):
         batch = None if aim.data is None else _batch(aim.data, aim.seed, examples)
-        made_for: dict[str, Any] = {"shape": aim.shape, "seed": aim.seed, "settings": aim.settings}
+        made_for: dict[str, Any] = {
+            "shape": aim.shape,
+            "seed": aim.seed,
+            "settings": aim.settings,
+            "must_run": must_run,
+        }
         if batch is not None:
             made_for |= {"shape": batch.inputs.shape, "num_classes": batch.num_classes}
         torch.manual_seed(aim.seed)

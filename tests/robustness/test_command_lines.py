@@ -27,6 +27,7 @@ AROUND = {
     "compare": ["--depths", "8", "--dry-run"],
     "sweep": ["rates.toml", "--dry-run"],
     "analyze": ["torch.nn:Identity", "--input", "2,3"],
+    "doctor": ["torch.nn:Identity", "--input", "2,3"],
     "forecast": ["torch.nn:Identity"],
     "models": ["--blocks"],
     "theory": ["--activation", "leaky-relu"],
