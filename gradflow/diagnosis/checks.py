@@ -101,7 +101,7 @@ def _status(case: Case, question: _Question, keys: set[str]) -> Status:
 
 
 def _need(case: Case, question: _Question) -> str:
-    """Return what it takes to answer a question: where every gradient is NaN, or there is none, to repair that first."""
+    """Return what it takes to answer a question: where every gradient is NaN, or none was made, that comes first."""
     if question.need in OF_GRADIENTS and all(map(_is_lost, case.recordings)):
         return "finite"
     if any("shape_clash" in recording.meta for recording in case.recordings):

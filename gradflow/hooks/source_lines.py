@@ -136,7 +136,6 @@ def _kind(file: str) -> str:
     return "ours" if any(file.startswith(one) for one in ours) else "own"
 
 
-@cache
 def _relative(file: str) -> str:
     """Return a path relative to the working folder, else to where Python imports from, else the name alone."""
     for base in (os.getcwd(), *sorted(filter(None, sys.path), key=len, reverse=True)):

@@ -76,7 +76,7 @@ def doctor(
 
     Notes
     -----
-    Takes one forward and backward pass, and up to three forward passes more for the learning rate.
+    Takes one forward and backward pass, and one or two forward passes more for the learning rate.
 
     Examples
     --------

@@ -13,7 +13,7 @@ from gradflow.probe.batch import Batch
 from gradflow.probe.loss import LossFunction, loss_of
 from gradflow.probe.trial import check_optimizer, copies
 
-SHARES = (1.0, 0.1, 0.01)  # of the learning rate that are tried, one after another, until the loss falls
+SHARES = (1.0, 0.1)  # of the learning rate that are tried, the second where the loss rises; each is a forward pass
 
 
 def first_update(
@@ -35,9 +35,8 @@ def first_update(
     Returns
     -------
     dict
-        `lr`, `momentum`, 0 where there is none; the loss `before` and `after` the update; `fits`, the largest of a
-        tenth and a hundredth of the learning rate at which the loss falls, NaN if it falls at neither or was not looked
-        for because it does not rise.
+        `lr`, `momentum`, 0 where there is none; the loss `before` and `after` the update; `fits`, a tenth of the
+        learning rate where the loss falls there, NaN if it does not or was not tried because it falls already.
     """
     check_optimizer(model, optimizer, lr)
     twin, updates = copies(model, optimizer, lr)
