@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Literal
+
+import pandas as pd
 
 from gradflow.analysis.profile import profile as profile_of
 from gradflow.analysis.profile import profile_over_seeds
@@ -14,10 +17,11 @@ from gradflow.figures.moments import steps_facet
 from gradflow.figures.names import called
 from gradflow.figures.seed_words import bands_text
 from gradflow.text import has, text
-from gradflow.text.words import heading, sentence_case
+from gradflow.text.words import head, heading, sentence_case
 
 _COLUMNS = ("family", "depth", "step", "layer_depth", "mean", "low", "high", "n", "n_zero", "n_nonfinite")
 _SOURCE = "gradflow.analysis.profile_over_seeds"
+_ROW, _GAP = 110, 2  # characters that have room along the axis of a screen, and between two names
 OWN_AXES: Mapping[str, float] = {"columns": 0.46}  # inches between panels, each with its tick labels
 
 
@@ -65,7 +69,7 @@ def profile(
         title=text("figure.profile.title"),
         subtitle=measure_name(measures[0]),
         rows=rows,
-        x=Axis("layer_depth", text("figure.layer_depth_long"), "depth", text("figure.layer_depth_short")),
+        x=_layers(rows),
         y=_axis(measure_name(measures[0]) if len(measures) == 1 else text("figure.gradient_norm")),
         marks=(Mark("band"), Mark("line")),
         note=note if shares_y else f"{note}\n{text('figure.own_axes')}",
@@ -88,6 +92,18 @@ def _measures(measures: list[str]) -> Facet:
     files = {measure: f"figures/profile-{measure.replace('_', '-')}.png" for measure in notes}
     y = {measure: _axis(measure_name(measure)) for measure in measures}
     return Facet("measure", text("live.gradient"), names, notes=notes, files=files, y=y)
+
+
+def _layers(rows: pd.DataFrame) -> Axis:
+    """Return the axis of layers: by name where they are known, of one network, and have room, else by depth."""
+    axis = Axis("layer_depth", text("figure.layer_depth_long"), "depth", text("figure.layer_depth_short"))
+    if "layer" not in rows or len(rows[["family", "depth"]].drop_duplicates()) > 1:
+        return axis
+    first = rows.drop_duplicates("layer_depth")
+    names = dict(zip(first["layer_depth"].astype(float), first["layer"].astype(str), strict=True))
+    if sum(len(name) + _GAP for name in names.values()) > _ROW:
+        return axis
+    return replace(axis, title=head("layer"), short=head("layer"), ticks=names)
 
 
 def _axis(title: str) -> Axis:

@@ -6,6 +6,7 @@ import pytest
 
 from gradflow import analysis, plots
 from gradflow.recording import Recording
+from gradflow.reporting.profile_section import flow
 
 
 def frame_of(runs, measure="grad_norm"):
@@ -110,3 +111,13 @@ def test_lines_of_many_layers_are_thin(make):
         for depth in (6, 100)
     ]
     assert widths[1] < widths[0]
+
+
+def test_layers_of_one_network_stand_by_name_where_their_names_have_room(make):
+    def ticks(runs):
+        axis = flow(analysis.profile(runs, steps="recorded")).wide["layer"][0]["encoding"]["x"]["axis"]
+        return "labelExpr" in axis
+
+    assert ticks([make("plain", 4, seed) for seed in (0, 1)])
+    assert not ticks([make("plain", 4, 0), make("plain", 6, 0)])
+    assert not ticks([make("plain", 40, 0)])
