@@ -64,14 +64,14 @@ def write_report(
     sweep: SweepFolder | None = None,
 ) -> Written:
     """Write a report, into the very folder of a sweep where it is one's that is held."""
-    from gradflow.plots.heatmap import seaborn_alone  # all bring matplotlib, so not on the way to a dry run
-    from gradflow.reporting.head import closing
+    from gradflow.reporting.head import closing  # all bring matplotlib, so not on the way to a dry run
+    from gradflow.reporting.own_process import lean
     from gradflow.reporting.page import write_page
     from gradflow.reporting.report_data import ReportData
 
     data = ReportData(as_list(recordings), folder if sweep is None else sweep.anchor, command_line())
     try:
-        with busy("report"), seaborn_alone():
+        with busy("report"), lean():
             page = write_page(data, title=title, formats=formats)
     except OSError as error:
         raise storage.StorageError(f"cannot write a report to {folder}: {error.strerror or error}.") from None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import matplotlib as mpl
@@ -43,7 +41,6 @@ _BAR_GAP, _BAR_WIDTH = 0.1, 0.09  # inches between panels and the scale of colou
 _BAR_ROOM = 0.55  # inches of a scale beside each panel, with its numbers
 _MARGINS = panels.Margins(left=0.6, right=0.6, columns=0.44, rows=0.5)
 _MIN_TICKS = 3  # where there are so many cells
-_BESIDES = ("scipy.stats", "scipy.cluster")  # which seaborn imports where they are, for density and cluster plots
 MAX_COLUMNS = 4  # even, so that two families stand side by side
 
 Grid = np.ndarray[Any, np.dtype[np.float64]]
@@ -87,7 +84,7 @@ def heatmap(
     Exactly zero is grey, NaN and inf gradients are red, what was not measured stays white. Recorded steps are
     drawn at equal distances, and so are layers.
     """
-    import seaborn  # here, because its import takes long (`seaborn_alone`) and nothing else needs it
+    import seaborn  # here, because its import takes half a second and nothing else needs it
 
     frame = frame_of(frame, _recorded)
     require(frame, (*_COLUMNS, measure), _SOURCE)
@@ -180,21 +177,6 @@ def heatmaps(
         for place, norm in zip(places, norms, strict=False):
             _color_bar(figure, norm, palette, place)
     return figure
-
-
-@contextmanager
-def seaborn_alone() -> Iterator[None]:
-    """Within the block seaborn is imported without the parts of SciPy that take most of its half a second.
-
-    No heat map needs them, and it does without them from then on: for processes of our own, and no user's.
-    """
-    missing = [name for name in _BESIDES if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(missing))  # type: ignore[arg-type]  # None: Python takes it that there is none
-    try:
-        yield
-    finally:
-        for name in missing:
-            del sys.modules[name]
 
 
 def _color_bar(figure: Figure, norm: LogNorm, palette: Palette, place: Bbox) -> None:

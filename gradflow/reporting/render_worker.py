@@ -11,8 +11,8 @@ import warnings
 import matplotlib as mpl
 
 from gradflow.plots.fonts import FontWarning
-from gradflow.plots.heatmap import seaborn_alone
 from gradflow.reporting.drawing import drawn
+from gradflow.reporting.own_process import lean
 from gradflow.text import language
 
 
@@ -20,7 +20,7 @@ def main() -> None:
     """Draw each job of standard input, until it ends; whatever libraries print goes to standard error."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    with language(sys.argv[1]), seaborn_alone():
+    with language(sys.argv[1]), lean():
         while True:
             try:
                 job, settings = pickle.load(sys.stdin.buffer)  # from the process that started this one
