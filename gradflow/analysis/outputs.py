@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,16 +54,16 @@ def outputs(recording: Recording) -> Outputs:
     >>> outputs(Recording(layers=layers)).users
     {('a', 0): (('b', 0),), ('b', 0): ()}
     """
-    rows = recording.layers[recording.layers["in_grad"]]
-    measure = "out_grad_norm" if rows["out_grad_norm"].notna().any() else "grad_norm"
-    rows = rows.loc[rows[measure].notna(), ["step", "layer", "call", "order", measure]]
+    layers = recording.layers
+    is_output = layers["in_grad"] & layers["out_grad_norm"].notna()
+    measure = "out_grad_norm" if is_output.any() else "grad_norm"
+    rows = layers.loc[layers["in_grad"] & layers[measure].notna(), ["step", "layer", "call", "order", measure]]
     follows_graph = measure == "out_grad_norm" and len(recording.graph) > 0
     if not follows_graph:
         rows = rows.assign(call=0)
-    rows = rows.sort_values(["order", "call"], kind="stable")
-    nodes = tuple(dict.fromkeys(nodes_of(rows)))
+    nodes, places = _in_order(rows)
     users = _through(last_graph(recording), nodes) if follows_graph else _chain(nodes)
-    steps, norms = _by_node(rows, measure, nodes)
+    steps, norms = _by_node(rows, measure, places, len(nodes))
     return Outputs(steps, nodes, norms, users, measure, follows_graph)
 
 
@@ -83,17 +83,41 @@ def users_of(recording: Recording, nodes: Iterable[Node]) -> Mapping[Node, tuple
     return _through(last_graph(recording), nodes) if len(recording.graph) else _chain(nodes)
 
 
+def _in_order(rows: pd.DataFrame) -> tuple[tuple[Node, ...], Ints]:
+    """Return the nodes in execution order, and for each row the place of its node among them.
+
+    There may be millions of rows: names are compared as numbers, and all that follows is an array.
+    """
+    of_layer, layers = rows["layer"].factorize()
+    of_call, calls = pd.factorize(rows["call"].to_numpy(dtype=np.int64))
+    of_node, nodes = pd.factorize(of_layer * max(len(calls), 1) + of_call)
+    order = rows["order"].to_numpy(dtype=np.int64)
+    least = np.full(len(nodes), np.iinfo(np.int64).max)
+    np.minimum.at(least, of_node, order)
+    first = np.zeros(len(nodes), dtype=np.int64)  # the first row of each node with its least order
+    rows_of_least = np.flatnonzero(order == least[of_node])[::-1]
+    first[of_node[rows_of_least]] = rows_of_least
+    layer, call = np.divmod(nodes, max(len(calls), 1))
+    sequence = np.lexsort((first, calls[call], least))
+    places = np.empty(len(nodes), dtype=np.int64)
+    places[sequence] = np.arange(len(nodes))
+    names = zip(layers[layer[sequence]].tolist(), calls[call[sequence]].tolist(), strict=True)
+    return tuple(names), places[of_node]
+
+
 def _by_node(
-    rows: pd.DataFrame, measure: str, nodes: Sequence[Node]
+    rows: pd.DataFrame, measure: str, places: Ints, n_nodes: int
 ) -> tuple[Ints, np.ndarray[tuple[int, int], np.dtype[np.float64]]]:
-    keys = ["step", "layer", "call"]
-    if rows.duplicated(keys).any():
-        rows = rows.groupby(keys, sort=False)[measure].agg(_joint).reset_index()
-    places = {node: place for place, node in enumerate(nodes)}
     steps, index = np.unique(rows["step"].to_numpy(dtype=np.int64), return_inverse=True)
-    norms = np.full((len(steps), len(nodes)), np.nan)
-    norms[index, [places[node] for node in nodes_of(rows)]] = rows[measure].to_numpy()
-    return steps, norms
+    norms = np.full(len(steps) * n_nodes, np.nan)
+    cells, values = index * n_nodes + places, rows[measure].to_numpy(dtype=np.float64)
+    norms[cells] = values
+    again = np.bincount(cells, minlength=1) > 1  # several outputs of one call, or several passes
+    if again.any():
+        several = again[cells]
+        joint = pd.Series(values[several]).groupby(cells[several]).agg(_joint)
+        norms[joint.index] = joint.to_numpy()
+    return steps, norms.reshape(len(steps), n_nodes)
 
 
 def _joint(norms: pd.Series[Any]) -> float:
