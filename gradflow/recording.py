@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Mapping
@@ -356,6 +357,7 @@ class RecordingWarning(UserWarning):
     """Values that whoever trained passed in, and that are taken as not measured."""
 
 
+COMPARED_ROWS = 500_000
 MAX_SHOWN = 60  # characters of a name in a notebook
 NO_MATHEMATICS = "tex2jax_ignore mathjax_ignore"  # classes in which a notebook reads no dollar sign as mathematics
 
@@ -498,7 +500,7 @@ def _validated(table: str, frame: pd.DataFrame, of: str = "") -> pd.DataFrame:
     keys = list(KEYS.get(table, ()))
     if not keys:
         return frame
-    alike = frame.duplicated(keys, keep=False)  # of all rows next to none, so that the rest is looked at in those alone
+    alike = _alike(frame, keys)  # of all rows next to none, so that the rest is looked at in those alone
     if not alike.any():
         return frame
     again = frame[alike].duplicated(list(TABLES[table]))
@@ -506,9 +508,21 @@ def _validated(table: str, frame: pd.DataFrame, of: str = "") -> pd.DataFrame:
         said = f"{of}{table} holds {again.sum()} of {len(frame)} rows again, which count once."
         warnings.warn(said, RecordingWarning, stacklevel=2)
         frame = frame.drop(index=again.index[again]).reset_index(drop=True)
-    if table == "steps" and (alike := frame.duplicated(keys)).any():
-        raise RecordingError(f"steps must hold one row for each step; got several for {frame['step'][alike].iloc[0]}.")
+    if table == "steps" and (several := frame.duplicated(keys)).any():
+        step = frame["step"][several].iloc[0]
+        raise RecordingError(f"steps must hold one row for each step; got several for {step}.")
     return frame
+
+
+def _alike(frame: pd.DataFrame, keys: list[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which rows have the keys of another one; some steps at a time, since memory must hold all they compare."""
+    cuts = [0, len(frame)]
+    if "step" in keys:
+        step = frame["step"].to_numpy()
+        cuts = [0, *np.unique(np.searchsorted(step, step[COMPARED_ROWS::COMPARED_ROWS])).tolist(), len(frame)]
+    return np.concatenate([
+        frame.iloc[start:end].duplicated(keys, keep=False).to_numpy() for start, end in itertools.pairwise(cuts)
+    ])  # fmt: skip
 
 
 def checked(table: str, frame: pd.DataFrame, of: str = "") -> pd.DataFrame:

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from gradflow.recording import LAYER_COLUMNS, TABLES, Recording, RecordingError
+from gradflow.recording import LAYER_COLUMNS, TABLES, Recording, RecordingError, RecordingWarning
 
 
 def test_every_table_has_its_columns_in_order_and_type():
@@ -47,3 +47,13 @@ def test_the_frames_passed_in_are_not_changed():
     Recording(layers=frame)
     assert frame.columns.tolist() == ["step", "layer"]
     assert frame.index.tolist() == [5]
+
+
+@pytest.mark.parametrize("compared", [1, 2, 3, 5, 100])
+def test_rows_that_are_there_twice_count_once_however_many_are_compared_at_a_time(monkeypatch, compared):
+    monkeypatch.setattr("gradflow.recording.COMPARED_ROWS", compared)
+    rows = [(0, "a"), (0, "b"), (0, "a"), (1, "a"), (2, "b"), (2, "c"), (2, "b"), (2, "b"), (3, "a")]
+    with pytest.warns(RecordingWarning, match="layers holds 3 of 9 rows again"):
+        kept = Recording(layers=pd.DataFrame(rows, columns=["step", "layer"])).layers
+    expected = list(dict.fromkeys(rows))
+    assert list(kept[["step", "layer"]].itertuples(index=False, name=None)) == expected

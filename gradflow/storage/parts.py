@@ -61,7 +61,20 @@ def joined(folder: Path, parts: Sequence[Part]) -> pd.DataFrame:
         if hashlib.sha256(content).hexdigest() != part["sha256"]:
             raise DamagedError(folder, {part["file"]: damage(folder, part) or "changed while it was read"})
         frames.append(_rows(folder / part["file"], content, part["table"], part["rows"]))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    return _under_each_other(frames)
+
+
+def _under_each_other(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of frames, which are let go of: column by column, so that no more than one is there twice."""
+    if len(frames) < 2 or any(not frame.columns.equals(frames[0].columns) for frame in frames):
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    names, pieces = frames[0].columns, [dict(frame.items()) for frame in frames]
+    frames.clear()
+    columns = {}
+    for name in names:
+        columns[name] = pd.concat([piece.pop(name) for piece in pieces], ignore_index=True)
+        pyarrow.default_memory_pool().release_unused()  # otherwise it is kept for tables to come
+    return pd.DataFrame(columns, copy=False)
 
 
 def _rows(path: Path, content: bytes, table: str, n_rows: int) -> pd.DataFrame:
@@ -87,7 +100,7 @@ def _rows(path: Path, content: bytes, table: str, n_rows: int) -> pd.DataFrame:
             read.validate(full=True)
             problem = _excess(n_rows * len(schema) * CELL_BYTES + sum(map(_size_of_words, read.columns)))
         if problem is None:
-            return checked(table, read.cast(schema).to_pandas(use_threads=False), f"{path}: ")
+            return checked(table, read.cast(schema).to_pandas(use_threads=False, split_blocks=True), f"{path}: ")
     except RecordingError as error:
         problem = str(error).removesuffix(".")
     except (pyarrow.ArrowException, OSError) as error:

@@ -195,7 +195,7 @@ def _read(folder: Path, table: str, parts: list[Part]) -> pd.DataFrame:
     n_rows = sum(part["rows"] for part in parts)
     while True:
         try:
-            return joined(folder, parts).head(n_rows)
+            return joined(folder, parts).iloc[:n_rows]  # head() would copy it
         except DamagedError:
             latest = [part for part in read_manifest(folder)["parts"] if part["table"] == table]
             if latest == parts:

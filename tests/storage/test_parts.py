@@ -1,13 +1,15 @@
 """How much a part may take in memory: to the byte, by what it says of itself and by what it holds."""
 
 import json
+from contextlib import closing
 
+import numpy as np
 import pandas as pd
 import pytest
 from pyarrow import parquet
 
 from gradflow.recording import Recording
-from gradflow.storage import MANIFEST, DamagedError, load, peek, save
+from gradflow.storage import MANIFEST, DamagedError, Writer, load, peek, save
 
 WORDS = {"few": ["é", "abc"], "one": ["abcdef"], "none": [None], "some": ["x", None]}
 
@@ -40,3 +42,18 @@ def test_a_part_may_have_a_gibibyte(tmp_path, n_bytes, problem):
         file.truncate(9)
     with pytest.raises(DamagedError, match=f"steps-00000.parquet: {problem}"):
         _ = opened.steps
+
+
+def test_parts_of_a_table_are_its_rows_in_their_order_whatever_scalars_they_hold(tmp_path):
+    generator = np.random.default_rng(0)
+    frames = [
+        pd.DataFrame({"step": range(9 * number, 9 * number + 9), "loss": generator.random(9)}) for number in range(4)
+    ]
+    others = [frame.assign(extra=generator.random(9)) if number % 2 else frame for number, frame in enumerate(frames)]
+    for name, parts in (("alike", frames), ("apart", others)):
+        with closing(Writer(tmp_path / name)) as writer:
+            for part in parts:
+                writer.append("steps", Recording(steps=part).steps)
+            writer.commit({})
+        expected = Recording(steps=pd.concat(parts)).steps
+        pd.testing.assert_frame_equal(load(tmp_path / name).steps, expected)
