@@ -153,10 +153,12 @@ def nonfinite_outputs(layers: pd.DataFrame) -> pd.Series[bool]:
     an output with a gradient, since outputs of integers have none.
     """
     values = layers["act_rms"]
+    is_infinite = pd.Series(np.isinf(values.to_numpy(dtype=np.float64)), index=layers.index)
     is_nan = values.isna() & layers["act_mean"].isna()
+    if not is_nan.any():
+        return is_infinite
     is_described = layers["layer"].isin(layers.loc[values.notna(), "layer"].unique())
     is_described |= layers["status"].isin([*ARRIVED, "several passes"]) & _has_statistics(layers)
-    is_infinite = pd.Series(np.isinf(values.to_numpy(dtype=np.float64)), index=layers.index)
     return is_infinite | (is_nan & is_described & (layers["status"] != "not called"))
 
 

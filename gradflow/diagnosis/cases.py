@@ -52,7 +52,7 @@ class Case:
     @cached_property
     def has_norm(self) -> bool:
         """Whether a norm of any kind was recorded in any run."""
-        return any(one.layers["kind"].str.contains("Norm").any() for one in self.recordings)
+        return any("Norm" in kind for one in self.recordings for kind in one.layers["kind"].unique())
 
     @cached_property
     def has_shortcut(self) -> bool:

@@ -55,6 +55,7 @@ def movement(recording: Recording) -> Movement | None:
 
 
 def matrices(recording: Recording) -> pd.DataFrame:
-    """Return the rows of trained weights, which are no vectors such as biases and scales."""
+    """Return the rows of trained weights, which are no vectors such as biases and scales: who they are and how long."""
     rows = recording.parameters
-    return rows[(rows["dim"] >= 2) & (rows["part"] == "") & (rows["status"] != "frozen")]
+    is_trained = (rows["dim"] >= 2) & (rows["part"] == "") & (rows["status"] != "frozen")
+    return rows.loc[is_trained, ["step", "layer", "parameter", "weight_norm", "update_norm"]]

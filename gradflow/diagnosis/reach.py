@@ -13,15 +13,15 @@ from gradflow.recording import Recording
 HALF = 0.5  # of the trained layers with weights: without so many the network is another one
 
 
-def own_rows(recording: Recording) -> pd.DataFrame:
-    """Return the rows of layers with parameters, of passes that are part of the optimizer's gradient."""
+def own_rows(recording: Recording, *columns: str) -> pd.DataFrame:
+    """Return columns of the rows of layers with parameters, of passes that are part of the optimizer's gradient."""
     layers = recording.layers
-    return layers[layers["in_grad"] & ((layers["n_params"] > 0) | layers["weighted"])]
+    return layers.loc[layers["in_grad"] & ((layers["n_params"] > 0) | layers["weighted"]), list(columns)]
 
 
 def trained_layers(recording: Recording) -> list[str]:
     """Return the layers with parameters that require a gradient, in execution order; those that never ran come last."""
-    rows = own_rows(recording)
+    rows = own_rows(recording, "layer", "order", "status")
     frozen = rows["status"] == "frozen"
     is_frozen = frozen.groupby(rows["layer"], sort=False).all()
     kept = set(is_frozen.index[~is_frozen])

@@ -49,7 +49,7 @@ def absent_layers(recording: Recording) -> dict[str, str]:
 
     Where the reasons of several steps and calls differ, the one that is nearest to a gradient counts.
     """
-    rows = own_rows(recording)
+    rows = own_rows(recording, "layer", "status", "grad_norm")
     is_absent = rows["status"].isin(ABSENT) & rows["grad_norm"].isna()
     if not is_absent.any():
         return {}

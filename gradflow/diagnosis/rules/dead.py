@@ -46,7 +46,7 @@ def zero_layers(recording: Recording) -> list[str]:
 
     Steps with a loss of exactly zero do not count: there is nothing left to learn from them.
     """
-    rows = own_rows(recording)
+    rows = own_rows(recording, "step", "layer", "order", "grad_norm")
     rows = rows[rows["grad_norm"].notna() & ~rows["step"].isin(_done(recording))].sort_values("order", kind="stable")
     largest = rows.groupby("layer", sort=False)["grad_norm"].max()
     return [str(layer) for layer in largest.index[largest == 0]]
@@ -57,7 +57,7 @@ def lost_layers(recording: Recording) -> dict[str, int]:
 
     At least the last three recorded steps must be zero. Steps with a loss of exactly zero do not count.
     """
-    rows = own_rows(recording)
+    rows = own_rows(recording, "step", "layer", "order", "grad_norm")
     rows = rows[rows["grad_norm"].notna() & ~rows["step"].isin(_done(recording))].sort_values("order", kind="stable")
     if not (rows["grad_norm"] == 0).any():
         return {}

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+import pandas as pd
+
+from gradflow.analysis.intervals import Ints
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.harm import is_unfitted
-from gradflow.diagnosis.rules.parameters import full_name
+from gradflow.diagnosis.rules.parameters import KEYS, full_name
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
 # By the triangle inequality a norm changes by no more than the norm of the update; this is beyond rounding.
 MARGIN = 2e-3  # of the weight's norm
 MIN_TIMES = 2
+
+Norms = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def find(cases: list[Case]) -> list[Finding]:
@@ -24,23 +30,40 @@ def find(cases: list[Case]) -> list[Finding]:
 
 def _found(recording: Recording) -> Found | None:
     rows = recording.parameters
-    rows = rows[rows["status"] != "frozen"]
+    columns = ["step", *KEYS, "weight_norm", "update_norm"]
+    rows = rows.loc[rows["status"] != "frozen", columns]
     if rows["update_norm"].isna().all():
         return None
-    names = [full_name(*key) for key in rows[["layer", "parameter", "part"]].itertuples(index=False)]
-    rows = rows.assign(name=names).drop_duplicates(["step", "name"])
-    wide = rows.pivot(index="step", columns="name", values=["weight_norm", "update_norm"])
-    norms, updates = wide["weight_norm"], wide["update_norm"]
-    follows = np.diff(norms.index) == 1
-    change = norms.diff().abs().iloc[1:][follows]
-    allowed = updates.iloc[:-1][follows].to_numpy()
+    steps, names, norms, updates = _by_step(rows)
+    follows = np.diff(steps) == 1
     with np.errstate(invalid="ignore"):
-        beyond = change.to_numpy() > allowed * (1 + 1e-3) + MARGIN * norms.iloc[1:][follows].to_numpy()
+        change, allowed = np.abs(np.diff(norms, axis=0))[follows], updates[:-1][follows]
+        beyond = change > allowed * (1 + 1e-3) + MARGIN * norms[1:][follows]
     if beyond.sum() < MIN_TIMES:
         return None
     step, column = np.argwhere(beyond)[0]
     values: dict[str, Value] = {
-        "layer": str(change.columns[column]), "step": int(change.index[step]),
-        "change": float(change.iloc[step, column]), "update": float(allowed[step, column]),
+        "layer": names[column], "step": int(steps[1:][follows][step]),
+        "change": float(change[step, column]), "update": float(allowed[step, column]),
     }  # fmt: skip
     return Found("changed_elsewhere", problem_if(is_unfitted(recording)), values)
+
+
+def _by_step(rows: pd.DataFrame) -> tuple[Ints, list[str], Norms, Norms]:
+    """Return the steps, the weights' sorted names, and norms of weights and of updates, (steps, weights).
+
+    Of millions of rows names are put together once a weight.
+    """
+    of_weight, keys = np.zeros(len(rows), dtype=np.int64), [()]
+    for name in KEYS:
+        of_key, words = rows[name].factorize()
+        of_weight, pairs = pd.factorize(of_weight * len(words) + of_key)
+        keys = [(*keys[pair // len(words)], str(words[pair % len(words)])) for pair in pairs.tolist()]
+    whole = [full_name(*key) for key in keys]
+    of_name, names = pd.factorize(np.array(whole, dtype=object), sort=True)
+    steps, place = np.unique(rows["step"].to_numpy(), return_inverse=True)
+    cells = (place * len(names) + of_name[of_weight])[::-1]  # where rows say the same twice, the first counts
+    found = np.full((2, len(steps) * len(names)), np.nan)
+    for norms, column in zip(found, ("weight_norm", "update_norm"), strict=True):
+        norms[cells] = rows[column].to_numpy()[::-1]
+    return steps, list(names), *found.reshape(2, len(steps), len(names))

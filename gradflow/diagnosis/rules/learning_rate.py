@@ -38,11 +38,11 @@ def find(cases: list[Case]) -> list[Finding]:
 
 
 def _too_high(recording: Recording) -> Found | None:
-    moved = movement(recording)
-    if moved is None:
-        return None
     jump = _jump(recording)
     if not (is_unfitted(recording) or has_risen(recording) or jump > JUMP):
+        return None
+    moved = movement(recording)
+    if moved is None:
         return None
     early = max(one for one in (0.0, moved.first, moved.early) if math.isfinite(one))  # a head of zeros begins infinite
     values: dict[str, Value] = {"early": early, "largest": moved.largest, "threshold_percent": HIGH}
@@ -70,8 +70,11 @@ def _jump(recording: Recording) -> float:
 
 
 def _too_low(recording: Recording) -> Found | None:
-    moved, found = movement(recording), losses(recording)
-    if moved is None or found is None or found.steps < MIN_STEPS or learning(recording) in ("solved", "diverged"):
+    found = losses(recording)
+    if found is None or found.steps < MIN_STEPS or learning(recording) in ("solved", "diverged"):
+        return None
+    moved = movement(recording)
+    if moved is None:
         return None
     rates = recording.parameters.groupby("step")["lr"].max().dropna()
     if moved.largest == 0 or (len(rates) and (rates == 0).all()):

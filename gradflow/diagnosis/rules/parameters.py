@@ -34,17 +34,21 @@ def find(cases: list[Case]) -> list[Finding]:
 
 
 def _found(recording: Recording) -> list[_Found]:
-    rows = recording.parameters[recording.parameters["status"] != "frozen"]
-    if rows.empty:
+    parameters = recording.parameters
+    is_trained = parameters["status"] != "frozen"
+    if not is_trained.any():
         return _zero_layers(recording)
     done = recording.steps.loc[recording.steps["loss"] == 0, "step"]
-    rows = rows[~rows["step"].isin(done)]
+    rows = parameters.loc[is_trained & ~parameters["step"].isin(done), ["step", *KEYS, "dim", "grad_norm", "status"]]
     return [*_missing(recording, rows), *_zero(recording, rows)]
 
 
 def _missing(recording: Recording, rows: pd.DataFrame) -> list[_Found]:
     """Return what has no `.grad` at any recorded step although the layer's output has a gradient."""
-    has_none = (rows["status"] == "no gradient").groupby([rows["layer"], rows["parameter"]], sort=False).all()
+    is_missing = rows["status"] == "no gradient"
+    if not is_missing.any():
+        return []
+    has_none = is_missing.groupby([rows["layer"], rows["parameter"]], sort=False).all()
     alive = _alive(recording)
     missing = [pair for pair in has_none.index[has_none] if pair[0] in alive]
     if not missing:
@@ -59,9 +63,9 @@ def _missing(recording: Recording, rows: pd.DataFrame) -> list[_Found]:
 
 def _zero(recording: Recording, rows: pd.DataFrame) -> list[_Found]:
     """Return what has a gradient of exactly zero at every recorded step although the layer's output has one."""
-    measured = rows[rows["grad_norm"].notna()]
-    if not (measured["grad_norm"] == 0).any():
+    if not (rows["grad_norm"] == 0).any():
         return []
+    measured = rows[rows["grad_norm"].notna()]
     frame = measured.groupby(KEYS, sort=False).agg(largest=("grad_norm", "max"), dim=("dim", "max")).reset_index()
     is_whole = frame["part"] == ""
     zero = frame[(frame["largest"] == 0) & (is_whole | (frame["dim"] >= 2))]
@@ -110,7 +114,7 @@ def _zero_layers(recording: Recording) -> list[_Found]:
     layers = [layer for layer in zero if layer in looked_at]
     if not layers:
         return []
-    _, gravity, values, cause = _zero_finding(recording, layers, set(layers), own_rows(recording))
+    _, gravity, values, cause = _zero_finding(recording, layers, set(layers), own_rows(recording, "step"))
     return [("zero_gradient", gravity, values | {"layers": len(layers)}, cause)]
 
 

@@ -50,6 +50,8 @@ def first_growths(recordings: Iterable[Recording]) -> dict[str, float]:
     Of all runs at once, which takes little longer than of one.
     """
     ends = [_ends(one) for one in recordings if has_batch_norm(one)]
+    if not ends:
+        return {}
     growth = weight_growth(weights(ends)).drop_duplicates("run", keep="last")
     return dict(zip(growth["run"], growth["first_growth"].astype(float), strict=True))
 

@@ -78,7 +78,8 @@ def _parameters(recording: Recording) -> pd.DataFrame:
     """
     rows, keys = recording.parameters, ["layer", "parameter", "part"]
     if rows.empty:
-        rows, keys = own_rows(recording), ["layer"]
+        norms = ("grad_norm", "weight_norm", "update_norm")
+        rows, keys = own_rows(recording, "layer", "call", "backward", "n_params", *norms), ["layer"]
         rows = rows[(rows["call"] == 0) & (rows["backward"] == rows["backward"].min())]
         rows = rows.assign(n_entries=rows["n_params"], lr=float("nan"))
     frame = (
