@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gradflow import analysis, diagnosis, experiments, hooks, models, plots, probe, reporting, storage, theory
     from gradflow.diagnosis import diagnose
     from gradflow.experiments import compare
-    from gradflow.hooks import Recorder, record
+    from gradflow.hooks import Recorder, TrainingStoppedError, record
     from gradflow.probe import Analysis, analyze_gradients
     from gradflow.probe.doctor import Checkup, doctor
     from gradflow.probe.forecast import Forecast, forecast
@@ -30,6 +30,7 @@ _HOME = {
     "Forecast": "gradflow.probe.forecast",
     "Recorder": "gradflow.hooks",
     "Recording": "gradflow.recording",
+    "TrainingStoppedError": "gradflow.hooks",
     "analyze_gradients": "gradflow.probe",
     "compare": "gradflow.experiments",
     "diagnose": "gradflow.diagnosis",
@@ -59,6 +60,7 @@ __all__ = [
     "Forecast",
     "Recorder",
     "Recording",
+    "TrainingStoppedError",
     "analysis",
     "analyze_gradients",
     "compare",

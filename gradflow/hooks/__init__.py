@@ -2,6 +2,7 @@
 
 from gradflow.hooks.attach import record
 from gradflow.hooks.failures import GradflowWarning
+from gradflow.hooks.findings import TrainingStoppedError
 from gradflow.hooks.gradients import on_output_gradients, on_parameter_gradients
 from gradflow.hooks.layers import LazyModelError, select_layers
 from gradflow.hooks.norms import l2_norm
@@ -15,6 +16,7 @@ __all__ = [
     "LazyModelError",
     "LogSpaced",
     "Recorder",
+    "TrainingStoppedError",
     "l2_norm",
     "on_output_gradients",
     "on_parameter_gradients",

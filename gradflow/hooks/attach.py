@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim import Optimizer
 
+from gradflow.hooks.findings import OnFinding, check_on_finding
 from gradflow.hooks.layers import Layer, Selector, as_list, check_shapes, layers_of, select_layers
 from gradflow.hooks.optimizers import parameters_of, unwrapped_optimizer
 from gradflow.hooks.recorder import Recorder
@@ -36,6 +37,7 @@ def record(
     compiled: bool = False,
     path: str | os.PathLike[str] | None = None,
     strict: bool = False,
+    on_finding: OnFinding | None = None,
     name: str | None = None,
     meta: Mapping[str, Any] | None = None,
     sinks: Sequence[Sink] = (),
@@ -87,6 +89,14 @@ def record(
         first failure, and `close` says how many rows are missing. Processes forked from this one write nothing.
     strict : bool
         Raise if a measurement fails, instead of warning once and going on.
+    on_finding : "print", "warn", "stop" or callable, optional
+        Diagnose what was recorded so far after 10, 20, 50, 100, 200, 500, ... recorded steps, up to five million rows,
+        and once more in `close`. A callable receives each new problem and notice once, as a
+        `gradflow.diagnosis.Finding`; what it raises becomes a warning, and training goes on. Of problems that do not
+        follow from others, "print" prints each with what to change first, "warn" warns, and "stop" raises
+        `gradflow.TrainingStoppedError` out of the optimizer's `step()`, or of this recorder's where it has no optimizer.
+        That step is then complete, in the model and in the recording. A callable may raise this error as well. Of
+        several processes the first one diagnoses; "stop" needs a single one.
     name : str, optional
         The run's name in figures and reports. By default that of the folder `path`, else of the model's class.
     meta : mapping, optional
@@ -104,7 +114,7 @@ def record(
     ------
     ValueError
         The model has nothing trainable, is being recorded already, or a selector matches no layer; an optimizer is
-        none, or holds none of the model's parameters; `max_calls` is under 3.
+        none, or holds none of the model's parameters; `max_calls` is under 3; `on_finding` is none of what it may be.
     StorageError
         `path` holds other files, cannot be written, or is in use (`InUseError`); `name` or `meta` is no Unicode.
     LazyModelError
@@ -119,6 +129,7 @@ def record(
     >>> float(recorder.recording.layers.grad_norm.iloc[0])  # sqrt(2² + 2² + 2² + 2²)
     4.0
     """
+    check_on_finding(on_finding)
     check_json("name", name)
     check_meta(meta or {})
     root = unwrapped(model)
@@ -144,6 +155,7 @@ def record(
         compiled=compiled,
         path=path,
         strict=strict,
+        on_finding=on_finding,
         meta={"run": name or _folder_name(path) or type(root).__name__, **(meta or {})},
         sinks=sinks,
     )

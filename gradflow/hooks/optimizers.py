@@ -81,8 +81,8 @@ class OptimizerHooks:
     def _post(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._n_evaluations not in (None, 1):
             self._before(optimizer)
-        self._after(optimizer)
         self._is_stepping = False
+        self._after(optimizer)
 
     def _post_of_any(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not self._is_stepping and optimizer not in self._known:

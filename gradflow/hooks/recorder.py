@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import math
 import os
@@ -25,6 +26,7 @@ from gradflow.hooks.attachment import Attachment
 from gradflow.hooks.coverage import coverage, has_compiled, unmeasurable
 from gradflow.hooks.environment import describe
 from gradflow.hooks.failures import Failures, door, weakly
+from gradflow.hooks.findings import MAX_ROWS, Lookout, OnFinding, TrainingStoppedError
 from gradflow.hooks.first_batch import described, operations_behind
 from gradflow.hooks.followed_model import FollowedModel
 from gradflow.hooks.gradients import OutputHook, remove
@@ -75,6 +77,7 @@ class Recorder:
         compiled: bool,
         path: str | os.PathLike[str] | None,
         strict: bool,
+        on_finding: OnFinding | None,
         meta: Mapping[str, Any],
         sinks: Sequence[Sink] = (),
     ) -> None:
@@ -110,6 +113,10 @@ class Recorder:
         self._meta |= {"optimizers": len(optimizers), "weights_recorded": weights, "statistics_recorded": statistics}
         self._meta |= {"optimizer_settings": settings_of(optimizers)} if optimizers else {}
         if sharded.is_distributed():
+            if on_finding == "stop":
+                raise ValueError(
+                    'on_finding="stop" would stop one process of several, for which the others would wait.'
+                )
             self._meta["outputs"] = "rank-local: the gradient of this process's part of the batch"
             if any(map(sharded.is_sharded, trainable)):
                 sharded.check_schedules([bool(schedule(step)) for step in range(sharded.COMPARED_STEPS)])
@@ -136,6 +143,7 @@ class Recorder:
         )
         self._before_first = weakly(self._before_backward)
         self._n_recorded = 0
+        self._lookout = None if on_finding is None or sharded.rank() else Lookout(on_finding, failures)
         self._closed = False
         self._seconds = 0.0
         self._started = time.perf_counter()
@@ -210,6 +218,7 @@ class Recorder:
             if self._is_due:
                 self._scalars["unclipped_grad_norm"] = attempt("unclipped_grad_norm", self._total, default=math.nan)
         self._seconds += time.perf_counter() - began
+        self._tell_findings()
 
     def _amend(self, scalars: dict[str, Any]) -> None:
         """Keep scalars with the step that has just ended."""
@@ -393,10 +402,18 @@ class Recorder:
 
     @endings.whole
     def close(self) -> None:
-        """Remove every hook and flush; twice is as good as once.
+        """Remove every hook, flush, and diagnose what was recorded if findings are asked for; twice is as good as once.
 
         Where rows cannot be written, a warning says how many are missing, and another call tries again.
         """
+        self._end()
+        lookout, self._lookout = self._lookout, None
+        if lookout is not None and not lookout.stops:
+            self._look(lookout)
+            with contextlib.suppress(TrainingStoppedError):  # which has ended
+                lookout.tell()
+
+    def _end(self) -> None:
         if not self._closed:
             self._failures.attempt("the steps that the scaler skips", self._take_skipped)
         self._failures.attempt("taking the hooks off", self._release)
@@ -433,7 +450,7 @@ class Recorder:
         if self._stream is None:
             self._release()
         else:
-            self.close()
+            self._end()
 
     def __enter__(self) -> Recorder:
         return self
@@ -581,6 +598,7 @@ class Recorder:
             attempt("the steps that the scaler skips", self._note_skip, optimizer)
         attempt("the end of a step", self._end_turn, optimizer)
         self._seconds += time.perf_counter() - began
+        self._tell_findings()
 
     def _note_skip(self, optimizer: Optimizer) -> None:
         self._skips.note(optimizer)
@@ -625,11 +643,13 @@ class Recorder:
         try:
             if self._optimizers:
                 attempt("the tables", self._flush_if_due)  # not of this step yet: its loss may come after it
+                self._look_if_due()
             if self._is_due:
                 attempt("the rows of a step", self._finish_recorded)
             attempt("the scalars", self._buffer.add_scalars, self._step, self._scalars)
             if not self._optimizers:
                 attempt("the tables", self._flush_if_due)
+                self._look_if_due()
         finally:  # whatever interrupts it, the step is over
             self._step += 1
             attempt("getting ready for a step", self._arm)
@@ -641,6 +661,29 @@ class Recorder:
         elif self._sinks.is_due and (stream is None or stream.error is None):
             self._buffer.flush()  # what is written to a folder waits for a larger piece
             self._sinks.write(self._meta)
+
+    def _look_if_due(self) -> None:
+        """Diagnose what was recorded, where it is time to; what is found is told once the step is over."""
+        lookout = self._lookout
+        if lookout is None or not lookout.is_due(self._n_recorded):
+            return
+        self._look(lookout)
+
+    def _look(self, lookout: Lookout) -> None:
+        n_rows = self._buffer.n_kept + self._buffer.n_waiting
+        n_rows += 0 if self._writer is None else sum(self._writer.rows.values())
+        if n_rows <= MAX_ROWS:
+            self._failures.attempt("findings", lambda: lookout.look(self.recording))
+            return
+        self._lookout = None
+        self._failures.warn(
+            f"the recording has more than {MAX_ROWS:,} rows, so that on_finding looks no more; gradflow diagnose does."
+        )
+
+    def _tell_findings(self) -> None:
+        """Hand on what was found; this alone may stop training, after all of a step was recorded."""
+        if self._lookout is not None:
+            self._lookout.tell()
 
     def _finish_recorded(self) -> None:
         """End a step that is recorded; nothing that fails here keeps the rest from becoming rows."""

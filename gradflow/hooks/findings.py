@@ -1,0 +1,127 @@
+"""Findings while a model trains: after how many recorded steps it is diagnosed, and what becomes of what is new."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Literal, get_args
+
+from gradflow.diagnosis import Finding, diagnose
+from gradflow.hooks.failures import Failures
+from gradflow.recording import GradflowError, Recording
+from gradflow.text import text
+from gradflow.text.controls import printable
+
+Action = Literal["print", "warn", "stop"]
+OnFinding = Action | Callable[[Finding], object]
+ACTIONS: tuple[Action, ...] = get_args(Action)
+STEPS = (1, 2, 5)  # times a power of ten: all diagnoses together take about twice as long as the last
+FIRST_POWER = 1
+MAX_ROWS = 5_000_000  # of which all must be in memory: a gigabyte
+
+
+class TrainingStoppedError(GradflowError):
+    """Raised where `record(..., on_finding="stop")` found problems; `findings` holds them, causes first."""
+
+    def __init__(self, *findings: Finding) -> None:
+        super().__init__(f"training was stopped: {_said(findings[0])}" if findings else "training was stopped.")
+        self.findings = findings
+
+
+class Lookout:
+    """Diagnoses a recording after 10, 20, 50, 100, 200, 500, ... recorded steps and hands on what is new.
+
+    Parameters
+    ----------
+    on_finding : str or callable
+        As in `gradflow.record`.
+    failures : Failures
+        Told once of a callable that raises.
+    """
+
+    def __init__(self, on_finding: OnFinding, failures: Failures) -> None:
+        self._on_finding = on_finding
+        self._failures = failures
+        self._points = _points()
+        self._next = next(self._points)
+        self._known: set[tuple[str, str]] = set()
+        self._new: list[Finding] = []
+
+    @property
+    def stops(self) -> bool:
+        """Whether problems stop training."""
+        return self._on_finding == "stop"
+
+    def is_due(self, n_recorded: int) -> bool:
+        """Whether so many recorded steps are enough for another look; asked again at the same number, they are not."""
+        if n_recorded < self._next:
+            return False
+        self._next = next(point for point in self._points if point > n_recorded)
+        return True
+
+    def look(self, recording: Recording) -> None:
+        """Diagnose what was recorded so far, and keep what is new for `tell`."""
+        for finding in diagnose(recording):
+            known = (finding.key, finding.severity)
+            if finding.severity in ("problem", "notice") and known not in self._known:
+                self._known.add(known)
+                self._new.append(finding)
+
+    def tell(self) -> None:
+        """Hand on the findings that are new.
+
+        Raises
+        ------
+        TrainingStoppedError
+            Problems are to stop training, or a callable raised it.
+        """
+        new, self._new = self._new, []
+        problems = [finding for finding in new if finding.severity == "problem" and not finding.follows]
+        if callable(self._on_finding):
+            for finding in new:
+                self._call(self._on_finding, finding)
+        elif self.stops and problems:
+            raise TrainingStoppedError(*problems)
+        else:
+            tell = _print if self._on_finding == "print" else self._failures.warn
+            for finding in problems:
+                tell(_said(finding))
+
+    def _call(self, on_finding: Callable[[Finding], object], finding: Finding) -> None:
+        try:
+            on_finding(finding)
+        except TrainingStoppedError:
+            raise
+        except Exception as error:
+            if self._failures.is_strict:
+                raise
+            reason = f"{type(error).__name__}: {error}"
+            self._failures.warn(
+                f"on_finding failed ({reason}); training goes on. strict=True raises.", once="on_finding"
+            )
+
+
+def check_on_finding(on_finding: object) -> None:
+    """Raise ValueError unless findings can be handed on that way."""
+    is_action = isinstance(on_finding, str) and on_finding in ACTIONS
+    if not (on_finding is None or is_action or callable(on_finding)):
+        allowed = ", ".join(map(repr, ACTIONS))
+        raise ValueError(f"on_finding must be {allowed}, or a function of one finding; got {on_finding!r}.")
+
+
+def _points() -> Iterator[int]:
+    """Yield 10, 20, 50, 100, 200, 500, ..."""
+    for power in itertools.count(FIRST_POWER):
+        for factor in STEPS:
+            yield factor * 10**power
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)  # noqa: T201  # as whoever trains has asked
+
+
+def _said(finding: Finding) -> str:
+    """Return a finding in a line: what is wrong, and what to change first where that is known."""
+    head = text("watch.finding", severity=text(f"severity.{finding.severity}"), sentence=finding)
+    remedies = [text("cli.diagnose.first", remedy=text(remedy)) for remedy in finding.remedies[:1]]
+    return printable(text("list.sentences").join([head, *remedies]))
