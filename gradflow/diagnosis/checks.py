@@ -16,6 +16,8 @@ from gradflow.diagnosis.ends import ONE_BATCH
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.harm import MIN_STEPS, is_before_training, losses
 from gradflow.diagnosis.movement import movement
+from gradflow.diagnosis.rules.elsewhere import MIN_TIMES
+from gradflow.diagnosis.rules.gradients_kept import FIRST
 from gradflow.diagnosis.rules.outputs import RANDOM_LOSS
 from gradflow.diagnosis.structure import structure
 from gradflow.recording import SHATTERING, Recording
@@ -142,6 +144,11 @@ def _sees_inputs(recording: Recording) -> bool:
     return found is not None and any(math.isfinite(one.rms) for one in found.inputs)
 
 
+def _has_steps_in_a_row(recording: Recording) -> bool:
+    steps = np.unique(recording.parameters.loc[recording.parameters["update_norm"].notna(), "step"])
+    return int((np.diff(steps) == 1).sum()) >= MIN_TIMES
+
+
 def _has_probe(recording: Recording) -> bool:
     return bool((recording.probes["probe"] == SHATTERING).any())
 
@@ -179,11 +186,16 @@ QUESTIONS: dict[str, _Question] = {
         lambda recording: len(recording.layers) > 0,
     ),
     "updates": _Question("updates",
-        ("never_stepped", "lr_zero", "never_changed", "left_out", "not_changed", "mostly_frozen", "gradients_kept",
-         "changed_elsewhere"),
+        ("never_stepped", "lr_zero", "never_changed", "left_out", "not_changed", "mostly_frozen"),
         lambda recording: movement(recording) is not None,
         _is_trained,
     ),
+    "first": _Question("first_steps",
+        ("gradients_kept",),
+        lambda recording: _has_losses(recording) and set(range(FIRST + 1)) <= set(recording.layers["step"].unique()),
+        _is_trained,
+    ),
+    "elsewhere": _Question("steps_in_a_row", ("changed_elsewhere",), _has_steps_in_a_row, _is_trained),
     "inputs": _Question("inputs", ("inputs_nonfinite", "inputs_unscaled"), _sees_inputs),
     "outputs": _Question("loss_tensor",
         ("squashed_logits", "softmax_of_one", "squashed_values", "probabilities", "outputs_large", "targets_unscaled",
@@ -198,7 +210,7 @@ QUESTIONS: dict[str, _Question] = {
     ),
     "clipping": _Question("clipping",
         ("clip_binds",),
-        lambda recording: not clipping(recording).empty,
+        lambda recording: _has_losses(recording) and not clipping(recording).empty,
         _is_trained,
     ),
     "depth": _Question("activations", ("vanishing", "exploding", "stalled", "near_stop"), _has_outputs),

@@ -94,9 +94,9 @@ def record(
         and once more in `close`. A callable receives each new problem and notice once, as a
         `gradflow.diagnosis.Finding`; what it raises becomes a warning, and training goes on. Of problems that do not
         follow from others, "print" prints each with what to change first, "warn" warns, and "stop" raises
-        `gradflow.TrainingStoppedError` out of the optimizer's `step()`, or of this recorder's where it has no optimizer.
-        That step is then complete, in the model and in the recording. A callable may raise this error as well. Of
-        several processes the first one diagnoses; "stop" needs a single one.
+        `gradflow.TrainingStoppedError` out of the optimizer's `step()`, or of this recorder's where it has none. That
+        step is then complete, in the model and in the recording. A callable may raise this error as well. Of several
+        processes the first one diagnoses; "stop" needs a single one.
     name : str, optional
         The run's name in figures and reports. By default that of the folder `path`, else of the model's class.
     meta : mapping, optional

@@ -6,13 +6,10 @@
 import math
 
 import pytest
-import torch
 
 import gradflow
-from benchmarks.diagnosis.faults import FAULTS
-from benchmarks.diagnosis.networks import NETWORKS
-from benchmarks.diagnosis.odd import ODD
-from benchmarks.diagnosis.program import program, score, train
+from benchmarks.diagnosis.program import score
+from tests.faults.planted import trained
 
 FAULTY = {
     ("mlp", "rate too high", 40.0): "lr_high",
@@ -48,28 +45,11 @@ HEALTHY = [
 ]  # fmt: skip
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def run(network, kind, strength):
-    fault = (FAULTS | ODD)[kind]
-    design = NETWORKS[network] if fault.change is None else fault.change(NETWORKS[network], strength)
-    one = program(design, 0)
-    if fault.plant is not None:
-        fault.plant(one, strength)
-    recording = train(one, 0, is_recorded=True)
-    return one, gradflow.diagnose(recording)
-
-
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("network", "kind", "strength"), FAULTY)
 def test_the_planted_cause_is_among_the_first_two_problems(network, kind, strength):
-    one, findings = run(network, kind, strength)
+    one, recording = trained(network, kind, strength)
+    findings = gradflow.diagnose(recording)
     problems = [finding.key for finding in findings if finding.severity == "problem"]
     assert FAULTY[network, kind, strength] in problems[:2]
     assert problems[0] not in ("loss_level", "loss_constant", "diverged", "loss_rose")
@@ -79,6 +59,7 @@ def test_the_planted_cause_is_among_the_first_two_problems(network, kind, streng
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("network", "kind", "strength"), HEALTHY)
 def test_no_problem_is_named_in_a_healthy_run(network, kind, strength):
-    one, findings = run(network, kind, strength)
+    one, recording = trained(network, kind, strength)
+    findings = gradflow.diagnose(recording)
     assert [finding.key for finding in findings if finding.severity == "problem"] == []
     assert kind == "short" or score(one) < math.inf

@@ -83,6 +83,8 @@ def _too_low(recording: Recording) -> Found | None:
     if (gone := _decayed(recording, rates)) is not None and is_unfitted(recording):
         return Found("lr_decays", "problem", values | {"step": gone, "share": DECAYED}, "", ("remedy.slower_decay",))
     if moved.path <= LOW:
+        if _still_rises(rates):
+            return None  # a warm-up under way says nothing of the rate to come
         if not (is_fresh(recording) or found.last >= FRESH_SHARE * constant_loss(recording)):
             return None
         is_behind = is_unfitted(recording) or found.last > found.first / 2
@@ -91,6 +93,11 @@ def _too_low(recording: Recording) -> Found | None:
             return Found("clip_binds", severity, values | clipped, "cause.clip", ("remedy.raise_clip",))
         return Found("lr_low", severity, values, "", ("remedy.raise_lr",))
     return None
+
+
+def _still_rises(rates: pd.Series[float]) -> bool:
+    """Whether the rate is at its highest at the last recorded step, and began lower."""
+    return len(rates) > 1 and bool(rates.iloc[0] < rates.max() == rates.iloc[-1])
 
 
 def _decayed(recording: Recording, rates: pd.Series[float]) -> int | None:
