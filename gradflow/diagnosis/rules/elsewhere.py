@@ -54,12 +54,12 @@ def _by_step(rows: pd.DataFrame) -> tuple[Ints, list[str], Norms, Norms]:
 
     Of millions of rows names are put together once a weight.
     """
-    of_weight, keys = np.zeros(len(rows), dtype=np.int64), [()]
+    of_weight, keys = np.zeros(len(rows), dtype=np.int64), list[tuple[str, ...]]([()])
     for name in KEYS:
         of_key, words = rows[name].factorize()
         of_weight, pairs = pd.factorize(of_weight * len(words) + of_key)
         keys = [(*keys[pair // len(words)], str(words[pair % len(words)])) for pair in pairs.tolist()]
-    whole = [full_name(*key) for key in keys]
+    whole = [full_name(layer, parameter, part) for layer, parameter, part in keys]
     of_name, names = pd.factorize(np.array(whole, dtype=object), sort=True)
     steps, place = np.unique(rows["step"].to_numpy(), return_inverse=True)
     cells = (place * len(names) + of_name[of_weight])[::-1]  # where rows say the same twice, the first counts
