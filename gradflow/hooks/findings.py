@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal, get_args
 
 from gradflow.diagnosis import Finding, diagnose
+from gradflow.diagnosis.finding import SHOWN
 from gradflow.hooks.failures import Failures
 from gradflow.recording import GradflowError, Recording
 from gradflow.text import text
@@ -63,7 +64,7 @@ class Lookout:
         """Diagnose what was recorded so far, and keep what is new for `tell`."""
         for finding in diagnose(recording):
             known = (finding.key, finding.severity)
-            if finding.severity in ("problem", "notice") and known not in self._known:
+            if finding.severity in SHOWN and known not in self._known:
                 self._known.add(known)
                 self._new.append(finding)
 
@@ -123,5 +124,5 @@ def _print(line: str) -> None:
 def _said(finding: Finding) -> str:
     """Return a finding in a line: what is wrong, and what to change first where that is known."""
     head = text("watch.finding", severity=text(f"severity.{finding.severity}"), sentence=finding)
-    remedies = [text("cli.diagnose.first", remedy=text(remedy)) for remedy in finding.remedies[:1]]
+    remedies = [text("list.colon").join([text("verdict.change"), text(one)]) for one in finding.remedies[:1]]
     return printable(text("list.sentences").join([head, *remedies]))
