@@ -8,7 +8,19 @@ from typing import cast
 
 from gradflow.analysis.intervals import Interval
 from gradflow.text import has, text
-from gradflow.text.numbers import count, decades, factor, fold, number, percent, points, share, times, with_interval
+from gradflow.text.numbers import (
+    count,
+    factor,
+    fold,
+    number,
+    percent,
+    points,
+    ratio,
+    ratio_interval,
+    share,
+    times,
+    with_interval,
+)
 from gradflow.text.words import named
 
 Value = Interval | float | int | str
@@ -22,10 +34,6 @@ _FORMS: Mapping[str, Callable[[float], str]] = {
     "test_error": percent,
     "difference": points,
     "threshold_points": points,
-    "decades": decades,
-    "first_decades": decades,
-    "last_decades": decades,
-    "lost_decades": decades,
     "factor": factor,
     "predicted": factor,
     "growth": times,
@@ -75,6 +83,9 @@ def sentence(key: str, label: str, values: Mapping[str, Value]) -> str:
     if "example" in values and "last" in values:
         example, last = written["example"], written["last"]
         written["span"] = example if example == last else text("finding.span", example=example, last=last)
+    if "decades" in values:
+        found = cast("Interval", values["decades"])
+        written |= {"ratio": ratio(found.mean), "bounds": ratio_interval(found)}
     if "worst" in values:
         written |= _at_ends(values, written)
     said = text(f"finding.{key}", subject=named(label), **written)
@@ -88,9 +99,11 @@ def _at_ends(values: Mapping[str, Value], written: Mapping[str, str]) -> dict[st
     parts = {
         "fold": fold(abs(cast("float", values["worst"]))),
         "up_to": text("finding.up_to") if several else "",
+        "average": text("finding.average", **written) if several else "",
         "placed": "" if values["placed"] else text("finding.not_placed"),
         "within": text(
-            "finding.within" if _is_within(values) else "finding.within_each", threshold=written["threshold"]
+            "finding.within" if _is_within(values) else "finding.within_each",
+            limit=fold(cast("float", values["threshold"])),
         ),
         "checked": text("finding.checked" if values.get("checked") else "finding.checked_gradient"),
         **{end: _place(end, values) for end in ("first", "last")},
@@ -107,7 +120,7 @@ def _at_ends(values: Mapping[str, Value], written: Mapping[str, str]) -> dict[st
             how = text("finding.per_call", factor=size, layer=written["first"])
     elif "before" in values:
         ends = {end: _place(end, values) for end in ("before", "behind")}
-        how = text("finding.lost_between", lost_decades=written["lost_decades"], **ends)
+        how = text("finding.lost_between", lost=ratio(cast("float", values["lost_decades"])), **ends)
     else:
         how = ""
     return {**parts, "how": how}

@@ -115,6 +115,38 @@ def fold(decades: float) -> str:
     return f"{10 ** (decades - whole):.2f} × 10{str(whole).translate(_SUPERSCRIPTS)}"
 
 
+def ratio(decades: float) -> str:
+    """Return how much larger or smaller something is that is so many decades larger.
+
+    Examples
+    --------
+    >>> ratio(2.5), ratio(-8.6)
+    ('316 times larger', '398 million times smaller')
+    """
+    return text("unit.smaller" if decades < 0 else "unit.larger", fold=fold(abs(decades)))
+
+
+def ratio_interval(value: Bounded) -> str:
+    """Return the 95 % interval of a mean of decades, as it follows `ratio` of the mean; empty for one value.
+
+    Examples
+    --------
+    >>> from gradflow.analysis.intervals import Interval
+    >>> ratio_interval(Interval(-2.0, -3.0, -1.0, 5))
+    ' (95 % interval 10.0 to 1000 times, 5 seeds)'
+    >>> ratio_interval(Interval(0.5, -1.0, 2.0, 5))
+    ' (95 % interval 10.0 times smaller to 100 times larger, 5 seeds)'
+    """
+    if value.n < 2:
+        return ""
+    if value.low == value.high:
+        return text("interval.ratio_same", n=value.n)
+    if value.low * value.high < 0:
+        return text("interval.ratios", low=ratio(value.low), high=ratio(value.high), n=value.n)
+    low, high = sorted(map(abs, (value.low, value.high)))
+    return text("interval.folds", low=fold(low), high=fold(high), n=value.n)
+
+
 def signed(value: float, digits: int = 1) -> str:
     """Return a number with its sign, for columns whose head names the unit.
 
