@@ -44,7 +44,7 @@ def test_a_gradient_that_vanishes_over_time_is_a_problem_where_the_loss_does_not
     assert one.values["decades"].mean == pytest.approx(79 * math.log10(0.7))
     assert one.values["factor"] == pytest.approx(0.7)
     assert one.values["reach"] == 79 - math.floor(math.log(0.01) / math.log(0.7)) == 67
-    assert "At the input of rnn trillion times smaller at position 0 than at position 79" in str(one)
+    assert "trillion times smaller at position 0 than at position 79" in str(one)
     assert "before position 67" in str(one)
     assert one.remedies == ("remedy.pool_over_time", "remedy.gate_bias")
 

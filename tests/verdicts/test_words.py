@@ -38,7 +38,7 @@ LOSSES = [0.0, 1e-38, 2.302585, 1e38]
 DERIVED = {
     "ratio",
     "bounds",
-    "mean",
+    "average",
     "in_runs",
     "over",
     "fold",
