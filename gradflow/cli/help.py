@@ -114,12 +114,24 @@ class Helped:
         pieces = self.collect_usage_pieces(context)  # type: ignore[attr-defined]  # click's
         formatter.write_usage(context.command_path, " ".join(pieces), prefix=text("help.usage") + text("list.colon"))
 
-    def format_help_text(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write what the command does."""
-        formatter.write_paragraph()
-        with formatter.indentation():
-            said = [text(key) for part in ("about", "more") if has(key := f"help.{self.name}.{part}")]
-            formatter.write_text("\n\n".join(said))
+    @property
+    def help(self) -> str:
+        """What the command does: one sentence, and more where there is more to say."""
+        said = [text(key) for part in ("about", "more") if has(key := f"help.{self.name}.{part}")]
+        return "\n\n".join(said)
+
+    @help.setter
+    def help(self, docstring: str | None) -> None:
+        """Let click set a function's docstring, which is for those who read the code."""
+
+    def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return what a shell offers, options with their help."""
+        found: list[CompletionItem] = super().shell_complete(context, incomplete)  # type: ignore[misc]  # click's
+        options = [one for one in self.get_params(context) if isinstance(one, Option)]  # type: ignore[attr-defined]
+        words = {name: one.words(str(self.name)) for one in options for name in (*one.opts, *one.secondary_opts)}
+        for item in found:
+            item.help = words.get(item.value, item.help)
+        return found
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, group after group, and the commands of a group."""
@@ -137,13 +149,13 @@ class Helped:
         return text(f"help.{self.name}.about")
 
 
-class Command(Helped, click.Command):
+class Command(Helped, click.Command):  # type: ignore[misc]  # help is a property
     """A command with our help."""
 
     context_class = Context
 
 
-class Group(Helped, click.Group):
+class Group(Helped, click.Group):  # type: ignore[misc]  # as above
     """The group of all commands, with our help."""
 
     context_class = Context

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import numpy as np
+
+from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.reporting.method import n_layers
 from gradflow.reporting.page_blocks import Facts
 from gradflow.reporting.page_tables import page_table
@@ -24,6 +27,16 @@ def _lead(data: ReportData, total: int) -> str:
     if not unmeasured:
         return text("coverage.full", layers=layers)
     return text("coverage.lead", measured=total - unmeasured, layers=layers)
+
+
+def _nonfinite(data: ReportData, _: Any) -> str:
+    """Return in how many layers gradients arrived and none was finite, empty where there is no such layer."""
+    n = 0
+    for run in data.recordings:
+        arrived = arrived_nonfinite(run.layers, "out_grad_norm")
+        is_finite = np.isfinite(run.layers["out_grad_norm"].to_numpy())
+        n += len(set(run.layers.loc[arrived, "layer"]) - set(run.layers.loc[is_finite, "layer"]))
+    return text("coverage.nonfinite", layers=count(n, "layers")) if n else ""
 
 
 def _unprobed(data: ReportData, _: Any) -> list[str]:
@@ -53,7 +66,7 @@ COVERAGE = Section(
     "coverage",
     230,
     lambda data: n_layers(data.recordings) or None,
-    words=(_lead, _unprobed),
+    words=(_lead, _nonfinite, _unprobed),
     parts=(_table, _meanings),
     files=lambda data: {"coverage": data.coverage},
     is_detail=True,

@@ -68,7 +68,8 @@ def on_screen(
 
 def _alt(data: ReportData, _: Any) -> str:
     if published_section.asked_error(data) == published_section.TEST:
-        return text("degradation.alt_test", finding=published_section.answer(data))
+        found = published_section.answer(data)
+        return text("degradation.alt_test", finding=found.detail if found else "")
     return text("degradation.alt", finding=data.finding_for("degradation")).strip()
 
 

@@ -17,7 +17,7 @@ from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Drawing, Section
 from gradflow.tables import Cell, Column, Table, bounded
 from gradflow.text import text
-from gradflow.text.numbers import decades, factor, signed, with_interval
+from gradflow.text.numbers import factor, ratio, ratio_interval, signed
 from gradflow.text.words import sentence_case, word
 
 MEASURE = "out_grad_norm"
@@ -46,8 +46,8 @@ def _turns(frame: pd.DataFrame) -> str:
         start, end = by_moment[START], by_moment[END]
         if _sign(start) * _sign(end) == -1:
             values = {
-                "start": with_interval(_interval(start), decades),
-                "end": with_interval(_interval(end), decades),
+                "start": ratio(start["decades"]) + ratio_interval(_interval(start)),
+                "end": ratio(end["decades"]) + ratio_interval(_interval(end)),
                 "first": start["steps"],
                 "last": end["steps"],
             }

@@ -71,7 +71,7 @@ def closing(data: ReportData) -> list[Table]:
 def headline(data: ReportData) -> tuple[str, str]:
     """Return the answer and its numbers: to a preset's question, of the deepest contrast, or of the gravest finding."""
     if asked := answer(data):
-        return asked, ""
+        return asked
     findings = data.findings
     if not findings:
         return text("headline.probes"), ""
@@ -83,7 +83,7 @@ def headline(data: ReportData) -> tuple[str, str]:
         return short, _rise(deepest, data) or _difference(deepest)
     spoken = [finding for finding in findings if finding.severity != "unmeasured"]
     if spoken:
-        return (name_of(spoken[0]), str(spoken[0])) if name_of(spoken[0]) else (str(spoken[0]), "")
+        return name_of(spoken[0]) or text("verdict.none"), str(spoken[0])
     is_empty = not any(len(run.steps) or len(run.layers) for run in data.recordings)
     return text("headline.empty" if is_empty else "headline.none"), ""
 

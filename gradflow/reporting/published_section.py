@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import pandas as pd
 
@@ -27,7 +27,7 @@ from gradflow.reporting.section import Section
 from gradflow.tables import DASH, Cell, Column, Table, bounded, column, interval, words
 from gradflow.text import text
 from gradflow.text.numbers import number, percent, with_interval
-from gradflow.text.words import named, word
+from gradflow.text.words import named, sentence_case, word
 
 ErrorMeasure = Literal["train_error", "test_error"]
 
@@ -57,17 +57,32 @@ def asked_error(data: ReportData) -> ErrorMeasure:
     return TEST if len(errors) and (errors["measure"] == TEST).all() else TRAIN
 
 
-def answer(data: ReportData) -> str:
-    """Return what was measured of that which the published figures are about, in a sentence; empty without any."""
+class Answer(NamedTuple):
+    """What was measured of that which published figures are about, shortly, and with what it is known to."""
+
+    said: str
+    detail: str
+
+
+def answer(data: ReportData) -> Answer | None:
+    """Return what was measured of that which the published figures are about; None without any."""
     lengths = published_lengths(data)
     if lengths is not None and not data.paths.empty:
         shares = _shares_within(data.paths, lengths)
         if shares:
-            share = with_interval(mean_interval(shares.values()), percent)
-            return text("published.answer.paths", share=share, shortest=lengths.shortest, longest=lengths.longest)
+            share = mean_interval(shares.values())
+            return _worded("paths", percent, {"share": share}, shortest=lengths.shortest, longest=lengths.longest)
     if any("law" in one for one in _others(data.probed)) and holding(data.probed, SHATTERING):
         return _answer_of_shattering(data.shattering)
-    return _answer_of_test_errors(data.errors_over_seeds) if asked_error(data) == TEST else ""
+    return _answer_of_test_errors(data.errors_over_seeds) if asked_error(data) == TEST else None
+
+
+def _worded(key: str, form: Callable[[float], str], measured: Mapping[str, Interval], **values: Any) -> Answer:
+    """Return an answer: the means alone, and with their intervals."""
+    means = {name: form(found.mean) for name, found in measured.items()}
+    whole = {name: with_interval(found, form) for name, found in measured.items()}
+    short = sentence_case(text(f"published.answer.{key}", **values, **means))
+    return Answer(short, text(f"published.detail.{key}", **values, **whole))
 
 
 def published_lengths(data: ReportData) -> PublishedLengths | None:
@@ -78,17 +93,14 @@ def published_lengths(data: ReportData) -> PublishedLengths | None:
     return None
 
 
-def _answer_of_shattering(frame: pd.DataFrame) -> str:
+def _answer_of_shattering(frame: pd.DataFrame) -> Answer | None:
     """Return the correlations behind the deepest networks of a plain and a residual kind, both with batch norm."""
     deepest = frame[(frame["norm"] == "batch") & (frame["depth"] == frame["depth"].max())].set_index("family")
     if not {"plain", "residual"} <= set(deepest.index):
-        return ""
-    plain, residual = (
-        with_interval(Interval(row["mean"], row["low"], row["high"], int(row["n"])), partial(number, digits=2))
-        for row in (deepest.loc[family] for family in ("plain", "residual"))
-    )
-    depth = int(frame["depth"].max())
-    return text("published.answer.shattering", depth=depth, plain=plain, residual=residual)
+        return None
+    rows = {family: deepest.loc[family] for family in ("plain", "residual")}
+    measured = {family: Interval(row["mean"], row["low"], row["high"], int(row["n"])) for family, row in rows.items()}
+    return _worded("shattering", partial(number, digits=2), measured, depth=int(frame["depth"].max()))
 
 
 def _shares_within(frame: pd.DataFrame, lengths: PublishedLengths) -> dict[str, float]:
@@ -156,26 +168,20 @@ def _depth(row: Mapping[Any, Any]) -> str:
     return DASH if depth is None else str(depth) if depth == row["depth"] else f"({depth})"
 
 
-def _answer_of_test_errors(over_seeds: pd.DataFrame) -> str:
+def _answer_of_test_errors(over_seeds: pd.DataFrame) -> Answer:
     """Return the test errors of the shallowest and the deepest network of the one family that was run."""
     rows = over_seeds.dropna(subset=["depth", TEST]).sort_values("depth").to_dict("records")
     shallow, deep = rows[0], rows[-1]
     family = named(str(shallow["family"]))
     if len(rows) == 1:
-        return text("published.answer.test_error", family=family, depth=int(deep["depth"]), error=_test_error(deep))
-    return text(
-        "published.answer.test_errors",
-        family=family,
-        shallow=int(shallow["depth"]),
-        deep=int(deep["depth"]),
-        first=_test_error(shallow),
-        last=_test_error(deep),
-    )
+        return _worded("test_error", percent, {"error": _test_error(deep)}, family=family, depth=int(deep["depth"]))
+    errors, depths = (_test_error(shallow), _test_error(deep)), (int(shallow["depth"]), int(deep["depth"]))
+    measured = dict(zip(("first", "last"), errors, strict=True))
+    return _worded("test_errors", percent, measured, family=family, shallow=depths[0], deep=depths[1])
 
 
-def _test_error(row: Mapping[Any, Any]) -> str:
-    interval = Interval(row[TEST], row[f"{TEST}_low"], row[f"{TEST}_high"], int(row["n_test"]))
-    return with_interval(interval, percent)
+def _test_error(row: Mapping[Any, Any]) -> Interval:
+    return Interval(row[TEST], row[f"{TEST}_low"], row[f"{TEST}_high"], int(row["n_test"]))
 
 
 def _measured(over_seeds: pd.DataFrame, row: Mapping[Any, Any]) -> dict[str, Any]:

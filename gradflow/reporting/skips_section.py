@@ -34,7 +34,7 @@ from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
 from gradflow.tables import DASH, Cell, Column, Table, bounded, column, words
 from gradflow.text import text
-from gradflow.text.numbers import count, decades, number, percent, signed
+from gradflow.text.numbers import count, number, percent, ratio, signed
 from gradflow.text.words import word
 
 DRAWN = ("skip_share", "branch_ratio")
@@ -138,7 +138,7 @@ def _without_in_words(data: ReportData, joins: _Joins) -> str:
     sentences, where = [], _where(data)
     for run, rows in data.counterfactual.groupby("run", sort=False):
         ends = {str(variant): _apart(one) for variant, one in rows.groupby("variant", sort=False)}
-        written = {name.replace(" ", "_"): decades(value) for name, value in ends.items()}
+        written = {name.replace(" ", "_"): ratio(value) for name, value in ends.items()}
         if "without_skips" in written:
             sentences.append(text("skips.without", run=run, where=where or text("skips.every_join"), **written))
         if "plain_twin" in written:

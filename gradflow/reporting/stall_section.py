@@ -19,7 +19,7 @@ from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Drawing, Section
 from gradflow.tables import Cell, Column, bounded, interval
 from gradflow.text import text
-from gradflow.text.numbers import decades, number, percent, signed, times, with_interval
+from gradflow.text.numbers import number, percent, ratio, ratio_interval, signed, times, with_interval
 from gradflow.text.words import named
 
 Row = Mapping[Hashable, Any]
@@ -78,7 +78,7 @@ def _links(row: Row, runs: pd.DataFrame) -> list[str]:
     growth = _of(row, "growth")
     lines = []
     if _bound(row, "start_decades") > 0:
-        lines.append(text("why.start", decades=_written(row, "start_decades", decades)))
+        lines.append(text("why.start", **_sized(row, "start_decades")))
     if _is_first_updates_doing(row, runs):
         first, predicted = _written(row, "first_growth", number), number(row["predicted_growth"])
         lines.append(text("why.first", growth=first, predicted=predicted))
@@ -86,8 +86,8 @@ def _links(row: Row, runs: pd.DataFrame) -> list[str]:
     lines.append(text("why.growth", step=row["last_step"], **values))
     if _bound(row, "end_decades") < 0:
         key = "why.vanished" if _bound(row, "end_decades") < -DECADES else "why.end"
-        lines.append(text(key, decades=_written(row, "end_decades", decades)))
-        lines.append(text("why.scaled", decades=_written(row, "end_decades_scaled", decades)))
+        lines.append(text(key, **_sized(row, "end_decades")))
+        lines.append(text("why.scaled", **_sized(row, "end_decades_scaled")))
     return [*lines, text("why.error", error=_written(row, "train_error", percent))]
 
 
@@ -101,10 +101,10 @@ def _beside(row: Row) -> str:
     return text(
         "why.beside",
         network=network_name(row),
-        start=decades(row["start_decades"]),
+        start=ratio(row["start_decades"]),
         growth=times(row["growth"]),
         step=row["last_step"],
-        end=decades(row["end_decades"]),
+        end=ratio(row["end_decades"]),
         error=percent(row["train_error"]),
     )
 
@@ -123,6 +123,11 @@ def _of(row: Row, link: str) -> Interval:
 
 def _written(row: Row, link: str, form: Any) -> str:
     return with_interval(_of(row, link), form)
+
+
+def _sized(row: Row, link: str) -> dict[str, str]:
+    """Return how much larger or smaller the first layer's gradient is, and the interval, as sentences have them."""
+    return {"ratio": ratio(row[link]), "bounds": ratio_interval(_of(row, link))}
 
 
 def _left(row: Row) -> Cell:

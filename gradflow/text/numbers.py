@@ -11,6 +11,7 @@ from gradflow.text import text
 # Between these a number reads best written out; beyond them as a power of ten.
 PLAIN_FROM = 1e-3
 PLAIN_TO = 1e5
+UNEQUAL = 0.002  # decades: half a percent, which three digits do not show
 MAX_SPOKEN = 15  # decades; larger numbers have no names that people know
 MIN_SHARE = 0.0005  # smaller fractions would read as 0.0 %
 MINUTES_FROM = 120  # seconds
@@ -120,9 +121,15 @@ def ratio(decades: float) -> str:
 
     Examples
     --------
-    >>> ratio(2.5), ratio(-8.6)
-    ('316 times larger', '398 million times smaller')
+    >>> ratio(2.5), ratio(-8.6), ratio(0.001)
+    ('316 times larger', '398 million times smaller', 'no larger')
     """
+    return _or_word(decades, _ratio)
+
+
+def _ratio(decades: float) -> str:
+    if abs(decades) < UNEQUAL:
+        return text("unit.same")
     return text("unit.smaller" if decades < 0 else "unit.larger", fold=fold(abs(decades)))
 
 

@@ -80,9 +80,9 @@ def test_paths_are_summed_over_the_published_lengths(tmp_path):
     run = Recording(steps=run.steps, probes=path_probes(frame.assign(n=1)), meta=run.meta)
     shown = words(report(annotated([run], {"published": published("veit2016-paths")}), tmp_path))
     assert "5 to 17 of 54 0 to 24 of 24 52.0 %" in shown  # 13 lengths of 4 % each
-    said = "52.0 % (1 seed, no interval) of the gradient comes through paths of 5 to 17 modules, the published range."
+    said = "52.0 % (1 seed, no interval) of the gradient takes paths of 5 to 17 modules, the published range."
     assert said in shown
-    assert "52.0 % of the gradient comes by 5 to 17 blocks, the range published for 54 blocks (Veit" in shown
+    assert "52.0 % of the gradient takes paths of 5 to 17 blocks, the range published for 54 blocks (Veit" in shown
     assert "Shaded are paths of 5 to 17 blocks, published for a network of 54 blocks (Veit" in shown
     assert "half of the gradient" not in shown
 
@@ -92,11 +92,11 @@ def test_notes_that_name_no_lengths_are_no_range(tmp_path):
     run = one("residual", 20, 0, 0.1)
     run = Recording(steps=run.steps, probes=path_probes(frame.assign(n=1)), meta=run.meta)
     shown = words(report(annotated([run], {"published": [{"modules": 54, "source": "a stranger"}]}), tmp_path))
-    assert "half of the gradient comes by 1 to 3 blocks" in shown
+    assert "half of the gradient takes paths of 1 to 3 blocks" in shown
 
 
 def test_without_published_figures_there_is_no_section(tmp_path):
-    assert "Published beside measured" not in words(report([one("plain", 8, 0, 0.2)], tmp_path))
+    assert "Published and measured" not in words(report([one("plain", 8, 0, 0.2)], tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -90,15 +90,17 @@ def test_the_chain_is_told_with_the_runs_numbers(told):
     words = told["why"]
     frame = stall_over_seeds(ReportData(comparison(), None).stall).set_index(["family", "depth"])
     assert "plain-56 trains worse than a network it is compared with" in words
-    assert "is +1.5 decades (95 % interval" in words
+    assert "times larger at the first layer than at the last (95 % interval" in words
     assert "The first update multiplies the norm of the first layer's weights by 2.50" in words
     assert re.search(r"computed from the gradient before it, is 2\.50\.", words)
     growth = frame.growth["plain", 56]
     assert f"By step 100 the norm has grown ×{growth:.1f}" in words
-    assert f"turns these weights {growth**2:.0f} times less" in words
-    assert "is then −0.6 decades" in words
+    assert f"a step then changes their direction {growth**2:.0f} times less" in words
+    assert re.search(
+        r"The activation gradient is then [34]\.\d+ times smaller at the first layer than at the last", words
+    )
     assert "it has vanished" not in words
-    assert "residual-56: gradient +0.3 decades before training, weight norm ×1.30" in words
+    assert re.search(r"residual-56: gradient [12]\.\d+ times larger at the first layer before training and", words)
     assert "plain-20: " not in words
 
 
@@ -145,16 +147,16 @@ def test_one_seed_is_told_without_interval(tmp_path):
 
 def test_a_profile_that_turns_is_named_with_its_steps(told):
     words = told["degree"]
-    assert re.search(r"In plain-56 the profile turns: .* is \+1\.5 decades \(.*\) at step 0 and −0\.6 decades", words)
+    assert re.search(r"In plain-56 the slope reverses: .* times larger .* at step 0, and .* times smaller", words)
     assert "at step 100." in words
-    assert "In plain-20 the profile turns" not in words
+    assert "In plain-20 the slope reverses" not in words
     assert "Step 0 Step 1 Step 100" in words
     assert re.search(r"plain-56 13 1\.[23]\d\d [\d.]+ to [\d.]+ exponential ΔAICc −", words)
 
 
 def test_profiles_that_do_not_turn_are_said_not_to(tmp_path):
     words = sections(comparison(end=1.2), tmp_path)["degree"]
-    assert "In no network does the activation gradient's profile turn" in words
+    assert "The slope of the activation gradient over depth does not reverse" in words
 
 
 def test_one_moment_is_no_section(tmp_path):
@@ -168,5 +170,5 @@ def test_one_moment_is_no_section(tmp_path):
 def test_a_recording_of_ones_own_has_its_degree(tmp_path):
     own = net("plain", 20, 0, error=0.5, growth=3.0)
     words = sections(Recording(layers=own.layers, steps=own.steps, meta={"run": "mine"}), tmp_path)
-    assert "In mine the profile turns" in words["degree"]
+    assert "In mine the slope reverses" in words["degree"]
     assert "why" not in words

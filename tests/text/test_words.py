@@ -56,7 +56,7 @@ def test_settings_of_the_demonstration_have_chinese_names():
     [
         ({"loss": "mean squared error"}, "mean squared error", "均方误差"),
         ({"loss": "random projection", "loss_seed": 7}, "seed 7: no targets were given", "种子为 7：未给定目标"),
-        ({"loss": "loss_fn", "loss_fn": "focal"}, "focal, given by whoever called", "focal，由调用者给定"),
+        ({"loss": "loss_fn", "loss_fn": "focal"}, "focal, passed by the caller", "focal，由调用者给定"),
         ({"loss": "a loss of mine"}, "a loss of mine", "a loss of mine"),
         ({"loss": ["odd"]}, "['odd']", "['odd']"),
         ({"loss": None}, "", ""),
