@@ -106,6 +106,28 @@ def test_no_page_has_code_that_is_not_run():
     assert {name: len(code) for name, code in CODE.items() if code} == run
 
 
+def test_the_terminal_shown_is_what_the_terminal_prints(tmp_path, monkeypatch, capsys):
+    from gradflow.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    torch.manual_seed(0)
+    hidden = [module for _ in range(10) for module in (nn.Linear(64, 64), nn.Sigmoid())]
+    model = nn.Sequential(*hidden, nn.Linear(64, 10))
+    inputs, targets = torch.randn(64, 64), torch.randint(0, 10, (64,))
+    names = surroundings() | {"model": model, "loader": [(inputs, targets)] * 30}
+    names["optimizer"] = torch.optim.SGD(model.parameters(), lr=0.1)
+    exec(CODE["README"][0].partition("gradflow.report(")[0], names)
+    with pytest.raises(SystemExit):
+        main(["diagnose", "run"])
+
+    def compared(printed):
+        return re.sub(r"[\d.]+( million| billion)?", "#", " ".join(printed.split()))
+
+    (shown,) = re.findall(r"compares this -->\n```text\n(.*?)```", README, flags=re.DOTALL)
+    assert compared(capsys.readouterr().out).startswith(compared(shown))
+
+
 def test_the_example_is_short():
     assert len([line for line in CODE["README"][0].splitlines() if line.strip()]) <= 13
 

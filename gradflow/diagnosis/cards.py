@@ -47,7 +47,6 @@ def _findings(own: list[Finding]) -> Iterator[Row]:
             alike.setdefault(one.key, []).append(one)
     for finding, *others in alike.values():
         yield text(f"severity.{finding.severity}"), finding.said
-        yield from ((text("verdict.also"), other.said) for other in others)
         if finding.cause:
             yield text("verdict.why"), text(finding.cause)
         for place, fix in enumerate(finding.fixes):
@@ -55,6 +54,7 @@ def _findings(own: list[Finding]) -> Iterator[Row]:
         if line := line_of(finding):
             yield text("verdict.line"), line
         yield from ((text("verdict.measured"), said) for said in how_sure(finding))
+        yield from ((text("verdict.also"), other.said) for other in others)
     yield from ((text("verdict.follows"), one.said) for one in shown if one.follows)
     yield from ((text("severity.healthy"), one.said) for one in own if one.severity == "healthy")
 

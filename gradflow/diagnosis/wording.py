@@ -83,9 +83,11 @@ def sentence(key: str, label: str, values: Mapping[str, Value]) -> str:
     if "example" in values and "last" in values:
         example, last = written["example"], written["last"]
         written["span"] = example if example == last else text("finding.span", example=example, last=last)
-    if "decades" in values:
-        found = cast("Interval", values["decades"])
-        written |= {"ratio": ratio(found.mean), "bounds": ratio_interval(found)}
+    match values.get("decades"):
+        case Interval() as found:
+            written |= {"ratio": ratio(found.mean), "bounds": ratio_interval(found)}
+        case float(found):
+            written |= {"ratio": ratio(found), "bounds": ""}
     if "worst" in values:
         written |= _at_ends(values, written)
     said = text(f"finding.{key}", subject=named(label), **written)
