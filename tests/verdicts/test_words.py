@@ -79,6 +79,10 @@ EXTREMES = {
     **dict.fromkeys(NUMBERS, LOSSES),
     **dict.fromkeys(("alike", "n_matrices", "entries", "n_entries", "n", "n_examples"), COUNTS),
     "activation": ["softmax"],
+    **dict.fromkeys(("skip", "branch"), ["(32, 64, 8, 8)"]),
+    **dict.fromkeys(("variance", "lr", "fits"), LOSSES[1:]),
+    **dict.fromkeys(("of", "lost"), COUNTS),
+    "module": ["layer2.0"],
     "loss_name": ["cross_entropy"],
     # A layer, a position in a sequence or a loss, as the sentence has it.
     "first": ["0", 0, 2.302585],
