@@ -26,6 +26,8 @@ class Flushed:
         New rows, as in `Recording`.
     meta : mapping
         Of the recording.
+    part : str
+        Which of several networks the rows are of; empty where there is one.
 
     Examples
     --------
@@ -39,6 +41,7 @@ class Flushed:
     steps: pd.DataFrame
     layers: pd.DataFrame
     meta: Mapping[str, Any]
+    part: str = ""
 
     @cached_property
     def step(self) -> int:

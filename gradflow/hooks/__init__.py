@@ -7,6 +7,7 @@ from gradflow.hooks.gradients import on_output_gradients, on_parameter_gradients
 from gradflow.hooks.layers import LazyModelError, select_layers
 from gradflow.hooks.norms import l2_norm
 from gradflow.hooks.recorder import Recorder
+from gradflow.hooks.recorders import Recorders
 from gradflow.hooks.schedule import Every, First, LogSpaced
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "LazyModelError",
     "LogSpaced",
     "Recorder",
+    "Recorders",
     "TrainingStoppedError",
     "l2_norm",
     "on_output_gradients",

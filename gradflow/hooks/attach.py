@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import nn
@@ -16,14 +16,19 @@ from gradflow.hooks.findings import OnFinding, check_on_finding
 from gradflow.hooks.layers import Layer, Selector, as_list, check_shapes, layers_of, select_layers
 from gradflow.hooks.optimizers import parameters_of, unwrapped_optimizer
 from gradflow.hooks.recorder import Recorder
+from gradflow.hooks.recorders import Recorders, Shared, check_parts
 from gradflow.hooks.schedule import Schedule, as_schedule
 from gradflow.hooks.sinks import Sink
 from gradflow.storage import check_json, check_meta
 from gradflow.text.controls import utf8
 
 
-def record(
-    model: nn.Module,
+@overload
+def record(model: nn.Module, **options: Any) -> Recorder: ...
+@overload
+def record(model: Mapping[str, tuple[nn.Module, Any]], **options: Any) -> Recorders: ...
+def record(  # type: ignore[misc]  # options are named once, below
+    model: nn.Module | Mapping[str, tuple[nn.Module, Any]],
     *,
     optimizer: Optimizer | Iterable[Optimizer] | Any = None,
     scaler: torch.amp.GradScaler | None = None,
@@ -41,7 +46,7 @@ def record(
     name: str | None = None,
     meta: Mapping[str, Any] | None = None,
     sinks: Sequence[Sink] = (),
-) -> Recorder:
+) -> Recorder | Recorders:
     """Attach a recorder to a model; call its `step` after each `backward()`, or give it the optimizer.
 
     Losses, gradients, weights, buffers and random state stay bit-identical to a run without it. Layers and parameters
@@ -49,9 +54,11 @@ def record(
 
     Parameters
     ----------
-    model : nn.Module
+    model : nn.Module or mapping
         The model in training. On recorded steps it carries one forward hook a layer, otherwise none. Layers have
-        the names of the model inside `torch.compile` and `DistributedDataParallel`.
+        the names of the model inside `torch.compile` and `DistributedDataParallel`. Or several that train together,
+        each with its own optimizer: `{"G": (generator, first), "D": (discriminator, second)}`. Each then has a
+        recorder of its own, whose steps are its optimizer's, and a folder of its own in `path`.
     optimizer : Optimizer or several, optional
         Read the gradients where the optimizer steps: accumulated, reduced, clipped, unscaled. The update's norm is
         then recorded too, and `step` only keeps scalars and the total norm before clipping. With several, a step
@@ -107,8 +114,8 @@ def record(
 
     Returns
     -------
-    Recorder
-        Also a context manager, which closes it.
+    Recorder or Recorders
+        Also a context manager, which closes it. `Recorders` is a mapping from the names of several networks to theirs.
 
     Raises
     ------
@@ -130,6 +137,26 @@ def record(
     4.0
     """
     check_on_finding(on_finding)
+    if isinstance(model, Mapping):
+        return _several(
+            model,
+            optimizer,
+            name,
+            path,
+            sinks,
+            scaler=scaler,
+            schedule=schedule,
+            layers=layers,
+            exclude=exclude,
+            activations=activations,
+            statistics=statistics,
+            weights=weights,
+            max_calls=max_calls,
+            compiled=compiled,
+            strict=strict,
+            on_finding=on_finding,
+            meta=meta,
+        )
     check_json("name", name)
     check_meta(meta or {})
     root = unwrapped(model)
@@ -159,6 +186,36 @@ def record(
         meta={"run": name or _folder_name(path) or type(root).__name__, **(meta or {})},
         sinks=sinks,
     )
+
+
+def _several(
+    parts: Mapping[str, tuple[nn.Module, Any]],
+    optimizer: Any,
+    name: str | None,
+    path: str | os.PathLike[str] | None,
+    sinks: Sequence[Sink],
+    **options: Any,
+) -> Recorders:
+    """Return a recorder for each of several networks; none is left attached where one cannot be."""
+    check_parts(parts)
+    if optimizer is not None:
+        raise ValueError("optimizer must be left out where each network brings its own.")
+    shared = [Shared(sink, [*parts]) for sink in sinks]
+    recorders: dict[str, Recorder] = {}
+    try:
+        for part, (model, own) in parts.items():
+            recorders[part] = record(
+                model,
+                optimizer=own,
+                name=part if name is None else f"{name} {part}",
+                path=None if path is None else Path(path) / part,
+                sinks=[one.of(part) for one in shared],
+                **options,
+            )
+    except BaseException:
+        Recorders(recorders).close()
+        raise
+    return Recorders(recorders)
 
 
 def _optimizers(given: Any, model: nn.Module) -> list[Optimizer]:

@@ -60,7 +60,7 @@ class Sinks:
         if not any(waiting.values()):
             return
         began = time.perf_counter()
-        flushed = Flushed(**{table: _joined(frames) for table, frames in waiting.items()}, meta=meta)
+        flushed = Flushed(_joined(waiting["steps"]), _joined(waiting["layers"]), meta)
         for sink in self._sinks:
             try:
                 sink.write(flushed)
@@ -79,7 +79,7 @@ class Sinks:
                 self._warn(sink, error)
 
     def _warn(self, sink: Sink, error: Exception) -> None:
-        name = type(sink).__name__
+        name = getattr(sink, "name", type(sink).__name__)
         reason = str(error).strip().partition("\n")[0]
         self._failures.warn(f"{name} failed ({type(error).__name__}: {reason}); training goes on.", once=name)
 

@@ -15,8 +15,8 @@ from gradflow.recording import GradflowError
 class CSV(Tracker):
     """Append each flush to a file, a row each: `gradflow.record(model, sinks=[CSV("gradients.csv")])`.
 
-    The first row decides the columns; a number that comes later and is none of them is left out. A file that is there
-    is appended to.
+    Of several networks each row names its own. The first row decides the columns; a number that comes later and is none
+    of them is left out. A file that is there is appended to.
 
     Parameters
     ----------
@@ -42,7 +42,9 @@ class CSV(Tracker):
 
     def log(self, numbers: Mapping[str, float], step: int) -> None:
         """Append a row."""
-        row = {"step": step, **{name.removeprefix(f"{self._prefix}/"): value for name, value in numbers.items()}}
+        part = {"network": self._part} if self._part else {}
+        names = {name.removeprefix(f"{self.prefix}/"): value for name, value in numbers.items()}
+        row = {"step": step, **part, **names}
         with self._path.open("a", newline="", encoding="utf-8") as file:
             if not self._columns:
                 self._columns = list(row)

@@ -35,7 +35,9 @@ class Tracker(ABC):
         self._prefix = prefix
         self._step_offset = step_offset
         self._layers = layers
-        self._picture = Picture() if picture else None
+        self._has_picture = picture
+        self._pictures: dict[str, Picture] = {}  # by network
+        self._part = ""  # the network that is shown at the moment
 
     def write(self, flushed: Flushed) -> None:
         """Show what was flushed."""
@@ -43,10 +45,17 @@ class Tracker(ABC):
         numbers = flushed.scalars
         if self._layers:
             numbers = {**numbers, **_of_layers(flushed)}
-        self.log({f"{self._prefix}/{name}": value for name, value in numbers.items()}, step)
-        if self._picture is not None and len(flushed.layers):
-            self._picture.add(step, flushed.profile, flushed.measure)
-            self.show(f"{self._prefix}/layers", self._picture.pixels(), step)
+        self._part = flushed.part
+        self.log({f"{self.prefix}/{name}": value for name, value in numbers.items()}, step)
+        if self._has_picture and len(flushed.layers):
+            picture = self._pictures.setdefault(flushed.part, Picture())
+            picture.add(step, flushed.profile, flushed.measure)
+            self.show(f"{self.prefix}/layers", picture.pixels(), step)
+
+    @property
+    def prefix(self) -> str:
+        """What the names of series begin with: the prefix, and the network where there are several."""
+        return f"{self._prefix}/{self._part}" if self._part else self._prefix
 
     @abstractmethod
     def log(self, numbers: Mapping[str, float], step: int) -> object:

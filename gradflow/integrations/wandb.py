@@ -30,13 +30,16 @@ class WandB(Tracker):
         self._wandb = library("wandb", extra="wandb", least="0.19")
         self._run, self._commit = run, commit
         self._waiting: dict[str, Any] = {}
-        run.define_metric(f"{self._prefix}/step", hidden=True)
-        run.define_metric(f"{self._prefix}/*", step_metric=f"{self._prefix}/step")
+        self._is_defined: set[str] = set()
 
     def log(self, numbers: Mapping[str, float], step: int) -> None:
         """Show numbers, and the picture that belongs to them."""
-        self._waiting = {**numbers, f"{self._prefix}/step": step}
-        if self._picture is None:
+        if self.prefix not in self._is_defined:
+            self._is_defined.add(self.prefix)
+            self._run.define_metric(f"{self.prefix}/step", hidden=True)
+            self._run.define_metric(f"{self.prefix}/*", step_metric=f"{self.prefix}/step")
+        self._waiting = {**self._waiting, **numbers, f"{self.prefix}/step": step}
+        if not self._has_picture:
             self._send()
 
     def show(self, name: str, pixels: Pixels, step: int) -> None:
