@@ -17,6 +17,7 @@ from gradflow.storage.files import (
     named,
     write_whole,
 )
+from gradflow.storage.interchange import from_arrow, from_csv, to_arrow, to_csv
 from gradflow.storage.json_files import read_bytes, read_json
 from gradflow.storage.locks import LOCK, LOCK_FILES, FileId, InUseError, file_id, held
 from gradflow.storage.manifest import (
@@ -54,6 +55,8 @@ __all__ = [
     "file_id",
     "find",
     "for_children",
+    "from_arrow",
+    "from_csv",
     "held",
     "is_file",
     "is_folder",
@@ -69,6 +72,8 @@ __all__ = [
     "read_json",
     "read_manifest",
     "save",
+    "to_arrow",
+    "to_csv",
     "write_json",
     "write_whole",
 ]

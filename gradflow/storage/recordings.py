@@ -14,6 +14,7 @@ import pandas as pd
 
 from gradflow.recording import TABLES, Recording
 from gradflow.storage.files import move
+from gradflow.storage.interchange import from_csv, is_csv
 from gradflow.storage.locks import LOCK, held
 from gradflow.storage.manifest import (
     DAMAGED_SUFFIX,
@@ -80,7 +81,7 @@ def _write(recording: Recording, folder: Path) -> None:
 
 
 def load(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording | list[Recording]:
-    """Return a recording that `save` or a recorder wrote, or all those of a sweep's folder.
+    """Return a recording that `save`, a recorder or `storage.to_csv` wrote, or all those of a sweep's folder.
 
     Tables are read when they are first asked for.
 
@@ -113,6 +114,8 @@ def load(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording 
     [0, 1]
     """
     folder = Path(path)
+    if not is_recording(folder) and is_csv(folder):
+        return from_csv(folder)
     if is_recording(folder) or not any(folder.rglob(MANIFEST)):
         return load_one(folder, set_aside=set_aside)
     checked = damage if set_aside else size_damage
