@@ -1,6 +1,6 @@
 """From a target such as "torchvision:resnet50" or "nets.py:make" to a model and a batch that fits it.
 
-torchvision and timm are optional and imported here alone.
+torchvision and timm are optional and imported here alone; so is transformers, but for its callback.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ VOLUMES = ((16, 112, 112), (8, 64, 64), (32, 32, 32), (16, 16, 16))
 
 DOWNLOADED = ("weights", "weights_backbone", "pretrained")  # arguments of a library's models that fetch trained weights
 NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
-FORMS = "torchvision:NAME, timm:NAME, package.module:FACTORY, path/to/file.py:FACTORY"
+FORMS = "torchvision:NAME, timm:NAME, transformers:NAME, package.module:FACTORY, path/to/file.py:FACTORY"
 
 Shape = tuple[int, ...]
 Settings = Mapping[str, Any]
@@ -65,9 +65,10 @@ def load_target(
     Parameters
     ----------
     name : str
-        `torchvision:NAME` or `timm:NAME` (never with downloaded weights), `package.module:FACTORY` or
-        `path/to/file.py:FACTORY`. A factory returns a model, or a tuple (model, inputs) or (model, inputs, targets);
-        a module class will do, and a model itself.
+        `torchvision:NAME`, `timm:NAME` or `transformers:NAME`, never with downloaded weights (of transformers a class,
+        such as GPT2LMHeadModel, or a type of model, such as gpt2, whose configuration the settings change);
+        `package.module:FACTORY` or `path/to/file.py:FACTORY`. A factory returns a model, or a tuple (model,
+        inputs) or (model, inputs, targets); a module class will do, and a model itself.
     shape : sequence of int, optional
         Of the input, batch first: `(8, 3, 224, 224)`. By default what the library says or what the first layer takes.
     num_classes : int, optional
@@ -256,10 +257,47 @@ def _timm(name: str, settings: Settings) -> tuple[nn.Module, list[Shape]]:
     return model, [tuple(size)] if size else []
 
 
+def _transformers(name: str, settings: Settings) -> tuple[nn.Module, list[Shape]]:
+    library = _library("transformers")
+    types = library.CONFIG_MAPPING
+    if name in types:
+        kind, configured = library.AutoModel, types[name]
+        make = kind.from_config
+    else:
+        kind = getattr(library, name, None) if name.isidentifier() else None
+        configured = getattr(kind, "config_class", None)
+        if configured is None:
+            classes = [
+                one for one in dir(library) if one.endswith(("Model", "LM")) or "ModelFor" in one or "LMHead" in one
+            ]
+            _check_known(name, [*types, *classes], "transformers")
+            raise TargetError(f"transformers has no model {name!r}.")
+        make = kind
+    _check_settings(name, configured, settings)
+    with torch.device("meta"):  # a configuration's default may be the largest model of its kind
+        empty = _of_library(name, lambda: make(configured(**settings)), settings)
+    n_entries = sum(parameter.numel() for parameter in empty.parameters())
+    missing = lack(n_entries * BYTES)
+    if missing:
+        raise TargetError(f"{name} has {n_entries:,} parameters: {missing}. Make it smaller (--set hidden_size=64).")
+    return _of_library(name, lambda: make(configured(**settings)), settings), []
+
+
+def _check_settings(name: str, configured: Any, settings: Settings) -> None:
+    """Raise TargetError for a setting that a configuration has no use for: it would keep any."""
+    known = [one for one in vars(configured()) if not one.startswith("_")] + [*configured.attribute_map]
+    for setting in settings:
+        if setting not in known:
+            nearest = difflib.get_close_matches(setting, known, n=3, cutoff=0.4)
+            said = f" Nearest: {', '.join(nearest)}." if nearest else ""
+            raise TargetError(f"{name} takes no setting {setting}.{said}")
+
+
 # Each gives a model without trained weights, and the shapes of input that the library itself names.
 _LIBRARIES: Mapping[str, Callable[[str, Settings], tuple[nn.Module, list[Shape]]]] = {
     "torchvision": _torchvision,
     "timm": _timm,
+    "transformers": _transformers,
 }
 
 

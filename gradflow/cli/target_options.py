@@ -12,7 +12,7 @@ from gradflow.cli.run_options import Decorator, literal, options, options_of
 from gradflow.cli.values import Number, Several, given
 from gradflow.settings import RecipeSettings, RunSettings, settings_of
 
-SOURCES = ("torchvision:", "timm:")  # of models by name; other targets are files
+SOURCES = ("torchvision:", "timm:", "transformers:")  # of models by name; other targets are files
 
 
 def _targets(context: click.Context, argument: click.Parameter, incomplete: str) -> list[CompletionItem]:
