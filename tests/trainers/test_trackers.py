@@ -96,11 +96,22 @@ def test_a_resumed_recording_goes_on_at_its_step(tmp_path):
 
 
 def rows_of_wandb(folder):
-    """Return the rows of an offline run's history, from its file: LevelDB's log format, after a head of 7 bytes."""
+    """Return the rows of an offline run's history once its file is whole, which may be after `finish` has returned."""
+    for _ in range(600):
+        records = records_of_wandb(folder)
+        if any(record.WhichOneof("record_type") == "exit" for record in records):
+            break
+        time.sleep(0.1)
+    rows = [record.history.item for record in records if record.WhichOneof("record_type") == "history"]
+    return [{one.key or ".".join(one.nested_key): json.loads(one.value_json) for one in items} for items in rows]
+
+
+def records_of_wandb(folder):
+    """Return what an offline run's file holds so far: LevelDB's log format, after a head of 7 bytes."""
     from wandb.proto import wandb_internal_pb2
 
     (file,) = folder.rglob("*.wandb")
-    data, place, whole, rows = file.read_bytes(), 7, b"", []
+    data, place, whole, records = file.read_bytes(), 7, b"", []
     while place + 7 <= len(data):
         if 32768 - place % 32768 < 7:  # no room for a head at the end of a block
             place += 32768 - place % 32768
@@ -109,13 +120,10 @@ def rows_of_wandb(folder):
         whole += data[place + 7 : place + 7 + length]
         place += 7 + length
         if kind in (1, 4):  # a whole record, or the last part of one
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(whole)
+            if place <= len(data):
+                records.append(wandb_internal_pb2.Record.FromString(whole))
             whole = b""
-            if record.WhichOneof("record_type") == "history":
-                items = record.history.item
-                rows.append({one.key or ".".join(one.nested_key): json.loads(one.value_json) for one in items})
-    return rows
+    return records
 
 
 @pytest.mark.parametrize("commit", [True, False])
