@@ -15,13 +15,14 @@ import torch
 from gradflow import experiments
 from gradflow.cli import demonstration, output, torchrun
 from gradflow.cli.commands import REPORTS, RUNS_FAILED, command_line
+from gradflow.cli.early_page import EarlyPages, early_pages
 from gradflow.cli.plan_table import print_plan, print_shattering
 from gradflow.cli.printed_tables import print_summary
 from gradflow.cli.progress import follow
 from gradflow.cli.report_writing import heading, say_report, write_report
 from gradflow.cli.run_options import LOCAL, RAY_ALONE, plan_arguments
 from gradflow.cli.values import MAX_NAME, refuse
-from gradflow.experiments import Run
+from gradflow.experiments import Event, Run
 from gradflow.experiments.folder import check_out, guarded
 from gradflow.experiments.presets import read_preset
 from gradflow.experiments.ray_engine import RayEngine
@@ -134,10 +135,17 @@ def run_sweep(sweep: Sweep, given: Mapping[str, Any], execution: ExecutionOption
     if execution.dry_run:
         return
     failures: dict[str, str] = {}
-    with follow(runs, to_stderr=execution.form is not None) as on_event:
+    title = execution.title or heading(sweep.notes)
+    early = EarlyPages(runs, folder, title, sweep.notes, command_line())
+    with early_pages(early), follow(runs, to_stderr=execution.form is not None) as on_event:
+
+        def told(event: Event) -> None:
+            on_event(event)
+            early.note(event)
+
         try:
             recordings = experiments.execute(
-                runs, out=folder, on_event=on_event, command=command_line(), **execution.arguments
+                runs, out=folder, on_event=told, command=command_line(), **execution.arguments
             )
         except experiments.RunsFailedError as error:
             failures, recordings = error.failures, error.recordings
@@ -148,7 +156,7 @@ def run_sweep(sweep: Sweep, given: Mapping[str, Any], execution: ExecutionOption
         if recordings:
             print_summary(recordings, execution.form)
             demo = demonstration.measure(sweep_folder.anchor) if with_demo else []
-            shown, title = [*annotated(recordings, sweep.notes), *demo], execution.title or heading(sweep.notes)
+            shown = [*annotated(recordings, sweep.notes), *demo]
             sweep_folder.check()
             written = write_report(shown, folder, title, sweep=sweep_folder)
     took = {"trained": f"{trained:.0f}", "whole": f"{time.perf_counter() - began:.0f}"}

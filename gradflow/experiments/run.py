@@ -123,7 +123,7 @@ def execute(
             for run in runs:
                 remote.fetch(run.id, folder.anchor / RUNS)
         recordings = _finished(runs, folder, tell)
-        waiting = [run for run in runs if run not in recordings]
+        waiting = _by_seed([run for run in runs if run not in recordings])
         _check_data_of(waiting)
         failures: dict[Run, str] = {}
         if waiting:
@@ -178,6 +178,11 @@ def _finished(runs: Sequence[Run], folder: SweepFolder, tell: Callable[[Event], 
             recordings[run] = found
             tell(Event("skipped", run, step=run.steps, recording=found))
     return recordings
+
+
+def _by_seed(runs: Sequence[Run]) -> list[Run]:
+    """Return runs seed by seed, in their order within each: the first answer comes early."""
+    return sorted(runs, key=lambda run: run.seed)
 
 
 def _check_processes(runs: Sequence[Run], processes: int) -> None:

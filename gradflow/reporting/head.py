@@ -31,6 +31,7 @@ class Head(NamedTuple):
     """What the page begins and ends with."""
 
     title: str
+    status: str
     question: str
     headline: str
     detail: str
@@ -40,7 +41,7 @@ class Head(NamedTuple):
     footer: str
 
 
-def head(data: ReportData, title: str | None, picture: Picture | None) -> Head:
+def head(data: ReportData, title: str | None, picture: Picture | None, status: str = "") -> Head:
     """Return the first screen of a report."""
     question = title or _question(data)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -49,6 +50,7 @@ def head(data: ReportData, title: str | None, picture: Picture | None) -> Head:
     short, detail = (own.headline, "") if own else headline(data)
     return Head(
         title=text("page.title", subject=question),
+        status=status,
         question=question,
         headline=short,
         detail=detail,
@@ -82,10 +84,27 @@ def headline(data: ReportData) -> tuple[str, str]:
         short = text("headline.variant", settings=settings, said=said) if settings else said
         return short, _rise(deepest, data) or _difference(deepest)
     spoken = [finding for finding in findings if finding.severity != "unmeasured"]
+    has_problem = any(finding.severity == "problem" for finding in spoken)
+    if not has_problem and (errors := _errors(data)):
+        return errors, ""
     if spoken:
         return name_of(spoken[0]) or text("verdict.none"), str(spoken[0])
     is_empty = not any(len(run.steps) or len(run.layers) for run in data.recordings)
     return text("headline.empty" if is_empty else "headline.none"), ""
+
+
+def _errors(data: ReportData) -> str:
+    """Return the training errors of the deepest networks where no finding tells them apart; empty if they vary more."""
+    errors = data.errors_over_seeds.dropna(subset=["depth", "train_error"])
+    known = {(str(row["family"]), int(row["depth"])): float(row["train_error"]) for row in errors.to_dict("records")}
+    families, depths = {family for family, _ in known}, sorted({depth for _, depth in known})
+    if families == {"plain", "residual"} and {(family, depths[-1]) for family in families} <= known.keys():
+        plain, residual = (percent(known[family, depths[-1]]) for family in ("plain", "residual"))
+        return text("headline.contrast", depth=depths[-1], plain_error=plain, residual_error=residual)
+    if len(families) == 1 and len(depths) > 1:
+        first, last = (percent(error) for _, error in (min(known.items()), max(known.items())))
+        return text("headline.alone", shallow=depths[0], deep=depths[-1], first=first, last=last)
+    return ""
 
 
 def _rise(finding: Finding, data: ReportData) -> str:

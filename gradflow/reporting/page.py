@@ -86,9 +86,14 @@ def report(
 
 
 def write_page(
-    data: ReportData, *, title: str | None = None, lang: str | None = None, formats: Iterable[str] = ("png",)
+    data: ReportData,
+    *,
+    title: str | None = None,
+    lang: str | None = None,
+    formats: Iterable[str] = ("png",),
+    status: str = "",
 ) -> Path:
-    """Write the report of what is known of the recordings: see `report`."""
+    """Write the report of what is known of the recordings: see `report`. `status` says that there is more to come."""
     folder = data.folder
     _check_links(folder)
     page = folder / PAGE
@@ -97,7 +102,7 @@ def write_page(
         for name in ("figures", "tables"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         every = sections(data)
-        first = head(data, title, lead_picture(every, data))
+        first = head(data, title, lead_picture(every, data), status)
         tables = write(files(data), folder / "tables")  # while figures are drawn
         drawing.finish()
         written = [f"tables/{name}" for name in tables] + [f"figures/{name}" for name in _figure_files(first, every)]

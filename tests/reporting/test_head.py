@@ -44,3 +44,12 @@ def test_of_one_depth_there_is_no_rise(tmp_path, depth):
     short, detail = said(alone, tmp_path)
     assert short.startswith(f"At {depth} layers the plain network ends at")
     assert detail.startswith("Paired by seed, they differ by")
+
+
+def test_networks_that_all_train_are_told_by_their_errors(tmp_path, monkeypatch):
+    for network in ERRORS:
+        monkeypatch.setitem(ERRORS, network, 0.05)
+    same = "At 14 layers, training error is 5.0 % plain and 5.0 % residual."
+    assert said(runs(), tmp_path)[0] == same
+    one_family = [run for run in runs() if run.meta["family"] == "residual"]
+    assert said(one_family, tmp_path)[0] == "From 8 to 14 layers, training error goes from 5.0 % to 5.0 %."

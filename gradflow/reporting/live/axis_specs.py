@@ -14,7 +14,7 @@ from gradflow.reporting.live.encodings import SOFT, log_label, log_ticks, whole_
 from gradflow.reporting.live.figure import Spec
 
 _ENDS = [{"expr": "left"}, {"expr": "right"}]  # of the horizontal axis
-_PERCENT = "format(datum.value,'.0%')"  # the label of a fraction
+_PERCENT = "format(datum.value,'~%')"  # the label of a fraction
 LABELS = {  # of kinds of axes
     "fraction": _PERCENT,
     "error": _PERCENT,

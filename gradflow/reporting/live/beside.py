@@ -213,7 +213,7 @@ def _axis(axis: Axis, rows: pd.DataFrame, most: int) -> Spec:
     if axis.kind == "powers":
         ticks |= {"tickMinStep": 1, "labelExpr": power_label("datum.value")}
     elif axis.kind == "fraction":
-        ticks["format"] = ".0%"
+        ticks["format"] = "~%"
     return {**found, "scale": {"domain": [low, high], "nice": False}, "axis": ticks}
 
 
