@@ -63,16 +63,16 @@ def main() -> None:
         import torch
     with clock.phase("import pandas, gradflow and what they need"):
         import gradflow.experiments.worker  # noqa: F401  what a worker imports before its first run
-        from gradflow.experiments import optimizers, plan
+        from gradflow.experiments import plan, update_step
     with clock.phase("import torch._dynamo, as every torch optimizer does"):
         import torch._dynamo
     training = __import__("gradflow.experiments.train", fromlist=["train"])  # the package's `train` is the function
     clock.watch(training, "load_data", "data")
     clock.watch(training, "measure_errors", "errors on whole sets")
     clock.watch(training, "augment", "augmentation")
-    clock.watch(optimizers.Updater, "forward_backward", "forward, loss and batch error")
+    clock.watch(update_step.Updater, "forward_backward", "forward, loss and batch error")
     clock.watch(torch.Tensor, "backward", "backward")
-    clock.watch(optimizers.Updater, "update", "optimizer")
+    clock.watch(update_step.Updater, "update", "optimizer")
     torch.set_num_threads(1)
     (run,) = plan([arguments.depth], families=[arguments.family], seeds=[0], steps=arguments.steps, device="cpu")
     meta = training.train(run).meta

@@ -13,8 +13,8 @@ import torch
 
 from gradflow import plots
 from gradflow.analysis import autocorrelation_by_lag, shattering_by_depth
-from gradflow.experiments.shattering import SETTINGS
-from gradflow.experiments.shattering import shattering_by_depth as measure
+from gradflow.experiments.shattering_depths import SETTINGS
+from gradflow.experiments.shattering_depths import shattering_by_depth as measure
 from gradflow.settings import ShatteringSettings
 
 LAG_DEPTHS = (1, 4, 16, 64)  # of the figure

@@ -81,7 +81,7 @@ def checked(notes: Any) -> dict[str, Any]:
 
 
 def check_figure(figure: Any) -> None:
-    """Raise ValueError unless a published figure is one of `gradflow.reference.published`'s forms."""
+    """Raise ValueError unless a published figure is one of `gradflow.reference.published_figures`'s forms."""
     if not isinstance(figure, dict):
         raise ValueError("each published figure must be a table.")
     for name, one in settings_of(FigureSettings, OtherFigureSettings).items():

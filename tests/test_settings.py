@@ -8,7 +8,7 @@ import pytest
 from gradflow import settings
 from gradflow.cli.commands import cli
 from gradflow.experiments import PlanError, Recipe, plan
-from gradflow.models import parts
+from gradflow.models import layer_parts
 from gradflow.models.catalogue import CATALOGUE
 from gradflow.ranges import RANGES
 
@@ -56,8 +56,8 @@ def test_options_of_networks_are_of_the_kinds_that_the_catalogue_has():
 def test_known_words_are_those_of_the_networks():
     assert settings.settings_of(settings.RunSettings)["model"].known == tuple(CATALOGUE)
     known = {name: one.known for name, one in settings.settings_of(settings.OptionSettings).items()}
-    assert known["activation"] == tuple(parts.ACTIVATIONS)
-    assert (known["norm"], known["init"]) == (parts.IMAGE_NORMS, parts.IMAGE_INITS)
+    assert known["activation"] == tuple(layer_parts.ACTIVATIONS)
+    assert (known["norm"], known["init"]) == (layer_parts.IMAGE_NORMS, layer_parts.IMAGE_INITS)
 
 
 def test_a_setting_says_its_type_its_help_and_what_is_wrong():

@@ -7,8 +7,8 @@ import pytest
 
 from gradflow import Recording, diagnose, plots
 from gradflow.analysis import decay, profile, profile_over_seeds
+from gradflow.analysis.layer_ranking import NONFINITE, ranking
 from gradflow.analysis.nonfinite import arrived_nonfinite, first_nonfinite, loss_lost, nonfinite_rows
-from gradflow.analysis.ranking import NONFINITE, ranking
 from gradflow.cli.analyzing import _norms
 from gradflow.diagnosis.rules.diverged import diverged_step
 from gradflow.plots.heatmap import NONFINITE_COLOR

@@ -12,20 +12,20 @@ from gradflow.analysis.decay import decay, decay_over_seeds
 from gradflow.analysis.degradation import degradation, degradation_over_seeds, paired_difference
 from gradflow.analysis.gradient_flow import gradient_flow
 from gradflow.analysis.intervals import Interval, mean_interval
+from gradflow.analysis.layer_ranking import ranking
 from gradflow.analysis.nonfinite import first_nonfinite
 from gradflow.analysis.paths import binomial_shares, path_lengths, path_probes
 from gradflow.analysis.predicted import predicted
 from gradflow.analysis.profile import beside_main_path, first_to_last, main_path, profile, profile_over_seeds
 from gradflow.analysis.published import published
-from gradflow.analysis.ranking import ranking
 from gradflow.analysis.shattering import autocorrelation_by_lag, shattering_by_depth, shattering_by_layer
 from gradflow.analysis.stall import stall, stall_over_seeds
 from gradflow.analysis.summary import summary
 from gradflow.analysis.times import gradient_over_time, gradient_over_time_over_seeds, reach_over_time
 from gradflow.analysis.training import errors_over_seeds, training, window_means
 from gradflow.analysis.updates import updates, updates_over_seeds
-from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
 from gradflow.analysis.vanishing_degree import degree, degree_over_seeds
+from gradflow.analysis.vanishing_table import vanishing_profile, vanishing_table
 from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, weights
 
 __all__ = [

@@ -12,8 +12,8 @@ import pandas as pd
 from gradflow import theory
 from gradflow.analysis.decay import decay, decay_over_seeds
 from gradflow.analysis.runs import as_list
-from gradflow.analysis.vanishing import REQUIRED, TRANSIENT, vanishing_table
 from gradflow.analysis.vanishing_degree import LEAVE_OUT
+from gradflow.analysis.vanishing_table import REQUIRED, TRANSIENT, vanishing_table
 from gradflow.analysis.variants import base_family
 from gradflow.recording import Recording
 

@@ -10,7 +10,7 @@ import pandas as pd
 from gradflow.analysis.runs import as_list, check_seeds, over_seeds, stacked
 from gradflow.analysis.variants import base_family
 from gradflow.recording import AUTOCORRELATION, INPUT, SHATTERING, GradflowError, Recording
-from gradflow.theory.shattering import gradient_correlation
+from gradflow.theory.correlation import gradient_correlation
 
 EXPERIMENT = "shattering"  # the closed form is for its networks
 KIND = ("family", "norm", "depth")
@@ -28,7 +28,7 @@ def shattering_by_depth(recordings: Recording | Iterable[Recording]) -> pd.DataF
     -------
     DataFrame
         One row per (family, norm, depth): mean, low, high (Student's 95 % interval over seeds, NaN for one), n,
-        predicted (closed form; NaN unless the networks are those of `gradflow.experiments.shattering`). `norm` is
+        predicted (closed form; NaN unless networks are of `gradflow.experiments.shattering_by_depth`). `norm` is
         "batch" or "" (none, or not said).
 
     Raises

@@ -14,7 +14,7 @@ from gradflow.cli.terminal import show
 from gradflow.probe import Analysis, analyze_gradients
 from gradflow.recording import Recording
 from gradflow.storage import StorageError, save
-from gradflow.tables.data import as_json
+from gradflow.tables.exports import as_json
 from gradflow.targets import Target
 from gradflow.text import text
 

@@ -12,7 +12,7 @@ import click
 
 from gradflow.cli.help import HELP, Group, Option
 from gradflow.cli.lang_option import lang_option
-from gradflow.cli.torchrun import take_part
+from gradflow.cli.torchrun_start import take_part
 
 BAD_INPUT, RUNS_FAILED, INTERRUPTED = 2, 3, 130  # exit codes
 REPORTS = Path("reports")  # where commands write to unless --out says otherwise

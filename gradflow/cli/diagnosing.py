@@ -16,7 +16,7 @@ from gradflow.diagnosis import Findings, diagnose
 from gradflow.diagnosis.cards import cards
 from gradflow.diagnosis.checks import Check, needs
 from gradflow.diagnosis.finding import Finding
-from gradflow.tables.data import as_json as as_json_text
+from gradflow.tables.exports import as_json as as_json_text
 from gradflow.text import text
 from gradflow.text.controls import utf8
 

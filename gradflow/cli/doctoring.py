@@ -15,7 +15,7 @@ from gradflow.cli.targeting import DATA_BATCH, Aim, aimed, optimizer_of
 from gradflow.cli.terminal import show, width
 from gradflow.diagnosis.cards import cards
 from gradflow.probe.doctor import Checkup, doctor
-from gradflow.tables.data import as_json as as_json_text
+from gradflow.tables.exports import as_json as as_json_text
 
 
 def examine(target: str, *, forecasts: bool, as_json: bool, **options: Any) -> None:

@@ -13,6 +13,6 @@ from gradflow.cli.lang_option import lang_option
 def env(as_json: bool) -> None:
     """Print versions and hardware, for a bug report."""
     with busy("loading"):
-        from gradflow.cli.environment import print_environment  # brings torch, which --help need not
+        from gradflow.cli.env_table import print_environment  # brings torch, which --help need not
 
     print_environment(as_json=as_json)

@@ -10,7 +10,7 @@ from gradflow.cli.targeting import DATA_BATCH, Aim, aimed, optimizer_of
 from gradflow.cli.terminal import width
 from gradflow.probe.forecast import Forecast, forecast, track_record
 from gradflow.recording import GradflowError
-from gradflow.tables.data import as_json
+from gradflow.tables.exports import as_json
 from gradflow.targets import Target
 
 BATCHES = 4  # as in the study behind the verdicts

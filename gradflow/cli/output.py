@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from gradflow.cli.help import option
-from gradflow.tables.data import as_csv, as_json
+from gradflow.tables.exports import as_csv, as_json
 from gradflow.text import text
 from gradflow.text.controls import printable
 from gradflow.text.widths import padded

@@ -10,9 +10,9 @@ from gradflow.cli import output
 from gradflow.cli.terminal import show
 from gradflow.experiments import Run
 from gradflow.experiments.estimate import Estimate, estimate
-from gradflow.experiments.shattering import SETTINGS
+from gradflow.experiments.shattering_depths import SETTINGS
 from gradflow.notes import nearest_depth
-from gradflow.reference.published import ILLUSTRATIVE
+from gradflow.reference.published_figures import ILLUSTRATIVE
 from gradflow.settings import ShatteringSettings, settings_of
 from gradflow.tables import Column, Table
 from gradflow.text import text

@@ -13,7 +13,7 @@ import click
 import torch
 
 from gradflow import experiments
-from gradflow.cli import demonstration, output, torchrun
+from gradflow.cli import demonstration, output, torchrun_start
 from gradflow.cli.commands import REPORTS, RUNS_FAILED, command_line
 from gradflow.cli.early_page import EarlyPages, early_pages
 from gradflow.cli.plan_table import print_plan, print_shattering
@@ -96,7 +96,7 @@ def _engine(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the engine as `gradflow.experiments.execute` takes it; nothing for worker processes of this machine."""
     chosen, has_workers = options["engine"] or LOCAL, options["workers"] is not None
     details = {name: options[name] for name in RAY_ALONE if options[name] is not None}
-    together = torchrun.engine()
+    together = torchrun_start.engine()
     if together is not None:
         if has_workers or chosen != LOCAL or details:
             raise click.UsageError("torchrun makes the runs: leave out --workers, --engine and what goes with it.")
@@ -125,7 +125,7 @@ def run_sweep(sweep: Sweep, given: Mapping[str, Any], execution: ExecutionOption
         _shattering(sweep, given, execution, with_demo=with_demo)
         return
     began = time.perf_counter()
-    together = torchrun.engine()
+    together = torchrun_start.engine()
     runs = sweep.plan(given if together is None else {**given, "processes": together.processes})
     folder = execution.folder(name_of(sweep, runs))
     if execution.dry_run:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradflow.experiments.data import load_data
-from gradflow.experiments.optimizers import make_optimizer
 from gradflow.experiments.recipe import Recipe
+from gradflow.experiments.update_step import make_optimizer
 from gradflow.targets import Target, load_target, moved
 
 DATA_BATCH = 64  # examples of --data, as an update of compare has by default

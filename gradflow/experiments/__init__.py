@@ -3,13 +3,13 @@
 from gradflow.experiments.data import DataError, Dataset, load_data
 from gradflow.experiments.folder import keep_all
 from gradflow.experiments.plan import Override, plan
+from gradflow.experiments.planned_run import Run
 from gradflow.experiments.pool import Event
 from gradflow.experiments.recipe import PlanError, Recipe
 from gradflow.experiments.run import RunsFailedError, compare, execute
-from gradflow.experiments.runs import Run
-from gradflow.experiments.shattering import shattering_by_depth
+from gradflow.experiments.shattering_depths import shattering_by_depth
 from gradflow.experiments.train import train
-from gradflow.experiments.vanishing import vanishing
+from gradflow.experiments.vanishing_settings import vanishing
 
 __all__ = [
     "DataError",

@@ -13,7 +13,7 @@ import torch
 
 from gradflow import storage
 from gradflow.experiments.aside import leave_room, set_aside
-from gradflow.experiments.failures import is_out_of_memory
+from gradflow.experiments.run_failures import is_out_of_memory
 from gradflow.recording import GradflowError
 from gradflow.storage import write_whole
 

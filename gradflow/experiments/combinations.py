@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradflow.experiments.network import settled
+from gradflow.experiments.planned_run import Run
 from gradflow.experiments.recipe import PlanError
-from gradflow.experiments.runs import Run
 
 Settings = Mapping[str, Any]
 

@@ -8,9 +8,9 @@ from typing import Protocol
 
 from gradflow import storage
 from gradflow.experiments.folder import SweepFolder
+from gradflow.experiments.planned_run import Run
 from gradflow.experiments.pool import Event, Pool, default_workers
 from gradflow.experiments.recipe import check
-from gradflow.experiments.runs import Run
 from gradflow.experiments.store import Store
 from gradflow.recording import Recording
 from gradflow.settings import ExecutionSettings

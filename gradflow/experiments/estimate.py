@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from gradflow.experiments.data import sizes
-from gradflow.experiments.optimizers import Updater
+from gradflow.experiments.planned_run import Run
 from gradflow.experiments.pool import default_workers
-from gradflow.experiments.runs import Run
 from gradflow.experiments.train import EVAL_BATCH
+from gradflow.experiments.update_step import Updater
 from gradflow.models.costs import cost
 
 BUDGET_SECONDS = 5.0  # no network's timing starts later

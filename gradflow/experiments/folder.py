@@ -19,9 +19,9 @@ from typing import Any
 
 from gradflow import storage
 from gradflow.experiments.aside import leave_room, set_aside
+from gradflow.experiments.planned_run import Run
 from gradflow.experiments.recipe import PlanError
 from gradflow.experiments.run_directory import WHOLE, RunDirectory
-from gradflow.experiments.runs import Run
 from gradflow.notes import MARK, MARK_FORMAT
 from gradflow.recording import Recording
 

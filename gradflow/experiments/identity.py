@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from gradflow.experiments.data import load_data
-from gradflow.experiments.runs import Run
+from gradflow.experiments.planned_run import Run
 from gradflow.hooks.environment import installed_version
 
 

@@ -17,8 +17,8 @@ from gradflow.experiments.combinations import agrees, check_distinct, check_matc
 from gradflow.experiments.data import check_data
 from gradflow.experiments.data import is_own as is_own_data
 from gradflow.experiments.network import Network, check_model, is_own, network, own_network, settled
+from gradflow.experiments.planned_run import Run
 from gradflow.experiments.recipe import RECIPE_FIELDS, PlanError, Recipe, check, check_names, seed_numbers, unique
-from gradflow.experiments.runs import Run
 from gradflow.factories import source_digest
 from gradflow.models.catalogue import CATALOGUE
 from gradflow.ranges import shown

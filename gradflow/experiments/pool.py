@@ -18,10 +18,10 @@ from typing import Any, Literal
 import torch
 
 from gradflow import storage
-from gradflow.experiments.failures import reason_of_death
 from gradflow.experiments.folder import SweepFolder
+from gradflow.experiments.planned_run import Run
 from gradflow.experiments.run_directory import CHECKPOINT_SECONDS
-from gradflow.experiments.runs import Run
+from gradflow.experiments.run_failures import reason_of_death
 from gradflow.recording import Recording
 
 WORKER = "gradflow.experiments.worker"

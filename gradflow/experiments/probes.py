@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gradflow.analysis.paths import path_probes
 from gradflow.experiments.data import Dataset, batches
-from gradflow.experiments.runs import Run
+from gradflow.experiments.planned_run import Run
 from gradflow.probe.analyze import analyze_gradients
 from gradflow.probe.paths import effective_paths
 from gradflow.probe.shattering import shattering

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from gradflow import storage
-from gradflow.experiments.failures import reason_of
 from gradflow.experiments.folder import RUNS, SweepFolder
+from gradflow.experiments.planned_run import Run
 from gradflow.experiments.pool import Event
 from gradflow.experiments.recipe import PlanError, check
-from gradflow.experiments.runs import Run
+from gradflow.experiments.run_failures import reason_of
 from gradflow.experiments.store import Store
 from gradflow.recording import Recording
 from gradflow.settings import ExecutionSettings

@@ -14,10 +14,10 @@ from gradflow.experiments.folder import RUNS, SweepFolder, check_out
 from gradflow.experiments.identity import data_digest
 from gradflow.experiments.network import is_own
 from gradflow.experiments.plan import plan
+from gradflow.experiments.planned_run import Run
 from gradflow.experiments.pool import Event
 from gradflow.experiments.recipe import PlanError, check
 from gradflow.experiments.run_directory import CHECKPOINT_SECONDS
-from gradflow.experiments.runs import Run
 from gradflow.experiments.store import Store
 from gradflow.recording import Recording
 from gradflow.settings import ExecutionSettings

@@ -22,8 +22,8 @@ from typing import Any, Literal, Protocol, TypeVar
 from gradflow import storage
 from gradflow.experiments.aside import leave_room, set_aside
 from gradflow.experiments.checkpoint import Checkpoints
-from gradflow.experiments.failures import is_disk_full, is_out_of_memory
-from gradflow.experiments.runs import Run
+from gradflow.experiments.planned_run import Run
+from gradflow.experiments.run_failures import is_disk_full, is_out_of_memory
 from gradflow.settings import ExecutionSettings
 
 STATUS, RECORDING = "status.json", "recording"

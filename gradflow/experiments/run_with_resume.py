@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gradflow.experiments.distributed import ALONE, Team
-from gradflow.experiments.failures import is_disk_full, is_out_of_memory, reason_of
 from gradflow.experiments.folder import SweepFolder
+from gradflow.experiments.planned_run import Run
 from gradflow.experiments.run_directory import CHECKPOINT_SECONDS, CheckpointManager, StoppedError
-from gradflow.experiments.runs import Run
+from gradflow.experiments.run_failures import is_disk_full, is_out_of_memory, reason_of
 from gradflow.experiments.train import train
 from gradflow.recording import Recording
 

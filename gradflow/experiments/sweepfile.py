@@ -32,11 +32,11 @@ from typing import Any
 from gradflow.experiments.data import DataError
 from gradflow.experiments.network import settled
 from gradflow.experiments.plan import Override, check_once, plan
+from gradflow.experiments.planned_run import Run
 from gradflow.experiments.recipe import PlanError
-from gradflow.experiments.runs import Run
 from gradflow.experiments.sweepkeys import SweepFileError, read_keys
 from gradflow.notes import check_figure
-from gradflow.reference.published import published
+from gradflow.reference.published_figures import published
 from gradflow.settings import FigureSettings, NotesSettings, settings_of
 
 _AXES = {"depths": "depth", "families": "family", "seeds": "seed"}

@@ -23,12 +23,12 @@ from torch import distributed
 
 from gradflow.experiments.distributed import PartnerError, StrandedError, Team
 from gradflow.experiments.engines import sending
-from gradflow.experiments.failures import is_disk_full, reason_of
 from gradflow.experiments.folder import SweepFolder
+from gradflow.experiments.planned_run import Run
 from gradflow.experiments.pool import Event
 from gradflow.experiments.run_directory import StoppedError
+from gradflow.experiments.run_failures import is_disk_full, reason_of
 from gradflow.experiments.run_with_resume import run_with_resume
-from gradflow.experiments.runs import Run
 from gradflow.experiments.store import Store
 from gradflow.experiments.train import train_along
 from gradflow.recording import Recording

@@ -20,11 +20,11 @@ from gradflow.experiments.augmentation import PixelRange, augment
 from gradflow.experiments.data import Dataset, batches, load_data
 from gradflow.experiments.distributed import ALONE, Team
 from gradflow.experiments.identity import data_digest, identity
-from gradflow.experiments.optimizers import Updater
+from gradflow.experiments.planned_run import Run
 from gradflow.experiments.probes import measure_probes
 from gradflow.experiments.run_directory import CheckpointManager
-from gradflow.experiments.runs import Run
 from gradflow.experiments.schedules import LearningRate
+from gradflow.experiments.update_step import Updater
 from gradflow.hooks import Every, record
 from gradflow.recording import Recording
 

@@ -21,11 +21,11 @@ from typing import Any, TextIO
 
 import torch
 
-from gradflow.experiments.failures import is_disk_full, is_out_of_memory, reason_of
 from gradflow.experiments.folder import SweepFolder
+from gradflow.experiments.planned_run import Run
 from gradflow.experiments.run_directory import StoppedError
+from gradflow.experiments.run_failures import is_disk_full, is_out_of_memory, reason_of
 from gradflow.experiments.run_with_resume import run_with_resume
-from gradflow.experiments.runs import Run
 
 
 class _Orders:

@@ -12,7 +12,7 @@ from gradflow.figures.seed_words import bands_text
 from gradflow.figures.shattering_figure import norm_name
 from gradflow.text import text
 from gradflow.text.words import heading
-from gradflow.theory.shattering import brown_noise, white_noise
+from gradflow.theory.correlation import brown_noise, white_noise
 
 _COLUMNS = ("family", "norm", "depth", "lag", "mean", "low", "high", "n", "points")
 _SOURCE = "gradflow.analysis.shattering.autocorrelation_by_lag"

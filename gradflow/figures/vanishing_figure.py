@@ -8,7 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from gradflow import theory
-from gradflow.analysis.vanishing import vanishing_profile
+from gradflow.analysis.vanishing_table import vanishing_profile
 from gradflow.figures.columns import Data, counted, frame_of, require
 from gradflow.figures.looks import NEUTRAL, Look
 from gradflow.figures.model import Axis, Facet, Figure, Guide, Layout, Mark

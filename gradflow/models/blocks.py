@@ -10,7 +10,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gradflow.models.parts import Parts, Projection
+from gradflow.models.layer_parts import Parts, Projection
 
 Shortcut = Literal["A", "B"]
 BATCH_RELU = Parts()  # batch norm and ReLU, as in the paper

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from gradflow.models.blocks import BATCH_RELU, PlainBlock, conv3x3
-from gradflow.models.parts import Parts, Projection
+from gradflow.models.layer_parts import Parts, Projection
 
 EXPANSION = 4  # of a bottleneck: channels that it gives, over those of its 3x3 convolution
 StrideOn = Literal["3x3", "1x1"]

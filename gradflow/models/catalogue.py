@@ -14,8 +14,8 @@ from gradflow.models.bottleneck import STRIDES_ON
 from gradflow.models.cifar import CIFAR_DEPTHS, IMAGE_FAMILIES, MINI_DEPTHS, SHORTCUTS, cifar_net, mini_net
 from gradflow.models.costs import check_memory
 from gradflow.models.depths import Depths
+from gradflow.models.layer_parts import ACTIVATIONS, FAN_OUT, IMAGE_INITS, IMAGE_NORMS, check_critical
 from gradflow.models.mlp import mlp
-from gradflow.models.parts import ACTIVATIONS, FAN_OUT, IMAGE_INITS, IMAGE_NORMS, check_critical
 from gradflow.models.resnet import RESNET_DEPTHS, STEMS, resnet
 from gradflow.models.transformer import TOKEN_NORMS, TRANSFORMER_DEPTHS, TRANSFORMER_FAMILIES, check_heads, transformer
 from gradflow.ranges import RANGES, shown

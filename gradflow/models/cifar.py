@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gradflow.models.blocks import PlainBlock, PreactivationBlock, ResidualBlock, Shortcut, conv3x3
 from gradflow.models.depths import Depths
-from gradflow.models.parts import FAN_OUT, ImageNorm, Parts, check_parts, initialise, one_of
+from gradflow.models.layer_parts import FAN_OUT, ImageNorm, Parts, check_parts, initialise, one_of
 from gradflow.theory import Activation
 
 Family = Literal["residual", "plain", "preactivation"]
@@ -101,7 +101,7 @@ def cifar_net(
     in_channels, num_classes : int
         Channels of the images and classes of the task. Images of any size fit.
     norm : "batch", "none", "group" or "layer"
-        As in `gradflow.models.parts.Parts`. Convolutions have no biases with any of them.
+        As in `gradflow.models.layer_parts.Parts`. Convolutions have no biases with any of them.
     activation : str
         One of `gradflow.theory.ACTIVATIONS`.
     init : str

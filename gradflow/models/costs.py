@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gradflow.memory import lack
-from gradflow.models.parts import Projection
+from gradflow.models.layer_parts import Projection
 from gradflow.models.transformer import Attention
 
 TRAINED_BYTES = 12  # of a parameter with its gradient and momentum

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gradflow import theory
-from gradflow.models.parts import ACTIVATIONS, normed
+from gradflow.models.layer_parts import ACTIVATIONS, normed
 from gradflow.theory import Activation, Init, Norm
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gradflow import theory
-from gradflow.models.parts import normed
+from gradflow.models.layer_parts import normed
 from gradflow.theory import Norm
 
 HE_VARIANCE = 2.0  # fan_in Var[w] that keeps the variance behind a ReLU (He et al. 2015, arXiv 1502.01852)

@@ -21,7 +21,7 @@ from gradflow.models.bottleneck import (
 )
 from gradflow.models.cifar import IMAGE_FAMILIES, Family
 from gradflow.models.depths import Depths
-from gradflow.models.parts import FAN_OUT, ImageNorm, Parts, check_parts, initialise, one_of
+from gradflow.models.layer_parts import FAN_OUT, ImageNorm, Parts, check_parts, initialise, one_of
 from gradflow.theory import Activation
 
 Stem = Literal["imagenet", "small"]

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from gradflow import theory
 from gradflow.models.depths import Depths
-from gradflow.models.parts import ACTIVATIONS, check_critical, one_of
+from gradflow.models.layer_parts import ACTIVATIONS, check_critical, one_of
 from gradflow.theory import INITS, Activation, Init
 
 TransformerFamily = Literal["pre-norm", "post-norm", "no-skip"]

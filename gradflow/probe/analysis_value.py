@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from gradflow.analysis.contribution import counterfactual, removed
+from gradflow.analysis.layer_ranking import ranking
 from gradflow.analysis.profile import profile
-from gradflow.analysis.ranking import ranking
 from gradflow.analysis.vanishing_degree import degree
 from gradflow.diagnosis import Findings, diagnose
 from gradflow.probe.loss import AnalysisError

@@ -39,7 +39,7 @@ def shattering(model: nn.Module, inputs: Tensor, *, seed: int = 0) -> pd.DataFra
         on counts as shattering. A `Recorder` that is attached sees this pass, too.
     inputs : Tensor
         (n, ...), floating point, n at least 2. Nearby or unrelated ones: the closed forms in
-        `gradflow.theory.shattering` hold for unrelated inputs of one distribution. Batch norm in training mode
+        `gradflow.theory.correlation` hold for unrelated inputs of one distribution. Batch norm in training mode
         stretches a batch of nearby inputs to unit variance, so that they are no longer near.
     seed : int
         Draws the direction r in which outputs are read.
@@ -87,7 +87,7 @@ def shattering(model: nn.Module, inputs: Tensor, *, seed: int = 0) -> pd.DataFra
 def autocorrelation(model: nn.Module, line: Tensor, *, lags: int = LAGS, seed: int = 0) -> pd.DataFrame:
     """Return the autocorrelation of gradients along a line of inputs, lag by lag.
 
-    White noise falls to 0 at once, brown noise slowly (`gradflow.theory.shattering.brown_noise`).
+    White noise falls to 0 at once, brown noise slowly (`gradflow.theory.correlation.brown_noise`).
     The model is left exactly as it was found.
 
     Parameters

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.decay import MEASURED
+from gradflow.analysis.layer_ranking import OFF
 from gradflow.analysis.profile import beside_main_path
-from gradflow.analysis.ranking import OFF
 from gradflow.analysis.times import gradient_over_time, reach_over_time
 from gradflow.diagnosis import Findings
 from gradflow.diagnosis.cards import cards

@@ -15,9 +15,9 @@ from gradflow.diagnosis.verdict import verdict as of_findings
 from gradflow.recording import Recording
 from gradflow.reporting.figures import Picture
 from gradflow.reporting.method import seeds
+from gradflow.reporting.own_verdict import leads, verdict
 from gradflow.reporting.published_section import answer
 from gradflow.reporting.report_data import ReportData
-from gradflow.reporting.verdict import leads, verdict
 from gradflow.tables import Table
 from gradflow.text import text
 from gradflow.text.model_words import described

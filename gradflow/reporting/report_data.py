@@ -21,8 +21,8 @@ from gradflow.analysis.summary import summary
 from gradflow.analysis.times import gradient_over_time
 from gradflow.analysis.training import training, window_means
 from gradflow.analysis.updates import updates
-from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
 from gradflow.analysis.vanishing_degree import LEAVE_OUT, degree, degree_over_seeds
+from gradflow.analysis.vanishing_table import vanishing_profile, vanishing_table
 from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, weights
 from gradflow.diagnosis import Findings, diagnose
 from gradflow.diagnosis.ends import ONE_BATCH

@@ -10,10 +10,10 @@ from pkgutil import iter_modules
 import pandas as pd
 
 from gradflow.reporting.figures import Picture
+from gradflow.reporting.own_verdict import evidence
 from gradflow.reporting.published_section import asked
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section, Shown
-from gradflow.reporting.verdict import evidence
 
 LAST = 200  # places from here on stay behind what the sweep was made for
 

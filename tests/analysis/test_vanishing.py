@@ -8,7 +8,7 @@ import pytest
 
 from gradflow import Recording, theory
 from gradflow.analysis.intervals import Interval
-from gradflow.analysis.vanishing import vanishing_profile, vanishing_table, verdict
+from gradflow.analysis.vanishing_table import vanishing_profile, vanishing_table, verdict
 
 DEPTH = 20
 

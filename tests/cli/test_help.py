@@ -10,7 +10,7 @@ from gradflow.cli.help import Option
 from gradflow.cli.values import preset_names
 from gradflow.experiments.presets import presets
 from gradflow.models.catalogue import CATALOGUE
-from gradflow.models.parts import ACTIVATIONS
+from gradflow.models.layer_parts import ACTIVATIONS
 from gradflow.text import LANGUAGES, current_language, language
 from gradflow.text.widths import columns
 

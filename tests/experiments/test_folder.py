@@ -13,8 +13,8 @@ from made import one_run
 
 import gradflow
 from gradflow.experiments import PlanError, RunsFailedError, execute, keep_all, train
-from gradflow.experiments.failures import is_disk_full, is_out_of_memory, reason_of, reason_of_death
 from gradflow.experiments.folder import SweepFolder
+from gradflow.experiments.run_failures import is_disk_full, is_out_of_memory, reason_of, reason_of_death
 from gradflow.experiments.run_with_resume import run_with_resume
 
 TINY = {"steps": 12, "widths": (2, 2, 2), "batch_size": 16}

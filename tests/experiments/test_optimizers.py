@@ -6,8 +6,8 @@ from torch import nn
 from torch.nn import functional
 
 import gradflow
-from gradflow.experiments.optimizers import Updater, clip_gradients
 from gradflow.experiments.recipe import Recipe
+from gradflow.experiments.update_step import Updater, clip_gradients
 
 
 def batches(n, size=12):

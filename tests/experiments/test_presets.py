@@ -8,7 +8,7 @@ from gradflow.experiments import PlanError
 from gradflow.experiments.presets import PRESETS, presets, read_preset
 from gradflow.experiments.schedules import LearningRate
 from gradflow.reference import he2015
-from gradflow.reference.published import published
+from gradflow.reference.published_figures import published
 
 TRAINED = [name for name in PRESETS if name != "balduzzi2017-shattering"]
 

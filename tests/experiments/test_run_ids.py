@@ -205,7 +205,7 @@ def outcomes(count=COUNT, *, lines=False):
     """Outcomes by case, in the working folder; the versions of torch and gradflow, which ids hold, are left out."""
     Path("nets.py").write_text("def make(size=0, width=0, **options): ...\n")
     with (
-        mock.patch("gradflow.experiments.runs.installed_version", return_value="0"),
+        mock.patch("gradflow.experiments.planned_run.installed_version", return_value="0"),
         mock.patch.object(torch, "__version__", "0"),
     ):
         made = {

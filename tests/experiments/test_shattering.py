@@ -5,7 +5,7 @@ import pytest
 from gradflow.analysis.shattering import autocorrelation_by_lag, shattering_by_depth
 from gradflow.diagnosis import diagnose
 from gradflow.experiments.recipe import PlanError
-from gradflow.experiments.shattering import shattering_by_depth as measure
+from gradflow.experiments.shattering_depths import shattering_by_depth as measure
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 import torch
 
-from gradflow.analysis.vanishing import vanishing_profile, vanishing_table
+from gradflow.analysis.vanishing_table import vanishing_profile, vanishing_table
 from gradflow.experiments.recipe import PlanError
-from gradflow.experiments.vanishing import SETTINGS, vanishing
+from gradflow.experiments.vanishing_settings import SETTINGS, vanishing
 
 WITHIN = 0.03
 LAWS = {

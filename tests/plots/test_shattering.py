@@ -14,7 +14,7 @@ from gradflow.plots import (
     shattering_layers,
     shattering_layers_figure,
 )
-from gradflow.theory.shattering import brown_noise, white_noise
+from gradflow.theory.correlation import brown_noise, white_noise
 
 DEPTHS = [1, 2, 4, 128]
 

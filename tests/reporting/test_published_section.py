@@ -9,7 +9,7 @@ import pytest
 from gradflow import Recording
 from gradflow.analysis.paths import path_probes
 from gradflow.notes import annotated, checked, read_notes, write_notes
-from gradflow.reference.published import published
+from gradflow.reference.published_figures import published
 from gradflow.reporting import report
 from gradflow.storage import StorageError
 

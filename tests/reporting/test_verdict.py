@@ -8,8 +8,8 @@ from torch import nn
 
 import gradflow
 from gradflow.diagnosis.ranking import ORDER
+from gradflow.reporting.own_verdict import bars, evidence, verdict
 from gradflow.reporting.report_data import ReportData
-from gradflow.reporting.verdict import bars, evidence, verdict
 from gradflow.text import has, language
 
 

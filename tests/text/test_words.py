@@ -4,7 +4,7 @@ import pytest
 
 from gradflow.analysis.variants import labelled
 from gradflow.experiments.presets import PRESETS, read_preset
-from gradflow.experiments.vanishing import SETTINGS
+from gradflow.experiments.vanishing_settings import SETTINGS
 from gradflow.recording import Recording
 from gradflow.text import catalogue, language, placeholders, text
 from gradflow.text.words import loss_words, named, said, word

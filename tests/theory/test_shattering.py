@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from gradflow.theory.shattering import brown_noise, gradient_correlation, white_noise
+from gradflow.theory.correlation import brown_noise, gradient_correlation, white_noise
 
 
 def simulated(n_blocks, *, skip, batch_norm, width=400_000, seed=0):

@@ -9,7 +9,7 @@ from gradflow.diagnosis.wording import Value
 from gradflow.recording import INPUT, SHATTERING, Recording
 
 FIGURE = "shattering"
-# By the closed forms (gradflow.theory.shattering) a plain stack with batch norm falls below it behind 7 layers, a
+# By the closed forms (gradflow.theory.correlation) a plain stack with batch norm falls below it behind 7 layers, a
 # residual one behind 1100 blocks: beneath it a hundred inputs are needed to see that their gradients agree at all.
 # It is a notice and no problem, because it does not foretell failure by itself: the residual CIFAR network of 56
 # layers, whose ReLUs stand on the trunk, measures 0.002 on 64 digits before training (-0.001 to 0.005, 5 seeds), and

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from gradflow.cli import output
 from gradflow.cli.terminal import show
 from gradflow.tables import Table
-from gradflow.tables.data import as_json as as_json_text
+from gradflow.tables.exports import as_json as as_json_text
 from gradflow.text import text
 
 OWN = "gradflow-torch"

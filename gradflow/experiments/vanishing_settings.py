@@ -79,7 +79,7 @@ def vanishing(
     -------
     list of Recording
         One per setting and seed, each with step 0. `meta` holds setting, label, activation, init, norm, skip,
-        depth, width, seed, data, batch_size. `gradflow.analysis.vanishing` makes tables of them.
+        depth, width, seed, data, batch_size. `gradflow.analysis.vanishing_table` makes tables of them.
 
     Raises
     ------
