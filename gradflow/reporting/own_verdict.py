@@ -9,6 +9,7 @@ from functools import partial
 import pandas as pd
 
 from gradflow.analysis.gradient_flow import gradient_flow
+from gradflow.analysis.profile import profile, profile_over_seeds
 from gradflow.analysis.times import gradient_over_time_over_seeds
 from gradflow.analysis.updates import updates_over_seeds
 from gradflow.diagnosis import Finding
@@ -17,6 +18,7 @@ from gradflow.diagnosis.verdict import verdict as of_findings
 from gradflow.figures.gradient_flow_figure import gradient_flow as flow
 from gradflow.figures.model import Figure
 from gradflow.figures.profile_figure import measure_name
+from gradflow.figures.profile_figure import profile as profile_figure
 from gradflow.figures.times_figure import times
 from gradflow.figures.training_figure import losses
 from gradflow.figures.updates_figure import updates
@@ -43,7 +45,7 @@ def leads(data: ReportData) -> bool:
 
 
 def evidence(data: ReportData) -> Picture | None:
-    """Return what the first sentence is about, drawn small, where a verdict leads; None where that has no room."""
+    """Return what the first sentence is about, drawn small, where a verdict leads; None where there is none."""
     if not leads(data):
         return None
     found = gravest(data.findings) or next((one for one in data.findings if one.severity == "healthy"), None)
@@ -57,17 +59,20 @@ def evidence(data: ReportData) -> Picture | None:
 
 
 def bars(data: ReportData, found: Finding | None) -> Picture | None:
-    """Return the gradient of each layer by name, of few enough layers: the one that a finding is about, at its step."""
+    """Return the gradient that a finding is about, at its step: bars by name, of too many layers a line by depth."""
     values = found.values if found is not None else {}
     measure, at = str(values.get("measure", "grad_norm")), values.get("step")
     step = at if "measure" in values and isinstance(at, int) else None
     runs = [run for run in data.with_layers if found is None or run.name in found.subject.runs]
     frame = gradient_flow(runs, measure=measure, step=step) if runs else pd.DataFrame()
-    if frame.empty or frame.groupby("run")["layer"].nunique().max() > MAX_BARS:
+    if frame.empty:
         return None
     name = sentence_case(measure_name(measure))
     said = text("verdict.flow", measure=name) if step is None else text("verdict.flow_at", measure=name, step=step)
     said = name if data.is_analysis else said
+    if frame.groupby("run")["layer"].nunique().max() > MAX_BARS:
+        means = profile_over_seeds(profile(runs, steps=None if step is None else [step]), measure)
+        return _small("gradient-profile", partial(profile_figure, means, measure), data, said)
     return draw_both("gradient-flow", partial(flow, frame, measure), data.folder, alt=said, caption=said, height=320)
 
 

@@ -9,8 +9,10 @@ from gradflow.diagnosis import Finding, sentence
 from gradflow.reporting.figures import Picture
 from gradflow.tables import Table
 from gradflow.text import text
+from gradflow.text.numbers import count
 from gradflow.text.words import named
 
+MAX_LINES = 12  # of one statement that are in sight
 _WITHOUT_FAULT = ("healthy", "healthy_trained")  # keys of findings that say no more than their numbers
 
 
@@ -92,4 +94,5 @@ def _without_fault(group: list[Finding]) -> Statement:
         return Statement(str(first), [], first.figure, choose=_choice(first))
     lines = tuple(sentence(f"{finding.key}_line", finding.subject.label, finding.values) for finding in group)
     lead = sentence("healthy_list", "", {name: first.values[name] for name in ("when", "measure", "step")})
-    return Statement(lead, [], first.figure, lines, _choice(first))
+    also = count(len(lines), "networks") if len(lines) > MAX_LINES else ""
+    return Statement(lead, [], first.figure, lines, _choice(first), also)

@@ -77,3 +77,10 @@ def test_networks_without_a_depth_are_chosen_by_name(meta, label):
     ]
     (control,) = live(training(runs)).controls
     assert (control.label, [option.value for option in control.options][1:]) == (label, ["a", "b"])
+
+
+@pytest.mark.parametrize(("n_runs", "has_legend"), [(1, False), (30, True), (31, False)])
+def test_a_legend_is_no_longer_than_its_figure(n_runs, has_legend):
+    steps = pd.DataFrame({"step": range(3), "loss": 1.0})
+    found = live(training([Recording(steps=steps, meta={"run": f"run{place}"}) for place in range(n_runs)]))
+    assert (found.wide["layer"][0]["encoding"]["color"]["legend"] is not None) == has_legend

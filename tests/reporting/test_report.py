@@ -235,6 +235,14 @@ def test_what_is_healthy_is_folded_beneath_what_is_not(folder, tmp_path):
     assert not fold.search(alone)
 
 
+def test_many_networks_without_fault_are_folded(tmp_path):
+    runs = [net("plain", depth, 0) for depth in range(8, 21)]
+    html = report(runs, tmp_path / "many").read_text(encoding="utf-8")
+    assert '<details class="also"><summary>13 networks</summary>' in html
+    html = report(runs[:2], tmp_path / "few").read_text(encoding="utf-8")
+    assert '<details class="also"><summary>2 networks</summary>' not in html
+
+
 def test_captions_stand_outside_what_scrolls(page):
     captions = [attributes["id"] for name, attributes in page.tags if attributes.get("id", "").startswith("table-")]
     assert captions == [attributes["aria-labelledby"] for attributes in page.all("table")]

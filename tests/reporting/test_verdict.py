@@ -63,7 +63,9 @@ def test_layers_stand_by_name_where_their_names_have_room(broken, tmp_path):
     (tmp_path / "figures").mkdir()
     assert bars(ReportData([broken], tmp_path), None).name == "gradient-flow"
     torch.manual_seed(0)
-    assert bars(ReportData([recorded(sigmoids(45), steps=2)], tmp_path), None) is None
+    many = bars(ReportData([recorded(sigmoids(45), steps=2)], tmp_path), None)
+    assert many.name == "gradient-profile"
+    assert many.live.rows["layer_depth"].max() == 46
 
 
 def test_the_first_figure_shows_the_gradient_and_the_step_that_the_finding_is_about(broken, tmp_path):

@@ -27,6 +27,7 @@ _DARK = LinearSegmentedColormap.from_list("dark", ("#b3561e", "#d1527a", "#c98be
 _WITHOUT_DEPTH_DARK = ("#56b4e9", "#ff9a4d", "#3fc79a", "#e39ac4", "#e0c040", "#c0c0c0")
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 FEW_VALUES = 8  # each of which has its tick
+MAX_ENTRIES = 30  # of a legend; a pointer is told the others' names
 MAX_TICKS = 6  # of a logarithmic axis
 ZERO, NONFINITE, VALUE = "zero", "nonfinite", "value"
 
@@ -111,9 +112,9 @@ def by_network(found: Palette) -> Spec:
 
 
 def ordinal(field: str, values: Mapping[str, Any]) -> Spec:
-    """Return an encoding of names by given colours or dashes."""
+    """Return an encoding of names by given colours or dashes; a legend of many would be longer than the figure."""
     symbol = {"title": None, "symbolType": "stroke", "symbolOpacity": 1}
-    legend: Any = symbol if len(values) > 1 else None
+    legend: Any = symbol if 1 < len(values) <= MAX_ENTRIES else None
     scale = {"domain": list(values), "range": list(values.values())}
     return {"field": field, "type": "nominal", "scale": scale, "legend": legend, "sort": None}
 
