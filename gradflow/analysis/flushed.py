@@ -28,6 +28,8 @@ class Flushed:
         Of the recording.
     part : str
         Which of several networks the rows are of; empty where there is one.
+    n_findings : int, optional
+        How many problems and notices were found so far; None where nobody looks.
 
     Examples
     --------
@@ -42,6 +44,7 @@ class Flushed:
     layers: pd.DataFrame
     meta: Mapping[str, Any]
     part: str = ""
+    n_findings: int | None = None
 
     @cached_property
     def step(self) -> int:
@@ -75,9 +78,10 @@ class Flushed:
         layer to the one before it, in either direction), largest_grad_norm and smallest_grad_norm (of the layers' own
         parameters), update_ratio and largest_update_ratio (median and largest of the update's norm over the weight's),
         zero_layers and missing_layers (how many layers have a gradient of exactly zero, or none). Of all steps since
-        the last flush: nonfinite_layers and skipped_steps.
+        the last flush: nonfinite_layers and skipped_steps. Of all steps so far, where they are looked for: findings.
         """
-        numbers = {**self._of_steps(), **self._of_depth(), **self._of_parameters()}
+        findings = {} if self.n_findings is None else {"findings": float(self.n_findings)}
+        numbers = {**self._of_steps(), **self._of_depth(), **self._of_parameters(), **findings}
         return {name: float(value) for name, value in numbers.items() if not math.isnan(value)}
 
     def _of_steps(self) -> dict[str, float]:

@@ -53,6 +53,11 @@ class Lookout:
         """Whether problems stop training."""
         return self._on_finding == "stop"
 
+    @property
+    def n_found(self) -> int:
+        """How many different problems and notices were found so far."""
+        return len(self._known)
+
     def is_due(self, n_recorded: int) -> bool:
         """Whether so many recorded steps are enough for another look; asked again at the same number, they are not."""
         if n_recorded < self._next:

@@ -391,7 +391,7 @@ class Recorder:
             self._failures.attempt("the tables", self._buffer.flush)
             if self._drops_rows:
                 self._buffer.drain(lambda table, frame: None)
-        self._sinks.write(self._meta)
+        self._write_to_sinks()
 
     def _tell(self, said: str | None) -> None:
         """Warn of rows that cannot be written, or raise why."""
@@ -429,7 +429,7 @@ class Recorder:
             return
         stream = self._stream
         said = self._failures.attempt("writing the recording", lambda: stream.close(self.meta))
-        self._sinks.write(self._meta)
+        self._write_to_sinks()
         self._sinks.close()
         self._failures.attempt("what is missing on disk", self._tell, said)
         if stream.error is None:
@@ -660,7 +660,10 @@ class Recorder:
             self.flush()
         elif self._sinks.is_due and (stream is None or stream.error is None):
             self._buffer.flush()  # what is written to a folder waits for a larger piece
-            self._sinks.write(self._meta)
+            self._write_to_sinks()
+
+    def _write_to_sinks(self) -> None:
+        self._sinks.write(self._meta, None if self._lookout is None else self._lookout.n_found)
 
     def _look_if_due(self) -> None:
         """Diagnose what was recorded, where it is time to; what is found is told once the step is over."""

@@ -54,13 +54,13 @@ class Sinks:
             for table in ("steps", "layers"):
                 self._waiting.setdefault(table, []).extend(tables[table])
 
-    def write(self, meta: Mapping[str, Any]) -> None:
-        """Tell every sink of the rows that came since the last call."""
+    def write(self, meta: Mapping[str, Any], n_findings: int | None = None) -> None:
+        """Tell every sink of the rows that came since the last call, and of how many findings there are by now."""
         waiting, self._waiting = self._waiting, {}
         if not any(waiting.values()):
             return
         began = time.perf_counter()
-        flushed = Flushed(_joined(waiting["steps"]), _joined(waiting["layers"]), meta)
+        flushed = Flushed(_joined(waiting["steps"]), _joined(waiting["layers"]), meta, n_findings=n_findings)
         for sink in self._sinks:
             try:
                 sink.write(flushed)

@@ -12,12 +12,10 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from gradflow.diagnosis import diagnose
+from gradflow.diagnosis import Finding
 from gradflow.hooks import Recorder, record
 from gradflow.recording import GradflowError, Recording
 from gradflow.storage import StorageError, is_recording, load_one
-
-PROBLEMS = ("problem", "notice")  # severities that a trainer's log shows
 
 
 class Attached:
@@ -78,7 +76,7 @@ class Attached:
         optimizers : Optimizer or several, or a trainer's wrappers of them
         scaler : GradScaler, optional
         say : callable
-            Receives a line for each finding when training ends.
+            Receives a line for each finding, once; the option `on_finding` takes its place.
         sinks : iterable of Sink
             Besides those of the options, such as the trainer's own loggers.
 
@@ -100,7 +98,8 @@ class Attached:
                 f"{self.path} already holds the recording of another training. Give a new folder, or resume from a "
                 "checkpoint that was saved with this recording."
             )
-        options = {**self._options, "sinks": [*self._options.get("sinks", ()), *sinks]}
+        shown = {"on_finding": lambda finding: self._say(_said(finding))}
+        options = {**shown, **self._options, "sinks": [*self._options.get("sinks", ()), *sinks]}
         recorder = record(model, optimizer=optimizers, scaler=scaler, path=self.path, **options)
         try:
             if self._state is not None:
@@ -131,7 +130,7 @@ class Attached:
         self._state, self._model = state or None, None
 
     def close(self) -> None:
-        """Let go of the model, and say what was found; twice is as good as once."""
+        """Let go of the model, and say what else was found; twice is as good as once."""
         recorder, self._recorder = self._recorder, None
         if recorder is None:
             return
@@ -139,10 +138,10 @@ class Attached:
             self._state = recorder.state_dict()
         finally:
             recorder.close()
-        if _is_first_process():
-            for finding in diagnose(load_one(self.path)):
-                if finding.severity in PROBLEMS:
-                    self._say(f"gradflow: {finding}")
+
+
+def _said(finding: Finding) -> str:
+    return f"gradflow: {finding}"
 
 
 def _is_first_process() -> bool:

@@ -20,7 +20,7 @@ class GradientFlow(_core.Callback):  # type: ignore[name-defined]  # fastai is o
     """Record every layer's gradient while a `Learner` fits.
 
     Gradients are read where the optimizer uses them: accumulated, clipped and unscaled; the norm before `GradientClip`
-    is `unclipped_grad_norm` in `recording.steps`. Findings are printed when `fit` ends. A second `fit` goes on with the
+    is `unclipped_grad_norm` in `recording.steps`. Findings are printed as they come. A second `fit` goes on with the
     recording; `state_dict` and `load_state_dict` go on with it in another process.
 
     Parameters

@@ -20,8 +20,8 @@ class GradientFlow:
     """Record every layer's gradient while an `ignite.engine.Engine` trains: `GradientFlow("run").attach(trainer, ...)`.
 
     Gradients are read where the optimizer uses them: accumulated, reduced over processes, clipped and unscaled. A dozen
-    numbers go to `engine.state.metrics`, where the engine's loggers find them, and findings to `engine.logger` when
-    training ends. The object has the state that `ignite.handlers.Checkpoint` saves: `{"gradflow": flow, ...}`.
+    numbers go to `engine.state.metrics`, where the engine's loggers find them, and findings to `engine.logger` as they
+    come. The object has the state that `ignite.handlers.Checkpoint` saves: `{"gradflow": flow, ...}`.
 
     Parameters
     ----------

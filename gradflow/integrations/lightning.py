@@ -23,8 +23,8 @@ class GradientFlow(_callbacks.Callback):  # type: ignore[name-defined]  # Lightn
 
     Gradients are read where the optimizers use them: accumulated, reduced over processes, clipped and unscaled; the
     norm before clipping is `unclipped_grad_norm` in `recording.steps`. With one optimizer the loss is kept, with
-    several loss_0, loss_1, ... in their order. A dozen numbers go to the trainer's loggers. Findings are printed when
-    training ends, above the progress bar. A checkpoint of the trainer holds where the recording was, so that a resumed
+    several loss_0, loss_1, ... in their order. A dozen numbers go to the trainer's loggers. Findings are printed as
+    they come, above the progress bar. A checkpoint of the trainer holds where the recording was, so that a resumed
     training goes on with it.
 
     Parameters

@@ -20,8 +20,8 @@ class GradientFlow(_callbacks.Callback):  # type: ignore[name-defined]  # skorch
 
     Gradients are read where the optimizer uses them: accumulated and clipped. The norm before clipping is
     `unclipped_grad_norm` in `recording.steps`, if this callback comes before `GradientNormClipping`. Two numbers of
-    each epoch go to `net.history` and so to skorch's table, findings are printed when training ends. `partial_fit` goes
-    on with the recording; `state_dict` and `load_state_dict` go on with it in another process.
+    each epoch go to `net.history` and so to skorch's table, findings are printed as they come. `partial_fit` goes on
+    with the recording; `state_dict` and `load_state_dict` go on with it in another process.
 
     Parameters
     ----------

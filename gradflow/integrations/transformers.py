@@ -22,8 +22,8 @@ class GradientFlow(_callbacks.TrainerCallback, _callbacks.ExportableState):  # t
     Gradients are read where the optimizer uses them: accumulated, reduced over processes, clipped and unscaled. The
     loss and the norm before clipping are the trainer's own, on the steps that it logs (`logging_steps`). Of a PEFT
     model the adapters are judged; its base is frozen, and `recorder.coverage()` says so. A dozen numbers go to
-    `trainer.state.log_history`, findings to the library's log when training ends. The trainer's checkpoints hold where
-    the recording was, so that `train(resume_from_checkpoint=True)` goes on with it.
+    `trainer.state.log_history`, findings to the library's log as they come. The trainer's checkpoints hold where the
+    recording was, so that `train(resume_from_checkpoint=True)` goes on with it.
 
     Parameters
     ----------

@@ -83,6 +83,26 @@ def test_training_is_the_same_to_the_bit(monkeypatch):
     assert sink.flushed[0].scalars
 
 
+def test_sinks_are_told_how_many_findings_there_are_where_they_are_looked_for():
+    found, sink = [], Kept()
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, 3))
+    model[1].register_forward_hook(lambda module, args, output: output.detach())  # the loss no longer reaches it
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with gradflow.record(model, optimizer=optimizer, sinks=[sink], on_finding=found.append) as recorder:
+        for _ in range(30):
+            optimizer.zero_grad()
+            model(torch.randn(4, 6)).square().sum().backward()
+            optimizer.step()
+        recorder.flush()
+    assert found
+    assert sink.flushed[0].scalars["findings"] == 0
+    assert sink.flushed[-1].scalars["findings"] == len(found)
+    bare = Kept()
+    train([bare])
+    assert "findings" not in bare.flushed[-1].scalars
+
+
 @pytest.mark.parametrize("strict", [False, True])
 def test_a_sink_that_fails_is_named_once_and_the_others_go_on(monkeypatch, strict):
     monkeypatch.setattr(module, "MIN_SECONDS", 0.0)

@@ -131,7 +131,8 @@ def test_trackers(tmp_path, capsys):
     shown = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", TABLE, flags=re.MULTILINE)))
     head = (tmp_path / "gradients.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
     assert {*head} - {"step"} <= {*shown}
-    assert {*shown} - {*head} == {"unclipped_grad_norm"}  # step() was not called before the optimizer's step
+    # step() was not called before the optimizer's step, and nobody asked for findings
+    assert {*shown} - {*head} == {"unclipped_grad_norm", "findings"}
     exec(block(TRACKERS, "Console"), names)
     step(names)
     names["recorder"].close()

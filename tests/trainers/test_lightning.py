@@ -213,6 +213,24 @@ def test_numbers_go_to_the_trainers_logger_and_findings_to_its_output(tmp_path, 
     assert {"gradflow/total_grad_norm", "gradflow/zero_layers"} <= set(head)
 
 
+def test_findings_come_while_the_network_trains_and_may_stop_it(tmp_path):
+    def cut_off():
+        model = Automatic()
+        model.net.middle.register_forward_hook(lambda module, args, output: output.detach())
+        return model
+
+    seen = []
+    model = cut_off()
+    fit(model, [GradientFlow(tmp_path / "told", on_finding=lambda finding: seen.append(len(model.seen)))], epochs=5)
+    assert seen
+    assert min(seen) < len(model.seen) == 30
+    model = cut_off()
+    with pytest.raises(gradflow.TrainingStoppedError):
+        fit(model, [GradientFlow(tmp_path / "run", on_finding="stop")], epochs=5)
+    assert len(model.seen) == len(load(tmp_path / "run").steps) < 30
+    assert is_bare(model)
+
+
 def test_two_processes(tmp_path):
     script = tmp_path / "train.py"
     script.write_text(
