@@ -61,7 +61,7 @@ TESTS = {
     "gradflow/diagnosis/rules/over_time.py": "tests/diagnosis over_time",
     "gradflow/diagnosis/rules/parameters.py": "tests/diagnosis over_runs parameters",
     "gradflow/diagnosis/rules/probabilities.py": "tests/probe probabilities",
-    "gradflow/diagnosis/rules/shattering.py": "tests/diagnosis shattering",
+    "gradflow/diagnosis/rules/shattered.py": "tests/diagnosis shatter",
     "gradflow/diagnosis/rules/unmoved.py": "tests/diagnosis over_runs unmoved",
     "gradflow/diagnosis/rules/unregistered.py": "tests/diagnosis over_runs unmoved",
     "gradflow/storage": "tests/storage locks manifest parts writer tests storage tests/robustness files_appear_whole",

@@ -20,7 +20,7 @@ from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.paths import path_lengths
 from gradflow.experiments.data import Dataset, batches, load_data
 from gradflow.models import CifarNet, cifar_net
-from gradflow.probe.paths import effective_paths
+from gradflow.probe.effective_paths import effective_paths
 
 BATCH_SIZE = 64
 SMALLEST = 1e-35  # norms below it stand on entries that float32 rounds to few digits, or to 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from gradflow.probe.verdict import WILL_FAIL, WILL_TRAIN
+from gradflow.probe.forecast_verdict import WILL_FAIL, WILL_TRAIN
 
 from .outcomes import UPDATES, signs_of, verdicts
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from gradflow.analysis.intervals import Share, wilson
-from gradflow.probe.verdict import OPEN, VERDICTS, WILL_FAIL, WILL_TRAIN, Rules
+from gradflow.probe.forecast_verdict import OPEN, VERDICTS, WILL_FAIL, WILL_TRAIN, Rules
 
 from .choose import choose
 from .designs import BUDGETS, CONV_BUDGET, SPLITS

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from gradflow.analysis.intervals import wilson
-from gradflow.probe.verdict import WILL_FAIL
+from gradflow.probe.forecast_verdict import WILL_FAIL
 from gradflow.reference import forecast_study
 
 from .designs import draw

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gradflow.probe.verdict import Rules, decide
+from gradflow.probe.forecast_verdict import Rules, decide
 
 # Fixed before the networks were trained: a network failed if its loss stopped being finite, or if its training error
 # after the budget is above BOUND of the way from the lowest error of any network on the same data to that of naming the

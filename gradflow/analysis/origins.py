@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.nonfinite import arrived_nonfinite, nonfinite_outputs, nonfinite_rows
-from gradflow.analysis.outputs import nodes_of, users_of
+from gradflow.analysis.output_gradients import nodes_of, users_of
 from gradflow.recording import Recording
 
 Kind = Literal[

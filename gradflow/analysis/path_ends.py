@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
-from gradflow.analysis.outputs import last_graph
+from gradflow.analysis.output_gradients import last_graph
 from gradflow.analysis.profile import main_path
 from gradflow.recording import Recording
 

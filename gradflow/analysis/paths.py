@@ -121,7 +121,7 @@ def path_lengths(frame: pd.DataFrame) -> PathLengths:
     Parameters
     ----------
     frame : DataFrame
-        From `gradflow.probe.paths.effective_paths`.
+        From `gradflow.probe.effective_paths`.
 
     Raises
     ------

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradflow.analysis.outputs import Node, Outputs
+from gradflow.analysis.output_gradients import Node, Outputs
 
 # What passes below this is no attenuation: float32 leaves about 1e-7 of a sum that cancels (a norm under a plain sum),
 # and a saturated tanh or softmax passes on less and less. Layers of sound networks pass on more than a thousandth.

@@ -16,10 +16,10 @@ from gradflow.diagnosis.ends import ONE_BATCH
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.harm import MIN_STEPS, is_before_training, losses
 from gradflow.diagnosis.movement import movement
+from gradflow.diagnosis.recorded_structure import structure
 from gradflow.diagnosis.rules.elsewhere import MIN_TIMES
 from gradflow.diagnosis.rules.gradients_kept import FIRST
 from gradflow.diagnosis.rules.outputs import RANDOM_LOSS
-from gradflow.diagnosis.structure import structure
 from gradflow.recording import SHATTERING, Recording
 from gradflow.text import text
 

@@ -14,8 +14,8 @@ from gradflow.analysis.paths import path_probes
 from gradflow.experiments.data import Dataset, batches
 from gradflow.experiments.planned_run import Run
 from gradflow.probe.analyze import analyze_gradients
-from gradflow.probe.paths import effective_paths
-from gradflow.probe.shattering import shattering
+from gradflow.probe.effective_paths import effective_paths
+from gradflow.probe.gradient_agreement import shattering
 from gradflow.recording import AS_IT_IS, GradflowError, Recording
 
 

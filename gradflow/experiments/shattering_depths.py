@@ -13,7 +13,7 @@ import torch
 from gradflow.experiments.recipe import check
 from gradflow.hooks.environment import device_name, versions
 from gradflow.models import rectifier_net
-from gradflow.probe.shattering import LAGS, autocorrelation, shattering
+from gradflow.probe.gradient_agreement import LAGS, autocorrelation, shattering
 from gradflow.recording import INPUT, Recording
 from gradflow.settings import ShatteringSettings
 from gradflow.theory import Norm

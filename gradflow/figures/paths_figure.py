@@ -22,7 +22,7 @@ Quantity = Literal["paths", "gradient", "share"]
 
 QUANTITIES: tuple[Quantity, ...] = ("paths", "gradient", "share")
 _COLUMNS = ("length", "paths", "gradient", "low", "high", "n", "share")
-_SOURCE = "gradflow.probe.paths.effective_paths"
+_SOURCE = "gradflow.probe.effective_paths.effective_paths"
 _SHADE = 0.18
 _SHARE = {"quantity": ("share",)}
 _MEAN = Mark("upright", look=Look(NEUTRAL, (0, (1, 1.2)), "", ""), width=1.0, of=_SHARE)
@@ -43,7 +43,7 @@ def paths(
     Parameters
     ----------
     frame : DataFrame or recording
-        From `gradflow.probe.paths.effective_paths`. Of a part of the lengths neither middle nor mean is known.
+        From `gradflow.probe.effective_paths`. Of a part of the lengths neither middle nor mean is known.
     quantity : "paths", "gradient" or "share", optional
         All of them by default.
     published : PublishedLengths, optional

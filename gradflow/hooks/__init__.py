@@ -2,13 +2,13 @@
 
 from gradflow.hooks.attach import record
 from gradflow.hooks.failures import GradflowWarning
-from gradflow.hooks.findings import TrainingStoppedError
 from gradflow.hooks.gradients import on_output_gradients, on_parameter_gradients
 from gradflow.hooks.layers import LazyModelError, select_layers
 from gradflow.hooks.norms import l2_norm
 from gradflow.hooks.recorder import Recorder
 from gradflow.hooks.recorders import Recorders
 from gradflow.hooks.schedule import Every, First, LogSpaced
+from gradflow.hooks.training_findings import TrainingStoppedError
 
 __all__ = [
     "Every",

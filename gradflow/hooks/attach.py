@@ -12,13 +12,13 @@ from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim import Optimizer
 
-from gradflow.hooks.findings import OnFinding, check_on_finding
 from gradflow.hooks.layers import Layer, Selector, as_list, check_shapes, layers_of, select_layers
 from gradflow.hooks.optimizers import parameters_of, unwrapped_optimizer
 from gradflow.hooks.recorder import Recorder
 from gradflow.hooks.recorders import Recorders, Shared, check_parts
 from gradflow.hooks.schedule import Schedule, as_schedule
 from gradflow.hooks.sinks import Sink
+from gradflow.hooks.training_findings import OnFinding, check_on_finding
 from gradflow.storage import check_json, check_meta
 from gradflow.text.controls import utf8
 

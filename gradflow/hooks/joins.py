@@ -37,9 +37,9 @@ from torch import nn
 
 from gradflow.hooks import operations
 from gradflow.hooks.calls import Call, ModuleCalls
+from gradflow.hooks.fork_paths import Branch, Skip, branch_of, skip_of
 from gradflow.hooks.graph import Graph, Node, Use, Value, Weight
 from gradflow.hooks.join_names import Place, name_joins
-from gradflow.hooks.paths import Branch, Skip, branch_of, skip_of
 from gradflow.hooks.sums import Term, sums
 
 IDENTITY = "identity"

@@ -26,7 +26,6 @@ from gradflow.hooks.attachment import Attachment
 from gradflow.hooks.coverage import coverage, has_compiled, unmeasurable
 from gradflow.hooks.environment import describe
 from gradflow.hooks.failures import Failures, door, weakly
-from gradflow.hooks.findings import MAX_ROWS, Lookout, OnFinding, TrainingStoppedError
 from gradflow.hooks.first_batch import described, operations_behind
 from gradflow.hooks.followed_model import FollowedModel
 from gradflow.hooks.gradients import OutputHook, remove
@@ -46,10 +45,11 @@ from gradflow.hooks.passes import MAX_OUTPUTS, OutputName, Pass
 from gradflow.hooks.readings import Readings
 from gradflow.hooks.row_layout import Conditions, Signature
 from gradflow.hooks.schedule import Schedule
+from gradflow.hooks.sequence_norms import Sequences, is_recurrent
 from gradflow.hooks.sinks import Sink, Sinks
 from gradflow.hooks.stream import Stream
 from gradflow.hooks.thinning import bounded
-from gradflow.hooks.times import Sequences, is_recurrent
+from gradflow.hooks.training_findings import MAX_ROWS, Lookout, OnFinding, TrainingStoppedError
 from gradflow.hooks.verify import Verification, verify
 from gradflow.recording import Recording
 

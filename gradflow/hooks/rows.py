@@ -20,8 +20,8 @@ from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import Scalar
 from gradflow.hooks.readings import Parameters, Piece, Readings
 from gradflow.hooks.row_layout import Conditions, OutputKey, RowLayout, Signature, joint, layout_of
+from gradflow.hooks.sequence_norms import Reading, TimeRows
 from gradflow.hooks.statistics import STATISTICS
-from gradflow.hooks.times import Reading, TimeRows
 
 _NOT_DESCRIBED = (math.nan,) * len(STATISTICS)
 

@@ -2,9 +2,9 @@
 
 from gradflow.probe.analysis_value import Analysis
 from gradflow.probe.analyze import analyze_gradients
+from gradflow.probe.effective_paths import PathsError, effective_paths
+from gradflow.probe.gradient_agreement import ShatteringError, autocorrelation, shattering
 from gradflow.probe.loss import AnalysisError
-from gradflow.probe.paths import PathsError, effective_paths
-from gradflow.probe.shattering import ShatteringError, autocorrelation, shattering
 
 __all__ = [
     "Analysis",

@@ -25,11 +25,11 @@ from gradflow.hooks.source_lines import SourceLines
 from gradflow.hooks.structure import BATCH, MAP, NORM, structure
 from gradflow.probe.batch import Batch
 from gradflow.probe.constructors import constructors
-from gradflow.probe.first_update import first_update
 from gradflow.probe.loss import PROJECTED, AnalysisError, LossFunction
 from gradflow.probe.one_pass import analyzed, check, eager
 from gradflow.probe.preserved import left_as_found
 from gradflow.probe.projections import described
+from gradflow.probe.trial_update import first_update
 from gradflow.recording import Recording
 
 

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradflow.analysis.intervals import Share, wilson
+from gradflow.probe.forecast_verdict import OPEN, WILL_FAIL, WILL_TRAIN, Reason, Verdict, decide
 from gradflow.probe.indicators import indicators
 from gradflow.probe.loss import LossFunction
 from gradflow.probe.trial import try_training
-from gradflow.probe.verdict import OPEN, WILL_FAIL, WILL_TRAIN, Reason, Verdict, decide
 from gradflow.recording import Recording
 from gradflow.reference import forecast_study
 from gradflow.tables import Table, column, words

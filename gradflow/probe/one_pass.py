@@ -18,7 +18,7 @@ from gradflow.hooks.joins import Join
 from gradflow.hooks.layers import LazyModelError, check_shapes
 from gradflow.probe.batch import Batch
 from gradflow.probe.loss import AnalysisError, LossFunction, error_share, loss_of
-from gradflow.probe.probabilities import certain_loss
+from gradflow.probe.probability_outputs import certain_loss
 from gradflow.recording import CERTAIN_LOSS, Recording
 
 FREED = "second time"  # in torch's message for a graph whose tensors were let go

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gradflow import Recording
-from gradflow.analysis.outputs import outputs
+from gradflow.analysis.output_gradients import outputs
 
 
 def by_loops(rows):

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import gradflow
 from gradflow.hooks import GradflowWarning
-from gradflow.hooks.times import MAX_TIMES
+from gradflow.hooks.sequence_norms import MAX_TIMES
 
 TOLERANCE = 1e-5  # of float32 passes, computed twice
 
@@ -278,7 +278,7 @@ def test_half_precision(dtype):
 
 
 def test_a_failing_measurement_costs_itself_alone(monkeypatch):
-    monkeypatch.setattr("gradflow.hooks.times.l2_norms_along", lambda *_: 1 / 0)
+    monkeypatch.setattr("gradflow.hooks.sequence_norms.l2_norms_along", lambda *_: 1 / 0)
     model = Tagger(nn.LSTM)
     with gradflow.record(model) as recorder:
         loss = model(tokens(9, 5)).square().sum()

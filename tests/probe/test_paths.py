@@ -10,7 +10,7 @@ from torch import nn
 
 from gradflow.analysis.paths import binomial_shares, path_lengths, path_probes
 from gradflow.models import cifar_net, mlp
-from gradflow.probe.paths import PathsError, effective_paths
+from gradflow.probe.effective_paths import PathsError, effective_paths
 from gradflow.recording import PROBES, Recording
 
 

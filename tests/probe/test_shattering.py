@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gradflow.models import cifar_net, rectifier_net
-from gradflow.probe.shattering import ShatteringError, autocorrelation, shattering
+from gradflow.probe.gradient_agreement import ShatteringError, autocorrelation, shattering
 from gradflow.recording import Recording
 
 

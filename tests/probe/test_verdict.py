@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest
 
 from gradflow.analysis.intervals import wilson
-from gradflow.probe.verdict import Condition, decide
+from gradflow.probe.forecast_verdict import Condition, decide
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs
 from gradflow.diagnosis.finding import Finding
-from gradflow.diagnosis.structure import (
+from gradflow.diagnosis.recorded_structure import (
     ACTIVATION,
     ADDITION,
     BATCH_NORM,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from gradflow.analysis.outputs import Outputs, outputs
+from gradflow.analysis.output_gradients import Outputs, outputs
 from gradflow.analysis.stops import Stop, near_stop, zero_stops
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding, Severity

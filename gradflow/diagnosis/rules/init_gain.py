@@ -14,7 +14,7 @@ from gradflow.diagnosis.each_run import Found, over_runs
 from gradflow.diagnosis.ends import DECADES, MIN_STAGE
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.harm import severity
-from gradflow.diagnosis.structure import ACTIVATION, MAP, MAX_POOL, Operation, Structure, structure
+from gradflow.diagnosis.recorded_structure import ACTIVATION, MAP, MAX_POOL, Operation, Structure, structure
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 

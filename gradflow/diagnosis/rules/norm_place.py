@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs
 from gradflow.diagnosis.finding import Finding
-from gradflow.diagnosis.structure import (
+from gradflow.diagnosis.recorded_structure import (
     ACTIVATION,
     BATCH_NORM,
     MAP,

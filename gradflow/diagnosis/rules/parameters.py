@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from gradflow.analysis.outputs import outputs
+from gradflow.analysis.output_gradients import outputs
 from gradflow.analysis.stops import zero_stops
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding, Severity
