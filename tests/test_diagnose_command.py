@@ -105,4 +105,4 @@ def test_a_recording_of_few_steps_names_no_problem(tmp_path, capsys):
     assert exit_code(recorded(tmp_path / "short", 1.0, steps=3)) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "No problem was found" in said
-    assert "whether the loss falls: at least 20 losses are needed" in said
+    assert "whether the loss falls: needs at least 20 losses" in said

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gradflow.cli import output
-from gradflow.cli.terminal import show
+from gradflow.cli.terminal import say_wrapped, show
 from gradflow.experiments import Run
 from gradflow.experiments.estimate import Estimate, estimate
 from gradflow.experiments.shattering_depths import SETTINGS
@@ -52,7 +52,7 @@ def print_plan(
     if found is not None:
         lines += [*_told(found), text("plan.dry")]
     for line in lines:
-        output.say(line, form)
+        say_wrapped(line, form)
 
 
 def print_shattering(arguments: Mapping[str, Any], form: str | None, *, dry_run: bool) -> None:
@@ -65,7 +65,7 @@ def print_shattering(arguments: Mapping[str, Any], form: str | None, *, dry_run:
         width=known["width"],
         seeds=count(known["seeds"], "seeds"),
     )
-    output.say(line, form)
+    say_wrapped(line, form)
     if dry_run:
         output.say(text("plan.dry"), form)
 

@@ -12,6 +12,7 @@ from gradflow.cli.output import emit, encodable, print_data, say
 from gradflow.tables import Table
 from gradflow.tables.lines import WIDTH, Line, lines
 from gradflow.text.controls import printable
+from gradflow.text.widths import wrapped
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -40,6 +41,12 @@ def say_tables(tables: Iterable[Table], form: str | None = None) -> None:
     found = laid_out(tables)
     for line in [Line(""), *found, Line("")] if found else []:
         say(line.text, form)
+
+
+def say_wrapped(sentence: str, form: str | None = None) -> None:
+    """Print a sentence beside the data, in lines as wide as the terminal."""
+    for line in wrapped(printable(sentence), width()):
+        say(line, form)
 
 
 def laid_out(tables: Iterable[Table]) -> list[Line]:

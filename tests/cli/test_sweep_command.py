@@ -68,7 +68,16 @@ def test_a_dry_run_prints_the_plan_and_makes_nothing(file, tmp_path, capsys):
     out = tmp_path / "out"
     assert run("sweep", str(file), "--dry-run", "--out", str(out), "--workers", "1") == 0
     shown = capsys.readouterr().out
-    for word in ("Plan: 2 runs", "residual-8", "lr", "0.1", "0.02", "estimated", "1 worker", "Nothing was run"):
+    for word in (
+        "Plan: 2 runs",
+        "residual-8",
+        "lr",
+        "0.1",
+        "0.02",
+        "Estimated time",
+        "1 worker",
+        "Nothing was trained",
+    ):
         assert word in shown
     assert not out.exists()
     assert run("sweep", str(file), "--dry-run", "--json", "--scaled") == 0

@@ -66,7 +66,7 @@ def test_frozen_ones_are_no_fault():
 def test_an_exact_zero_is_named_vectors_too(name):
     one = only(found_in(**{name: 0.0}), "zero_parameters")
     assert (one.severity, one.values["example"]) == ("problem", name.replace("__", "."))
-    assert "at all of 3 recorded steps" in str(one)
+    assert "at all 3 recorded steps" in str(one)
     assert only(found_in(steps=40, losses=learnt(), **{name: 0.0}), "zero_parameters").severity == "notice"
     assert only(found_in(steps=1, **{name: 0.0}), "zero_parameters").severity == "notice"
 

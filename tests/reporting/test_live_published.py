@@ -65,7 +65,7 @@ def test_what_illustrates_is_a_faint_line_for_each_family_that_says_so():
     dashes = [tuple(layer["mark"]["strokeDash"]) for layer in lines]
     assert len(dashes) == len(set(dashes)) == 2
     assert (1.0, 0.0) in dashes  # residual is solid
-    assert notes(figure) == ["", "Faint lines illustrate (plain, residual) and were measured by nobody: a paper."]
+    assert notes(figure) == ["", "Faint lines are illustrations (plain, residual), not measurements: a paper."]
 
 
 def test_much_deeper_networks_are_left_out_and_the_note_says_so():

@@ -128,7 +128,7 @@ def test_networks_that_did_not_stall_get_no_sentence(tmp_path, deep):
     words = sections(comparison(**deep), tmp_path)["why"]
     assert "No network here both trained worse than one it is compared with and outgrew its learning rate" in words
     assert "outgrew the learning rate:" not in words
-    assert "does not say that shorter weights" not in words
+    assert "do not show that smaller weights" not in words
 
 
 def test_without_batch_norm_there_is_no_such_section(tmp_path):

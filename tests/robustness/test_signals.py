@@ -63,7 +63,7 @@ def test_a_signal_ends_the_command_in_a_line(tmp_path, number, moment, steps):
     assert not workers_of(tmp_path)
     if moment is training:
         again = start(*SWEEP, "--steps", str(steps), cwd=tmp_path)
-        assert eventually(lambda: "goes on from update" in again.stdout.readline())
+        assert eventually(lambda: "resumed at update" in again.stdout.readline())
         again.terminate()
         again.communicate(timeout=120)
         assert again.returncode == INTERRUPTED

@@ -79,7 +79,7 @@ EXTREMES = {
     **dict.fromkeys(NUMBERS, LOSSES),
     **dict.fromkeys(("alike", "n_matrices", "entries", "n_entries", "n", "n_examples"), COUNTS),
     "activation": ["softmax"],
-    **dict.fromkeys(("skip", "branch"), ["(32, 64, 8, 8)"]),
+    **{name: ["(32, 64, 8, 8)"] for name in ("skip", "branch")},
     **dict.fromkeys(("variance", "lr", "fits"), LOSSES[1:]),
     **dict.fromkeys(("of", "lost"), COUNTS),
     "module": ["layer2.0"],
