@@ -11,6 +11,7 @@ from gradflow.text import text
 # Between these a number reads best written out; beyond them as a power of ten.
 PLAIN_FROM = 1e-3
 PLAIN_TO = 1e5
+THOUSAND = 3.0  # decades; from here on a number of times has commas
 UNEQUAL = 0.002  # decades: half a percent, which three digits do not show
 MAX_SPOKEN = 15  # decades; larger numbers have no names that people know
 MIN_SHARE = 0.0005  # smaller fractions would read as 0.0 %
@@ -101,10 +102,10 @@ def fold(decades: float) -> str:
 
     Examples
     --------
-    >>> fold(2.5), fold(5.5), fold(8.6), fold(700.2)
-    ('316', '316,000', '398 million', '1.58 × 10⁷⁰⁰')
+    >>> fold(2.5), fold(3.5), fold(5.5), fold(8.6), fold(700.2)
+    ('316', '3,160', '316,000', '398 million', '1.58 × 10⁷⁰⁰')
     """
-    if decades < math.log10(PLAIN_TO):
+    if decades < THOUSAND:
         return number(10**decades)
     scales = [scale.split() for scale in text("unit.scales").split(",")]
     power, word = max(((int(power), word) for power, word in scales if int(power) <= decades), default=(0, ""))
@@ -140,7 +141,7 @@ def ratio_interval(value: Bounded) -> str:
     --------
     >>> from gradflow.analysis.intervals import Interval
     >>> ratio_interval(Interval(-2.0, -3.0, -1.0, 5))
-    ' (95 % interval 10.0 to 1000 times, 5 seeds)'
+    ' (95 % interval 10.0 to 1,000 times, 5 seeds)'
     >>> ratio_interval(Interval(0.5, -1.0, 2.0, 5))
     ' (95 % interval 10.0 times smaller to 100 times larger, 5 seeds)'
     """

@@ -12,8 +12,8 @@ _WIDE = "WF"  # of unicodedata.east_asian_width
 # first use, not on import: it takes 5 ms, and --help wraps nothing.
 _CLOSING = "，。；：、！？）》」』”％"
 _OPENING = "（《「『“"
-_PERCENT = "(?: %[^\\s\u1100-\uffef]*)?"  # which stays on the line of its number
-_PIECE = f"[{_OPENING}]*[^\\s\u1100-\uffef]+{_PERCENT}[{_CLOSING}]* *|[{_OPENING}]*[\u1100-\uffef][{_CLOSING}]* *| +"
+_PERCENT = "(?: %[^ \u2e80-\uffef]*)?"  # which stays on the line of its number
+_PIECE = f"[{_OPENING}]*[^ \u2e80-\uffef]+{_PERCENT}[{_CLOSING}]* *|[{_OPENING}]*[\u2e80-\uffef][{_CLOSING}]* *| +"
 
 
 def columns(text: str) -> int:
