@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
+from gradflow.hooks.optimizers import scale_of_outputs
 from gradflow.integrations.attached import Attached
 from gradflow.integrations.optional import library
 from gradflow.integrations.trackers import Tracker
@@ -50,14 +51,16 @@ class GradientFlow(_callbacks.Callback):  # type: ignore[name-defined]  # Lightn
         self._attached.attach(
             pl_module,
             trainer.optimizers,
-            scaler=getattr(trainer.precision_plugin, "scaler", None),
+            scaler=_scaler(trainer),
             say=lambda line: _say(trainer, line),
             sinks=[_Loggers(trainer)],
         )
 
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Tensor) -> None:
-        """Keep a micro-batch's loss, which Lightning has divided by their number."""
+        """Keep a micro-batch's loss, which Lightning has divided by their number and scaled for fp16."""
         n_batches = trainer.accumulate_grad_batches if pl_module.automatic_optimization else 1
+        scaler = _scaler(trainer)
+        loss = loss if scaler is None else loss / scale_of_outputs(scaler)
         self._losses.append(loss if n_batches == 1 else loss * n_batches)
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Optimizer) -> None:
@@ -101,6 +104,10 @@ class _Loggers(Tracker):
     def log(self, numbers: Mapping[str, float], step: int) -> None:
         for logger in self._trainer.loggers:
             logger.log_metrics(dict(numbers), step=step)
+
+
+def _scaler(trainer: Any) -> Any:
+    return getattr(trainer.precision_plugin, "scaler", None)
 
 
 def _say(trainer: Any, line: str) -> None:

@@ -31,7 +31,8 @@ class Net(nn.Module):
         self.is_checkpointed, self.is_bf16 = is_checkpointed, is_bf16
 
     def forward(self, x):
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.is_bf16 or torch.is_autocast_enabled("cpu")):
+        dtype = torch.bfloat16 if self.is_bf16 else torch.get_autocast_dtype("cpu")
+        with torch.autocast("cpu", dtype, enabled=self.is_bf16 or torch.is_autocast_enabled("cpu")):
             x = torch.tanh(self.first(x))
             middle = lambda x: torch.tanh(self.middle(x))  # noqa: E731
             x = checkpoint(middle, x, use_reentrant=False) if self.is_checkpointed else middle(x)

@@ -1,6 +1,7 @@
 """Lightning: gradients as its optimizers use them, training to the bit, exceptions, resuming, two processes."""
 
 import logging
+import math
 import subprocess
 import sys
 import textwrap
@@ -10,6 +11,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.plugins import MixedPrecision
 from steps import BATCH, TOLERANCE, data, handed, is_bare, load, losses, net, same, worst_error
 from torch import nn
 
@@ -128,6 +130,31 @@ def test_norms_are_those_that_the_optimizer_uses_and_training_is_the_same(tmp_pa
     else:
         assert unclipped.to_numpy() == pytest.approx(total.to_numpy(), rel=1e-6)
     assert callback.recording.layers.equals(recording.layers)
+
+
+def test_fp16_with_a_scaler_that_skips_a_step(tmp_path, monkeypatch):
+    def fit_half(model, callbacks):
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40, growth_interval=1000)  # too large at first
+        precision = MixedPrecision("16-mixed", "cpu", scaler=scaler)
+        return fit(model, callbacks, epochs=4, plugins=[precision], gradient_clip_val=0.05)
+
+    bare, model = Automatic(), Automatic()
+    fit_half(bare, [])
+    with handed(monkeypatch) as steps:
+        fit_half(model, [GradientFlow(tmp_path / "run")])
+    recording = load(tmp_path / "run")
+    assert same(bare, model)
+    skipped = recording.steps["skipped"]
+    assert 0 < skipped.sum() < len(skipped) == 24
+    assert len(steps) == 24 - skipped.sum()
+    made = recording.steps.loc[~skipped, "step"].tolist()
+    assert recording.steps.loc[~skipped, "total_grad_norm"].to_numpy() == pytest.approx(0.05, rel=1e-3)
+    for step, used in zip(made, steps, strict=True):
+        rows = recording.layers.query(f"step == {step} and call == 0 and grad_norm > 0").drop_duplicates("layer")
+        for row in rows.itertuples():
+            own = [used[id(p)] for p in model.get_submodule(row.layer).parameters(recurse=False)]
+            assert row.grad_norm == pytest.approx(math.hypot(*own), rel=TOLERANCE)
+    assert losses(recording) == pytest.approx(model.seen)
 
 
 def test_manual_optimisation(tmp_path, monkeypatch):
