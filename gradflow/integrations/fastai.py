@@ -20,8 +20,8 @@ class GradientFlow(_core.Callback):  # type: ignore[name-defined]  # fastai is o
     """Record every layer's gradient while a `Learner` fits.
 
     Gradients are read where the optimizer uses them: accumulated, clipped and unscaled; the norm before `GradientClip`
-    is `unclipped_grad_norm` in `recording.steps`. Findings are printed as they come. A second `fit` goes on with the
-    recording; `state_dict` and `load_state_dict` go on with it in another process.
+    is `unclipped_grad_norm` in `recording.steps`, without mixed precision. Findings are printed as they come. A second
+    `fit` goes on with the recording; `state_dict` and `load_state_dict` go on with it in another process.
 
     Parameters
     ----------
@@ -39,6 +39,7 @@ class GradientFlow(_core.Callback):  # type: ignore[name-defined]  # fastai is o
         self._attached = Attached(path, **options)
         self._losses: list[Tensor] = []
         self._stepped: Stepped | None = None
+        self._is_scaled = False
 
     @property
     def recording(self) -> Recording:
@@ -55,7 +56,9 @@ class GradientFlow(_core.Callback):  # type: ignore[name-defined]  # fastai is o
             self._stepped = optimizer = Stepped(lambda: _groups(own), own.step)
             own.step = self._stepped.step
         self.learn._do_epoch = self._guarded(self.learn._do_epoch)
-        self._attached.attach(self.learn.model, optimizer, scaler=getattr(self.learn, "scaler", None))
+        scaler = getattr(self.learn, "scaler", None)
+        self._is_scaled = scaler is not None
+        self._attached.attach(self.learn.model, optimizer, scaler=scaler)
 
     def after_loss(self) -> None:
         """Keep a micro-batch's loss."""
@@ -64,11 +67,23 @@ class GradientFlow(_core.Callback):  # type: ignore[name-defined]  # fastai is o
 
     def before_step(self) -> None:
         """Keep the loss, and the norm before clipping."""
-        losses, self._losses = self._losses, []
         if self._stepped is not None:
             self._stepped.refresh()
-        if self._attached.is_attached:
-            self._attached.before_step(**({"loss": sum(losses) / len(losses)} if losses else {}))
+        if self._attached.is_attached and not self._is_scaled:
+            self._attached.before_step(**self._mean_loss())
+
+    def after_step(self) -> None:
+        """Keep the loss; fastai's scaler says of itself alone that gradients are unscaled before they are clipped."""
+        if self._attached.is_attached and self._is_scaled:
+            self._attached.after_step(**self._mean_loss())
+
+    def after_cancel_step(self) -> None:
+        """Forget the loss of a step that the scaler skips."""
+        self._losses = []
+
+    def _mean_loss(self) -> dict[str, Any]:
+        losses, self._losses = self._losses, []
+        return {"loss": sum(losses) / len(losses)} if losses else {}
 
     def _guarded(self, do_epoch: Callable[[], None]) -> Callable[[], None]:
         """Return an epoch after which, if it fails, the recording ends: fastai calls no callback then."""

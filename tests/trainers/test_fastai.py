@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from fastai.callback.fp16 import MixedPrecision
 from fastai.callback.training import GradientAccumulation, GradientClip
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
@@ -87,6 +88,18 @@ def test_updates_are_those_that_fastais_optimizer_makes(tmp_path):
     row = load(tmp_path / "run").parameters.query("layer == 'first' and parameter == 'weight'").iloc[0]
     assert row["update_norm"] == pytest.approx(0.05 * row["grad_norm"], rel=1e-5)
     assert not torch.equal(before, model.first.weight)
+
+
+def test_mixed_precision_keeps_losses_with_their_steps(tmp_path, monkeypatch):
+    """On a CPU fastai's autocast and scaler do nothing; its callback comes before ours all the same."""
+    bare, model = net(), net()
+    fit(bare, wrapped, tmp_path, [MixedPrecision()])
+    with handed(monkeypatch) as steps:
+        fit(model, wrapped, tmp_path, [MixedPrecision(), GradientFlow(tmp_path / "run")])
+    recording = load(tmp_path / "run")
+    assert worst_error(recording, model, steps) < TOLERANCE
+    assert recording.steps["loss"].notna().all()
+    assert same(bare, model)
 
 
 @pytest.mark.parametrize("optimizer", [SGD, wrapped])
