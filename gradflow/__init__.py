@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gradflow import analysis, diagnosis, experiments, hooks, models, plots, probe, reporting, storage, theory
     from gradflow.diagnosis import diagnose
+    from gradflow.diagnosis.baseline import check
     from gradflow.experiments import compare
     from gradflow.hooks import Recorder, TrainingStoppedError, record
     from gradflow.probe import Analysis, analyze_gradients
@@ -32,6 +33,7 @@ _HOME = {
     "Recording": "gradflow.recording",
     "TrainingStoppedError": "gradflow.hooks",
     "analyze_gradients": "gradflow.probe",
+    "check": "gradflow.diagnosis.baseline",
     "compare": "gradflow.experiments",
     "diagnose": "gradflow.diagnosis",
     "doctor": "gradflow.probe.doctor",
@@ -63,6 +65,7 @@ __all__ = [
     "TrainingStoppedError",
     "analysis",
     "analyze_gradients",
+    "check",
     "compare",
     "diagnose",
     "diagnosis",

@@ -40,7 +40,8 @@ class _SignalError(KeyboardInterrupt):
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit.
 
-    Exit codes: 0 done, 2 bad usage or input, 3 some runs failed, 130 interrupted by SIGINT (Ctrl-C) or SIGTERM.
+    Exit codes: 0 done, 1 a check failed, 2 bad usage or input, 3 some runs failed, 130 interrupted by SIGINT (Ctrl-C)
+    or SIGTERM.
     """
     if threading.current_thread() is not threading.main_thread():  # which alone gets signals
         sys.exit(_exit_code(arguments, []))

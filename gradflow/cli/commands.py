@@ -14,11 +14,11 @@ from gradflow.cli.help import HELP, Group, Option
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.torchrun_start import take_part
 
-BAD_INPUT, RUNS_FAILED, INTERRUPTED = 2, 3, 130  # exit codes
+CHECK_FAILED, BAD_INPUT, RUNS_FAILED, INTERRUPTED = 1, 2, 3, 130  # exit codes
 REPORTS = Path("reports")  # where commands write to unless --out says otherwise
 COMMANDS = (
-    "analyze", "compare", "diagnose", "doctor", "env", "forecast", "models", "report", "runs", "sweep", "theory",
-    "vanishing", "watch",
+    "analyze", "check", "compare", "diagnose", "doctor", "env", "forecast", "models", "report", "runs", "sweep",
+    "theory", "vanishing", "watch",
 )  # fmt: skip
 
 
