@@ -173,6 +173,7 @@ ORDERLY = {
         "x.py:y",
     ],
     "set": ["width=2", "width=4"],
+    "tolerances": ["loss=1", "grad_norm=0.3"],
     "formats": ["png", "png,svg"],
     "interval": ["1", "0.5"],
     "lr": ["0.1", "0.02"],
