@@ -13,10 +13,11 @@ from gradflow.cli.commands import CHECK_FAILED
 from gradflow.cli.terminal import show
 from gradflow.cli.values import refuse
 from gradflow.diagnosis.baseline import LOSS, Change, Checked, check, write_baseline
+from gradflow.diagnosis.difference_card import by, norm
 from gradflow.tables import DASH, Table, column, words
 from gradflow.tables.data import as_json as as_json_text
 from gradflow.text import text
-from gradflow.text.numbers import count, factor, number, signed
+from gradflow.text.numbers import count, number, signed
 
 MAX_SHOWN = 30  # changes in the terminal; --json has all
 COLUMNS = (words("layer"), words("measure"), column("was"), column("now"), column("change"), column("allowed"))
@@ -71,24 +72,16 @@ def _tables(found: Checked, baseline: Path) -> list[Table]:
 def _written(change: Change) -> dict[str, str]:
     """Return a comparison in words: norms as they are, their change as a factor."""
     is_loss = change.measure == LOSS
-    form = number if is_loss else _norm
+    form = number if is_loss else norm
     difference = change.now - change.was
-    is_known = math.isfinite(difference)
-    by = (signed(difference, 3) if is_loss else factor(10**difference)) if is_known else DASH
-    within = number(change.allowed) if is_loss else factor(10**change.allowed)
+    changed = (signed(difference, 3) if math.isfinite(difference) else DASH) if is_loss else by(difference)
+    within = number(change.allowed) if is_loss else by(change.allowed)
     measure = text(f"measure.{change.measure}")
     where = text("baseline.of", measure=measure, layer=change.layer) if change.layer else measure
     return {
         "where": where, "layer": change.layer or DASH, "measure": measure, "was": form(change.was),
-        "now": form(change.now), "change": by, "allowed": within,
+        "now": form(change.now), "change": changed, "allowed": within,
     }  # fmt: skip
-
-
-def _norm(level: float) -> str:
-    """Return a norm, given its logarithm."""
-    if math.isfinite(level):
-        return number(10**level)
-    return text("value.missing" if math.isnan(level) else "baseline.zero" if level < 0 else "baseline.nonfinite")
 
 
 def _record(found: Checked) -> dict[str, Any]:

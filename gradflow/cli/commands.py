@@ -17,7 +17,7 @@ from gradflow.cli.torchrun_start import take_part
 CHECK_FAILED, BAD_INPUT, RUNS_FAILED, INTERRUPTED = 1, 2, 3, 130  # exit codes
 REPORTS = Path("reports")  # where commands write to unless --out says otherwise
 COMMANDS = (
-    "analyze", "check", "compare", "diagnose", "doctor", "env", "forecast", "models", "report", "runs", "sweep",
+    "analyze", "check", "compare", "diagnose", "diff", "doctor", "env", "forecast", "models", "report", "runs", "sweep",
     "theory", "vanishing", "watch",
 )  # fmt: skip
 

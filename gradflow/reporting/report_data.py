@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,7 @@ from gradflow.diagnosis.ends import ONE_BATCH
 from gradflow.figures.training_figure import WINDOW
 from gradflow.recording import AUTOCORRELATION, INPUT, SHATTERING, Recording
 from gradflow.reporting.method import coverage
+from gradflow.tables import Table
 
 DEMONSTRATION = "vanishing"  # meta["experiment"] of the runs measured at initialisation alone
 
@@ -43,6 +45,7 @@ class ReportData:
     recordings: list[Recording]
     folder: Path
     command: str | None = None
+    difference: Sequence[Table] = ()  # between two groups of the recordings, where a report of that was asked for
 
     @cached_property
     def runs(self) -> list[Recording]:
