@@ -15,7 +15,7 @@ from gradflow.cli.values import refuse
 from gradflow.diagnosis.baseline import LOSS, Change, Checked, check, write_baseline
 from gradflow.diagnosis.difference_card import by, norm
 from gradflow.tables import DASH, Table, column, words
-from gradflow.tables.data import as_json as as_json_text
+from gradflow.tables.exports import as_json as as_json_text
 from gradflow.text import text
 from gradflow.text.numbers import count, number, signed
 

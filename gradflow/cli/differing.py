@@ -13,7 +13,7 @@ from gradflow.cli.commands import command_line
 from gradflow.cli.terminal import show
 from gradflow.diagnosis.difference_card import difference_tables
 from gradflow.recording import Recording
-from gradflow.tables.data import as_json as as_json_text
+from gradflow.tables.exports import as_json as as_json_text
 from gradflow.text import text
 from gradflow.text.controls import utf8
 
