@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gradflow import theory
 from gradflow.analysis.path_ends import Node, has_shortcut
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.ends import DECADES, Beyond, Ends
 from gradflow.diagnosis.finding import Finding, Severity
-from gradflow.diagnosis.harm import severity
+from gradflow.diagnosis.harm import is_before_training, severity
 from gradflow.diagnosis.wording import Value
 
 FIGURE = "profile"
@@ -36,9 +36,25 @@ ACTIVATIONS: Mapping[str, str] = {
 }
 
 
-def finding_at_ends(
-    key: str, case: Case, found: Ends, beyond: Beyond, cause: str, remedies: tuple[str, ...]
-) -> Finding:
+def findings_at_ends(
+    key: str, sign: int, cases: list[Case], cause_of: Callable[[Case], str], remedies: tuple[str, ...]
+) -> list[Finding]:
+    """Return a finding for each case and time with a path that shrinks (sign -1) or grows (1) too much.
+
+    Before training, what is no problem by itself is left out: networks that train have it.
+    """
+    found = [
+        (case, _finding(key, case, ends, beyond, cause_of(case), remedies))
+        for case in cases
+        for ends in (case.start, case.end)
+        if ends and (beyond := ends.beyond(sign))
+    ]
+    return [
+        one for case, one in found if one.severity == "problem" or not all(map(is_before_training, case.recordings))
+    ]
+
+
+def _finding(key: str, case: Case, found: Ends, beyond: Beyond, cause: str, remedies: tuple[str, ...]) -> Finding:
     """Return what a rule found at a gradient's two ends; it is as grave as in the run that it harms most."""
     grave = {
         severity(run.learning, path.decades)

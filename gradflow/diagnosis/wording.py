@@ -103,10 +103,7 @@ def _at_ends(values: Mapping[str, Value], written: Mapping[str, str]) -> dict[st
         "up_to": text("finding.up_to") if several else "",
         "average": text("finding.average", **written) if several else "",
         "placed": "" if values["placed"] else text("finding.not_placed"),
-        "within": text(
-            "finding.within" if _is_within(values) else "finding.within_each",
-            limit=fold(cast("float", values["threshold"])),
-        ),
+        "within": _bound(values),
         "checked": text("finding.checked" if values.get("checked") else "finding.checked_gradient"),
         **{end: _place(end, values) for end in ("first", "last")},
     }
@@ -132,6 +129,14 @@ def _place(end: str, values: Mapping[str, Value]) -> str:
     """Return a layer's name, with the number of its call where the values hold one."""
     layer, call = values[end], values.get(f"{end}_call")
     return text("finding.layer", layer=layer) if call is None else text("finding.call", layer=layer, call=call)
+
+
+def _bound(values: Mapping[str, Value]) -> str:
+    """Return within how many times the ends lie; empty where they do not, as before training where that is usual."""
+    threshold = cast("float", values["threshold"])
+    if abs(cast("float", values["worst"])) > threshold:
+        return ""
+    return text("finding.within" if _is_within(values) else "finding.within_each", limit=fold(threshold))
 
 
 def _is_within(values: Mapping[str, Value]) -> bool:

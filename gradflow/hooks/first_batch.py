@@ -141,7 +141,9 @@ def _numbers(tensor: Tensor) -> Numbers:
 def _matrices(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     for name, parameter in model.named_parameters():
         weight = parameter.detach()
-        if weight.dim() >= 2 and weight.shape[0] > 1 and weight.is_floating_point() and _is_plain(weight):
+        if weight.dim() < 2 or weight.shape[0] < 2 or not weight.is_floating_point() or not _is_plain(weight):
+            continue
+        if weight.dim() == 2 or weight.numel() > weight.shape[0]:  # (channels, 1, 1) is a gain, such as layer scale
             yield name, weight
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradflow.diagnosis.at_ends import finding_at_ends
+from gradflow.diagnosis.at_ends import findings_at_ends
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding
 
@@ -14,16 +14,8 @@ def find(cases: list[Case]) -> list[Finding]:
 
     The ratio of the norms decides. One run suffices; how grave it is follows from what its loss does.
     """
-    return [
-        finding_at_ends(
-            "exploding",
-            case,
-            found,
-            beyond,
-            "cause.batch_norm" if case.has_batch_norm and not case.has_shortcut else "cause.factor_above_one",
-            REMEDIES,
-        )
-        for case in cases
-        for found in (case.start, case.end)
-        if found and (beyond := found.beyond(1))
-    ]
+    return findings_at_ends("exploding", 1, cases, _cause, REMEDIES)
+
+
+def _cause(case: Case) -> str:
+    return "cause.batch_norm" if case.has_batch_norm and not case.has_shortcut else "cause.factor_above_one"

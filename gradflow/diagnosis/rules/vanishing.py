@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradflow.diagnosis.at_ends import finding_at_ends
+from gradflow.diagnosis.at_ends import findings_at_ends
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding
 
@@ -14,16 +14,4 @@ def find(cases: list[Case]) -> list[Finding]:
 
     The ratio of the norms decides. One run suffices; how grave it is follows from what its loss does.
     """
-    return [
-        finding_at_ends(
-            "vanishing",
-            case,
-            found,
-            beyond,
-            "cause.factor_below_one",
-            REMEDIES,
-        )
-        for case in cases
-        for found in (case.start, case.end)
-        if found and (beyond := found.beyond(-1))
-    ]
+    return findings_at_ends("vanishing", -1, cases, lambda case: "cause.factor_below_one", REMEDIES)
