@@ -126,6 +126,14 @@ class PreActivation(nn.Module):
         return branch + (x if isinstance(self.skip, nn.Identity) else self.skip(active))
 
 
+class ActivationFirst(Block):
+    """Xception's: the branch begins with an activation, the projection reads the bare sum; healthy."""
+
+    def forward(self, x):
+        branch = functional.relu(self.bn1(self.conv1(functional.relu(x))))
+        return self.bn2(self.conv2(branch)) + self.skip(x)
+
+
 class Inverted(nn.Module):
     """A linear bottleneck (MobileNetV2), with an expansion that may be 1 (MobileNetV3's first block); healthy."""
 

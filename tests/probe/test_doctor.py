@@ -48,6 +48,7 @@ def of_block(block):
 HEALTHY = {
     "post-activation": planted.Block,
     "pre-activation": planted.PreActivation,
+    "activation first": planted.ActivationFirst,
     "linear bottleneck": planted.Inverted,
     "linear bottleneck without expansion": functools.partial(planted.Inverted, expansion=1),
     "dense": planted.Dense,
@@ -165,6 +166,11 @@ def test_the_projection_fits_the_shapes(layer, shape, projection):
 )
 def test_any_way_to_add_is_seen(add):
     assert "skip_shape" in named(doctor(Sum(nn.Linear(6, 4), add), torch.randn(5, 6)))
+
+
+def test_a_sum_that_the_tensor_it_goes_into_cannot_hold_is_seen():
+    found = named(doctor(Sum(nn.Linear(6, 1), lambda a, b: b.add_(a)), torch.randn(5, 6)))
+    assert found.keys() == {"skip_shape"}
 
 
 def test_another_error_of_the_forward_pass_is_one_line():

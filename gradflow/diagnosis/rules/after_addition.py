@@ -59,10 +59,8 @@ def _region(join: Join, found: Structure) -> list[Operation]:
 
 
 def _ends_bare(join: Join, found: Structure) -> bool:
-    """Whether each branch ends with a layer, or a layer and its batch norm, and no activation follows the addition."""
-    return all(_last_map(end, found) is not None for end in join.branches) and not any(
-        reader.kind == ACTIVATION for reader in found.readers[join.adds]
-    )
+    """Whether each branch ends with a layer, or a layer and its batch norm."""
+    return all(_last_map(end, found) is not None for end in join.branches)
 
 
 def _last_map(end: int, found: Structure) -> Operation | None:
