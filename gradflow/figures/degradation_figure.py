@@ -26,7 +26,7 @@ from gradflow.text.words import heading, sentence_case, sentences
 TRAIN = "train_error"
 MEAN, SEED, DIVERGED = "mean", "one", "diverged"  # kinds of rows
 REACH = 1.35  # times the largest error: a level that is further off would flatten what was measured
-_SEED_DODGE = 0.012  # of the span of depths: seeds stand beside their mean
+_SEED_DODGE = 0.03  # of the span of depths: seeds stand beside their mean
 _EVER = Look(NEUTRAL, (0, (1, 3)), "", "")
 _LAYOUT = Layout(height=1.85, wide=2, narrow=1, margins={"left": 0.66, "right": 0.15, "columns": 0.75})
 

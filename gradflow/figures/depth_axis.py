@@ -11,7 +11,7 @@ from gradflow.figures.model import Axis
 from gradflow.figures.names import in_order
 from gradflow.text import text
 
-_DODGE = 0.02  # of the span of depths: families that share a value stay visible side by side
+_DODGE, _MAX_SPREAD = 0.044, 0.08  # of the span of depths: families of one value are side by side; all of them
 _BARE_SPAN = 20.0  # layers, where there is only one depth
 _LOG_FROM = 24.0  # deepest over shallowest from which on the axis is logarithmic
 
@@ -48,7 +48,7 @@ def depth_axis(networks: Iterable[Network], others: Iterable[int] = (), *, is_lo
     span = (bare.at(every[-1]) - bare.at(every[0]) if every else 0.0) or _BARE_SPAN
     right = bare.at(every[-1]) if every else 0.0
     families = in_order(family for family, depth in keys if depth is not None)
-    dodge = min(_DODGE, 4 * _DODGE / max(len(families) - 1, 1))
+    dodge = min(_DODGE, _MAX_SPREAD / max(len(families) - 1, 1))
     places: dict[Network, float] = {}
     extra = 0
     for family, depth in keys:

@@ -116,3 +116,24 @@ def test_differences_of_variants_have_lines_of_their_own(ax):
     joined = [line for line in ax.lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 0.8][1:]
     assert [list(line.get_ydata()) for line in joined] == [[0.1, 0.1], [0.2, 0.2]]
     assert len({str(line._unscaled_dash_pattern) for line in joined}) == 2
+
+
+def test_markers_of_one_value_stand_apart():
+    frame = pd.DataFrame(
+        [
+            {"run": f"{family}-{depth}-{seed}", "family": family, "depth": depth, "seed": seed, "diverged": False}
+            | {"train_error": 0.0, "test_error": 0.0}
+            for family in ("plain", "residual")
+            for depth in (20, 56, 110)
+            for seed in (0, 1)
+        ]
+    )
+    figure = plots.degradation_figure(frame)
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    size = 6 * figure.dpi / 72  # points of a marker
+    means = {float(one[0].get_xdata()[0]) for one in ax.containers}
+    seeds = {float(x) for dots in ax.collections if len(dots.get_offsets()) for x, _ in dots.get_offsets()}
+    places = sorted(ax.transData.transform((x, 0.0))[0] for x in means | seeds if 10 < x < 40)
+    assert len(places) == 4
+    assert min(np.diff(places)) > 0.75 * size
