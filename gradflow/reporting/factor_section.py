@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gradflow.reporting.page_tables import NETWORK, at, by_network, page_table
+from gradflow.reporting.page_tables import NETWORK, at, by_network, network_name, page_table
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
 from gradflow.tables import DASH, Cell, Column, Table, bounded
 from gradflow.text import text
 from gradflow.text.numbers import factor
+from gradflow.text.words import named
 from gradflow.theory import factor_per_layer
 
 
@@ -34,7 +35,12 @@ def _table(data: ReportData, _: Any) -> Table:
         for stage in sorted(factors["stage"].unique())
     ]
     closed = _closed(data)
-    law = Column("closed_form", lambda row: _law_of(str(row["family"]), closed), is_number=False)
+    stated = {
+        named(one.subject.label): value
+        for one in data.findings
+        if isinstance(value := one.values.get("predicted"), float)
+    }
+    law = Column("closed_form", lambda row: _law_of(row, closed, stated), is_number=False)
     rows = by_network(factors, "stage")
     return page_table("factor", (NETWORK, *columns, law), rows, "tables/decay_over_seeds.csv")
 
@@ -43,8 +49,11 @@ def _factor(row: Mapping[Any, Any]) -> Cell:
     return bounded(row["factor"], row["low"], row["high"], int(row["n"]), factor)
 
 
-def _law_of(family: str, closed: float | None) -> str:
-    """Return what theory says of a family with batch norm before ReLU, where that is what was run."""
+def _law_of(row: Mapping[Any, Any], closed: float | None, stated: Mapping[str, float]) -> str:
+    """Return what a finding says that theory predicts, or what it says of batch norm before ReLU where that was run."""
+    family, label = str(row["family"]), network_name(row)
+    if label in stated:
+        return factor(stated[label])
     if closed is None or family not in ("plain", "residual"):
         return DASH
     return factor(closed) if family == "plain" else text("word.power law")

@@ -8,9 +8,11 @@ from torch import nn
 
 import gradflow
 from gradflow.diagnosis.ranking import ORDER
+from gradflow.reporting.factor_section import FACTOR
 from gradflow.reporting.own_verdict import bars, evidence, verdict
 from gradflow.reporting.report_data import ReportData
 from gradflow.text import has, language
+from gradflow.text.numbers import factor
 
 
 def recorded(model, steps=40, lr=0.1):
@@ -57,6 +59,14 @@ def test_a_healthy_run_says_what_was_checked(tmp_path):
     assert (found.severity, found.headline, found.first) == ("healthy", "No problem was found", "")
     assert {"whether the loss falls", "the gradient across the layers"} <= set(found.fine)
     assert found.unchecked
+
+
+def test_the_table_of_factors_has_the_closed_form_that_the_finding_states(broken, tmp_path):
+    data = ReportData([broken], tmp_path)
+    stated = next(one.values["predicted"] for one in data.findings if "predicted" in one.values)
+    (table,) = FACTOR.shown(data).blocks
+    (row,) = table.cells
+    assert row[-1].main == factor(stated)
 
 
 def test_layers_stand_by_name_where_their_names_have_room(broken, tmp_path):
