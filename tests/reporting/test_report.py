@@ -208,7 +208,7 @@ def test_layers_that_return_their_input_are_listed_with_what_their_value_is(tmp_
     found = Page(report(Recording(layers=layers, steps=run.steps, meta=run.meta), tmp_path).read_text("utf-8"))
     words = " ".join("".join(found.words).split())
     assert "5 of 8 layers, counted in every run, had a gradient measured" in words
-    assert "the gradient of that tensor, all its other uses included" in words
+    assert "the gradient of that tensor, including all its other uses" in words
     table = pd.read_csv(tmp_path / "tables" / "coverage.csv")
     assert table.layer.tolist() == ["conv2", "conv3", "conv4"]
     assert table.has_output_gradient.tolist() == [True, True, False]
