@@ -215,6 +215,14 @@ def test_initial_weights_that_suit_are_left_in_peace(activation, gain, depth):
     assert named(doctor(seeded(planted.Stack, depth, activation, gain), *clouds())) == {}
 
 
+def test_weights_of_which_theory_does_not_hold_are_left_in_peace():
+    """Identities (Le et al. 2015) hand on the whole gradient; random weights of their variance would lose it."""
+    model = seeded(planted.Stack, 20, gain=2**0.5)
+    for one in model.hidden:
+        nn.init.eye_(one.weight)
+    assert named(doctor(model, *clouds())) == {}
+
+
 @pytest.mark.parametrize("lr", [1.0, 100.0])
 def test_a_learning_rate_that_is_too_high_is_a_problem(lr):
     model = seeded(planted.Stack, 4, gain=2**0.5)
