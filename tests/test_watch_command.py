@@ -287,3 +287,11 @@ def test_a_loss_that_is_no_number_any_more_is_told(tmp_path, capsys, broken, wor
     (said,) = json.loads(shown(capsys, "--json", tmp_path / "r"))
     assert (said["loss"], said["loss_not_finite_since"]) == (None if word == "NaN" else "inf", 3)
     assert f"自第 3 步起，损失为 {word}。" in shown(capsys, "--once", tmp_path / "r", "--lang", "zh")
+
+
+def test_in_a_pipe_each_finding_is_a_line_with_what_to_change_first(tmp_path, capsys):
+    steps = pd.DataFrame({"step": range(30), "loss": [*[2.3] * 20, *[float("nan")] * 10]})
+    storage.save(gradflow.Recording(steps=steps, meta={"run": "mine", "status": "done"}), tmp_path / "mine")
+    lines = [line for line in shown(capsys, tmp_path / "mine").splitlines() if line.startswith("Problem: ")]
+    assert len(lines) == 1
+    assert lines[0].startswith("Problem: mine: the loss became NaN or infinite, first at step 20. Change first: Lower ")

@@ -20,7 +20,7 @@ from gradflow.cli.commands import INTERRUPTED
 from gradflow.cli.strip import Line, strips
 from gradflow.cli.terminal import say_tables, show, styled
 from gradflow.cli.watching import Look, WatchedRun, WatchedSweep, watched
-from gradflow.diagnosis.cards import card
+from gradflow.diagnosis.cards import card, in_a_line
 from gradflow.diagnosis.finding import SHOWN
 from gradflow.diagnosis.verdict import verdict
 from gradflow.recording import Recording
@@ -118,8 +118,7 @@ def _news(look: Look) -> Iterator[tuple[str, object, str]]:
     )
     yield look.run, (look.status, look.step, look.reason), f"{line} {word(look.reason)}".rstrip()
     for finding in look.findings:
-        said = text("watch.finding", severity=text(f"severity.{finding.severity}"), sentence=finding)
-        yield f"{look.run} {finding.key}", finding.severity, said
+        yield f"{look.run} {finding.key}", finding.severity, in_a_line(finding)
 
 
 def _frame(target: WatchedRun | WatchedSweep, path: Path) -> tuple[list[Table], bool]:

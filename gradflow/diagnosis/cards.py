@@ -10,6 +10,7 @@ from gradflow.diagnosis.places import line_of
 from gradflow.diagnosis.verdict import Verdict, how_sure
 from gradflow.tables import Table
 from gradflow.text import text
+from gradflow.text.controls import printable
 from gradflow.text.words import named
 
 Row = tuple[str, str]
@@ -23,6 +24,13 @@ def cards(findings: Sequence[Finding], checks: Sequence[Check]) -> list[Table]:
         asked = [one for one in checks if one.subject == subject]
         found.append(Table(named(subject.label), (), _headed([*_findings(own), *_checks(asked)])))
     return found
+
+
+def in_a_line(finding: Finding) -> str:
+    """Return a finding in one line: how grave it is, what is wrong, and what to change first where that is known."""
+    head = text("watch.finding", severity=text(f"severity.{finding.severity}"), sentence=finding)
+    remedies = [text("list.colon").join([text("verdict.change"), text(one)]) for one in finding.remedies[:1]]
+    return printable(text("list.sentences").join([head, *remedies]))
 
 
 def card(verdict: Verdict) -> Table:

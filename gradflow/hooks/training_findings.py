@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Literal, get_args
 
 from gradflow.diagnosis import Finding, diagnose
+from gradflow.diagnosis.cards import in_a_line
 from gradflow.diagnosis.finding import SHOWN
 from gradflow.hooks.failures import Failures
 from gradflow.recording import GradflowError, Recording
-from gradflow.text import text
-from gradflow.text.controls import printable
 
 Action = Literal["print", "warn", "stop"]
 OnFinding = Action | Callable[[Finding], object]
@@ -25,7 +24,7 @@ class TrainingStoppedError(GradflowError):
     """Raised where `record(..., on_finding="stop")` found problems; `findings` holds them, causes first."""
 
     def __init__(self, *findings: Finding) -> None:
-        super().__init__(f"training was stopped: {_said(findings[0])}" if findings else "training was stopped.")
+        super().__init__(f"training was stopped: {in_a_line(findings[0])}" if findings else "training was stopped.")
         self.findings = findings
 
 
@@ -91,7 +90,7 @@ class Lookout:
         else:
             tell = _print if self._on_finding == "print" else self._failures.warn
             for finding in problems:
-                tell(_said(finding))
+                tell(in_a_line(finding))
 
     def _call(self, on_finding: Callable[[Finding], object], finding: Finding) -> None:
         try:
@@ -124,10 +123,3 @@ def _points() -> Iterator[int]:
 
 def _print(line: str) -> None:
     print(line, flush=True)  # noqa: T201  # as whoever trains has asked
-
-
-def _said(finding: Finding) -> str:
-    """Return a finding in a line: what is wrong, and what to change first where that is known."""
-    head = text("watch.finding", severity=text(f"severity.{finding.severity}"), sentence=finding)
-    remedies = [text("list.colon").join([text("verdict.change"), text(one)]) for one in finding.remedies[:1]]
-    return printable(text("list.sentences").join([head, *remedies]))
