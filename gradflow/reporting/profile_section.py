@@ -81,7 +81,7 @@ def _figures(data: ReportData, measures: list[str]) -> list[Block]:
     return [
         draw(
             f"profile-{measure.replace('_', '-')}",
-            partial(page, partial(profile, profile_over_seeds(data.profile, measure), measure, moment=moment)),
+            partial(page, partial(profile, data.profile_over_seeds[measure], measure, moment=moment)),
             data.folder,
             alt=text(f"profile.alt.{measure}", finding=data.finding_for("profile")).strip(),
             caption=text(f"profile.caption.{measure}"),
@@ -95,7 +95,7 @@ def _figures(data: ReportData, measures: list[str]) -> list[Block]:
 def _files(data: ReportData) -> dict[str, pd.DataFrame]:
     if not data.with_layers:
         return {}
-    over_seeds = {f"profile_over_seeds_{one}": profile_over_seeds(data.profile, one) for one in reversed(MEASURES)}
+    over_seeds = {f"profile_over_seeds_{one}": data.profile_over_seeds[one] for one in reversed(MEASURES)}
     return {"profile": data.profile, **over_seeds}
 
 

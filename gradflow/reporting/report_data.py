@@ -14,7 +14,7 @@ from gradflow.analysis.decay import decay, decay_over_seeds
 from gradflow.analysis.degradation import degradation, degradation_over_seeds, paired_difference
 from gradflow.analysis.paths import recorded_paths
 from gradflow.analysis.predicted import predicted
-from gradflow.analysis.profile import profile
+from gradflow.analysis.profile import profile, profile_over_seeds
 from gradflow.analysis.runs import stacked
 from gradflow.analysis.shattering import EXPERIMENT, autocorrelation_by_lag, shattering_by_depth, shattering_by_layer
 from gradflow.analysis.stall import has_batch_norm, stall, stall_over_seeds
@@ -114,6 +114,10 @@ class ReportData:
 
     # One row per run, step and weighted layer, at a few steps
     profile = cached_property(lambda data: profile(data.with_layers))
+    # Gradient -> one row per network, step and weighted layer
+    profile_over_seeds = cached_property(
+        lambda data: {one: profile_over_seeds(data.profile, one) for one in ("out_grad_norm", "grad_norm")}
+    )
     # One row per run, step and weighted layer: weight norms and effective learning rates
     weights = cached_property(lambda data: weights(data.with_layers))
     # One row per run and step: weight growth of the first layer and of the median one
