@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import numpy as np
+import pandas as pd
+
+from gradflow.analysis.profile import weighted_layers
 from gradflow.analysis.stall import has_batch_norm
-from gradflow.analysis.weights import weight_growth, weights
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.harm import learning, severity
@@ -49,15 +52,16 @@ def first_growths(recordings: Iterable[Recording]) -> dict[str, float]:
 
     Of all runs at once, which takes little longer than of one.
     """
-    ends = [_ends(one) for one in recordings if has_batch_norm(one)]
-    if not ends:
-        return {}
-    growth = weight_growth(weights(ends)).drop_duplicates("run", keep="last")
-    return dict(zip(growth["run"], growth["first_growth"].astype(float), strict=True))
+    found = [one for one in recordings if has_batch_norm(one)]
+    path = weighted_layers(found, [_ends(one.layers) for one in found])
+    path = path.sort_values(["run", "step", "layer_depth"], kind="stable")
+    start = path[path["step"] == 0].set_index(["run", "layer"])["weight_norm"]
+    last = path.drop_duplicates(["run", "step"]).drop_duplicates("run", keep="last").set_index(["run", "layer"])
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        growth = last["weight_norm"] / start.reindex(last.index)
+    return dict(zip(last.index.get_level_values("run"), growth.astype(float), strict=True))
 
 
-def _ends(recording: Recording) -> Recording:
-    """Return step 0 and the last recorded step of a recording."""
-    layers = recording.layers
-    ends = layers["step"].isin([0, layers["step"].max()])
-    return Recording(layers=layers[ends], steps=recording.steps, meta=recording.meta)
+def _ends(layers: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of step 0 and of the last recorded step."""
+    return layers[layers["step"].isin([0, layers["step"].max()])]
