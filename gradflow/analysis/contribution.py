@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.decay import MEASURED
-from gradflow.analysis.profile import first_to_last, profile, profile_over_seeds
+from gradflow.analysis.profile import first_to_last, profile_over_seeds, weighted_layers
 from gradflow.analysis.runs import NETWORK, as_list, over_seeds, stacked
 from gradflow.recording import AS_IT_IS, PLAIN_TWIN, WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
 
@@ -56,7 +56,7 @@ def counterfactual(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     for variant in VARIANTS:
         with_it = [one for one in found if variant == AS_IT_IS or (one.probes["probe"] == variant).any()]
         if with_it or variant == AS_IT_IS:
-            measured = profile([removed(one, variant) for one in with_it], steps="recorded")
+            measured = weighted_layers(with_it, [_layers_without(one, variant) for one in with_it])
             frames.append(measured.assign(variant=variant))
     return pd.concat(frames, ignore_index=True)
 
@@ -73,13 +73,17 @@ def removed(recording: Recording, variant: str) -> Recording:
     """
     if variant not in VARIANTS:
         raise ValueError(f"variant must be one of {', '.join(VARIANTS)}; got {variant!r}.")
+    return replace(recording, layers=_layers_without(recording, variant))
+
+
+def _layers_without(recording: Recording, variant: str) -> pd.DataFrame:
+    """Return the rows of layers with the gradients of a variant."""
     probes = recording.probes[recording.probes["probe"] == variant]
     if variant == AS_IT_IS and probes.empty:
-        return recording
+        return recording.layers
     norms = probes.drop_duplicates("layer").set_index("layer")["value"]
     layers = recording.layers.drop_duplicates("layer")
-    found = layers.assign(out_grad_norm=layers["layer"].map(norms), grad_norm=np.nan, status=MEASURED)
-    return replace(recording, layers=found)
+    return layers.assign(out_grad_norm=layers["layer"].map(norms), grad_norm=np.nan, status=MEASURED)
 
 
 def contribution_over_seeds(frame: pd.DataFrame, measure: str = "skip_share") -> pd.DataFrame:
