@@ -14,6 +14,8 @@ from gradflow.models.layer_parts import ACTIVATIONS
 from gradflow.text import LANGUAGES, current_language, language
 from gradflow.text.widths import columns
 
+MAX_ABOUT = 66  # columns beside the names of commands, in a list 80 columns wide
+
 
 def shown(capsys, *arguments):
     with pytest.raises(SystemExit) as ended:
@@ -32,6 +34,7 @@ def test_every_option_has_its_help_in_every_language(name, lang):
     command = cli.commands[name]
     with language(lang):
         assert chinese(command.get_short_help_str()) == (lang == "zh")
+        assert columns(command.get_short_help_str()) <= MAX_ABOUT
         for option in command.params:
             if isinstance(option, Option):
                 assert chinese(option.words(name)) == (lang == "zh"), option.name
