@@ -85,7 +85,7 @@ def headline(data: ReportData) -> tuple[str, str]:
         return short, _rise(deepest, data) or _difference(deepest)
     spoken = [finding for finding in findings if finding.severity != "unmeasured"]
     has_problem = any(finding.severity == "problem" for finding in spoken)
-    if not has_problem and (errors := _errors(data)):
+    if data.runs and not has_problem and (errors := _errors(data)):
         return errors, ""
     if spoken:
         return name_of(spoken[0]) or text("verdict.none"), str(spoken[0])
