@@ -7,7 +7,7 @@ from gradflow.text import catalogue, placeholders, text
 MAX_WORDS = 14
 TABLES = ("verdict.of.", "published.answer.")
 HEADLINES = [key for key in catalogue("en") if key.startswith(TABLES)]
-HEADLINES += ["verdict.none", *(f"headline.{name}" for name in ("probes", "contrast", "none", "empty"))]
+HEADLINES += ["verdict.none", *(f"headline.{name}" for name in ("probes", "contrast", "alone", "none", "empty"))]
 # The longest that a number, a share and a family are where no setting is varied.
 LONGEST = {
     **dict.fromkeys(("depth", "shallow", "deep", "shortest", "longest"), 110),
