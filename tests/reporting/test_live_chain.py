@@ -135,8 +135,8 @@ def test_the_vertical_axis_fits_what_is_chosen():
 
 
 def test_a_note_tells_of_published_networks_that_are_all_deeper():
-    assert "deeper networks" in degradation(*errors({"depth": 110})).note
-    assert "deeper networks" not in degradation(*errors({})).note
+    assert "networks deeper" in degradation(*errors({"depth": 110})).note
+    assert "networks deeper" not in degradation(*errors({})).note
 
 
 def expressions(spec):
