@@ -23,7 +23,7 @@ def test_each_section_has_a_title_a_place_of_its_own_and_files_that_no_other_wri
         assert {f"{one.key}.title" for one in known} <= catalogue(lang).keys()
     places = [one.place for one in known if one.key != "errors"]  # in place of degradation
     assert len(set(places)) == len(places)
-    assert [one.key for one in known][:4] == ["findings", "degradation", "errors", "published"]
+    assert [one.key for one in known][:5] == ["difference", "findings", "degradation", "errors", "published"]
     assert [one.key for one in known][-3:] == ["layers", "coverage", "method"]
 
 
