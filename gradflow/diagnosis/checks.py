@@ -136,7 +136,12 @@ def _has_statistics(recording: Recording) -> bool:
 
 
 def _has_units(recording: Recording) -> bool:
-    return bool(recording.layers["kind"].str.contains("ReLU|Sigmoid|Tanh").any())
+    return _has_kind(recording, "ReLU", "Sigmoid", "Tanh")
+
+
+def _has_kind(recording: Recording, *parts: str) -> bool:
+    """Whether the class of a layer has one of these in its name; rows are many, and classes few."""
+    return any(part in kind for kind in recording.layers["kind"].unique() for part in parts)
 
 
 def _sees_inputs(recording: Recording) -> bool:
@@ -217,13 +222,13 @@ QUESTIONS: dict[str, _Question] = {
     "time": _Question("times",
         ("vanishing_over_time", "exploding_over_time", "zero_over_time"),
         lambda recording: bool((recording.times["tensor"] == "input").any()),
-        lambda recording: bool(recording.layers["kind"].isin(["RNN", "LSTM", "GRU"]).any()),
+        lambda recording: not {"RNN", "LSTM", "GRU"}.isdisjoint(recording.layers["kind"].unique()),
     ),
     "units": _Question("statistics", ("units_off", "units_saturated"), _has_statistics, _has_units),
     "dropout": _Question("first_batch",
         ("dropout_strong",),
         lambda run: beginning(run) is not None,
-        lambda run: bool(run.layers["kind"].str.contains("Dropout").any()),
+        lambda run: _has_kind(run, "Dropout"),
     ),
     "shattering": _Question("probe", ("shattered", "shattering_unclear"), _has_probe),
     "labels": _Question("labels", (), lambda recording: False, _is_trained),
