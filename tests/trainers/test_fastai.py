@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from fastai.callback.core import Callback
 from fastai.callback.fp16 import MixedPrecision
 from fastai.callback.training import GradientAccumulation, GradientClip
 from fastai.data.core import DataLoaders
@@ -88,6 +89,16 @@ def test_updates_are_those_that_fastais_optimizer_makes(tmp_path):
     row = load(tmp_path / "run").parameters.query("layer == 'first' and parameter == 'weight'").iloc[0]
     assert row["update_norm"] == pytest.approx(0.05 * row["grad_norm"], rel=1e-5)
     assert not torch.equal(before, model.first.weight)
+
+
+def test_rates_are_those_of_each_step(tmp_path):
+    class Doubles(Callback):
+        def before_step(self):
+            self.learn.opt.set_hypers(lr=0.01 * 2**self.learn.iter)
+
+    learner(net(), SGD, tmp_path).fit(1, lr=0.05, cbs=[Doubles(), GradientFlow(tmp_path / "run")])
+    rates = load(tmp_path / "run").parameters.groupby("step")["lr"].unique()
+    assert [rate.tolist() for rate in rates] == [[pytest.approx(0.01 * 2**step)] for step in range(6)]
 
 
 def test_mixed_precision_keeps_losses_with_their_steps(tmp_path, monkeypatch):
