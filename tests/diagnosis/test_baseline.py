@@ -109,7 +109,7 @@ def test_a_higher_loss_fails_and_a_lower_one_does_not(tmp_path):
     losses = np.array(learnt(STEPS))
     file = write_baseline(run(losses=losses), tmp_path / "baseline.json")
     assert failed(gradflow.check(run(losses=2.5 * losses), file)) == {("", "loss")}
-    assert gradflow.check(run(losses=0.5 * losses), file).passed
+    assert gradflow.check(run(losses=0.5 * losses), file, tolerances={"loss": 0.01}).passed
     assert gradflow.check(run(losses=2.5 * losses), file, tolerances={"loss": 1.0}).passed
     diverged = gradflow.check(run(losses=[*losses[:-9], *[np.nan] * 9]), file)
     assert failed(diverged) == {("", "loss")}
