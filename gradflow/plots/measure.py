@@ -89,15 +89,17 @@ def legend_columns(labels: Sequence[str], inches: float, size: float = TICK_SIZE
 
     Matplotlib fills columns one after the other, the first ones longer, each as wide as its longest label.
     """
+    return next((one for one in range(len(labels), 1, -1) if legend_width(labels, one, size) <= inches), 1)
+
+
+def legend_width(labels: Sequence[str], columns: int, size: float = TICK_SIZE) -> float:
+    """Return the inches that a legend of these labels takes in so many columns."""
     em = size / POINTS
     widths = [
         max(text_width(line, size) for line in label.split("\n")) + (_HANDLE + _HANDLE_PAD) * em for label in labels
     ]
-    for columns in range(len(labels), 1, -1):
-        taken = sum(max(part) for part in _parts(widths, columns)) + (columns - 1) * _COLUMN_SPACING * em
-        if taken + 2 * _BORDER * em <= inches:
-            return columns
-    return 1
+    taken = sum(max(part, default=0.0) for part in _parts(widths, columns))
+    return taken + (columns - 1) * _COLUMN_SPACING * em + 2 * _BORDER * em
 
 
 def _parts(widths: list[float], columns: int) -> list[list[float]]:

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox, ScaledTranslation
 
 from gradflow.figures.names import clean
-from gradflow.plots.measure import BESIDE_LABEL, POINTS, fitted, legend_columns, wrapped
+from gradflow.plots.measure import BESIDE_LABEL, POINTS, fitted, legend_columns, legend_width, wrapped
 from gradflow.plots.style import FONT_SIZE, TICK_SIZE, TITLE_SIZE
 from gradflow.text.words import named
 
@@ -100,7 +100,7 @@ def finish(
     heading = wrapped("\n".join(filter(None, (title, subtitle))), room, TITLE_SIZE)
     free = _free(figure, margins)
     legend = _legend_of(handles, note, free.width)
-    if is_beside := free.height > legend_height(legend.lines):
+    if is_beside := free.height > legend_height(legend.lines) and free.width >= legend.width:
         placed = margins
         height -= legend_height(_USUAL_LINES)
     else:
@@ -130,17 +130,20 @@ def finish(
 
 
 class _Legend(NamedTuple):
-    """A legend under a note: the note in lines, columns, and lines in all."""
+    """A legend under a note: the note in lines, columns, lines in all, and inches of its entries."""
 
     note: str
     columns: int
     lines: int
+    width: float
 
 
 def _legend_of(handles: Sequence[Any], note: str, inches: float) -> _Legend:
-    columns = legend_columns([str(handle.get_label()) for handle in handles], inches)
+    labels = [str(handle.get_label()) for handle in handles]
+    columns = legend_columns(labels, inches)
     shown = wrapped(note, inches, TICK_SIZE) if inches > 0 else ""
-    return _Legend(shown, columns, bool(shown) + shown.count("\n") + -(-len(handles) // columns))
+    lines = bool(shown) + shown.count("\n") + -(-len(handles) // columns)
+    return _Legend(shown, columns, lines, legend_width(labels, columns))
 
 
 def _free(figure: Figure, margins: Margins) -> Bbox:

@@ -123,7 +123,7 @@ def loss_words(meta: Mapping[str, Any]) -> str:
     Examples
     --------
     >>> loss_words({"loss": "cross-entropy"}), loss_words({"loss": "loss_fn", "loss_fn": "focal"})
-    ('cross-entropy', 'focal, given by whoever called')
+    ('cross-entropy', 'focal, passed by the caller')
     """
     name = str(meta.get("loss") or "")
     key = f"analyze.loss.{name}"

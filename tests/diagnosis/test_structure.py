@@ -6,6 +6,7 @@ import pytest
 
 from gradflow.diagnosis.cases import cases
 from gradflow.diagnosis.places import line_of, placed
+from gradflow.diagnosis.recorded_structure import structure
 from gradflow.diagnosis.rules import (
     after_addition,
     first_update,
@@ -15,7 +16,6 @@ from gradflow.diagnosis.rules import (
     output_range,
     skip_shape,
 )
-from gradflow.diagnosis.structure import structure
 from gradflow.recording import Recording
 
 ROWS = [

@@ -154,7 +154,7 @@ def test_a_facet_may_have_axes_of_its_own_along_the_horizontal():
     (ax,) = paper.page(lambda: of_rows(facets=(facet,))).axes
     assert (ax.get_xscale(), ax.get_xlabel()) == ("linear", "share")
     (row,) = live(of_rows(facets=(facet,))).wide["vconcat"]
-    assert row["hconcat"][0]["layer"][-1]["encoding"]["x"]["axis"]["format"] == ".0%"
+    assert row["hconcat"][0]["layer"][-1]["encoding"]["x"]["axis"]["format"] == "~%"
 
 
 def test_an_interval_at_one_place_has_a_line_on_both():

@@ -299,7 +299,9 @@ def complaint(code, err):
     said = [line for line in err.splitlines() if line.startswith(("gradflow: ", "Error: "))]
     if code == 2 and not err.startswith("Usage: gradflow [OPTIONS] COMMAND [ARGS]...\n\n"):  # help for no command
         others = [
-            line for line in err.splitlines() if line and line not in said and not line.startswith(("Usage: ", "Try "))
+            line
+            for line in err.splitlines()
+            if line and line not in said and not line.startswith(("Usage: ", "用法：", "Try "))
         ]
         if len(said) != 1 or others:
             return f"{len(said)} lines that say what is wrong, and {len(others)} others"
