@@ -140,8 +140,8 @@ def run_sweep(sweep: Sweep, given: Mapping[str, Any], execution: ExecutionOption
     with early_pages(early), follow(runs, to_stderr=execution.form is not None) as on_event:
 
         def told(event: Event) -> None:
+            early.note(event)  # first: what is said to be finished is on the page of an interruption
             on_event(event)
-            early.note(event)
 
         try:
             recordings = experiments.execute(
