@@ -92,20 +92,24 @@ def finish(
 ) -> Margins:
     """Put a title over all panels, and a note and one legend, in as many columns as fit, under them or in a free place.
 
-    The figure grows by what a long legend or a title of several lines takes. Returns the margins, which are those
-    given and room for title, note and legend.
+    A free place holds both where it has room for both, else the legend alone, else the note alone. The figure grows by
+    what a long legend or a title of several lines takes. Returns the margins, which are those given and room for what
+    is over and under the panels.
     """
     width, height = (float(inches) for inches in figure.get_size_inches())
     room = width * (1 - 2 * _INSET)
     heading = wrapped("\n".join(filter(None, (title, subtitle))), room, TITLE_SIZE)
     free = _free(figure, margins)
-    legend = _legend_of(handles, note, free.width)
-    if is_beside := free.height > legend_height(legend.lines) and free.width >= legend.width:
-        placed = margins
-        height -= legend_height(_USUAL_LINES)
-    else:
-        legend = _legend_of(handles, note, room)
-        placed = margins._replace(bottom=margins.bottom + legend_height(legend.lines))
+    choices = [(handles, note, [], ""), (handles, "", [], note), ([], note, handles, "")]
+    fitting = (
+        (legend, _legend_of(others, other_note, room))
+        for kept, kept_note, others, other_note in choices
+        if (kept or kept_note) and _fits(legend := _legend_of(kept, kept_note, free.width), free)
+    )
+    inside, below = next(fitting, (_legend_of([], "", 0.0), _legend_of(handles, note, room)))
+    placed = margins._replace(bottom=margins.bottom + legend_height(below.lines))
+    if inside.lines:
+        height -= max(0.0, legend_height(_USUAL_LINES) - legend_height(below.lines))
     placed = placed._replace(top=margins.top + (_TITLE_LINE * (1 + heading.count("\n")) + 0.04 if heading else 0.0))
     usual = margins.top + margins.bottom + 2 * _TITLE_LINE + 0.04 + legend_height(_USUAL_LINES)
     height += max(0.0, placed.top + placed.bottom - usual)
@@ -113,25 +117,15 @@ def finish(
     if heading:
         figure.suptitle(heading, x=_INSET, y=1 - _TITLE_INSET / height, ha="left", va="top", linespacing=1.4)
     arrange(figure, placed)
-    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 0)}
-    if is_beside:
-        place = {"loc": "upper left", "bbox_to_anchor": (free.x0 / width, figure.axes[-1].get_position().y1)}
-    figure.legend(
-        handles=list(handles),
-        title=legend.note or None,
-        **place,
-        borderaxespad=0.2,
-        alignment="left",
-        ncols=legend.columns,
-        handlelength=2.6,
-        columnspacing=1.2,
-    )
+    _put(figure, below, "lower left", (0, 0))
+    _put(figure, inside, "upper left", (free.x0 / width, figure.axes[-1].get_position().y1))
     return placed
 
 
 class _Legend(NamedTuple):
-    """A legend under a note: the note in lines, columns, lines in all, and inches of its entries."""
+    """A legend under a note: entries, the note in lines, columns, lines in all, and inches of its entries."""
 
+    handles: Sequence[Any]
     note: str
     columns: int
     lines: int
@@ -143,7 +137,27 @@ def _legend_of(handles: Sequence[Any], note: str, inches: float) -> _Legend:
     columns = legend_columns(labels, inches)
     shown = wrapped(note, inches, TICK_SIZE) if inches > 0 else ""
     lines = bool(shown) + shown.count("\n") + -(-len(handles) // columns)
-    return _Legend(shown, columns, lines, legend_width(labels, columns))
+    return _Legend(handles, shown, columns, lines, legend_width(labels, columns) if labels else 0.0)
+
+
+def _fits(legend: _Legend, free: Bbox) -> bool:
+    return bool(free.height > legend_height(legend.lines) and free.width >= legend.width)
+
+
+def _put(figure: Figure, legend: _Legend, corner: str, place: tuple[float, float]) -> None:
+    """Put a legend with one of its corners at a place, in fractions of the figure; none that is empty."""
+    if legend.lines:
+        figure.legend(
+            handles=list(legend.handles),
+            title=legend.note or None,
+            loc=corner,
+            bbox_to_anchor=place,
+            borderaxespad=0.2,
+            alignment="left",
+            ncols=legend.columns,
+            handlelength=2.6,
+            columnspacing=1.2,
+        )
 
 
 def _free(figure: Figure, margins: Margins) -> Bbox:
@@ -160,7 +174,7 @@ def _free(figure: Figure, margins: Margins) -> Bbox:
 
 def legend_height(lines: int) -> float:
     """Return the inches that a legend of so many lines takes."""
-    return lines * LINE_HEIGHT + _LEGEND_FRAME
+    return lines * LINE_HEIGHT + _LEGEND_FRAME if lines else 0.0
 
 
 def entitle(axes: Sequence[Axes], titles: Sequence[str], figure_width: float, margins: Margins) -> Margins:

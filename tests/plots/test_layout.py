@@ -5,7 +5,9 @@
 
 import pytest
 from drawings import DEPTHS, FAMILIES, collisions, figures
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from gradflow import plots
 
@@ -39,6 +41,18 @@ from gradflow import plots
 )
 def test_no_text_overlaps_another_or_leaves_the_figure(name, n_families, n_depths, column):
     assert collisions(figures(n_families, n_depths)[name](plots.sizes(column))) == []
+
+
+@pytest.mark.parametrize(("n_families", "n_depths"), [(2, 3), (6, 12)])
+@pytest.mark.parametrize("column", ["single", "double"])
+def test_five_panels_leave_no_place_of_their_grid_empty(n_families, n_depths, column):
+    figure = figures(n_families, n_depths)["profiles"](plots.sizes(column))
+    FigureCanvasAgg(figure).draw()
+    places = [ax.get_window_extent() for ax in figure.axes]
+    assert len(places) == 5
+    free = Bbox.from_extents(max(one.x0 for one in places), places[-1].y0, figure.bbox.x1, places[-1].y1)
+    assert not any(free.overlaps(place) for place in places)
+    assert any(free.overlaps(legend.get_window_extent()) for legend in figure.legends)
 
 
 def test_the_sets_reach_from_two_to_twelve_depths_and_one_to_six_families():
