@@ -33,11 +33,6 @@ def autocorrelation(frame: Data) -> Figure:
     ----------
     frame : DataFrame or recordings
         From `gradflow.analysis.shattering.autocorrelation_by_lag`. Bands are 95 % intervals.
-
-    Raises
-    ------
-    ValueError
-        The frame lacks a column or has no rows.
     """
     frame = frame_of(frame, autocorrelation_by_lag)
     require(frame, _COLUMNS, _SOURCE)

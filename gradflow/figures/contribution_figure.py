@@ -33,11 +33,6 @@ def contribution(frames: Several, measure: str = SHARE, *, moment: str = "") -> 
         What a single frame holds; of recordings, what is drawn.
     moment : str
         When it was measured ("before training"), where there is more than one moment.
-
-    Raises
-    ------
-    ValueError
-        A frame lacks a column or has no rows.
     """
     found = frames_of(frames, lambda runs: contribution_over_seeds(contribution_of(runs), measure))
     rows = joined(found, measure, _COLUMNS, _SOURCE).assign(place=lambda rows: rows["order"] + 1)

@@ -44,11 +44,6 @@ def counterfactual(frame: Data, *, where: str = "", every: bool = False) -> Figu
         Where shares were removed ("at the joins layer3.*"), if not at every join.
     every : bool
         Whether all networks are drawn, each on an axis of its own: a reader chooses one.
-
-    Raises
-    ------
-    ValueError
-        The frame lacks a column or has no rows.
     """
     frame = frame_of(frame, lambda runs: counterfactual_over_seeds(counterfactual_of(runs)))
     require(frame, _COLUMNS, _SOURCE)

@@ -59,11 +59,6 @@ def degradation(
     published : DataFrame, optional
         From `gradflow.analysis.published`: what others published, as hollow grey markers, and illustrations, as faint
         lines; never joined with what was measured.
-
-    Raises
-    ------
-    ValueError
-        A frame lacks a column or has no rows.
     """
     measures = [measure] if isinstance(measure, str) else measure
     frame = frame_of(frame, analysed)

@@ -32,11 +32,6 @@ def gradient_flow(frame: Data, measure: str = "grad_norm", *, step: int | None =
         What the frame holds; of recordings, what is drawn.
     step : int, optional
         Of recordings: that step alone, by default all that were recorded.
-
-    Raises
-    ------
-    ValueError
-        The frame lacks a column or has no rows.
     """
     frame = frame_of(frame, lambda runs: gradient_flow_of(runs, measure=measure, step=step))
     require(frame, _COLUMNS, _SOURCE)

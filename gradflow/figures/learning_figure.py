@@ -26,11 +26,6 @@ def learning(frame: Data, *, by_family: bool = True) -> Figure:
         From `gradflow.analysis.errors_over_seeds`. Means over seeds; a network measured once is a point.
     by_family : bool
         Whether each family has a panel.
-
-    Raises
-    ------
-    ValueError
-        The frame lacks a column or has no rows.
     """
     frame = frame_of(frame, lambda runs: errors_over_seeds(training(runs)))
     require(frame, _COLUMNS, _SOURCE)

@@ -30,11 +30,6 @@ def paired_difference(frame: Data) -> Figure:
     ----------
     frame : DataFrame or recordings
         From `gradflow.analysis.paired_difference`.
-
-    Raises
-    ------
-    ValueError
-        The frame lacks a column or has no rows.
     """
     frame = frame_of(frame, lambda runs: pairs_of(degradation(runs)))
     require(frame, COLUMNS, SOURCE)

@@ -33,11 +33,6 @@ def shattering(frame: Data) -> Figure:
     ----------
     frame : DataFrame or recordings
         From `gradflow.analysis.shattering.shattering_by_depth`. Bands are 95 % intervals.
-
-    Raises
-    ------
-    ValueError
-        The frame lacks a column or has no rows.
     """
     frame = frame_of(frame, shattering_by_depth)
     require(frame, _COLUMNS, _SOURCE)

@@ -23,11 +23,6 @@ def shattering_layers(frame: Data) -> Figure:
     ----------
     frame : DataFrame or recordings
         From `gradflow.analysis.shattering.shattering_by_layer`. Bands are 95 % intervals.
-
-    Raises
-    ------
-    ValueError
-        The frame lacks a column or has no rows.
     """
     frame = frame_of(frame, shattering_by_layer)
     require(frame, _COLUMNS, _SOURCE)

@@ -52,11 +52,6 @@ def stall(frame: Data, *, link: Link | None = None) -> Figure:
         From `gradflow.analysis.stall_over_seeds`. Intervals are 95 %.
     link : Link, optional
         One of `gradflow.figures.stall_figure.LINKS`, measured or not.
-
-    Raises
-    ------
-    ValueError
-        The frame lacks a column or has no rows.
     """
     frame = frame_of(frame, lambda recordings: stall_over_seeds(analysed(recordings)))
     links: tuple[Link, ...] = (link,) if link else LINKS

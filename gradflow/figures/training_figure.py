@@ -98,14 +98,9 @@ def losses(windows: Data, *, by_depth: bool = True) -> Figure:
 
 
 def training(frame: pd.DataFrame, *, window: int, loss_window: int) -> Figure | None:
-    """Return errors and losses, each a choice, one line a run; None if none was measured.
+    """Return errors and losses of `analysis.training`, each a choice, one line a run; None if none was measured.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        From `gradflow.analysis.training`.
-    window, loss_window : int
-        Steps over which the error and the loss of minibatches are averaged.
+    `window` and `loss_window` are the steps over which the error and the loss of minibatches are averaged.
     """
     parts, windows = {}, {"batch_error": window, "loss": loss_window}
     for measure in _MEASURES:

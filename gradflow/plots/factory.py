@@ -37,6 +37,7 @@ _OF_PAGES: dict[str, tuple[str, ...]] = {
     **_LOOKS,
     "sharey": ("sharey : bool, optional", "Whether panels share their vertical axis; by default where they can."),
 }
+_RAISES = "    ------\n    ValueError\n        A frame lacks a column or has no rows.\n    "
 
 
 def on_axes(
@@ -102,4 +103,4 @@ def _documented(said: str, own: dict[str, tuple[str, ...]], fixed: dict[str, Any
         before, _, after = head.partition(f"    {name} : ")
         head = before + after[after.find("\n    ", after.find("\n") + 1) :] if after else head
     lines = [f"    {first}\n" + "".join(f"        {line}\n" for line in more) for first, *more in own.values()]
-    return head.rstrip() + "\n" + "".join(lines) + (f"\n    Raises\n{rest}" if found else "    ")
+    return head.rstrip() + "\n" + "".join(lines) + f"\n    Raises\n{rest if found else _RAISES}"
