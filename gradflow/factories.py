@@ -25,12 +25,8 @@ class TargetError(GradflowError):
 def load_factory(name: str) -> Any:
     """Return what `package.module:FACTORY` or `path/to/file.py:FACTORY` names; it is not called.
 
-    Modules are looked up in the present folder too, and a file's own imports beside it.
-
-    Raises
-    ------
-    TargetError
-        There is no such file, module or factory, or importing it fails.
+    Modules are looked up in the present folder too, and a file's own imports beside it. Raises TargetError where there
+    is no such file, module or factory, or importing it fails.
     """
     return _attribute(name, _module(name), name.rpartition(":")[2])
 
@@ -65,11 +61,7 @@ def source_digest(name: str) -> str:
 
     A module is its own if it belongs to the same package, or lies in or below the factory's folder outside of
     `site-packages`. Uses that leave no name in a module (imports inside functions, files that are read) are not seen.
-
-    Raises
-    ------
-    TargetError
-        The name stands for no factory.
+    Raises TargetError where the name stands for no factory.
     """
     module = _module(name)
     _attribute(name, module, name.rpartition(":")[2])

@@ -31,10 +31,7 @@ def write_notes(folder: Path, notes: Notes) -> None:
 def read_notes(folder: Path) -> dict[str, Any]:
     """Return the notes of a sweep's folder; an empty dictionary if it has none.
 
-    Raises
-    ------
-    StorageError
-        The file is damaged, or a link, which could lead out of the folder.
+    Raises StorageError where the file is damaged, or a link, which could lead out of the folder.
     """
     path = folder / NOTES
     try:
@@ -59,13 +56,7 @@ def mark_problem(folder: Path) -> str | None:
 
 
 def checked(notes: Any) -> dict[str, Any]:
-    """Return notes whose values have the types that a report relies on; other keys are dropped.
-
-    Raises
-    ------
-    ValueError
-        A value has another type.
-    """
+    """Return notes with the types that a report relies on, other keys dropped; ValueError if a value has another."""
     if not isinstance(notes, dict):
         raise ValueError("it must hold an object.")
     for name in TEXTS:

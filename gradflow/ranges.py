@@ -22,17 +22,9 @@ _NUMBER = re.compile(r"[+-]?(([0-9]+(_[0-9]+)*\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?
 class Range:
     """The numbers that a setting may be.
 
-    Attributes
-    ----------
-    allowed : str
-        What makes sense at all, in words: "a positive number".
-    low, high : float
-        The same as numbers; `high` itself is not among them, nor is `low` where `is_low_open`.
-    least, most : float
-        What can be computed with: a value outside is a slip of the keyboard.
-    is_whole : bool
-    unit : str
-        In the plural: "seconds".
+    `allowed` says what makes sense at all, in words: "a positive number". `low` and `high` say the same as numbers;
+    `high` itself is not among them, nor is `low` where `is_low_open`. `least` and `most` are what can be computed with:
+    a value outside is a slip of the keyboard. The unit is in the plural: "seconds".
 
     Examples
     --------
@@ -67,10 +59,7 @@ class Range:
     def read(self, name: str, word: str) -> int | float:
         """Return the number that a word is, as TOML writes numbers.
 
-        Raises
-        ------
-        ValueError
-            It is none, or one that the setting may not be; one line.
+        Raises ValueError, in one line, where it is none, or one that the setting may not be.
 
         Examples
         --------

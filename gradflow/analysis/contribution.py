@@ -64,12 +64,8 @@ def counterfactual(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
 def removed(recording: Recording, variant: str) -> Recording:
     """Return the recording with the gradients of a variant at the outputs of its layers, to be analyzed as any other.
 
-    Layers at which the variant was not measured have no gradient in it; gradients of parameters are left out.
-
-    Raises
-    ------
-    ValueError
-        `variant` is none of `VARIANTS`.
+    Layers at which the variant was not measured have no gradient in it; gradients of parameters are left out. Raises
+    ValueError where `variant` is none of `VARIANTS`.
     """
     if variant not in VARIANTS:
         raise ValueError(f"variant must be one of {', '.join(VARIANTS)}; got {variant!r}.")
@@ -115,12 +111,7 @@ def contribution_over_seeds(frame: pd.DataFrame, measure: str = "skip_share") ->
 
 
 def counterfactual_ends(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return how much larger the gradient is at the first weighted layer than at the last one, of each variant.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From `counterfactual`.
+    """Return how much larger `counterfactual`'s gradient is at the first weighted layer than at the last, by variant.
 
     Returns
     -------
@@ -135,12 +126,7 @@ def counterfactual_ends(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def counterfactual_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return one profile per network and variant: geometric means over seeds.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From `counterfactual`.
+    """Return one profile per network and variant of `counterfactual`: geometric means over seeds.
 
     Returns
     -------

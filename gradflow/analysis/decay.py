@@ -135,12 +135,7 @@ def decay_at(
 
 
 def decay_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the factor per layer of each network and stage, over its seeds.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From `decay`.
+    """Return the factor per layer of each network and stage of `decay`, over its seeds.
 
     Returns
     -------

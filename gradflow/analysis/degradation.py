@@ -41,12 +41,7 @@ def degradation(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
 
 
 def degradation_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return mean errors with their intervals over seeds.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From `degradation`.
+    """Return mean errors of `degradation` with their intervals over seeds.
 
     Returns
     -------

@@ -29,22 +29,12 @@ class First(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """What differs between two groups of runs.
+    """What differs between two groups of runs, whose layers were aligned `by` "name" or "depth".
 
-    Attributes
-    ----------
-    rows : DataFrame
-        One row per pair of layers and measure, those that differ most for what chance explains first: layer, other
-        (the other group's layer), measure, was, now (log10 of the median norms), change (now - was, decades), allowed
-        (what chance explains), beyond (|change| / allowed), step (since which recorded step it differs; -1 never).
-    first : First or None
-        What changed first.
-    by : str
-        "name" or "depth": how layers were aligned.
-    only_was, only_now : tuple of str
-        Layers without a partner.
-    steps : int
-        Recorded steps that both have.
+    `rows` has one per pair of layers and measure, those that differ most for what chance explains first: layer, other
+    (the other group's layer), measure, was, now (log10 of the median norms), change (now - was, decades), allowed (what
+    chance explains), beyond (|change| / allowed), step (since which recorded step it differs; -1 never). `first` is
+    what changed first; layers `only_was` and `only_now` have no partner; both have `steps` recorded.
     """
 
     rows: pd.DataFrame

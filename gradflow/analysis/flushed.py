@@ -20,16 +20,8 @@ from gradflow.recording import LAYER_COLUMNS, Recording
 class Flushed:
     """Rows of a recording that came since the last flush; only the last recorded step of them is looked at closely.
 
-    Parameters
-    ----------
-    steps, layers : DataFrame
-        New rows, as in `Recording`.
-    meta : mapping
-        Of the recording.
-    part : str
-        Which of several networks the rows are of; empty where there is one.
-    n_findings : int, optional
-        How many problems and notices were found so far; None where nobody looks.
+    `part` names which of several networks the rows are of; it is empty where there is one. `n_findings` is how many
+    problems and notices were found so far, None where nobody looks.
 
     Examples
     --------

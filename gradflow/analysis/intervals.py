@@ -36,14 +36,7 @@ class Interval(NamedTuple):
 
 
 def mean_interval(values: Iterable[float], confidence: float = CONFIDENCE) -> Interval:
-    """Return the mean of independent values with Student's t interval.
-
-    Parameters
-    ----------
-    values : iterable of float
-        One per seed. NaN entries (not measured) are left out and do not count.
-    confidence : float
-        Coverage in (0, 1).
+    """Return the mean of independent values, one per seed, with Student's t interval; NaN (not measured) is left out.
 
     Notes
     -----
@@ -68,14 +61,7 @@ def mean_interval(values: Iterable[float], confidence: float = CONFIDENCE) -> In
 def mean_intervals(values: Floats, groups: Ints, n_groups: int) -> tuple[Floats, Floats, Floats, Ints]:
     """Return `mean_interval` of many groups at once: means, lower and upper bounds, numbers of values.
 
-    Parameters
-    ----------
-    values : array of float
-        NaN entries (not measured) do not count.
-    groups : array of int
-        Of each value, its group: 0 to `n_groups` - 1.
-    n_groups : int
-        A group without values has n = 0 and NaN elsewhere.
+    `groups` holds each value's group, 0 to `n_groups` - 1; one without values has n = 0 and NaN elsewhere.
 
     Examples
     --------

@@ -24,13 +24,6 @@ COLUMNS = [
 def ranking(recording: Recording, *, step: int = 0) -> pd.DataFrame:
     """Return the layers with parameters that are trained, at one step, the most unusual gradient first.
 
-    Parameters
-    ----------
-    recording : Recording
-        Not changed.
-    step : int
-        A recorded step.
-
     Returns
     -------
     DataFrame

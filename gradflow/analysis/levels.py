@@ -74,16 +74,9 @@ def over_steps(logs: Floats) -> float:
 
 
 def allowed(frame: pd.DataFrame, n_runs: int, n_compared: int) -> pd.Series[float]:
-    """Return by how many decades each level of `levels` may differ in other runs by chance.
+    """Return by how many decades each level of `levels` may differ by chance in the mean of `n_runs` other runs.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        From `levels`.
-    n_runs : int
-        How many other runs there are, of whose levels the mean is compared.
-    n_compared : int
-        Of how many comparisons none is to fail by chance, but for `FALSE_ALARMS`.
+    Of `n_compared` comparisons none is to fail by chance, but for `FALSE_ALARMS`.
 
     Notes
     -----

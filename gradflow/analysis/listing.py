@@ -38,12 +38,9 @@ COLUMNS = {
 
 
 def listing(paths: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
-    """Return one row per run at or below the paths, whatever its state; only the table of steps is read.
+    """Return one row per run at or below folders of runs, sweeps or reports; only the table of steps is read.
 
-    Parameters
-    ----------
-    paths : iterable of path
-        Folders of runs, sweeps or reports.
+    Raises StorageError where a path is no folder, or holds no run.
 
     Returns
     -------
@@ -54,11 +51,6 @@ def listing(paths: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
         "running", "stopped" (its process is gone), "waiting" or "failed" for a sweep's unfinished runs; "half-written"
         while a process writes it or after it was killed; "damaged" (parts missing, cut short or unreadable, as reason
         says), or "set aside" (damaged once, and made again).
-
-    Raises
-    ------
-    StorageError
-        A path is no folder, or holds no run.
     """
     rows: dict[Path, dict[str, Any]] = {}
     for path in map(Path, paths):

@@ -21,13 +21,8 @@ DIRECTIONS = (("forward", "act_rms", True), ("backward", "out_grad_norm", False)
 def arrived_nonfinite(frame: pd.DataFrame, measure: str) -> pd.Series[bool]:
     """Return which rows hold a gradient that arrived and is not finite; NaN also stands for "not measured".
 
-    Parameters
-    ----------
-    frame : DataFrame
-        Rows of `Recording.layers` or of `profile`: the measure, n_nonfinite, status, and layer or layer_depth. Not
-        changed.
-    measure : str
-        out_grad_norm, grad_norm or grad_times_weight; of any other column only infinite values count.
+    The rows are those of `Recording.layers` or of `profile`: the measure, n_nonfinite, status, and layer or
+    layer_depth. Of a measure other than out_grad_norm, grad_norm and grad_times_weight only infinite values count.
 
     Notes
     -----
@@ -82,10 +77,7 @@ def _has_gradient(frame: pd.DataFrame) -> pd.Series[bool]:
 def first_nonfinite(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     """Return the first layer and step with a NaN or inf, per run and direction.
 
-    Parameters
-    ----------
-    recordings : Recording or iterable of Recording
-        Not changed. Outputs are looked at where they were recorded (`gradflow.record(statistics=True)`).
+    Outputs are looked at where they were recorded (`gradflow.record(statistics=True)`).
 
     Returns
     -------

@@ -15,24 +15,13 @@ Node = tuple[str, int]  # a layer and which call of it
 
 
 class Outputs(NamedTuple):
-    """Gradients by step and output.
+    """Gradients by recorded step and output, a node (layer, call), in execution order: `norms` (steps, nodes).
 
-    Attributes
-    ----------
-    steps : array
-        The recorded steps.
-    nodes : tuple of (layer, call)
-        The outputs, in execution order.
-    norms : array of shape (steps, nodes)
-        NaN where no gradient was measured.
-    users : mapping
-        For each node whose place is known the measured nodes that use it, with no other measured one in between.
-        None use the outputs to which the loss sends its gradient.
-    measure : str
-        out_grad_norm; grad_norm where no output was measured: then the nodes are layers with parameters.
-    follows_graph : bool
-        Whether the layers' graph was recorded. Where it was not, execution order stands for it, the calls of a layer
-        are one node, and the next to run is the one user.
+    NaN where no gradient was measured. `users` are for each node whose place is known the measured nodes that use it,
+    with no other measured one in between; none use the outputs to which the loss sends its gradient. `measure` is
+    out_grad_norm, or grad_norm where no output was measured: then the nodes are layers with parameters. Where the
+    layers' graph was not recorded (`follows_graph`), execution order stands for it, the calls of a layer are one node,
+    and the next to run is the one user.
     """
 
     steps: Ints

@@ -121,19 +121,10 @@ class Flow:
 def flow(
     recording: Recording, step: int, measure: str = "out_grad_norm", *, without: Collection[str] = PART_OF_LOSS
 ) -> Flow:
-    """Return what was measured of the gradient's way through a network at one step.
+    """Return what was measured (out_grad_norm, or grad_norm of weighted layers) of the gradient's way at one step.
 
-    Parameters
-    ----------
-    recording : Recording
-        Not changed. Where its `graph` is empty (a compiled model, an old recording), the weighted layers of the main
-        path are one chain.
-    step : int
-        A recorded step.
-    measure : str
-        out_grad_norm, or grad_norm: then weighted layers alone are looked at.
-    without : collection of str
-        Classes of layers that are passed over.
+    Where the recording's `graph` is empty (a compiled model, an old recording), the weighted layers of the main path
+    are one chain. Layers of the classes `without` are passed over.
     """
     rows = recording.layers[(recording.layers["step"] == step) & recording.layers["in_grad"]]
     if recording.graph.empty:
@@ -150,13 +141,10 @@ def flow(
 def path_ends(found: Flow) -> list[PathEnds]:
     """Return both ends of each path through the network.
 
-    Returns
-    -------
-    list of PathEnds
-        "path": from each measured output that no other leads to, such as the first layer of a tower, to the end of
-        the network that it leads to. "branch": from the first layer of each of several branches with two weighted
-        layers or more that no shortcut goes round. "calls": from the first to the last of three or more calls of a
-        weighted layer or a recurrent cell that follow one another.
+    "path": from each measured output that no other leads to, such as the first layer of a tower, to the end of the
+    network that it leads to. "branch": from the first layer of each of several branches with two weighted layers or
+    more that no shortcut goes round. "calls": from the first to the last of three or more calls of a weighted layer or
+    a recurrent cell that follow one another.
 
     Examples
     --------

@@ -64,10 +64,7 @@ class PublishedLengths(NamedTuple):
 def path_shares(gradients: Iterable[float]) -> Floats:
     """Return the share of each path length: C(n, k) paths times the mean gradient of one, over the sum.
 
-    Parameters
-    ----------
-    gradients : iterable of float
-        Mean norm per path of length 0, 1, ..., n.
+    `gradients` are mean norms per path of length 0, 1, ..., n.
 
     Notes
     -----
@@ -96,12 +93,7 @@ def path_shares(gradients: Iterable[float]) -> Floats:
 def binomial_shares(n_blocks: int, scale: float) -> Floats:
     """Return the shares in a linear residual network, each branch `scale` times an isometry: C(n, k) a^k / (1 + a)^n.
 
-    Parameters
-    ----------
-    n_blocks : int
-        n, residual blocks that follow each other.
-    scale : float
-        a, how much larger a gradient comes out of a branch than it went in; 1 gives the counts of the paths.
+    `scale`, a, is how much larger a gradient comes out of a branch than it went in; 1 gives the counts of the paths.
 
     Examples
     --------
@@ -116,12 +108,7 @@ def binomial_shares(n_blocks: int, scale: float) -> Floats:
 
 
 def path_lengths(frame: pd.DataFrame) -> PathLengths:
-    """Return where the shares by path length lie.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From `gradflow.probe.effective_paths`.
+    """Return where the shares by path length of `gradflow.probe.effective_paths` lie.
 
     Raises
     ------
@@ -191,12 +178,9 @@ def path_probes(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def recorded_paths(recording: Recording) -> pd.DataFrame:
-    """Return `effective_paths`' frame from the probes that hold it: the opposite of `path_probes`.
+    """Return `effective_paths`' frame from the probes that hold it, without rows where a probe is missing.
 
-    Returns
-    -------
-    DataFrame
-        One row per length: length, paths, gradient, low, high, n, share. None where a probe is missing.
+    The opposite of `path_probes`: one row per length, with paths, gradient, low, high, n, share.
 
     Examples
     --------

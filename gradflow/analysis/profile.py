@@ -173,12 +173,7 @@ def _at_steps(rows: pd.DataFrame, steps: frozenset[int] | str | None) -> pd.Data
 def weighted_layers(recordings: list[Recording], tables: list[pd.DataFrame]) -> pd.DataFrame:
     """Return the main path's weighted layers of several recordings, one row per (run, step, layer), as `profile` does.
 
-    Parameters
-    ----------
-    recordings : list of Recording
-        Whose layers.
-    tables : list of DataFrame
-        The rows to take of each one's `layers`.
+    `tables` are the rows to take of each one's `layers`.
     """
     # Left out early, because most layers are norms and activations.
     return main_path(_layers(recordings, [table[table["weighted"]] for table in tables])).reset_index(drop=True)

@@ -21,11 +21,7 @@ def as_list(recordings: Recording | Iterable[Recording]) -> list[Recording]:
     """Return the recordings as a list, variants of a family under names of their own; one recording is accepted too.
 
     See `gradflow.analysis.variants.labelled`: runs of different settings are never taken for seeds of one network.
-
-    Raises
-    ------
-    TypeError
-        Something in it is no recording.
+    Raises TypeError where something in it is no recording.
     """
     found = [recordings] if isinstance(recordings, Recording) else list(recordings)
     for item in found:
@@ -60,10 +56,7 @@ def constant_error(recording: Recording) -> float:
 def majority_error(frame: pd.DataFrame) -> float | None:
     """Return the error of always answering the most frequent class, where all runs of a frame have the same.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        From `gradflow.analysis.degradation` or `training`; without the column constant_error there is none.
+    The frame is from `degradation` or `training`; without the column constant_error there is none.
 
     Examples
     --------
@@ -95,27 +88,12 @@ def over_seeds(
     geometric: bool = False,
     within: tuple[float, float] = ANYWHERE,
 ) -> pd.DataFrame:
-    """Return mean, 95 % interval and number of seeds of one column, per group.
+    """Return one row per group: the columns of `by`, and mean, low, high (95 %) and n of a measure's values but NaN.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        At most one row per group and run.
-    by : sequence of str
-        Columns that name the group, besides the seed. <NA> is a group, too.
-    measure : str
-        NaN entries (not measured) do not count.
-    geometric : bool
-        Average logarithms, as norms over many decades need. Zeros and non-finite values have no logarithm:
-        they are left out, and counted in two further columns, n_zero and n_nonfinite. Where nothing but zeros
-        was measured the mean is 0.
-    within : tuple of float
-        Where values can lie, such as 0 and 1 for shares: intervals are cut there.
-
-    Returns
-    -------
-    DataFrame
-        One row per group: the columns of `by`, mean, low, high, n.
+    The frame has at most one row per group and run; <NA> is a group, too. `geometric` averages logarithms, as norms
+    over many decades need. Zeros and non-finite values have none: they are left out, and counted in two further
+    columns, n_zero and n_nonfinite; where nothing but zeros was measured the mean is 0. Intervals are cut at the ends
+    of `within`, where values can lie, such as 0 and 1 for shares.
 
     Notes
     -----

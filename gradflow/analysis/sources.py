@@ -32,12 +32,9 @@ def by_folder(found: Mapping[str, Recording]) -> list[Recording]:
 
 
 def from_sources(groups: Mapping[str, Iterable[Recording]]) -> list[Recording]:
-    """Return recordings of several folders; where two folders hold the same run, all are told apart by folder.
+    """Return recordings by folder; where two folders hold the same run, all are told apart by folder.
 
-    Parameters
-    ----------
-    groups : mapping of str to iterable of Recording
-        A folder, and what it holds. Names are its last parts, as many as tell the folders apart.
+    Names are the folders' last parts, as many as tell them apart.
 
     Examples
     --------

@@ -94,12 +94,7 @@ def has_batch_norm(recording: Recording) -> bool:
 
 
 def stall_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the links of each network, over its seeds.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From `stall`.
+    """Return the links of each network of `stall`, over its seeds.
 
     Returns
     -------

@@ -14,18 +14,11 @@ NEARLY_NOTHING = 1e-5
 
 
 class Stop(NamedTuple):
-    """A place where the gradient stops.
+    """A place where the gradient stops: it is zero at the output of `layer`.
 
-    Attributes
-    ----------
-    layer : str
-        The gradient at its output is zero.
-    user : str
-        A layer that uses the output and has a gradient; "" where the loss itself sends none.
-    here, there : float
-        Norms at the outputs of layer and of user, at the last of the steps looked at; NaN where there is no user.
-    cuts_off : bool
-        Whether every output that ran before has none either.
+    `user` is a layer that uses the output and has a gradient; "" where the loss itself sends none. `here` and `there`
+    are the norms at the outputs of both, at the last of the steps looked at; NaN where there is no user. `cuts_off`
+    says whether every output that ran before has none either.
     """
 
     layer: str

@@ -34,12 +34,7 @@ def training(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
 
 
 def errors_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the errors measured along training, over seeds.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From `training`.
+    """Return the errors of `training` measured along it, over seeds.
 
     Returns
     -------

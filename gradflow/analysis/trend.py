@@ -62,16 +62,9 @@ def groups(names: Sequence[str]) -> Ints:
 
 
 def line(x: Floats, values: Matrix, group: Ints) -> Line:
-    """Return the least-squares line of each profile, with one level per group and one slope.
+    """Return the least-squares line of each profile, with one level per group of `groups` and one slope.
 
-    Parameters
-    ----------
-    x : array of float (layers,)
-        Abscissa, in the order of depth.
-    values : array (profiles, layers)
-        Finite.
-    group : array of int (layers,)
-        From `groups`.
+    `x` is (layers,), in the order of depth, `values` finite, (profiles, layers).
 
     Notes
     -----

@@ -107,12 +107,7 @@ def degree(
 
 
 def degree_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the degree of vanishing of each network, over its seeds.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From `degree`.
+    """Return the degree of vanishing of each network of `degree`, over its seeds.
 
     Returns
     -------
@@ -148,13 +143,7 @@ def degree_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def longest(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of each network's longest stage, the first of equals.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From `degree_over_seeds`.
-    """
+    """Return the rows of `degree_over_seeds` of each network's longest stage, the first of equals."""
     network = ["setting", "family", "depth", "measure"]
     size = frame.groupby([*network, "stage"], dropna=False, sort=False)["n_layers"].max().reset_index()
     ordered = size.sort_values(["n_layers", "stage"], ascending=[False, True], kind="stable")

@@ -29,12 +29,7 @@ VANISHES, EXPLODES, FLAT, POWER_LAW, UNDECIDED = "vanishes", "explodes", "flat",
 
 
 def vanishing_table(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
-    """Return each setting's factor per layer, measured and predicted, and what it means.
-
-    Parameters
-    ----------
-    recordings : Recording or iterable of Recording
-        From `gradflow.experiments.vanishing`. Not changed.
+    """Return each setting's factor per layer, measured and predicted, of `gradflow.experiments.vanishing`'s recordings.
 
     Returns
     -------
@@ -73,12 +68,7 @@ def vanishing_table(recordings: Recording | Iterable[Recording]) -> pd.DataFrame
 
 
 def vanishing_profile(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
-    """Return gradient norms relative to the last hidden layer's, measured and predicted.
-
-    Parameters
-    ----------
-    recordings : Recording or iterable of Recording
-        From `gradflow.experiments.vanishing`. Not changed.
+    """Return gradient norms of `gradflow.experiments.vanishing` over the last hidden layer's, measured and predicted.
 
     Returns
     -------

@@ -53,12 +53,7 @@ def weights(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
 
 
 def weight_growth(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return growth and effective learning rate of the first weighted layer and of the median layer.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From `weights`.
+    """Return growth and effective learning rate of the first weighted layer and of the median layer of `weights`.
 
     Returns
     -------

@@ -30,17 +30,7 @@ NICE = 5  # while runs compute; so that the page takes little from them
 class EarlyPages:
     """Writes `report.html` of the runs that are finished, again for each seed, until the last: `note` takes events.
 
-    Parameters
-    ----------
-    runs : sequence of Run
-        All of the sweep.
-    folder : path
-        The sweep's.
-    title : str or None
-        Of the page.
-    notes : mapping
-        What the sweep says of itself.
-    command : str
+    `runs` are all of the sweep, `folder` is the sweep's, `notes` are what the sweep says of itself.
     """
 
     def __init__(

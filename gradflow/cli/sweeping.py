@@ -81,12 +81,7 @@ def sweep_of(file: Path, *, scaled: bool, form: str | None, options: Mapping[str
 def execution_options(options: Mapping[str, Any], form: str | None) -> ExecutionOptions:
     """Return how to execute a sweep, by a command's options.
 
-    Raises
-    ------
-    click.UsageError
-        Options of one engine are given with the other.
-    PlanError
-        A value is out of range.
+    Raises UsageError where options of one engine are given with the other, PlanError where a value is out of range.
     """
     given = {name: options[name] for name in ("store", "workers", "checkpoint_every") if options[name] is not None}
     return ExecutionOptions(options["name"], options["out"], form, options["dry_run"], {**_engine(options), **given})
@@ -113,13 +108,8 @@ def _engine(options: Mapping[str, Any]) -> dict[str, Any]:
 def run_sweep(sweep: Sweep, given: Mapping[str, Any], execution: ExecutionOptions, *, with_demo: bool = False) -> None:
     """Print the plan; unless this is a dry run, make the runs, print what they found and write the report.
 
-    Parameters
-    ----------
-    sweep, given
-        The sweep, and arguments that replace its own.
-    execution : ExecutionOptions
-    with_demo : bool
-        The vanishing-gradient demo is measured too, and shown beside the runs.
+    Arguments given replace the sweep's own. With `with_demo` the vanishing-gradient demo is measured too, and shown
+    beside the runs.
     """
     if sweep.experiment == "shattering":
         _shattering(sweep, given, execution, with_demo=with_demo)

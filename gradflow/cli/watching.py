@@ -129,13 +129,7 @@ class WatchedSweep:
 
 
 def watched(path: Path) -> WatchedRun | WatchedSweep:
-    """Return what there is to watch at a path.
-
-    Raises
-    ------
-    StorageError
-        It is no folder, or neither a run's nor a sweep's.
-    """
+    """Return what there is to watch at a path; StorageError if it is neither a run's folder nor a sweep's."""
     if any(map(_is_run, _places(path))):
         return WatchedRun(path)
     if not path.is_dir():

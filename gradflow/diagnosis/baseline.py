@@ -85,12 +85,8 @@ class Change(NamedTuple):
 class Checked:
     """What has changed since a baseline was made.
 
-    Parameters
-    ----------
-    changes : tuple of Change
-        All comparisons, those that failed first, the largest for what is allowed first.
-    new, gone : tuple
-        Problems that the baseline does not have, as findings, and keys of those that only it has.
+    `changes` are all comparisons, those that failed first, the largest for what is allowed first. `new` are problems
+    that the baseline does not have, as findings, and `gone` keys of those that only it has.
     """
 
     changes: tuple[Change, ...]

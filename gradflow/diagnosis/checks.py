@@ -53,13 +53,7 @@ class _Question(NamedTuple):
 
 
 def checks(networks: Iterable[Case], findings: Iterable[Finding]) -> list[Check]:
-    """Return for each network which questions were answered, as problem or notice, or as fine, and which were not.
-
-    Parameters
-    ----------
-    networks : iterable of Case
-    findings : iterable of Finding
-        What the rules say of them.
+    """Return for each network which questions its findings answer, as problem or notice or fine, and which are open.
 
     Examples
     --------

@@ -14,11 +14,7 @@ from gradflow.tables.lines import as_text
 class Findings(list[Finding]):
     """A list of findings, causes first; `print` shows each with its cause and remedies, and what was checked.
 
-    Parameters
-    ----------
-    findings : iterable of Finding
-    checks : iterable of Check
-        Which questions were asked of each network, and whether the recording could answer them.
+    `checks` are the questions asked of each network, and whether the recording could answer them.
     """
 
     def __init__(self, findings: Iterable[Finding] = (), checks: Iterable[Check] = ()) -> None:

@@ -52,13 +52,10 @@ class Losses(NamedTuple):
 def learning(recording: Recording) -> Learning:
     """Return what became of a run's loss.
 
-    Returns
-    -------
-    str
-        "diverged": no loss was finite any more at the end. "solved": the loss ended below 1 % of its first value or
-        was near zero all along, or the training error ended below 1 %. "learns": the median of the last losses lies
-        clearly below that of the first. "rises": clearly above. "level": it did not fall. "unknown": fewer than 20
-        losses, or a change that the noise of batches, or the constant answer of an output layer, would explain too.
+    "diverged": no loss was finite any more at the end. "solved": the loss ended below 1 % of its first value or was
+    near zero all along, or the training error ended below 1 %. "learns": the median of the last losses lies clearly
+    below that of the first. "rises": clearly above. "level": it did not fall. "unknown": fewer than 20 losses, or a
+    change that the noise of batches, or the constant answer of an output layer, would explain too.
 
     Examples
     --------

@@ -16,18 +16,10 @@ EARLY_STEPS = 10  # the first updates, in which a rate that is too high shows
 class Movement(NamedTuple):
     """Sizes of updates relative to the weights, of the matrix in the middle when they are sorted.
 
-    Attributes
-    ----------
-    early : float
-        The median over the updates 1 to 9; that of update 0 alone where no other was recorded. The first update of a
-        head of zeros is infinitely large, and means nothing.
-    first, largest : float
-        That of the first recorded update, and the largest.
-    path : float
-        The sum over all updates, those between recorded ones interpolated: how many times its own length a weight
-        has travelled, there and back.
-    steps : int
-        Of how many updates it was recorded.
+    `first` and `largest` are those of the first recorded update and the largest. `early` is the median over the updates
+    1 to 9; that of update 0 alone where no other was recorded. The first update of a head of zeros is infinitely large,
+    and means nothing. `path` is the sum over all updates, those between recorded ones interpolated: how many times its
+    own length a weight has travelled, there and back. `steps` is of how many updates it was recorded.
     """
 
     first: float

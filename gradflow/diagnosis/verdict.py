@@ -11,23 +11,11 @@ from gradflow.text import has, text
 
 
 class Verdict(NamedTuple):
-    """What is said first of some runs.
+    """What is said first of some runs: `severity` and its word, `tag`, of the finding, and a headline.
 
-    Attributes
-    ----------
-    severity, tag : str
-        Of the finding: "problem", "notice" or "healthy", and its word.
-    headline : str
-    evidence : list of str
-        The finding's sentence, and its cause.
-    first, then : str
-        What to change.
-    follows : list of str
-        Short names of what else was found and follows from it.
-    fine, unchecked : list of str
-        What was checked, and what could not be.
-    needs : list of str
-        What to record for what could not be checked.
+    `evidence` is the finding's sentence, and its cause; `first` and `then` what to change; `follows` short names of
+    what else was found and follows from it. `fine` and `unchecked` are what was checked, and what could not be; `needs`
+    what to record for the latter.
     """
 
     severity: str

@@ -56,16 +56,7 @@ def change(key: str, values: Mapping[str, Value]) -> str:
 
 
 def sentence(key: str, label: str, values: Mapping[str, Value]) -> str:
-    """Return the sentence of a finding.
-
-    Parameters
-    ----------
-    key : str
-        The finding's key.
-    label : str
-        What it is about.
-    values : mapping
-        Its numbers.
+    """Return the sentence of a finding of this key, about what the label names, with its numbers.
 
     Examples
     --------

@@ -27,13 +27,7 @@ class CheckpointError(GradflowError):
 
 
 def write(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a state so that the file appears whole, and is on the disk on return.
-
-    Raises
-    ------
-    OSError
-        It cannot be written; a file of that name is as it was.
-    """
+    """Write a state so that the file appears whole, and is on the disk on return; after an OSError it is as it was."""
     stream = io.BytesIO()
     torch.save(dict(state), stream)
     payload = stream.getbuffer()
@@ -43,12 +37,9 @@ def write(path: Path, state: Mapping[str, Any]) -> None:
 def read(path: Path) -> dict[str, Any]:
     """Return the state in a file, on the CPU.
 
-    Nothing is unpickled but tensors and plain values, and that only once the checksum is right.
-
-    Raises
-    ------
-    CheckpointError
-        It is no file, cut short, damaged, of another format, holds no state, or asks for anything else to be unpickled.
+    Nothing is unpickled but tensors and plain values, and that only once the checksum is right. Raises CheckpointError
+    where it is no file, cut short, damaged, of another format, holds no state, or asks for anything else to be
+    unpickled.
     """
     try:
         content = memoryview(storage.read_bytes(path))
@@ -72,11 +63,7 @@ def read(path: Path) -> dict[str, Any]:
 class Checkpoints:
     """The checkpoints of one run, in its folder.
 
-    Parameters
-    ----------
-    folder : path
-    identity : mapping
-        All that the states depend on, as JSON values: a state of another identity is never given back.
+    `identity` is all that the states depend on, as JSON values: a state of another identity is never given back.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
@@ -84,13 +71,7 @@ class Checkpoints:
         self._identity = json.dumps(identity, sort_keys=True)
 
     def write(self, step: int, state: Mapping[str, Any]) -> None:
-        """Write the state after so many updates, and remove all but the newest two.
-
-        Raises
-        ------
-        OSError
-            It cannot be written; earlier ones are kept.
-        """
+        """Write the state after so many updates, and remove all but the newest two; an OSError leaves earlier ones."""
         path = self._folder / f"{PREFIX}{step:09d}{SUFFIX}"
         leave_room(path)
         write(path, {"identity": self._identity, "state": dict(state)})

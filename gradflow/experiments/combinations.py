@@ -20,13 +20,7 @@ def agrees(condition: Settings, chosen: Settings) -> bool:
 
 
 def kept(combinations: Sequence[dict[str, Any]], leave_out: Sequence[Settings]) -> list[dict[str, Any]]:
-    """Return the combinations that are not left out.
-
-    Raises
-    ------
-    PlanError
-        A condition matches none, or nothing is left.
-    """
+    """Return the combinations that are not left out; PlanError if a condition matches none, or nothing is left."""
     check_matches("leave_out", leave_out, combinations)
     found = [chosen for chosen in combinations if not any(agrees(wanted, chosen) for wanted in leave_out)]
     if not found:

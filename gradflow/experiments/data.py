@@ -157,10 +157,7 @@ def load_data(spec: str) -> Dataset:
 def batches(n: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Yield index batches (batch_size,) for ever, in a new random order each epoch; a last short batch is dropped.
 
-    Raises
-    ------
-    DataError
-        A batch is larger than the set.
+    Raises DataError where a batch is larger than the set.
     """
     if batch_size > n:
         raise DataError(f"batch size must be at most the {n} training images; got {batch_size}.")
@@ -256,13 +253,7 @@ def _download_cifar10(folder: Path) -> None:
 
 
 def unpack_cifar10(archive: Path, folder: Path, md5: str = CIFAR10_MD5) -> None:
-    """Unpack the archive into the folder if its MD5 checksum is the official one.
-
-    Raises
-    ------
-    DataError
-        The checksum differs.
-    """
+    """Unpack the archive into the folder if its MD5 checksum is the official one; else raise DataError."""
     with archive.open("rb") as stream:
         found = hashlib.file_digest(stream, "md5").hexdigest()
     if found != md5:

@@ -29,15 +29,7 @@ class StrandedError(GradflowError):
 
 
 class Team:
-    """The processes that make one run together, as one of them sees it.
-
-    Attributes
-    ----------
-    rank : int
-        0 for the one that records.
-    size : int
-        Processes.
-    """
+    """The processes that make one run together, as one of them sees it: `rank` 0 of `size` is the one that records."""
 
     def __init__(self, rank: int = 0, size: int = 1, control: distributed.ProcessGroup | None = None) -> None:
         self.rank = rank
@@ -51,13 +43,7 @@ class Team:
         return self.rank == 0
 
     def begin(self, state: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Wait until all processes are ready, and return the first one's state.
-
-        Raises
-        ------
-        PartnerError
-            One of them could not begin.
-        """
+        """Wait until all are ready, and return the first one's state; PartnerError if one of them could not begin."""
         if self.size == 1:
             return state
         reasons = self._exchange(None)
@@ -71,10 +57,7 @@ class Team:
     def end(self, reason: str | None = None) -> None:
         """Leave the run, after its last step or because of an error, once all others have left it too.
 
-        Raises
-        ------
-        StrandedError
-            This process failed and the others are still in the run; they wait for it in vain.
+        Raises StrandedError where this process failed and the others are still in the run: they wait for it in vain.
         """
         if self.size == 1:
             return

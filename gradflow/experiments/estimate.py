@@ -26,20 +26,10 @@ REPEATS = 3
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a plan is expected to take.
+    """What a plan is expected to take: seconds from the first run's start to the last one's end, NaN if none was timed.
 
-    Attributes
-    ----------
-    seconds : float
-        From the first run's start to the last one's end; NaN if no network could be timed.
-    total_seconds : float
-        Of all runs, one after the other.
-    of_runs : tuple of float
-        Seconds of each run, in the plan's order.
-    workers : int
-        Runs at one time.
-    measured, scaled : int
-        Networks that were timed, and those scaled from them by counted multiply-adds.
+    `of_runs` are the seconds of each run, in the plan's order, `workers` of them at one time. `measured` networks were
+    timed, `scaled` ones follow from them by counted multiply-adds.
     """
 
     seconds: float
@@ -64,20 +54,11 @@ class _Sample:
 
 
 def estimate(runs: Sequence[Run], *, workers: int | None = None, budget: float = BUDGET_SECONDS) -> Estimate:
-    """Time a few updates of the plan's networks, cheapest first, until the budget is spent; scale the others.
+    """Time a few updates of the plan's networks, cheapest first, until the budget (seconds) is spent; scale the others.
 
     What is timed is what `train` does between two recordings: augmentation aside, forward, backward and update of one
     batch, and the forward pass of evaluation; with random pixels, so no data set is fetched. Left out are recording,
     the start of processes, what they take from one another, probes and the report.
-
-    Parameters
-    ----------
-    runs : sequence of Run
-        From `plan`.
-    workers : int, optional
-        Runs at one time; as `execute` chooses unless given.
-    budget : float
-        Seconds.
     """
     count = max(1, min(workers or default_workers(runs[0].device), len(runs)))
     kinds = {_kind(run): run for run in runs}

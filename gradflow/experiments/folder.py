@@ -36,28 +36,11 @@ class FolderLostError(PlanError):
 
 
 class SweepFolder:
-    """The folder that a sweep writes into; made if it does not exist.
+    """The folder that a sweep writes into; made if it does not exist, and PlanError if it holds something else.
 
-    Parameters
-    ----------
-    path : path
-    command : str
-        Kept with what is made.
-    lock : pair of int, optional
-        The lock of the command at work there, as `SweepFolder.lock` of that command's process has it: nothing is made.
-
-    Attributes
-    ----------
-    lock : pair of int or None
-        By what the operating system knows the file that the command at work holds. Where it is not in its place any
-        more, the folder is another.
-    anchor : Path
-        Where everything is written: in `opened` and `claimed` the folder itself, whatever has its name.
-
-    Raises
-    ------
-    PlanError
-        The folder holds something else than a sweep, or cannot be written.
+    `command` is kept with what is made. `lock` is by what the operating system knows the file that the command at work
+    holds: where it is not in its place any more, the folder is another. Given that of another process, nothing is made.
+    `anchor` is where everything is written: in `opened` and `claimed` the folder itself, whatever has its name.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, command: str, lock: storage.FileId | None = None) -> None:
@@ -96,10 +79,7 @@ class SweepFolder:
     def claimed(self) -> Iterator[None]:
         """Hold the folder for this process alone; the operating system lets go of it when the process ends.
 
-        Raises
-        ------
-        PlanError
-            Another command is at work in the folder, or it cannot be written.
+        Raises PlanError where another command is at work in the folder, or it cannot be written.
         """
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.opened())
@@ -115,13 +95,7 @@ class SweepFolder:
         storage.write_json(self.anchor / MARK, mark)
 
     def finished(self, run: Run) -> Recording | None:
-        """Return the run's recording, or None if it has to be made.
-
-        Raises
-        ------
-        StorageError
-            The folder is there but damaged.
-        """
+        """Return the run's recording, None if it has to be made; StorageError if it is there but damaged."""
         folder = self.runs / run.id
         if not os.path.lexists(folder):
             return None
@@ -170,10 +144,7 @@ class SweepFolder:
 def check_out(path: Path) -> None:
     """Check that a sweep can be written to a folder, as far as that is known without writing.
 
-    Raises
-    ------
-    PlanError
-        The folder is a file or below one, holds something else than a sweep, or may not be written.
+    Raises PlanError where it is a file or below one, holds something else than a sweep, or may not be written.
     """
     with _writing(path):
         if path.exists() and not path.is_dir():

@@ -53,12 +53,8 @@ class Network:
     def build(self, seed: int, *, input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
         """Return the network, initialised from a seed without touching the global random state.
 
-        `input_shape` is (channels, height, width) of one image.
-
-        Raises
-        ------
-        PlanError
-            The network does not take such inputs; whatever a factory raises.
+        `input_shape` is (channels, height, width) of one image. Raises PlanError where the network does not take such
+        inputs, and whatever a factory raises.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -87,13 +83,7 @@ def check_model(model: object) -> None:
 
 
 def network(model: str, family: str, depth: int, options: Mapping[str, Any]) -> Network:
-    """Return a network of the catalogue with its options in full.
-
-    Raises
-    ------
-    PlanError
-        There is no such model, family, depth or option.
-    """
+    """Return a network of the catalogue with its options in full; PlanError if there is no such model or option."""
     try:
         full = catalogue.check(model, depth, family, options)
     except ValueError as error:
@@ -112,22 +102,10 @@ def settled(name: str, value: Any) -> Any:
 
 
 def own_network(factory: own.Factory, family: str | None, depth: int | None, options: Mapping[str, Any]) -> Network:
-    """Return a network of the user's.
+    """Return a network of the user's, whose factory gets `family` and `depth` where they are given, and the options.
 
-    Parameters
-    ----------
-    factory : own.Factory
-        Gets `family` and `depth`, where they are given, and the options by name.
-    family : str, optional
-        What figures call it is the factory's own name unless it takes a family.
-    depth : int, optional
-        Where figures place it.
-    options : mapping
-
-    Raises
-    ------
-    PlanError
-        The factory takes no such argument, or needs another.
+    Figures call it by its family, or else by the factory's own name, and place it by its depth. Raises PlanError where
+    the factory takes no such argument, or needs another.
     """
     axes = {name: value for name, value in (("family", family), ("depth", depth)) if value is not None}
     arguments = {**options, **axes}

@@ -18,20 +18,10 @@ NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
 @dataclass(frozen=True)
 class Factory:
-    """A function that makes a network.
+    """A function that makes a network: `package.module:FACTORY` or `path/to/file.py:FACTORY`.
 
-    Attributes
-    ----------
-    name : str
-        `package.module:FACTORY` or `path/to/file.py:FACTORY`.
-    arguments : tuple of str
-        The names that settings may have.
-    required : tuple of str
-        Those of them without a default.
-    takes_any : bool
-        Whether it takes further names, as `**settings`.
-    code : str
-        Digest of its source.
+    `arguments` are the names that settings may have, `required` those without a default; with `takes_any` it takes
+    further ones, as `**settings`. `code` is a digest of its source.
     """
 
     name: str
@@ -42,13 +32,7 @@ class Factory:
 
     @classmethod
     def of(cls, name: str) -> Factory:
-        """Return the factory of a name.
-
-        Raises
-        ------
-        PlanError
-            The name stands for no factory, or one whose arguments cannot be given by name.
-        """
+        """Return the factory of a name; PlanError if there is none, or its arguments cannot be given by name."""
         try:
             parameters = signature(load_factory(name)).parameters.values()
             code = source_digest(name)
@@ -83,10 +67,7 @@ class Factory:
 def build(name: str, arguments: Mapping[str, Any], *, input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
     """Return what a factory makes of its arguments, and of the data's shape where its signature asks for it.
 
-    Raises
-    ------
-    PlanError
-        It makes no module, or one without parameters.
+    Raises PlanError where that is no module, or one without parameters.
     """
     factory = load_factory(name)
     data = {"in_channels": input_shape[0], "input_shape": input_shape, "num_classes": num_classes}

@@ -12,19 +12,11 @@ from gradflow.factories import TargetError, in_a_line, load_factory
 
 
 def load_own_data(name: str) -> Dataset:
-    """Return the data set that a factory of no arguments makes.
+    """Return the data set that a factory of no arguments, `package.module:FACTORY` or `path/to/file.py:FACTORY`, makes.
 
-    Parameters
-    ----------
-    name : str
-        `package.module:FACTORY` or `path/to/file.py:FACTORY`. It returns (train_inputs, train_labels, test_inputs,
-        test_labels), tensors or arrays: inputs (n, ...) finite, floating or, for tokens, whole numbers; labels (n,)
-        whole numbers from 0. Or a `Dataset`.
-
-    Raises
-    ------
-    DataError
-        There is no such factory, it fails, or it returns something else.
+    It returns (train_inputs, train_labels, test_inputs, test_labels), tensors or arrays: inputs (n, ...) finite,
+    floating or, for tokens, whole numbers; labels (n,) whole numbers from 0. Or a `Dataset`. Raises DataError where
+    there is no such factory, it fails, or it returns something else.
     """
     try:
         made = load_factory(name)()

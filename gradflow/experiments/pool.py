@@ -142,10 +142,7 @@ class Pool:
     def run(self, runs: Sequence[Run], recordings: dict[Run, Recording]) -> dict[Run, str]:
         """Fill `recordings` as runs finish and return the failures; every process has ended on return.
 
-        Raises
-        ------
-        FolderLostError
-            The sweep's folder was removed or replaced; nothing was written since.
+        Raises FolderLostError where the sweep's folder was removed or replaced; nothing was written since.
         """
         waiting = deque(runs)
         try:

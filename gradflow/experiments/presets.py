@@ -26,12 +26,7 @@ class Summary:
 
 
 def read_preset(name: str, *, scaled: bool = False) -> Sweep:
-    """Return the sweep of a preset, or its scaled version, which runs on a laptop.
-
-    Raises
-    ------
-    PlanError
-        There is no such preset, with the nearest there is, or it has no scaled version.
+    """Return the sweep of a preset, or its scaled version, which runs on a laptop; PlanError if there is none.
 
     Examples
     --------

@@ -45,22 +45,14 @@ class _Tables(NamedTuple):
 def measure_probes(run: Run, data: Dataset, untrained: Callable[[], nn.Module], trained: nn.Module) -> Probed:
     """Return what the probes find that a run asks for, on the first batch of the run, without augmentation.
 
-    "skips" is what the residual connections carry before the first update and after the last one, and before the
-    first one also the gradient without what they send back (`gradflow.analyze_gradients`). "shattering" is the
-    correlation of the gradients of the batch's inputs before the first update (`gradflow.probe.shattering`). "paths"
-    is `gradflow.probe.effective_paths` of the trained network; the run's seed draws the paths. All look at the
-    network in its own precision and in training mode, as its gradients were recorded, and leave it as it was found.
+    "skips" is what the residual connections carry before the first update and after the last one, and before the first
+    one also the gradient without what they send back (`gradflow.analyze_gradients`). "shattering" is the correlation of
+    the gradients of the batch's inputs before the first update (`gradflow.probe.shattering`). "paths" is
+    `gradflow.probe.effective_paths` of the trained network; the run's seed draws the paths. All look at the network in
+    its own precision and in training mode, as its gradients were recorded, and leave it as it was found.
 
-    A probe that cannot be measured costs its own numbers and none of the run's.
-
-    Parameters
-    ----------
-    run : Run
-    data : Dataset
-    untrained : callable
-        Makes the network as it was before the first update.
-    trained : nn.Module
-        The network after the last one.
+    A probe that cannot be measured costs its own numbers and none of the run's. `untrained` makes the network as it was
+    before the first update.
     """
     measures: Mapping[str, Callable[[_Case], _Tables]] = {
         "skips": _skips,

@@ -40,17 +40,11 @@ EXTRA = "the ray engine needs Ray: pip install 'gradflow-torch[ray]'."
 
 @dataclass(frozen=True)
 class RayEngine:
-    """Makes runs on a Ray cluster.
+    """Makes runs on the Ray cluster at an address, "host:port".
 
-    Attributes
-    ----------
-    address : str or None
-        "host:port" of a cluster, "auto" for the one that this machine belongs to; "local" or None starts one on this
-        machine for the time of the sweep.
-    gpus_per_run : float
-        GPUs that a run takes up, fractions included: with 0.25 four runs share one. 0 by default, 1 for runs on a GPU.
-    retries : int
-        How often a run is started again that was lost with its node or process.
+    "auto" is the cluster that this machine belongs to; "local" or None starts one on this machine for the time of the
+    sweep. A run takes up `gpus_per_run`, fractions included: with 0.25 four runs share one GPU; 0 by default, 1 for
+    runs on a GPU. One that was lost with its node or process is started again up to `retries` times.
     """
 
     address: str | None = None
@@ -76,13 +70,7 @@ class RayEngine:
         checkpoint_every: float,
         store: Store | None = None,
     ) -> dict[Run, str]:
-        """Make the runs, fill `recordings` as they finish, and return why others failed.
-
-        Raises
-        ------
-        PlanError
-            Ray is not installed, or there is no cluster at the address.
-        """
+        """Make the runs; see `Engine`. Raises PlanError where Ray is not installed, or there is no cluster there."""
         ray = _connected(self.address)
         try:
             sweep = _Sweep(ray, self, folder, command, checkpoint_every, store)

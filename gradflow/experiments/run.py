@@ -148,10 +148,7 @@ def check_execution(
 ) -> tuple[Engine, Store | None]:
     """Check what `execute` is to be called with, write and fetch nothing, and return the engine and the store.
 
-    Raises
-    ------
-    PlanError
-        An argument is out of range, or `out` or the store cannot be used.
+    Raises PlanError where an argument is out of range, or `out` or the store cannot be used.
     """
     if engine is not None and workers is not None:
         raise PlanError(f"workers is for worker processes of this machine; got {workers} and {type(engine).__name__}.")

@@ -82,13 +82,7 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def held(self, *, wait: float = ORPHAN_SECONDS) -> Iterator[None]:
-        """Hold the run for this process alone, so that no two train it at once.
-
-        Raises
-        ------
-        InUseError
-            Another process trains it and did not end in time.
-        """
+        """Hold the run for this process alone, so that no two train it at once; InUseError if another one goes on."""
         self.check()
         self.path.parent.mkdir(exist_ok=True)
         with storage.held(self.path.with_name(f".{self.path.name}.lock"), what=f"run {self.run.id}", wait=wait):
@@ -103,13 +97,7 @@ class RunDirectory:
             yield
 
     def say(self, status: Standing, *, step: int = 0, reason: str = "") -> None:
-        """Tell other processes how the run stands.
-
-        Raises
-        ------
-        OSError
-            It cannot be written.
-        """
+        """Tell other processes how the run stands; OSError if that cannot be written."""
         self.check()
         axes = {"family": self.run.family, "depth": self.run.depth, "seed": self.run.seed}
         told = {
@@ -133,18 +121,10 @@ class RunDirectory:
 
 
 class CheckpointManager:
-    """Keeps a training in its folder while it goes on, and brings it back.
+    """Keeps a training in its folder, held by this process, while it goes on, and brings it back.
 
-    Parameters
-    ----------
-    directory : RunDirectory
-        Held by this process.
-    every : float
-        Seconds between two checkpoints.
-    stop : threading.Event, optional
-        Once it is set, the training leaves a checkpoint and stops.
-    on_resume : callable, optional
-        Called with the number of updates from which the training goes on.
+    Between two checkpoints are `every` seconds. Once `stop` is set, the training leaves a checkpoint and stops.
+    `on_resume` gets the number of updates from which the training goes on.
     """
 
     def __init__(
@@ -165,14 +145,9 @@ class CheckpointManager:
         self._kept = self._pulsed = time.monotonic()
 
     def start(self, make: Callable[[Callable[[], Path]], AnyTraining], identity: Mapping[str, Any]) -> AnyTraining:
-        """Return the training as the newest sound checkpoint has it, or a new one.
+        """Return the training as the newest sound checkpoint of this identity has it, or a new one.
 
-        Parameters
-        ----------
-        make : callable
-            Makes a new training that records into the folder which the function that it is given returns.
-        identity : mapping
-            What a checkpoint must have been taken of.
+        `make` makes a new training that records into the folder which the function that it is given returns.
         """
         self._checkpoints = Checkpoints(self._directory.path, identity)
         training = self._resumed(make)
@@ -220,14 +195,8 @@ class CheckpointManager:
     def look(self, training: Training) -> None:
         """Keep what is due, between two steps.
 
-        Raises
-        ------
-        StoppedError
-            The training was asked to stop.
-        FolderLostError
-            The sweep's folder was removed or replaced.
-        OSError
-            Nothing more can be written.
+        Raises StoppedError where the training was asked to stop, FolderLostError where the sweep's folder was removed
+        or replaced, OSError where nothing more can be written.
         """
         self._check(training)
         self._step = training.step

@@ -29,27 +29,10 @@ def run_with_resume(
 ) -> Recording:
     """Make a run in a sweep's folder, from its last checkpoint if there is one, and return its recording.
 
-    Whatever ends it is told in the run's `status.json`, and its checkpoint stays.
-
-    Parameters
-    ----------
-    folder, run
-        Where to, and what.
-    command : str
-        Kept with the recording.
-    checkpoint_every : float
-        Seconds between two checkpoints.
-    on_step, on_resume : callable, optional
-        Called with the number of updates, as it goes on, and where it goes on from.
-    stop : threading.Event, optional
-        Once it is set, the run leaves a checkpoint and `StoppedError` is raised.
-    team : Team
-        The processes that make it together; this is the first.
-
-    Raises
-    ------
-    FolderLostError
-        The sweep's folder was removed or replaced; nothing was written since.
+    Whatever ends it is told in the run's `status.json`, and its checkpoint stays. `on_step` and `on_resume` get the
+    number of updates, as it goes on, and where it goes on from. Once `stop` is set, the run leaves a checkpoint and
+    `StoppedError` is raised; `FolderLostError` where the sweep's folder was removed or replaced, and nothing was
+    written since. `team` are the processes that make it together; this is the first.
     """
     directory = folder.run_directory(run)
     with directory.held():

@@ -18,13 +18,7 @@ from gradflow.notes import MARK, MARK_FORMAT
 
 
 class Store:
-    """A place for finished runs, by its URL.
-
-    Raises
-    ------
-    PlanError
-        The URL's protocol is unknown or its library missing, or the place holds something else than a sweep.
-    """
+    """A place for finished runs, by its URL; PlanError if its protocol is unknown or its library missing."""
 
     def __init__(self, url: str) -> None:
         from fsspec.core import url_to_fs  # brings what it knows of compression and networks, and few sweeps need it
@@ -38,10 +32,7 @@ class Store:
     def claim(self, command: str) -> None:
         """Mark the place as a sweep's; by this it is known to be writable before anything is trained.
 
-        Raises
-        ------
-        PlanError
-            It holds something else, was written by a newer version, or cannot be written.
+        Raises PlanError where it holds something else, was written by a newer version, or cannot be written.
         """
         try:
             found = self._mark()
@@ -66,13 +57,7 @@ class Store:
         return mark if isinstance(mark, dict) and mark.get("format") == MARK_FORMAT else None
 
     def push(self, recording: Path) -> None:
-        """Copy a recording's folder to the store, its manifest last.
-
-        Raises
-        ------
-        StorageError
-            It cannot be written there; the recording stays as it is.
-        """
+        """Copy a recording's folder to the store, its manifest last; StorageError if it cannot be written there."""
         place = f"{self._path}/{RUNS}/{recording.name}"
         parts = [part["file"] for part in storage.read_manifest(recording)["parts"]]
         try:
@@ -85,10 +70,7 @@ class Store:
     def fetch(self, name: str, home: Path) -> bool:
         """Copy a finished run to `home/name` unless it is there, whole or not at all; False if the store has none.
 
-        Raises
-        ------
-        StorageError
-            It is damaged there, or cannot be read.
+        Raises StorageError where it is damaged there, or cannot be read.
         """
         place = f"{self._path}/{RUNS}/{name}"
         if (home / name).exists():

@@ -46,17 +46,10 @@ _TOLD = (*settings_of(NotesSettings), "published", "scaled")  # keys that shape 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a file asks for.
+    """What a file asks for; `source` is the file, as errors name it, empty for a sweep that is in no file.
 
-    Attributes
-    ----------
-    source : str
-        The file, as errors name it; empty for a sweep that is in no file.
-    experiment : "compare" or "shattering"
-        What its arguments are for: `plan`, or `shattering_by_depth`.
-    arguments : mapping
-    notes : mapping
-        What the report says beside the runs, as `gradflow.notes` keeps it: title, question, scaled, published.
+    `arguments` are for `plan` if the experiment is "compare", for `shattering_by_depth` if it is "shattering". `notes`
+    are what the report says beside the runs, as `gradflow.notes` keeps it: title, question, scaled, published.
     """
 
     source: str
@@ -67,12 +60,8 @@ class Sweep:
     def plan(self, given: Mapping[str, Any] | None = None) -> list[Run]:
         """Return every run, checked; arguments given here replace the file's.
 
-        Where they leave some combinations out, overrides and what is left out of those count no longer.
-
-        Raises
-        ------
-        PlanError
-            As in `gradflow.experiments.plan`, led by the file's name.
+        Where they leave some combinations out, overrides and what is left out of those count no longer. Raises
+        PlanError as `gradflow.experiments.plan` does, led by the file's name.
         """
         arguments = _merged(self.arguments, given or {})
         try:
@@ -87,11 +76,8 @@ class Sweep:
 def read_sweep(path: str | os.PathLike[str], *, scaled: bool = False) -> Sweep:
     """Return the sweep of a TOML file.
 
-    Raises
-    ------
-    SweepFileError
-        There is no such file, it is no TOML (with the line), or a key is unknown (with the nearest) or of a wrong
-        type. One line that names file and key.
+    Raises SweepFileError, one line that names file and key: there is no such file, it is no TOML (with the line), or a
+    key is unknown (with the nearest) or of a wrong type.
     """
     try:
         content = _regular(Path(path)).decode()

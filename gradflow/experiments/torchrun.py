@@ -40,12 +40,7 @@ CONTROL_TIMEOUT = timedelta(days=30)  # for all that the first process does betw
 class TorchrunEngine:
     """Makes runs one after the other, each by all processes; `joined` gives it to the first of them.
 
-    Attributes
-    ----------
-    processes : int
-        How many there are; a plan for this engine has the same number.
-    is_amid_run : bool
-        Whether the others may be at a step of a run, where they listen to nothing else.
+    `is_amid_run` says whether the others may be at a step of a run, where they listen to nothing else.
     """
 
     def __init__(self, control: distributed.ProcessGroup) -> None:
@@ -66,14 +61,9 @@ class TorchrunEngine:
     ) -> dict[Run, str]:
         """Make the runs; see `Engine`.
 
-        Raises
-        ------
-        KeyboardInterrupt
-            Asked to stop by SIGINT or SIGTERM; the run under way has left a checkpoint.
-        StrandedError
-            This process failed and others did not; the same command goes on from the run's checkpoint.
-        FolderLostError
-            The sweep's folder was removed or replaced.
+        Raises KeyboardInterrupt where asked to stop by SIGINT or SIGTERM: the run under way has left a checkpoint.
+        StrandedError where this process failed and others did not: the same command goes on from the run's checkpoint.
+        FolderLostError where the sweep's folder was removed or replaced.
         """
         failures: dict[Run, str] = {}
         tell = sending(store, folder, tell, failures)
@@ -182,12 +172,7 @@ def _end_at_once() -> None:
 def _follow(control: distributed.ProcessGroup) -> None:
     """Make every run along that the first process announces, until it says that there is none.
 
-    Raises
-    ------
-    PartnerError
-        The first process is gone.
-    StrandedError
-        This process failed alone.
+    Raises PartnerError where the first process is gone, StrandedError where this process failed alone.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the first process stops at a checkpoint, and with it this one

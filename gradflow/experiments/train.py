@@ -171,13 +171,7 @@ class Training:
         self.step = step
 
     def begin(self) -> None:
-        """Bring the whole team to where its first process is.
-
-        Raises
-        ------
-        PartnerError
-            Another process of the team could not make the network.
-        """
+        """Bring the whole team to where its first process is; PartnerError if another could not make the network."""
         state = self._team.begin(self.state_dict() if self.step and self._team.is_first else None)
         if state is not None and not self._team.is_first:
             self.load_state_dict(state)

@@ -30,16 +30,10 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
 class Updater:
     """Brings the gradients of a batch into `.grad`, and makes the update.
 
-    Between the two calls `.grad` holds what the optimizer will use: accumulated over the parts of the batch, divided
-    by the loss scale, clipped. This is the moment for `Recorder.step`; give `record` this updater's `scaler`, by which
-    it divides the gradients at outputs.
-
-    Attributes
-    ----------
-    scaler : GradScaler or None
-        Under fp16 alone.
-    unclipped_grad_norm : Tensor or None
-        The total gradient norm of the last batch before clipping; None where the recipe does not clip.
+    Between the two calls `.grad` holds what the optimizer will use: accumulated over the parts of the batch, divided by
+    the loss scale, clipped. This is the moment for `Recorder.step`; give `record` this updater's `scaler`, by which it
+    divides the gradients at outputs (None but under fp16). `unclipped_grad_norm` is the total gradient norm of the last
+    batch before clipping; None where the recipe does not clip.
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe) -> None:
@@ -58,10 +52,7 @@ class Updater:
     def forward_backward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the gradients of a batch, in the model's present mode.
 
-        Returns
-        -------
-        loss, batch_error : Tensor
-            Mean cross-entropy and share of images classified wrongly, 0-d tensors on the device.
+        Returns mean cross-entropy and share of images classified wrongly, 0-d tensors on the device.
         """
         self._optimizer.zero_grad(set_to_none=True)
         parts = self._recipe.accumulate

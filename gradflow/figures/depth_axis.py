@@ -29,16 +29,9 @@ class DepthAxis(NamedTuple):
 
 
 def depth_axis(networks: Iterable[Network], others: Iterable[int] = (), *, is_log: bool | None = None) -> DepthAxis:
-    """Return where each network stands: at its depth, families side by side; then runs without a depth.
+    """Return where each network measured stands: at its depth, families side by side; then runs without a depth.
 
-    Parameters
-    ----------
-    networks : iterable of (family, depth)
-        Those measured.
-    others : iterable of int
-        Further depths that are drawn.
-    is_log : bool, optional
-        Whether it is logarithmic; by default where depths span enough.
+    `others` are further depths that are drawn. The axis is logarithmic by default where depths span enough.
     """
     keys = list(networks)
     every = sorted({*(depth for _, depth in keys if depth is not None), *others})

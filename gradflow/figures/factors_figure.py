@@ -23,19 +23,10 @@ _FORM = Look("#c2410c", "-", "", "")
 
 
 def factors(frame: pd.DataFrame) -> Figure:
-    """Return factors per layer with their intervals, beside the closed forms.
+    """Return factors per layer of `predicted` with their intervals, beside the closed forms.
 
-    A factor below 1 is a gradient that vanishes, one above 1 a gradient that explodes.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From `gradflow.analysis.predicted`. Rows without a measured factor are left out.
-
-    Raises
-    ------
-    ValueError
-        The frame lacks a column.
+    A factor below 1 is a gradient that vanishes, one above 1 a gradient that explodes. Rows without a measured factor
+    are left out.
     """
     require_columns(frame, _COLUMNS, _SOURCE)
     rows = frame[frame["factor"].notna()]

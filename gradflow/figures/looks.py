@@ -125,13 +125,7 @@ def looks(frame: pd.DataFrame) -> dict[Network, Look]:
 
 
 def recolored(found: Mapping[Key, Look], palette: Palette) -> dict[Key, Look]:
-    """Return looks in the colours of a palette: what had one colour has one.
-
-    Raises
-    ------
-    ValueError
-        seaborn knows no palette of that name.
-    """
+    """Return looks in the colours of a palette (what had one colour has one); ValueError if seaborn has no such."""
     from seaborn import color_palette  # here, because its import takes long and most figures do without
 
     colors = list(dict.fromkeys(look.color for look in found.values()))

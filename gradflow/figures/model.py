@@ -27,32 +27,19 @@ Shape = Literal["line", "dots", "interval", "seeds", "band", "level", "bar", "up
 
 @dataclass(frozen=True)
 class Axis:
-    """What is drawn along one direction.
+    """What is drawn along one direction: the column of the rows, and its title with its unit.
 
-    Attributes
-    ----------
-    column : str
-        The column of the rows.
-    title, short : str
-        With its unit; `short` where panels share the axis, by default the same.
-    name : str
-        What a pointer is told that the value is; by default "Value".
-    kind : str
-        linear, signed (whole decades, with their sign), powers (decades, as powers of ten), points (of percent, with
-        their sign), fraction (as percent), error (fractions from 0 on, with room over the largest), log, depth (of
-        layers), doubling (depths of networks, by powers of two), whole (numbers), steps (of training: linear from 0 to
-        1 and logarithmic beyond), places (one for each of `names`), layers (places with long names) or rows (places
-        from the top down; values are then drawn along the other axis).
-    ends : tuple of float
-        Values that the limits must hold.
-    others : tuple of str
-        Further columns that the limits must hold.
-    limits : tuple of float, optional
-        The limits themselves, where the rows do not decide.
-    names : tuple of str
-        The values of places, in their order.
-    ticks : mapping of float to str
-        Where ticks stand and what they say, if they do not follow from the kind; some are left out where they touch.
+    `short` is the title where panels share the axis, by default the same; `name` what a pointer is told that the value
+    is, by default "Value".
+
+    Of a kind are linear, signed (whole decades, with their sign), powers (decades, as powers of ten), points (of
+    percent, with their sign), fraction (as percent), error (fractions from 0 on, with room over the largest), log,
+    depth (of layers), doubling (depths of networks, by powers of two), whole (numbers), steps (of training: linear from
+    0 to 1 and logarithmic beyond), places (one for each of `names`, in their order), layers (places with long names)
+    and rows (places from the top down; values are then drawn along the other axis).
+
+    The limits hold the values `ends` and the columns `others`, or are `limits` where the rows do not decide. `ticks`
+    say where ticks stand and what they say, if they do not follow from the kind; some are left out where they touch.
     """
 
     column: str
@@ -71,38 +58,20 @@ class Axis:
 class Mark:
     """One layer of drawing.
 
-    Attributes
-    ----------
-    shape : str
-        line; dots; interval (a dot, and a bar from low to high); seeds (dots beside that); band (from low to high);
-        bar; level (a line at a value); upright (a line across that, at a place); span (the shade from one place to
-        another). On rows: range (from low to high), dots, ring (hollow, joined to the dot) and tick.
-    has_dots : bool
-        Whether a line has a dot at each value.
-    every : (int, int), optional
-        The first value of a line that has a larger dot, and the distance to the next.
-    value, upto : float
-        Where a level or an upright line is; from where to where a span goes.
-    markers : mapping of str to str
-        The shape of a line's dots by what the column `kind` holds.
-    of : mapping of str to tuple of str
-        The values of columns whose rows are drawn; a level, an upright line or a span stands where there is such a row.
-    column : str
-        What is drawn, where that is not the column of the axis.
-    look : Look, optional
-        How all lines are drawn, where not as their networks; what is empty is the network's.
-    joins : str
-        The column whose values have a line each, where that is not the network.
-    looks : mapping of str to Look
-        How each of these is drawn, and what the legend calls it. A key is never a name that a user chose.
-    label : str
-        What the legend says of it, if anything.
-    width, size, opacity : float, optional
-        Of lines and bands, and of dots: points, and from 0 to 1.
-    is_hollow : bool
-        Whether dots are rings.
-    told : mapping of str to str
-        Further columns that a pointer is told of its dots, and what they are called.
+    Shapes are line; dots; interval (a dot, and a bar from low to high); seeds (dots beside that); band (from low to
+    high); bar; level (a line at `value`); upright (a line across that, at a place); span (the shade from `value` to
+    `upto`). On rows: range (from low to high), dots, ring (hollow, joined to the dot) and tick.
+
+    `column` is drawn, by default the axis's, of the rows that `of` names by the values of their columns; a level, an
+    upright line or a span stands where there is such a row. `joins` is the column whose values have a line each, where
+    that is not the network.
+
+    A line `has_dots` at each value, of shapes by what the column `kind` holds (`markers`); `every` is its first value
+    that has a larger dot, and the distance to the next. `look` is how all lines are drawn, where not as their networks
+    (what is empty is the network's), and `looks` how each of these is drawn, and what the legend calls it: a key is
+    never a name that a user chose. `label` is what the legend says of the mark, if anything. `width` of lines and bands
+    and `size` of dots are in points, `opacity` is from 0 to 1; dots that are hollow are rings. `told` are further
+    columns that a pointer is told of its dots, and what they are called.
     """
 
     shape: Shape
@@ -146,31 +115,14 @@ class Guide:
 
 @dataclass(frozen=True)
 class Facet:
-    """A column whose values split the rows.
+    """A column whose values split the rows; `label` is what a reader is asked to choose, `names` what each is called.
 
-    Attributes
-    ----------
-    column : str
-    label : str
-        What a reader is asked to choose.
-    names : mapping of str to str
-        What each value is called, in their order.
-    titles : mapping of str to str, optional
-        What a panel is called, where that is not the value's name.
-    notes : mapping of str to str, optional
-        What is to be known of a value.
-    files : mapping of str to str, optional
-        The files for print that show the same.
-    x, y : mapping of str to Axis, optional
-        The axes of a value, where they are not the figure's.
-    shares_y : bool
-        Whether all panels have one vertical axis.
-    rescales : bool
-        Whether a reader who chooses another value gets other limits.
-    is_beside : bool
-        Whether its panels stand beside each other on a screen, too; those of rows always do.
-    tells : "depth" or "family"
-        What the title of a panel says of its networks, so that the legend need not.
+    By value, where there are such: `titles` of panels that are not the value's name, `notes` of what is to be known of
+    it, `files` for print that show the same, and the axes `x` and `y` where they are not the figure's.
+
+    All panels have one vertical axis (`shares_y`), or a reader who chooses another value gets other limits
+    (`rescales`). With `is_beside` the panels stand beside each other on a screen, too; those of rows always do. `tells`
+    ("depth" or "family") is what a panel's title says of its networks, so that the legend need not.
     """
 
     column: str
@@ -193,16 +145,9 @@ class Facet:
 
 @dataclass(frozen=True)
 class Layout:
-    """How the panels stand on paper.
+    """How the panels stand on paper: `height` in inches of a panel, and inches that differ from `panels.MARGINS`.
 
-    Attributes
-    ----------
-    height : float
-        Inches of a panel.
-    wide, narrow : int
-        How many stand beside each other, on the two columns of a journal's page and on one.
-    margins : mapping of str to float
-        Inches that differ from `gradflow.plots.panels.MARGINS`.
+    `wide` and `narrow` are how many stand beside each other, on the two columns of a journal's page and on one.
     """
 
     height: float
@@ -215,39 +160,21 @@ class Layout:
 class Figure:
     """All that is to be known of a figure: of networks, a colour a depth and a line style a family, or of `looks`.
 
-    Attributes
-    ----------
-    name : str
-        Of its files, and of the element on a page.
-    title, subtitle, note : str
-        Over the panels, and under them.
-    rows : DataFrame
-        family, depth, what axes and facets name, and where they are drawn: low, high, n, and n_zero and n_nonfinite,
-        the numbers of seeds whose value is zero or not finite.
-    x, y : Axis
-    marks : tuple of Mark
-    layout : Layout
-    facets : tuple of Facet
-        The last that has several values is panels on paper, where the others have one.
-    told : mapping of str to str
-        Further columns that a pointer is told, and what they are called.
-    series : str
-        What a line is called, where it is not a network.
-    looks : mapping of str to Look, optional
-        How each value of the column `line` is drawn, in the order of the legend, the first on top; by default each
-        network has a line, and its look.
-    may_choose : bool
-        Whether a reader may choose one of these lines.
-    hint : str
-        How to read it, where there is room: on a screen.
-    guides : tuple of Guide
-        Lines to compare with.
-    each : str
-        The column whose values have lines of their own, of one look: runs of a network.
-    networks : mapping of (family, depth) to Look, optional
-        How each network is drawn, where that does not follow from the rows: some may be of no network.
-    fits_families : bool
-        Whether a reader who chooses a family gets other limits. Rows of the family "" stand beside every family.
+    `name` is that of its files, and of the element on a page; title and subtitle stand over the panels, the note under
+    them, and `hint` is how to read it, where there is room: on a screen.
+
+    `rows` hold family, depth, what axes and facets name, and where they are drawn low, high, n, and n_zero and
+    n_nonfinite, the numbers of seeds whose value is zero or not finite. The last facet that has several values is
+    panels on paper, where the others have one. `told` are further columns that a pointer is told, and what they are
+    called.
+
+    `series` is what a line is called, where it is not a network; `each` the column whose values have lines of their
+    own, of one look: runs of a network. `looks` say how each value of the column `line` is drawn, in the order of the
+    legend, the first on top, and `networks` how each network is, where that does not follow from the rows: some may be
+    of no network. `guides` are lines to compare with.
+
+    With `may_choose` a reader may choose one of these lines; with `fits_families` one who chooses a family gets other
+    limits. Rows of the family "" stand beside every family.
     """
 
     name: str

@@ -21,14 +21,8 @@ from gradflow.storage import StorageError, is_recording, load_one
 class Attached:
     """Attaches a recorder when training begins, and lets go of it when it ends, in whatever trainer.
 
-    A second training of the same model goes on with the same recording.
-
-    Parameters
-    ----------
-    path : path
-        The recording's folder.
-    **options
-        Of `gradflow.record`, other than model, optimizer, scaler and path.
+    A second training of the same model goes on with the same recording, in the folder `path`. Options are those of
+    `gradflow.record`, other than model, optimizer, scaler and path.
     """
 
     def __init__(self, path: str | os.PathLike[str], **options: Any) -> None:
@@ -68,24 +62,12 @@ class Attached:
         say: Callable[[str], object] = print,
         sinks: Iterable[Any] = (),
     ) -> None:
-        """Begin to record.
+        """Begin to record a model and its optimizers, or a trainer's wrappers of them.
 
-        Parameters
-        ----------
-        model : nn.Module
-        optimizers : Optimizer or several, or a trainer's wrappers of them
-        scaler : GradScaler, optional
-        say : callable
-            Receives a line for each finding, once; the option `on_finding` takes its place.
-        sinks : iterable of Sink
-            Besides those of the options, such as the trainer's own loggers.
-
-        Raises
-        ------
-        StorageError
-            The folder holds another recording, and the checkpoint that training goes on from holds none.
-        GradflowError
-            Another model was recorded before.
+        `say` receives a line for each finding, once; the option `on_finding` takes its place. `sinks` come besides
+        those of the options, such as the trainer's own loggers. Raises StorageError where the folder holds another
+        recording, and the checkpoint that training goes on from holds none, GradflowError where another model was
+        recorded before.
         """
         self.close()
         if self._model is not None and self._model() is not model:
@@ -152,12 +134,7 @@ def _is_first_process() -> bool:
 class Stepped(Optimizer):
     """Stands for an optimizer that is none of torch's: its step is the other one's, between torch's hooks.
 
-    Parameters
-    ----------
-    groups : callable
-        Returns the other's parameter groups as they are now: dictionaries with `params` and `lr`.
-    step : callable
-        The other's step.
+    `groups` returns the other's parameter groups as they are now: dictionaries with `params` and `lr`.
     """
 
     def __init__(self, groups: Callable[[], list[dict[str, Any]]], step: Callable[[], Any]) -> None:

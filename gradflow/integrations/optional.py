@@ -14,22 +14,10 @@ class MissingLibraryError(GradflowError, ImportError):
 
 
 def library(module: str, *, extra: str, least: str = "", distribution: str = "") -> ModuleType:
-    """Return an imported module of an optional library.
+    """Return an imported module of an optional library, at least of that version, which gradflow's extra installs.
 
-    Parameters
-    ----------
-    module : str
-    extra : str
-        Of gradflow-torch, which installs it.
-    least : str
-        The oldest version that works; any, by default.
-    distribution : str
-        Its name on the package index, where that is another than the module's.
-
-    Raises
-    ------
-    MissingLibraryError
-        It is not installed, or older.
+    `distribution` is its name on the package index, where that is another than the module's. Raises MissingLibraryError
+    where it is not installed, or older.
 
     Examples
     --------

@@ -83,12 +83,8 @@ def block_rows(*, size: int = SIZE, batch: int = 1, repeats: int = REPEATS) -> l
     Keys: block, in_channels, out_channels, size, batch; parameters, multiply_adds (of one image); forward_ms with
     forward_ms_low and _high, the same of backward_ms; time_ratio with _low and _high, both passes over those of the
     bottleneck at equal width in the same repeat; n repeats; threads. The backward pass computes the gradients of
-    weights and input. Blocks take turns in every repeat, so that what slows the machine slows all of them.
-
-    Raises
-    ------
-    ValueError
-        `size`, `batch` or `repeats` is below 1.
+    weights and input. Blocks take turns in every repeat, so that what slows the machine slows all of them. Raises
+    ValueError where `size`, `batch` or `repeats` is below 1.
     """
     for name, value in (("size", size), ("batch", batch), ("repeats", repeats)):
         if value < 1:

@@ -45,11 +45,8 @@ class PlainBlock(nn.Module):
 class ResidualBlock(PlainBlock):
     """The plain block plus a shortcut around it (He et al. 2015, fig. 2 and section 3.3).
 
-    Parameters
-    ----------
-    shortcut : "A" or "B"
-        Where the shape changes: A subsamples the input and pads the new channels with zeros, without parameters;
-        B projects with a 1x1 convolution and a norm. Where it does not change, both are the identity.
+    Where the shape changes, shortcut "A" subsamples the input and pads the new channels with zeros, without parameters;
+    "B" projects with a 1x1 convolution and a norm. Where it does not change, both are the identity.
     """
 
     def __init__(
@@ -77,13 +74,9 @@ class ResidualBlock(PlainBlock):
 class PreactivationBlock(nn.Module):
     """Norm and activation before each convolution, nothing after the addition (He et al. 2016, fig. 4e).
 
-    Parameters
-    ----------
-    shortcut : "A" or "B"
-        As in `ResidualBlock`, but B projects what norm and activation made of the input, without a norm of its own
-        (their appendix).
-    first : bool
-        The layer before has its own norm and activation; the block then starts with its convolution.
+    Shortcuts are as in `ResidualBlock`, but B projects what norm and activation made of the input, without a norm of
+    its own (their appendix). With `first` the layer before has its own norm and activation; the block then starts with
+    its convolution.
     """
 
     def __init__(

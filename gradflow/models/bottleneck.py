@@ -41,12 +41,8 @@ class ResidualBasic(PlainBlock):
 class PlainBottleneck(nn.Module):
     """1x1 to fewer channels, 3x3, 1x1 to four times as many: (batch, in, h, w) -> (batch, out, h/stride, w/stride).
 
-    Parameters
-    ----------
-    out_channels : int
-        A multiple of 4; the 3x3 convolution has a quarter of them (He et al. 2015, fig. 5).
-    stride_on : "3x3" or "1x1"
-        Which convolution subsamples: the 3x3 one, as torchvision has it, or the first, as the paper has it.
+    `out_channels` is a multiple of 4; the 3x3 convolution has a quarter of them (He et al. 2015, fig. 5). It
+    subsamples, as torchvision has it, or with `stride_on` "1x1" the first one, as the paper has it.
     """
 
     def __init__(
@@ -103,10 +99,7 @@ class ResidualBottleneck(PlainBottleneck):
 class PreactivationBottleneck(nn.Module):
     """The bottleneck with norm and activation before each convolution (He et al. 2016, arXiv 1603.05027).
 
-    Parameters
-    ----------
-    first : bool
-        The layer before has its own norm and activation; the block then starts with its convolution.
+    With `first` the layer before has its own norm and activation; the block then starts with its convolution.
     """
 
     def __init__(

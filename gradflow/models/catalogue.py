@@ -27,21 +27,10 @@ Options = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Entry:
-    """One kind of network.
+    """One kind of network; of its families the one without skips comes first, where there is one.
 
-    Attributes
-    ----------
-    name : str
-    families : tuple of str
-        What `family` may be; the one without skips first, where there is one.
-    options : mapping of str to default value
-        Sequences are tuples of positive ints of that length, ints positive, words of `choices`.
-    make : callable
-        (depth, family, input_shape, num_classes, options) to the network; arguments are checked.
-    depths : Depths
-        Which there are.
-    choices : mapping of str to tuple of str
-        The words that an option may be.
+    Options are by name: sequences are tuples of positive ints of that length, ints positive, words of `choices`. `make`
+    takes (depth, family, input_shape, num_classes, options), which are checked.
     """
 
     name: str
@@ -132,19 +121,8 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry i
 def check(model: str, depth: int, family: str, options: Options) -> dict[str, Any]:
     """Return all options of a network, defaults filled in, as JSON values.
 
-    Parameters
-    ----------
-    model : str
-        A name of `CATALOGUE`.
-    depth : int
-    family : str
-    options : mapping
-        Of those of the entry. Sequences may be lists or "16,32,64", ints may be "64", no norm may be None.
-
-    Raises
-    ------
-    ValueError
-        Anything of it does not exist; the line names what is nearest or allowed.
+    Sequences may be lists or "16,32,64", ints may be "64", no norm may be None. Raises ValueError where anything of it
+    does not exist; the line names what is nearest or allowed.
 
     Examples
     --------
@@ -181,18 +159,8 @@ def build(
 ) -> nn.Module:
     """Build a network of the catalogue; its weights are drawn from PyTorch's global generator.
 
-    Parameters
-    ----------
-    model, depth, family, options
-        As in `check`.
-    input_shape : tuple of int
-        Channels, height and width of an image.
-    num_classes : int
-
-    Raises
-    ------
-    ValueError
-        As in `check`, or the network cannot be built for such images or classes.
+    Arguments are as in `check`, and `input_shape` is (channels, height, width) of an image. Raises ValueError as there,
+    or where the network cannot be built for such images or classes.
 
     Examples
     --------

@@ -9,15 +9,9 @@ from gradflow.ranges import RANGES, shown
 
 @dataclass(frozen=True)
 class Depths:
-    """The depths from a smallest one on in equal steps, or a few.
+    """The depths from a smallest one on in equal steps, or a few; `words` say which, in an error.
 
-    Attributes
-    ----------
-    words : str
-        Which there are, as an error says it.
-    smallest, step : int
-    few : tuple of int
-        All there are; `smallest` and `step` do not count then.
+    Where `few` is given, `smallest` and `step` do not count.
 
     Examples
     --------

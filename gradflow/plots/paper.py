@@ -37,21 +37,8 @@ def draw(
 ) -> Axes:
     """Draw a figure on one pair of axes: the current ones by default, which then get a legend.
 
-    Parameters
-    ----------
-    figure : Figure
-    ax : Axes, optional
-    looks : mapping, optional
-        From `gradflow.figures.looks.looks` of a larger comparison, so that colours agree with it.
-    palette : str or sequence of str, optional
-        Other colours.
-    title : str, optional
-        Another title.
-
-    Raises
-    ------
-    ValueError
-        Its facet has several values, which one pair of axes cannot tell apart.
+    `looks`, from `gradflow.figures.looks.looks` of a larger comparison, make colours agree with it. Raises ValueError
+    where the figure's facet has several values, which one pair of axes cannot tell apart.
     """
     given, ax = ax, style.current_axes(ax)
     facet = figure.facet

@@ -99,10 +99,7 @@ class Analysis:
     def beside(self, twin: Analysis) -> Analysis:
         """Return the same analysis with the gradient of a plain twin beside it, as one more of `counterfactuals`.
 
-        Raises
-        ------
-        AnalysisError
-            The twin has not the weighted layers of this network on its main path.
+        Raises AnalysisError where the twin has not the weighted layers of this network on its main path.
         """
         own, other = set(self.layers["layer"]), set(twin.layers["layer"])
         if own != other:

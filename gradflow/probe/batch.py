@@ -14,16 +14,10 @@ from gradflow.hooks.norms import l2_norm
 class Batch:
     """The arguments of one forward pass, made from what the user gave.
 
-    A tensor or any other object is the one argument, a tuple the positional arguments, a mapping the keyword
-    arguments. Tensors inside are copied, so that a layer that works in place changes no tensor of the user's.
-
-    Attributes
-    ----------
-    args, kwargs : tuple, dict
-        What the model is called with.
-    leaves : list of Tensor
-        The floating-point inputs as leaves of the graph, sharing the user's memory; what the model gets is a copy
-        with the leaf behind it, because a leaf may not be changed in place.
+    A tensor or any other object is the one argument, a tuple the positional arguments, a mapping the keyword arguments.
+    Tensors inside are copied, so that a layer that works in place changes no tensor of the user's. `leaves` are the
+    floating-point inputs as leaves of the graph, sharing the user's memory; what the model gets is a copy with the leaf
+    behind it, because a leaf may not be changed in place.
     """
 
     def __init__(self, inputs: Any) -> None:

@@ -184,11 +184,8 @@ class Forecast:
 def track_record() -> dict[str, Share]:
     """Return how the verdicts did on the study's networks of new data and new factors.
 
-    Returns
-    -------
-    dict
-        "will fail", "will train": how often the verdict was right. "will fail caught", "will train caught": how many of
-        those that failed, and that trained, it was given to. "open failed": how many of the open ones failed.
+    "will fail", "will train": how often the verdict was right. "will fail caught", "will train caught": how many of
+    those that failed, and that trained, it was given to. "open failed": how many of the open ones failed.
     """
     counts = forecast_study()["measured"][UNSEEN]
     failing, hopeful, left = (counts[verdict] for verdict in (WILL_FAIL, WILL_TRAIN, OPEN))

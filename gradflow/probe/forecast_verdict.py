@@ -42,22 +42,11 @@ class Reason(NamedTuple):
 
 
 def decide(signs: pd.DataFrame, rules: Rules) -> tuple[Verdict, list[Reason]]:
-    """Return the verdict and the reasons for it.
+    """Return the verdict of a trial's `indicators`, and the conditions of the rules that are met as its reasons.
 
-    Will fail, if one rule of "will fail" is met; will train, if none is but one of "will train"; otherwise open. A rule
-    is met if all its conditions are.
-
-    Parameters
-    ----------
-    signs : DataFrame
-        As of `gradflow.probe.indicators.indicators`.
-    rules : dict
-        By verdict the rules, as in `gradflow.reference.forecast_study()["rules"]`.
-
-    Returns
-    -------
-    tuple of str, list of Reason
-        The conditions of the rules that are met; for open those conditions of "will train" that are not.
+    Will fail, if one rule of "will fail" is met; will train, if none is but one of "will train"; otherwise open: then
+    the reasons are those conditions of "will train" that are not met. A rule is met if all its conditions are. `rules`
+    are by verdict, as in `gradflow.reference.forecast_study()["rules"]`.
 
     Examples
     --------

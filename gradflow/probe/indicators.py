@@ -14,23 +14,14 @@ SCALARS = ("loss", "probe_loss", "probe_error", "unlikeness", "total_grad_norm")
 
 
 def indicators(recording: Recording) -> pd.DataFrame:
-    """Return the numbers that verdicts rest on, at each moment of a trial.
+    """Return the numbers that verdicts rest on: one row per moment of a trial, `updates` (made before) as index.
 
-    Parameters
-    ----------
-    recording : Recording
-        Of `gradflow.probe.trial.try_training`.
-
-    Returns
-    -------
-    DataFrame
-        One row per moment, `updates` (made before) as index. `gradient_decades`: log10 of the gradient's L2 norm at the
-        first weighted layer's output over that at the last but one; -inf if none arrives at the first, NaN if none
-        arrives at the last but one. `update_ratio_max`, `_median`, `_min`: |update| / |weights| over weighted
-        layers. `growth`: the largest |weights| over its value at step 0.
-        `relative_error`: `probe_error` over the error of naming the most frequent class. `relative_loss`: `probe_loss`
-        over its value at step 0. `diverged`: 1 if the loss stopped being finite anywhere in the trial, otherwise 0.
-        And the trial's scalars. NaN where there is no number.
+    `gradient_decades`: log10 of the gradient's L2 norm at the first weighted layer's output over that at the last but
+    one; -inf if none arrives at the first, NaN if none arrives at the last but one. `update_ratio_max`, `_median`,
+    `_min`: |update| / |weights| over weighted layers. `growth`: the largest |weights| over its value at step 0.
+    `relative_error`: `probe_error` over the error of naming the most frequent class. `relative_loss`: `probe_loss` over
+    its value at step 0. `diverged`: 1 if the loss stopped being finite anywhere in the trial, otherwise 0. And the
+    trial's scalars. NaN where there is no number.
     """
     moments = sorted(recording.layers.step.unique())
     frame = pd.DataFrame([_at(recording, moment) for moment in moments], index=pd.Index(moments, name="updates"))

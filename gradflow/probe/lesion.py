@@ -26,27 +26,14 @@ NOT_REPEATED = "not repeated"  # the second pass made other additions than the f
 def lesions(
     model: nn.Module, compute_loss: Callable[[], Tensor], joins: Iterable[Join], additions: Additions
 ) -> pd.DataFrame:
-    """Return the loss with the branches of each join left out, one join at a time.
+    """Return one row per join: `join`, `loss` without its branches, `change` against the whole model's loss, `status`.
 
     Costs one forward pass without gradients for each join, and one for the whole model. Every pass starts from the
     model as it is now, random state included, so that dropout draws the same. The model is left as found.
 
-    Parameters
-    ----------
-    model : nn.Module
-        The model that `compute_loss` runs.
-    compute_loss : callable
-        Runs the model on the batch that the joins were found on, and returns one number. Normalisation in train mode
-        takes the lesioned batch's statistics; Veit et al. use eval mode.
-    joins : iterable of Join
-        As `find_joins` returned them.
-    additions : Additions
-        The context in which the joins' forward pass ran, from the same random state: see `Examples`.
-
-    Returns
-    -------
-    DataFrame
-        One row per join: `join`, `loss` without its branches, `change` against the whole model's loss, `status`.
+    `compute_loss` runs the model on the batch that `find_joins` found the joins on, and returns one number.
+    Normalisation in train mode takes the lesioned batch's statistics; Veit et al. use eval mode. `additions` is the
+    context in which the joins' forward pass ran, from the same random state.
 
     Examples
     --------

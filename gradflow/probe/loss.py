@@ -27,14 +27,8 @@ class AnalysisError(GradflowError):
 def loss_of(outputs: Any, targets: Any, loss_fn: LossFunction | None) -> tuple[Tensor, dict[str, Any]]:
     """Return the loss, a tensor of one entry, and what it is, as meta has it for `gradflow.text.words.loss_words`.
 
-    Parameters
-    ----------
-    outputs : Any
-        What the model returned.
-    targets : Any
-        None, or what `loss_fn` takes; without `loss_fn` a tensor of class indices or of the outputs' shape.
-    loss_fn : callable, optional
-        Called as `loss_fn(outputs, targets)`, without targets as `loss_fn(outputs)`.
+    `targets` are None, or what `loss_fn` takes, which is called as `loss_fn(outputs, targets)`, without targets as
+    `loss_fn(outputs)`. Without `loss_fn` they are a tensor of class indices or of the outputs' shape.
 
     Notes
     -----
@@ -100,13 +94,7 @@ def _member(outputs: Any, name: str) -> Any:
 
 
 def prediction_of(outputs: Any) -> Tensor:
-    """Return the tensor that a loss is taken of.
-
-    Raises
-    ------
-    AnalysisError
-        It is not to be told which.
-    """
+    """Return the tensor that a loss is taken of; AnalysisError if it is not to be told which."""
     named = (_member(outputs, name) for name in PREDICTIONS)
     found = outputs if isinstance(outputs, Tensor) else next((one for one in named if isinstance(one, Tensor)), None)
     if found is None and isinstance(outputs, tuple | list) and len(outputs) == 1:
@@ -165,11 +153,7 @@ def class_axis(prediction: Tensor, targets: Tensor) -> int:
     """Return the axis of classes: 1 as PyTorch has it, (batch, classes, ...), or the last, (batch, ..., classes).
 
     Where both fit, three axes are (batch, tokens, classes), whatever the number of tokens, and more are an image's.
-
-    Raises
-    ------
-    AnalysisError
-        Neither fits.
+    Raises AnalysisError where neither fits.
     """
     shape = tuple(prediction.shape)
     order = (-1, 1) if prediction.dim() == SEQUENCE_AXES else (1, -1)

@@ -28,12 +28,7 @@ NEAREST = 3  # names that an error gives
 class Residual:
     """What is known of the joins, step by step: `find`, `shares_measured`, `remove_shares`, `tables`, `with_lesions`.
 
-    Attributes
-    ----------
-    joins : list of Join
-        All that were found.
-    chosen : list of Join
-        Those whose shares and branches are removed.
+    Of all `joins` that were found, shares and branches are removed of those `chosen`.
     """
 
     def __init__(

@@ -28,15 +28,11 @@ def first_update(
 ) -> dict[str, float]:
     """Return what one update of a copy does to the loss of the same batch, carried on as far as momentum carries it.
 
-    SGD with momentum m goes on by 1 / (1 - m) times the first update when gradients stay as they are; Adam does not.
+    SGD with momentum m goes on by 1 / (1 - m) times the first update when gradients stay as they are; Adam does not. To
+    be called with the gradients in `.grad`, and with the random state that the pass behind them began with.
 
-    To be called with the gradients in `.grad`, and with the random state that the pass behind them began with.
-
-    Returns
-    -------
-    dict
-        `lr`, `momentum`, 0 where there is none; the loss `before` and `after` the update; `fits`, a tenth of the
-        learning rate where the loss falls there, NaN if it does not or was not tried because it falls already.
+    Keys are `lr`, `momentum`, 0 where there is none; the loss `before` and `after` the update; `fits`, a tenth of the
+    learning rate where the loss falls there, NaN if it does not or was not tried because it falls already.
     """
     check_optimizer(model, optimizer, lr)
     twin, updates = copies(model, optimizer, lr)

@@ -29,16 +29,9 @@ class Counterfactuals:
         self._probe = ""
 
     def measure(self, loss: Tensor, joins: Sequence[Join], wanted: Sequence[Tensor]) -> None:
-        """Walk the graph of the loss twice more; it is freed at the end.
+        """Walk the graph of the loss, kept from its first backward pass, twice more; it is freed at the end.
 
-        Parameters
-        ----------
-        loss : Tensor
-            Whose graph is kept from its first backward pass.
-        joins : sequence of Join
-            Those that lose a share.
-        wanted : sequence of Tensor
-            How far back to go: leaves of the graph.
+        `joins` lose a share; `wanted`, leaves of the graph, say how far back to go.
         """
         for probe, is_last in ((WITHOUT_SKIPS, False), (WITHOUT_BRANCHES, True)):
             self._probe = probe

@@ -45,14 +45,8 @@ def on_screen(
 ) -> Live | None:
     """Return `gradflow.figures.degradation_figure` of every error that was measured, or None if none was.
 
-    Parameters
-    ----------
-    errors, over_seeds, differences : DataFrame
-        From `gradflow.analysis.degradation`, `degradation_over_seeds` and `paired_difference`.
-    published : DataFrame, optional
-        From `gradflow.analysis.published`; what is much deeper than the deepest network measured is left out.
-    first : str
-        The error shown until a reader chooses another.
+    Of `published` what is much deeper than the deepest network measured is left out; the error `first` is shown until a
+    reader chooses another.
     """
     ranked = sorted(ERRORS, key=lambda error: error != first)
     measures = [error for error in ranked if over_seeds[error].notna().any()]

@@ -52,10 +52,7 @@ class Picture(NamedTuple):
 def printed_as(formats: Iterable[str]) -> Iterator[None]:
     """Within the block `draw` writes these formats, too: PDF and SVG in both widths of a journal's page.
 
-    Raises
-    ------
-    FormatError
-        A format is none of `gradflow.plots.saving.FORMATS`.
+    Raises FormatError where one is none of `gradflow.plots.saving.FORMATS`.
     """
     chosen = tuple(formats)
     unknown = [form for form in chosen if form not in FORMATS]
@@ -98,20 +95,9 @@ def draw(
 ) -> Picture:
     """Draw a figure wide and save it as `<name>.png` at 300 dpi; draw it narrow, too, where no live one does that.
 
-    Parameters
-    ----------
-    name : str
-        The file's name.
-    make : callable
-        Returns the figure at a width in inches.
-    folder : Path
-        The report's; the file goes to its folder figures, which exists.
-    alt, caption : str
-        What the figure shows, for those who cannot see it and for all.
-    live : Live, optional
-        What takes the picture's place on a screen.
-    is_covered : bool
-        Whether another picture's live figure shows this one, too.
+    `make` returns the figure at a width in inches; the file goes to `folder`'s folder figures, which exists. `alt` and
+    `caption` say what it shows, for those who cannot see it and for all. `live` takes the picture's place on a screen;
+    with `is_covered` another picture's live figure shows this one, too.
     """
     formats = tuple(form for form in _formats.get() if form != PNG)
     job = Job(name, make, folder / "figures", not (live or is_covered), formats)

@@ -76,13 +76,10 @@ def overhead(recordings: list[Recording]) -> str:
 
 
 def coverage(recordings: list[Recording]) -> pd.DataFrame:
-    """Return the layers whose output gradient was never measured as such, and why.
+    """Return the layers whose output gradient was never measured as such, and why: one row per (run, layer).
 
-    Returns
-    -------
-    DataFrame
-        One row per (run, layer): run, layer, kind, status (the first recorded one), has_output_gradient (whether a
-        value was recorded all the same, of a tensor that the layer shares with others).
+    Columns are run, layer, kind, status (the first recorded one), has_output_gradient (whether a value was recorded all
+    the same, of a tensor that the layer shares with others).
     """
     columns = ["layer", "kind", "status", "out_grad_norm"]
     layers = stacked(recordings, [recording.layers[columns] for recording in recordings])

@@ -27,16 +27,8 @@ def page_table(
 ) -> Table:
     """Return a table; what stands beneath every cell alike is said once, in the title.
 
-    Parameters
-    ----------
-    name : str
-        The key of its title in `table`; with hyphens, its anchor.
-    columns : sequence of Column
-        Their heads are in `column`.
-    rows : DataFrame or sequence
-        Of a frame, each row as a dictionary.
-    file, title : str
-        The file that holds all of it, and the text above where it is another.
+    Its name is the key of its title in `table`, and with hyphens its anchor; heads of columns are in `column`. `file`
+    holds all of it; `title` is the text above where it is another.
     """
     shown = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
     said = title or text("table." + name)

@@ -29,13 +29,7 @@ MAX_LAYERS = 250  # drawn of one run there; more than a screen has pixels for
 
 
 def flow(frame: pd.DataFrame) -> Live | None:
-    """Return the figure of a screen, both gradients with their seeds; None if no gradient was recorded.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From `gradflow.analysis.profile`, at all recorded steps.
-    """
+    """Return the figure of `profile` at all recorded steps for a screen, both gradients with their seeds, or None."""
     found = [measure for measure in MEASURES if (frame[measure] > 0).any()]
     if not found:
         return None

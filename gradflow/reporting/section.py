@@ -41,24 +41,12 @@ class Shown(NamedTuple):
 
 @dataclass(frozen=True)
 class Section:
-    """One section, in a module `<name>_section.py` of its own, where it is found.
+    """One section, in a module `<name>_section.py` of its own, where it is found; its title is the text `<key>.title`.
 
-    Parameters
-    ----------
-    key : str
-        Its anchor; `<key>.title` is the key of its title.
-    place : int
-        Sections are read in this order.
-    about : callable
-        What it needs of the data, for `words` and `parts`; with None, False or an empty frame there is no section.
-    words : tuple
-        Its paragraphs.
-    parts : tuple
-        Its figures (`Drawing`), tables (`Tabled`) and whatever else, in this order.
-    files : callable, optional
-        The frames that are written for programs, by name, whether or not there is a section.
-    is_detail : bool
-        Whether it is folded, unless a problem rests on it.
+    Sections are read in the order of their places. `about` returns what it needs of the data, for `words` (its
+    paragraphs) and `parts` (its figures, tables and whatever else, in this order); with None, False or an empty frame
+    there is no section. `files` are the frames that are written for programs, by name, whether or not there is a
+    section. One that `is_detail` is folded, unless a problem rests on it.
     """
 
     key: str

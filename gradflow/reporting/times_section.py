@@ -46,13 +46,7 @@ def _figure(data: ReportData, frame: pd.DataFrame) -> Callable[[], Figure]:
 
 
 def on_screen(frame: pd.DataFrame) -> Live | None:
-    """Return the figure with its seeds, at few enough steps; None if no norm was recorded.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From `gradflow.analysis.gradient_over_time`, at all recorded steps.
-    """
+    """Return the figure of `gradient_over_time` at all recorded steps with its seeds, at few enough steps, or None."""
     if not (frame["grad_norm"] > 0).any():
         return None
     thin = few_sequences(frame)

@@ -19,13 +19,7 @@ _DESCRIPTORS = Path("/proc/self/fd")  # where Linux has a path to every open fol
 
 
 def write_whole(path: Path, *content: bytes | memoryview) -> None:
-    """Write a file so that it appears whole, and is on the disk on return.
-
-    Raises
-    ------
-    OSError
-        It cannot be written; a file of that name is as it was.
-    """
+    """Write a file so that it appears whole, and is on the disk on return; after an OSError it is as it was."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{TEMPORARY_SUFFIX}")
     try:
         with temporary.open("xb", buffering=0) as file:

@@ -15,14 +15,7 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 
 def read_json(file: Path) -> Any:
     """Return what a JSON file holds, its strings without halves of characters, which no file can take again.
 
-    Raises
-    ------
-    FileNotFoundError
-        There is none.
-    OSError
-        It cannot be read.
-    ValueError
-        It is a link, no file, too large, or no JSON that can be read; the message says which, without the file's name.
+    Raises as `read_bytes`, and ValueError where it is no JSON that can be read.
     """
     content = read_bytes(file, most=MAX_BYTES).decode("utf-8")
     try:
@@ -33,22 +26,10 @@ def read_json(file: Path) -> Any:
 
 
 def read_bytes(file: Path, *, most: int | None = None) -> bytes:
-    """Return what a file holds.
+    """Return what a file of at most so many bytes holds.
 
-    Parameters
-    ----------
-    file : path
-    most : int, optional
-        Bytes that it may have.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is none.
-    OSError
-        It cannot be read.
-    ValueError
-        It is a link, no file, or too large; the message says which, without the file's name.
+    Raises FileNotFoundError where there is none, OSError where it cannot be read, and ValueError where it is a link, no
+    file, or too large; the message says which, without the file's name.
     """
     found = file.lstat()
     if stat.S_ISLNK(found.st_mode):

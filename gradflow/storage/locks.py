@@ -28,24 +28,11 @@ class InUseError(StorageError):
 
 @contextmanager
 def held(lock: Path, *, what: str, wait: float = 0.0, is_removed: bool = False) -> Iterator[None]:
-    """Hold a lock file; beside it lies a JSON file that tells who does.
+    """Hold a lock file in a folder that exists; beside it lies a JSON file that tells who does.
 
-    Parameters
-    ----------
-    lock : path
-        In a folder that exists.
-    what : str
-        What is locked, for the message.
-    wait : float
-        Seconds to wait for it.
-    is_removed : bool
-        Remove both files in the end; otherwise they stay.
-
-    Raises
-    ------
-    InUseError
-        Another process, or another part of this one, holds it; the message says which and since when. Or something
-        else than a file has the lock's name.
+    `what` is locked, for the message; `wait` are the seconds to wait for it. With `is_removed` both files go in the
+    end; otherwise they stay. Raises InUseError where another process, or another part of this one, holds it; the
+    message says which and since when. Or something else than a file has the lock's name.
     """
     holder = lock.with_suffix(".json")
     for file in (lock, holder):

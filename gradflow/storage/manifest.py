@@ -43,11 +43,7 @@ def find(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """Return the recordings' folders at or below the paths, sorted.
 
     What was set aside, is half-written or belongs to a sweep's run under way is left out, unless it is itself named.
-
-    Raises
-    ------
-    StorageError
-        A path does not exist or holds no recording.
+    Raises StorageError where a path does not exist or holds no recording.
     """
     found: dict[Path, None] = {}
     for path in map(Path, paths):
@@ -74,10 +70,7 @@ def is_recording(path: str | os.PathLike[str]) -> bool:
 def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return a recording's manifest without reading its tables.
 
-    Raises
-    ------
-    StorageError
-        There is none, it is unreadable, or its format is newer than this gradflow knows.
+    Raises StorageError where there is none, it is unreadable, or its format is newer than this gradflow knows.
     """
     file = Path(path) / MANIFEST
     try:
@@ -165,12 +158,7 @@ def _manifest_problem(manifest: Mapping[str, Any]) -> str | None:
 def check_json(name: str, value: Any) -> None:
     """Raise unless a value can be written as JSON, so that it is refused at once and not when all is done.
 
-    Raises
-    ------
-    TypeError
-        It holds what JSON has no form for.
-    StorageError
-        It holds text that is no Unicode.
+    TypeError where it holds what JSON has no form for, StorageError where it holds text that is no Unicode.
     """
     try:
         json.dumps(value, ensure_ascii=False).encode()

@@ -125,23 +125,8 @@ def load(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording 
 def load_one(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording:
     """Return a recording that `save` or a recorder wrote; its tables are read when they are first asked for.
 
-    Every part is checked against its checksum here, and once more when it is read, then with its values.
-
-    Parameters
-    ----------
-    path : path
-        The recording's folder.
-    set_aside : bool
-        Rename damaged parts to `*.damaged` and read what is left; their names are in `meta["set_aside"]`. Otherwise
-        damage raises and nothing is changed.
-
-    Raises
-    ------
-    DamagedError
-        Parts are missing, cut short or changed, and `set_aside` is false. A table whose parts were damaged after this
-        call raises it when it is first asked for.
-    StorageError
-        The folder holds no recording, or one of a newer format.
+    Every part is checked against its checksum here, and once more when it is read, then with its values. `set_aside`
+    and errors are as in `load`.
     """
     return _opened(Path(path), unreadable if set_aside else damage, set_aside=set_aside)
 
@@ -149,12 +134,7 @@ def load_one(path: str | os.PathLike[str], *, set_aside: bool = False) -> Record
 def peek(path: str | os.PathLike[str]) -> Recording:
     """Return a recording as `load_one` does, without its checksums: a list of a thousand runs needs one table of each.
 
-    That no part is missing or cut short is checked here, its checksum when it is read.
-
-    Raises
-    ------
-    DamagedError, StorageError
-        As in `load_one`.
+    That no part is missing or cut short is checked here, its checksum when it is read. Errors are as in `load`.
     """
     return _opened(Path(path), size_damage, set_aside=False)
 

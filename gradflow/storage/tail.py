@@ -18,11 +18,6 @@ class Tail:
 
     Nothing is written and nothing locked. A part is known by its name and checksum, so rows that a resumed run dropped
     or a recorder merged are read anew, and nothing else.
-
-    Parameters
-    ----------
-    folder : path
-        The recording's folder.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -31,13 +26,7 @@ class Tail:
         self._latest: tuple[dict[str, Any], Recording] | None = None
 
     def read(self) -> Recording:
-        """Return what there is now: the same value as before where nothing was added.
-
-        Raises
-        ------
-        DamagedError, StorageError
-            As in `load`.
-        """
+        """Return what there is now: the same value as before where nothing was added. Errors are as in `load`."""
         manifest = read_manifest(self.folder)
         if self._latest is not None and manifest == self._latest[0]:
             return self._latest[1]

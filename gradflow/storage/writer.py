@@ -34,18 +34,9 @@ MERGED_ROWS = 200_000  # rows that a merge holds in memory at most
 class Writer:
     """Appends to one recording's folder, part by part, so that what is written survives a crash.
 
-    Parameters
-    ----------
-    path : path
-        A new or an empty folder. It is held until `close`, against every other writer.
-    may_continue : bool
-        Take a folder that holds a recording, too; `is_waiting` is then true, and nothing may be written before
-        `go_on` was called.
-
-    Raises
-    ------
-    StorageError
-        The folder holds other files, or cannot be written; `InUseError` if another writer holds it.
+    The folder is new or empty, and held until `close`, against every other writer: `InUseError` if another one holds
+    it, StorageError if it holds other files, or cannot be written. With `may_continue` it may hold a recording, too;
+    `is_waiting` is then true, and nothing may be written before `go_on` was called.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, may_continue: bool = False) -> None:
@@ -108,12 +99,8 @@ class Writer:
     def go_on(self, rows: Mapping[str, int]) -> None:
         """Go on with the recording that the folder holds, after so many rows of each table; the rest is dropped.
 
-        Raises
-        ------
-        DamagedError
-            A part that holds some of these rows is missing, cut short or changed.
-        StorageError
-            The folder holds no recording, or fewer rows.
+        Raises DamagedError where a part that holds some of these rows is missing, cut short or changed, StorageError
+        where the folder holds no recording, or fewer rows.
         """
         if not self._is_open:
             raise StorageError(f"{self.folder} was closed; attach a new recorder to go on with it.")

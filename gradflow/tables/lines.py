@@ -30,18 +30,10 @@ def as_text(tables: Iterable[Table]) -> str:
 
 
 def lines(table: Table, width: int = WIDTH, *, cuts: bool = False, written: Written = printable) -> list[Line]:
-    """Return a table as lines.
+    """Return a table as lines of so many columns; one that cannot be as narrow is wider.
 
-    Parameters
-    ----------
-    table : Table
-        What is in its cells may come from a stranger.
-    width : int
-        Columns. A table that cannot be as narrow is wider.
-    cuts : bool
-        Whether words and heads are cut in the middle where a table does not fit otherwise.
-    written : callable
-        Makes text of names, and what a stream cannot encode of signs.
+    With `cuts` words and heads are cut in the middle where a table does not fit otherwise. `written` makes text of
+    names, which may come from a stranger, and of signs that a stream cannot encode.
     """
     cells = [[written(cell.main) for cell in row] for row in table.cells]
     body = _ruled(table, cells, width, cuts=cuts, written=written) if table.columns else _listed(cells, width)

@@ -40,22 +40,11 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """One table. Without columns it is a list of facts or sentences: each row holds its texts.
+    """One table, between title and caption. Without columns it is a list of facts or sentences: each row its texts.
 
-    Parameters
-    ----------
-    title, caption : str
-        Above and below.
-    columns : tuple of Column
-        What is shown of a row.
-    rows : sequence
-        Mappings, as `frame.to_dict("records")` has them, or whatever the columns read. CSV and JSON hold these.
-    head_words : str
-        The table of the catalogue with its heads, `<head_words>.<key>`.
-    name, file : str
-        Of a page: its anchor, and the file that holds all of it.
-    is_long : bool
-        Of a page: whether it can be searched and sorted.
+    Rows are mappings, as `frame.to_dict("records")` has them, or whatever the columns read; CSV and JSON hold these.
+    `head_words` is the table of the catalogue with its heads, `<head_words>.<key>`. Of a page are `name`, its anchor,
+    `file`, which holds all of it, and `is_long`: it can be searched and sorted.
     """
 
     title: str
@@ -88,20 +77,10 @@ def words(key: str, form: Callable[[Any], str] = str, *, of: str = "", head: str
 def interval(
     key: str, form: Callable[[float], str], *, of: str = "", bounds: str = "{}_{}", n: str = "n", head: str = ""
 ) -> Column:
-    """Return a column of means with their 95 % intervals beneath.
+    """Return a column of means with their 95 % intervals beneath, both written by `form`.
 
-    Parameters
-    ----------
-    key, head : str
-        Of the column.
-    form : callable
-        Writes mean and bounds.
-    of : str
-        The name of the mean in a row, by default the key.
-    bounds : str
-        The names of the bounds: "{}_{}" of the mean's name and "low" or "high", or "{1}" where they are these alone.
-    n : str
-        The name of the number of values.
+    `of` names the mean in a row, by default the key; `bounds` the bounds: "{}_{}" of the mean's name and "low" or
+    "high", or "{1}" where they are these alone; `n` the number of values.
     """
     mean = of or key
     low, high = (bounds.format(mean, end) for end in ("low", "high"))

@@ -36,17 +36,7 @@ _SENTENCES = _Sentences()
 
 @contextmanager
 def language(lang: str) -> Iterator[None]:
-    """Write all sentences inside the block in a language.
-
-    Parameters
-    ----------
-    lang : str
-        One of `LANGUAGES`: "en", English, or "zh", Chinese.
-
-    Raises
-    ------
-    ValueError
-        The language does not exist.
+    """Write all sentences inside the block in a language of `LANGUAGES`: "en", English, or "zh", Chinese.
 
     Examples
     --------
@@ -68,23 +58,11 @@ def current_language() -> str:
 
 
 def text(key: str, lang: str | None = None, **values: object) -> str:
-    """Return the sentence of a key with its placeholders filled.
+    """Return the sentence of a key of the catalogue, tables and names joined by dots, with its placeholders filled.
 
-    Parameters
-    ----------
-    key : str
-        As in `catalogue`: tables and names joined by dots.
-    lang : str, optional
-        One of `LANGUAGES`; by default `current_language()`.
-    **values : object
-        One value a placeholder: numbers are passed in as they are to appear (`gradflow.text.numbers`).
-
-    Raises
-    ------
-    KeyError
-        The key does not exist, or a placeholder has no value.
-    ValueError
-        The language does not exist.
+    One value a placeholder: numbers are passed in as they are to appear (`gradflow.text.numbers`). The language is
+    `current_language()` by default. Raises KeyError where the key does not exist, or a placeholder has no value,
+    ValueError where the language does not exist.
 
     Examples
     --------

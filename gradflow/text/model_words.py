@@ -28,13 +28,9 @@ _AS_WRITTEN = ("ReLU", "GELU", "SiLU", "ELU", "SELU", "LeakyReLU", "PReLU")
 
 
 def described(meta: Mapping[str, Any]) -> str:
-    """Return what a recording's model is: its class, or its kind where the class says nothing, and its parts.
+    """Return what a recording's model is, by its meta: its class, or its kind where that says nothing, and its parts.
 
-    Parameters
-    ----------
-    meta : mapping
-        Of a recording: "model", the class; "modules", how many there are of each class; "blocks", the same of classes
-        that hold others.
+    "model" is the class, "modules" how many there are of each class, "blocks" the same of classes that hold others.
 
     Examples
     --------

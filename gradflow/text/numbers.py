@@ -235,12 +235,7 @@ def count(n: int, noun: str) -> str:
 def with_interval(value: Bounded, form: Callable[[float], str]) -> str:
     """Return a mean with its 95 % interval and n, or the words that say why there is no interval.
 
-    Parameters
-    ----------
-    value : Interval
-        Mean, bounds and n.
-    form : callable
-        `percent`, `points`, `decades`, `number` or `factor`.
+    `form` is `percent`, `points`, `decades`, `number` or `factor`.
     """
     if value.n == 0 or math.isnan(value.mean):
         return text("value.missing")

@@ -36,14 +36,8 @@ def padded(text: str, width: int, *, right: bool = False) -> str:
 def wrapped(text: str, width: int, *, first: str = "", indent: str = "") -> list[str]:
     """Return a text as lines of at most so many columns; one longer word has a line of its own.
 
-    Parameters
-    ----------
-    text : str
-        Spaces between words are kept as they are; line breaks in it are spaces.
-    width : int
-        Columns.
-    first, indent : str
-        Before the first line, and before all others.
+    Spaces between words are kept as they are; line breaks in it are spaces. `first` stands before the first line,
+    `indent` before all others.
 
     Examples
     --------

@@ -30,13 +30,6 @@ def word(name: str) -> str:
 def head(name: str, table: str = "") -> str:
     """Return the head of a column or the name of a fact: the table's own, or what all call it.
 
-    Parameters
-    ----------
-    name : str
-        Of a column, a meta key or a setting.
-    table : str, optional
-        Of the catalogue, for heads that are said otherwise there than elsewhere.
-
     Examples
     --------
     >>> head("depth"), head("seeds", "cli.column"), head("weight_decay", "fact")

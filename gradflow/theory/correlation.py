@@ -93,12 +93,8 @@ def white_noise(n: int, lags: int) -> Floats:
 def _autocorrelation(diagonals: Floats, means: Floats, lags: int) -> Floats:
     """Return the sums along the diagonals of the covariance of values less their mean, over that of the first.
 
-    Parameters
-    ----------
-    diagonals : array of float (n,)
-        Sums along the diagonals of the values' own covariance: no matrix is held.
-    means : array of float (n,)
-        Means of its rows.
+    `diagonals` (n,) are the sums of the values' own covariance, of which no matrix is held; `means` (n,) those of its
+    rows.
     """
     n = len(means)
     if not 0 <= lags < n:

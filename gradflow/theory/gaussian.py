@@ -43,14 +43,7 @@ NODES, WEIGHTS = _both_sides()
 
 
 def mean(function: Function, q: float = 1.0) -> float:
-    """Return E[function(sqrt(q) z)].
-
-    Parameters
-    ----------
-    function : callable
-        Array to array, elementwise; smooth but at 0.
-    q : float
-        Variance of the argument, positive.
+    """Return E[function(sqrt(q) z)] of an elementwise function, smooth but at 0, at a positive variance q.
 
     Examples
     --------

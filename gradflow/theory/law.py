@@ -91,13 +91,7 @@ class Law:
         return Path(layers, logs, math.log(self.factor) if is_exponential else None)
 
     def left(self, layers: int) -> float:
-        """Return |delta| after so many layers on the way to the input, relative to where it set out.
-
-        Raises
-        ------
-        ValueError
-            `layers` is negative.
-        """
+        """Return |delta| after so many layers on the way to the input, relative to where it set out."""
         if layers < 0:
             raise ValueError(f"layers must be at least 0; got {layers}.")
         return exp(self.path.at(layers))
@@ -105,12 +99,8 @@ class Law:
     def depth_beyond(self, bound: float) -> float:
         """Return after how many layers |delta| is first below a bound under 1, or above one over 1.
 
-        inf where it never is. Exact up to 128 layers, and everywhere if `is_constant`; deeper to 3 %.
-
-        Raises
-        ------
-        ValueError
-            `bound` is not positive and finite, or is 1.
+        inf where it never is. Exact up to 128 layers, and everywhere if `is_constant`; deeper to 3 %. Raises ValueError
+        where the bound is not positive and finite, or is 1.
         """
         if not 0 < bound < math.inf or bound == 1:
             raise ValueError(f"bound must be positive, finite and not 1; got {bound}.")

@@ -18,15 +18,10 @@ def normed_skip(phi: Curve, norm: str, weight_variance: float, bias_variance: fl
 
         |delta_(l-1)|^2 / |delta_l|^2 = D_(l-1) / D_l (1 + sigma_w^2 D_l).
 
-    Batch norm: s_l = sigma_w^2 (l - 1) Var[phi], as the stream's variance over the batch grows by Var[phi] a
-    layer. Layer norm: s_l = sigma_w^2 p_(l-1) + sigma_b^2 with p_l = l E[phi^2] + l (l - 1) E[phi]^2, as the
-    means of the layers add up. s_1 is the data's, so that the way ends at layer 2. Derived as in Yang &
-    Schoenholz 2017 (arXiv 1712.08969).
-
-    Parameters
-    ----------
-    n : int
-        Layers passed, at most; one value for each number of them, 1 ... n.
+    Batch norm: s_l = sigma_w^2 (l - 1) Var[phi], as the stream's variance over the batch grows by Var[phi] a layer.
+    Layer norm: s_l = sigma_w^2 p_(l-1) + sigma_b^2 with p_l = l E[phi^2] + l (l - 1) E[phi]^2, as the means of the
+    layers add up. s_1 is the data's, so that the way ends at layer 2. Derived as in Yang & Schoenholz 2017 (arXiv
+    1712.08969).
     """
     found = moments(phi, 1.0)
     before = np.arange(1, n + 2, dtype=np.float64)  # l - 1 for layers 2 ... n + 2

@@ -23,10 +23,7 @@ class BundleError(GradflowError):
 def scripts() -> tuple[Markup, ...]:
     """Return the texts of a page's scripts: Vega-Lite and what goes with it, and our own.
 
-    Raises
-    ------
-    BundleError
-        The library is missing or of another version, as in a checkout that was never built.
+    Raises BundleError where the library is missing or of another version, as in a checkout that was never built.
     """
     if not bundle.is_made():
         what = "of another version" if bundle.BUNDLE.exists() else "missing"

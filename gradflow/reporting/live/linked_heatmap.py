@@ -46,13 +46,7 @@ _COLUMNS = ["measure", "run", "scale", "layer", "layer_depth", "step", "value", 
 
 
 def heatmap(frame: pd.DataFrame) -> Live | None:
-    """Return the figure, or None if no gradient was recorded at two steps.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From `gradflow.analysis.profile`, at all recorded steps.
-    """
+    """Return the figure of `profile` at all recorded steps, or None if no gradient was recorded at two."""
     found = [measure for measure in MEASURES if (frame[measure] > 0).any()]
     if not found or frame["step"].nunique() < 2:
         return None

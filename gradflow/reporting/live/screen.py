@@ -40,15 +40,8 @@ _LONG = 18  # characters of a name, two of which do not stand beside each other 
 def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has_dots: bool = True) -> Live | None:
     """Return the figure with what a reader may choose, or with its panels beside each other; None if it has no row.
 
-    Parameters
-    ----------
-    figure : Figure
-    height : int
-        Pixels, of a figure with choices.
-    notes : iterable of str
-        What else is to be said of it.
-    has_dots : bool
-        Whether each value has a dot that is seen; a pointer finds it without.
+    `height` is in pixels, of a figure with choices. Without `has_dots` no dots are seen; a pointer finds them all the
+    same.
     """
     if figure.rows.empty:
         return None
