@@ -21,12 +21,20 @@ class Found(NamedTuple):
     remedies: tuple[str, ...] = ()
 
 
+FindIn = Callable[[Recording], Found | None]
+
+
 def problem_if(harms: bool) -> Severity:
     """Return "problem" where something does harm, else "notice"."""
     return "problem" if harms else "notice"
 
 
-def over_runs(cases: list[Case], find_in: Callable[[Recording], Found | None], figure: str) -> list[Finding]:
+def each_run(figure: str) -> Callable[[FindIn], Callable[[list[Case]], list[Finding]]]:
+    """Return a decorator that makes a rule of what finds something in one run: see `over_runs`."""
+    return lambda find_in: lambda cases: over_runs(cases, find_in, figure)
+
+
+def over_runs(cases: list[Case], find_in: FindIn, figure: str) -> list[Finding]:
     """Return one finding for each case and key: that of the run in which it is gravest, and in how many runs it is."""
     findings = []
     for case in cases:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import replace
+from importlib import import_module
 
+from gradflow.diagnosis import rules
 from gradflow.diagnosis.cases import Case, Subject, cases
 from gradflow.diagnosis.checks import checks
 from gradflow.diagnosis.finding import Finding
@@ -12,77 +14,18 @@ from gradflow.diagnosis.findings import Findings
 from gradflow.diagnosis.places import placed
 from gradflow.diagnosis.ranking import OUTSIDE, is_cause, ranked
 from gradflow.diagnosis.remedies import fitting
-from gradflow.diagnosis.rules import (
-    absent,
-    after_addition,
-    dead,
-    degraded,
-    diverged,
-    dropout,
-    elsewhere,
-    exploding,
-    first_update,
-    frozen,
-    gradients_kept,
-    healthy,
-    identical_units,
-    init_gain,
-    inputs,
-    learning_rate,
-    loss_level,
-    modes,
-    norm_place,
-    output_range,
-    outputs,
-    over_time,
-    parameters,
-    probabilities,
-    shattered,
-    skip_shape,
-    stalled,
-    units,
-    unmoved,
-    unregistered,
-    vanishing,
-    weight_decay,
-)
+from gradflow.diagnosis.rules import healthy
 from gradflow.recording import Recording
 
 Rule = Callable[[list[Case]], list[Finding]]
-# Each rule reads the recordings alone; none reads another's findings.
-RULES: tuple[Rule, ...] = (
-    skip_shape.find,
-    after_addition.find,
-    norm_place.find,
-    init_gain.find,
-    first_update.find,
-    diverged.find,
-    probabilities.find,
-    loss_level.find,
-    degraded.find,
-    over_time.find,
-    exploding.find,
-    vanishing.find,
-    stalled.find,
-    dead.find,
-    absent.find,
-    parameters.find,
-    unregistered.find,
-    unmoved.find,
-    shattered.find,
-    inputs.find,
-    identical_units.find,
-    output_range.find,
-    outputs.find,
-    modes.find,
-    frozen.find,
-    dropout.find,
-    gradients_kept.find,
-    elsewhere.find,
-    learning_rate.find,
-    weight_decay.find,
-    units.find,
-)
+# Each rule is the function `find` of its module, and reads the recordings alone; none reads another's findings.
+_NAMES = (
+    "skip_shape", "after_addition", "norm_place", "init_gain", "first_update", "diverged", "probabilities",
+    "loss_level", "degraded", "over_time", "exploding", "vanishing", "stalled", "dead", "absent", "parameters",
+    "unregistered", "unmoved", "shattered", "inputs", "identical_units", "output_range", "outputs", "modes", "frozen",
+    "dropout", "gradients_kept", "elsewhere", "learning_rate", "weight_decay", "units",
+)  # fmt: skip
+RULES: tuple[Rule, ...] = tuple(import_module(f"{rules.__name__}.{name}").find for name in _NAMES)
 
 
 def diagnose(recordings: Recording | Iterable[Recording]) -> Findings:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs
-from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.each_run import Found, each_run
 from gradflow.diagnosis.recorded_structure import (
     ACTIVATION,
     ADDITION,
@@ -22,17 +20,14 @@ FLAT = 2  # axes of the outputs of a classifier
 MIN_MAPS = 2  # in a branch with an activation inside
 
 
-def find(cases: list[Case]) -> list[Finding]:
-    """Return a notice for each case of a classifier with such blocks.
+@each_run("layers")
+def find(recording: Recording) -> Found | None:
+    """Return a notice where a classifier has such blocks.
 
     Left in peace are blocks that begin with norm or activation (He et al. 2016), linear bottlenecks, whose branch ends
     with fewer channels than it has inside or goes through a depthwise convolution (Sandler et al. 2018), blocks without
     batch norm, blocks whose branch ends with an activation, and networks that give images.
     """
-    return over_runs(cases, _found, "layers")
-
-
-def _found(recording: Recording) -> Found | None:
     found = structure(recording)
     if found is None or not _is_classifier(found):
         return None

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from gradflow.diagnosis.beginning import beginning
-from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs
-from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.each_run import Found, each_run
 from gradflow.diagnosis.harm import may_harm
 from gradflow.diagnosis.rules.outputs import begins_large
 from gradflow.diagnosis.wording import Value
@@ -15,12 +13,9 @@ STRONG = 0.8  # of the inputs; 0.5 is the most that papers use in hidden layers
 REMEDIES = ("remedy.less_dropout",)
 
 
-def find(cases: list[Case]) -> list[Finding]:
-    """Return a problem for each case whose dropout takes most of its inputs away and that does not learn."""
-    return over_runs(cases, _found, "layers")
-
-
-def _found(recording: Recording) -> Found | None:
+@each_run("layers")
+def find(recording: Recording) -> Found | None:
+    """Return a problem where dropout takes most of its inputs away from a network that does not learn."""
     first = beginning(recording)
     if first is None or first.dropout < STRONG or not (may_harm(recording) or begins_large(recording)):
         return None

@@ -8,9 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.intervals import Ints
-from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs, problem_if
-from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.each_run import Found, each_run, problem_if
 from gradflow.diagnosis.harm import is_unfitted
 from gradflow.diagnosis.rules.parameters import KEYS, full_name
 from gradflow.diagnosis.wording import Value
@@ -23,12 +21,9 @@ MIN_TIMES = 2
 Norms = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def find(cases: list[Case]) -> list[Finding]:
-    """Return a finding for each case: a problem where the network does not learn."""
-    return over_runs(cases, _found, "weights")
-
-
-def _found(recording: Recording) -> Found | None:
+@each_run("weights")
+def find(recording: Recording) -> Found | None:
+    """Return a finding where such weights were seen: a problem if the network does not learn."""
     rows = recording.parameters
     columns = ["step", *KEYS, "weight_norm", "update_norm"]
     rows = rows.loc[rows["status"] != "frozen", columns]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs
-from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.each_run import Found, each_run
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
@@ -17,12 +15,9 @@ from gradflow.recording import Recording
 RISE = 8.0
 
 
-def find(cases: list[Case]) -> list[Finding]:
-    """Return a problem for each case whose first update was tried on a copy and overshot; only the doctor tries."""
-    return over_runs(cases, _found, "training")
-
-
-def _found(recording: Recording) -> Found | None:
+@each_run("training")
+def find(recording: Recording) -> Found | None:
+    """Return a problem where the first update was tried on a copy and overshot; only the doctor tries."""
     meta = recording.meta.get("first_update")
     if not isinstance(meta, Mapping):
         return None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs, problem_if
-from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.each_run import Found, each_run, problem_if
 from gradflow.diagnosis.fresh import is_fresh
 from gradflow.diagnosis.harm import is_unfitted, may_harm
 from gradflow.diagnosis.reach import named
@@ -14,12 +12,9 @@ MOST = 0.5  # of the entries of all parameters
 REMEDIES = ("remedy.unfreeze",)
 
 
-def find(cases: list[Case]) -> list[Finding]:
-    """Return a problem for each case in which most is frozen, the weights are fresh, and the loss does not fall."""
-    return over_runs(cases, _found, "coverage")
-
-
-def _found(recording: Recording) -> Found | None:
+@each_run("coverage")
+def find(recording: Recording) -> Found | None:
+    """Return a problem where most is frozen, the weights are fresh, and the loss does not fall."""
     rows = recording.parameters
     rows = rows[(rows["step"] == rows["step"].min()) & (rows["part"] == "")]
     frozen = rows[rows["status"] == "frozen"]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs
-from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.each_run import Found, each_run
 from gradflow.diagnosis.harm import is_unfitted
 from gradflow.diagnosis.movement import movement
 from gradflow.diagnosis.rules.learning_rate import HIGH
@@ -20,12 +18,9 @@ MIN_STEPS = 4
 REMEDIES = ("remedy.zero_grad",)
 
 
-def find(cases: list[Case]) -> list[Finding]:
-    """Return a problem for each case whose parameters' gradients outgrow what arrives at the outputs."""
-    return over_runs(cases, _found, "profile")
-
-
-def _found(recording: Recording) -> Found | None:
+@each_run("profile")
+def find(recording: Recording) -> Found | None:
+    """Return a problem where the parameters' gradients outgrow what arrives at the outputs."""
     rows = recording.layers
     rows = rows[rows["in_grad"] & (rows["step"] <= LAST) & (rows["call"] == 0) & rows["weighted"]]
     rows = rows[(rows["grad_norm"] > 0) & (rows["out_grad_norm"] > 0)]

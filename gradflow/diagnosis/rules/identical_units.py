@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from gradflow.diagnosis.beginning import beginning
-from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs, problem_if
-from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.each_run import Found, each_run, problem_if
 from gradflow.diagnosis.harm import may_harm
 from gradflow.diagnosis.reach import named
 from gradflow.diagnosis.rules.outputs import begins_large
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
-FIGURE = "weights"
 REMEDIES = ("remedy.init",)
 
 
-def find(cases: list[Case]) -> list[Finding]:
-    """Return a finding for each case in which training began with such weights; zeros are no such weights."""
-    return over_runs(cases, _found, FIGURE)
-
-
-def _found(recording: Recording) -> Found | None:
+@each_run("weights")
+def find(recording: Recording) -> Found | None:
+    """Return what is known of such weights where training began with them; zeros are no such weights."""
     first = beginning(recording)
     if first is None or not first.n_alike:
         return None

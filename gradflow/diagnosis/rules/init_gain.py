@@ -9,10 +9,8 @@ from typing import NamedTuple
 
 from gradflow import theory
 from gradflow.diagnosis.at_ends import ACTIVATIONS
-from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs
+from gradflow.diagnosis.each_run import Found, each_run
 from gradflow.diagnosis.ends import DECADES, MIN_STAGE
-from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.harm import severity
 from gradflow.diagnosis.recorded_structure import ACTIVATION, MAP, MAX_POOL, Operation, Structure, structure
 from gradflow.diagnosis.wording import Value
@@ -31,15 +29,12 @@ class _Link(NamedTuple):
     decades: float
 
 
-def find(cases: list[Case]) -> list[Finding]:
-    """Return a finding for each case with a row of layers, without norm or skip, that loses or swells the gradient.
+@each_run("profile")
+def find(recording: Recording) -> Found | None:
+    """Return a finding where a row of layers, without norm or skip, loses or swells the gradient.
 
     Theory has to say so of the weights as they are, and the gradient measured at both ends has to agree.
     """
-    return over_runs(cases, _found, "profile")
-
-
-def _found(recording: Recording) -> Found | None:
     found = structure(recording)
     if found is None:
         return None

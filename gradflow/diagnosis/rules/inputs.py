@@ -6,26 +6,21 @@ import math
 from collections.abc import Mapping
 
 from gradflow.diagnosis.beginning import beginning
-from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs, problem_if
-from gradflow.diagnosis.finding import Finding, Severity
+from gradflow.diagnosis.each_run import Found, each_run, problem_if
+from gradflow.diagnosis.finding import Severity
 from gradflow.diagnosis.harm import may_harm
 from gradflow.diagnosis.rules.outputs import begins_large
 from gradflow.recording import Recording
 
-FIGURE = "training"
 # Initialisations keep the size of what comes in: inputs ten times too large make outputs, and a squared loss's
 # gradients a hundredfold. Bytes of images have an rms of about 130, standardised data 1, images in [0, 1] about 0.5.
 LARGE, SMALL = 8.0, 0.05
 REMEDIES = ("remedy.normalise_inputs",)
 
 
-def find(cases: list[Case]) -> list[Finding]:
-    """Return a finding for each case whose first batch holds NaN, or values far too large or too small."""
-    return over_runs(cases, _found, FIGURE)
-
-
-def _found(recording: Recording) -> Found | None:
+@each_run("training")
+def find(recording: Recording) -> Found | None:
+    """Return a finding where the first batch holds NaN, or values far too large or too small."""
     first = beginning(recording)
     if first is None or not first.inputs:
         return None

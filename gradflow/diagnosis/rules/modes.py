@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from gradflow.diagnosis.beginning import beginning
-from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs, problem_if
-from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.each_run import Found, each_run, problem_if
 from gradflow.diagnosis.fresh import is_fresh
 from gradflow.diagnosis.harm import is_before_training, is_unfitted
 from gradflow.diagnosis.reach import named
@@ -14,14 +12,12 @@ from gradflow.recording import Recording
 REMEDIES = ("remedy.train_mode",)
 
 
-def find(cases: list[Case]) -> list[Finding]:
-    """Return a finding for each case: a problem where the network is fresh and does not learn, for then its running
-    statistics are nobody's; frozen statistics of a trained network are usual.
-    """  # noqa: D205
-    return over_runs(cases, _found, "training")
+@each_run("training")
+def find(recording: Recording) -> Found | None:
+    """Return a problem where the network is fresh and does not learn, else a notice.
 
-
-def _found(recording: Recording) -> Found | None:
+    Running statistics of a fresh network are nobody's; frozen statistics of a trained one are usual.
+    """
     first = beginning(recording)
     kinds = [kind for kind in first.in_eval if "BatchNorm" in kind] if first is not None else []
     if not kinds or not is_fresh(recording):

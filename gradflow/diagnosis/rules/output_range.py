@@ -6,14 +6,11 @@ import math
 from collections.abc import Mapping
 
 from gradflow.diagnosis.beginning import BINARY, CROSS_ENTROPY, beginning, operations
-from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs, problem_if
-from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.each_run import Found, each_run, problem_if
 from gradflow.diagnosis.harm import is_before_training, is_unfitted
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
-FIGURE = "training"
 LOSSES = {CROSS_ENTROPY: "cross_entropy", "NllLoss2D": "cross_entropy", BINARY: "binary_cross_entropy_with_logits"}
 RANGES = {
     "Softmax": (0.0, 1.0), "Sigmoid": (0.0, 1.0), "Relu": (0.0, math.inf), "Tanh": (-1.0, 1.0),
@@ -24,14 +21,6 @@ MARGIN = 0.05  # by which targets may lie outside of what an output reaches: aug
 REMEDIES = ("remedy.logits",)
 # Losses of values, whose targets a squashed output may never reach; a ReLU fits those that are never negative.
 OF_VALUES = frozenset({"MseLoss", "L1Loss", "SmoothL1Loss", "HuberLoss"})
-
-
-def find(cases: list[Case]) -> list[Finding]:
-    """Return a problem for each case whose loss takes logits and gets something else.
-
-    Before a loss of values it is a problem where the network does not learn: the targets are not recorded.
-    """
-    return over_runs(cases, _found, FIGURE)
 
 
 def _unreachable(recording: Recording, activation: str) -> Found | None:
@@ -49,7 +38,12 @@ def _unreachable(recording: Recording, activation: str) -> Found | None:
     return Found("targets_unreachable", "problem", values, "", ("remedy.linear_output",))
 
 
-def _found(recording: Recording) -> Found | None:
+@each_run("training")
+def find(recording: Recording) -> Found | None:
+    """Return a problem where the loss takes logits and gets something else.
+
+    Before a loss of values it is a problem where the network does not learn: the targets are not recorded.
+    """
     names, first = operations(recording), beginning(recording)
     if not names:
         return None

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs
-from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.each_run import Found, each_run
 from gradflow.diagnosis.places import place
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
@@ -14,12 +12,9 @@ from gradflow.recording import Recording
 WORDS = ("module", "skip", "branch", "projection")
 
 
-def find(cases: list[Case]) -> list[Finding]:
-    """Return a problem for each case whose forward pass ended at such an addition; only the doctor looks."""
-    return over_runs(cases, _found, "layers")
-
-
-def _found(recording: Recording) -> Found | None:
+@each_run("layers")
+def find(recording: Recording) -> Found | None:
+    """Return a problem where the forward pass ended at such an addition; only the doctor looks."""
     clash = recording.meta.get("shape_clash")
     if not isinstance(clash, Mapping):
         return None

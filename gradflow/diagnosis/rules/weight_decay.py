@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from gradflow.diagnosis.beginning import optimizer_settings
-from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.each_run import Found, over_runs, problem_if
-from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.each_run import Found, each_run, problem_if
 from gradflow.diagnosis.harm import is_stuck, learning
 from gradflow.diagnosis.movement import matrices
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
-FIGURE = "weights"
 # Healthy networks grow, or shrink by a tenth: what the gradient does not hold up goes.
 SHRUNK = 0.4
 MIN_MATRICES, MIN_STEPS = 2, 20
 REMEDIES = ("remedy.less_decay",)
 
 
-def find(cases: list[Case]) -> list[Finding]:
-    """Return a finding for each case in which half of the matrices lost most of their norm."""
-    return over_runs(cases, _found, FIGURE)
-
-
-def _found(recording: Recording) -> Found | None:
+@each_run("weights")
+def find(recording: Recording) -> Found | None:
+    """Return what is known where half of the matrices lost most of their norm."""
     rows = matrices(recording)
     rows = rows[rows["step"].isin([rows["step"].min(), rows["step"].max()])]
     norms = rows.pivot_table(index="step", columns=["layer", "parameter"], values="weight_norm").dropna(axis=1)
