@@ -46,15 +46,18 @@ def _place(name: str, modules: dict[str, nn.Module]) -> Line | None:
 
 @cache
 def _assignment(kind: type, attribute: str, made: str) -> Line | None:
-    """Return the line in which a class sets an attribute; None for PyTorch's own classes.
+    """Return the line in which a class sets an attribute; None for PyTorch's own classes and without source.
 
     Of several, the first that names the class of what is made.
     """
     for one in kind.__mro__:
-        file = inspect.getsourcefile(one) if one.__module__ != "builtins" else None
-        if file is None or file.startswith(PYTORCH):
+        try:
+            file = inspect.getsourcefile(one)
+            if file is None or file.startswith(PYTORCH):
+                return None
+            lines, first = inspect.getsourcelines(one)
+        except (TypeError, OSError):  # a class of a notebook's cell, or one of Python's own
             return None
-        lines, first = inspect.getsourcelines(one)
         wanted = re.compile(
             rf"self\.{re.escape(attribute)}\s*(:[^=]+)?=[^=]|add_module\(\s*[\"']{re.escape(attribute)}[\"']"
         )

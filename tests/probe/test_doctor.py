@@ -114,6 +114,12 @@ def test_a_skip_across_a_change_of_shape_is_explained():
     assert one.change.endswith("nn.Conv2d(16, 32, kernel_size=1, stride=2, bias=False)")
 
 
+def test_a_class_without_a_file_as_of_a_notebook_costs_its_line_alone():
+    names = {"__name__": "cell", "nn": nn}
+    exec("class Net(nn.Sequential):\n    def forward(self, x):\n        return super().forward(x).softmax(1)", names)
+    assert "probabilities" in named(doctor(names["Net"](nn.Linear(4, 3)), torch.eye(4), torch.tensor([0, 1, 2, 0])))
+
+
 def test_the_projection_that_is_named_mends_it():
     class Mended(planted.NoProjection):
         def __init__(self, a, b):
