@@ -1,4 +1,7 @@
-"""How the documentation is built: `sphinx-build -W docs docs/_build`."""
+"""How the documentation is built: `sphinx-build -W docs docs/_build`; the course is also there in Chinese.
+
+    sphinx-build -W -D language=zh_CN docs docs/_build/zh
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ extensions = [
 ]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build", "generated"]  # the second is included by pages
+locale_dirs = ["locale"]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 

@@ -54,3 +54,32 @@ def test_the_course_is_one_session_and_prints_what_its_pages_show():
 def test_each_text_belongs_to_code():
     for name, page in pages().items():
         assert page.count("```text") == sum(shown is not None for _, shown, _ in blocks(page)), name
+
+
+NAMES = re.compile(r"(?:[\d\W]|G$|ResNet-|CIFAR-|ImageNet)*")  # what both languages write alike
+
+
+def messages(page):
+    """What sphinx has translated: paragraphs, headings, items, cells and what pictures show."""
+    for part in re.split(r"\n{2,}", re.sub(r"^(`{3,}).*?^\1$", "", page, flags=re.MULTILINE | re.DOTALL).strip()):
+        rows = part.strip().splitlines()
+        if rows[0].startswith("|"):
+            yield from (cell.strip() for row in (rows[0], *rows[2:]) for cell in row.strip("|").split("|"))
+        elif picture := re.match(r"!\[(.*?)\]", part):
+            yield picture[1]
+        elif not rows[0].startswith("<!--"):
+            items = re.split(r"^(?:#+|-|\d+\.) ", part, flags=re.MULTILINE)
+            if rows[0].startswith("#"):  # a heading may begin with a number of its own
+                items = [rows[0].lstrip("# ")]
+            yield from (" ".join(item.split()) for item in items if item.strip())
+
+
+def test_every_sentence_of_the_course_is_there_in_chinese_and_no_other():
+    catalogue = (LEARN.parent / "locale" / "zh_CN" / "LC_MESSAGES" / "learn.po").read_text(encoding="utf-8")
+    pairs = re.findall(r'^msgid "(.+)"\nmsgstr "(.+)"$', catalogue, flags=re.MULTILINE)
+    translated = {english.replace('\\"', '"') for english, _ in pairs}
+    index = (LEARN / "index.md").read_text(encoding="utf-8")
+    said = {message for page in (index, *pages().values()) for message in messages(page)}
+    assert translated == {message for message in said if not NAMES.fullmatch(message)}
+    for english, chinese in pairs:
+        assert {*re.findall(r"`[^`]*`", english)} == {*re.findall(r"`[^`]*`", chinese)}, english
