@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from gradflow.hooks.failures import together
 from gradflow.hooks.gradients import tensors_in
 from gradflow.hooks.layers import Layer
-from gradflow.hooks.norms import Scalar, count_nonfinite, is_small, l2_norm, small_norms, unscaled
+from gradflow.hooks.norms import Scalar, SmallCopies, count_nonfinite, is_small, l2_norm, unscaled
 from gradflow.hooks.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -183,14 +184,11 @@ class OutputGradientHook:
         self.fail(RuntimeError(f"another hook changed the gradient at {self.layer.name} in place"))
         return False
 
-    def keep(self, norm: Scalar) -> None:
-        """Keep the norm of the gradient that was held, and let go of it."""
-        assert self.gradient is not None
-        if not math.isfinite(norm):
-            self.n_nonfinite = count_nonfinite(self.gradient, norm)
+    def keep(self, norm: float, n_nonfinite: int) -> None:
+        """Keep the norm of the gradient that was held, and how many of its entries are not finite."""
+        self.n_nonfinite = n_nonfinite
         if self.status in ARRIVED:
             self.norm = unscaled(norm, self._pass.scales[self.backward])
-        self.gradient = None
 
 
 def _is_in_its_derivative(node: type | None) -> bool:
@@ -233,12 +231,23 @@ class _BaseHook:
             self._output.take(part, BASE)
 
 
-def settle(outputs: Sequence[OutputGradientHook]) -> None:
-    """Take the norms of the gradients that outputs hold, of those that still do."""
+def copied(outputs: Sequence[OutputGradientHook]) -> tuple[list[OutputGradientHook], SmallCopies | None]:
+    """Copy the gradients that outputs hold, of those that still do, and let go of them."""
     held = [output for output in outputs if output.gradient is not None and output.is_unchanged()]
-    norms = small_norms([output.gradient for output in held if output.gradient is not None])
-    for output, norm in zip(held, norms, strict=True):
-        output.keep(norm)
+    copies = SmallCopies([output.gradient for output in held if output.gradient is not None]) if held else None
+    for output in held:
+        output.gradient = None
+    return held, copies
+
+
+def keep_all(outputs: Sequence[OutputGradientHook], copies: SmallCopies) -> None:
+    """Keep the norms of the gradients that were copied."""
+
+    def keep(places: Sequence[int]) -> None:
+        for place, norm in zip(places, copies.some_norms(places), strict=True):
+            outputs[place].keep(norm, 0 if math.isfinite(norm) else copies.n_nonfinite(place))
+
+    together(keep, range(len(outputs)), lambda place, error: outputs[place].fail(error))
 
 
 def watch_base(output: OutputGradientHook, tensor: Tensor, base: Tensor, args: tuple[Any, ...]) -> None:

@@ -9,6 +9,7 @@ synchronise, the sum runs in float64.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate
 
@@ -100,6 +101,19 @@ def is_small(tensor: Tensor) -> bool:
     )
 
 
+def are_small(tensors: Sequence[Tensor]) -> bool:
+    """Whether all of some tensors are small, and not too many for one copy."""
+    n_entries = 0
+    for tensor in tensors:
+        n = tensor.numel()
+        if not 0 < n <= SMALL or type(tensor) not in _ORDINARY or tensor.dtype is not torch.float32:
+            return False
+        if not tensor.is_cpu or tensor.layout is not torch.strided:
+            return False
+        n_entries += n
+    return n_entries <= TOGETHER
+
+
 _ORDINARY = frozenset({Tensor, nn.Parameter})
 
 
@@ -107,14 +121,54 @@ def small_norms(tensors: list[Tensor]) -> list[Scalar]:
     """Return the norms of tensors that `is_small`: joined, squared in float64, which no square leaves, and added up."""
     if len(tensors) < 2:
         return [l2_norm(tensor) for tensor in tensors]
-    sizes = [tensor.numel() for tensor in tensors]
-    if sum(sizes) > TOGETHER:
+    if sum(tensor.numel() for tensor in tensors) > TOGETHER:
         half = len(tensors) // 2
         return small_norms(tensors[:half]) + small_norms(tensors[half:])
-    entries = torch._C._nn.flatten_dense_tensors(tensors).detach().numpy().astype(np.float64)
-    np.multiply(entries, entries, out=entries)
-    norms: list[Scalar] = np.sqrt(np.add.reduceat(entries, _starts(tuple(sizes)))).tolist()
-    return norms
+    return [*SmallCopies(tensors).norms()]
+
+
+class SmallCopies:
+    """The entries of tensors that `is_small`, as they are now: for norms that are taken later, many steps' at a time.
+
+    A copy takes a fifth of the time of the norms, which are half as dear where one follows the other.
+
+    Attributes
+    ----------
+    n_entries : int
+    """
+
+    __slots__ = ("_flat", "_sizes", "n_entries")
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        self._sizes = tuple([tensor.numel() for tensor in tensors])
+        several = len(tensors) > 1
+        self._flat = torch._C._nn.flatten_dense_tensors(tensors).detach() if several else _flat_copy(tensors[0])
+        self.n_entries = self._flat.numel()
+
+    def norms(self) -> list[float]:
+        """Return the norm of each."""
+        entries = self._flat.numpy().astype(np.float64)
+        np.multiply(entries, entries, out=entries)
+        norms: list[float] = np.sqrt(np.add.reduceat(entries, _starts(self._sizes))).tolist()
+        return norms
+
+    def some_norms(self, places: Sequence[int]) -> list[float]:
+        """Return the norms of those at some places; where these are not all, one by one."""
+        if len(places) == len(self._sizes):
+            return self.norms()
+        return [_by_numpy(self._part(place)) for place in places]
+
+    def n_nonfinite(self, place: int) -> int:
+        """Return how many entries of one are NaN or inf."""
+        part = self._part(place)
+        return part.numel() - int(torch.isfinite(part).sum().item())
+
+    def _part(self, place: int) -> Tensor:
+        return self._flat.split(self._sizes)[place]
+
+
+def _flat_copy(tensor: Tensor) -> Tensor:
+    return tensor.detach().reshape(-1).clone()
 
 
 @lru_cache(maxsize=64)  # of few models, again in each step

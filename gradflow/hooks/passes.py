@@ -13,14 +13,15 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from gradflow.hooks.accumulation import Accumulation
-from gradflow.hooks.capture import IS_INPUT, NO_GRADIENT, OutputGradientHook, settle, watch_base
+from gradflow.hooks.capture import IS_INPUT, NO_GRADIENT, OutputGradientHook, copied, keep_all, watch_base
 from gradflow.hooks.failures import OnFailure, together
 from gradflow.hooks.gradients import add_hook, tensors_in
 from gradflow.hooks.layers import Layer
-from gradflow.hooks.norms import Scalar
+from gradflow.hooks.norms import TOGETHER, Scalar, SmallCopies
 from gradflow.hooks.statistics import statistics
 
-HELD = 1 << 20  # entries of small gradients held for their norms to be taken together: 4 MiB
+HELD = TOGETHER  # entries of small gradients held for a copy of them all
+COPIED = 1 << 20  # entries copied for their norms to be taken together: 4 MiB
 MAX_OUTPUTS = 1 << 16  # watched in one step: some 40 MB
 
 OutputName = tuple[int, int]  # the layer's number, and which tensor of its output
@@ -75,7 +76,7 @@ class Pass:
         self.seconds = 0.0
         self.on_failure = on_failure
         self._read_scale = read_scale
-        self._with_statistics = with_statistics
+        self.with_statistics = with_statistics
         self._before_first = before_first
         self._note_summed = summed.add
         self._calls: dict[int, int] = {}
@@ -87,6 +88,13 @@ class Pass:
         self.doubt: Exception | None = None  # that whose gradients they are is known
         self._held: list[OutputGradientHook] = []
         self._n_held = 0
+        self._copied: list[tuple[list[OutputGradientHook], SmallCopies]] = []
+        self.n_copied = 0  # entries of gradients whose norms are still to be taken
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything has happened that belongs to this step."""
+        return bool(self.tasks or self._calls)
 
     def count(self, layer: Layer) -> int:
         """Count a call of a layer and return its number within the forward pass."""
@@ -164,7 +172,7 @@ class Pass:
         self._note_summed((output.layer.number, output.index))
 
     def hold(self, output: OutputGradientHook, gradient: Tensor) -> None:
-        """Hold a small gradient, so that the norms of many are taken at once, when the backward pass ends.
+        """Hold a small gradient until the backward pass ends, when many are copied at once.
 
         Not later: a parameter's `.grad` may be the same memory, and what comes next clips or adds to it.
         """
@@ -174,10 +182,25 @@ class Pass:
             self.settle()
 
     def settle(self) -> None:
-        """Take the norms of all gradients that are held, and let go of them."""
+        """Copy the gradients that are held, for `take_norms`, and let go of them."""
         held, self._held, self._n_held = self._held, [], 0
         if held:
-            together(settle, held, OutputGradientHook.fail)
+            together(self._copy, held, OutputGradientHook.fail)
+            if self.n_copied > COPIED:
+                self.take_norms()
+
+    def _copy(self, held: Sequence[OutputGradientHook]) -> None:
+        outputs, copies = copied(held)
+        if copies is not None:
+            self._copied.append((outputs, copies))
+            self.n_copied += copies.n_entries
+
+    def take_norms(self) -> None:
+        """Take the norms of all gradients that were copied, and let go of them."""
+        while self._copied:
+            keep_all(*self._copied[0])
+            del self._copied[0]
+        self.n_copied = 0
 
     def finish(self) -> None:
         """End the step, when the optimizers have used the gradients: say whose gradient each output has."""
@@ -251,14 +274,14 @@ class Pass:
         self.outputs = list(dict.fromkeys([*first, *arrived, *alive]))
         if len(self.outputs) > MAX_OUTPUTS // 2:
             self.is_full = True
-            self.outputs, self._held, self._n_held = [], [], 0
+            self.outputs, self._held, self._n_held, self._copied, self.n_copied = [], [], 0, [], 0
 
     def _watch_tensor(self, output: OutputGradientHook, tensor: Tensor, args: tuple[Any, ...]) -> None:
         self.add(output)
         if self.is_full:
             return
         try:
-            if self._with_statistics and output.layer.module is not None:
+            if self.with_statistics and output.layer.module is not None:
                 output.statistics = statistics(output.layer.module, tensor, partial(self._lose_statistic, output.layer))
             if not tensor.requires_grad:
                 return

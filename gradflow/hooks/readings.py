@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from gradflow.hooks import sharded
 from gradflow.hooks.failures import OnFailure, together
 from gradflow.hooks.layers import Layer, OwnParameter
-from gradflow.hooks.norms import Scalar
+from gradflow.hooks.norms import Scalar, SmallCopies, are_small
 from gradflow.hooks.optimizers import rate, scale_after_backward, scale_of_rest, scale_where_used
 
 _GRADIENT, _WEIGHT, _UPDATE = "the gradient", "the weight", "the update"  # what a failure is reported of
@@ -39,14 +39,16 @@ class Readings:
     Attributes
     ----------
     gradients, weights, updates : list of float or Tensor
-        Norms by the numbers of the parameters' pieces, NaN where there is none; `weights` and `updates` are empty if
-        not read.
-    arrived, updated : set of int
+        Norms by the numbers of the parameters' pieces, NaN where there is none or until `take_norms`; `weights` and
+        `updates` are empty if not read.
+    arrived, updated : frozenset of int
         The pieces that had a gradient, and those that an optimizer moved.
-    failed : set of int
+    failed : frozenset of int
         Of those that had a gradient, the pieces whose norm could not be taken.
     n_nonfinite : dict
         Number of NaN and inf entries of a piece's gradient, where there are any; -1 where they were not counted.
+    n_held : int
+        Entries of small tensors that are held until `take_norms`.
     rates : list
         Learning rates of the optimizers' groups, each with the numbers of the pieces that it moves.
     """
@@ -64,20 +66,22 @@ class Readings:
         self.updates: list[Scalar] = []
         self.n_nonfinite: dict[int, int] = {}
         self.rates: list[tuple[list[int], Scalar]] = []
-        self.arrived: set[int] = set()
-        self.updated: set[int] = set()
-        self.failed: set[int] = set()
+        self.arrived: frozenset[int] = frozenset()
+        self.updated: frozenset[int] = frozenset()
+        self.failed: frozenset[int] = frozenset()
         self._parameters = parameters
         self._scaler = scaler
         self._with_weights = with_weights
         self._on_failure = on_failure
         self._before: dict[int, Tensor | float] = {}
+        self._held: list[_Held] = []
+        self.n_held = 0
         self._is_read: set[int] = set()  # parameters
         self._is_used: set[int] = set()  # those that an optimizer has changed in this step
 
-    @property
     def arrived_gradients(self) -> list[Scalar]:
-        """Norm of each parameter's gradient, of those that have one."""
+        """Return the norm of each parameter's gradient, of those that have one."""
+        self.take_norms()
         if len(self.arrived) == len(self.gradients):  # nearly always
             return self.gradients
         return [self.gradients[number] for number in sorted(self.arrived)]
@@ -87,10 +91,13 @@ class Readings:
 
         Those that an optimizer has used in this step stay as it used them: another loss may have reached them since.
         """
-        rest = set(range(len(self._parameters.every))) - self._is_used
+        numbers: Sequence[int] = self._parameters.numbers
+        if self._is_used:
+            numbers = [number for number in numbers if number not in self._is_used]
         if self._scaler is None:
-            self._read(sorted(rest), 1.0)
+            self._read(numbers, 1.0)
             return
+        rest = {*numbers}
         for optimizer in optimizers:
             numbers = [number for number in self._parameters.of(optimizer) if number in rest]
             rest.difference_update(numbers)
@@ -106,26 +113,22 @@ class Readings:
     def read_rest(self, optimizers: Sequence[Optimizer]) -> None:
         """Read the gradients that none of the optimizers uses, where they were not read yet."""
         if len(self._is_read) < len(self._parameters.every):
-            rest = sorted(set(range(len(self._parameters.every))) - self._is_read)
+            rest = sorted({*self._parameters.numbers} - self._is_read)
             self._read(rest, scale_of_rest(self._scaler, optimizers))
 
     def _read(self, numbers: Sequence[int], scale: Scalar) -> None:
         every = self._parameters.every
-        found = {number: gradient for number in numbers if (gradient := every[number].grad) is not None}
-        norms, counts, lost = self._measured(_GRADIENT, [*found], lambda some: [found[n] for n in some], scale)
+        found = [number for number in numbers if every[number].grad is not None]
         if self.arrived:  # a gradient of an earlier reading may be gone
+            self.take_norms()
             gone = {piece for number in numbers for piece in self._parameters.pieces_of(every[number])}
             for piece in gone:
                 self.gradients[piece] = math.nan
             self.arrived -= gone
             self.failed -= gone
             self.n_nonfinite = {piece: n for piece, n in self.n_nonfinite.items() if piece not in gone}
+        self.arrived |= self._measure(_GRADIENT, found, lambda some: [every[n].grad for n in some], scale)  # type: ignore[misc]
         self._is_read.update(numbers)
-        self.arrived.update(norms)
-        self.failed.update(lost)
-        for piece, norm in norms.items():
-            self.gradients[piece] = norm
-        self.n_nonfinite.update(counts)
 
     def read_weights(self, optimizer: Optimizer | None = None) -> None:
         """Read the weights, if they are wanted; all of them the first time, then those that an optimizer changes."""
@@ -133,10 +136,8 @@ class Readings:
             return
         every = self._parameters.every
         numbers = self._parameters.of(optimizer) if self.weights and optimizer else self._parameters.owned
-        norms, _, _ = self._measured(_WEIGHT, numbers, lambda some: [every[number].detach() for number in some])
         self.weights = self.weights or [math.nan] * len(self._parameters.pieces)
-        for piece, norm in norms.items():
-            self.weights[piece] = norm
+        self._measure(_WEIGHT, numbers, lambda some: [every[number].detach() for number in some])
 
     def keep(self, optimizer: Optimizer) -> None:
         """Keep an optimizer's parameters as they are before its step."""
@@ -165,58 +166,96 @@ class Readings:
         every, before = self._parameters.every, self._before
         numbers = [number for number in self._parameters.of(optimizer) if number in before]
         updates = lambda some: [every[number].detach() - before[number] for number in some]  # noqa: E731
-        norms, _, _ = self._measured(_UPDATE, numbers, updates)
+        self.updates = self.updates or [math.nan] * len(self._parameters.pieces)
+        self.updated |= self._measure(_UPDATE, numbers, updates)
         for number in numbers:
             del before[number]
-        self.updates = self.updates or [math.nan] * len(self._parameters.pieces)
-        self.updated.update(norms)
-        for piece, norm in norms.items():
-            self.updates[piece] = norm
 
-    def _measured(
+    def take_norms(self) -> None:
+        """Take the norms of all that is held, and let go of it."""
+        while self._held:
+            self._take_held(*self._held[0])
+            del self._held[0]
+        self.n_held = 0
+
+    def _take_held(self, what: str, pieces: Sequence[int], copies: SmallCopies, scale: Scalar) -> None:
+        def take(places: Sequence[int]) -> None:
+            norms = copies.some_norms(places)
+            odd = [] if math.isfinite(sum(norms)) else [n for n, norm in enumerate(norms) if not math.isfinite(norm)]
+            counts = {n: copies.n_nonfinite(places[n]) for n in odd}
+            self._keep(what, [pieces[place] for place in places], [*norms], counts, scale)
+
+        together(take, range(len(pieces)), lambda place, error: self._lose(what, [pieces[place]], error))
+
+    def _measure(
         self,
         what: str,
         numbers: Sequence[int],
         tensors_of: Callable[[Sequence[int]], list[Tensor]],
         scale: Scalar = 1.0,
-    ) -> tuple[dict[int, Scalar], dict[int, int], set[int]]:
-        """Return norms and non-finite entries by piece, of some parameters, and the pieces that failed, which are NaN.
+    ) -> frozenset[int]:
+        """Measure something of some parameters, or hold it until `take_norms`; return the pieces of them.
 
         `tensors_of` returns what is measured of parameters, given their numbers.
         """
         parameters = self._parameters
-        norms: dict[int, Scalar] = {}
-        counts: dict[int, int] = {}
-        lost: set[int] = set()
 
         def measure(some: Sequence[int]) -> None:
             pieces, tensors = parameters.in_pieces(some, tensors_of(some))
-            found, nonfinite = sharded.norms_of(tensors)
-            if type(scale) is not float or scale != 1.0:
-                found = [norm / scale for norm in found]
-            norms.update(zip(pieces, found, strict=True))
-            for place, count in nonfinite.items():
-                counts[pieces[place]] = count
+            if are_small(tensors):
+                copies = SmallCopies(tensors)
+                self._held.append(_Held(what, pieces, copies, scale))
+                self.n_held += copies.n_entries
+            else:
+                self._keep(what, pieces, *sharded.norms_of(tensors), scale)
 
         def lose(number: int, error: Exception) -> None:
-            pieces = parameters.pieces_of(parameters.every[number])
-            norms.update(dict.fromkeys(pieces, math.nan))
-            lost.update(pieces)
-            self._report(what, number, error)
+            self._lose(what, parameters.pieces_of(parameters.every[number]), error)
 
-        if not parameters.are_sharded:
-            if numbers:
-                together(measure, numbers, lose)
-            return norms, counts, lost
-        try:
-            measure(numbers)
-        except Exception as error:  # other processes take part, so that it cannot be tried again here alone
-            for number in numbers:
-                lose(number, error)
-        return norms, counts, lost
+        if parameters.are_sharded:
+            try:
+                measure(numbers)
+            except Exception as error:  # other processes take part, so that it cannot be tried again here alone
+                for number in numbers:
+                    lose(number, error)
+        elif numbers:
+            together(measure, numbers, lose)
+        return parameters.all_pieces(numbers)
+
+    def _keep(
+        self, what: str, pieces: Sequence[int], norms: list[Scalar], counts: Mapping[int, int], scale: Scalar
+    ) -> None:
+        """Keep what was measured of some pieces: norms, and numbers of non-finite entries by place among them."""
+        if type(scale) is not float or scale != 1.0:
+            norms = [norm / scale for norm in norms]
+        kept = self._norms(what)
+        for piece, norm in zip(pieces, norms, strict=True):
+            kept[piece] = norm
+        if what is _GRADIENT:
+            self.n_nonfinite.update({pieces[place]: count for place, count in counts.items()})
+
+    def _lose(self, what: str, pieces: Sequence[int], error: Exception) -> None:
+        """Report that something of a parameter's pieces could not be measured."""
+        for piece in pieces:
+            self._norms(what)[piece] = math.nan
+        if what is _GRADIENT:
+            self.failed |= frozenset(pieces)
+        self._report(what, self._parameters.pieces[pieces[0]].parameter, error)
+
+    def _norms(self, what: str) -> list[Scalar]:
+        return {_GRADIENT: self.gradients, _WEIGHT: self.weights, _UPDATE: self.updates}[what]
 
     def _report(self, what: str, number: int, error: Exception) -> None:
         self._on_failure(f"{what} of {self._parameters.name(number)}", error)
+
+
+class _Held(NamedTuple):
+    """Something of some pieces whose norm is still to be taken."""
+
+    what: str
+    pieces: Sequence[int]
+    copies: SmallCopies
+    scale: Scalar
 
 
 class Piece(NamedTuple):
@@ -246,7 +285,9 @@ class Parameters:
             fused = parts.get(id(parameter)) or {"": slice(None)}
             self._pieces.append([*range(len(self.pieces), len(self.pieces) + len(fused))])
             self.pieces += [Piece(number, part, rows) for part, rows in fused.items()]
+        self.numbers = [*range(len(self.every))]
         self.has_parts = len(self.pieces) > len(self.every)
+        self._all_pieces = frozenset(range(len(self.pieces)))
         self.are_sharded = any(map(sharded.is_sharded, self.every))
         self._names = {id(own.parameter): f"{own.name} of {layer.name}" for layer, own in reversed(owned)}
 
@@ -256,6 +297,12 @@ class Parameters:
     def pieces_of(self, parameter: nn.Parameter) -> list[int]:
         """Return the numbers of a parameter's pieces."""
         return self._pieces[self._numbers[id(parameter)]]
+
+    def all_pieces(self, numbers: Sequence[int]) -> frozenset[int]:
+        """Return the numbers of all pieces of some parameters, each of which is named once."""
+        if len(numbers) == len(self.every):  # nearly always: one set, so that steps are told to be alike by identity
+            return self._all_pieces
+        return frozenset([piece for number in numbers for piece in self._pieces[number]])
 
     def name(self, number: int) -> str:
         """Return what a parameter is called in a message."""

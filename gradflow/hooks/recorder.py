@@ -43,7 +43,7 @@ from gradflow.hooks.optimizers import (
 )
 from gradflow.hooks.passes import MAX_OUTPUTS, OutputName, Pass
 from gradflow.hooks.readings import Readings
-from gradflow.hooks.row_layout import Conditions, Signature
+from gradflow.hooks.row_layout import Conditions
 from gradflow.hooks.schedule import Schedule
 from gradflow.hooks.sequence_norms import Sequences, is_recurrent
 from gradflow.hooks.sinks import Sink, Sinks
@@ -218,7 +218,8 @@ class Recorder:
             if self._is_due:
                 self._scalars["unclipped_grad_norm"] = attempt("unclipped_grad_norm", self._total, default=math.nan)
         self._seconds += time.perf_counter() - began
-        self._tell_findings()
+        if self._lookout is not None:
+            self._lookout.tell()
 
     def _amend(self, scalars: dict[str, Any]) -> None:
         """Keep scalars with the step that has just ended."""
@@ -462,16 +463,18 @@ class Recorder:
 
     def _arm(self) -> None:
         """Make ready for the next step: hooks are attached exactly if it is due."""
-        self._scalars: dict[str, Any] = {}
+        self._scalars: dict[str, Any] = {"step": self._step}
         self._is_skipped = False  # where no gradient could be looked at: a fused optimizer skips on its device
         was_due, self._is_due = self._is_due, False  # until all is ready
         if self._closed or not self._schedule(self._step):
-            self._model.attachment.detach()
+            if was_due:
+                self._model.attachment.detach()
             return
         self._model.added = frozenset()
-        self._pass = self._new_pass()
+        if self._pass.has_begun:
+            self._pass = self._new_pass()
+            self._sequences = Sequences(self._pass)
         self._unseen: set[int] = set()
-        self._sequences = Sequences(self._pass)
         self._readings = self._new_readings()
         if not was_due and not self._model.is_same():  # after steps in which it was not looked at
             self._failures.attempt("what has changed of the model", self._follow)
@@ -479,7 +482,7 @@ class Recorder:
         self._is_checked = self._is_seen = False
         if self._watches or self._model.attachment.is_first:  # the first time, to see the layers' places in the network
             self._model.attachment.attach()
-        else:
+        elif self._model.attachment.is_attached:
             self._model.attachment.detach()
         self._is_due = True
 
@@ -598,7 +601,8 @@ class Recorder:
             attempt("the steps that the scaler skips", self._note_skip, optimizer)
         attempt("the end of a step", self._end_turn, optimizer)
         self._seconds += time.perf_counter() - began
-        self._tell_findings()
+        if self._lookout is not None:
+            self._lookout.tell()
 
     def _note_skip(self, optimizer: Optimizer) -> None:
         self._skips.note(optimizer)
@@ -646,7 +650,7 @@ class Recorder:
                 self._look_if_due()
             if self._is_due:
                 attempt("the rows of a step", self._finish_recorded)
-            attempt("the scalars", self._buffer.add_scalars, self._step, self._scalars)
+            attempt("the scalars", self._buffer.add_scalars, self._scalars)
             if not self._optimizers:
                 attempt("the tables", self._flush_if_due)
                 self._look_if_due()
@@ -656,6 +660,7 @@ class Recorder:
 
     def _flush_if_due(self) -> None:
         stream = self._stream
+        self._buffer.settle_if_due()
         if self._buffer.n_waiting >= FLUSH_ROWS or (stream is not None and stream.is_late):
             self.flush()
         elif self._sinks.is_due and (stream is None or stream.error is None):
@@ -683,22 +688,20 @@ class Recorder:
             f"the recording has more than {MAX_ROWS:,} rows, so that on_finding looks no more; gradflow diagnose does."
         )
 
-    def _tell_findings(self) -> None:
-        """Hand on what was found; this alone may stop training, after all of a step was recorded."""
-        if self._lookout is not None:
-            self._lookout.tell()
-
     def _finish_recorded(self) -> None:
         """End a step that is recorded; nothing that fails here keeps the rest from becoming rows."""
         attempt, readings = self._failures.attempt, self._readings
-        attempt("whose gradients arrived at the outputs", self._pass.finish)
+        if self._pass.has_begun:
+            attempt("whose gradients arrived at the outputs", self._pass.finish)
         if self._optimizers:
             attempt("the gradients", readings.read_rest, self._optimizers)
-        self._scalars["total_grad_norm"] = attempt("total_grad_norm", self._total, default=math.nan)
+        self._scalars["total_grad_norm"] = math.nan  # until it is taken, with those of other steps
         outputs = self._pass.outputs
         if self._max_calls is not None and len(outputs) > self._max_calls:
+            attempt("the gradients", self._pass.take_norms)
             outputs = attempt("the calls of layers", bounded, outputs, self._max_calls, default=outputs)
-        is_compiled = attempt("what is compiled", self._is_compiled, default=False)
+        is_odd = self._pass.is_full or not readings.arrived or (self._watches and not outputs)
+        is_compiled = is_odd and attempt("what is compiled", self._is_compiled, default=False)
         conditions = self._usual
         if is_compiled or self._unseen or self._is_skipped or self._model.added or self._pass.is_full:
             conditions = Conditions(
@@ -709,36 +712,37 @@ class Recorder:
                 added=self._model.added,
                 is_full=self._pass.is_full,
             )
-        signature = attempt("the rows of a step", self._buffer.add_layers, self._step, readings, outputs, conditions)
+        buffer = self._buffer
+        attempt("the rows of a step", buffer.add_layers, readings, self._pass, outputs, conditions, self._scalars)
         if self._sequences.readings:
             attempt("the gradient by time step", self._buffer.add_times, self._step, self._sequences.read())
-        if not self._n_recorded and self._watches and signature is not None:
-            attempt("the layers that cannot be read", self._warn_of_unmeasurable, signature)
+        if not self._n_recorded and self._watches:
+            attempt("the layers that cannot be read", self._warn_of_unmeasurable)
         self._n_recorded += 1
         self._seconds += self._pass.seconds
         if self._pass.handles:
             attempt("taking the hooks off", remove, self._pass.handles)
-        attempt("the layers' places in the network", self._end_placing)
+        if self._model.attachment.is_placing:
+            attempt("the layers' places in the network", self._end_placing)
         if self._model.attachment.edges:
             attempt("the edges between layers", self._keep_edges)
 
     def _total(self) -> Any:
         """Return the norm of all gradients that were read."""
-        return rows.combined(self._readings.arrived_gradients)
+        return rows.combined(self._readings.arrived_gradients())
 
     def _keep_edges(self) -> None:
         self._buffer.add_edges(self._model.attachment.edges)
         self._model.attachment.edges = []
 
-    def _warn_of_unmeasurable(self, signature: Signature) -> None:
-        missing = unmeasurable(self._model.layers, self._buffer.layout(signature))
+    def _warn_of_unmeasurable(self) -> None:
+        layout = self._buffer.first_layout()
+        missing = unmeasurable(self._model.layers, layout) if layout is not None else ""
         if missing:
             self._failures.warn(missing)
 
     def _end_placing(self) -> None:
-        """Keep what the step showed of the layers' graph, where places are still to be seen."""
-        if not self._model.attachment.is_placing:
-            return
+        """Keep what the step showed of the layers' graph."""
         leaves = self._model.attachment.end_step()
         if leaves and not sharded.is_distributed():  # shards' parameters are gathered into tensors of other names
             shapes = [list(leaf.shape) for leaf in leaves[:MAX_SHAPES]]

@@ -6,6 +6,7 @@ the rows of all steps of a layout are made at once, column by column.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -67,7 +68,7 @@ class Conditions(NamedTuple):
 class Signature(NamedTuple):
     """All that the layout of a step depends on."""
 
-    outputs: tuple[OutputKey, ...]
+    outputs: tuple[tuple[int, int, int, int, str, bool], ...]  # the entries of an OutputKey each
     arrived: frozenset[int]  # pieces of parameters with a gradient
     updated: frozenset[int]
     failed: frozenset[int]  # of those with a gradient: its norm could not be taken
@@ -95,7 +96,7 @@ class RowLayout(NamedTuple):
 def layout_of(signature: Signature, layers: Sequence[Layer], parameters: Parameters) -> RowLayout:
     """Return the rows of a step: one per output whose gradient arrived, or one that says why there is none."""
     by_layer: list[list[tuple[int, OutputKey]]] = [[] for _ in layers]
-    for place, key in enumerate(signature.outputs):
+    for place, key in enumerate(itertools.starmap(OutputKey, signature.outputs)):
         by_layer[key.number].append((place, key))
     layout = RowLayout([], [], [], [], [], [], [], [], {}, {}, {}, [], signature.failed)
     for layer in layers:

@@ -15,14 +15,17 @@ from torch import Tensor, nn
 from gradflow import storage
 from gradflow.hooks.attachment import Edge
 from gradflow.hooks.capture import OutputGradientHook
-from gradflow.hooks.failures import OnFailure, retried, together
+from gradflow.hooks.failures import Failures, OnFailure, retried, together
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import Scalar
+from gradflow.hooks.passes import Pass
 from gradflow.hooks.readings import Parameters, Piece, Readings
-from gradflow.hooks.row_layout import Conditions, OutputKey, RowLayout, Signature, joint, layout_of
+from gradflow.hooks.row_layout import Conditions, RowLayout, Signature, joint, layout_of
 from gradflow.hooks.sequence_norms import Reading, TimeRows
 from gradflow.hooks.statistics import STATISTICS
 
+FRESH_STEPS = 32  # whose norms are taken together
+FRESH_ENTRIES = 1 << 20  # that they hold before: 4 MiB, and a step's
 _NOT_DESCRIBED = (math.nan,) * len(STATISTICS)
 
 
@@ -40,27 +43,40 @@ class _Kept(NamedTuple):
     n_nonfinite_outputs: dict[int, int]
 
 
+class _Fresh(NamedTuple):
+    """One recorded step whose norms are still to be taken."""
+
+    readings: Readings
+    watched: Pass
+    outputs: list[OutputGradientHook]
+    conditions: Conditions
+    scalars: dict[str, Any]
+
+
 class Buffer:
     """Scalars waiting on their device, and the tables they become.
 
-    A step is kept before anything is derived from it, and rows become a table all at once or, if that fails, step by
-    step: `on_failure` receives the error of a step that cannot become one, which is lost. `on_tables` receives the new
-    tables of each flush, by name.
+    A step is kept before anything is derived from it. The norms of several are taken one after the other, which costs
+    half as much as in between the user's steps, and rows become a table all at once or, if that fails, step by step:
+    `failures` receives the error of a step that cannot become one, which is lost. `on_tables` receives the new tables
+    of each flush, by name.
     """
 
     def __init__(
         self,
         layers: list[Layer],
         parameters: Parameters,
-        on_failure: OnFailure,
+        failures: Failures,
         on_tables: Callable[[Mapping[str, list[pd.DataFrame]]], object] = lambda tables: None,
     ) -> None:
         self._layers = layers
         self._parameters = parameters
-        self._on_failure = on_failure
+        self._failures = failures
         self._on_tables = on_tables
         self._steps: list[dict[str, Any]] = []
         self._layouts: dict[Signature, RowLayout] = {}
+        self._fresh: list[_Fresh] = []
+        self._n_fresh = 0  # entries that they hold
         self._kept: dict[Signature, list[_Kept]] = {}
         self._times = TimeRows()
         self._chunks: dict[str, list[pd.DataFrame]] = {
@@ -73,9 +89,9 @@ class Buffer:
         """Rows that are not yet a table."""
         return self._n_rows + len(self._steps) + self._times.n_waiting
 
-    def add_scalars(self, step: int, scalars: dict[str, Any]) -> None:
-        """Keep one step's scalars; a list of norms becomes the norm of them all."""
-        self._steps.append({"step": step, **scalars})
+    def add_scalars(self, scalars: dict[str, Any]) -> None:
+        """Keep one step's scalars, which name the step; a list of norms becomes the norm of them all."""
+        self._steps.append(scalars)
 
     def amend_scalars(self, step: int, scalars: dict[str, Any]) -> bool:
         """Add to the scalars of the step that ended last; return whether they were still at hand."""
@@ -95,29 +111,59 @@ class Buffer:
 
     def add_layers(
         self,
-        step: int,
         readings: Readings,
+        watched: Pass,
         outputs: list[OutputGradientHook],
-        conditions: Conditions = Conditions(),  # noqa: B008  # a tuple
-    ) -> Signature:
-        """Keep one recorded step: a row per layer, backward pass, call and output. Returns the rows' signature."""
-        keys = tuple([OutputKey(o.layer.number, o.backward, o.call, o.index, o.status, o.in_grad) for o in outputs])
-        signature = Signature(
-            keys, frozenset(readings.arrived), frozenset(readings.updated), frozenset(readings.failed), conditions
-        )  # fmt: skip
+        conditions: Conditions,
+        scalars: dict[str, Any],
+    ) -> None:
+        """Keep one recorded step: a row per layer, backward pass, call and output.
+
+        Its `total_grad_norm` will be put among its scalars, which name the step.
+        """
+        self._fresh.append(_Fresh(readings, watched, outputs, conditions, scalars))
+        self._n_fresh += readings.n_held + watched.n_copied
+        self._n_rows += max(len(self._layers), len(outputs))
+
+    def settle_if_due(self) -> None:
+        """Take norms where the steps that wait for it are many, or large."""
+        if len(self._fresh) >= FRESH_STEPS or self._n_fresh >= FRESH_ENTRIES:
+            self.settle()
+
+    def settle(self) -> None:
+        """Take the norms of all steps that wait for it."""
+        while self._fresh:
+            settled = self._failures.attempt("the rows of a step", self._settled, self._fresh[0])
+            del self._fresh[0]
+            if settled is not None:
+                signature, kept = settled
+                self._kept.setdefault(signature, []).append(kept)
+        self._n_fresh = 0
+
+    def _settled(self, fresh: _Fresh) -> tuple[Signature, _Kept]:
+        """Return one step's numbers, and what its rows' layout depends on."""
+        readings, watched, outputs, conditions, scalars = fresh
+        watched.take_norms()
+        scalars["total_grad_norm"] = combined(readings.arrived_gradients())
+        keys = tuple([(o.layer.number, o.backward, o.call, o.index, o.status, o.in_grad) for o in outputs])
+        signature = Signature(keys, readings.arrived, readings.updated, readings.failed, conditions)
         norms = [output.norm for output in outputs]
         counts = {place: output.n_nonfinite for place, output in enumerate(outputs) if output.n_nonfinite}
-        are_described = any(output.statistics is not None for output in outputs)
-        statistics = [value for o in outputs for value in o.statistics or _NOT_DESCRIBED] if are_described else []
+        statistics: list[Scalar] = []
+        if watched.with_statistics and any(output.statistics is not None for output in outputs):
+            statistics = [value for output in outputs for value in output.statistics or _NOT_DESCRIBED]
         kept = _Kept(
-            step, readings.gradients, readings.weights, readings.updates, norms, statistics,
+            scalars["step"], readings.gradients, readings.weights, readings.updates, norms, statistics,
             readings.n_nonfinite, readings.rates, counts,
         )  # fmt: skip
-        self._kept.setdefault(signature, []).append(kept)
-        self._n_rows += max(len(self._layers), len(outputs))
-        return signature
+        return signature, kept
 
-    def layout(self, signature: Signature) -> RowLayout:
+    def first_layout(self) -> RowLayout | None:
+        """Return the layout of the first step that is kept and no table yet."""
+        self.settle()
+        return self._layout(next(iter(self._kept))) if self._kept else None
+
+    def _layout(self, signature: Signature) -> RowLayout:
         """Return the layout of steps of a signature."""
         layout = self._layouts.get(signature)
         if layout is None:
@@ -130,7 +176,8 @@ class Buffer:
 
     def flush(self) -> None:
         """Turn what is pending into tables, after one transfer per device."""
-        read = _Transfer(self._on_failure)
+        self.settle()
+        read = _Transfer(self._failures)
         for row in self._steps:
             read.collect(row.values())
         steps = [(signature, one) for signature, alike in self._kept.items() for one in alike]
@@ -144,7 +191,7 @@ class Buffer:
             "steps": self._made("steps", lambda rows: _scalar_rows(rows, read), self._steps),
             "layers": self._made("layers", lambda kept: self._layer_table(kept, read), steps),
             "parameters": self._made("parameters", lambda kept: self._parameter_table(kept, read), steps),
-            "times": self._times.tables(self._on_failure),
+            "times": self._times.tables(self._failures),
         }
         times = TimeRows()
         for table, frames in made.items():  # from here on nothing can fail: rows are pending or in a table, not both
@@ -155,7 +202,7 @@ class Buffer:
 
     def _made(self, table: str, make: Callable[[Sequence[Any]], pd.DataFrame], rows: list[Any]) -> list[pd.DataFrame]:
         lost = f"a step's rows in the table {table}"
-        return together(retried(make), rows, lambda _, error: self._on_failure(lost, error)) if rows else []
+        return together(retried(make), rows, lambda _, error: self._failures(lost, error)) if rows else []
 
     def _layer_table(self, kept: Sequence[tuple[Signature, _Kept]], read: _Transfer) -> pd.DataFrame:
         rows = [_layer_rows(layout, numbers, read) for layout, numbers in self._by_layout(kept, read)]
@@ -173,7 +220,7 @@ class Buffer:
         for signature, one in kept:
             steps.setdefault(signature, []).append(one)
         for signature, alike in steps.items():
-            yield self.layout(signature), _Numbers(alike, len(self._parameters.pieces), read)
+            yield self._layout(signature), _Numbers(alike, len(self._parameters.pieces), read)
 
     def _described_pieces(self) -> pd.DataFrame:
         """Return part, n_entries and dim of each piece."""
@@ -403,4 +450,4 @@ def scalar(value: Any) -> Scalar:
 
 def combined(norms: Sequence[Scalar]) -> Any:
     """Return several norms as one: a float at once; with scalars on a device, the list, to be combined when moved."""
-    return list(norms) if any(isinstance(norm, Tensor) for norm in norms) else math.hypot(*norms) if norms else math.nan
+    return list(norms) if Tensor in map(type, norms) else math.hypot(*norms) if norms else math.nan

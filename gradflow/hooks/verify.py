@@ -64,6 +64,7 @@ def _norms_by_hooks(model: nn.Module, layers: list[Layer], closure: Callable[[],
             closure().backward()
             accumulation.use()
             watched.finish()
+            watched.take_norms()
         finally:
             remove([*handles, *watched.handles])
         norms: dict[str, Any] = {

@@ -367,7 +367,7 @@ def test_outputs_inside_compiled_code_are_recorded_if_asked():
     torch._dynamo.reset()
 
 
-@pytest.mark.parametrize(("broken", "dtype"), [("l2_norm", torch.float64), ("small_norms", torch.float32)])
+@pytest.mark.parametrize(("broken", "dtype"), [("l2_norm", torch.float64), ("SmallCopies", torch.float32)])
 def test_a_measurement_that_fails_ends_training_only_if_asked(monkeypatch, broken, dtype):
     def fail(tensors):
         raise RuntimeError("planted")

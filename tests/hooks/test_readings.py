@@ -1,5 +1,6 @@
 """What is read of one step: a gradient read again as it is by then, in whole parameters and in parts of fused ones."""
 
+import gc
 import math
 
 import pytest
@@ -8,8 +9,9 @@ from oracles import norm64
 from torch import nn
 
 import gradflow
-from gradflow.hooks import GradflowWarning, sharded
+from gradflow.hooks import GradflowWarning, readings, sharded
 from gradflow.hooks.layers import OwnParameter
+from gradflow.hooks.norms import SmallCopies
 from gradflow.hooks.readings import Parameters, Readings, parts_of
 
 
@@ -150,13 +152,12 @@ def test_a_learning_rate_that_cannot_be_read_costs_itself_alone(monkeypatch):
 
 
 def test_a_gradient_that_cannot_be_measured_is_named_and_lost_alone(monkeypatch):
-    def norms_of(tensors):
+    def copies(tensors):
         if any(tensor.shape == (3, 4) for tensor in tensors):
             raise RuntimeError("planted")
-        return working(tensors)
+        return SmallCopies(tensors)
 
-    working = sharded.norms_of
-    monkeypatch.setattr(sharded, "norms_of", norms_of)
+    monkeypatch.setattr(readings, "SmallCopies", copies)
     model = net()
     with gradflow.record(model, activations=False) as recorder:
         backward(model)
@@ -178,16 +179,80 @@ def test_norms_that_processes_take_together_are_tried_once_and_lost_together(mon
         raise RuntimeError("planted")
 
     monkeypatch.setattr(sharded, "norms_of", norms_of)
+    monkeypatch.setattr(readings, "are_small", lambda tensors: False)
     model = net()
     backward(model)
     parameters = Parameters(model.parameters(), [])
     parameters.are_sharded = True
-    readings = Readings(parameters, scaler=None, with_weights=False, on_failure=lambda what, _: told.append(what))
-    readings.read_after_backward([])
+    read = Readings(parameters, scaler=None, with_weights=False, on_failure=lambda what, _: told.append(what))
+    read.read_after_backward([])
     assert calls == [4]
     assert told == [f"the gradient of parameter {number}, of no recorded layer" for number in range(4)]
-    assert readings.failed == readings.arrived == {0, 1, 2, 3}
-    assert all(map(math.isnan, readings.gradients))
+    assert read.failed == read.arrived == {0, 1, 2, 3}
+    assert all(map(math.isnan, read.gradients))
+
+
+@pytest.mark.parametrize("sizes", [[4], [4, 4], [20000]])  # copied alone, joined, and too large to be held
+def test_what_becomes_of_a_gradient_after_its_step_does_not_count(sizes):
+    model = nn.ParameterList([torch.ones(size) for size in sizes])
+    expected = []
+    with gradflow.record(model, activations=False) as recorder:
+        for step in range(70):  # more than are taken together
+            for parameter in model:
+                parameter.grad = torch.full_like(parameter, step + 1.0)
+            recorder.step()
+            expected.append((step + 1.0) * math.sqrt(sum(sizes)))
+            for parameter in model:
+                parameter.grad.mul_(math.nan)
+    assert recorder.recording.steps.total_grad_norm.tolist() == pytest.approx(expected, rel=1e-6)
+
+
+def test_norms_that_cannot_be_taken_together_are_taken_one_by_one(monkeypatch):
+    def fail(copies):
+        raise MemoryError("planted")
+
+    monkeypatch.setattr(SmallCopies, "norms", fail)
+    model = net()
+    with gradflow.record(model) as recorder:
+        backward(model, factor=3.0)
+        recorder.step()
+    expected = [norm64(*[one.grad for one in layer.parameters()]) for layer in model]
+    rows = recorder.recording.layers
+    assert rows.grad_norm.tolist() == pytest.approx(expected, rel=1e-6)
+    assert rows.out_grad_norm[1] == pytest.approx(3.0 * math.sqrt(12.0), rel=1e-6)
+
+
+def test_a_norm_that_cannot_be_taken_in_the_end_is_lost_alone(monkeypatch):
+    def some_norms(copies, places):
+        if 0 in places:
+            raise MemoryError("planted")
+        return [2.0] * len(places)
+
+    monkeypatch.setattr(SmallCopies, "some_norms", some_norms)
+    model = net()
+    recorder = gradflow.record(model)
+    backward(model)
+    with pytest.warns(GradflowWarning, match="a measurement failed: the gradient "):
+        recorder.step()
+    with recorder:
+        pass
+    recording = recorder.recording
+    assert recording.parameters.status.tolist() == ["failed", "measured", "measured", "measured"]
+    assert recording.layers.status.tolist() == ["measured", "failed"]
+    assert recording.layers.n_nonfinite.tolist() == [0, 0]
+    assert math.isnan(recording.steps.total_grad_norm[0])
+
+
+def test_of_steps_that_wait_for_their_norms_four_mebibytes_are_held(monkeypatch):
+    held = []
+    model = nn.ParameterList([torch.ones(8000) for _ in range(16)])
+    with gradflow.record(model, activations=False) as recorder:
+        for _ in range(40):
+            for parameter in model:
+                parameter.grad = torch.ones_like(parameter)
+            recorder.step()
+            held.append(sum(one.n_entries for one in gc.get_objects() if type(one) is SmallCopies))
+    assert 2**19 < max(held) <= 2**20
 
 
 def test_projections_of_several_widths_are_whole_and_so_are_sharded_ones(monkeypatch):

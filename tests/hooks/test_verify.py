@@ -35,10 +35,10 @@ def test_recorders_agree_with_autograd_and_leave_the_model_alone(make, shape):
 
 
 def test_a_wrong_norm_is_found(monkeypatch):
-    from gradflow.hooks import capture
+    from gradflow.hooks.norms import SmallCopies
 
-    right = capture.small_norms
-    monkeypatch.setattr(capture, "small_norms", lambda tensors: [1.01 * norm for norm in right(tensors)])
+    right = SmallCopies.norms
+    monkeypatch.setattr(SmallCopies, "norms", lambda copies: [1.01 * norm for norm in right(copies)])
     model = dropout_net()
     with gradflow.record(model) as recorder:
         result = recorder.verify(lambda: model(torch.ones(4, 6)).square().sum())

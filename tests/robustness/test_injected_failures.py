@@ -303,7 +303,14 @@ def fail_all(calls, loop, clean, bare, folder):
 
 
 @pytest.mark.parametrize(
-    "place", ["rows.Buffer.add_layers", "passes.Pass.finish", "capture.OutputGradientHook.take", "rows.Buffer.flush"]
+    "place",
+    [
+        "rows.Buffer.add_layers",
+        "passes.Pass.finish",
+        "capture.OutputGradientHook.take",
+        "rows.Buffer._settled",
+        "rows.Buffer.flush",
+    ],
 )
 def test_training_goes_on_after_an_interrupt(monkeypatch, place):
     module, name, method = place.split(".")
