@@ -85,7 +85,7 @@ class OutputGradientHook:
         if self.task is None:
             self.task, self.status = task, status
             if self.backward < 0:
-                self.backward = owner.index_of(task)
+                self.backward = task.index if task.index >= 0 else owner.index_of(task)
             elif task.index != self.backward:
                 owner.join(task, self.backward)
             # So it is with create_graph=True. A gradient with a graph, if held, would keep all of it alive.
@@ -233,7 +233,11 @@ class _BaseHook:
 
 def copied(outputs: Sequence[OutputGradientHook]) -> tuple[list[OutputGradientHook], SmallCopies | None]:
     """Copy the gradients that outputs hold, of those that still do, and let go of them."""
-    held = [output for output in outputs if output.gradient is not None and output.is_unchanged()]
+    held = [
+        output
+        for output in outputs
+        if (gradient := output.gradient) is not None and (gradient._version == output._version or output.is_unchanged())
+    ]
     copies = SmallCopies([output.gradient for output in held if output.gradient is not None]) if held else None
     for output in held:
         output.gradient = None

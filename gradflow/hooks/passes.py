@@ -277,7 +277,10 @@ class Pass:
             self.outputs, self._held, self._n_held, self._copied, self.n_copied = [], [], 0, [], 0
 
     def _watch_tensor(self, output: OutputGradientHook, tensor: Tensor, args: tuple[Any, ...]) -> None:
-        self.add(output)
+        if len(self.outputs) < MAX_OUTPUTS and not self.is_full:
+            self.outputs.append(output)
+        else:
+            self.add(output)
         if self.is_full:
             return
         try:
@@ -288,8 +291,12 @@ class Pass:
             output.status = NO_GRADIENT
             node = tensor.grad_fn
             output.made_by = type(node)
-            if self._is_input(tensor, node, args):
+            number = -1 if node is None else node._sequence_nr()
+            # A layer that returned one of its inputs as it was: its gradient is then that of all the tensor's uses.
+            # An in-place layer returns its input too, but changed, with a graph node that no layer has returned before.
+            if _is_among(tensor, args) and (tensor._version == 0 or number in self._nodes):
                 output.arrives_as = IS_INPUT
+            self._nodes.add(number)
             handle = add_hook(tensor, output)
             if handle is not None and tensor.is_leaf:
                 self.handles.append(handle)
@@ -302,19 +309,10 @@ class Pass:
     def _lose_statistic(self, layer: Layer, name: str, error: Exception) -> None:
         self.on_failure(f"{name} of {layer.name}", error)
 
-    def _is_input(self, output: Tensor, node: Any, args: tuple[Any, ...]) -> bool:
-        """Whether a layer returned one of its inputs as it was: its gradient is then that of all the tensor's uses.
-
-        An in-place layer returns its input too, but changed, with a graph node that no layer has returned before.
-        """
-        number = -1 if node is None else node._sequence_nr()
-        is_unchanged = _is_among(output, args) and (output._version == 0 or number in self._nodes)
-        self._nodes.add(number)
-        return is_unchanged
-
 
 def _is_among(tensor: Tensor, args: tuple[Any, ...]) -> bool:
     """Whether a tensor is one of a layer's arguments, or in a nest among them."""
-    return any(
-        arg is tensor or (type(arg) is not Tensor and any(tensor is inner for inner in tensors_in(arg))) for arg in args
-    )
+    for arg in args:
+        if arg is tensor or (type(arg) is not Tensor and any(tensor is inner for inner in tensors_in(arg))):
+            return True
+    return False

@@ -206,7 +206,8 @@ class Recorder:
             if self._weights and not self._optimizers:
                 attempt("the weights", self._readings.read_weights)
         if not self._optimizers:
-            attempt("whose gradients arrived at the outputs", self._model.accumulation.use)
+            if self._is_due:
+                attempt("whose gradients arrived at the outputs", self._model.accumulation.use)
             attempt("the end of a step", self._finish)
         else:
             self._n_calls += 1
