@@ -1,6 +1,6 @@
-"""How the documentation is built: `sphinx-build -W docs docs/_build`; the course is also there in Chinese.
+"""How the documentation is built: `sphinx-build -W docs docs/_build`.
 
-    sphinx-build -W -D language=zh_CN docs docs/_build/zh
+In Chinese, for which there is the course: `sphinx-build -W -D language=zh_CN docs docs/_build/zh`.
 """
 
 from __future__ import annotations
