@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from gradflow.text.words import named
 FRAME_HEIGHT = 0.95  # inches for a title of two lines, a label and a legend of two lines
 LABEL_HEIGHT = 0.55  # inches for tick labels and an x label of two lines
 WIDE = 4.5  # inches: from here on panels stand three in a row
+NOTEBOOK_DPI = 100
 X_TICKS, Y_TICKS = 4, 6  # intervals between ticks, at most
 STEPS = (1, 2, 5, 10)
 LINE_HEIGHT = 0.155  # inches of a legend's line
@@ -51,10 +53,19 @@ class Margins(NamedTuple):
 MARGINS = Margins()
 
 
+class PageFigure(Figure):
+    """A figure that notebooks show by itself, though pyplot does not know it."""
+
+    def _repr_png_(self) -> bytes:
+        drawn = io.BytesIO()
+        self.savefig(drawn, format="png", dpi=NOTEBOOK_DPI)
+        return drawn.getvalue()
+
+
 def subplots(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
     """Return a figure that pyplot does not keep, and its axes, as an array (rows, columns)."""
     # `arrange` lays it out: nothing else need measure words, nor `keep_inside`.
-    figure = Figure(figsize=(width, height), layout=PlaceHolderLayoutEngine(True, True))
+    figure = PageFigure(figsize=(width, height), layout=PlaceHolderLayoutEngine(True, True))
     axes = figure.subplots(rows, columns, squeeze=False, **options)
     for ax in axes.flat:
         # Ticks are made when they are drawn, outside of context(): say their size now.

@@ -36,6 +36,13 @@ def test_a_legend_stands_under_the_label(size):
 
 
 PAIRS = networks(2, 3)
+
+
+def test_a_notebook_shows_a_figure_of_panels_without_pyplot():
+    shown = plots.profiles(profile(PAIRS, steps=[0]))
+    assert shown._repr_png_().startswith(b"\x89PNG")
+
+
 ALONE = {
     "profile": lambda ax: plots.profile(profile(PAIRS, steps=[0]), ax),
     "learning": lambda ax: plots.learning_curve(along(PAIRS), ax),
