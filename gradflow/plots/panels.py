@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -155,7 +155,9 @@ def _fits(legend: _Legend, free: Bbox) -> bool:
     return bool(free.height > legend_height(legend.lines) and free.width >= legend.width)
 
 
-def _put(figure: Figure, legend: _Legend, corner: str, place: tuple[float, float]) -> None:
+def _put(
+    figure: Figure, legend: _Legend, corner: Literal["lower left", "upper left"], place: tuple[float, float]
+) -> None:
     """Put a legend with one of its corners at a place, in fractions of the figure; none that is empty."""
     if legend.lines:
         figure.legend(
