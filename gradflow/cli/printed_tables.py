@@ -15,7 +15,7 @@ from gradflow.cli.terminal import print_table, show
 from gradflow.recording import Recording
 from gradflow.tables import Column, Table, column, words
 from gradflow.text import text
-from gradflow.text.numbers import factor, number
+from gradflow.text.numbers import factor, multiple, number
 from gradflow.text.words import named, not_shown, word
 
 TOY_EVERY = 5
@@ -86,8 +86,8 @@ def _vanishing_table(recordings: Iterable[Recording]) -> Table:
         column("seeds", of="n"),
         Column("factor", lambda row: _factor_interval(row["factor"], row["low"], row["high"])),
         Column("closed_form", lambda row: factor(row["predicted"])),
-        Column("decades", lambda row: f"{row['decades']:.1f}"),
-        Column("weight_decades", lambda row: f"{row['weight_decades']:.1f}"),
+        column("decades", multiple),
+        column("weight_decades", multiple),
         words("verdict", word),
     )
     rows = analysis.vanishing_table(recordings).to_dict("records")

@@ -36,7 +36,7 @@ _FORMS: Mapping[str, Callable[[float], str]] = {
     "threshold_points": points,
     "factor": factor,
     "predicted": factor,
-    "growth": times,
+    **dict.fromkeys(("growth", "slowdown"), times),
     "early": lambda value: percent(value) if value < MANY else text("unit.percent", value=number(100 * value)),
     **dict.fromkeys(("path", "share", "kept", "left", "fraction", "dropped", "threshold_percent"), share),
     "threshold": "{:g}".format,

@@ -1,4 +1,4 @@
-"""Does the gradient's slope over depth last? First over last layer, in decades, at moments of training."""
+"""Does the gradient's slope over depth last? First over last layer at moments of training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SOURCE = "gradflow.analysis.degree_over_seeds"
 def degree(frame: Data, measure: str | None = None) -> Figure:
     """Return the first layer's gradient over the last one's at moments of training, one line per network.
 
-    Above 0 the gradient is larger at the input, below 0 it vanishes toward it. A line that crosses 0 is a network whose
+    Above 1 the gradient is larger at the input, below 1 it vanishes toward it. A line that crosses 1 is a network whose
     profile before training says nothing of the one after.
 
     Parameters
@@ -66,7 +66,7 @@ def degree(frame: Data, measure: str | None = None) -> Figure:
         y=Axis(
             "decades",
             text("figure.degree.y"),
-            "signed",
+            "powers",
             short=text("figure.degree.y_short"),
             name=heading("decades"),
             ends=(0.0,),

@@ -19,7 +19,7 @@ from gradflow.figures.looks import Look, Network, by_network
 from gradflow.figures.looks import looks as looks_of
 
 Kind = Literal[
-    "linear", "signed", "powers", "points", "fraction", "error", "log",
+    "linear", "powers", "points", "fraction", "error", "log",
     "depth", "doubling", "whole", "steps", "places", "layers", "rows",
 ]  # fmt: skip
 Shape = Literal["line", "dots", "interval", "seeds", "band", "level", "bar", "upright", "span", "range", "ring", "tick"]
@@ -32,11 +32,11 @@ class Axis:
     `short` is the title where panels share the axis, by default the same; `name` what a pointer is told that the value
     is, by default "Value".
 
-    Of a kind are linear, signed (whole decades, with their sign), powers (decades, as powers of ten), points (of
-    percent, with their sign), fraction (as percent), error (fractions from 0 on, with room over the largest), log,
-    depth (of layers), doubling (depths of networks, by powers of two), whole (numbers), steps (of training: linear from
-    0 to 1 and logarithmic beyond), places (one for each of `names`, in their order), layers (places with long names)
-    and rows (places from the top down; values are then drawn along the other axis).
+    Of a kind are linear, powers (base-ten logarithms, as powers of ten), points (of percent, with their sign), fraction
+    (as percent), error (fractions from 0 on, with room over the largest), log, depth (of layers), doubling (depths of
+    networks, by powers of two), whole (numbers), steps (of training: linear from 0 to 1 and logarithmic beyond), places
+    (one for each of `names`, in their order), layers (places with long names) and rows (places from the top down;
+    values are then drawn along the other axis).
 
     The limits hold the values `ends` and the columns `others`, or are `limits` where the rows do not decide. `ticks`
     say where ticks stand and what they say, if they do not follow from the kind; some are left out where they touch.

@@ -93,11 +93,9 @@ def _values(ax: Axes, along: Literal["x", "y"], axis: Axis, rows: pd.DataFrame) 
         one.set_major_locator(FixedLocator(fine_places(*limits(axis, rows))) if short else LogLocator(numticks=most))
         one.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if short else power_of_ten(value)))
         one.set_minor_locator(NullLocator())
-    elif axis.kind in ("signed", "powers"):
-        steps = panels.STEPS if axis.kind == "powers" else None
-        one.set_major_locator(MaxNLocator(most, integer=True, steps=steps))
-        written = _signed if axis.kind == "signed" else lambda value: power_of_ten(10.0**value)
-        one.set_major_formatter(FuncFormatter(lambda value, _: written(value)))
+    elif axis.kind == "powers":
+        one.set_major_locator(MaxNLocator(most, integer=True, steps=panels.STEPS))
+        one.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(10.0**value)))
     elif axis.kind in ("fraction", "error"):
         one.set_major_formatter(FuncFormatter(percent()))
     elif axis.kind == "points":

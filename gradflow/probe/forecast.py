@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,10 +20,10 @@ from gradflow.probe.loss import LossFunction
 from gradflow.probe.trial import try_training
 from gradflow.recording import Recording
 from gradflow.reference import forecast_study
-from gradflow.tables import Table, column, words
+from gradflow.tables import DASH, Table, column, words
 from gradflow.tables.lines import WIDTH, lines
 from gradflow.text import text
-from gradflow.text.numbers import number, percent
+from gradflow.text.numbers import multiple, number, percent
 from gradflow.text.widths import wrapped
 from gradflow.text.words import head
 
@@ -202,21 +203,29 @@ def track_record() -> dict[str, Share]:
 def _sentence(reason: Reason) -> str:
     if reason.condition.sign == "diverged":
         return text("forecast.reason.diverged")
+    sign = reason.condition.sign
     return text(
         f"forecast.reason.{reason.condition.side}",
-        what=text(f"forecast.sign.{reason.condition.sign}"),
-        value=number(reason.value),
+        what=text(f"forecast.sign.{sign}"),
+        value=_written(sign, reason.value),
         updates=reason.condition.updates,
-        limit=number(reason.condition.limit),
+        limit=_written(sign, reason.condition.limit),
     )
+
+
+def _written(sign: str, value: float) -> str:
+    if math.isnan(value):
+        return DASH
+    return multiple(value) if sign == "gradient_decades" else number(value)
 
 
 def _table(frame: pd.DataFrame) -> Table:
     """Return the measured numbers, one column per moment."""
-    moments = (
-        column(str(moment), number, head=text("forecast.table.updates", updates=moment)) for moment in frame.index
-    )
-    rows = [{"measured": head(name), **dict(zip(map(str, frame.index), frame[name], strict=True))} for name in SHOWN]
+    moments = (column(str(moment), head=text("forecast.table.updates", updates=moment)) for moment in frame.index)
+    rows = [
+        {"measured": head(name), **{str(moment): _written(name, value) for moment, value in frame[name].items()}}
+        for name in SHOWN
+    ]
     return Table("", (words("measured"), *moments), rows, head_words="head")
 
 

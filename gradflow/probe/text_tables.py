@@ -20,7 +20,7 @@ from gradflow.recording import EVERY_JOIN, PLAIN_TWIN, WITHOUT_BRANCHES, WITHOUT
 from gradflow.tables import DASH, Cell, Column, Table, column, ranged, words
 from gradflow.text import has, text
 from gradflow.text.model_words import described
-from gradflow.text.numbers import factor, fold, number, signed
+from gradflow.text.numbers import factor, multiple, number
 from gradflow.text.widths import shortened
 from gradflow.text.words import head, loss_words, not_shown, word
 
@@ -89,7 +89,7 @@ def _degree(degree: pd.DataFrame, joins: str) -> Table:
     rows = [stages.iloc[int(stages["n_layers"].to_numpy().argmax())].to_dict() for stages in longest]
     columns = (
         words("measure", lambda name: text(f"measure.{name}") if has(f"measure.{name}") else f"  {word(name)}"),
-        Column("decades", lambda row: signed(row["decades"])),
+        column("decades", multiple),
         column("factor", factor),
         Column("interval", _interval),
         words("law", word),
@@ -132,15 +132,10 @@ def _worst(ranking: pd.DataFrame) -> Table:
         _name("kind", KIND_LENGTH),
         _short("grad_norm"),
         _short("grad_per_weight"),
-        Column("off", lambda row: _off(row["decades_off"]) if row["reason"] == OFF else word(str(row["reason"]))),
+        Column("off", lambda row: multiple(row["decades_off"]) if row["reason"] == OFF else word(str(row["reason"]))),
     )
     rows = ranking.head(WORST_SHOWN).to_dict("records")
     return Table(text("analyze.worst.title"), columns, rows, text("analyze.worst.caption"), HEADS)
-
-
-def _off(decades: float) -> str:
-    """Return how many times more or less than the median."""
-    return f"{'÷' if decades < 0 else '×'} {fold(abs(decades))}" if math.isfinite(decades) else number(decades)
 
 
 def _times(recording: Recording) -> Table:
@@ -151,7 +146,7 @@ def _times(recording: Recording) -> Table:
         _name("layer"),
         column("from", of="last"),
         column("to", of="first"),
-        column("decades", signed),
+        column("decades", multiple),
         column("factor", factor),
         column("reach"),
     )

@@ -17,7 +17,7 @@ from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Drawing, Section
 from gradflow.tables import Cell, Column, Table, bounded
 from gradflow.text import text
-from gradflow.text.numbers import factor, ratio, ratio_interval, signed
+from gradflow.text.numbers import factor, multiple, ratio, ratio_interval, signed
 from gradflow.text.words import sentence_case, word
 
 MEASURE = "out_grad_norm"
@@ -67,11 +67,11 @@ def _interval(row: Row) -> Interval:
     return Interval(row["decades"], row["decades_low"], row["decades_high"], int(row["decades_n"]))
 
 
-def _decades_table(_: ReportData, known: pd.DataFrame) -> Table:
+def _ratio_table(_: ReportData, known: pd.DataFrame) -> Table:
     """Return one row per network, one column per moment."""
     frame = per_network(known)
     columns = [
-        at(moment, _decades, head=sentence_case(text("head.step", step=_steps(frame, moment))))
+        at(moment, _ratio, head=sentence_case(text("head.step", step=_steps(frame, moment))))
         for moment in moments(frame)
     ]
     return page_table("degree", (NETWORK, *columns), by_network(frame, "moment"), FILE)
@@ -91,8 +91,8 @@ def _law_table(_: ReportData, known: pd.DataFrame) -> Table:
     return page_table("law", columns, by_network(frame, "moment"), FILE)
 
 
-def _decades(row: Row) -> Cell:
-    return bounded(row["decades"], row["decades_low"], row["decades_high"], int(row["decades_n"]), signed)
+def _ratio(row: Row) -> Cell:
+    return bounded(row["decades"], row["decades_low"], row["decades_high"], int(row["decades_n"]), multiple)
 
 
 def _factor(row: Row) -> Cell:
@@ -137,7 +137,7 @@ DEGREE = Section(
             lambda data, _: partial(degree, data.degree_over_seeds),
             lambda _, known: text("degree.alt", finding=_turns(per_network(known))).strip(),
         ),
-        _decades_table,
+        _ratio_table,
         _law_table,
     ),
     files=_files,

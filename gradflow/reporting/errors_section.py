@@ -8,15 +8,15 @@ from gradflow.reporting.page_tables import NETWORK, page_table
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
 from gradflow.tables import Cell, Column, Table, column, interval
-from gradflow.text.numbers import decades_of, percent, signed_points
+from gradflow.text.numbers import multiple_of, percent, signed_points
 
 SUMMARY = (
     NETWORK,
     Column("n", lambda row: str(max(row["n"], row["n_test"]))),
     interval("train_error", percent),
     interval("test_error", percent, n="n_test"),
-    interval("grad_ratio", decades_of),
-    interval("out_grad_ratio", decades_of),
+    interval("grad_ratio", multiple_of),
+    interval("out_grad_ratio", multiple_of),
 )
 DIFFERENCES = (
     Column("depth", lambda row: Cell(str(row["depth"]), str(row["settings"])), is_number=False),

@@ -34,7 +34,7 @@ from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
 from gradflow.tables import DASH, Cell, Column, Table, bounded, column, words
 from gradflow.text import text
-from gradflow.text.numbers import count, number, percent, ratio, signed
+from gradflow.text.numbers import count, multiple, number, percent, ratio
 from gradflow.text.words import word
 
 DRAWN = ("skip_share", "branch_ratio")
@@ -186,7 +186,7 @@ def _end(variant: str) -> Column:
 
     def cell(network: Any) -> Cell:
         row = network["by"].get(variant, {"mean": math.nan, "low": math.nan, "high": math.nan, "n": 0})
-        return bounded(row["mean"], row["low"], row["high"], int(row["n"]), signed)
+        return bounded(row["mean"], row["low"], row["high"], int(row["n"]), multiple)
 
     return Column(variant.replace(" ", "_"), cell)
 

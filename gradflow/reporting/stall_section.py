@@ -19,7 +19,7 @@ from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Drawing, Section
 from gradflow.tables import Cell, Column, bounded, interval
 from gradflow.text import text
-from gradflow.text.numbers import number, percent, ratio, ratio_interval, signed, times, with_interval
+from gradflow.text.numbers import multiple, multiple_of, percent, ratio, ratio_interval, times, with_interval
 from gradflow.text.words import named
 
 Row = Mapping[Hashable, Any]
@@ -80,9 +80,9 @@ def _links(row: Row, runs: pd.DataFrame) -> list[str]:
     if _bound(row, "start_decades") > 0:
         lines.append(text("why.start", **_sized(row, "start_decades")))
     if _is_first_updates_doing(row, runs):
-        first, predicted = _written(row, "first_growth", number), number(row["predicted_growth"])
+        first, predicted = _written(row, "first_growth", times), times(row["predicted_growth"])
         lines.append(text("why.first", growth=first, predicted=predicted))
-    values = {"growth": with_interval(growth, times), "slowdown": number(growth.mean**2)}
+    values = {"growth": with_interval(growth, times), "slowdown": times(growth.mean**2)}
     lines.append(text("why.growth", step=row["last_step"], **values))
     if _bound(row, "end_decades") < 0:
         key = "why.vanished" if _bound(row, "end_decades") < -DECADES else "why.end"
@@ -131,27 +131,27 @@ def _sized(row: Row, link: str) -> dict[str, str]:
 
 
 def _left(row: Row) -> Cell:
-    """Return what is left of the effective learning rate at the end, in decades: it falls by the growth squared."""
+    """Return the effective learning rate at the end over that at the start: it falls by the growth squared."""
     mean, high, low = (-2 * math.log10(row[f"growth{end}"]) for end in ("", "_low", "_high"))
-    return bounded(mean, low, high, int(row["n"]), signed)
+    return bounded(mean, low, high, int(row["n"]), multiple)
 
 
 def _first(row: Row) -> Cell:
     """Return the growth of the first update, and beneath it what the gradient before it predicts."""
     ends = row["first_growth"], row["first_growth_low"], row["first_growth_high"]
-    first = bounded(*ends, int(row["n"]), number)
+    first = bounded(*ends, int(row["n"]), multiple_of)
     if math.isnan(row["predicted_growth"]):
         return first
-    return Cell(first.main, text("cell.predicted", value=number(row["predicted_growth"])))
+    return Cell(first.main, text("cell.predicted", value=multiple_of(row["predicted_growth"])))
 
 
 COLUMNS = (
     NETWORK,
-    interval("start_decades", signed),
+    interval("start_decades", multiple),
     Column("first_growth", _first),
-    interval("weight_growth", partial(number, digits=2), of="growth"),
+    interval("weight_growth", multiple_of, of="growth"),
     Column("effective_lr", _left),
-    interval("end_decades", signed),
+    interval("end_decades", multiple),
     interval("train_error", percent),
 )
 

@@ -24,7 +24,7 @@ from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Drawing, Section
 from gradflow.tables import DASH, Column, Table, column
 from gradflow.text import text
-from gradflow.text.numbers import factor, signed
+from gradflow.text.numbers import factor, multiple
 
 MAX_ROWS = 60  # of the table
 MAX_SHOWN = 40_000  # rows on a screen
@@ -93,7 +93,7 @@ COLUMNS = (
     RUN,
     Column("sequence", lambda row: sequence_name(row["layer"], row["tensor"]), is_number=False),
     Column("positions", _positions),
-    column("decades_over_time", signed, of="decades"),
+    column("decades_over_time", multiple, of="decades"),
     Column("factor_over_time", lambda row: DASH if math.isnan(row["decades"]) else factor(row["factor"])),
     Column("reach", _reach),
 )

@@ -21,7 +21,7 @@ from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
 from gradflow.tables import DASH, Cell, Column, Table, column, interval, words
 from gradflow.text import text
-from gradflow.text.numbers import count, factor, number, percent, signed
+from gradflow.text.numbers import count, factor, multiple, number, percent
 from gradflow.text.words import named, word
 
 TOY_LAYERS = (5, 10, 15, 20)
@@ -82,7 +82,7 @@ COLUMNS = (
     words("setting", named, of="label"),
     interval("factor", factor, bounds="{1}"),
     Column("predicted", _predicted),
-    interval("decades", signed),
+    interval("decades", multiple),
     interval("weight_factor", factor, bounds="weight_{1}"),
     words("verdict", word),
 )

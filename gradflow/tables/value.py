@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from gradflow.text import text
+from gradflow.text.numbers import LARGER, SMALLER
 
 COURSE_HEIGHT = 16  # of a line in a cell
 DASH = "–"  # in place of a number that there is not
@@ -99,8 +100,10 @@ def bounded(mean: float, low: float, high: float, n: int, form: Callable[[float]
 
 
 def ranged(low: float, high: float, form: Callable[[float], str]) -> str:
-    """Return an interval's bounds in words."""
-    return text("list.range", low=form(low), high=form(high))
+    """Return an interval's bounds in words; a sign × or ÷ that both have is written once."""
+    first, last = form(low), form(high)
+    shared = next((sign for sign in (LARGER, SMALLER) if first.startswith(sign)), "")
+    return text("list.range", low=first, high=last.removeprefix(shared))
 
 
 def _known(value: Any, form: Callable[[Any], str]) -> str:

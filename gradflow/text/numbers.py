@@ -1,4 +1,4 @@
-"""Numbers as a reader sees them: percent, points, decades, powers of ten, each with its interval and n."""
+"""Numbers as a reader sees them: percent, points, multiples, powers of ten, each with its interval and n."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ THOUSAND = 3.0  # decades; from here on a number of times has commas
 UNEQUAL = 0.002  # decades: half a percent, which three digits do not show
 MAX_SPOKEN = 15  # decades; larger numbers have no names that people know
 MIN_SHARE = 0.0005  # smaller fractions would read as 0.0 %
+LARGER, SMALLER = "× ", "÷ "  # before a number of times, in columns
 MINUTES_FROM = 120  # seconds
 HOURS_FROM = 10_800  # seconds
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -75,30 +76,30 @@ def points(fraction: float, digits: int = 1) -> str:
     return _or_word(fraction, lambda value: text("unit.points", value=_signed(100 * value, digits)))
 
 
-def decades(value: float, digits: int = 1) -> str:
-    """Return a base-ten logarithm in decades, with its sign.
+def multiple(decades: float) -> str:
+    """Return how many times as large something is that is so many decades larger, for columns: × larger, ÷ smaller.
 
     Examples
     --------
-    >>> decades(4.52)
-    '+4.5 decades'
+    >>> multiple(2.5), multiple(-8.6), multiple(-math.inf)
+    ('× 316', '÷ 400 million', '−∞')
     """
-    return _or_word(value, lambda number: text("unit.decades", value=_signed(number, digits)))
+    return _or_word(decades, lambda finite: f"{SMALLER if finite < 0 else LARGER}{fold(abs(finite), 2)}")
 
 
-def decades_of(ratio: float) -> str:
-    """Return a ratio in decades, for columns whose head names the unit; what has no logarithm as it is.
+def multiple_of(ratio: float) -> str:
+    """Return a ratio as `multiple` does; what has no logarithm as it is.
 
     Examples
     --------
-    >>> decades_of(0.001), decades_of(0.0)
-    ('−3.0', '0')
+    >>> multiple_of(0.001), multiple_of(0.0)
+    ('÷ 1,000', '0')
     """
-    return signed(math.log10(ratio)) if ratio > 0 else number(ratio)
+    return multiple(math.log10(ratio)) if ratio > 0 else number(ratio)
 
 
-def fold(decades: float) -> str:
-    """Return how many times as large something is that is so many decades larger.
+def fold(decades: float, digits: int = 3) -> str:
+    """Return how many times as large something is that is so many decades larger, with so many significant digits.
 
     Examples
     --------
@@ -106,15 +107,15 @@ def fold(decades: float) -> str:
     ('316', '3,160', '316,000', '398 million', '1.58 × 10⁷⁰⁰')
     """
     if decades < THOUSAND:
-        return number(10**decades)
+        return number(10**decades, digits)
     scales = [scale.split() for scale in text("unit.scales").split(",")]
     power, word = max(((int(power), word) for power, word in scales if int(power) <= decades), default=(0, ""))
     if word and decades < MAX_SPOKEN:
-        return f"{float(f'{10 ** (decades - power):.3g}'):g} {word}"
+        return f"{float(f'{10 ** (decades - power):.{digits}g}'):g} {word}"
     if decades < min(int(power) for power, _ in scales):
-        return f"{float(f'{10**decades:.3g}'):,.0f}"
+        return f"{float(f'{10**decades:.{digits}g}'):,.0f}"
     whole = math.floor(decades)
-    return f"{10 ** (decades - whole):.2f} × 10{str(whole).translate(_SUPERSCRIPTS)}"
+    return f"{10 ** (decades - whole):.{digits - 1}f} × 10{str(whole).translate(_SUPERSCRIPTS)}"
 
 
 def ratio(decades: float) -> str:
@@ -204,10 +205,10 @@ def times(value: float) -> str:
 
     Examples
     --------
-    >>> times(98.3)
-    '×98.3'
+    >>> times(98.3), times(34990.0)
+    ('98.3', '35,000')
     """
-    return f"×{number(value)}"
+    return fold(math.log10(value)) if value > 0 else number(value)
 
 
 def seconds(value: float) -> str:
@@ -235,7 +236,7 @@ def count(n: int, noun: str) -> str:
 def with_interval(value: Bounded, form: Callable[[float], str]) -> str:
     """Return a mean with its 95 % interval and n, or the words that say why there is no interval.
 
-    `form` is `percent`, `points`, `decades`, `number` or `factor`.
+    `form` is `percent`, `points`, `number` or `factor`.
     """
     if value.n == 0 or math.isnan(value.mean):
         return text("value.missing")
@@ -249,7 +250,7 @@ def with_interval(value: Bounded, form: Callable[[float], str]) -> str:
 
 
 # How the bounds of an interval are written beside a mean that carries the unit.
-_WITHOUT_UNIT: Mapping[Callable[[float], str], Callable[[float], str]] = {points: signed_points, decades: signed}
+_WITHOUT_UNIT: Mapping[Callable[[float], str], Callable[[float], str]] = {points: signed_points}
 
 
 def _duration(value: float) -> str:

@@ -46,7 +46,7 @@ def heading(name: str, table: str = "") -> str:
     Examples
     --------
     >>> heading("depth"), heading("effective_lr", "column")
-    ('Depth', 'lr / |w|², end over start, decades')
+    ('Depth', 'lr / |w|², end over start')
     """
     return head(name, table) if has(f"{table}.{name}") else sentence_case(head(name))
 

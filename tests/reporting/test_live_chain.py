@@ -1,5 +1,6 @@
 """Live figures of slopes over time, of the links of a stall, of path lengths and of lags hold what was measured."""
 
+import json
 import math
 from types import SimpleNamespace
 
@@ -24,6 +25,8 @@ def test_moments_stand_in_the_order_of_training():
     plain = figure.rows[(figure.rows["network"] == "plain-20") & (figure.rows["measure"] == "out_grad_norm")]
     assert list(plain["decades"]) == [3.0, 1.0, 0.5, -2.0]
     assert (plain["low"] < plain["decades"]).all()
+    assert list(plain["decades_multiple"]) == ["× 1,000", "× 10", "× 3.2", "÷ 100"]  # what a pointer is told
+    assert '"decades_multiple"' in json.dumps(figure.wide)
     assert figure.wide["params"][0]["value"] < -2.0 < 3.0 < figure.wide["params"][1]["value"]
 
 

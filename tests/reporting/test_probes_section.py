@@ -178,7 +178,7 @@ def test_skips_of_several_runs_are_told_by_network(tmp_path):
     assert pictures(found) == ["skips-share", "skips-without"]
     share = next(block for block in found.blocks if isinstance(block, Picture))
     assert sorted(share.live.rows["step"].unique()) == [0, 10]
-    assert cells(found) == [[f"residual-{depth}", "2", "−0.5", "−1.5", "–"] for depth in (8, 14)]
+    assert cells(found) == [[f"residual-{depth}", "2", "÷ 3.2", "÷ 32", "–"] for depth in (8, 14)]
     (table,) = (block for block in found.blocks if isinstance(block, Table))
     assert table.cells[0][4].sub == "not measured"
     assert "before the first update and after the last one" in found.paragraphs[0]

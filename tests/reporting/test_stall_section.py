@@ -94,7 +94,7 @@ def test_the_chain_is_told_with_the_runs_numbers(told):
     assert "The first update multiplies the norm of the first layer's weights by 2.50" in words
     assert re.search(r"computed from the gradient before it, is 2\.50\.", words)
     growth = frame.growth["plain", 56]
-    assert f"By step 100 the norm has grown ×{growth:.1f}" in words
+    assert f"By step 100 the norm has grown by a factor of {growth:.1f}" in words
     assert f"a step then changes their direction {growth**2:.0f} times less" in words
     assert re.search(
         r"The activation gradient is then [34]\.\d+ times smaller at the first layer than at the last", words

@@ -11,7 +11,7 @@ import pytest
 import gradflow
 from gradflow.analysis import Interval
 from gradflow.text import LANGUAGES, catalogue, placeholders, text
-from gradflow.text.numbers import decades, number, percent, points, with_interval
+from gradflow.text.numbers import multiple, number, percent, points, with_interval
 from gradflow.text.words import head
 
 PACKAGE = Path(gradflow.__file__).parent
@@ -132,7 +132,7 @@ AFTER_ONE = re.compile(
 )
 VERB = r"differs|does|ends|explodes|fades|goes|grows|holds|is|requires|stands|takes|trains|uses|vanishes|was"
 NO_PLURAL = re.compile(rf"{VERB}|as|class|its|less|loss|this|times")
-MEASURED = {"points", "decades"}  # their numbers have decimals
+MEASURED = {"points"}  # their numbers have decimals
 # Names, and a count that the page's script fills in, of tables that are long.
 NOT_COUNTS = {"family": "plain", "families": "plain", "all": "40"}
 
@@ -203,6 +203,8 @@ def test_numbers_are_written_out_or_as_powers_of_ten(value, written):
     assert number(value) == written
 
 
-def test_decades_carry_their_sign():
-    assert decades(4.52) == "+4.5 decades"
-    assert decades(-16.13) == "−16.1 decades"
+def test_multiples_are_numbers_that_people_read():
+    assert multiple(0.0) == "× 1.0"
+    assert multiple(4.52) == "× 33,000"
+    assert multiple(-8.6) == "÷ 400 million"
+    assert multiple(float("nan")) == "not measured"

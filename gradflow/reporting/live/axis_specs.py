@@ -10,7 +10,7 @@ import pandas as pd
 
 from gradflow.figures.axis_limits import limits, powers_of_two
 from gradflow.figures.model import Axis
-from gradflow.reporting.live.encodings import SOFT, log_label, log_ticks, whole_x
+from gradflow.reporting.live.encodings import SOFT, log_label, log_ticks, power_label, whole_x
 from gradflow.reporting.live.figure import Spec
 
 _ENDS = [{"expr": "left"}, {"expr": "right"}]  # of the horizontal axis
@@ -113,9 +113,8 @@ def _y(axis: Axis) -> Spec:
     ticks: Mapping[str, Any] = {}
     if axis.kind == "log":
         scale, ticks = {"type": "log", **scale}, log_ticks()
-    elif axis.kind == "signed":
-        label = "datum.value == 0 ? '0' : format(datum.value, '+d')"
-        ticks = {"tickMinStep": 1, "labelExpr": label, "tickCount": 7}
+    elif axis.kind == "powers":
+        ticks = {"tickMinStep": 1, "labelExpr": power_label("datum.value"), "tickCount": 7}
     elif axis.kind in LABELS:
         ticks = {"labelExpr": LABELS[axis.kind]}
     return {

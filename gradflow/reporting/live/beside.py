@@ -13,9 +13,11 @@ from gradflow.figures.model import Axis, Figure, Mark
 from gradflow.reporting.live.encodings import (
     ACCENT,
     SOFT,
+    and_multiples,
     dash,
     edge_note,
     edges,
+    format_of,
     layered,
     log_ticks,
     ordinal,
@@ -126,7 +128,7 @@ def _columns(figure: Figure, rows: pd.DataFrame) -> list[str]:
     of_axes = [figure.x.column, figure.y.column, "low", "high", "n", "edge", "mark"]
     of_facets = [name for facet in figure.facets for name in (facet.column, *(y.column for y in facet.y.values()))]
     names = [*of_facets, *of_line, *of_axes, *(mark.column for mark in figure.marks), *map(_bare, figure.told)]
-    return [name for name in dict.fromkeys(names) if name in rows]
+    return [name for name in and_multiples(names) if name in rows]
 
 
 def _bare(told_as: str) -> str:
@@ -218,7 +220,7 @@ def _axis(axis: Axis, rows: pd.DataFrame, most: int) -> Spec:
 
 
 def _tooltip(figure: Figure) -> list[Spec]:
-    axis, kind = figure.values, "percent" if figure.values.kind == "fraction" else "number"
+    axis, kind = figure.values, format_of(figure.values)
     names = {} if figure.looks else {"network": heading("network")}
     names |= figure.told
     if axis.column not in map(_bare, names):

@@ -14,8 +14,10 @@ from gradflow.analysis.variants import network_name
 from gradflow.figures.axis_limits import MIN_TICKS, fine_places
 from gradflow.figures.looks import Look, Network, network
 from gradflow.figures.looks import looks as looks_of
+from gradflow.figures.model import Axis
 from gradflow.reporting.live.figure import Spec
 from gradflow.text import text
+from gradflow.text.numbers import multiple
 from gradflow.text.words import named, sentences
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name; nothing is fetched from it
@@ -30,6 +32,7 @@ FEW_VALUES = 8  # each of which has its tick
 MAX_ENTRIES = 30  # of a legend; a pointer is told the others' names
 MAX_TICKS = 6  # of a logarithmic axis
 ZERO, NONFINITE, VALUE = "zero", "nonfinite", "value"
+MULTIPLE = "multiple"  # how a pointer is told a logarithm: × 316, ÷ 398 million
 
 
 def powers(low: float, high: float, most: int = MAX_TICKS) -> list[float]:
@@ -169,7 +172,7 @@ def signals(values: Mapping[str, Any]) -> list[Spec]:
 
 
 def tooltip(**fields: str) -> list[Spec]:
-    """Return what a pointer is told: a title for each field, `__` before a number's own format."""
+    """Return what a pointer is told: a title for each field, `__` before a number's own format: see `format_of`."""
     return [_tooltip_field(field, title) for field, title in fields.items()]
 
 
@@ -177,7 +180,30 @@ def _tooltip_field(field: str, title: str) -> Spec:
     name, _, kind = field.partition("__")
     if not kind:
         return {"field": name, "type": "nominal", "title": title}
+    if kind == MULTIPLE:
+        return {"field": f"{name}_{MULTIPLE}", "type": "nominal", "title": title}
     return {"field": name, "type": "quantitative", "title": title, "format": {"percent": ".1%", "number": ".3~g"}[kind]}
+
+
+def format_of(axis: Axis) -> str:
+    """Return how a pointer is told values of an axis: logarithms by the columns of `with_multiples`."""
+    percent = dict.fromkeys(("fraction", "error", "points"), "percent")
+    return {**percent, "powers": MULTIPLE}.get(axis.kind, "number")
+
+
+def with_multiples(rows: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """Return rows with a further column for each of these that holds logarithms: how many times as large."""
+    known = [name for name in columns if name in rows]
+    return rows.assign(**{f"{name}_{MULTIPLE}": [_multiple(value) for value in rows[name]] for name in known})
+
+
+def _multiple(value: float) -> str:
+    return multiple(value) if math.isfinite(value) else ""
+
+
+def and_multiples(names: Iterable[str]) -> list[str]:
+    """Return names of columns with those that `with_multiples` may have added, each once."""
+    return [found for name in dict.fromkeys(names) for found in (name, f"{name}_{MULTIPLE}")]
 
 
 def edges(y: Spec) -> Spec:

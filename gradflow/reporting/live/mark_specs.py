@@ -10,8 +10,8 @@ from matplotlib.colors import to_rgb
 
 from gradflow.figures.looks import FAINT, Look
 from gradflow.figures.model import Figure, Guide, Mark, Shape
-from gradflow.reporting.live.axis_specs import LABELS, Values, Vertical, x_axis
-from gradflow.reporting.live.encodings import SOFT, dash, ordinal, tooltip
+from gradflow.reporting.live.axis_specs import Values, Vertical, x_axis
+from gradflow.reporting.live.encodings import SOFT, dash, format_of, ordinal, tooltip
 from gradflow.reporting.live.figure import Spec
 from gradflow.text import text
 from gradflow.text.words import heading
@@ -43,9 +43,10 @@ def mark_tooltip(figure: Figure) -> list[Spec]:
     if figure.looks:
         names = {"network": heading("network")} if "network" in figure.rows else {}
         names["line"] = figure.series
-    names |= {**figure.told, f"{figure.y.column}__number": figure.y.name or text("live.value")}
+    kind = format_of(figure.y)
+    names |= {**figure.told, f"{figure.y.column}__{kind}": figure.y.name or text("live.value")}
     if figure.has("band"):
-        names |= {"low__number": text("live.low"), "high__number": text("live.high"), "n": text("column.n")}
+        names |= {f"low__{kind}": text("live.low"), f"high__{kind}": text("live.high"), "n": text("column.n")}
     return tooltip(**names)
 
 
@@ -154,7 +155,7 @@ def _unseen(figure: Figure, mark: Mark) -> Spec:
 
 def _pointed(figure: Figure, mark: Mark, point: Spec, encoding: Mapping[str, Any] | None = None) -> Spec:
     """Return the dots of a mark of its own rows, with what a pointer is told of them."""
-    kind = "percent" if figure.y.kind in LABELS else "number"
+    kind = format_of(figure.y)
     names = {"network": figure.series or heading("network"), **mark.told}
     names[f"{figure.y.column}__{kind}"] = figure.y.name or text("live.value")
     if mark.shape == "interval":

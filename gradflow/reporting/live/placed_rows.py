@@ -9,7 +9,7 @@ import pandas as pd
 
 from gradflow.figures.axis_limits import drawn_values, edge_places, edges, intervals
 from gradflow.figures.model import Axis, Figure
-from gradflow.reporting.live.encodings import NONFINITE, VALUE, ZERO
+from gradflow.reporting.live.encodings import NONFINITE, VALUE, ZERO, with_multiples
 from gradflow.reporting.live.mark_specs import ALONE
 
 
@@ -27,6 +27,8 @@ def placed(figure: Figure, *, is_mixed: bool) -> pd.DataFrame:
         low=low,
         high=high,
     )
+    if axis.kind == "powers":
+        marked = with_multiples(marked, (axis.column, "low", "high", *others))
     values = marked[axis.column]
     of_line = ("line",) if figure.looks else ("family", "depth", figure.each)
     line = [rows[name] for name in of_line if name in rows]

@@ -15,6 +15,7 @@ from gradflow.reporting.live.axis_specs import AXIS_TITLE, Vertical, x_axis
 from gradflow.reporting.live.beside import panels
 from gradflow.reporting.live.choices import axis_signals, families, of_facets, of_families
 from gradflow.reporting.live.encodings import (
+    and_multiples,
     by_network,
     dash,
     dots,
@@ -104,7 +105,7 @@ def _columns(figure: Figure, y: Vertical, rows: pd.DataFrame) -> list[str]:
     of_facets = [facet.column for facet in figure.facets]
     told = [name.partition("__")[0] for name in figure.told]
     names = [*of_facets, *of_line, *of_axes, *places, *of_marks, figure.each, *told]
-    return [name for name in dict.fromkeys(names) if name in rows]
+    return [name for name in and_multiples(names) if name in rows]
 
 
 def _by_look(figure: Figure) -> Spec:
