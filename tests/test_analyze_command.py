@@ -219,7 +219,10 @@ def test_out_holds_report_figures_and_recording(tmp_path, capsys):
         (["mine.py:sized", "--set", "depth"], "'depth' is not of the form NAME=VALUE, such as depth=5"),
         (["mine.py:sized", "--set", "depth=2", "--set", "depth=3"], "depth is given twice"),
         (["mine.py:sized", "--set", "depth=2", "--data", "numbers"], "data must be one of digits, mnist5k"),
-        (["mine.py:sized", "--set", "depth=2", "--data", "digits", "--input", "8,4"], "are two batches; give one"),
+        (
+            ["mine.py:sized", "--set", "depth=2", "--data", "digits", "--input", "8,4"],
+            "cannot be combined with --data.",
+        ),
         ([], "Missing argument 'TARGET'"),
     ],
 )

@@ -66,7 +66,7 @@ def test_vanishing_prints_arithmetic_and_measurement(tmp_path, capsys):
     ("arguments", "message"),
     [
         (["compare", "--depths", "20,55"], "depth must be 6n + 2 (8, 14, 20, ...); got 55. Nearest: 50, 56."),
-        (["compare", "--depths", "deep"], "'deep' is no list of whole numbers"),
+        (["compare", "--depths", "deep"], "'deep' is not a list of whole numbers"),
         (["compare", "--depths", "8", "--families", "dense"], "plain, residual, preactivation; got 'dense'"),
         (["compare", "--depths", "8", "--data", "svhn"], "data must be one of digits, mnist5k, cifar10"),
         (["compare", "--depths", "8", "--device", "tpu"], "device must be auto or one of"),

@@ -125,7 +125,7 @@ def test_it_fits_a_narrow_terminal(lang, capsys, monkeypatch):
         (["mine.py:healthy", "--data", "digits", "--lr", "-1"], "lr must be a positive number; got -1"),
         (["mine.py:healthy", "--input", "8,5,8,8"], "failed on inputs float32 (8, 5, 8, 8)"),
         (["mine.py:healthy", "--forecast"], "a forecast needs examples with their labels"),
-        (["mine.py:healthy", "--data", "digits", "--input", "8,1,8,8"], "--input and --data are two batches"),
+        (["mine.py:healthy", "--data", "digits", "--input", "8,1,8,8"], "--input cannot be combined with --data"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, line, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -16,6 +17,9 @@ import click
 
 from gradflow.cli import output
 from gradflow.cli.commands import BAD_INPUT, INTERRUPTED, cli
+from gradflow.cli.help import language_of
+from gradflow.cli.usage_errors import in_language
+from gradflow.text import current_language, language
 from gradflow.text.widths import shortened
 
 if TYPE_CHECKING:
@@ -91,6 +95,12 @@ def _interruptible(received: Sequence[int]) -> Iterator[None]:
 
 
 def _exit_code(arguments: list[str] | None, received: Sequence[int]) -> int:
+    """Run a command, all that is said of it in the language of its --lang."""
+    with language(language_of(sys.argv[1:] if arguments is None else arguments) or current_language()):
+        return _ended(arguments, received)
+
+
+def _ended(arguments: list[str] | None, received: Sequence[int]) -> int:
     """Run a command; turn what a user can mend, and signals, into one line and an exit code."""
     if sys.stdout is None:  # as Python has it where the shell closed it
         _complain("standard output is closed.")
@@ -107,8 +117,7 @@ def _exit_code(arguments: list[str] | None, received: Sequence[int]) -> int:
     except click.ClickException as error:
         if not error.message.startswith("Usage: "):  # help, where no command is given
             error.message = _line(error.message)  # type: ignore[misc]  # final, but formatted by each subclass
-        with contextlib.suppress(OSError):
-            error.show()
+        _show_usage_error(error)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         if threading.current_thread() is threading.main_thread():
@@ -142,9 +151,17 @@ def _is_out_of_memory(error: Exception) -> bool:
     )
 
 
+def _show_usage_error(error: click.ClickException) -> None:
+    """Print what click says of an error, in the current language."""
+    said = io.StringIO()
+    error.show(said)
+    with contextlib.suppress(OSError):
+        output.emit("\n".join(map(in_language, said.getvalue().rstrip("\n").split("\n"))), err=True)
+
+
 def _complain(line: str) -> None:
     with contextlib.suppress(OSError):  # nothing is left to say it on
-        output.say(f"gradflow: {_line(line)}", err=True)
+        output.say(f"gradflow: {in_language(_line(line))}", err=True)
 
 
 def _line(message: str) -> str:

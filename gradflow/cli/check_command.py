@@ -10,6 +10,7 @@ from gradflow.cli.busy import busy
 from gradflow.cli.help import command, option
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.values import PathTo
+from gradflow.text import text
 
 
 @command
@@ -22,7 +23,7 @@ from gradflow.cli.values import PathTo
 def check(runs: tuple[Path, ...], baseline: Path, is_written: bool, tolerances: tuple[str, ...], as_json: bool) -> int:
     """Check recorded runs against a baseline; the exit code is 1 where they differ."""
     if is_written and (tolerances or as_json):
-        raise click.UsageError("--write makes a baseline and compares nothing; give it without --tolerance and --json.")
+        raise click.UsageError(text("usage.together", option="--write", other="--tolerance, --json"))
     with busy("reading"):
         from gradflow.cli.checking import check_runs, write  # brings pandas, which --help and errors of usage need not
 

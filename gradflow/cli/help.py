@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -105,7 +106,7 @@ class Helped:
 
     def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
         """Read the arguments, in their language where they ask for help."""
-        if set(HELP) & set(arguments) and (chosen := _language_of(arguments)):
+        if set(HELP) & set(arguments) and (chosen := language_of(arguments)):
             context.with_resource(language(chosen))
         return super().parse_args(context, arguments)  # type: ignore[misc,no-any-return]  # click's
 
@@ -178,10 +179,9 @@ def option(*names: str, **how: Any) -> Callable[[Decorated], Decorated]:
     return click.option(*names, cls=Option, **how)
 
 
-def _language_of(arguments: Sequence[str]) -> str:
+def language_of(arguments: Sequence[str]) -> str:
     """Return the language that arguments ask for, empty without any."""
-    following = [*arguments[1:], ""]
-    for one, after in zip(arguments, following, strict=True):
+    for one, after in itertools.pairwise([*arguments, ""]):
         if _LANG.match(one):
             chosen = one.partition("=")[2] or after
             return chosen if chosen in LANGUAGES else ""

@@ -1,4 +1,4 @@
-"""--lang: the language of a command's help, tables, report and figures. Errors of usage stay English."""
+"""--lang: the language of a command's help, tables, report, figures and errors of usage."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from gradflow.cli.busy import busy
 from gradflow.cli.help import command, option
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.values import Number, given
+from gradflow.text import text
 
 REPEATS = 21
 
@@ -21,7 +22,7 @@ REPEATS = 21
 def models(blocks: bool, repeats: int, form: str | None) -> None:
     """Print the networks there are: layers by the paper's rule, block, parameters, multiply-adds."""
     if not blocks and "repeats" in given():
-        raise click.UsageError("--repeats goes with --blocks.")
+        raise click.UsageError(text("usage.only_with", option="--repeats", other="--blocks"))
     with busy("loading"):
         from gradflow.cli.models_table import print_models  # brings torch, which --help and errors of usage need not
 

@@ -57,7 +57,7 @@ def _choose(form: str) -> Callable[[click.Context, click.Parameter, bool], None]
     def chosen(context: click.Context, option: click.Parameter, given: bool) -> None:
         earlier = context.params.setdefault("form", None)
         if given and earlier is not None:
-            raise click.UsageError(f"--{earlier} and --{form} exclude one another; give one of them.")
+            raise click.UsageError(text("usage.together", option=f"--{earlier}", other=f"--{form}"))
         if given:
             context.params["form"] = form
 

@@ -12,6 +12,7 @@ import click
 from gradflow.cli.help import option
 from gradflow.cli.values import Number, PathTo, Several
 from gradflow.settings import ExecutionSettings, OptionSettings, RecipeSettings, RunSettings, Setting, settings_of
+from gradflow.text import text
 
 LOCAL, RAY = "local", "ray"  # who makes the runs
 RAY_ALONE = ("address", "gpus_per_run")
@@ -25,10 +26,10 @@ def vary(context: click.Context, option: click.Parameter, values: tuple[str, ...
     for value in values:
         name, equals, listed = value.partition("=")
         if not equals or not name.strip() or not listed.strip():
-            raise click.BadParameter(f"{value!r} is not of the form NAME=VALUE,VALUE, such as lr=0.1,0.02.")
+            raise click.BadParameter(text("usage.form_vary", value=repr(value)))
         setting = name.strip().replace("-", "_")
         if setting in found:
-            raise click.BadParameter(f"{setting} is given twice.")
+            raise click.BadParameter(text("usage.twice", name=setting))
         found[setting] = [plain(part) for part in listed.split(",")]
     return found
 
@@ -122,6 +123,6 @@ def plan_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
     twice = [name for name in settings.get("varied", {}) if name in several]
     if twice:
         option = twice[0].replace("_", "-")
-        raise click.UsageError(f"{twice[0]} is given twice, in --{option} and in --vary; give one of them.")
+        raise click.UsageError(text("usage.twice_vary", name=twice[0], option=f"--{option}"))
     alone = {name: value for name, value in given.items() if name not in _OF_RUNS}
     return {**single, **alone, "vary": {**several, **settings.get("varied", {})}}

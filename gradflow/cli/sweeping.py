@@ -94,14 +94,14 @@ def _engine(options: Mapping[str, Any]) -> dict[str, Any]:
     together = torchrun_start.engine()
     if together is not None:
         if has_workers or chosen != LOCAL or details:
-            raise click.UsageError("torchrun makes the runs: leave out --workers, --engine and what goes with it.")
+            raise click.UsageError(text("usage.torchrun"))
         return {"engine": together}
     if chosen == LOCAL:
         for name in details:
-            raise click.UsageError(f"--{name.replace('_', '-')} goes with --engine ray.")
+            raise click.UsageError(text("usage.only_with", option=f"--{name.replace('_', '-')}", other="--engine ray"))
         return {}
     if has_workers:
-        raise click.UsageError("--workers goes with --engine local; on a cluster every run takes up one CPU.")
+        raise click.UsageError(text("usage.only_with", option="--workers", other="--engine local"))
     return {"engine": RayEngine(**details)}
 
 

@@ -11,6 +11,7 @@ from gradflow.cli.help import option
 from gradflow.cli.run_options import Decorator, literal, options, options_of
 from gradflow.cli.values import Number, Several, given
 from gradflow.settings import RecipeSettings, RunSettings, settings_of
+from gradflow.text import text
 
 SOURCES = ("torchvision:", "timm:", "transformers:")  # of models by name; other targets are files
 
@@ -32,10 +33,10 @@ def _settings(context: click.Context, option: click.Parameter, values: tuple[str
     for given_value in values:
         name, equals, value = given_value.partition("=")
         if not equals or not name.strip():
-            raise click.BadParameter(f"{given_value!r} is not of the form NAME=VALUE, such as depth=5.")
+            raise click.BadParameter(text("usage.form_set", value=repr(given_value)))
         name = name.strip().replace("-", "_")
         if name in found:
-            raise click.BadParameter(f"{name} is given twice.")
+            raise click.BadParameter(text("usage.twice", name=name))
         found[name] = literal(value)
     return found
 
@@ -58,4 +59,4 @@ def of_updates(*more: str) -> Decorator:
 def one_batch() -> None:
     """Fail where the command line asks for two batches."""
     if {"data", "shape"} <= set(given()):
-        raise click.UsageError("--input and --data are two batches; give one.")
+        raise click.UsageError(text("usage.together", option="--input", other="--data"))

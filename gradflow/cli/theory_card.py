@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import click
-
 from gradflow import theory
 from gradflow.cli.output import print_data
 from gradflow.cli.terminal import show
+from gradflow.cli.values import refuse
 from gradflow.tables import Column, Table, column
 from gradflow.text import text
 from gradflow.text.numbers import count, factor, number
@@ -38,8 +37,7 @@ def print_theory(
         laws = _laws(activation, init, norm, skip=skip, slope=slope)
         rows = [_row(law, depth, bound) for law in laws]
     except ValueError as error:
-        click.echo(f"gradflow: {error}", err=True)
-        click.get_current_context().exit(2)
+        refuse(str(error))
     if form is not None:
         print_data(form, rows)
     else:

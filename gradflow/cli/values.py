@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from gradflow.ranges import RANGES, Range, is_whole, shown
+from gradflow.text import text
 
 MAX_PATH, MAX_NAME = 4095, 255  # bytes of a path and of one name in it, on Linux
 MAX_LEVELS = 200  # of folders; Python makes and removes them by recursion
@@ -38,9 +39,9 @@ class Several(click.ParamType):  # type: ignore[type-arg]  # as above
 
     name = "text"
 
-    def __init__(self, number: Number | None = None, like: str = "list of whole numbers such as 20,56,110") -> None:
+    def __init__(self, number: Number | None = None, example: str = "20,56,110") -> None:
         self.number = number
-        self.like = like
+        self.example = example
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int | str, ...]:
         """Return the values, or fail with what was given."""
@@ -49,10 +50,10 @@ class Several(click.ParamType):  # type: ignore[type-arg]  # as above
         parts = value.split(",")
         if self.number is not None:
             if not all(map(is_whole, parts)):
-                self.fail(f"{value!r} is no {self.like}.", param, ctx)
+                self.fail(text("usage.form_numbers", value=repr(value), example=self.example), param, ctx)
             return tuple(int(self.number.convert(part, param, ctx)) for part in parts)
         if not any(map(str.strip, parts)):
-            self.fail(f"{value!r} names nothing.", param, ctx)
+            self.fail(text("usage.empty", value=repr(value)), param, ctx)
         return tuple(part.strip() for part in parts if part.strip())
 
 

@@ -10,6 +10,7 @@ from gradflow.cli import output
 from gradflow.cli.help import command, option
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.values import Number, PathTo, given
+from gradflow.text import text
 
 
 @command
@@ -21,7 +22,7 @@ from gradflow.cli.values import Number, PathTo, given
 def watch(run: Path, once: bool, interval: float, form: str | None) -> int:
     """Watch a run under way: loss, errors, gradients, findings."""
     if (once or form is not None) and "interval" in given():
-        raise click.UsageError(f"--interval is between two looks; --{form or 'once'} takes one look.")
+        raise click.UsageError(text("usage.one_look", option=f"--{form or 'once'}"))
     from gradflow.cli.watch_view import watch_run  # brings pandas, which --help and errors of usage need not
 
     return watch_run(run, once=once, interval=interval, form=form)

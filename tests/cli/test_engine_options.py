@@ -35,12 +35,12 @@ def run(*arguments):
 @pytest.mark.parametrize("option", [("--address", "auto"), ("--gpus-per-run", "0.5")])
 def test_options_of_a_cluster_need_the_ray_engine(option, tmp_path, capsys):
     assert run(*option, "--out", str(tmp_path / "out")) == 2
-    assert f"{option[0]} goes with --engine ray." in capsys.readouterr().err
+    assert f"{option[0]} requires --engine ray." in capsys.readouterr().err
 
 
 def test_workers_are_for_this_machine(tmp_path, capsys):
     assert run("--engine", "ray", "--workers", "2", "--out", str(tmp_path / "out")) == 2
-    assert "--workers goes with --engine local" in capsys.readouterr().err
+    assert "--workers requires --engine local" in capsys.readouterr().err
 
 
 def test_without_ray_its_extra_is_named_in_one_line(tmp_path, capsys, monkeypatch):

@@ -1,6 +1,7 @@
-"""--lang: tables in Chinese that stand in columns, data that does not change, help that stays English."""
+"""--lang: tables in Chinese that stand in columns, data that does not change, errors of usage in its language."""
 
 import json
+import re
 import warnings
 
 import pytest
@@ -9,7 +10,7 @@ from rich.cells import cell_len
 from gradflow import Recording, save
 from gradflow.cli import main, theory_command
 from gradflow.plots.fonts import FontWarning
-from gradflow.text import current_language
+from gradflow.text import catalogue, current_language
 
 
 def run(*arguments):
@@ -62,11 +63,72 @@ def test_theory_fits_and_stands_in_columns(arguments, capsys):
         assert all(cell_len(line.split()[0]) < starts[1] for line in lines[2:8])
 
 
-def test_help_and_errors_of_usage_stay_english(capsys):
+def test_help_and_errors_of_usage_are_english_by_default(capsys):
     assert run("theory", "--help") == 0
     assert "--lang [en|zh]" in capsys.readouterr().out
     assert run("theory", "--lang", "tlh") == 2
     assert "'tlh' is not one of 'en', 'zh'" in capsys.readouterr().err
+
+
+# What Chinese lines quote: the program, options, their values and names.
+QUOTED = {
+    "gradflow", "compare", "preset", "list", "depths", "vary", "lang", "TARGET", "local", "ray", "data", "digits",
+    "mnist", "cifar", "FOLDER", "package", "module", "FACTORY", "path", "file", "once", "blocks", "csv", "relu",
+    "leaky", "identity", "tanh", "sigmoid", "gelu", "silu", "elu", "selu", "softplus", "Curve", "families",
+}  # fmt: skip
+ERRORS = {
+    "compere": "no_command",
+    "theory --xyz": "no_option",
+    "compare --depths": "requires",
+    "theory --json=3": "no_value",
+    "theory --activation xx": "must_be",
+    "theory spare": "extra_argument",
+    "analyze one two three": "extra_arguments",
+    "analyze": "missing_argument",
+    "compare": "missing_depths",
+    "compare --depths deep": "form_numbers",
+    "compare --depths 8 --vary lr": "form_vary",
+    "compare --depths 8 --vary lr=1 --vary lr=2": "twice",
+    "compare --depths 8 --families ,": "empty",
+    "compare --depths 8 --engine x": "choice",
+    "compare --depths 8 --data svhn": "allowed.one_of",
+    "compare --depths 8 --seeds x": "allowed.whole",
+    "compare --depths 8 --seeds 0": "allowed.least",
+    "compare --depths 8 --workers 5000": "allowed.most",
+    "compare --depths 8 --momentum 1": "allowed.unit_fraction",
+    "compare --depths 8 --lr -1": "allowed.positive",
+    "watch --interval 0": "allowed.seconds_least",
+    "watch --interval 100000": "allowed.seconds_most",
+    "watch --once --interval 1 x": "one_look",
+    "theory --slope 2e6": "allowed.range",
+    "runs --json --csv": "together",
+    "models --repeats 3": "only_with",
+    "report /nowhere": "no_directory",
+}
+
+
+@pytest.mark.parametrize("line", ERRORS)
+def test_errors_of_usage_are_in_the_language_asked_for(line, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command, *others = line.split()
+    assert run(command, "--lang", "zh", *others) == 2
+    *_, said = capsys.readouterr().err.splitlines()
+    assert chinese(said)
+    known = re.escape(catalogue("zh")[f"usage.{ERRORS[line]}"])
+    assert re.search(re.sub(r"\\\{\w+\\\}", ".+", known), said)
+    words = set(re.findall(r"[A-Za-z]{3,}", said)) - set(re.findall(r"\w+", line))
+    assert words <= QUOTED
+
+
+def test_hints_and_suggestions_are_in_the_language_asked_for(capsys):
+    assert run("compere", "--lang", "zh") == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "用法：gradflow [OPTIONS] COMMAND [ARGS]...",
+        "运行“gradflow --help”查看帮助。",
+        "",
+        "错误：没有命令 'compere'。是否想用 'compare'？",
+    ]
 
 
 def test_a_warning_is_one_line(monkeypatch, capsys):

@@ -90,4 +90,4 @@ def test_json_and_csv_exclude_one_another(capsys, command, forms):
     with pytest.raises(SystemExit) as ended:
         main([*command.split(), *forms])
     assert ended.value.code == 2
-    assert f"{forms[0]} and {forms[1]} exclude one another; give one of them." in capsys.readouterr().err
+    assert f"{forms[0]} cannot be combined with {forms[1]}." in capsys.readouterr().err

@@ -296,12 +296,12 @@ def complaint(code, err):
         return f"ended with {code}"
     if "Traceback" in err:
         return "a traceback"
-    said = [line for line in err.splitlines() if line.startswith(("gradflow: ", "Error: "))]
+    said = [line for line in err.splitlines() if line.startswith(("gradflow: ", "Error: ", "错误："))]
     if code == 2 and not err.startswith("Usage: gradflow [OPTIONS] COMMAND [ARGS]...\n\n"):  # help for no command
         others = [
             line
             for line in err.splitlines()
-            if line and line not in said and not line.startswith(("Usage: ", "用法：", "Try "))
+            if line and line not in said and not line.startswith(("Usage: ", "用法：", "Try ", "运行"))
         ]
         if len(said) != 1 or others:
             return f"{len(said)} lines that say what is wrong, and {len(others)} others"

@@ -181,10 +181,16 @@ def test_a_link_to_itself_is_no_path(capsys, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["models", "--repeats", "3"], "--repeats goes with --blocks."),
-        (["watch", "x", "--once", "--interval", "1"], "--interval is between two looks; --once takes one look."),
-        (["watch", "x", "--json", "--interval", "1"], "--interval is between two looks; --json takes one look."),
-        (["compare", "--preset", "list", "--lr", "1"], "--preset list takes no --lr."),
+        (["models", "--repeats", "3"], "--repeats requires --blocks."),
+        (
+            ["watch", "x", "--once", "--interval", "1"],
+            "--interval is the time between two refreshes; with --once there is one.",
+        ),
+        (
+            ["watch", "x", "--json", "--interval", "1"],
+            "--interval is the time between two refreshes; with --json there is one.",
+        ),
+        (["compare", "--preset", "list", "--lr", "1"], "--lr cannot be combined with --preset list."),
         (
             ["compare", "--depths=8", "--lr=1", "--lr=2", "--vary=lr=1"],
             "lr is given twice, in --lr and in --vary; give one of them.",
