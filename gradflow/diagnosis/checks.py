@@ -76,9 +76,12 @@ def checks(networks: Iterable[Case], findings: Iterable[Finding]) -> list[Check]
 
 
 def subjects(findings: Iterable[Finding], checks: Iterable[Check]) -> list[Subject]:
-    """Return the networks that findings and checks are about, each once; not the statement about all of them."""
-    every = [*(one.subject for one in findings), *(one.subject for one in checks)]
-    return list(dict.fromkeys(subject for subject in every if subject.label))
+    """Return the networks that findings and checks are about, trained ones first; not the statement about all."""
+    asked = list(checks)
+    trained = {one.subject for one in asked if QUESTIONS[one.name].is_asked is _is_trained}
+    every = [*(one.subject for one in findings), *(one.subject for one in asked)]
+    found = dict.fromkeys(subject for subject in every if subject.label)
+    return sorted(found, key=lambda subject: subject not in trained)
 
 
 def needs(unchecked: Iterable[Check]) -> list[str]:

@@ -111,3 +111,12 @@ def test_a_problem_says_how_often_it_named_the_fault_where_enough_programs_tell(
     assert told == {"inputs_unscaled": (7, 9), "lr_high": None, "exploding": None}
     assert Finding("inputs_unscaled", "notice", subject).measured is None
     assert "it named the fault in 7 of 9" in how_sure(Finding("inputs_unscaled", "problem", subject))[0]
+
+
+def test_networks_that_were_trained_come_before_probes_of_untrained_ones(broken):
+    probe = replace(broken, meta={**broken.meta, "run": "a probe", "experiment": "vanishing"})
+    trained = recorded(nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 4)), torch.randn(32, 8))
+    found = diagnose([probe, replace(trained, meta={**trained.meta, "run": "a run"})])
+    assert found[0].subject.label == "a probe"  # the one with a problem
+    said = str(found)
+    assert said.index("a run\n") < said.index("a probe\n")
