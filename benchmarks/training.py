@@ -163,7 +163,7 @@ def table(rows: pd.DataFrame, names: list[str], arguments: argparse.Namespace) -
             own, base = times[loop], times[GRADFLOW]
             if loop in ALONE:
                 own, base = own.groupby("round").sum(), base.groupby("round").sum()
-            ratios = " | ".join(_ratio(own[clock], base[clock]) for clock in ("seconds", "cpu"))
+            ratios = " | ".join(ratio(own[clock], base[clock]) for clock in ("seconds", "cpu"))
             n_runs = rows[(rows.network == name) & (rows.loop == loop)]["round"].nunique()
             a_run = own.cpu.sum() / n_runs
             lines.append(
@@ -174,7 +174,7 @@ def table(rows: pd.DataFrame, names: list[str], arguments: argparse.Namespace) -
     return "\n".join(lines)
 
 
-def _ratio(own: pd.Series, base: pd.Series) -> str:
+def ratio(own: pd.Series, base: pd.Series) -> str:
     """Return the ratio of two sums over the same turns, with its 95 % bootstrap interval over the turns."""
     pairs = pd.concat([own, base], axis=1).fillna(0.0).to_numpy()
     drawn = pairs[np.random.default_rng(1).integers(len(pairs), size=(BOOTSTRAPS, len(pairs)))].sum(axis=1)
