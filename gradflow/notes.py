@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,4 +113,4 @@ def annotated(recordings: Iterable[Recording], notes: Notes) -> list[Recording]:
     errors, others = ([one for one in figures if ("error" in one) is wanted] for wanted in (True, False))
     texts = {name: notes.get(name) for name in ("preset", "scaled")}
     kept = {name: value for name, value in {**texts, "published": errors, PROBES: others}.items() if value}
-    return [replace(one, meta={**one.meta, **kept}) if kept else one for one in recordings]
+    return [one.having(meta={**one.meta, **kept}) if kept else one for one in recordings]

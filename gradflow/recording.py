@@ -442,6 +442,24 @@ class Recording:
         object.__setattr__(recording, "_readers", dict(readers))
         return recording
 
+    def having(self, *, meta: Mapping[str, Any] | None = None, **tables: pd.DataFrame) -> Recording:
+        """Return the recording with other tables, or another `meta`; what stays is neither checked again nor read.
+
+        Raises
+        ------
+        RecordingError
+            As by `Recording`, of the tables that are given.
+
+        Examples
+        --------
+        >>> Recording(meta={"run": "mine"}).having(meta={"run": "yours"}).name
+        'yours'
+        """
+        recording = object.__new__(type(self))
+        checked_tables = {table: _validated(table, frame) for table, frame in tables.items()}
+        vars(recording).update(vars(self), **checked_tables, meta=dict(self.meta if meta is None else meta))
+        return recording
+
     if not TYPE_CHECKING:  # a type checker would take any attribute for one that exists
 
         def __getattr__(self, name: str) -> Any:
@@ -602,6 +620,8 @@ def _typed(table: str, name: str, column: Column, frame: pd.DataFrame) -> pd.Ser
     if name not in frame.columns:
         return pd.Series([missing] * len(frame), index=frame.index, name=name, dtype=column.dtype)
     given, must = frame[name], f"{table}.{name} must hold {column.dtype} values"
+    if given.dtype == column.dtype and not (column.dtype == "str" and given.hasnans):
+        return given
     if column.dtype != "float64" and (is_null := given.isna()).any():
         if name in REQUIRED[table]:
             raise RecordingError(f"{must}; got none in {is_null.sum()} of {len(frame)} rows.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -69,7 +68,7 @@ def removed(recording: Recording, variant: str) -> Recording:
     """
     if variant not in VARIANTS:
         raise ValueError(f"variant must be one of {', '.join(VARIANTS)}; got {variant!r}.")
-    return replace(recording, layers=_layers_without(recording, variant))
+    return recording.having(layers=_layers_without(recording, variant))
 
 
 def _layers_without(recording: Recording, variant: str) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import PurePath
 
 from gradflow.analysis.variant_names import SOURCE
@@ -54,7 +53,7 @@ def from_sources(groups: Mapping[str, Iterable[Recording]]) -> list[Recording]:
 def _from(recording: Recording, folder: str) -> Recording:
     """Return the recording with its source, under that of its own folder if it has one."""
     inner = recording.meta.get(SOURCE)
-    return replace(recording, meta={**recording.meta, SOURCE: f"{folder}/{inner}" if inner else folder})
+    return recording.having(meta={**recording.meta, SOURCE: f"{folder}/{inner}" if inner else folder})
 
 
 def _who(recording: Recording) -> tuple[str, ...]:

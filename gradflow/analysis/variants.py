@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import count
 
 from gradflow.analysis.variant_names import SOURCE, Described, Names, canonical
@@ -205,7 +204,7 @@ def _renamed(recording: Recording, names: Mapping[str, str], **mark: str) -> Rec
     """Return the recording under other names, those before the first change kept."""
     meta = recording.meta
     before = meta.get(_MARK) or {name: meta[name] for name in _NAMED if name in meta}
-    return replace(recording, meta={**meta, **names, _MARK: {**before, **mark}})
+    return recording.having(meta={**meta, **names, _MARK: {**before, **mark}})
 
 
 def _numbered(recordings: list[Recording]) -> list[Recording]:
@@ -240,4 +239,4 @@ def _restored(recording: Recording) -> Recording:
         return recording
     meta = {name: value for name, value in recording.meta.items() if name not in (_MARK, *_NAMED)}
     before = {name: value for name, value in mark.items() if name in _NAMED}
-    return replace(recording, meta={**meta, **before})
+    return recording.having(meta={**meta, **before})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from gradflow.cli import output
@@ -31,7 +30,7 @@ def examine(target: str, *, forecasts: bool, as_json: bool, **options: Any) -> N
         found = doctor(batch.model, batch.inputs, batch.targets, optimizer=optimizer)
         forecast = forecast_of(loaded, settings) if forecasts else None
     meta = {"run": target, "inputs_from": loaded.origin, "seed": aim.seed, "command": command_line()}
-    findings = Checkup(replace(found.recording, meta={**found.recording.meta, **meta})).findings
+    findings = Checkup(found.recording.having(meta={**found.recording.meta, **meta})).findings
     if as_json:
         more = {} if forecast is None else {"forecast": as_forecast(forecast)}
         output.emit(as_json_text({**as_data(findings), **more}))

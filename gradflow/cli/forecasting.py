@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from gradflow.cli import output
@@ -45,7 +44,7 @@ def forecast_of(loaded: Target, settings: dict[str, Any], batch_size: int = DATA
         optimizer=optimizer_of(loaded.model, settings),
         batch_size=batch_size,
     )
-    return Forecast(replace(found.recording, meta={**found.recording.meta, "run": loaded.name}))
+    return Forecast(found.recording.having(meta={**found.recording.meta, "run": loaded.name}))
 
 
 def as_data(found: Forecast) -> dict[str, Any]:

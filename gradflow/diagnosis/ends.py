@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -166,7 +166,7 @@ def _longest(run: RunEnds, worst: PathEnds) -> pd.Series[float] | None:
     inside = {node[0] for node in run.flow.between(worst.first, worst.last)}
     rows = run.recording.layers
     rows = rows[(rows["step"] == run.step) & rows["layer"].isin(inside)]
-    frame = decay(replace(run.recording, layers=rows), step=run.step, measure=run.measure, leave_out=LEAVE_OUT)
+    frame = decay(run.recording.having(layers=rows), step=run.step, measure=run.measure, leave_out=LEAVE_OUT)
     longest = frame.iloc[int(frame["n_layers"].to_numpy().argmax())]
     is_stage = longest["n_layers"] + sum(LEAVE_OUT) >= MIN_STAGE and math.isfinite(longest["factor"])
     return longest if is_stage else None

@@ -13,7 +13,6 @@ import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +232,7 @@ def keep_all(recordings: Iterable[Recording], out: str | os.PathLike[str], *, gr
             folder.check()
             for target in (place, fresh):
                 leave_room(target, folder=True)
-            kept = replace(recording, meta={**recording.meta, "command": command})
+            kept = recording.having(meta={**recording.meta, "command": command})
             if place.exists():
                 storage.save(kept, place)
             else:  # whole or not at all

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 
 from gradflow.experiments.distributed import ALONE, Team
 from gradflow.experiments.folder import SweepFolder
@@ -51,7 +50,7 @@ def run_with_resume(
         manager = CheckpointManager(directory, every=checkpoint_every, stop=stop, on_resume=on_resume)
         try:
             recording = train(run, on_step=step_done, manager=manager, team=team)
-            kept = folder.keep(run, replace(recording, meta={**recording.meta, "command": command}))
+            kept = folder.keep(run, recording.having(meta={**recording.meta, "command": command}))
         except BaseException as error:
             folder.check()
             is_stop = isinstance(error, StoppedError | KeyboardInterrupt)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ class Analysis:
 
     def with_meta(self, meta: Mapping[str, Any]) -> Analysis:
         """Return the same analysis with more, or other, metadata."""
-        return Analysis(replace(self.recording, meta={**self.recording.meta, **meta}))
+        return Analysis(self.recording.having(meta={**self.recording.meta, **meta}))
 
     def beside(self, twin: Analysis) -> Analysis:
         """Return the same analysis with the gradient of a plain twin beside it, as one more of `counterfactuals`.
@@ -112,7 +112,7 @@ class Analysis:
         rows = rows.rename(columns={"out_grad_norm": "value"})[["probe", "layer", "x", "value"]]
         probes = pd.concat([self.recording.probes, rows], ignore_index=True)
         meta = {**self.recording.meta, "twin": twin.recording.name}
-        return Analysis(replace(self.recording, probes=probes, meta=meta))
+        return Analysis(self.recording.having(probes=probes, meta=meta))
 
     def worst(self, n: int = 5) -> pd.DataFrame:
         """Return the first n rows of `ranking`."""

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -95,7 +95,7 @@ def doctor(
     with torch.enable_grad(), eager(root), left_as_found(root):
         recording = _examined(root, inputs, targets, loss_fn, optimizer, lr)
     seconds = {"started": started.isoformat(timespec="seconds"), "wall_seconds": time.perf_counter() - began}
-    return Checkup(replace(recording, meta={**recording.meta, **seconds}))
+    return Checkup(recording.having(meta={**recording.meta, **seconds}))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -155,7 +155,7 @@ def _examined(
         torch.set_rng_state(random)
         loss = float(recording.steps["loss"].iloc[0])
         noted["first_update"] = first_update(root, inputs, targets, loss_fn, optimizer=optimizer, lr=lr, before=loss)
-    return replace(recording, meta={**recording.meta, **noted})
+    return recording.having(meta={**recording.meta, **noted})
 
 
 def _targets(targets: Any) -> dict[str, Any]:

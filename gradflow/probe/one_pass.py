@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
 from typing import Any, Protocol
 
 import pandas as pd
@@ -76,7 +75,7 @@ def analyzed(root: nn.Module, batch: Batch, targets: Any, loss_fn: LossFunction 
         name: value for name, value in recording.meta.items() if name not in ("recorder_seconds", "recorded_seconds")
     }
     tables = watch.tables(recording.layers)
-    return replace(recording, **tables, meta={**kept, **meta})
+    return recording.having(**tables, meta={**kept, **meta})
 
 
 def _recorder(root: nn.Module, *, name: str, meta: dict[str, Any]) -> Recorder:

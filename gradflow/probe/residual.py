@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import replace
 from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 from typing import Any
@@ -93,7 +92,7 @@ class Residual:
         found = lesions(model, compute_loss, self.chosen, self._additions).set_index("join")
         join = recording.skips["join"]
         status = join.map(found["status"]).fillna("").astype("str")
-        return replace(recording, skips=recording.skips.assign(lesion=join.map(found["change"]), lesion_status=status))
+        return recording.having(skips=recording.skips.assign(lesion=join.map(found["change"]), lesion_status=status))
 
 
 def _chosen(joins: Sequence[Join], pattern: str) -> list[Join]:
