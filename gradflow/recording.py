@@ -234,6 +234,7 @@ PATH_LOWS, PATH_HIGHS, PATH_DRAWN = "path gradients, low", "path gradients, high
 AS_IT_IS = "as it is"
 WITHOUT_SKIPS, WITHOUT_BRANCHES, PLAIN_TWIN = "without skips", "without branches", "plain twin"
 EVERY_JOIN = "*"  # meta["joins"] where the counterfactuals are of all joins
+NO_JOIN = ""  # where there are none
 CERTAIN_LOSS = "certain_loss"  # in meta: what certain and right outputs would have, if they are taken for logits
 INPUT = "(input)"  # the layer of a probe that belongs to the model's input
 _PATH_LENGTH = Column("float64", "modules", "residual branches on the path from the output to the input", WHOLE)

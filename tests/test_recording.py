@@ -57,3 +57,17 @@ def test_rows_that_are_there_twice_count_once_however_many_are_compared_at_a_tim
         kept = Recording(layers=pd.DataFrame(rows, columns=["step", "layer"])).layers
     expected = list(dict.fromkeys(rows))
     assert list(kept[["step", "layer"]].itertuples(index=False, name=None)) == expected
+
+
+def test_a_recording_with_other_metadata_reads_no_table_that_was_deferred_and_checks_those_it_is_given():
+    def never():
+        raise AssertionError("read")
+
+    deferred = Recording.deferred({"layers": never}, {"run": "mine"})
+    other = deferred.having(meta={"run": "yours"}, steps=pd.DataFrame({"loss": [2.0], "step": [0]}))
+    assert (deferred.name, other.name) == ("mine", "yours")
+    assert list(other.steps.columns) == list(TABLES["steps"])
+    with pytest.raises(AssertionError, match="read"):
+        other.layers  # noqa: B018  # the first use reads it
+    with pytest.raises(RecordingError, match="grad_norm must be 0 or larger"):
+        other.having(layers=pd.DataFrame({"step": [0], "layer": ["a"], "grad_norm": [-1.0]}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from gradflow.experiments.planned_run import Run
 from gradflow.probe.analyze import analyze_gradients
 from gradflow.probe.effective_paths import effective_paths
 from gradflow.probe.gradient_agreement import shattering
-from gradflow.recording import AS_IT_IS, GradflowError, Recording
+from gradflow.recording import AS_IT_IS, NO_JOIN, GradflowError, Recording
 
 
 class Probed(NamedTuple):
@@ -61,7 +62,7 @@ def measure_probes(run: Run, data: Dataset, untrained: Callable[[], nn.Module], 
     }
     order = batches(len(data.train_labels), run.recipe.batch_size, torch.Generator().manual_seed(run.seed))
     index = next(order).to(data.train_images.device)
-    case = _Case(run, untrained, trained.train(), data.train_images[index], data.train_labels[index])
+    case = _Case(run, cache(untrained), trained.train(), data.train_images[index], data.train_labels[index])
     found, failed = [], {}
     for name in run.probes:
         try:
@@ -77,11 +78,12 @@ def _joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _skips(case: _Case) -> _Tables:
-    before, after = (
-        analyze_gradients(model, case.images, case.labels).recording for model in (case.untrained(), case.trained)
-    )
+    before = analyze_gradients(case.untrained(), case.images, case.labels).recording
+    if before.skips.empty:
+        return _Tables(before.skips, before.probes)
+    after = analyze_gradients(case.trained, case.images, case.labels, joins=NO_JOIN).recording
     skips = _joined([before.skips, after.skips.assign(step=case.run.steps)])
-    return _Tables(skips, _joined([_as_it_is(before), before.probes]) if len(skips) else before.probes)
+    return _Tables(skips, _joined([_as_it_is(before), before.probes]))
 
 
 def _as_it_is(recording: Recording) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -29,6 +30,7 @@ from gradflow.hooks import Every, record
 from gradflow.recording import Recording
 
 PROFILE_STEPS = (0, 1, 10, 100)  # the steps whose profiles a report shows, besides the end
+LEFT_OUT = ("parameters", "graph", "times")  # tables that say nothing of a run that its layers do not
 PROGRESS_EVERY = 10
 EVAL_BATCH = 512
 AUGMENTATION_SEED = 2**31  # added to the run's seed: the order of images and their changes are drawn apart
@@ -247,9 +249,8 @@ class Training:
         recording = self.recorder.recording
         untrained = partial(_built, self._run, self._data)
         probed = measure_probes(self._run, self._data, untrained, self._model)
-        return Recording(
-            layers=recording.layers,
-            steps=recording.steps,
+        return recording.having(
+            **{table: pd.DataFrame() for table in LEFT_OUT},
             skips=probed.skips,
             probes=probed.probes,
             meta={

@@ -56,7 +56,7 @@ def analyze_gradients(
         Measure the residual connections too: see `Analysis.skips` and `Analysis.counterfactuals`.
     joins : str
         At which of them shares are removed for the counterfactuals, and branches for lesions: a shell pattern of
-        their names, such as `"layer3.*"`. All are measured.
+        their names, such as `"layer3.*"`; an empty one for none, which saves two backward passes. All are measured.
     lesions : bool
         Measure the change of the loss with one block's branch removed (Veit et al. 2016, arXiv 1605.06431, section
         4.1), as the column `lesion` of `Analysis.skips`: one forward pass more for each join. In training mode batch

@@ -19,7 +19,7 @@ from gradflow.probe.batch import Batch
 from gradflow.probe.lesion import lesions
 from gradflow.probe.loss import AnalysisError
 from gradflow.probe.without import Counterfactuals, counterfactuals
-from gradflow.recording import EVERY_JOIN, Recording
+from gradflow.recording import EVERY_JOIN, NO_JOIN, Recording
 
 NEAREST = 3  # names that an error gives
 
@@ -71,7 +71,7 @@ class Residual:
 
     def remove_shares(self, loss: Tensor, wanted: Sequence[Tensor]) -> None:
         """Walk the graph again without the skips' and without the branches' share of the chosen joins."""
-        if self.joins:
+        if self.chosen:
             self._removed.measure(loss, self.chosen, wanted)
 
     def tables(self, layers: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -98,7 +98,7 @@ class Residual:
 def _chosen(joins: Sequence[Join], pattern: str) -> list[Join]:
     """Return the joins whose name a shell pattern matches."""
     found = [join for join in joins if fnmatchcase(join.name, pattern)]
-    if found or pattern == EVERY_JOIN:
+    if found or pattern in (EVERY_JOIN, NO_JOIN):
         return found
     if not joins:
         raise AnalysisError(f"joins={pattern!r} matches nothing: the model has no residual connection.")

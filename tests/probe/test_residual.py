@@ -168,6 +168,13 @@ def test_shares_are_removed_at_the_chosen_joins_alone():
     assert "at the joins" not in str(analyze_gradients(model, INPUTS, CLASSES))
 
 
+def test_an_empty_pattern_measures_every_join_and_removes_no_share():
+    model = network()
+    found = analyze_gradients(model, INPUTS, CLASSES, joins="")
+    assert found.skips.equals(analyze_gradients(model, INPUTS, CLASSES).skips)
+    assert found.recording.probes.empty
+
+
 def test_a_pattern_that_matches_nothing_names_the_nearest():
     blocks = nn.ModuleDict({"early": Block(), "late": Block()})
 
