@@ -1,14 +1,14 @@
 """Where a worker's processor time goes with one run, phase by phase, beside a bare loop of the same network.
 
-    python -m benchmarks.phases [--networks plain-20,plain-56] [--rounds 3] [--steps 300] [--data digits] [--model cifar]
+    python -m benchmarks.phases [--networks plain-20,plain-56] [--rounds 3] [--steps 300] [--model cifar]
 
-Processes of one thread each take turns of ten updates, in a new random order each time. "gradflow" makes whole runs as a
-worker of `gradflow compare` does, with its environment, in a folder, with checkpoints and probes; "bare" and "bare again",
-whose difference is the noise, make the same updates in a hand-written loop that measures no errors; `--before CHECKOUT`
-adds the worker of another checkout. "Steps" are all turns but the first and the last of a run, with a 95 % bootstrap
-interval over them. "Run" is all from building the network to the finished folder: the median of the rounds, the lowest and
-the highest. A worker imports once for all its runs; what that takes is given apart, and the first run of each process is
-not counted.
+Processes of one thread each take turns of ten updates, in a new random order each time. "gradflow" makes whole runs as
+a worker of `gradflow compare` does, with its environment, in a folder, with checkpoints and probes. "bare" and "bare
+again", whose difference is the noise, make the same updates in a hand-written loop that measures no errors. `--before
+CHECKOUT` adds the worker of another checkout. "Steps" are all turns but the first and the last of a run, with a 95 %
+bootstrap interval over them. "Run" is all from building the network to the finished folder: the median of the rounds,
+the lowest and the highest. A worker imports once for all its runs; what that takes is given apart, and the first run of
+each process is not counted.
 """
 
 from __future__ import annotations
@@ -131,9 +131,8 @@ def planned(network: str, arguments: argparse.Namespace) -> Any:
 
 def bare_run(run: Any, on_step: Callable[[int], object], arguments: argparse.Namespace) -> None:
     """Make the updates alone."""
-    from gradflow.experiments import load_data
-
     from benchmarks.training_loops import unmeasured_loop
+    from gradflow.experiments import load_data
 
     unmeasured_loop(run, load_data(run.data), on_step)
 
@@ -255,7 +254,10 @@ def measured(network: str, arguments: argparse.Namespace) -> str:
                     left.remove(name)
     for one in children.values():
         one.process.kill()
-    phases = {name: Counter({key: own / arguments.rounds for key, own in one.phases.items()}) for name, one in children.items()}
+    phases = {
+        name: Counter({key: own / arguments.rounds for key, own in one.phases.items()})
+        for name, one in children.items()
+    }
     all_bare = phases["bare"].total()
     workers = [name for name in loops if name not in BARE]
     lines = [f"{network}, {arguments.steps} updates, {arguments.rounds} rounds\n"]
@@ -269,7 +271,9 @@ def measured(network: str, arguments: argparse.Namespace) -> str:
     inner = {name: pd.Series(np.ravel([times[1:-1] for times in own])) for name, own in turns.items()}
     whole = {name: np.array([sum(times) for times in own]) for name, own in turns.items()}
     ms = 1e3 * all_bare / arguments.steps
-    lines.append(f"\nBare: {ms:.2f} ms an update.\n\n| beside bare | steps | run | start of the process, s |\n|---|---|---|---|")
+    lines.append(
+        f"\nBare: {ms:.2f} ms an update.\n\n| beside bare | steps | run | start of the process, s |\n|---|---|---|---|"
+    )
     for name in [*workers, "bare again"]:
         spans = whole[name] / whole["bare"]
         run = f"{np.median(spans):.3f} ({spans.min():.3f} to {spans.max():.3f})"
