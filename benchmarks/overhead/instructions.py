@@ -15,8 +15,8 @@ from pathlib import Path
 
 from .variants import OWN
 
-STEPS = 20  # a multiple of every schedule
-BLOCKS = 5
+STEPS = 160  # a multiple of every schedule, and of the steps whose norms are taken together
+BLOCKS = 3
 INTERPRETER = ("python", "libpython")  # file names begin so; torch's bindings, libtorch_python, are not in it
 
 

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim import Optimizer
 
+from gradflow.hooks.budget import checked_share
 from gradflow.hooks.layers import Layer, Selector, as_list, check_shapes, layers_of, select_layers
 from gradflow.hooks.optimizers import parameters_of, unwrapped_optimizer
 from gradflow.hooks.recorder import Recorder
@@ -33,6 +34,7 @@ def record(  # type: ignore[misc]  # options are named once, below
     optimizer: Optimizer | Iterable[Optimizer] | Any = None,
     scaler: torch.amp.GradScaler | None = None,
     schedule: int | Schedule = 1,
+    overhead: float | None = None,
     layers: Selector | Iterable[Selector] = "*",
     exclude: Selector | Iterable[Selector] = (),
     activations: bool = True,
@@ -68,6 +70,11 @@ def record(  # type: ignore[misc]  # options are named once, below
         Divide by its loss scale what it has not divided by yet.
     schedule : int or callable
         Record every k-th step, or the steps for which `schedule(step)` is true (`gradflow.hooks.Every`).
+    overhead : float, optional
+        Share of the training time that recording may take: 0.02 for 2 %. Of the steps in `schedule` so many are
+        recorded as fit into it by the clock; steps 0, 1, 10, 100, 1,000 and so on always are. `recorder.meta` says
+        under "overhead" how many they were and what share they took. Steps that are too short for the promise, some
+        tenths of a millisecond, are said to be.
     layers, exclude : str, module class, callable, or iterable of these
         As in `gradflow.hooks.select_layers`.
     activations : bool
@@ -121,7 +128,8 @@ def record(  # type: ignore[misc]  # options are named once, below
     ------
     ValueError
         The model has nothing trainable, is being recorded already, or a selector matches no layer; an optimizer is
-        none, or holds none of the model's parameters; `max_calls` is under 3; `on_finding` is none of what it may be.
+        none, or holds none of the model's parameters; `max_calls` is under 3; `on_finding` is none of what it may be;
+        `overhead` is no share, or the model is sharded, so that processes must record the same steps.
     StorageError
         `path` holds other files, cannot be written, or is in use (`InUseError`); `name` or `meta` is no Unicode.
     LazyModelError
@@ -146,6 +154,7 @@ def record(  # type: ignore[misc]  # options are named once, below
             sinks,
             scaler=scaler,
             schedule=schedule,
+            overhead=None if overhead is None else checked_share(overhead) / max(len(model), 1),
             layers=layers,
             exclude=exclude,
             activations=activations,
@@ -174,6 +183,7 @@ def record(  # type: ignore[misc]  # options are named once, below
         optimizers=_optimizers(optimizer, root),
         scaler=scaler,
         schedule=as_schedule(schedule),
+        overhead=None if overhead is None else checked_share(overhead),
         select=select,
         activations=activations,
         statistics=statistics,

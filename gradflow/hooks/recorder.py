@@ -23,6 +23,7 @@ from torch.optim import Optimizer
 from gradflow import storage
 from gradflow.hooks import endings, rows, sharded
 from gradflow.hooks.attachment import Attachment
+from gradflow.hooks.budget import Budget
 from gradflow.hooks.coverage import coverage, has_compiled, unmeasurable
 from gradflow.hooks.environment import describe
 from gradflow.hooks.failures import Failures, door, weakly
@@ -69,6 +70,7 @@ class Recorder:
         optimizers: list[Optimizer],
         scaler: torch.amp.GradScaler | None,
         schedule: Schedule,
+        overhead: float | None,
         select: Callable[[nn.Module], list[Layer]],
         activations: bool,
         statistics: bool,
@@ -86,7 +88,6 @@ class Recorder:
             raise ValueError(f"{type(model).__name__} has no parameter that requires a gradient; nothing to record.")
         if _is_recorded(model):
             raise ValueError(f"{type(model).__name__} is being recorded already; close that recorder first.")
-        self._schedule = schedule
         self._scaler = scaler
         self._watches = activations or statistics
         self._usual = Conditions(is_watched=self._watches)
@@ -94,6 +95,8 @@ class Recorder:
         self._weights = weights
         self._max_calls = max_calls
         self._failures = failures = Failures(strict=strict)
+        self._budget = None if overhead is None else Budget(overhead, schedule, failures.warn)
+        self._schedule = self._budget or schedule
         # All that PyTorch holds on to is weak or gets in by a door: a recorder that is dropped must go, and take its
         # hooks along.
         attach = partial(
@@ -119,6 +122,11 @@ class Recorder:
                 )
             self._meta["outputs"] = "rank-local: the gradient of this process's part of the batch"
             if any(map(sharded.is_sharded, trainable)):
+                if overhead is not None:
+                    raise ValueError(
+                        "overhead leaves out steps by the clock of each process, and norms of a sharded model need all "
+                        "processes at the same steps; give schedule instead."
+                    )
                 sharded.check_schedules([bool(schedule(step)) for step in range(sharded.COMPARED_STEPS)])
         # Of several processes rank 0 writes; the others let go of rows that have gone to the file.
         self._writer = storage.Writer(path, may_continue=True) if path is not None and sharded.rank() == 0 else None
@@ -144,8 +152,10 @@ class Recorder:
         self._before_first = weakly(self._before_backward)
         self._n_recorded = 0
         self._lookout = None if on_finding is None or sharded.rank() else Lookout(on_finding, failures)
+        self._is_told = bool(path is not None or sinks or self._lookout)  # whether rows go anywhere before the end
         self._closed = False
-        self._seconds = 0.0
+        self._seconds = self._seconds_before = 0.0  # until now, and until the step under way
+        self._seconds_apart = 0.0  # in which something was done for many steps at once, since the budget was told
         self._started = time.perf_counter()
         self._pass = self._new_pass()
         self._sequences = Sequences(self._pass)
@@ -182,6 +192,7 @@ class Recorder:
         if self._writer is not None:
             self._writer.check_open()
         began = time.perf_counter()
+        step, was_due = self._step, self._is_due
         attempt = self._failures.attempt
         kept = {}
         for key, value in {"loss": loss, "batch_error": batch_error, **scalars}.items():
@@ -208,7 +219,9 @@ class Recorder:
         if not self._optimizers:
             if self._is_due:
                 attempt("whose gradients arrived at the outputs", self._model.accumulation.use)
-            attempt("the end of a step", self._finish)
+                attempt("the end of a step", self._finish)
+            else:
+                self._pass_over()
         else:
             self._n_calls += 1
             if self._n_calls == MAX_WAIT:
@@ -219,8 +232,29 @@ class Recorder:
             if self._is_due:
                 self._scalars["unclipped_grad_norm"] = attempt("unclipped_grad_norm", self._total, default=math.nan)
         self._seconds += time.perf_counter() - began
+        if self._budget is not None and self._step > step:
+            if was_due or step >= self._budget.watches_from:
+                attempt("the time of a step", self._charge, step, was_due)
+            self._seconds_before = self._seconds
         if self._lookout is not None:
             self._lookout.tell()
+
+    def _charge(self, step: int, was_due: bool) -> None:
+        """Tell the budget of a step that has ended."""
+        assert self._budget is not None
+        own, apart = self._seconds - self._seconds_before, self._seconds_apart
+        self._seconds_apart = 0.0
+        self._budget.end_step(step, is_recorded=was_due, own=own, apart=apart)
+
+    def _apart(self, function: Callable[[], object]) -> None:
+        """Do something for many steps at once, and note how long it takes."""
+        began = time.perf_counter()
+        try:
+            function()
+        finally:
+            taken = time.perf_counter() - began
+            self._seconds_apart += taken
+            self._seconds_before += taken
 
     def _amend(self, scalars: dict[str, Any]) -> None:
         """Keep scalars with the step that has just ended."""
@@ -328,11 +362,17 @@ class Recorder:
         steps = {"optimizer_steps": self._turns.n_steps} if self._optimizers else {}
         first = self._failures.attempt("the first batch", described, self._model.attachment.first_batch, default={})
         changes = {"changes": self._model.changes} if self._model.changes else {}
+        overhead = (
+            {}
+            if self._budget is None
+            else {"overhead": {**self._budget.described(), "recorded": self._n_recorded, "steps": self._step}}
+        )
         return {
             **self._meta,
             **steps,
             **first,
             **changes,
+            **overhead,
             "recorder_seconds": self._seconds,
             "recorded_seconds": elapsed,
         }
@@ -594,6 +634,7 @@ class Recorder:
         if self._writer is not None:
             self._writer.check_open()
         began = time.perf_counter()
+        step, was_due = self._step, self._is_due
         attempt = self._failures.attempt
         if self._is_due:
             attempt("the updates", self._readings.read_updates, optimizer)
@@ -602,6 +643,10 @@ class Recorder:
             attempt("the steps that the scaler skips", self._note_skip, optimizer)
         attempt("the end of a step", self._end_turn, optimizer)
         self._seconds += time.perf_counter() - began
+        if self._budget is not None and self._step > step:
+            if was_due or step >= self._budget.watches_from:
+                attempt("the time of a step", self._charge, step, was_due)
+            self._seconds_before = self._seconds
         if self._lookout is not None:
             self._lookout.tell()
 
@@ -659,14 +704,24 @@ class Recorder:
             self._step += 1
             attempt("getting ready for a step", self._arm)
 
+    def _pass_over(self) -> None:
+        """End a step that is not recorded: as little as can be, since nearly all steps may be so."""
+        scalars, self._step = self._scalars, self._step + 1
+        self._failures.attempt("the scalars", self._buffer.add_scalars, scalars)
+        if self._is_told or self._buffer.n_waiting >= FLUSH_ROWS:
+            self._failures.attempt("the tables", self._flush_if_due)
+            self._look_if_due()
+        self._failures.attempt("getting ready for a step", self._arm)
+
     def _flush_if_due(self) -> None:
         stream = self._stream
-        self._buffer.settle_if_due()
         if self._buffer.n_waiting >= FLUSH_ROWS or (stream is not None and stream.is_late):
-            self.flush()
+            self._apart(self.flush)
         elif self._sinks.is_due and (stream is None or stream.error is None):
-            self._buffer.flush()  # what is written to a folder waits for a larger piece
-            self._write_to_sinks()
+            self._apart(self._buffer.flush)  # what is written to a folder waits for a larger piece
+            self._apart(self._write_to_sinks)
+        elif self._buffer.is_full:
+            self._apart(self._buffer.settle)
 
     def _write_to_sinks(self) -> None:
         self._sinks.write(self._meta, None if self._lookout is None else self._lookout.n_found)
@@ -676,7 +731,7 @@ class Recorder:
         lookout = self._lookout
         if lookout is None or not lookout.is_due(self._n_recorded):
             return
-        self._look(lookout)
+        self._apart(partial(self._look, lookout))
 
     def _look(self, lookout: Lookout) -> None:
         n_rows = self._buffer.n_kept + self._buffer.n_waiting

@@ -125,10 +125,10 @@ class Buffer:
         self._n_fresh += readings.n_held + watched.n_copied
         self._n_rows += max(len(self._layers), len(outputs))
 
-    def settle_if_due(self) -> None:
-        """Take norms where the steps that wait for it are many, or large."""
-        if len(self._fresh) >= FRESH_STEPS or self._n_fresh >= FRESH_ENTRIES:
-            self.settle()
+    @property
+    def is_full(self) -> bool:
+        """Whether the steps that wait for their norms to be taken are many, or large."""
+        return len(self._fresh) >= FRESH_STEPS or self._n_fresh >= FRESH_ENTRIES
 
     def settle(self) -> None:
         """Take the norms of all steps that wait for it."""
