@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gradflow.analysis.paths import path_probes
 from gradflow.experiments.data import Dataset, batches
 from gradflow.experiments.planned_run import Run
-from gradflow.probe.analyze import analyze_gradients
+from gradflow.probe.analyze import analyze_gradients, has_joins
 from gradflow.probe.effective_paths import effective_paths
 from gradflow.probe.gradient_agreement import shattering
 from gradflow.recording import AS_IT_IS, NO_JOIN, GradflowError, Recording
@@ -78,9 +78,10 @@ def _joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _skips(case: _Case) -> _Tables:
-    before = analyze_gradients(case.untrained(), case.images, case.labels).recording
-    if before.skips.empty:
-        return _Tables(before.skips, before.probes)
+    untrained = case.untrained()
+    if not has_joins(untrained, case.images):
+        return _Tables(pd.DataFrame(), pd.DataFrame())
+    before = analyze_gradients(untrained, case.images, case.labels).recording
     after = analyze_gradients(case.trained, case.images, case.labels, joins=NO_JOIN).recording
     skips = _joined([before.skips, after.skips.assign(step=case.run.steps)])
     return _Tables(skips, _joined([_as_it_is(before), before.probes]))

@@ -109,6 +109,26 @@ def analyze_gradients(
     return found.beside(analyze_gradients(twin, inputs, targets, loss_fn=loss_fn, skips=False))
 
 
+def has_joins(model: nn.Module, inputs: Any) -> bool:
+    """Whether a model has residual connections, by one forward pass that leaves it exactly as found.
+
+    Raises
+    ------
+    AnalysisError
+        As by `analyze_gradients`.
+
+    Examples
+    --------
+    >>> has_joins(nn.Linear(4, 4), torch.ones(2, 4))
+    False
+    """
+    check(model)
+    batch = Batch(inputs)
+    with torch.enable_grad(), left_as_found(model), _residual(model, is_wanted=True) as residual:
+        residual.find(forward(model, batch), batch)
+        return bool(residual.joins)
+
+
 def _loss_alone(model: nn.Module, inputs: Any, targets: Any, loss_fn: LossFunction | None) -> Tensor:
     """Return the loss of one more forward pass on the same batch."""
     return loss_of(forward(model, Batch(inputs)), targets, loss_fn)[0]

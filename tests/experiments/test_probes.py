@@ -127,3 +127,15 @@ def test_which_probes_there_are():
     assert {run.probes for run in varied} == {(), ("paths",)}
     with pytest.raises(PlanError, match="probes must be none, or some of skips, shattering, paths; got skip"):
         plan([8], probes=["skip"])
+
+
+def test_of_a_network_without_residual_connections_nothing_is_analysed(monkeypatch):
+    def never(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr(probes, "analyze_gradients", never)
+    found = train(one_run("plain", probes=["skips"], **SETTINGS))
+    assert found.skips.empty
+    assert found.probes.empty
+    with pytest.raises(AssertionError):
+        train(one_run("residual", probes=["skips"], **SETTINGS))
