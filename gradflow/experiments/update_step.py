@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,9 +42,12 @@ class Updater:
         self._network: nn.Module = model
         self._recipe = recipe
         self._device = next(model.parameters()).device.type
-        self._optimizer = make_optimizer(model, recipe)
         self.scaler = torch.amp.GradScaler(self._device) if recipe.precision == "fp16" else None
         self.unclipped_grad_norm: Tensor | None = None
+
+    @functools.cached_property
+    def _optimizer(self) -> Optimizer:  # made where it is used: torch's first one brings its compiler, which takes 1 s
+        return make_optimizer(self._model, self._recipe)
 
     def spread(self, team: Team) -> None:
         """From now on average gradients over a team, whose processes must all call this."""
@@ -54,7 +58,7 @@ class Updater:
 
         Returns mean cross-entropy and share of images classified wrongly, 0-d tensors on the device.
         """
-        self._optimizer.zero_grad(set_to_none=True)
+        self._model.zero_grad(set_to_none=True)
         parts = self._recipe.accumulate
         done = [
             self._one_part(some, wanted) for some, wanted in zip(images.chunk(parts), labels.chunk(parts), strict=True)
