@@ -21,6 +21,8 @@ from gradflow.factories import TargetError, importable, in_a_line, load_factory
 from gradflow.memory import lack
 from gradflow.ranges import shown
 
+CLASSIFIERS = ("torchvision", "timm")  # libraries whose networks take the number of classes
+COLOURS = 3  # channels that torchvision's networks take
 BATCH = 8
 BYTES = 4  # of a number of an input
 TOKENS = 16  # length of a guessed sequence
@@ -117,6 +119,30 @@ def load_target(
     if given:
         return Target(name, model, given[0], given[1] if len(given) > 1 else None, origin="factory")
     return Target(name, model, _guessed(name, model, hints, seed, must_run=must_run), origin="guessed")
+
+
+def check_classifier(name: str) -> str:
+    """Return the version of the library, torchvision or timm, that a name such as `timm:resnet18` begins with.
+
+    Raises TargetError where the library is missing or has no such model.
+    """
+    source, _, attribute = name.rpartition(":")
+    library = _library(source)
+    _check_known(attribute, (library.models if source == "torchvision" else library).list_models(), source)
+    return str(library.__version__)
+
+
+def check_channels(name: str, channels: int) -> None:
+    """Raise TargetError where a library's networks do not take images of so many channels."""
+    if name.startswith("torchvision:") and channels != COLOURS:
+        raise TargetError(f"{name} takes images of {COLOURS} channels; got {channels}. Those of timm take any number.")
+
+
+def classifier(name: str, settings: Settings, *, channels: int, num_classes: int) -> nn.Module:
+    """Return a network of torchvision or timm for images of some channels, initialised by the present random state."""
+    source, _, attribute = name.rpartition(":")
+    of_data = {"num_classes": num_classes} | ({"in_chans": channels} if source == "timm" else {})
+    return _LIBRARIES[source](attribute, {**of_data, **settings})[0]
 
 
 def moved(target: Target, device: str) -> Target:

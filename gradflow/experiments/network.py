@@ -79,7 +79,9 @@ def check_model(model: object) -> None:
     """Raise PlanError unless the catalogue has such a model."""
     if model not in catalogue.CATALOGUE:
         known = ", ".join(catalogue.CATALOGUE)
-        raise PlanError(f"model must be one of {known}, or a factory {OWN_FORMS}; got {model!r}.")
+        raise PlanError(
+            f"model must be one of {known}, torchvision:NAME, timm:NAME, or a factory {OWN_FORMS}; got {model!r}."
+        )
 
 
 def network(model: str, family: str, depth: int, options: Mapping[str, Any]) -> Network:
@@ -92,7 +94,7 @@ def network(model: str, family: str, depth: int, options: Mapping[str, Any]) -> 
 
 
 def is_own(model: object) -> bool:
-    """Whether a model's name is a factory's: `package.module:FACTORY` or `path/to/file.py:FACTORY`."""
+    """Whether a model's name is a factory's, or a library's network: `nets.py:make`, `timm:resnet18`."""
     return ":" in str(model)
 
 

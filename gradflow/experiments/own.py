@@ -1,4 +1,4 @@
-"""A user's own network: a factory by name, its arguments checked before anything is trained."""
+"""A user's own network, or one of a library: by name, its arguments checked before anything is trained."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import nn
 
 from gradflow.experiments.recipe import PlanError, did_you_mean
 from gradflow.factories import TargetError, load_factory, source_digest
+from gradflow.targets import CLASSIFIERS, check_classifier, classifier
 
 GIVEN = ("in_channels", "input_shape", "num_classes")  # what the data decides, passed to a factory that names it
 NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
@@ -18,10 +19,11 @@ NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
 @dataclass(frozen=True)
 class Factory:
-    """A function that makes a network: `package.module:FACTORY` or `path/to/file.py:FACTORY`.
+    """A function that makes a network: `package.module:FACTORY`, `path/to/file.py:FACTORY`, or a library's by name.
 
     `arguments` are the names that settings may have, `required` those without a default; with `takes_any` it takes
-    further ones, as `**settings`. `code` is a digest of its source.
+    further ones, as `**settings`, which a library checks when it makes the network. `code` is a digest of its source,
+    or the library's version.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Factory:
     def of(cls, name: str) -> Factory:
         """Return the factory of a name; PlanError if there is none, or its arguments cannot be given by name."""
         try:
+            if is_of_library(name):
+                return cls(name, arguments=(), required=(), takes_any=True, code=check_classifier(name))
             parameters = signature(load_factory(name)).parameters.values()
             code = source_digest(name)
         except TargetError as error:
@@ -64,11 +68,18 @@ class Factory:
             raise PlanError(f"model {self.name} needs a value for {', '.join(missing)}: --vary {missing[0]}=...")
 
 
+def is_of_library(name: str) -> bool:
+    """Whether a name is that of a library's network: `torchvision:NAME` or `timm:NAME`."""
+    return name.rpartition(":")[0] in CLASSIFIERS
+
+
 def build(name: str, arguments: Mapping[str, Any], *, input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
     """Return what a factory makes of its arguments, and of the data's shape where its signature asks for it.
 
     Raises PlanError where that is no module, or one without parameters.
     """
+    if is_of_library(name):
+        return classifier(name, arguments, channels=input_shape[0], num_classes=num_classes)
     factory = load_factory(name)
     data = {"in_channels": input_shape[0], "input_shape": input_shape, "num_classes": num_classes}
     parameters = signature(factory).parameters

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gradflow import storage
+from gradflow.experiments import own
 from gradflow.experiments.data import load_data, sizes
 from gradflow.experiments.engines import Engine, LocalEngine
 from gradflow.experiments.folder import RUNS, SweepFolder, check_out
@@ -19,8 +20,10 @@ from gradflow.experiments.pool import Event
 from gradflow.experiments.recipe import PlanError, check
 from gradflow.experiments.run_directory import CHECKPOINT_SECONDS
 from gradflow.experiments.store import Store
+from gradflow.factories import TargetError
 from gradflow.recording import Recording
 from gradflow.settings import ExecutionSettings
+from gradflow.targets import check_channels
 
 
 class RunsFailedError(RuntimeError):
@@ -202,9 +205,14 @@ def check_fit(runs: Iterable[Run]) -> None:
     """Raise PlanError unless networks and batches fit their data; nothing is fetched."""
     for run in runs:
         shape, n, _, _ = sizes(run.data)
-        if len(shape) != 3 and (run.recipe.augment or not is_own(run.network.model)):
+        of_images = not is_own(run.network.model) or own.is_of_library(run.network.model)
+        if len(shape) != 3 and (run.recipe.augment or of_images):
             asked = "augment" if run.recipe.augment else f"model {run.network.model}"
             raise PlanError(f"{asked} takes images (channels, height, width); inputs of {run.data} are {shape}.")
+        try:
+            check_channels(run.network.model, shape[0])
+        except TargetError as error:
+            raise PlanError(f"model {error}") from None
         if run.recipe.batch_size > n:
             raise PlanError(
                 f"batch size must be at most the {n} training images of {run.data}; got {run.recipe.batch_size}."

@@ -175,7 +175,7 @@ def test_a_network_that_returns_no_logits_says_so(tmp_path):
             "takes no argument widht. Did you mean width. It takes: depth,",
         ),
         ({"model": "mynets:Bare", "depths": [2]}, "model mynets:Bare takes no argument depth. It takes: none"),
-        ({"model": "mynets"}, "model must be one of cifar, .*, or a factory package.module:FACTORY"),
+        ({"model": "mynets"}, "model must be one of cifar, .*, timm:NAME, or a factory package.module:FACTORY"),
     ],
 )
 def test_what_is_wrong_with_a_network_is_said_before_training(arguments, message):
