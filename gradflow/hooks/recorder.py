@@ -24,6 +24,7 @@ from gradflow import storage
 from gradflow.hooks import endings, rows, sharded
 from gradflow.hooks.attachment import Attachment
 from gradflow.hooks.budget import Budget
+from gradflow.hooks.clock import Clock
 from gradflow.hooks.coverage import coverage, has_compiled, unmeasurable
 from gradflow.hooks.environment import describe
 from gradflow.hooks.failures import Failures, door, weakly
@@ -95,8 +96,8 @@ class Recorder:
         self._weights = weights
         self._max_calls = max_calls
         self._failures = failures = Failures(strict=strict)
-        self._budget = None if overhead is None else Budget(overhead, schedule, failures.warn)
-        self._schedule = self._budget or schedule
+        budget = None if overhead is None else Budget(overhead, schedule, failures.warn)
+        self._schedule = budget or schedule
         # All that PyTorch holds on to is weak or gets in by a door: a recorder that is dropped must go, and take its
         # hooks along.
         attach = partial(
@@ -154,9 +155,7 @@ class Recorder:
         self._lookout = None if on_finding is None or sharded.rank() else Lookout(on_finding, failures)
         self._is_told = bool(path is not None or sinks or self._lookout)  # whether rows go anywhere before the end
         self._closed = False
-        self._seconds = self._seconds_before = 0.0  # until now, and until the step under way
-        self._seconds_apart = 0.0  # in which something was done for many steps at once, since the budget was told
-        self._started = time.perf_counter()
+        self._clock = Clock(budget)
         self._pass = self._new_pass()
         self._sequences = Sequences(self._pass)
         self._arm()
@@ -231,30 +230,11 @@ class Recorder:
                 )
             if self._is_due:
                 self._scalars["unclipped_grad_norm"] = attempt("unclipped_grad_norm", self._total, default=math.nan)
-        self._seconds += time.perf_counter() - began
-        if self._budget is not None and self._step > step:
-            if was_due or step >= self._budget.watches_from:
-                attempt("the time of a step", self._charge, step, was_due)
-            self._seconds_before = self._seconds
+        self._clock.seconds += time.perf_counter() - began
+        if self._clock.budget is not None and self._step > step:
+            attempt("the time of a step", self._clock.end_step, step, was_due)
         if self._lookout is not None:
             self._lookout.tell()
-
-    def _charge(self, step: int, was_due: bool) -> None:
-        """Tell the budget of a step that has ended."""
-        assert self._budget is not None
-        own, apart = self._seconds - self._seconds_before, self._seconds_apart
-        self._seconds_apart = 0.0
-        self._budget.end_step(step, is_recorded=was_due, own=own, apart=apart)
-
-    def _apart(self, function: Callable[[], object]) -> None:
-        """Do something for many steps at once, and note how long it takes."""
-        began = time.perf_counter()
-        try:
-            function()
-        finally:
-            taken = time.perf_counter() - began
-            self._seconds_apart += taken
-            self._seconds_before += taken
 
     def _amend(self, scalars: dict[str, Any]) -> None:
         """Keep scalars with the step that has just ended."""
@@ -338,8 +318,7 @@ class Recorder:
         self._model.attachment.take_places(state["places"])
         self._step, self._n_recorded = state["step"], state["n_recorded"]
         self._turns.n_steps = state.get("optimizer_steps", 0)
-        self._seconds = state["recorder_seconds"]
-        self._started = time.perf_counter() - state["recorded_seconds"]
+        self._clock.go_on(state)
         self._arm()
 
     @property
@@ -358,23 +337,15 @@ class Recorder:
     @property
     def meta(self) -> dict[str, Any]:
         """What was recorded and how; JSON values."""
-        elapsed = time.perf_counter() - self._started
         steps = {"optimizer_steps": self._turns.n_steps} if self._optimizers else {}
         first = self._failures.attempt("the first batch", described, self._model.attachment.first_batch, default={})
         changes = {"changes": self._model.changes} if self._model.changes else {}
-        overhead = (
-            {}
-            if self._budget is None
-            else {"overhead": {**self._budget.described(), "recorded": self._n_recorded, "steps": self._step}}
-        )
         return {
             **self._meta,
             **steps,
             **first,
             **changes,
-            **overhead,
-            "recorder_seconds": self._seconds,
-            "recorded_seconds": elapsed,
+            **self._clock.described(self._n_recorded, self._step),
         }
 
     def coverage(self) -> pd.DataFrame:
@@ -586,7 +557,7 @@ class Recorder:
             self._pass.watch(layer, call, output, args)
             if is_recurrent(module):
                 self._sequences.watch(layer, args, output)
-        self._seconds += time.perf_counter() - began
+        self._clock.seconds += time.perf_counter() - began
 
     def _on_lost(self, layer: Layer | None, error: Exception) -> None:
         """Note that a call of a layer, or of the model, could not be seen."""
@@ -614,14 +585,14 @@ class Recorder:
                 self._failures.attempt("what has changed of the model", self._check_structure)
             self._failures.attempt("the parameters before an update", self._readings.keep, optimizer)
             self._failures.attempt("the weights", self._readings.read_weights, optimizer)
-            self._seconds += time.perf_counter() - began
+            self._clock.seconds += time.perf_counter() - began
 
     def _before_update(self, optimizer: Optimizer) -> None:
         """Read the gradients that an optimizer uses."""
         if self._is_due and not self._closed:
             began = time.perf_counter()
             self._failures.attempt("the gradients", self._use, optimizer)
-            self._seconds += time.perf_counter() - began
+            self._clock.seconds += time.perf_counter() - began
 
     def _use(self, optimizer: Optimizer) -> None:
         self._failures.attempt("the gradients", self._readings.read_where_used, optimizer)
@@ -642,11 +613,9 @@ class Recorder:
         if self._scaler is not None:
             attempt("the steps that the scaler skips", self._note_skip, optimizer)
         attempt("the end of a step", self._end_turn, optimizer)
-        self._seconds += time.perf_counter() - began
-        if self._budget is not None and self._step > step:
-            if was_due or step >= self._budget.watches_from:
-                attempt("the time of a step", self._charge, step, was_due)
-            self._seconds_before = self._seconds
+        self._clock.seconds += time.perf_counter() - began
+        if self._clock.budget is not None and self._step > step:
+            attempt("the time of a step", self._clock.end_step, step, was_due)
         if self._lookout is not None:
             self._lookout.tell()
 
@@ -716,12 +685,12 @@ class Recorder:
     def _flush_if_due(self) -> None:
         stream = self._stream
         if self._buffer.n_waiting >= FLUSH_ROWS or (stream is not None and stream.is_late):
-            self._apart(self.flush)
+            self._clock.apart(self.flush)
         elif self._sinks.is_due and (stream is None or stream.error is None):
-            self._apart(self._buffer.flush)  # what is written to a folder waits for a larger piece
-            self._apart(self._write_to_sinks)
+            self._clock.apart(self._buffer.flush)  # what is written to a folder waits for a larger piece
+            self._clock.apart(self._write_to_sinks)
         elif self._buffer.is_full:
-            self._apart(self._buffer.settle)
+            self._clock.apart(self._buffer.settle)
 
     def _write_to_sinks(self) -> None:
         self._sinks.write(self._meta, None if self._lookout is None else self._lookout.n_found)
@@ -731,7 +700,7 @@ class Recorder:
         lookout = self._lookout
         if lookout is None or not lookout.is_due(self._n_recorded):
             return
-        self._apart(partial(self._look, lookout))
+        self._clock.apart(partial(self._look, lookout))
 
     def _look(self, lookout: Lookout) -> None:
         n_rows = self._buffer.n_kept + self._buffer.n_waiting
@@ -775,7 +744,7 @@ class Recorder:
         if not self._n_recorded and self._watches:
             attempt("the layers that cannot be read", self._warn_of_unmeasurable)
         self._n_recorded += 1
-        self._seconds += self._pass.seconds
+        self._clock.seconds += self._pass.seconds
         if self._pass.handles:
             attempt("taking the hooks off", remove, self._pass.handles)
         if self._model.attachment.is_placing:
