@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import gradflow
+from gradflow import storage
+from gradflow.cli import main
 from gradflow.recording import TABLES, Recording, RecordingError
 from gradflow.storage import StorageError, from_arrow, from_csv, to_arrow, to_csv
 
@@ -41,6 +43,19 @@ def test_csv_and_back(tmp_path):
     are_equal(recording, from_csv(tmp_path / "csv"))
     are_equal(recording, gradflow.load(tmp_path / "csv"))
     assert gradflow.diagnose(gradflow.load(tmp_path / "csv")) == gradflow.diagnose(recording)
+
+
+def test_commands_read_a_folder_of_csv_files(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    recording = Recording(layers=pd.DataFrame({"step": [0, 0], "layer": ["a", "b"], "grad_norm": [1e-9, 1.0]}))
+    storage.to_csv(recording, tmp_path / "tables")
+    assert storage.find([tmp_path / "tables"]) == [tmp_path / "tables"]
+    assert storage.load_one(tmp_path / "tables").layers.equals(recording.layers)
+    for words in (["diagnose", "tables"], ["report", "tables", "--out", "page"]):
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert not ended.value.code, capsys.readouterr().err
+    assert (tmp_path / "page" / "report.html").exists()
 
 
 def test_arrow_and_back():

@@ -16,10 +16,9 @@ import pyarrow
 from gradflow.recording import TABLES, Recording, RecordingError
 from gradflow.storage.files import write_whole
 from gradflow.storage.json_files import read_json
-from gradflow.storage.manifest import StorageError, check_meta, write_json
+from gradflow.storage.manifest import META, StorageError, check_meta, write_json
 from gradflow.text.controls import spreadsheet_text
 
-META = "meta.json"  # beside the tables' files
 KEY = b"gradflow"  # in an Arrow schema's metadata: the recording's meta as JSON
 MAX_BYTES = 2**30  # of a CSV file: what is read becomes several times as large in memory
 _ESCAPE = "'"
@@ -85,11 +84,6 @@ def to_csv(recording: Recording, path: str | os.PathLike[str]) -> Path:
             write_whole(folder / f"{table}.csv", content.encode())
     write_json(folder / META, dict(recording.meta))
     return folder
-
-
-def is_csv(folder: Path) -> bool:
-    """Whether a folder is one that `to_csv` wrote."""
-    return (folder / META).is_file() and any((folder / f"{table}.csv").is_file() for table in TABLES)
 
 
 def from_csv(path: str | os.PathLike[str]) -> Recording:

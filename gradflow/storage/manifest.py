@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gradflow.recording import MOST, GradflowError
+from gradflow.recording import MOST, TABLES, GradflowError
 from gradflow.storage.files import write_whole
 from gradflow.storage.json_files import read_json
 
 FORMAT = "gradflow-recording"
 VERSION = 1
 MANIFEST = "recording.json"
+META = "meta.json"  # beside the tables of a recording as CSV files
 PART_SUFFIX = ".parquet"
 DAMAGED_SUFFIX = ".damaged"
 MAX_DEPTH = 10**6  # layers: closed forms walk through all of them
@@ -43,7 +44,8 @@ def find(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """Return the recordings' folders at or below the paths, sorted.
 
     What was set aside, is half-written or belongs to a sweep's run under way is left out, unless it is itself named.
-    Raises StorageError where a path does not exist or holds no recording.
+    A folder that `to_csv` wrote is found where it is itself named. Raises StorageError where a path does not exist or
+    holds no recording.
     """
     found: dict[Path, None] = {}
     for path in map(Path, paths):
@@ -51,6 +53,8 @@ def find(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
             raise StorageError(f"{path} is not a directory; pass a recording or sweep directory.")
         manifests = sorted(path.rglob(MANIFEST))
         folders = [manifest.parent for manifest in manifests if _is_whole(manifest.parent, path)]
+        if is_csv(path):
+            folders = folders or [path]
         if not folders:
             raise StorageError(f"{path} holds no recording (no {MANIFEST} in it or below).")
         found.update(dict.fromkeys(folders))
@@ -60,6 +64,11 @@ def find(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 def _is_whole(folder: Path, below: Path) -> bool:
     is_own = ".damaged-" not in folder.name and not folder.name.startswith(".")
     return is_own and UNFINISHED not in folder.relative_to(below).parts
+
+
+def is_csv(folder: Path) -> bool:
+    """Whether a folder is one that `to_csv` wrote."""
+    return (folder / META).is_file() and any((folder / f"{table}.csv").is_file() for table in TABLES)
 
 
 def is_recording(path: str | os.PathLike[str]) -> bool:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from gradflow.recording import TABLES, Recording
 from gradflow.storage.files import move
-from gradflow.storage.interchange import from_csv, is_csv
+from gradflow.storage.interchange import from_csv
 from gradflow.storage.locks import LOCK, held
 from gradflow.storage.manifest import (
     DAMAGED_SUFFIX,
@@ -23,6 +23,7 @@ from gradflow.storage.manifest import (
     StorageError,
     check_meta,
     find,
+    is_csv,
     is_recording,
     read_manifest,
     write_json,
@@ -114,9 +115,7 @@ def load(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording 
     [0, 1]
     """
     folder = Path(path)
-    if not is_recording(folder) and is_csv(folder):
-        return from_csv(folder)
-    if is_recording(folder) or not any(folder.rglob(MANIFEST)):
+    if is_recording(folder) or is_csv(folder) or not any(folder.rglob(MANIFEST)):
         return load_one(folder, set_aside=set_aside)
     checked = damage if set_aside else size_damage
     return [_opened(one, checked, set_aside=set_aside) for one in find([folder])]
@@ -125,10 +124,13 @@ def load(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording 
 def load_one(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording:
     """Return a recording that `save` or a recorder wrote; its tables are read when they are first asked for.
 
-    Every part is checked against its checksum here, and once more when it is read, then with its values. `set_aside`
-    and errors are as in `load`.
+    Those that `storage.to_csv` wrote are read at once. Every part of the others is checked against its checksum here, and
+    once more when it is read, then with its values. `set_aside` and errors are as in `load`.
     """
-    return _opened(Path(path), unreadable if set_aside else damage, set_aside=set_aside)
+    folder = Path(path)
+    if not is_recording(folder) and is_csv(folder):
+        return from_csv(folder)
+    return _opened(folder, unreadable if set_aside else damage, set_aside=set_aside)
 
 
 def peek(path: str | os.PathLike[str]) -> Recording:
