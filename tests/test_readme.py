@@ -151,9 +151,10 @@ def test_every_command_and_option_exists():
 
 def test_links_lead_somewhere():
     gallery = ROOT / "reports" / "gallery"
-    pages = {**PAGES, "gallery": (gallery / "README.md").read_text(encoding="utf-8")}
+    apart = {"README": ROOT, "gallery": gallery, "examples": ROOT / "examples"}
+    pages = PAGES | {name: (folder / "README.md").read_text(encoding="utf-8") for name, folder in apart.items()}
     for name, page in pages.items():
-        folder = {"README": ROOT, "gallery": gallery}.get(name, (DOCS / name).parent)
+        folder = apart.get(name, (DOCS / name).parent)
         for link in re.findall(r"\]\(([^)#\s]+)\)", page):
             assert link.startswith("https://") or (folder / link).exists(), (name, link)
 

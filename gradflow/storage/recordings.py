@@ -124,8 +124,8 @@ def load(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording 
 def load_one(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording:
     """Return a recording that `save` or a recorder wrote; its tables are read when they are first asked for.
 
-    Those that `storage.to_csv` wrote are read at once. Every part of the others is checked against its checksum here, and
-    once more when it is read, then with its values. `set_aside` and errors are as in `load`.
+    Those that `storage.to_csv` wrote are read at once. Every part of the others is checked against its checksum here,
+    and once more when it is read, then with its values. `set_aside` and errors are as in `load`.
     """
     folder = Path(path)
     if not is_recording(folder) and is_csv(folder):
