@@ -14,7 +14,7 @@ from typing import Any
 LANGUAGES = ("en", "zh")
 DEFAULT_LANGUAGE = "en"
 _ONE = re.compile(r"1\D*")  # "1" and "1 layer", not "1.0", "1 and 20" or "1 to 3"
-_BETWEEN_CHINESE = re.compile(r"(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")  # spaces that a label leaves there
+_BETWEEN_CHINESE = re.compile(r"(?<=[\u4e00-\u9fff）]) (?=[\u4e00-\u9fff])")  # spaces that a label leaves there
 # The language is where the caller is, not an argument: a sentence passes through a dozen functions that have no other
 # use for it.
 _LANGUAGE: ContextVar[str] = ContextVar("gradflow_language", default=DEFAULT_LANGUAGE)
