@@ -37,7 +37,7 @@ def degradation(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     0  mine          0.2    10
     """
     found = as_list(recordings)
-    return stacked(found, [pd.DataFrame([_after_training(recording)]) for recording in found])
+    return stacked(found, [pd.DataFrame([after_training(recording)]) for recording in found])
 
 
 def degradation_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
@@ -123,7 +123,8 @@ def is_diverged(recording: Recording) -> bool:
     return recording.meta.get("status") == "diverged" or bool(np.isinf(recording.steps.loss).any())
 
 
-def _after_training(recording: Recording) -> dict[str, Any]:
+def after_training(recording: Recording) -> dict[str, Any]:
+    """Return the row of `degradation` of one run, but who it is."""
     steps = recording.steps.sort_values("step", kind="stable")
     row: dict[str, Any] = dict.fromkeys(ERRORS, math.nan)
     step: int | None = None

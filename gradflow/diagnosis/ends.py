@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import pandas as pd
 
@@ -51,19 +51,35 @@ class RunEnds:
         return path_ends(self.flow)
 
 
-class Beyond(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Beyond:
     """One path over the runs: its worst value and the run of that, and the decades between its ends in all runs.
 
-    `hit` are the runs in which any path lies beyond the threshold. `factor` is that of the longest stage of three
-    layers or more, or from call to call; n = 0 where there is none, or where it does not go the path's way.
+    `measured` are the runs that have the path, `hit` those in which any path lies beyond the threshold.
     """
 
     worst: PathEnds
     decades: Interval
+    measured: tuple[RunEnds, ...]
     hit: tuple[RunEnds, ...]
-    factor: Interval
-    layers: int
     run: RunEnds
+
+    @property
+    def factor(self) -> Interval:
+        """That of the longest stage of three layers or more, or from call to call.
+
+        n = 0 where there is none, or where it does not go the path's way.
+        """
+        return self._stage[0]
+
+    @property
+    def layers(self) -> int:
+        """The layers of that stage, 0 of calls."""
+        return self._stage[1]
+
+    @cached_property
+    def _stage(self) -> tuple[Interval, int]:
+        return _factor(self.measured, self.worst)  # a regression, which what is healthy need not pay for
 
     @property
     def lost(self) -> Lost | None:
@@ -112,9 +128,8 @@ class Ends:
         measured = [(run, path) for run, path in same if path]
         decades = mean_interval(path.decades for _, path in measured)
         hit = tuple(run for run in self.runs if any(sign * path.decades > DECADES for path in run.paths))
-        factor, layers = _factor([run for run, _ in measured], worst)
         run = next(run for run, path in measured if path.decades == worst.decades)
-        return Beyond(worst, decades, hit, factor, layers, run)
+        return Beyond(worst, decades, tuple(run for run, _ in measured), hit, run)
 
 
 def ends(recordings: Sequence[Recording], when: When) -> Ends | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradflow.analysis.degradation import degradation
+from gradflow.analysis.degradation import after_training
 from gradflow.analysis.intervals import mean_interval
 from gradflow.diagnosis.at_ends import ends_values
 from gradflow.diagnosis.cases import Case
@@ -23,7 +23,7 @@ def _finding(case: Case) -> Finding:
     if found is None:
         return Finding("ends_not_measured", "unmeasured", case.subject, {}, "coverage")
     values: dict[str, Value] = {**ends_values(found, found.farthest), "checked": int("unknown" not in case.learning)}
-    errors = mean_interval(degradation(case.recordings)["train_error"]).within(0.0, 1.0)
+    errors = mean_interval(after_training(one)["train_error"] for one in case.recordings).within(0.0, 1.0)
     if errors.n:
         return Finding("healthy_trained", "healthy", case.subject, {**values, "train_error": errors}, FIGURE)
     return Finding("healthy", "healthy", case.subject, values, FIGURE)
