@@ -199,11 +199,11 @@ def test_healthy_quotes_the_ends_that_are_farthest_apart_and_within_holds():
     edges = [("l0", "l1"), ("l1", "l4"), ("l2", "l3"), ("l3", "l4")]
     found = one(net(norms, edges=edges), "healthy")
     assert found.values["decades"].mean == pytest.approx(np.log10(0.02))
-    assert "between layer l2 and layer l4: it is 50.0 times smaller at layer l2, within the limit of 100 times." in str(
+    assert "between layer l2 and layer l4: it is 50.0 times smaller at layer l2; up to 100 times is normal." in str(
         found
     )
     wide = one([net(geometric(size), seed=seed) for seed, size in enumerate((-1.9, 1.0))], "healthy")
-    assert "in each run within the limit of 100 times" in str(wide)
+    assert "all runs are in the normal range, up to 100 times" in str(wide)
 
 
 def test_healthy_says_whether_the_loss_was_judged():

@@ -130,7 +130,7 @@ ONE_OF_MANY = re.compile(
     r"(?<![\d.,−×\w])1 (seeds|layers|runs|steps|updates|parameters|tensors|calls|networks|units|entries|blocks)\b"
 )
 BROKEN = re.compile(r"\bnan\b|(?<!is )(?<!为 )\bNone\b|[{}]|  | [.,;:]|\.\.|,,|\binf\b|Interval\(|numpy")
-WITHIN = re.compile(r"it is ([\d.,]+) times [^;]*?, within the limit of ([\d.]+) times")
+WITHIN = re.compile(r"it is ([\d.,]+) times [^;]*?; up to ([\d.]+) times is normal")
 KEYS = sorted(
     key.removeprefix("finding.")
     for key, words in catalogue("en").items()
