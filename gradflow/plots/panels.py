@@ -209,6 +209,15 @@ def entitle(axes: Sequence[Axes], titles: Sequence[str], figure_width: float, ma
     return margins._replace(top=margins.top + more, rows=margins.rows + more)
 
 
+def hide_inner_labels(axes: Sequence[Axes]) -> None:
+    """Leave tick labels to the panels of the last row and of the first column, as panels do that share their axes."""
+    for ax in axes:
+        place = ax.get_subplotspec()
+        if place is not None:
+            ax.tick_params(axis="x", which="both", labelbottom=place.is_last_row())
+            ax.tick_params(axis="y", which="both", labelleft=place.is_first_col())
+
+
 def label_outer(axes: Sequence[Axes], xlabel: str, ylabel: str) -> None:
     """Label the lowest panel of each column and the first of each row, and no other."""
     places = [ax.get_subplotspec() for ax in axes]

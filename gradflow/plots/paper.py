@@ -24,6 +24,7 @@ from gradflow.plots.ticks import names_of_rows, put_ticks, scale_x, scale_y
 _ROW_SHARE = 0.45  # of a figure's width for the names of rows, at most
 _ROW_GAP, _ROW_PANEL = 0.12, 1.0  # inches beside them, and of the narrowest panel beside names
 _PANEL_FRAME = 0.7  # inches of a panel's height for words, at most
+MAX_LINKED = 24  # panels that move together where a reader zooms into one
 _ABOVE_LEGEND = 0.6  # of the height of axes, for the words beside them, where a legend takes some of it
 
 
@@ -135,7 +136,10 @@ def _page(figure: Figure, looks: Looks, width: float) -> Drawn:
     rows = -(-len(parts) // columns)
     height = rows * layout.height + panels.FRAME_HEIGHT
     has_own_x = facet is not None and bool(facet.x)
-    drawn, grid = panels.subplots(width, height, rows, columns, sharex=not has_own_x, sharey=shares_y)
+    # Each change of a limit asks all panels that share it: the work grows with the square of their number.
+    is_linked = len(parts) <= MAX_LINKED or has_own_x or not shares_y
+    share = {"sharex": not has_own_x, "sharey": shares_y} if is_linked else {}
+    drawn, grid = panels.subplots(width, height, rows, columns, **share)
     axes = list(grid.flat)[: len(parts)]
     for ax in list(grid.flat)[len(parts) :]:
         ax.remove()
@@ -143,6 +147,8 @@ def _page(figure: Figure, looks: Looks, width: float) -> Drawn:
         _panel(part, ax, looks, figure.rows if shares_y and not has_own_x else part.rows)
         if figure.y.kind == "rows":
             ax.set_yticklabels(row_names)
+    if not is_linked:
+        panels.hide_inner_labels(axes)
     if figure.x.kind == "layers":
         longest = max(text_width(shorten(name), style.TICK_SIZE) for name in figure.x.names)
         margins = margins._replace(bottom=margins.bottom + longest)

@@ -3,8 +3,10 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from gradflow import analysis, plots
+from gradflow.plots import paper
 from gradflow.recording import Recording
 from gradflow.reporting.profile_section import flow
 
@@ -121,3 +123,17 @@ def test_layers_of_one_network_stand_by_name_where_their_names_have_room(make):
     assert ticks([make("plain", 4, seed) for seed in (0, 1)])
     assert not ticks([make("plain", 4, 0), make("plain", 6, 0)])
     assert not ticks([make("plain", 40, 0)])
+
+
+def test_panels_too_many_to_be_linked_are_drawn_as_linked_ones(runs, monkeypatch):
+    def pixels(most):
+        monkeypatch.setattr(paper, "MAX_LINKED", most)
+        figure = plots.profiles(frame_of(runs), plots.SINGLE)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        shared = figure.axes[0].get_shared_y_axes().get_siblings(figure.axes[0])
+        return np.asarray(canvas.buffer_rgba()), len(shared)
+
+    (linked, n_linked), (alone, n_alone) = pixels(24), pixels(3)
+    np.testing.assert_array_equal(alone, linked)
+    assert (n_linked, n_alone) == (4, 1)
