@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gradflow import storage
-from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.planned_run import Run
-from gradflow.experiments.pool import Event, Pool, default_workers
+from gradflow.experiments.pool import Event, Pool, Work, default_workers
 from gradflow.experiments.recipe import check
-from gradflow.experiments.store import Store
-from gradflow.recording import Recording
 from gradflow.settings import ExecutionSettings
 
 
 class Engine(Protocol):
-    """Makes runs, in this order as far as it can, and tells of them as they go.
-
-    `processes` of them train one network together: those of a run must be as many.
-    """
+    """Makes runs; `processes` of them train one network together, so that those of a run must be as many."""
 
     @property
     def processes(self) -> int:
         """Processes that train one network."""
         ...
 
-    def run(
-        self,
-        waiting: Sequence[Run],
-        folder: SweepFolder,
-        recordings: dict[Run, Recording],
-        tell: Callable[[Event], object],
-        *,
-        command: str,
-        checkpoint_every: float,
-        store: Store | None = None,
-    ) -> dict[Run, str]:
-        """Fill `recordings` as runs finish, copy them to the store if there is one, and return why others failed."""
+    def run(self, work: Work) -> dict[Run, str]:
+        """Make the runs, and return why some failed."""
         ...
 
 
@@ -57,38 +40,25 @@ class LocalEngine:
         """One."""
         return 1
 
-    def run(
-        self,
-        waiting: Sequence[Run],
-        folder: SweepFolder,
-        recordings: dict[Run, Recording],
-        tell: Callable[[Event], object],
-        *,
-        command: str,
-        checkpoint_every: float,
-        store: Store | None = None,
-    ) -> dict[Run, str]:
+    def run(self, work: Work) -> dict[Run, str]:
         """Make the runs; see `Engine`."""
         unsent: dict[Run, str] = {}
-        tell = sending(store, folder, tell, unsent)
-        count = min(self.workers or default_workers(waiting[0].device), len(waiting))
-        pool = Pool(count, folder, command, tell, checkpoint_every=checkpoint_every)
-        return {**pool.run(waiting, recordings), **unsent}
+        count = min(self.workers or default_workers(work.runs[0].device), len(work.runs))
+        return {**Pool(count, sending(work, unsent)).run(), **unsent}
 
 
-def sending(
-    store: Store | None, folder: SweepFolder, tell: Callable[[Event], object], unsent: dict[Run, str]
-) -> Callable[[Event], object]:
-    """Return a `tell` that copies finished runs to the store first, and notes why one could not be."""
+def sending(work: Work, unsent: dict[Run, str]) -> Work:
+    """Return the work with a `tell` that copies finished runs to the store first, and notes why one could not be."""
+    store = work.store
     if store is None:
-        return tell
+        return work
 
     def tell_and_send(event: Event) -> None:
         if event.kind == "finished":
             try:
-                store.push(folder.runs / event.run.id)
+                store.push(work.folder.runs / event.run.id)
             except storage.StorageError as error:
                 unsent[event.run] = str(error)
-        tell(event)
+        work.tell(event)
 
-    return tell_and_send
+    return replace(work, tell=tell_and_send)

@@ -46,7 +46,7 @@ class SweepFolder:
         self.path = self.anchor = Path(path)
         self.runs = self.path / RUNS
         self.lock = lock
-        self._command = command
+        self.command = command
         if lock is not None:
             return
         check_out(self.path)
@@ -90,7 +90,7 @@ class SweepFolder:
             yield
 
     def _write_mark(self) -> None:
-        mark = {"format": MARK_FORMAT, "version": VERSION, "command": self._command}
+        mark = {"format": MARK_FORMAT, "version": VERSION, "command": self.command}
         storage.write_json(self.anchor / MARK, mark)
 
     def finished(self, run: Run) -> Recording | None:

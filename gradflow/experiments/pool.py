@@ -20,8 +20,8 @@ import torch
 from gradflow import storage
 from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.planned_run import Run
-from gradflow.experiments.run_directory import CHECKPOINT_SECONDS
 from gradflow.experiments.run_failures import reason_of_death
+from gradflow.experiments.store import Store
 from gradflow.recording import Recording
 
 WORKER = "gradflow.experiments.worker"
@@ -50,21 +50,33 @@ class Event:
     pid: int = 0
 
 
+@dataclass(frozen=True)
+class Work:
+    """What an engine is to make: runs, in this order as far as it can; `recordings` is filled as they finish.
+
+    `tell` hears of all that happens to them, `checkpoint_every` are the seconds between two checkpoints of a run, and
+    what is finished is copied to the store, if there is one.
+    """
+
+    runs: Sequence[Run]
+    folder: SweepFolder
+    recordings: dict[Run, Recording]
+    tell: Callable[[Event], object]
+    checkpoint_every: float
+    store: Store | None = None
+
+
 class _Worker:
     """One worker process and the run it is busy with."""
 
     def __init__(
-        self,
-        folder: SweepFolder,
-        command: str,
-        checkpoint_every: float,
-        inbox: queue.SimpleQueue[tuple[_Worker, dict[str, Any]]],
-        gpu: Mapping[str, str],
+        self, work: Work, inbox: queue.SimpleQueue[tuple[_Worker, dict[str, Any]]], gpu: Mapping[str, str]
     ) -> None:
+        folder = work.folder
         package = str(Path(__file__).parents[2])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        arguments = [str(folder.path.resolve()), json.dumps(folder.lock), command, str(checkpoint_every)]
+        arguments = [str(folder.path.resolve()), json.dumps(folder.lock), folder.command, str(work.checkpoint_every)]
         self.run: Run | None = None
         self.step = 0
         self.gpu = gpu
@@ -125,39 +137,27 @@ class _Worker:
 class Pool:
     """Hands runs to workers and follows their events until every run finished or failed."""
 
-    def __init__(
-        self,
-        count: int,
-        folder: SweepFolder,
-        command: str,
-        tell: Callable[[Event], object],
-        *,
-        checkpoint_every: float = CHECKPOINT_SECONDS,
-    ) -> None:
+    def __init__(self, count: int, work: Work) -> None:
         self._count = count
-        self._folder = folder
-        self._command = command
-        self._checkpoint_every = checkpoint_every
-        self._tell = tell
+        self._work = work
+        self._waiting = deque(work.runs)
         self._inbox: queue.SimpleQueue[tuple[_Worker, dict[str, Any]]] = queue.SimpleQueue()
         self._workers: list[_Worker] = []
         self._failures: dict[Run, str] = {}
 
-    def run(self, runs: Sequence[Run], recordings: dict[Run, Recording]) -> dict[Run, str]:
-        """Fill `recordings` as runs finish and return the failures; every process has ended on return.
+    def run(self) -> dict[Run, str]:
+        """Make the runs and return the failures; every process has ended on return.
 
         Raises FolderLostError where the sweep's folder was removed or replaced; nothing was written since.
         """
-        waiting = deque(runs)
         try:
             n_gpus, visible = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
             for number in range(self._count):
-                self._hire(gpu_of(number, runs, count=n_gpus, visible=visible))
+                self._hire(gpu_of(number, self._work.runs, count=n_gpus, visible=visible))
             for worker in self._workers:
-                self._next(worker, waiting)
+                self._next(worker)
             while any(worker.run for worker in self._workers):
-                worker, event = self._inbox.get()
-                self._handle(worker, event, waiting, recordings)
+                self._handle(*self._inbox.get())
         finally:
             self._end()
         return self._failures
@@ -175,54 +175,48 @@ class Pool:
             raise
 
     def _hire(self, gpu: Mapping[str, str]) -> _Worker:
-        worker = _Worker(self._folder, self._command, self._checkpoint_every, self._inbox, gpu)
+        worker = _Worker(self._work, self._inbox, gpu)
         self._workers.append(worker)
         return worker
 
-    def _next(self, worker: _Worker, waiting: deque[Run]) -> None:
+    def _next(self, worker: _Worker) -> None:
         """Give a worker its next run, if there is one."""
         worker.run = None
-        if waiting:
-            run = waiting.popleft()
+        if self._waiting:
+            run = self._waiting.popleft()
             worker.give(run)
-            self._tell(Event("started", run, pid=worker.process.pid))
+            self._work.tell(Event("started", run, pid=worker.process.pid))
 
-    def _handle(
-        self, worker: _Worker, event: dict[str, Any], waiting: deque[Run], recordings: dict[Run, Recording]
-    ) -> None:
-        run = worker.run
+    def _handle(self, worker: _Worker, event: dict[str, Any]) -> None:
+        run, folder, recordings = worker.run, self._work.folder, self._work.recordings
         if run is None or event["kind"] == "ready":
             return
-        self._folder.check()
+        folder.check()
         if event["kind"] in ("step", "resumed"):
             worker.step = event["step"]
-            self._tell(Event(event["kind"], run, step=worker.step, pid=worker.process.pid))
+            self._work.tell(Event(event["kind"], run, step=worker.step, pid=worker.process.pid))
             return
         if event["kind"] == "finished":
-            recordings[run] = storage.load_one(self._folder.runs / run.id)
-            self._tell(Event("finished", run, step=run.steps, recording=recordings[run]))
+            recordings[run] = storage.load_one(folder.runs / run.id)
+            self._work.tell(Event("finished", run, step=run.steps, recording=recordings[run]))
         elif event["kind"] == "failed":
             self._fail(run, event["reason"])
-            if event["is_disk_full"]:
-                self._give_up(waiting)
+            if event["is_disk_full"]:  # no further run is started: there is no room for it
+                while self._waiting:
+                    self._fail(self._waiting.popleft(), "not started: the disk is full")
         elif event["kind"] == "ended":
             reason = reason_of_death(event["code"])
             with contextlib.suppress(OSError):  # told below in any case
-                self._folder.run_directory(run).say("failed", step=worker.step, reason=reason)
+                folder.run_directory(run).say("failed", step=worker.step, reason=reason)
             self._fail(run, reason)
             worker.run = None
-            if waiting:
+            if self._waiting:
                 worker = self._hire(worker.gpu)
-        self._next(worker, waiting)
-
-    def _give_up(self, waiting: deque[Run]) -> None:
-        """Start no further run: there is no room for it."""
-        while waiting:
-            self._fail(waiting.popleft(), "not started: the disk is full")
+        self._next(worker)
 
     def _fail(self, run: Run, reason: str) -> None:
         self._failures[run] = reason
-        self._tell(Event("failed", run, detail=reason))
+        self._work.tell(Event("failed", run, detail=reason))
 
 
 def gpu_of(number: int, runs: Iterable[Run], *, count: int, visible: str | None) -> dict[str, str]:

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,10 @@ from typing import Any
 from gradflow import storage
 from gradflow.experiments.folder import RUNS, SweepFolder
 from gradflow.experiments.planned_run import Run
-from gradflow.experiments.pool import Event
+from gradflow.experiments.pool import Event, Work
 from gradflow.experiments.recipe import PlanError, check
 from gradflow.experiments.run_failures import reason_of
 from gradflow.experiments.store import Store
-from gradflow.recording import Recording
 from gradflow.settings import ExecutionSettings
 
 POLL_SECONDS = 0.2
@@ -59,22 +57,11 @@ class RayEngine:
         """One."""
         return 1
 
-    def run(
-        self,
-        waiting: Sequence[Run],
-        folder: SweepFolder,
-        recordings: dict[Run, Recording],
-        tell: Callable[[Event], object],
-        *,
-        command: str,
-        checkpoint_every: float,
-        store: Store | None = None,
-    ) -> dict[Run, str]:
+    def run(self, work: Work) -> dict[Run, str]:
         """Make the runs; see `Engine`. Raises PlanError where Ray is not installed, or there is no cluster there."""
         ray = _connected(self.address)
         try:
-            sweep = _Sweep(ray, self, folder, command, checkpoint_every, store)
-            return sweep.follow(waiting, recordings, tell)
+            return _Sweep(ray, self, work).follow()
         finally:
             ray.shutdown()
 
@@ -100,43 +87,39 @@ class _Inbox:
 class _Sweep:
     """The tasks of one sweep and their events."""
 
-    def __init__(
-        self, ray: Any, engine: RayEngine, folder: SweepFolder, command: str, every: float, store: Store | None
-    ) -> None:
+    def __init__(self, ray: Any, engine: RayEngine, work: Work) -> None:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        self._ray, self._engine, self._folder, self._store = ray, engine, folder, store
+        self._ray, self._engine, self._work = ray, engine, work
+        self._runs = {run.id: run for run in work.runs}
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self._inbox = ray.remote(_Inbox).options(num_cpus=0, scheduling_strategy=here).remote()
         self._ended: set[str] = set()
         self._task = ray.remote(_make)  # one for all runs: a process that has made one makes the next
-        place = None if store is not None else str(folder.path.resolve())
         self._order = {
-            "folder": place,
-            "store": None if store is None else store.url,
-            "command": command,
-            "checkpoint_every": every,
+            "folder": None if work.store is not None else str(work.folder.path.resolve()),
+            "store": None if work.store is None else work.store.url,
+            "command": work.folder.command,
+            "checkpoint_every": work.checkpoint_every,
             "cwd": str(Path.cwd()),
         }
 
-    def follow(
-        self, waiting: Sequence[Run], recordings: dict[Run, Recording], tell: Callable[[Event], object]
-    ) -> dict[Run, str]:
+    def follow(self) -> dict[Run, str]:
         """Start a task a run, longest first as they come, and pass events on until all have ended."""
-        tasks = {self._start(run): run for run in waiting}
-        runs = {run.id: run for run in waiting}
+        folder, recordings, tell = self._work.folder, self._work.recordings, self._work.tell
+        tasks = {self._start(run): run for run in self._work.runs}
         failures: dict[Run, str] = {}
         try:
             while tasks:
                 ended, _ = self._ray.wait(list(tasks), num_returns=1, timeout=POLL_SECONDS)
-                self._folder.check()
-                self._pass_on(runs, tell)
+                folder.check()
+                self._pass_on()
                 for task in ended:
                     run = tasks.pop(task)
                     reason = self._outcome(task, run)
-                    self._hear_out(run, runs, tell)
+                    self._hear_out(run)
                     if reason is None:
-                        recordings[run] = storage.load_one(self._folder.runs / run.id)
+                        recordings[run] = storage.load_one(folder.runs / run.id)
                         tell(Event("finished", run, step=run.steps, recording=recordings[run]))
                     else:
                         failures[run] = reason
@@ -151,25 +134,26 @@ class _Sweep:
         task = self._task.options(name=run.label, num_cpus=1, num_gpus=gpus, max_retries=self._engine.retries)
         return task.remote(run.to_json(), self._order, self._inbox)
 
-    def _pass_on(self, runs: dict[str, Run], tell: Callable[[Event], object]) -> None:
+    def _pass_on(self) -> None:
         for event in self._ray.get(self._inbox.take.remote()):
             if event["kind"] == ENDED:
                 self._ended.add(event["run"])
                 continue
-            tell(Event(event["kind"], runs[event["run"]], step=event.get("step", 0), pid=event["pid"]))
+            run = self._runs[event["run"]]
+            self._work.tell(Event(event["kind"], run, step=event.get("step", 0), pid=event["pid"]))
 
-    def _hear_out(self, run: Run, runs: dict[str, Run], tell: Callable[[Event], object]) -> None:
+    def _hear_out(self, run: Run) -> None:
         """Pass on what a run said last, which may come after its outcome; if its node was lost, never."""
         latest = time.monotonic() + LATE_SECONDS
         while run.id not in self._ended and time.monotonic() < latest:
-            self._pass_on(runs, tell)
+            self._pass_on()
 
     def _outcome(self, task: Any, run: Run) -> str | None:
         """Return why a run failed, or None if its recording is in the folder."""
         try:
             reason: str | None = self._ray.get(task)
-            if reason is None and self._store is not None:
-                self._store.fetch(run.id, self._folder.anchor / RUNS)
+            if reason is None and self._work.store is not None:
+                self._work.store.fetch(run.id, self._work.folder.anchor / RUNS)
         except self._ray.exceptions.RayError as error:
             lost = f"its node or process was lost {self._engine.retries + 1} times"
             return f"{lost} ({type(error).__name__})"
@@ -201,7 +185,6 @@ def _make(values: dict[str, Any], order: dict[str, Any], inbox: Any) -> str | No
                 run_with_resume(
                     folder,
                     run,
-                    command=order["command"],
                     checkpoint_every=order["checkpoint_every"],
                     on_step=lambda step: say("step", step),
                     on_resume=lambda step: say("resumed", step),

@@ -16,7 +16,7 @@ from gradflow.experiments.identity import data_digest
 from gradflow.experiments.network import is_own
 from gradflow.experiments.plan import plan
 from gradflow.experiments.planned_run import Run
-from gradflow.experiments.pool import Event
+from gradflow.experiments.pool import Event, Work
 from gradflow.experiments.recipe import PlanError, check
 from gradflow.experiments.run_directory import CHECKPOINT_SECONDS
 from gradflow.experiments.store import Store
@@ -130,9 +130,7 @@ def execute(
         _check_data_of(waiting)
         failures: dict[Run, str] = {}
         if waiting:
-            failures = engine.run(
-                waiting, folder, recordings, tell, command=command, checkpoint_every=checkpoint_every, store=remote
-            )
+            failures = engine.run(Work(waiting, folder, recordings, tell, checkpoint_every, remote))
         folder.tidy(recordings)
     ordered = [recordings[run] for run in runs if run in recordings]
     if failures:

@@ -19,7 +19,6 @@ def run_with_resume(
     folder: SweepFolder,
     run: Run,
     *,
-    command: str,
     checkpoint_every: float = CHECKPOINT_SECONDS,
     on_step: Callable[[int], object] | None = None,
     on_resume: Callable[[int], object] | None = None,
@@ -50,7 +49,7 @@ def run_with_resume(
         manager = CheckpointManager(directory, every=checkpoint_every, stop=stop, on_resume=on_resume)
         try:
             recording = train(run, on_step=step_done, manager=manager, team=team)
-            kept = folder.keep(run, recording.having(meta={**recording.meta, "command": command}))
+            kept = folder.keep(run, recording.having(meta={**recording.meta, "command": folder.command}))
         except BaseException as error:
             folder.check()
             is_stop = isinstance(error, StoppedError | KeyboardInterrupt)

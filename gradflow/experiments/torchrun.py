@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 
 import torch
@@ -23,13 +23,11 @@ from torch import distributed
 
 from gradflow.experiments.distributed import PartnerError, StrandedError, Team
 from gradflow.experiments.engines import sending
-from gradflow.experiments.folder import SweepFolder
 from gradflow.experiments.planned_run import Run
-from gradflow.experiments.pool import Event
+from gradflow.experiments.pool import Event, Work
 from gradflow.experiments.run_directory import StoppedError
 from gradflow.experiments.run_failures import is_disk_full, reason_of
 from gradflow.experiments.run_with_resume import run_with_resume
-from gradflow.experiments.store import Store
 from gradflow.experiments.train import train_along
 from gradflow.recording import Recording
 
@@ -48,17 +46,7 @@ class TorchrunEngine:
         self.is_amid_run = False
         self._control = control
 
-    def run(
-        self,
-        waiting: Sequence[Run],
-        folder: SweepFolder,
-        recordings: dict[Run, Recording],
-        tell: Callable[[Event], object],
-        *,
-        command: str,
-        checkpoint_every: float,
-        store: Store | None = None,
-    ) -> dict[Run, str]:
+    def run(self, work: Work) -> dict[Run, str]:
         """Make the runs; see `Engine`.
 
         Raises KeyboardInterrupt where asked to stop by SIGINT or SIGTERM: the run under way has left a checkpoint.
@@ -66,48 +54,39 @@ class TorchrunEngine:
         FolderLostError where the sweep's folder was removed or replaced.
         """
         failures: dict[Run, str] = {}
-        tell = sending(store, folder, tell, failures)
-        left = deque(waiting)
+        work = sending(work, failures)
+        left = deque(work.runs)
         with _stopped_by_signals() as stop:
             while left:
                 run = left.popleft()
                 try:
-                    recordings[run] = self._make(run, folder, tell, command, checkpoint_every, stop)
+                    work.recordings[run] = self._make(run, work, stop)
                 except _RunFailedError as failed:
-                    folder.check()
+                    work.folder.check()
                     failures[run] = str(failed)
-                    tell(Event("failed", run, detail=failures[run]))
+                    work.tell(Event("failed", run, detail=failures[run]))
                     if failed.is_disk_full:
                         break
                 else:
-                    tell(Event("finished", run, step=run.steps, recording=recordings[run]))
+                    work.tell(Event("finished", run, step=run.steps, recording=work.recordings[run]))
         for run in left:
             failures[run] = "not started: the disk is full"
-            tell(Event("failed", run, detail=failures[run]))
+            work.tell(Event("failed", run, detail=failures[run]))
         return failures
 
-    def _make(
-        self,
-        run: Run,
-        folder: SweepFolder,
-        tell: Callable[[Event], object],
-        command: str,
-        checkpoint_every: float,
-        stop: threading.Event,
-    ) -> Recording:
+    def _make(self, run: Run, work: Work, stop: threading.Event) -> Recording:
         """Make one run with all processes."""
         self.is_amid_run = True
         distributed.broadcast_object_list([json.dumps(run.to_json())], src=0, group=self._control)
         team = Team(0, self.processes, self._control)
-        tell(Event("started", run, pid=os.getpid()))
+        work.tell(Event("started", run, pid=os.getpid()))
         try:
             recording = run_with_resume(
-                folder,
+                work.folder,
                 run,
-                command=command,
-                checkpoint_every=checkpoint_every,
-                on_step=lambda step: tell(Event("step", run, step=step, pid=os.getpid())),
-                on_resume=lambda step: tell(Event("resumed", run, step=step, pid=os.getpid())),
+                checkpoint_every=work.checkpoint_every,
+                on_step=lambda step: work.tell(Event("step", run, step=step, pid=os.getpid())),
+                on_resume=lambda step: work.tell(Event("resumed", run, step=step, pid=os.getpid())),
                 stop=stop,
                 team=team,
             )

@@ -52,7 +52,7 @@ class _Orders:
         self._waiting.put(None)
 
 
-def main(folder: SweepFolder, command: str, checkpoint_every: float, orders: TextIO, events: TextIO) -> None:
+def main(folder: SweepFolder, checkpoint_every: float, orders: TextIO, events: TextIO) -> None:
     """Make every run that arrives, until the input ends. An error ends the run, not the worker."""
     torch.set_num_threads(1)
     waiting = _Orders(orders)
@@ -68,7 +68,6 @@ def main(folder: SweepFolder, command: str, checkpoint_every: float, orders: Tex
             run_with_resume(
                 folder,
                 run,
-                command=command,
                 checkpoint_every=checkpoint_every,
                 on_step=lambda step: tell("step", step=step),
                 on_resume=lambda step: tell("resumed", step=step),
@@ -96,4 +95,4 @@ if __name__ == "__main__":
     held = json.loads(lock)
     folder = SweepFolder(path, command=command, lock=None if held is None else tuple(held))
     with folder.opened():
-        main(folder, command, float(seconds), sys.stdin, stream)
+        main(folder, float(seconds), sys.stdin, stream)

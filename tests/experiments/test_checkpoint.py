@@ -43,7 +43,7 @@ def go_on(folder, run, *, stop_at=None, every=1e9):
 
     try:
         recording = run_with_resume(
-            folder, run, command="", checkpoint_every=every, on_step=step_done, on_resume=resumed.append, stop=stop
+            folder, run, checkpoint_every=every, on_step=step_done, on_resume=resumed.append, stop=stop
         )
     except StoppedError:
         return None, resumed
@@ -269,11 +269,11 @@ def test_how_a_run_stands_is_told_while_it_goes_on(tmp_path, monkeypatch):
         rows = len(storage.load(place / "recording").steps) if step else 0
         seen.append((status["status"], status["step"], rows, status["pid"]))
 
-    run_with_resume(folder, run, command="", on_step=look)
+    run_with_resume(folder, run, on_step=look)
     assert seen == [("running", step, step and step, os.getpid()) for step in (0, 10)]
     go = threading.Event()
     go.set()
     with pytest.raises(StoppedError):
-        run_with_resume(folder, one_run("plain", **TINY), command="", stop=go)
+        run_with_resume(folder, one_run("plain", **TINY), stop=go)
     status = json.loads((folder.run_directory(one_run("plain", **TINY)).path / "status.json").read_text())
     assert (status["status"], status["reason"], status["label"]) == ("waiting", "interrupted", "plain-8 seed 0")

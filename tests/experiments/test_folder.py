@@ -156,7 +156,7 @@ def test_demonstrations_are_kept_whole_or_not_at_all(tmp_path, monkeypatch):
 
 def test_a_finished_run_of_other_data_is_made_again(tmp_path, monkeypatch):
     run, folder = one_run(**TINY), SweepFolder(tmp_path / "out", command="")
-    recording = run_with_resume(folder, run, command="")
+    recording = run_with_resume(folder, run)
     assert len(recording.meta["data_digest"]) == 16
     other = one_run(**TINY)
     object.__setattr__(other, "data", "cifar10:elsewhere")

@@ -120,7 +120,7 @@ def test_a_run_writes_nothing_more(tmp_path, way, at):
             there.append(contents(out))
 
     with folder.claimed(), pytest.raises(FolderLostError, match=r"out was removed or replaced while"):
-        run_with_resume(folder, one_run(**TINY), command="", checkpoint_every=1e-9, on_step=lose)
+        run_with_resume(folder, one_run(**TINY), checkpoint_every=1e-9, on_step=lose)
     assert [contents(out)] == there
 
 
@@ -137,7 +137,7 @@ def made_and_lost_after(number, tmp_path, way):
 
     folder = Losing(out, command="")
     with contextlib.suppress(FolderLostError), folder.claimed():
-        run_with_resume(folder, one_run(**TINY), command="", checkpoint_every=1e-9)
+        run_with_resume(folder, one_run(**TINY), checkpoint_every=1e-9)
     assert [contents(out)] == there or next(checks) <= number
     return next(checks)
 
@@ -164,7 +164,7 @@ def test_a_run_that_is_asked_to_stop_then_leaves_no_checkpoint(tmp_path):
             stop.set()
 
     with folder.claimed(), pytest.raises(FolderLostError):
-        run_with_resume(folder, one_run(**TINY), command="", on_step=lose, stop=stop)
+        run_with_resume(folder, one_run(**TINY), on_step=lose, stop=stop)
     assert contents(out) == {"thesis.txt": b"mine"}
 
 

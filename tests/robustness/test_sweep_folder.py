@@ -84,7 +84,7 @@ def serially(engine, waiting, folder, recordings, tell, **options):
     failures = {}
     for run in waiting:
         try:
-            recordings[run] = run_with_resume(folder, run, command="", checkpoint_every=1e-9)
+            recordings[run] = run_with_resume(folder, run, checkpoint_every=1e-9)
         except Exception as error:
             failures[run] = f"{type(error).__name__}: {error}".partition("\n")[0]
             tell(Event("failed", run, detail=failures[run]))
@@ -95,9 +95,7 @@ def stopped(folder, run, *, at):
     """Make a run until a step, with a checkpoint at each."""
     stop = threading.Event()
     with pytest.raises(StoppedError):
-        run_with_resume(
-            folder, run, command="", checkpoint_every=1e-9, on_step=lambda step: step == at and stop.set(), stop=stop
-        )
+        run_with_resume(folder, run, checkpoint_every=1e-9, on_step=lambda step: step == at and stop.set(), stop=stop)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +106,7 @@ def cut():
     home.chmod(0o755)
     folder = SweepFolder(home / "cut", command="made by a test")
     with folder.claimed():
-        run_with_resume(folder, DONE, command="")
+        run_with_resume(folder, DONE)
         stopped(folder, CUT, at=10)
     write_notes(home / "cut", {"title": "a sweep"})
     with pytest.MonkeyPatch.context() as patch:
@@ -520,7 +518,7 @@ def test_the_places_are_all(cut, tmp_path):
             sys.addaudithook(lambda event, given: note(stream, tmp_path / "out", event, given))
             folder = SweepFolder(tmp_path / "out", command="")
             with folder.claimed():
-                run_with_resume(folder, DONE, command="")
+                run_with_resume(folder, DONE)
                 stopped(folder, CUT, at=10)
             write_notes(folder.path, {"title": "a sweep"})
         os._exit(0)
