@@ -122,6 +122,27 @@ class Attached:
             recorder.close()
 
 
+class Records:
+    """What the callbacks of all trainers have in common: the recording, and what a checkpoint holds of it."""
+
+    def __init__(self, path: str | os.PathLike[str], **options: Any) -> None:
+        super().__init__()
+        self._attached = Attached(path, **options)
+
+    @property
+    def recording(self) -> Recording:
+        """What was recorded so far."""
+        return self._attached.recording
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint needs for another process to go on with the recording."""
+        return self._attached.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with the recording from a checkpoint."""
+        self._attached.load_state_dict(state)
+
+
 def _said(finding: Finding) -> str:
     return f"gradflow: {finding}"
 

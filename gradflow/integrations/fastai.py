@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 
-from gradflow.integrations.attached import Attached, Stepped
+from gradflow.integrations.attached import Records, Stepped
 from gradflow.integrations.optional import library
-from gradflow.recording import Recording
 
 _core = library("fastai.callback.core", extra="fastai", least="2.7")
 _optimizers = library("fastai.optimizer", extra="fastai")
 
 
-class GradientFlow(_core.Callback):  # type: ignore[name-defined]  # fastai is optional
+class GradientFlow(Records, _core.Callback):  # type: ignore[name-defined]  # fastai is optional
     """Record every layer's gradient while a `Learner` fits.
 
     Gradients are read where the optimizer uses them: accumulated, clipped and unscaled; the norm before `GradientClip`
@@ -35,16 +34,10 @@ class GradientFlow(_core.Callback):  # type: ignore[name-defined]  # fastai is o
     order, run_valid = 10.5, False
 
     def __init__(self, path: str | os.PathLike[str], **options: Any) -> None:
-        super().__init__()
-        self._attached = Attached(path, **options)
+        super().__init__(path, **options)
         self._losses: list[Tensor] = []
         self._stepped: Stepped | None = None
         self._is_scaled = False
-
-    @property
-    def recording(self) -> Recording:
-        """What was recorded so far."""
-        return self._attached.recording
 
     def before_fit(self) -> None:
         """Attach the recorder, unless the learner only looks for a learning rate or predicts."""
@@ -106,14 +99,6 @@ class GradientFlow(_core.Callback):  # type: ignore[name-defined]  # fastai is o
             self._stepped = None
         self._losses = []
         self._attached.close()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint needs for another process to go on with the recording."""
-        return self._attached.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with the recording from a checkpoint."""
-        self._attached.load_state_dict(state)
 
 
 def _groups(optimizer: Any) -> list[dict[str, Any]]:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
 
-from gradflow.integrations.attached import Attached
+from gradflow.integrations.attached import Records
 from gradflow.integrations.optional import library
-from gradflow.integrations.trackers import Tracker
-from gradflow.recording import Recording
+from gradflow.integrations.trackers import Logged
 
 _engine = library("ignite.engine", extra="ignite", least="0.5", distribution="pytorch-ignite")
 
 
-class GradientFlow:
+class GradientFlow(Records):
     """Record every layer's gradient while an `ignite.engine.Engine` trains: `GradientFlow("run").attach(trainer, ...)`.
 
     Gradients are read where the optimizer uses them: accumulated, reduced over processes, clipped and unscaled. A dozen
@@ -32,14 +31,9 @@ class GradientFlow:
     """
 
     def __init__(self, path: str | os.PathLike[str], **options: Any) -> None:
-        self._attached = Attached(path, **options)
+        super().__init__(path, **options)
         self._losses: list[Tensor | float] = []
         self._n_steps = 0  # that have a loss
-
-    @property
-    def recording(self) -> Recording:
-        """What was recorded so far."""
-        return self._attached.recording
 
     def attach(
         self,
@@ -67,7 +61,7 @@ class GradientFlow:
 
         def start(engine: Any) -> None:
             self._losses = []
-            sinks = [_Metrics(engine)]
+            sinks = [Logged(lambda numbers, _: engine.state.metrics.update(numbers))]
             self._attached.attach(model, optimizers, scaler=scaler, say=engine.logger.warning, sinks=sinks)
             self._n_steps = self._attached.recorder.n_steps
 
@@ -96,22 +90,3 @@ class GradientFlow:
         if n_steps > self._n_steps:
             losses, self._losses, self._n_steps = self._losses, [], n_steps
             self._attached.after_step(loss=sum(losses) / len(losses))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint holds of the recording."""
-        return self._attached.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with the recording from a checkpoint."""
-        self._attached.load_state_dict(state)
-
-
-class _Metrics(Tracker):
-    """The metrics of an engine."""
-
-    def __init__(self, engine: Any) -> None:
-        super().__init__(picture=False)
-        self._engine = engine
-
-    def log(self, numbers: Mapping[str, float], step: int) -> None:
-        self._engine.state.metrics.update(numbers)

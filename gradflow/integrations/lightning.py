@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
 
 from gradflow.hooks.optimizers import scale_of_outputs
-from gradflow.integrations.attached import Attached
+from gradflow.integrations.attached import Records
 from gradflow.integrations.optional import library
-from gradflow.integrations.trackers import Tracker
-from gradflow.recording import Recording
+from gradflow.integrations.trackers import Logged
 
 _callbacks = library("lightning.pytorch.callbacks", extra="lightning", least="2.4")
 _utilities = library("lightning.pytorch.utilities", extra="lightning")
 
 
-class GradientFlow(_callbacks.Callback):  # type: ignore[name-defined]  # Lightning is optional
+class GradientFlow(Records, _callbacks.Callback):  # type: ignore[name-defined]  # Lightning is optional
     """Record every layer's gradient while a `lightning.Trainer` fits a model.
 
     Gradients are read where the optimizers use them: accumulated, reduced over processes, clipped and unscaled; the
@@ -37,13 +37,8 @@ class GradientFlow(_callbacks.Callback):  # type: ignore[name-defined]  # Lightn
     """
 
     def __init__(self, path: str | os.PathLike[str], **options: Any) -> None:
-        self._attached = Attached(path, **options)
+        super().__init__(path, **options)
         self._losses: list[Tensor] = []
-
-    @property
-    def recording(self) -> Recording:
-        """What was recorded so far."""
-        return self._attached.recording
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Attach the recorder; called after a checkpoint was restored."""
@@ -53,7 +48,7 @@ class GradientFlow(_callbacks.Callback):  # type: ignore[name-defined]  # Lightn
             trainer.optimizers,
             scaler=_scaler(trainer),
             say=lambda line: _say(trainer, line),
-            sinks=[_Loggers(trainer)],
+            sinks=[Logged(partial(_log, trainer))],
         )
 
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Tensor) -> None:
@@ -85,25 +80,10 @@ class GradientFlow(_callbacks.Callback):  # type: ignore[name-defined]  # Lightn
         self._losses = []
         self._attached.close()
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint holds of the recording."""
-        return self._attached.state_dict()
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on with the recording from a checkpoint."""
-        self._attached.load_state_dict(state_dict)
-
-
-class _Loggers(Tracker):
-    """The loggers of a trainer."""
-
-    def __init__(self, trainer: Any) -> None:
-        super().__init__(picture=False)
-        self._trainer = trainer
-
-    def log(self, numbers: Mapping[str, float], step: int) -> None:
-        for logger in self._trainer.loggers:
-            logger.log_metrics(dict(numbers), step=step)
+def _log(trainer: Any, numbers: Mapping[str, float], step: int) -> None:
+    for logger in trainer.loggers:
+        logger.log_metrics(dict(numbers), step=step)
 
 
 def _scaler(trainer: Any) -> Any:

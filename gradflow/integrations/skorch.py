@@ -6,16 +6,15 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from gradflow.integrations.attached import Attached
+from gradflow.integrations.attached import Records
 from gradflow.integrations.optional import library
-from gradflow.integrations.trackers import Tracker
-from gradflow.recording import Recording
+from gradflow.integrations.trackers import Logged
 
 _callbacks = library("skorch.callbacks", extra="skorch", least="1.0")
 SHOWN = ("total_grad_norm", "first_to_last_decades")  # in skorch's table of epochs
 
 
-class GradientFlow(_callbacks.Callback):  # type: ignore[name-defined]  # skorch is optional
+class GradientFlow(Records, _callbacks.Callback):  # type: ignore[name-defined]  # skorch is optional
     """Record every layer's gradient while a `skorch.NeuralNet` fits.
 
     Gradients are read where the optimizer uses them: accumulated and clipped. The norm before clipping is
@@ -32,20 +31,14 @@ class GradientFlow(_callbacks.Callback):  # type: ignore[name-defined]  # skorch
     """
 
     def __init__(self, path: str | os.PathLike[str], **options: Any) -> None:
-        self.path = path
-        self.options = options
-        self._attached = Attached(path, **options)
-        self._latest = _Latest()
-
-    @property
-    def recording(self) -> Recording:
-        """What was recorded so far."""
-        return self._attached.recording
+        super().__init__(path, **options)
+        self.path, self.options = path, options
+        self._latest: Mapping[str, float] = {}
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:  # noqa: N803  # skorch's
         """Attach the recorder."""
         optimizers = [getattr(net, f"{name}_") for name in net._optimizers]
-        self._attached.attach(net.module_, optimizers, sinks=[self._latest])
+        self._attached.attach(net.module_, optimizers, sinks=[Logged(self._keep)])
         fit_loop = net.fit_loop
 
         def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -74,33 +67,18 @@ class GradientFlow(_callbacks.Callback):  # type: ignore[name-defined]  # skorch
         if self._attached.is_attached:
             self._attached.recorder.flush()
             for name in SHOWN:
-                if f"gradflow/{name}" in self._latest.numbers:
-                    net.history.record(name, self._latest.numbers[f"gradflow/{name}"])
+                if f"gradflow/{name}" in self._latest:
+                    net.history.record(name, self._latest[f"gradflow/{name}"])
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:  # noqa: N803  # skorch's
         """Let go of the model; skorch calls it after Ctrl-C, too."""
         vars(net).pop("fit_loop", None)
         self._attached.close()
 
+    def _keep(self, numbers: Mapping[str, float], step: int) -> None:
+        """Keep the numbers of the last flush for the table."""
+        self._latest = numbers
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return what another callback like this is made with, for scikit-learn's `clone`."""
         return {"path": self.path, **self.options}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint needs for another process to go on with the recording."""
-        return self._attached.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with the recording from a checkpoint."""
-        self._attached.load_state_dict(state)
-
-
-class _Latest(Tracker):
-    """The numbers of the last flush."""
-
-    def __init__(self) -> None:
-        super().__init__(picture=False)
-        self.numbers: Mapping[str, float] = {}
-
-    def log(self, numbers: Mapping[str, float], step: int) -> None:
-        self.numbers = numbers

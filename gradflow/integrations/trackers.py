@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,18 @@ class Tracker(ABC):
 
     def close(self) -> object:  # noqa: B027  # most have nothing to end: their runs are the user's
         """End."""
+
+
+class Logged(Tracker):
+    """Hands the numbers of each flush, and their step, to a trainer's own log."""
+
+    def __init__(self, log: Callable[[Mapping[str, float], int], object]) -> None:
+        super().__init__(picture=False)
+        self._log = log
+
+    def log(self, numbers: Mapping[str, float], step: int) -> object:
+        """Hand them on."""
+        return self._log(numbers, step)
 
 
 def _of_layers(flushed: Flushed) -> dict[str, float]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
-from gradflow.integrations.attached import Attached
+from gradflow.integrations.attached import Records
 from gradflow.integrations.optional import library
-from gradflow.integrations.trackers import Tracker
-from gradflow.recording import Recording
+from gradflow.integrations.trackers import Logged
 
 _transformers = library("transformers", extra="transformers", least="5.0")
 _callbacks = library("transformers.trainer_callback", extra="transformers")
 _logger = _transformers.utils.logging.get_logger("transformers.gradflow")
 
 
-class GradientFlow(_callbacks.TrainerCallback, _callbacks.ExportableState):  # type: ignore[name-defined]  # optional
+class GradientFlow(Records, _callbacks.TrainerCallback, _callbacks.ExportableState):  # type: ignore[name-defined]  # optional
     """Record every layer's gradient while a `transformers.Trainer` trains, or one that is derived from it (TRL).
 
     Gradients are read where the optimizer uses them: accumulated, reduced over processes, clipped and unscaled. The
@@ -33,14 +31,6 @@ class GradientFlow(_callbacks.TrainerCallback, _callbacks.ExportableState):  # t
         Of `gradflow.record`: schedule, layers, weights, statistics, sinks, ...
     """
 
-    def __init__(self, path: str | os.PathLike[str], **options: Any) -> None:
-        self._attached = Attached(path, **options)
-
-    @property
-    def recording(self) -> Recording:
-        """What was recorded so far."""
-        return self._attached.recording
-
     def on_train_begin(
         self, args: Any, state: Any, control: Any, model: Any = None, optimizer: Any = None, **kwargs: Any
     ) -> None:
@@ -52,7 +42,8 @@ class GradientFlow(_callbacks.TrainerCallback, _callbacks.ExportableState):  # t
             optimizer,
             scaler=getattr(optimizer, "scaler", None),
             say=_logger.warning,
-            sinks=[_History(state)],
+            # the trainer counts steps that were made
+            sinks=[Logged(lambda numbers, step: state.log_history.append({**numbers, "step": step + 1}))],
         )
 
     def on_log(
@@ -82,14 +73,3 @@ def _saved(state: Any) -> Mapping[str, Any]:
     held: Mapping[str, Any] = state.stateful_callbacks.get(GradientFlow.__name__, {})
     recorded: Mapping[str, Any] = held.get("attributes", {}).get("recorded", {})
     return recorded
-
-
-class _History(Tracker):
-    """The log that a trainer keeps of itself."""
-
-    def __init__(self, state: Any) -> None:
-        super().__init__(picture=False)
-        self._state = state
-
-    def log(self, numbers: Mapping[str, float], step: int) -> None:
-        self._state.log_history.append({**numbers, "step": step + 1})  # the trainer counts steps that were made
