@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -33,6 +33,11 @@ class Interval(NamedTuple):
         """
         # NaN, the bound of a single value, stays: it compares with nothing.
         return self._replace(low=low if self.low < low else self.low, high=high if self.high > high else self.high)
+
+
+def interval_of(row: Mapping[Any, Any], name: str, n: str = "n") -> Interval:
+    """Return the interval that a row of a frame holds: `name`, `name`_low and `name`_high, and how many values."""
+    return Interval(row[name], row[f"{name}_low"], row[f"{name}_high"], int(row[n]))
 
 
 def mean_interval(values: Iterable[float], confidence: float = CONFIDENCE) -> Interval:

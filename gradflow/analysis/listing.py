@@ -104,9 +104,9 @@ def _described(meta: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "status": _word(meta.get("status")) or RECORDED,
         "family": _word(meta.get("family")),
-        "depth": _whole(meta.get("depth")),
-        "seed": _whole(meta.get("seed")),
-        "steps": _whole(meta.get("steps")),
+        "depth": whole(meta.get("depth")),
+        "seed": whole(meta.get("seed")),
+        "steps": whole(meta.get("steps")),
         "wall_seconds": _number(meta.get("wall_seconds", meta.get("recorded_seconds"))),
         "started": _word(meta.get("started")),
     }
@@ -139,14 +139,14 @@ def _unfinished(folder: Path) -> dict[str, Any]:
         **{name: value for name, value in so_far.items() if value is not None and value == value},
         "status": STOPPED if status == RUNNING and is_gone(said) else status,
         "reason": _word(said.get("reason")) or "",
-        "step": _whole(said.get("step")),
-        "steps": _whole(said.get("steps")),
+        "step": whole(said.get("step")),
+        "steps": whole(said.get("steps")),
     }
 
 
 def is_gone(said: Mapping[str, Any]) -> bool:
     """Whether the process that said so ran on this machine and runs no longer."""
-    pid = _whole(said.get("pid"))
+    pid = whole(said.get("pid"))
     if said.get("host") != socket.gethostname() or pid is None or pid < 1:
         return False
     try:
@@ -162,11 +162,12 @@ def _word(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _whole(value: Any) -> int | None:
+def whole(value: Any) -> int | None:
+    """Return an integer that a file holds, None for anything else."""
     fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
     return value if fits else None
 
 
 def _number(value: Any) -> float:
-    fits = isinstance(value, float) or _whole(value) is not None
+    fits = isinstance(value, float) or whole(value) is not None
     return float(value) if fits else math.nan

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gradflow import storage
-from gradflow.analysis.listing import RECORDED, RUNNING, STATUS_FILE, STOPPED, is_gone
+from gradflow.analysis.listing import RECORDED, RUNNING, STATUS_FILE, STOPPED, is_gone, whole
 from gradflow.diagnosis import Findings, diagnose
 from gradflow.notes import MARK
 from gradflow.recording import GradflowError, Recording
@@ -149,12 +149,6 @@ def status_of(place: Path) -> Mapping[str, Any] | None:
     except (OSError, ValueError):
         return None
     return said if isinstance(said, dict) else None
-
-
-def whole(value: Any) -> int | None:
-    """Return an integer that a file holds, None for anything else."""
-    fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-    return value if fits else None
 
 
 def _places(folder: Path) -> tuple[Path, ...]:

@@ -58,7 +58,7 @@ def beginning(recording: Recording) -> Beginning | None:
         _count(meta.get("n_alike")),
         _count(meta.get("n_matrices")),
         _names(meta.get("in_eval")),
-        _number(meta.get("dropout"), 0.0),
+        as_number(meta.get("dropout"), 0.0),
         str(meta.get("strongest_dropout", "")),
     )
 
@@ -96,7 +96,7 @@ def constant_loss(recording: Recording) -> float:
     if names[0] == BINARY:
         return math.log(2)
     width = output.width
-    if _first_loss(recording) > math.log(max(width, 2)) + output.max - output.min:
+    if first_loss(recording) > math.log(max(width, 2)) + output.max - output.min:
         return math.nan  # no mean of cross-entropies is so large: it is summed, or multiplied
     is_over_last = names[:2] == (CROSS_ENTROPY, "LogSoftmax") and width > 1
     return math.log(width) if is_over_last else math.nan
@@ -118,29 +118,31 @@ def empty_loss(recording: Recording) -> float:
     found = beginning(recording)
     if operations(recording)[:1] != (SQUARED,) or found is None or len(found.outputs) != 1:
         return constant_loss(recording)
-    loss = _first_loss(recording)
+    loss = first_loss(recording)
     of_targets = loss - found.outputs[0].rms ** 2
     return of_targets if of_targets > CERTAIN_SHARE * loss else math.nan
 
 
-def _first_loss(recording: Recording) -> float:
+def first_loss(recording: Recording) -> float:
+    """Return the loss at step 0, NaN where it is not known."""
     steps = recording.steps
     return float(steps["loss"].iloc[0]) if len(steps) and steps["step"].iloc[0] == 0 else math.nan
 
 
 def _tensors(found: object) -> tuple[Tensor, ...]:
     rows = [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
-    reads = {name: _count if name in COUNTS else _number for name in Tensor._fields}
+    reads = {name: _count if name in COUNTS else as_number for name in Tensor._fields}
     return tuple(Tensor._make(read(row.get(name)) for name, read in reads.items()) for row in rows)
 
 
 def _count(value: object) -> int:
     """Return a count, 0 for what is none."""
-    number = _number(value)
-    return int(number) if 0 <= number < math.inf else 0
+    found = as_number(value)
+    return int(found) if 0 <= found < math.inf else 0
 
 
-def _number(value: object, otherwise: float = math.nan) -> float:
+def as_number(value: object, otherwise: float = math.nan) -> float:
+    """Return a number that meta holds, else the other value."""
     return float(value) if isinstance(value, int | float) else otherwise
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from gradflow.diagnosis.beginning import as_number
 from gradflow.diagnosis.places import place
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
@@ -119,8 +119,8 @@ def _operation(number: int, row: Mapping[str, Any]) -> Operation:
         groups=groups,
         fan_in=fan_in,
         bias=row.get("bias") is True,
-        weight_variance=_number(row.get("weight_variance")),
-        bias_variance=_number(row.get("bias_variance")),
+        weight_variance=as_number(row.get("weight_variance")),
+        bias_variance=as_number(row.get("bias_variance")),
     )
 
 
@@ -146,10 +146,6 @@ def _index(value: object, below: int) -> int:
 
 def _count(value: object) -> int:
     return value if type(value) is int and value > 0 else 0
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan
 
 
 def _word(value: object) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from gradflow.reporting.page_tables import NETWORK, at, by_network, network_name, page_table
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
-from gradflow.tables import DASH, Cell, Column, Table, bounded
+from gradflow.tables import DASH, Column, Table, interval
 from gradflow.text import text
 from gradflow.text.numbers import factor
 from gradflow.text.words import named
@@ -31,7 +31,7 @@ def _table(data: ReportData, _: Any) -> Table:
     """Return one row per network, one column per stage: the measured factor, with the closed form beside them."""
     factors = data.factors.dropna(subset="factor")
     columns = [
-        at("factor", _factor, stage, head=text("cell.stage", number=stage + 1))
+        at("factor", interval("factor", factor, bounds="{1}").cell, stage, head=text("cell.stage", number=stage + 1))
         for stage in sorted(factors["stage"].unique())
     ]
     closed = _closed(data)
@@ -43,10 +43,6 @@ def _table(data: ReportData, _: Any) -> Table:
     law = Column("closed_form", lambda row: _law_of(row, closed, stated), is_number=False)
     rows = by_network(factors, "stage")
     return page_table("factor", (NETWORK, *columns, law), rows, "tables/decay_over_seeds.csv")
-
-
-def _factor(row: Mapping[Any, Any]) -> Cell:
-    return bounded(row["factor"], row["low"], row["high"], int(row["n"]), factor)
 
 
 def _law_of(row: Mapping[Any, Any], closed: float | None, stated: Mapping[str, float]) -> str:

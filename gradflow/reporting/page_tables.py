@@ -84,7 +84,9 @@ def by_network(frame: pd.DataFrame, key: str) -> list[dict[Any, Any]]:
     ]
 
 
-def at(key: str, cell: Callable[[Any], Cell], value: Any = None, *, is_number: bool = True, head: str = "") -> Column:
+def at(
+    key: str, cell: Callable[[Any], Cell | str], value: Any = None, *, is_number: bool = True, head: str = ""
+) -> Column:
     """Return a column of `by_network`: the cell of the row of one value, by default of the column's key."""
     value = key if value is None else value
     return Column(key, lambda network: cell(network["by"][value]) if value in network["by"] else DASH, is_number, head)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from gradflow import plots
 from gradflow.analysis.degradation import paired_difference
-from gradflow.analysis.intervals import Interval, mean_interval
+from gradflow.analysis.intervals import Interval, interval_of, mean_interval
 from gradflow.analysis.paths import PublishedLengths, path_lengths, share_within
 from gradflow.analysis.published import ILLUSTRATIVE, published
 from gradflow.analysis.training import errors_over_seeds
@@ -174,14 +174,15 @@ def _answer_of_test_errors(over_seeds: pd.DataFrame) -> Answer:
     shallow, deep = rows[0], rows[-1]
     family = named(str(shallow["family"]))
     if len(rows) == 1:
-        return _worded("test_error", percent, {"error": _test_error(deep)}, family=family, depth=int(deep["depth"]))
-    errors, depths = (_test_error(shallow), _test_error(deep)), (int(shallow["depth"]), int(deep["depth"]))
+        return _worded(
+            "test_error", percent, {"error": interval_of(deep, TEST, "n_test")}, family=family, depth=int(deep["depth"])
+        )
+    errors, depths = (
+        (interval_of(shallow, TEST, "n_test"), interval_of(deep, TEST, "n_test")),
+        (int(shallow["depth"]), int(deep["depth"])),
+    )
     measured = dict(zip(("first", "last"), errors, strict=True))
     return _worded("test_errors", percent, measured, family=family, shallow=depths[0], deep=depths[1])
-
-
-def _test_error(row: Mapping[Any, Any]) -> Interval:
-    return Interval(row[TEST], row[f"{TEST}_low"], row[f"{TEST}_high"], int(row["n_test"]))
 
 
 def _measured(over_seeds: pd.DataFrame, row: Mapping[Any, Any]) -> dict[str, Any]:

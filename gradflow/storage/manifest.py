@@ -111,16 +111,8 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-
-
-def _is_count(value: Any) -> bool:
-    return _is_integer(value) and 0 <= value <= MOST
-
-
-def _is_depth(value: Any) -> bool:
-    return _is_integer(value) and 0 <= value <= MAX_DEPTH
+def _is_integer(value: Any, least: int = 1 - 2**63, most: int = 2**63 - 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def _is_number(value: Any) -> bool:
@@ -131,15 +123,24 @@ def _is_number(value: Any) -> bool:
 def _is_tally(value: Any) -> bool:
     """Whether a value counts tensors and gives shapes of some."""
     shapes = value.get("shapes") if isinstance(value, dict) else None
-    return isinstance(shapes, list) and _is_count(value.get("count")) and all(isinstance(one, list) for one in shapes)
+    if not isinstance(shapes, list) or not _is_integer(value.get("count"), 0, MOST):
+        return False
+    return all(isinstance(one, list) for one in shapes)
 
 
 # What rooms further up compute with or compare; all else in a description is only shown.
 _KINDS: Mapping[Callable[[Any], bool], tuple[str, ...]] = {
     _is_text: ("run", "model", "family", "setting", "label", "experiment", "status", "norm", "activation", "init"),
     _is_integer: ("seed",),
-    _is_depth: ("depth",),
-    _is_count: ("steps", "record_every", "n_train", "n_test", "optimizer_steps", "parameters"),
+    lambda value: _is_integer(value, 0, MAX_DEPTH): ("depth",),
+    lambda value: _is_integer(value, 0, MOST): (
+        "steps",
+        "record_every",
+        "n_train",
+        "n_test",
+        "optimizer_steps",
+        "parameters",
+    ),
     _is_number: ("place", "wall_seconds", "recorder_seconds", "recorded_seconds", "constant_error", "certain_loss"),
     lambda value: isinstance(value, dict): ("settings", "versions", "not_probed", "modules", "blocks"),
     lambda value: isinstance(value, dict) and all(map(_is_text, value.values())): ("told_apart",),

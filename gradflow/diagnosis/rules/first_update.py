@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from gradflow.diagnosis.beginning import as_number
 from gradflow.diagnosis.each_run import Found, each_run
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
@@ -21,16 +22,12 @@ def find(recording: Recording) -> Found | None:
     meta = recording.meta.get("first_update")
     if not isinstance(meta, Mapping):
         return None
-    lr, before, after, fits = (_number(meta.get(name)) for name in ("lr", "before", "after", "fits"))
+    lr, before, after, fits = (as_number(meta.get(name)) for name in ("lr", "before", "after", "fits"))
     if not (math.isfinite(before) and before > 0 and lr > 0) or after <= RISE * before:
         return None
-    momentum = _number(meta.get("momentum"))
+    momentum = as_number(meta.get("momentum"))
     carried: dict[str, Value] = {"notes": "carried_on", "momentum": momentum} if momentum > 0 else {}
     values: dict[str, Value] = {"lr": lr, "before": before, "after": after, "threshold": RISE, **carried}
     if math.isnan(fits):
         return Found("step_overshoots", "problem", values, "cause.overshoot")
     return Found("step_overshoots_here", "problem", values | {"fits": fits}, "cause.overshoot")
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs
@@ -29,18 +30,22 @@ def find(cases: list[Case]) -> list[Finding]:
 
     None keeps a network from training: networks that train have each of them.
     """
-    return [one for find_in in (_behind, _twice, _missing, _biased) for one in over_runs(cases, find_in, FIGURE)]
+    return [
+        one for look in (_behind, _twice, _missing, _biased) for one in over_runs(cases, partial(_seen, look), FIGURE)
+    ]
 
 
-def _behind(recording: Recording) -> Found | None:
+def _seen(look: Callable[[Structure], Found | None], recording: Recording) -> Found | None:
+    found = structure(recording)
+    return None if found is None else look(found)
+
+
+def _behind(found: Structure) -> Found | None:
     """Find norms behind the activation of a layer that has none before it.
 
     Not those of blocks that begin with norm and activation: these read a sum, a pooling, or are followed by the
     activation.
     """
-    found = structure(recording)
-    if found is None:
-        return None
     norms = [one for one in found.of(BATCH_NORM) if _is_behind(one, found)]
     of = sum(1 for _ in found.of(BATCH_NORM))
     return _notice("norm_after_activation", norms, {"n": len(norms), "of": of, **_line(norms)})
@@ -55,10 +60,7 @@ def _is_behind(norm: Operation, found: Structure) -> bool:
     return layer is not None and layer.kind == MAP and not follows
 
 
-def _twice(recording: Recording) -> Found | None:
-    found = structure(recording)
-    if found is None:
-        return None
+def _twice(found: Structure) -> Found | None:
     norms = [
         one
         for one in found.of(BATCH_NORM)
@@ -72,11 +74,8 @@ def _twice(recording: Recording) -> Found | None:
     return _notice("norm_twice", norms, values)
 
 
-def _missing(recording: Recording) -> Found | None:
+def _missing(found: Structure) -> Found | None:
     """Find projections without a norm beside branches that end with one."""
-    found = structure(recording)
-    if found is None:
-        return None
     joins = [one for one in found.joins if one.kind == PROJECTION and _maps(one, found)]
     bare = [one for one in joins if not _has_norm(one, found) and _ends_normed(one, found)]
     maps = [_maps(one, found)[-1] for one in bare]
@@ -102,10 +101,7 @@ def _ends_normed(join: Join, found: Structure) -> bool:
     return True
 
 
-def _biased(recording: Recording) -> Found | None:
-    found = structure(recording)
-    if found is None:
-        return None
+def _biased(found: Structure) -> Found | None:
     layers = [one for one in found.of(MAP) if one.bias and _goes_into_batch_norms(one, found)]
     entries = sum({one.module: one.outputs for one in layers}.values())
     return _notice("bias_before_norm", layers, {"n": len(layers), "entries": entries})

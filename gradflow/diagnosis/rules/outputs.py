@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from gradflow.diagnosis.beginning import CROSS_ENTROPY, SQUARED, Tensor, beginning, operations
+from gradflow.diagnosis.beginning import CROSS_ENTROPY, SQUARED, Tensor, beginning, first_loss, operations
 from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
@@ -41,7 +41,7 @@ def begins_large(recording: Recording) -> bool:
 
 
 def _sized(recording: Recording) -> Found | None:
-    output, loss = _only(recording), _first_loss(recording)
+    output, loss = _only(recording), first_loss(recording)
     names = operations(recording)
     if output is None or not math.isfinite(loss) or not names or loss <= 0:
         return None
@@ -114,8 +114,3 @@ def _begins_alike(recording: Recording) -> bool:
 def _only(recording: Recording) -> Tensor | None:
     first = beginning(recording)
     return first.outputs[0] if first is not None and len(first.outputs) == 1 else None
-
-
-def _first_loss(recording: Recording) -> float:
-    steps = recording.steps
-    return float(steps["loss"].iloc[0]) if len(steps) and steps["step"].iloc[0] == 0 else math.nan
