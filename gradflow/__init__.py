@@ -43,19 +43,6 @@ _HOME = {
     "report": "gradflow.reporting",
     "save": "gradflow.storage",
 }
-_ROOMS = (
-    "analysis",
-    "diagnosis",
-    "experiments",
-    "hooks",
-    "models",
-    "plots",
-    "probe",
-    "reporting",
-    "storage",
-    "theory",
-)
-
 __all__ = [
     "Analysis",
     "Checkup",
@@ -103,7 +90,7 @@ _warn_of_namesake()
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
-    if name in _ROOMS:
+    if name in __all__:  # a room
         return import_module(f"gradflow.{name}")
     raise AttributeError(f"module 'gradflow' has no attribute {name!r}")
 

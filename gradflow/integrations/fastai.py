@@ -22,12 +22,8 @@ class GradientFlow(Records, _core.Callback):  # type: ignore[name-defined]  # fa
     is `unclipped_grad_norm` in `recording.steps`, without mixed precision. Findings are printed as they come. A second
     `fit` goes on with the recording; `state_dict` and `load_state_dict` go on with it in another process.
 
-    Parameters
-    ----------
-    path : path
-        The recording's folder, which `gradflow.load` and `gradflow diagnose` read.
-    **options
-        Of `gradflow.record`: schedule, layers, weights, statistics, sinks, ...
+    `path` is the recording's folder, which `gradflow.load` and `gradflow diagnose` read; options are those of
+    `gradflow.record`: schedule, layers, weights, statistics, sinks, ...
     """
 
     # After fastai has unscaled gradients and left accumulated ones for later (10 and 6), before it clips them (11).

@@ -22,12 +22,8 @@ class GradientFlow(Records):
     numbers go to `engine.state.metrics`, where the engine's loggers find them, and findings to `engine.logger` as they
     come. The object has the state that `ignite.handlers.Checkpoint` saves: `{"gradflow": flow, ...}`.
 
-    Parameters
-    ----------
-    path : path
-        The recording's folder, which `gradflow.load` and `gradflow diagnose` read.
-    **options
-        Of `gradflow.record`: schedule, layers, weights, statistics, sinks, ...
+    `path` is the recording's folder, which `gradflow.load` and `gradflow diagnose` read; options are those of
+    `gradflow.record`: schedule, layers, weights, statistics, sinks, ...
     """
 
     def __init__(self, path: str | os.PathLike[str], **options: Any) -> None:

@@ -28,12 +28,8 @@ class GradientFlow(Records, _callbacks.Callback):  # type: ignore[name-defined] 
     they come, above the progress bar. A checkpoint of the trainer holds where the recording was, so that a resumed
     training goes on with it.
 
-    Parameters
-    ----------
-    path : path
-        The recording's folder, which `gradflow.load` and `gradflow diagnose` read.
-    **options
-        Of `gradflow.record`: schedule, layers, weights, statistics, sinks, ...
+    `path` is the recording's folder, which `gradflow.load` and `gradflow diagnose` read; options are those of
+    `gradflow.record`: schedule, layers, weights, statistics, sinks, ...
     """
 
     def __init__(self, path: str | os.PathLike[str], **options: Any) -> None:

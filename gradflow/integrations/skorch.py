@@ -22,12 +22,8 @@ class GradientFlow(Records, _callbacks.Callback):  # type: ignore[name-defined] 
     each epoch go to `net.history` and so to skorch's table, findings are printed as they come. `partial_fit` goes on
     with the recording; `state_dict` and `load_state_dict` go on with it in another process.
 
-    Parameters
-    ----------
-    path : path
-        The recording's folder, which `gradflow.load` and `gradflow diagnose` read.
-    **options
-        Of `gradflow.record`: schedule, layers, weights, statistics, sinks, ...
+    `path` is the recording's folder, which `gradflow.load` and `gradflow diagnose` read; options are those of
+    `gradflow.record`: schedule, layers, weights, statistics, sinks, ...
     """
 
     def __init__(self, path: str | os.PathLike[str], **options: Any) -> None:

@@ -23,12 +23,8 @@ class GradientFlow(Records, _callbacks.TrainerCallback, _callbacks.ExportableSta
     `trainer.state.log_history`, findings to the library's log as they come. The trainer's checkpoints hold where the
     recording was, so that `train(resume_from_checkpoint=True)` goes on with it.
 
-    Parameters
-    ----------
-    path : path
-        The recording's folder, which `gradflow.load` and `gradflow diagnose` read.
-    **options
-        Of `gradflow.record`: schedule, layers, weights, statistics, sinks, ...
+    `path` is the recording's folder, which `gradflow.load` and `gradflow diagnose` read; options are those of
+    `gradflow.record`: schedule, layers, weights, statistics, sinks, ...
     """
 
     def on_train_begin(

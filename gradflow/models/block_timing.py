@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gradflow.models.bottleneck import ResidualBasic, ResidualBottleneck
 from gradflow.models.costs import cost
+from gradflow.models.layer_parts import check_counts
 
 SIZE = 56  # pixels of a side in the first stage of the ImageNet networks
 REPEATS = 21
@@ -86,9 +87,7 @@ def block_rows(*, size: int = SIZE, batch: int = 1, repeats: int = REPEATS) -> l
     weights and input. Blocks take turns in every repeat, so that what slows the machine slows all of them. Raises
     ValueError where `size`, `batch` or `repeats` is below 1.
     """
-    for name, value in (("size", size), ("batch", batch), ("repeats", repeats)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}.")
+    check_counts(size=size, batch=batch, repeats=repeats)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         blocks = [one.build() for one in COMPARED]

@@ -21,6 +21,15 @@ def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(in_channels, out_channels, kernel_size=3, stride=stride, padding=1, bias=False)
 
 
+def skip(in_channels: int, out_channels: int, stride: int, *norm: nn.Module, shortcut: Shortcut = "B") -> nn.Module:
+    """Return the identity; where the shape changes a projection (option B), or option A, which has no norm."""
+    if stride == 1 and in_channels == out_channels:
+        return nn.Identity()
+    if shortcut == "A":
+        return PadShortcut(in_channels, out_channels, stride)
+    return Projection(in_channels, out_channels, stride, *norm)
+
+
 class PlainBlock(nn.Module):
     """Two convolutions, each with norm and activation: (batch, in, h, w) -> (batch, out, h/stride, w/stride)."""
 
@@ -58,13 +67,7 @@ class ResidualBlock(PlainBlock):
         parts: Parts = BATCH_RELU,
     ) -> None:
         super().__init__(in_channels, out_channels, stride, parts)
-        self.shortcut: nn.Module
-        if stride == 1 and in_channels == out_channels:
-            self.shortcut = nn.Identity()
-        elif shortcut == "A":
-            self.shortcut = PadShortcut(in_channels, out_channels, stride)
-        else:
-            self.shortcut = Projection(in_channels, out_channels, stride, parts.normed(out_channels))
+        self.shortcut = skip(in_channels, out_channels, stride, parts.normed(out_channels), shortcut=shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return relu(F(x) + shortcut(x))."""
@@ -95,13 +98,7 @@ class PreactivationBlock(nn.Module):
         self.bn2 = parts.normed(out_channels)
         self.relu2 = parts.active()
         self.conv2 = conv3x3(out_channels, out_channels)
-        self.shortcut: nn.Module
-        if stride == 1 and in_channels == out_channels:
-            self.shortcut = nn.Identity()
-        elif shortcut == "A":
-            self.shortcut = PadShortcut(in_channels, out_channels, stride)
-        else:
-            self.shortcut = Projection(in_channels, out_channels, stride)
+        self.shortcut = skip(in_channels, out_channels, stride, shortcut=shortcut)
 
     def branch(self, active: Tensor) -> Tensor:
         """Return F of the input behind norm and activation."""

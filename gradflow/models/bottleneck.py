@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from gradflow.models.blocks import BATCH_RELU, PlainBlock, conv3x3
+from gradflow.models.blocks import BATCH_RELU, PlainBlock, conv3x3, skip
 from gradflow.models.layer_parts import Parts, Projection
 
 EXPANSION = 4  # of a bottleneck: channels that it gives, over those of its 3x3 convolution
@@ -17,13 +17,6 @@ STRIDES_ON: tuple[StrideOn, ...] = ("3x3", "1x1")
 def conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
     """Return a 1x1 convolution without bias."""
     return nn.Conv2d(in_channels, out_channels, kernel_size=1, stride=stride, bias=False)
-
-
-def skip(in_channels: int, out_channels: int, stride: int, *norm: nn.Module) -> nn.Module:
-    """Return the identity, or a projection where the shape changes (option B)."""
-    if stride == 1 and in_channels == out_channels:
-        return nn.Identity()
-    return Projection(in_channels, out_channels, stride, *norm)
 
 
 class ResidualBasic(PlainBlock):

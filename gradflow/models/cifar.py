@@ -9,7 +9,15 @@ from torch import Tensor, nn
 
 from gradflow.models.blocks import PlainBlock, PreactivationBlock, ResidualBlock, Shortcut, conv3x3
 from gradflow.models.depths import Depths
-from gradflow.models.layer_parts import FAN_OUT, ImageNorm, Parts, check_parts, initialise, one_of
+from gradflow.models.layer_parts import (
+    FAN_OUT,
+    ImageNorm,
+    Parts,
+    check_counts,
+    check_parts,
+    initialise,
+    one_of,
+)
 from gradflow.theory import Activation
 
 Family = Literal["residual", "plain", "preactivation"]
@@ -197,9 +205,7 @@ def _net(
     """Return a network of stages of n blocks, its weights drawn."""
     one_of("family", family, IMAGE_FAMILIES)
     one_of("shortcut", shortcut, SHORTCUTS)
-    for name, value in (("in_channels", in_channels), ("num_classes", num_classes)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}.")
+    check_counts(in_channels=in_channels, num_classes=num_classes)
     net = CifarNet(n, family, shortcut, tuple(widths), in_channels, num_classes, parts)
     initialise(net, init, parts.activation)
     return net

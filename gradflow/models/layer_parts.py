@@ -107,6 +107,13 @@ def one_of(name: str, given: object, known: tuple[object, ...]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(str, known))}; got {given!r}.")
 
 
+def check_counts(**counts: int) -> None:
+    """Raise ValueError unless each count is at least 1."""
+    for name, value in counts.items():
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1; got {value}.")
+
+
 def check_critical(init: str, activation: str) -> None:
     """Raise ValueError unless the activation has an initialisation of this name without biases."""
     if init == "critical" and activation not in BUILT_CRITICAL:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gradflow import theory
-from gradflow.models.layer_parts import ACTIVATIONS, normed
+from gradflow.models.layer_parts import ACTIVATIONS, check_counts, normed
 from gradflow.theory import Activation, Init, Norm
 
 
@@ -103,9 +103,7 @@ def mlp(
     """
     if depth < 2:
         raise ValueError(f"depth must be at least 2 (one hidden layer and the classifier); got {depth}.")
-    for name, value in (("width", width), ("in_features", in_features), ("num_classes", num_classes)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}.")
+    check_counts(width=width, in_features=in_features, num_classes=num_classes)
     theory.check(activation=activation, init=init, norm=norm)
     variance = theory.weight_variance(init, activation)
     hidden = []

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gradflow import theory
-from gradflow.models.layer_parts import normed
+from gradflow.models.layer_parts import check_counts, normed
 from gradflow.theory import Norm
 
 HE_VARIANCE = 2.0  # fan_in Var[w] that keeps the variance behind a ReLU (He et al. 2015, arXiv 1502.01852)
@@ -72,9 +72,7 @@ def rectifier_net(
     >>> rectifier_net(2, width=8, skip=True, generator=torch.Generator().manual_seed(0))(torch.ones(4, 8)).shape
     torch.Size([4, 8])
     """
-    for name, value in (("n_blocks", n_blocks), ("width", width)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}.")
+    check_counts(n_blocks=n_blocks, width=width)
     theory.check(activation="relu", norm=norm)
     net = nn.Sequential()
     if in_features is not None:

@@ -21,7 +21,15 @@ from gradflow.models.bottleneck import (
 )
 from gradflow.models.cifar import IMAGE_FAMILIES, Family
 from gradflow.models.depths import Depths
-from gradflow.models.layer_parts import FAN_OUT, ImageNorm, Parts, check_parts, initialise, one_of
+from gradflow.models.layer_parts import (
+    FAN_OUT,
+    ImageNorm,
+    Parts,
+    check_counts,
+    check_parts,
+    initialise,
+    one_of,
+)
 from gradflow.theory import Activation
 
 Stem = Literal["imagenet", "small"]
@@ -155,9 +163,7 @@ def resnet(
         raise ValueError(
             f"widths must be four positive channel counts, such as 64, 128, 256, 512; got {tuple(widths)}."
         )
-    for name, value in (("in_channels", in_channels), ("num_classes", num_classes)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}.")
+    check_counts(in_channels=in_channels, num_classes=num_classes)
     check_parts(norm, activation, init)
     parts = Parts(norm, activation)
     stages, last = _stages(depth, family, widths, stride_on, parts)

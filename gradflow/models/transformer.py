@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from gradflow import theory
 from gradflow.models.depths import Depths
-from gradflow.models.layer_parts import ACTIVATIONS, check_critical, one_of
+from gradflow.models.layer_parts import ACTIVATIONS, check_counts, check_critical, one_of
 from gradflow.theory import INITS, Activation, Init
 
 TransformerFamily = Literal["pre-norm", "post-norm", "no-skip"]
@@ -164,10 +164,7 @@ def transformer(
 def _check_sizes(
     width: int, heads: int, mlp_ratio: int, patch: int, input_shape: tuple[int, int, int], num_classes: int
 ) -> None:
-    sizes = {"width": width, "heads": heads, "mlp_ratio": mlp_ratio, "patch": patch, "num_classes": num_classes}
-    for name, value in sizes.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}.")
+    check_counts(width=width, heads=heads, mlp_ratio=mlp_ratio, patch=patch, num_classes=num_classes)
     check_heads(width, heads)
     side = math.gcd(*input_shape[1:])
     if side % patch:
