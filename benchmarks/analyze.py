@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from gradflow.probe import analyze_gradients, residual, without
+from gradflow.probe import analyze_gradients, counterfactual_pass, residual
 from gradflow.targets import Target, load_target
 
 BOOTSTRAPS = 4000
@@ -47,12 +47,12 @@ def variants(target: Target) -> dict[str, Callable[[], None]]:
 
 
 def _without_counterfactuals(work: Callable[[], None]) -> None:
-    kept = without.Counterfactuals.measure
-    without.Counterfactuals.measure = lambda self, loss, joins, wanted: None
+    kept = counterfactual_pass.Counterfactuals.measure
+    counterfactual_pass.Counterfactuals.measure = lambda self, loss, joins, wanted: None
     try:
         work()
     finally:
-        without.Counterfactuals.measure = kept
+        counterfactual_pass.Counterfactuals.measure = kept
 
 
 @contextmanager

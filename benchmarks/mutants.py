@@ -53,7 +53,7 @@ TESTS = {
     "gradflow/hooks/passes.py": "tests/hooks passes recorder hazards tests/robustness bounded",
     "gradflow/analysis/decay.py": "tests/analysis decay",
     "gradflow/analysis/trend.py": "tests/analysis trend",
-    "gradflow/diagnosis/ends.py": "tests/diagnosis ends diagnose",
+    "gradflow/diagnosis/first_last_ratio.py": "tests/diagnosis ends diagnose",
     "gradflow/diagnosis/rules": "tests/diagnosis over_runs diagnose",
     "gradflow/diagnosis/rules/absent.py": "tests/diagnosis over_runs absent",
     "gradflow/diagnosis/rules/dead.py": "tests/diagnosis over_runs zeros diagnose",

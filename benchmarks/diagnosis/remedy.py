@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 import gradflow
-from gradflow.diagnosis.cases import cases
 from gradflow.diagnosis.engine import RULES
+from gradflow.diagnosis.seed_groups import cases
 
 from .faults import FAULTS
 from .networks import NETWORKS, build

@@ -11,15 +11,15 @@ import numpy as np
 from gradflow.analysis.clipping import clipping
 from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.diagnosis.beginning import beginning, operations
-from gradflow.diagnosis.cases import Case, Subject
-from gradflow.diagnosis.ends import ONE_BATCH
 from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.first_last_ratio import ONE_BATCH
 from gradflow.diagnosis.harm import MIN_STEPS, is_before_training, losses
 from gradflow.diagnosis.movement import movement
 from gradflow.diagnosis.recorded_structure import structure
 from gradflow.diagnosis.rules.elsewhere import MIN_TIMES
 from gradflow.diagnosis.rules.gradients_kept import FIRST
 from gradflow.diagnosis.rules.outputs import RANDOM_LOSS
+from gradflow.diagnosis.seed_groups import Case, Subject
 from gradflow.recording import SHATTERING, Recording
 from gradflow.text import text
 
@@ -58,7 +58,7 @@ def checks(networks: Iterable[Case], findings: Iterable[Finding]) -> list[Check]
     Examples
     --------
     >>> import pandas as pd
-    >>> from gradflow.diagnosis.cases import cases
+    >>> from gradflow.diagnosis.seed_groups import cases
     >>> run = Recording(steps=pd.DataFrame({"step": range(30), "loss": [2.3] * 30}))
     >>> {check.name: check.status for check in checks(cases(run), [])}["loss"]
     'fine'

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import SEVERITIES, Finding, Severity
+from gradflow.diagnosis.seed_groups import Case
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from importlib import import_module
 
 from gradflow.diagnosis import rules
-from gradflow.diagnosis.cases import Case, Subject, cases
 from gradflow.diagnosis.checks import checks
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.findings import Findings
@@ -15,6 +14,7 @@ from gradflow.diagnosis.places import placed
 from gradflow.diagnosis.ranking import OUTSIDE, is_cause, ranked
 from gradflow.diagnosis.remedies import fitting
 from gradflow.diagnosis.rules import healthy
+from gradflow.diagnosis.seed_groups import Case, Subject, cases
 from gradflow.recording import Recording
 
 Rule = Callable[[list[Case]], list[Finding]]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gradflow.diagnosis.cases import Subject
+from gradflow.diagnosis.seed_groups import Subject
 from gradflow.diagnosis.wording import Value, change, sentence
 from gradflow.reference import diagnosis_study
 from gradflow.text import text

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradflow.diagnosis.at_ends import ACTIVATIONS
-from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.ratio_findings import ACTIVATIONS
+from gradflow.diagnosis.seed_groups import Case
 from gradflow.reference import remedy_studies
 
 ALIKE = "identical_units"  # of which no norm makes different ones

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from gradflow import storage
-from gradflow.experiments.aside import leave_room, set_aside
 from gradflow.experiments.run_failures import is_out_of_memory
+from gradflow.experiments.set_aside import leave_room, set_aside
 from gradflow.recording import GradflowError
 from gradflow.storage import write_whole
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from gradflow import storage
-from gradflow.experiments.aside import leave_room, set_aside
 from gradflow.experiments.planned_run import Run
 from gradflow.experiments.recipe import PlanError
 from gradflow.experiments.run_directory import WHOLE, RunDirectory
+from gradflow.experiments.set_aside import leave_room, set_aside
 from gradflow.notes import MARK, MARK_FORMAT
 from gradflow.recording import Recording
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from gradflow.experiments import own
+from gradflow.experiments import own_factory
 from gradflow.experiments.recipe import PlanError, frozen
 from gradflow.factories import OWN_FORMS
 from gradflow.models import catalogue
@@ -59,7 +59,9 @@ class Network:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             if is_own(self.model):
-                return own.build(self.model, dict(self.options), input_shape=input_shape, num_classes=num_classes)
+                return own_factory.build(
+                    self.model, dict(self.options), input_shape=input_shape, num_classes=num_classes
+                )
             if len(input_shape) != 3 or self.depth is None:
                 raise PlanError(f"model {self.model} takes images (channels, height, width); got {input_shape}.")
             try:
@@ -103,7 +105,9 @@ def settled(name: str, value: Any) -> Any:
     return listed(value) if name in LISTS else frozen(value)
 
 
-def own_network(factory: own.Factory, family: str | None, depth: int | None, options: Mapping[str, Any]) -> Network:
+def own_network(
+    factory: own_factory.Factory, family: str | None, depth: int | None, options: Mapping[str, Any]
+) -> Network:
     """Return a network of the user's, whose factory gets `family` and `depth` where they are given, and the options.
 
     Figures call it by its family, or else by the factory's own name, and place it by its depth. Raises PlanError where

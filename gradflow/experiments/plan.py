@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from gradflow.experiments import own
+from gradflow.experiments import own_factory
 from gradflow.experiments.combinations import agrees, check_distinct, check_matches, kept
 from gradflow.experiments.data import check_data
 from gradflow.experiments.data import is_own as is_own_data
@@ -114,7 +114,7 @@ class Codes:
     """The factories and digests of one plan, each looked up once."""
 
     def __init__(self) -> None:
-        self.factory = cache(own.Factory.of)
+        self.factory = cache(own_factory.Factory.of)
         self.digest = cache(lambda data: source_digest(data) if is_own_data(data) else "")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gradflow import storage
-from gradflow.experiments import own
+from gradflow.experiments import own_factory
 from gradflow.experiments.data import load_data, sizes
 from gradflow.experiments.engines import Engine, LocalEngine
 from gradflow.experiments.folder import RUNS, SweepFolder, check_out
@@ -203,7 +203,7 @@ def check_fit(runs: Iterable[Run]) -> None:
     """Raise PlanError unless networks and batches fit their data; nothing is fetched."""
     for run in runs:
         shape, n, _, _ = sizes(run.data)
-        of_images = not is_own(run.network.model) or own.is_of_library(run.network.model)
+        of_images = not is_own(run.network.model) or own_factory.is_of_library(run.network.model)
         if len(shape) != 3 and (run.recipe.augment or of_images):
             asked = "augment" if run.recipe.augment else f"model {run.network.model}"
             raise PlanError(f"{asked} takes images (channels, height, width); inputs of {run.data} are {shape}.")

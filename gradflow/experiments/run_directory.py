@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from gradflow import storage
-from gradflow.experiments.aside import leave_room, set_aside
 from gradflow.experiments.checkpoint import Checkpoints
 from gradflow.experiments.planned_run import Run
 from gradflow.experiments.run_failures import is_disk_full, is_out_of_memory
+from gradflow.experiments.set_aside import leave_room, set_aside
 from gradflow.settings import ExecutionSettings
 
 STATUS, RECORDING = "status.json", "recording"

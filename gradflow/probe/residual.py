@@ -16,9 +16,9 @@ from gradflow.hooks.calls import ModuleCalls
 from gradflow.hooks.joins import Join, find_joins
 from gradflow.hooks.shares import Shares, measure_shares
 from gradflow.probe.batch import Batch
+from gradflow.probe.counterfactual_pass import Counterfactuals, counterfactuals
 from gradflow.probe.lesion import lesions
 from gradflow.probe.loss import AnalysisError
-from gradflow.probe.without import Counterfactuals, counterfactuals
 from gradflow.recording import EVERY_JOIN, NO_JOIN, Recording
 
 NEAREST = 3  # names that an error gives

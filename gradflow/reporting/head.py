@@ -13,9 +13,9 @@ from gradflow.diagnosis.cards import card
 from gradflow.diagnosis.verdict import Verdict, name_of
 from gradflow.diagnosis.verdict import verdict as of_findings
 from gradflow.recording import Recording
-from gradflow.reporting.figures import Picture
 from gradflow.reporting.method import seeds
 from gradflow.reporting.own_verdict import leads, verdict
+from gradflow.reporting.page_figures import Picture
 from gradflow.reporting.published_section import answer
 from gradflow.reporting.report_data import ReportData
 from gradflow.tables import Table

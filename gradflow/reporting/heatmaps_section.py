@@ -7,8 +7,8 @@ from functools import partial
 import pandas as pd
 
 from gradflow import plots
-from gradflow.reporting.figures import Picture, draw
 from gradflow.reporting.live.linked_heatmap import heatmap
+from gradflow.reporting.page_figures import Picture, draw
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
 from gradflow.text import text

@@ -23,8 +23,8 @@ from gradflow.figures.times_figure import times
 from gradflow.figures.training_figure import losses
 from gradflow.figures.updates_figure import updates
 from gradflow.plots.paper import page
-from gradflow.reporting.figures import Picture, draw, draw_both
 from gradflow.reporting.live.screen import live
+from gradflow.reporting.page_figures import Picture, draw, draw_both
 from gradflow.reporting.published_section import answer
 from gradflow.reporting.report_data import ReportData
 from gradflow.text import text

@@ -15,9 +15,9 @@ from gradflow.analysis.runs import as_list
 from gradflow.plots.fonts import warned_once
 from gradflow.recording import Recording
 from gradflow.reporting import stale_files
-from gradflow.reporting.figures import Picture, printed_as
 from gradflow.reporting.head import Head, head
 from gradflow.reporting.live.assets import policy, scripts
+from gradflow.reporting.page_figures import Picture, printed_as
 from gradflow.reporting.page_tables import write
 from gradflow.reporting.render_pool import render_pool
 from gradflow.reporting.report_data import ReportData

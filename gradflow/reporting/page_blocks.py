@@ -6,7 +6,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from gradflow.diagnosis import Finding, sentence
-from gradflow.reporting.figures import Picture
+from gradflow.reporting.page_figures import Picture
 from gradflow.tables import Table
 from gradflow.text import text
 from gradflow.text.numbers import count

@@ -11,8 +11,8 @@ import pandas as pd
 from gradflow.analysis.paths import PathLengths, PublishedLengths, path_lengths, share_within
 from gradflow.figures.names import run_name
 from gradflow.figures.paths_figure import paths
-from gradflow.reporting.figures import draw_both
 from gradflow.reporting.page_blocks import Block
+from gradflow.reporting.page_figures import draw_both
 from gradflow.reporting.page_tables import network_name, page_table
 from gradflow.reporting.published_section import published_lengths
 from gradflow.reporting.report_data import ReportData

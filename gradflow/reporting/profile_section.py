@@ -13,12 +13,12 @@ from gradflow.figures.columns import counted
 from gradflow.figures.profile_figure import profile
 from gradflow.plots import style
 from gradflow.plots.paper import page
-from gradflow.reporting.figures import draw
 from gradflow.reporting.live import seed_rows
 from gradflow.reporting.live.figure import Live
 from gradflow.reporting.live.row_limits import MAX_DOTS, even_layers, steps_within
 from gradflow.reporting.live.screen import live
 from gradflow.reporting.page_blocks import Block
+from gradflow.reporting.page_figures import draw
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section
 from gradflow.text import text

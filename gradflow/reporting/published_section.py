@@ -18,9 +18,9 @@ from gradflow.figures.learning_figure import learning
 from gradflow.figures.names import run_name
 from gradflow.notes import DEPTH_STEP, PROBES, is_figure, nearest_depth
 from gradflow.recording import SHATTERING, Recording
-from gradflow.reporting.figures import draw
 from gradflow.reporting.live.screen import live
 from gradflow.reporting.page_blocks import Block
+from gradflow.reporting.page_figures import draw
 from gradflow.reporting.page_tables import NETWORK, page_table
 from gradflow.reporting.report_data import ReportData, holding
 from gradflow.reporting.section import Section

@@ -26,7 +26,7 @@ from gradflow.analysis.vanishing_degree import LEAVE_OUT, degree, degree_over_se
 from gradflow.analysis.vanishing_table import vanishing_profile, vanishing_table
 from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, weights
 from gradflow.diagnosis import Findings, diagnose
-from gradflow.diagnosis.ends import ONE_BATCH
+from gradflow.diagnosis.first_last_ratio import ONE_BATCH
 from gradflow.figures.training_figure import WINDOW
 from gradflow.recording import AUTOCORRELATION, INPUT, SHATTERING, Recording
 from gradflow.reporting.method import coverage

@@ -11,9 +11,9 @@ import pandas as pd
 
 from gradflow.figures.model import Figure
 from gradflow.plots.paper import page
-from gradflow.reporting.figures import Picture, draw, draw_both
 from gradflow.reporting.live.figure import Live
 from gradflow.reporting.page_blocks import Block
+from gradflow.reporting.page_figures import Picture, draw, draw_both
 from gradflow.reporting.page_tables import page_table
 from gradflow.reporting.report_data import ReportData
 from gradflow.tables import Column, Table

@@ -9,8 +9,8 @@ from pkgutil import iter_modules
 
 import pandas as pd
 
-from gradflow.reporting.figures import Picture
 from gradflow.reporting.own_verdict import evidence
+from gradflow.reporting.page_figures import Picture
 from gradflow.reporting.published_section import asked
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section, Shown

@@ -11,8 +11,8 @@ from gradflow.figures.autocorrelation_figure import autocorrelation
 from gradflow.figures.shattering_figure import norm_name, shattering
 from gradflow.figures.shattering_layers_figure import shattering_layers
 from gradflow.recording import AUTOCORRELATION, SHATTERING
-from gradflow.reporting.figures import Picture, draw_both
 from gradflow.reporting.page_blocks import Block
+from gradflow.reporting.page_figures import Picture, draw_both
 from gradflow.reporting.page_tables import NETWORK, page_table
 from gradflow.reporting.report_data import ReportData, holding
 from gradflow.reporting.section import Section

@@ -24,11 +24,11 @@ from gradflow.figures.counterfactual_figure import counterfactual
 from gradflow.plots import style
 from gradflow.plots.paper import page
 from gradflow.recording import EVERY_JOIN
-from gradflow.reporting.figures import Picture, draw
 from gradflow.reporting.live.figure import Live
 from gradflow.reporting.live.row_limits import MAX_DOTS, MAX_STEPS, few_steps
 from gradflow.reporting.live.screen import live
 from gradflow.reporting.page_blocks import Block
+from gradflow.reporting.page_figures import Picture, draw
 from gradflow.reporting.page_tables import NETWORK, by_network, page_table
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section

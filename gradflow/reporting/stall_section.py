@@ -11,7 +11,7 @@ import pandas as pd
 
 from gradflow.analysis.intervals import Interval
 from gradflow.analysis.stall import stall_over_seeds
-from gradflow.diagnosis.ends import DECADES
+from gradflow.diagnosis.first_last_ratio import DECADES
 from gradflow.figures.stall_figure import ordered, stall
 from gradflow.reporting.page_blocks import Statement, Statements
 from gradflow.reporting.page_tables import NETWORK, network_name, page_table

@@ -10,8 +10,8 @@ import pandas as pd
 
 from gradflow import plots
 from gradflow.figures.factors_figure import factors, row_name
-from gradflow.reporting.figures import Picture, draw
 from gradflow.reporting.live.screen import live
+from gradflow.reporting.page_figures import Picture, draw
 from gradflow.reporting.page_tables import page_table
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section

@@ -12,10 +12,10 @@ from gradflow import theory
 from gradflow.figures.vanishing_figure import MEASURES
 from gradflow.figures.vanishing_figure import vanishing as described
 from gradflow.plots import vanishing_figure
-from gradflow.reporting.figures import draw
 from gradflow.reporting.live.screen import live
 from gradflow.reporting.method import seeds
 from gradflow.reporting.page_blocks import Block
+from gradflow.reporting.page_figures import draw
 from gradflow.reporting.page_tables import page_table
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.section import Section

@@ -10,8 +10,8 @@ from torch import nn
 import gradflow
 from gradflow.diagnosis import Findings, diagnose
 from gradflow.diagnosis.cards import card
-from gradflow.diagnosis.cases import Subject
 from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.seed_groups import Subject
 from gradflow.diagnosis.verdict import how_sure, verdict
 from gradflow.text import language
 from gradflow.text.widths import columns

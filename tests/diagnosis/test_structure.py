@@ -4,7 +4,6 @@ import copy
 
 import pytest
 
-from gradflow.diagnosis.cases import cases
 from gradflow.diagnosis.places import line_of, placed
 from gradflow.diagnosis.recorded_structure import structure
 from gradflow.diagnosis.rules import (
@@ -16,6 +15,7 @@ from gradflow.diagnosis.rules import (
     output_range,
     skip_shape,
 )
+from gradflow.diagnosis.seed_groups import cases
 from gradflow.recording import Recording
 
 ROWS = [

@@ -11,7 +11,7 @@ from gradflow import Recording
 from gradflow.analysis.paths import path_probes, path_shares, recorded_paths
 from gradflow.plots import fonts
 from gradflow.reporting import report
-from gradflow.reporting.figures import Picture
+from gradflow.reporting.page_figures import Picture
 from gradflow.reporting.paths_section import PATHS
 from gradflow.reporting.report_data import ReportData
 from gradflow.reporting.sections import files

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.reach import is_half, is_left_out, own_rows, trained_layers
+from gradflow.diagnosis.seed_groups import Case
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 

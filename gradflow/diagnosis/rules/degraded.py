@@ -10,8 +10,8 @@ import pandas as pd
 from gradflow.analysis.degradation import degradation
 from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.variants import agree
-from gradflow.diagnosis.cases import RESIDUAL, Case, Subject
 from gradflow.diagnosis.finding import Finding, Severity
+from gradflow.diagnosis.seed_groups import RESIDUAL, Case, Subject
 from gradflow.diagnosis.wording import Value
 
 FIGURE = "degradation"

@@ -7,8 +7,8 @@ import numpy as np
 from gradflow.analysis.nonfinite import loss_lost, nonfinite_rows
 from gradflow.analysis.origins import Origin, nonfinite_origin
 from gradflow.diagnosis.beginning import beginning
-from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding, Severity
+from gradflow.diagnosis.seed_groups import Case
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 

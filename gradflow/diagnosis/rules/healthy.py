@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from gradflow.analysis.degradation import after_training
 from gradflow.analysis.intervals import mean_interval
-from gradflow.diagnosis.at_ends import ends_values
-from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.ratio_findings import ends_values
+from gradflow.diagnosis.seed_groups import Case
 from gradflow.diagnosis.wording import Value
 
 FIGURE = "profile"

@@ -8,10 +8,10 @@ from functools import cache
 from typing import NamedTuple
 
 from gradflow import theory
-from gradflow.diagnosis.at_ends import ACTIVATIONS
 from gradflow.diagnosis.each_run import Found, each_run
-from gradflow.diagnosis.ends import DECADES, MIN_STAGE
+from gradflow.diagnosis.first_last_ratio import DECADES, MIN_STAGE
 from gradflow.diagnosis.harm import severity
+from gradflow.diagnosis.ratio_findings import ACTIVATIONS
 from gradflow.diagnosis.recorded_structure import ACTIVATION, MAP, MAX_POOL, Operation, Structure, structure
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording

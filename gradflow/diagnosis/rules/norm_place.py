@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.recorded_structure import (
@@ -18,6 +17,7 @@ from gradflow.diagnosis.recorded_structure import (
     Structure,
     structure,
 )
+from gradflow.diagnosis.seed_groups import Case
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 

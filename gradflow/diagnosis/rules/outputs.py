@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from gradflow.diagnosis.beginning import CROSS_ENTROPY, SQUARED, Tensor, beginning, first_loss, operations
-from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.fresh import is_fresh
@@ -13,6 +12,7 @@ from gradflow.diagnosis.harm import MIN_STEPS, is_before_training, is_stuck, is_
 from gradflow.diagnosis.movement import movement
 from gradflow.diagnosis.rules.dead import has_zero_weights
 from gradflow.diagnosis.rules.learning_rate import LOW
+from gradflow.diagnosis.seed_groups import Case
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from gradflow.analysis.intervals import mean_interval
 from gradflow.analysis.times import Reach, reach
-from gradflow.diagnosis.cases import Case
-from gradflow.diagnosis.ends import DECADES, ONE_BATCH, When
 from gradflow.diagnosis.finding import Finding, Severity
+from gradflow.diagnosis.first_last_ratio import DECADES, ONE_BATCH, When
 from gradflow.diagnosis.harm import HARMLESS, learning
 from gradflow.diagnosis.means import geometric
+from gradflow.diagnosis.seed_groups import Case
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.seed_groups import Case
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import CERTAIN_LOSS
 

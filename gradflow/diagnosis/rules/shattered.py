@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gradflow.analysis.intervals import mean_interval
-from gradflow.diagnosis.cases import Case, Subject
 from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.seed_groups import Case, Subject
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import INPUT, SHATTERING, Recording
 

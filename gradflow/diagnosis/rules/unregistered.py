@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.harm import HARMLESS, learning
 from gradflow.diagnosis.reach import named
+from gradflow.diagnosis.seed_groups import Case
 from gradflow.diagnosis.wording import Value
 
 

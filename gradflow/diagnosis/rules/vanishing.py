@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gradflow.diagnosis.at_ends import findings_at_ends
-from gradflow.diagnosis.cases import Case
 from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.ratio_findings import findings_at_ends
+from gradflow.diagnosis.seed_groups import Case
 
 REMEDIES = ("remedy.relu", "remedy.init", "remedy.skip", "remedy.norm", "remedy.add_norm")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from gradflow.analysis.profile import profile
 from gradflow.analysis.runs import as_list
 from gradflow.recording import Recording
-from gradflow.reporting.figures import Picture
 from gradflow.reporting.live.figure import Live
+from gradflow.reporting.page_figures import Picture
 from gradflow.reporting.profile_section import flow
 from gradflow.storage import write_whole
 from gradflow.text import text

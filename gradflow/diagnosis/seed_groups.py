@@ -11,7 +11,7 @@ from gradflow.analysis.path_ends import has_shortcut
 from gradflow.analysis.runs import as_list
 from gradflow.analysis.stall import has_batch_norm
 from gradflow.analysis.variants import base_family, network_name, told_apart_by
-from gradflow.diagnosis.ends import Ends, ends
+from gradflow.diagnosis.first_last_ratio import Ends, ends
 from gradflow.diagnosis.harm import HARMLESS, Learning, learning
 from gradflow.recording import Recording
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from gradflow import storage
 from gradflow.experiments import DataError, PlanError, RunsFailedError, compare, load_data, plan
-from gradflow.experiments.own import Factory
+from gradflow.experiments.own_factory import Factory
 from gradflow.experiments.train import build
 
 NETS = """
