@@ -1,7 +1,9 @@
-"""What may be imported without what."""
+"""What may be imported without what, and that a module's name says which one it is."""
 
 import subprocess
 import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,12 @@ sys.meta_path.insert(0, Block())
 
 def python(code, *arguments):
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_no_two_modules_and_no_room_and_module_have_one_name():
+    files = Path(gradflow.__file__).parent.rglob("*.py")
+    names = Counter(file.parent.name if file.stem == "__init__" else file.stem for file in files)
+    assert [name for name, n in names.items() if n > 1] == []
 
 
 def test_reports_are_made_without_torch(tmp_path):
