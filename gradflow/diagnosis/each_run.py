@@ -34,6 +34,19 @@ def each_run(figure: str) -> Callable[[FindIn], Callable[[list[Case]], list[Find
     return lambda find_in: lambda cases: over_runs(cases, find_in, figure)
 
 
+def by_first(cases: list[Case], find_in: Callable[[Recording], list[Found]], figure: str) -> list[Finding]:
+    """Return one finding for each case and key: that of the first run with it, and in how many runs it is."""
+    findings = []
+    for case in cases:
+        found = [find_in(recording) for recording in case.recordings]
+        for key in dict.fromkeys(one.key for run in found for one in run):
+            own = [one for run in found for one in run if one.key == key]
+            _, severity, values, cause, remedies = own[0]
+            counts: dict[str, Value] = {"n_runs": len(own), "runs": len(found)}
+            findings.append(Finding(key, severity, case.subject, {**values, **counts}, figure, cause, remedies))
+    return findings
+
+
 def over_runs(cases: list[Case], find_in: FindIn, figure: str) -> list[Finding]:
     """Return one finding for each case and key: that of the run in which it is gravest, and in how many runs it is."""
     findings = []

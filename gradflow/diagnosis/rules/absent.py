@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from gradflow.diagnosis.each_run import Found, by_first, problem_if
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.reach import is_half, is_left_out, own_rows, trained_layers
 from gradflow.diagnosis.seed_groups import Case
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
-FIGURE = "coverage"
 NOT_USED, CUT_OFF, WITHOUT_GRADIENTS, OUTSIDE, NOT_CALLED = (
     "not of the loss", "no gradient", "called without gradients", "not in the graph", "not called"
 )  # fmt: skip
@@ -28,20 +28,10 @@ _ASIDE = {
     NOT_CALLED: "not_called",
 }
 
-_Found = tuple[str, Severity, dict[str, Value]]
-
 
 def find(cases: list[Case]) -> list[Finding]:
     """Return a finding for each way in which layers of a case are without gradient at all recorded steps."""
-    findings = []
-    for case in cases:
-        found = [_found(recording) for recording in case.recordings]
-        for key in dict.fromkeys(key for run in found for key, *_ in run):
-            those = [(gravity, values) for run in found for one, gravity, values in run if one == key]
-            gravity, values = those[0]
-            runs: dict[str, Value] = {"n_runs": len(those), "runs": len(found)}
-            findings.append(Finding(key, gravity, case.subject, values | runs, FIGURE, remedies=REMEDIES))
-    return findings
+    return by_first(cases, _found, "coverage")
 
 
 def absent_layers(recording: Recording) -> dict[str, str]:
@@ -60,25 +50,26 @@ def absent_layers(recording: Recording) -> dict[str, str]:
     return {layer: reasons[layer] for layer in trained_layers(recording) if layer in reasons}
 
 
-def _found(recording: Recording) -> list[_Found]:
+def _found(recording: Recording) -> list[Found]:
     absent = absent_layers(recording)
     if not absent:
         return []
     trained = trained_layers(recording)
     if len(absent) == len(trained):
-        return [("no_gradient_anywhere", "problem", _values(trained))]
+        return [Found("no_gradient_anywhere", "problem", _values(trained), remedies=REMEDIES)]
     before = _before_the_first(recording, absent, trained)
-    found: list[_Found] = []
+    found: list[Found] = []
     if before:
         reason = next(reason for reason in (WITHOUT_GRADIENTS, OUTSIDE, CUT_OFF) if reason in map(absent.get, before))
         user = next(layer for layer in trained if layer not in absent)
         gravity: Severity = "notice" if is_left_out(recording, before) else "problem"
-        found.append((_CUTS[reason], gravity, _values(before) | {"last": before[-1], "user": user}))
+        values = _values(before) | {"last": before[-1], "user": user}
+        found.append(Found(_CUTS[reason], gravity, values, remedies=REMEDIES))
     for reason in ABSENT:
         layers = [layer for layer, why in absent.items() if why == reason and layer not in before]
         if layers:
             wanted = is_half(recording, layers) and not is_left_out(recording, layers)
-            found.append((_ASIDE[reason], "problem" if wanted else "notice", _values(layers)))
+            found.append(Found(_ASIDE[reason], problem_if(wanted), _values(layers), remedies=REMEDIES))
     return found
 
 

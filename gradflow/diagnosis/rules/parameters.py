@@ -6,6 +6,7 @@ import pandas as pd
 
 from gradflow.analysis.output_gradients import outputs
 from gradflow.analysis.stops import zero_stops
+from gradflow.diagnosis.each_run import Found, by_first
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.harm import is_before_training
 from gradflow.diagnosis.reach import is_left_out, named, own_rows, severity
@@ -14,26 +15,15 @@ from gradflow.diagnosis.seed_groups import Case
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
-FIGURE = "coverage"
 KEYS = ["layer", "parameter", "part"]
-
-_Found = tuple[str, Severity, dict[str, Value], str]  # the last is the key of the cause
 
 
 def find(cases: list[Case]) -> list[Finding]:
     """Return findings for each case on parameters that get nothing although their layer's output has a gradient."""
-    findings = []
-    for case in cases:
-        found = [_found(recording) for recording in case.recordings]
-        for key in dict.fromkeys(key for run in found for key, *_ in run):
-            those = [one for run in found for one in run if one[0] == key]
-            _, gravity, values, cause = those[0]
-            runs: dict[str, Value] = {"n_runs": len(those), "runs": len(found)}
-            findings.append(Finding(key, gravity, case.subject, values | runs, FIGURE, cause))
-    return findings
+    return by_first(cases, _found, "coverage")
 
 
-def _found(recording: Recording) -> list[_Found]:
+def _found(recording: Recording) -> list[Found]:
     parameters = recording.parameters
     is_trained = parameters["status"] != "frozen"
     if not is_trained.any():
@@ -43,7 +33,7 @@ def _found(recording: Recording) -> list[_Found]:
     return [*_missing(recording, rows), *_zero(recording, rows)]
 
 
-def _missing(recording: Recording, rows: pd.DataFrame) -> list[_Found]:
+def _missing(recording: Recording, rows: pd.DataFrame) -> list[Found]:
     """Return what has no `.grad` at any recorded step although the layer's output has a gradient."""
     is_missing = rows["status"] == "no gradient"
     if not is_missing.any():
@@ -54,14 +44,14 @@ def _missing(recording: Recording, rows: pd.DataFrame) -> list[_Found]:
     if not missing:
         return []
     if has_none.all():
-        return [("no_parameter_gradient", "problem", {"parameters": len(missing)}, "")]
+        return [Found("no_parameter_gradient", "problem", {"parameters": len(missing)})]
     layers = {layer for layer, _ in missing}
     gravity: Severity = "notice" if is_left_out(recording, layers) else "problem"
     values = _values([full_name(layer, parameter) for layer, parameter in missing], rows)
-    return [("parameter_without_gradient", gravity, values, "cause.detached_parameter")]
+    return [Found("parameter_without_gradient", gravity, values, "cause.detached_parameter")]
 
 
-def _zero(recording: Recording, rows: pd.DataFrame) -> list[_Found]:
+def _zero(recording: Recording, rows: pd.DataFrame) -> list[Found]:
     """Return what has a gradient of exactly zero at every recorded step although the layer's output has one."""
     if not (rows["grad_norm"] == 0).any():
         return []
@@ -74,7 +64,7 @@ def _zero(recording: Recording, rows: pd.DataFrame) -> list[_Found]:
     zero = zero[~(zero["parameter"].str.contains("bias") & zero["layer"].isin(moved))]
     zero = zero[zero["layer"].isin(_alive(recording) | _unmeasured(recording))]
     zero = zero[~zero["layer"].isin(_behind_dead_inputs(recording))]
-    found: list[_Found] = []
+    found: list[Found] = []
     recurrent = _recurrent(zero, frame)
     is_reverse = recurrent["parameter"].str.endswith("_reverse")
     both = recurrent["layer"].isin(recurrent.loc[~is_reverse, "layer"])
@@ -89,7 +79,7 @@ def _zero(recording: Recording, rows: pd.DataFrame) -> list[_Found]:
             gravity = "notice" if key == "reverse_one_step" else gravity
             values: dict[str, Value] = {"layers": len(layers), "example": named(layers, 1)}
             values |= {"parameter": str(taken["parameter"].iloc[0]), "steps": rows["step"].nunique()}
-            found.append((key, gravity, values, ""))
+            found.append(Found(key, gravity, values))
             zero = zero[~zero["layer"].isin(layers)]
     if len(zero) and not (is_before_training(recording) and unlocks(recording)):
         names = [full_name(*key) for key in zero[KEYS].itertuples(index=False)]
@@ -97,15 +87,15 @@ def _zero(recording: Recording, rows: pd.DataFrame) -> list[_Found]:
     return found
 
 
-def _zero_finding(recording: Recording, names: list[str], layers: set[str], rows: pd.DataFrame) -> _Found:
+def _zero_finding(recording: Recording, names: list[str], layers: set[str], rows: pd.DataFrame) -> Found:
     values = _values(names, rows)
     is_seen_once = rows["step"].nunique() < MIN_STEPS
     values["notes"] = "zero_init" if is_seen_once and has_zero_weights(recording) else ""
     gravity: Severity = "notice" if is_seen_once else severity(recording, layers, cuts_off=False)
-    return "zero_parameters", gravity, values, ""
+    return Found("zero_parameters", gravity, values)
 
 
-def _zero_layers(recording: Recording) -> list[_Found]:
+def _zero_layers(recording: Recording) -> list[Found]:
     """Return the same of layers, for recordings that hold no parameters."""
     zero = zero_layers(recording)
     if not zero:  # as of most runs, and what follows looks at every row
@@ -114,8 +104,8 @@ def _zero_layers(recording: Recording) -> list[_Found]:
     layers = [layer for layer in zero if layer in looked_at]
     if not layers:
         return []
-    _, gravity, values, cause = _zero_finding(recording, layers, set(layers), own_rows(recording, "step"))
-    return [("zero_gradient", gravity, values | {"layers": len(layers)}, cause)]
+    found = _zero_finding(recording, layers, set(layers), own_rows(recording, "step"))
+    return [found._replace(key="zero_gradient", values={**found.values, "layers": len(layers)})]
 
 
 def _alive(recording: Recording) -> set[str]:
