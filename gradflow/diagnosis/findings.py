@@ -21,13 +21,9 @@ class Findings(list[Finding]):
         super().__init__(findings)
         self.checks = tuple(checks)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """Return the findings as text, 80 columns wide."""
         return as_text(cards(self, self.checks))
-
-    def __repr__(self) -> str:
-        """Return what `print` shows."""
-        return str(self)
 
     def _repr_html_(self) -> str:
         """Return the findings as HTML, for notebooks."""

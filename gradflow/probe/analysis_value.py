@@ -123,10 +123,6 @@ class Analysis:
         return save(self.recording, path)
 
     def __repr__(self) -> str:
-        """Return what `print` shows."""
-        return str(self)
-
-    def __str__(self) -> str:
         """Return all tables as text, 80 columns wide."""
         return as_text(self.tables)
 

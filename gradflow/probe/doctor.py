@@ -117,10 +117,6 @@ class Checkup:
         return Findings((one for one in found if one.severity != "unmeasured"), found.checks)
 
     def __repr__(self) -> str:
-        """Return what `print` shows."""
-        return str(self)
-
-    def __str__(self) -> str:
         """Return the findings as text, 80 columns wide."""
         return str(self.findings)
 

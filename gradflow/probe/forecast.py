@@ -145,10 +145,6 @@ class Forecast:
         return self.verdict in forecast_study()["experimental"]
 
     def __repr__(self) -> str:
-        """Return what `print` shows."""
-        return str(self)
-
-    def __str__(self) -> str:
         """Return the verdict, its reasons, the numbers, and how often each verdict was right."""
         return "\n".join(self.lines(WIDTH))
 
@@ -165,7 +161,7 @@ class Forecast:
 
     def _repr_html_(self) -> str:
         """Return the same text for a notebook."""
-        return f"<pre>{escape(str(self))}</pre>"
+        return f"<pre>{escape(repr(self))}</pre>"
 
     def _head(self) -> list[str]:
         meta = self.recording.meta
