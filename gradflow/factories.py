@@ -7,7 +7,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -117,10 +117,14 @@ def _from_file(source: str) -> ModuleType:
 def _attribute(name: str, module: ModuleType, attribute: str) -> Any:
     if not callable(getattr(module, attribute, None)):
         known = [one for one in vars(module) if callable(getattr(module, one)) and not one.startswith("_")]
-        nearest = difflib.get_close_matches(attribute, known, n=3, cutoff=0.4)
-        said = f" Nearest: {', '.join(nearest)}." if nearest else ""
-        raise TargetError(f"{name}: {module.__name__} has no factory {attribute!r}.{said}")
+        raise TargetError(f"{name}: {module.__name__} has no factory {attribute!r}.{nearest(attribute, known)}")
     return getattr(module, attribute)
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """Return the nearest of the names there are, as what an error says last; nothing where none is near."""
+    found = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    return f" Nearest: {', '.join(found)}." if found else ""
 
 
 def in_a_line(error: BaseException) -> str:

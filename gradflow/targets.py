@@ -6,7 +6,6 @@ torchvision and timm are optional and imported here alone; so is transformers, b
 from __future__ import annotations
 
 import copy
-import difflib
 import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gradflow.factories import TargetError, importable, in_a_line, load_factory
+from gradflow.factories import TargetError, importable, in_a_line, load_factory, nearest
 from gradflow.memory import lack
 from gradflow.ranges import shown
 
@@ -314,9 +313,7 @@ def _check_settings(name: str, configured: Any, settings: Settings) -> None:
     known = [one for one in vars(configured()) if not one.startswith("_")] + [*configured.attribute_map]
     for setting in settings:
         if setting not in known:
-            nearest = difflib.get_close_matches(setting, known, n=3, cutoff=0.4)
-            said = f" Nearest: {', '.join(nearest)}." if nearest else ""
-            raise TargetError(f"{name} takes no setting {setting}.{said}")
+            raise TargetError(f"{name} takes no setting {setting}.{nearest(setting, known)}")
 
 
 # Each gives a model without trained weights, and the shapes of input that the library itself names.
@@ -353,9 +350,7 @@ def _library(module: str) -> Any:
 
 def _check_known(name: str, known: Sequence[str], library: str) -> None:
     if name not in known:
-        nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-        said = f" Nearest: {', '.join(nearest)}." if nearest else ""
-        raise TargetError(f"{library} has no model {name!r}.{said}")
+        raise TargetError(f"{library} has no model {name!r}.{nearest(name, known)}")
 
 
 def _of_data(shape: Sequence[int] | None, num_classes: int | None) -> Settings:

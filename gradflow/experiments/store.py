@@ -14,6 +14,7 @@ from typing import Any
 from gradflow import storage
 from gradflow.experiments.folder import RUNS, VERSION
 from gradflow.experiments.recipe import PlanError
+from gradflow.factories import in_a_line
 from gradflow.notes import MARK, MARK_FORMAT
 
 
@@ -27,7 +28,7 @@ class Store:
         try:
             self._files, self._path = url_to_fs(self.url)
         except Exception as error:  # each protocol has its own
-            raise PlanError(f"store {url!r} cannot be opened: {_line(error)}.") from None
+            raise PlanError(f"store {url!r} cannot be opened: {in_a_line(error)}.") from None
 
     def claim(self, command: str) -> None:
         """Mark the place as a sweep's; by this it is known to be writable before anything is trained.
@@ -46,7 +47,7 @@ class Store:
         except PlanError:
             raise
         except Exception as error:  # each protocol has its own
-            raise PlanError(f"store {self.url} cannot be written: {_line(error)}.") from None
+            raise PlanError(f"store {self.url} cannot be written: {in_a_line(error)}.") from None
 
     def _mark(self) -> dict[str, Any] | None:
         """Return the mark of a sweep, or None."""
@@ -65,7 +66,9 @@ class Store:
             for name in (*parts, storage.MANIFEST):
                 self._files.put_file(str(recording / name), f"{place}/{name}")
         except Exception as error:  # each protocol has its own
-            raise storage.StorageError(f"{recording.name} cannot be copied to {self.url}: {_line(error)}.") from error
+            raise storage.StorageError(
+                f"{recording.name} cannot be copied to {self.url}: {in_a_line(error)}."
+            ) from error
 
     def fetch(self, name: str, home: Path) -> bool:
         """Copy a finished run to `home/name` unless it is there, whole or not at all; False if the store has none.
@@ -89,12 +92,7 @@ class Store:
         except storage.StorageError:
             raise
         except Exception as error:  # each protocol has its own
-            raise storage.StorageError(f"{name} cannot be read from {self.url}: {_line(error)}.") from error
+            raise storage.StorageError(f"{name} cannot be read from {self.url}: {in_a_line(error)}.") from error
         finally:
             shutil.rmtree(half, ignore_errors=True)
         return True
-
-
-def _line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0].rstrip('.')}" if lines else type(error).__name__
