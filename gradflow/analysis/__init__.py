@@ -1,4 +1,4 @@
-"""Recordings in, small tidy frames out: one question, one module."""
+"""Recordings in, one or several, small tidy frames out: one question, one module. What is given stays as it is."""
 
 from gradflow.analysis.clipping import clipping
 from gradflow.analysis.contribution import (

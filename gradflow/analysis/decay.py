@@ -51,8 +51,6 @@ def decay(
 
     Parameters
     ----------
-    recordings : Recording or iterable of Recording
-        Not changed.
     step : int
         A recorded step.
     measure : str

@@ -21,8 +21,6 @@ def gradient_flow(
 
     Parameters
     ----------
-    recordings : Recording or iterable of Recording
-        Not changed.
     measure : str
         "grad_norm", of the layer's parameters, or "out_grad_norm", of its output.
     step : int, optional

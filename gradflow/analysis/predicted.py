@@ -36,7 +36,7 @@ def predicted(recordings: Recording | Iterable[Recording], *, measured: pd.DataF
     ----------
     recordings : Recording or iterable of Recording
         Those of `gradflow.experiments.vanishing` (meta names activation, init, norm, skip) and of
-        `gradflow.compare` have a law; others are left out. Not changed.
+        `gradflow.compare` have a law; others are left out.
     measured : DataFrame, optional
         `vanishing_table` of these recordings, where it is at hand.
 

@@ -30,8 +30,6 @@ def profile(
 
     Parameters
     ----------
-    recordings : Recording or iterable of Recording
-        Not changed.
     steps : iterable of int or "recorded", optional
         Which steps. By default those of 0, 1, 10 and 100 that were recorded, and each run's last recorded
         step; "recorded" gives them all.

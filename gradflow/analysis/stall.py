@@ -26,7 +26,7 @@ def stall(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     Parameters
     ----------
     recordings : Recording or iterable of Recording
-        Made with `weights=True`. Not changed.
+        Made with `weights=True`.
 
     Returns
     -------

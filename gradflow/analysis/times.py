@@ -42,8 +42,6 @@ def gradient_over_time(
 
     Parameters
     ----------
-    recordings : Recording or iterable of Recording
-        Not changed.
     steps : "recorded", optional
         All recorded steps; by default those of 0, 1, 10 and 100 that were recorded, and each run's last recorded step.
 

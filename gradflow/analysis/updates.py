@@ -20,7 +20,7 @@ def updates(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     Parameters
     ----------
     recordings : Recording or iterable of Recording
-        Recorded with `weights=True` and the optimizer. Not changed.
+        Recorded with `weights=True` and the optimizer.
 
     Returns
     -------

@@ -63,8 +63,6 @@ def degree(
 
     Parameters
     ----------
-    recordings : Recording or iterable of Recording
-        Not changed.
     measures : sequence of str
         By default the gradients of the activations (out_grad_norm), of the weights (grad_norm), and |g| |w|
         (grad_times_weight), in which a weight's scale under batch norm cancels.

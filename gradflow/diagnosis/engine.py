@@ -36,11 +36,6 @@ def diagnose(recordings: Recording | Iterable[Recording]) -> Findings:
     Vanishing, exploding, shattered and degraded are four findings, each from its own measurement. Runs that
     differ in their seed alone are one subject.
 
-    Parameters
-    ----------
-    recordings : Recording or iterable of Recording
-        Not changed.
-
     Returns
     -------
     Findings

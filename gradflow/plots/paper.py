@@ -10,9 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawn
 
 from gradflow.figures.looks import Looks, Palette, recolored
-from gradflow.figures.model import (
-    Figure,
-)
+from gradflow.figures.model import Figure
 from gradflow.figures.names import shorten
 from gradflow.figures.seed_words import draws_bands
 from gradflow.plots import panels, style

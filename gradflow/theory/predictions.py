@@ -1,4 +1,4 @@
-"""Predictions by the names of a setting: factor per layer, profile over depth, what is left, how deep is too deep."""
+"""Predictions by the names of a setting, as in `law`: factor per layer, profile, what is left, how deep is too deep."""
 
 from __future__ import annotations
 
@@ -46,11 +46,6 @@ def factor_per_layer(*, activation: str | Curve, init: str, norm: str | None = N
     Where it changes with depth without `skip` (tanh, "critical"), what it tends to: 1. NaN with `skip`, unless
     there is no norm and the activation is a line on either side of 0, as ReLU is; see `profile` and `law`.
 
-    Parameters
-    ----------
-    activation, init, norm, skip
-        As in `law`.
-
     Raises
     ------
     ValueError
@@ -82,8 +77,6 @@ def profile(depth: int, *, activation: str | Curve, init: str, norm: str | None 
     ----------
     depth : int
         Weighted layers, the classifier included; at least 2.
-    activation, init, norm, skip
-        As in `law`.
 
     Returns
     -------
@@ -112,8 +105,6 @@ def gradient_left(
     ----------
     layers : int
         Layers passed, at least 0.
-    activation, init, norm, skip
-        As in `law`.
 
     Examples
     --------
@@ -134,8 +125,6 @@ def depth_below(
     ----------
     bound : float
         Relative to where the gradient set out: 1e-3, or 1e3 for growth.
-    activation, init, norm, skip
-        As in `law`.
 
     Examples
     --------

@@ -80,16 +80,7 @@ def chi(activation: str | Curve, weight_variance: float, bias_variance: float = 
 
     Source: Schoenholz et al. 2017 (arXiv 1611.01232), eq. 5 and section 4.1.
 
-    Parameters
-    ----------
-    activation : str or Curve
-    weight_variance, bias_variance : float
-        As in `fixed_point`.
-
-    Raises
-    ------
-    ValueError
-        The activation is unknown, or a variance is negative or not finite.
+    Arguments, and errors, are as in `fixed_point`.
 
     Examples
     --------

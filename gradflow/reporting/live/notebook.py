@@ -53,11 +53,6 @@ class InteractiveFigure:
 def interactive_profile(recordings: Recording | Iterable[Recording]) -> InteractiveFigure:
     """Return gradient norms against layer depth, with a choice of gradient, step, seed and family.
 
-    Parameters
-    ----------
-    recordings : Recording or iterable of Recording
-        Not changed.
-
     Raises
     ------
     ValueError
