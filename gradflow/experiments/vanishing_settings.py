@@ -111,38 +111,23 @@ def vanishing(
 
 def _measure(setting: Setting, data: Dataset, *, depth: int, width: int, seed: int, batch_size: int) -> Recording:
     """Return one network's recording of one backward pass."""
+    kind: dict[str, Any] = {name: getattr(setting, name) for name in ("activation", "init", "norm", "skip")}
     model = mlp(
         depth,
         width=width,
         in_features=data.train_images[0].numel(),
         num_classes=data.num_classes,
-        activation=setting.activation,
-        init=setting.init,
-        norm=setting.norm,
-        skip=setting.skip,
         generator=torch.Generator().manual_seed(seed),
+        **kind,
     )
     # A generator of its own: one seed gives every setting the same batch.
     index = next(batches(len(data.train_labels), batch_size, torch.Generator().manual_seed(seed)))
-    meta = _describe(setting, data, depth=depth, width=width, seed=seed, batch_size=batch_size)
-    with record(model, weights=True, name=f"{setting.name}-seed{seed}", meta=meta) as recorder:
-        loss = nn.functional.cross_entropy(model(data.train_images[index]), data.train_labels[index])
-        loss.backward()
-        recorder.step(loss=loss)
-    return recorder.recording
-
-
-def _describe(setting: Setting, data: Dataset, *, depth: int, width: int, seed: int, batch_size: int) -> dict[str, Any]:
-    """Return what the recording's meta says of the network and its batch."""
-    return {
+    meta = {
         "experiment": "vanishing",
         "setting": setting.name,
         "place": SETTINGS.index(setting),
         "label": setting.label,
-        "activation": setting.activation,
-        "init": setting.init,
-        "norm": setting.norm,
-        "skip": setting.skip,
+        **kind,
         "depth": depth,
         "width": width,
         "seed": seed,
@@ -153,6 +138,11 @@ def _describe(setting: Setting, data: Dataset, *, depth: int, width: int, seed: 
         "status": "done",
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    with record(model, weights=True, name=f"{setting.name}-seed{seed}", meta=meta) as recorder:
+        loss = nn.functional.cross_entropy(model(data.train_images[index]), data.train_labels[index])
+        loss.backward()
+        recorder.step(loss=loss)
+    return recorder.recording
 
 
 def _settings(names: Iterable[str] | None) -> list[Setting]:
