@@ -8,7 +8,7 @@ from typing import Any
 from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.cli import output
 from gradflow.cli.commands import command_line
-from gradflow.cli.strip import Line, strips
+from gradflow.cli.profile_strip import Line, strips
 from gradflow.cli.targeting import Aim, aimed
 from gradflow.cli.terminal import show
 from gradflow.probe import Analysis, analyze_gradients

@@ -10,7 +10,7 @@ import click
 import pandas as pd
 
 from gradflow import analysis
-from gradflow.cli.strip import Line, strips
+from gradflow.cli.profile_strip import Line, strips
 from gradflow.cli.terminal import print_table, show
 from gradflow.recording import Recording
 from gradflow.tables import Column, Table, column, words

@@ -17,7 +17,7 @@ from gradflow.analysis.nonfinite import loss_lost
 from gradflow.analysis.profile import beside_main_path, profile
 from gradflow.cli import output
 from gradflow.cli.commands import INTERRUPTED
-from gradflow.cli.strip import Line, strips
+from gradflow.cli.profile_strip import Line, strips
 from gradflow.cli.terminal import say_tables, show, styled
 from gradflow.cli.watching import Look, WatchedRun, WatchedSweep, watched
 from gradflow.diagnosis.cards import card, in_a_line

@@ -18,7 +18,7 @@ from gradflow.analysis.levels import MEASURES, allowed, levels, quantile
 from gradflow.analysis.nonfinite import loss_lost
 from gradflow.diagnosis.engine import diagnose
 from gradflow.diagnosis.finding import Finding
-from gradflow.diagnosis.harm import losses
+from gradflow.diagnosis.learning import losses
 from gradflow.recording import GradflowError, Recording
 
 FORMAT, VERSION = "gradflow-baseline", 1

@@ -13,7 +13,7 @@ from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.diagnosis.beginning import beginning, operations
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.first_last_ratio import ONE_BATCH
-from gradflow.diagnosis.harm import MIN_STEPS, is_before_training, losses
+from gradflow.diagnosis.learning import MIN_STEPS, is_before_training, losses
 from gradflow.diagnosis.movement import movement
 from gradflow.diagnosis.recorded_structure import structure
 from gradflow.diagnosis.rules.elsewhere import MIN_TIMES

@@ -14,8 +14,8 @@ from gradflow.analysis.decay import decay
 from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.path_ends import PART_OF_LOSS, Flow, Lost, PathEnds, flow, path_ends
 from gradflow.analysis.vanishing_degree import LEAVE_OUT
-from gradflow.diagnosis.harm import HARMLESS, Learning, learning
-from gradflow.diagnosis.means import geometric
+from gradflow.diagnosis.geometric_mean import geometric
+from gradflow.diagnosis.learning import HARMLESS, Learning, learning
 from gradflow.recording import Recording
 
 # Widths and map sizes move a norm by up to about a decade within one healthy network. At two, the learning

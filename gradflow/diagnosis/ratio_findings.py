@@ -9,7 +9,7 @@ from gradflow import theory
 from gradflow.analysis.path_ends import Node, has_shortcut
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.first_last_ratio import DECADES, Beyond, Ends
-from gradflow.diagnosis.harm import is_before_training, severity
+from gradflow.diagnosis.learning import is_before_training, severity
 from gradflow.diagnosis.seed_groups import Case
 from gradflow.diagnosis.wording import Value
 

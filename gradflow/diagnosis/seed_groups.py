@@ -12,7 +12,7 @@ from gradflow.analysis.runs import as_list
 from gradflow.analysis.stall import has_batch_norm
 from gradflow.analysis.variants import base_family, network_name, told_apart_by
 from gradflow.diagnosis.first_last_ratio import Ends, ends
-from gradflow.diagnosis.harm import HARMLESS, Learning, learning
+from gradflow.diagnosis.learning import HARMLESS, Learning, learning
 from gradflow.recording import Recording
 
 RESIDUAL = "residual"  # the family whose networks have residual connections

@@ -10,10 +10,10 @@ import pandas as pd
 from gradflow.analysis.contribution import counterfactual as counterfactual_of
 from gradflow.analysis.contribution import counterfactual_over_seeds
 from gradflow.figures.columns import Data, frame_of, require
-from gradflow.figures.fewer import few_enough, networks_note
 from gradflow.figures.looks import NEUTRAL, Look, each_network
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.names import printed
+from gradflow.figures.panel_limit import few_enough, networks_note
 from gradflow.figures.seed_words import bands_text
 from gradflow.text import text
 from gradflow.text.words import heading, word

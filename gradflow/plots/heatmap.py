@@ -20,9 +20,9 @@ from gradflow.analysis.profile import profile
 from gradflow.analysis.variants import network_name
 from gradflow.figures.axis_limits import SHORT
 from gradflow.figures.columns import Data, frame_of, require
-from gradflow.figures.fewer import few_enough, networks_note
 from gradflow.figures.looks import FAINT, Palette
 from gradflow.figures.names import shorten
+from gradflow.figures.panel_limit import few_enough, networks_note
 from gradflow.figures.profile_figure import measure_name
 from gradflow.plots import panels, style
 from gradflow.plots.ticks import power_of_ten

@@ -7,7 +7,7 @@ import pytest
 import gradflow
 from benchmarks.diagnosis import program
 from gradflow.diagnosis.checks import QUESTIONS
-from gradflow.diagnosis.harm import is_unfitted
+from gradflow.diagnosis.learning import is_unfitted
 from gradflow.hooks import Every, LogSpaced
 from tests.faults.planted import trained
 

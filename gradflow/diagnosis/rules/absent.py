@@ -8,8 +8,8 @@ import pandas as pd
 
 from gradflow.diagnosis.each_run import Found, by_first, problem_if
 from gradflow.diagnosis.finding import Finding, Severity
-from gradflow.diagnosis.reach import is_half, is_left_out, own_rows, trained_layers
 from gradflow.diagnosis.seed_groups import Case
+from gradflow.diagnosis.trained_layers import is_half, is_left_out, own_rows, trained_layers
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 

@@ -8,9 +8,9 @@ import pandas as pd
 from gradflow.analysis.output_gradients import Outputs, outputs
 from gradflow.analysis.stops import Stop, near_stop, zero_stops
 from gradflow.diagnosis.finding import Finding, Severity
-from gradflow.diagnosis.harm import HARMLESS, is_before_training, learning
-from gradflow.diagnosis.reach import own_rows, severity, trained_layers
+from gradflow.diagnosis.learning import HARMLESS, is_before_training, learning
 from gradflow.diagnosis.seed_groups import Case
+from gradflow.diagnosis.trained_layers import own_rows, severity, trained_layers
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 

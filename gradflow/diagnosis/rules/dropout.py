@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradflow.diagnosis.beginning import beginning
 from gradflow.diagnosis.each_run import Found, each_run
-from gradflow.diagnosis.harm import may_harm
+from gradflow.diagnosis.learning import may_harm
 from gradflow.diagnosis.rules.outputs import begins_large
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording

@@ -9,7 +9,7 @@ import pandas as pd
 
 from gradflow.analysis.intervals import Ints
 from gradflow.diagnosis.each_run import Found, each_run, problem_if
-from gradflow.diagnosis.harm import is_unfitted
+from gradflow.diagnosis.learning import is_unfitted
 from gradflow.diagnosis.rules.parameters import KEYS, full_name
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording

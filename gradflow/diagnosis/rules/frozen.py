@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gradflow.diagnosis.each_run import Found, each_run, problem_if
-from gradflow.diagnosis.fresh import is_fresh
-from gradflow.diagnosis.harm import is_unfitted, may_harm
-from gradflow.diagnosis.reach import named
+from gradflow.diagnosis.fresh_weights import is_fresh
+from gradflow.diagnosis.learning import is_unfitted, may_harm
+from gradflow.diagnosis.trained_layers import named
 from gradflow.recording import Recording
 
 MOST = 0.5  # of the entries of all parameters

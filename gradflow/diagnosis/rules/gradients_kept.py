@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradflow.diagnosis.each_run import Found, each_run
-from gradflow.diagnosis.harm import is_unfitted
+from gradflow.diagnosis.learning import is_unfitted
 from gradflow.diagnosis.movement import movement
 from gradflow.diagnosis.rules.learning_rate import HIGH
 from gradflow.diagnosis.wording import Value

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from gradflow.diagnosis.beginning import beginning
 from gradflow.diagnosis.each_run import Found, each_run, problem_if
-from gradflow.diagnosis.harm import may_harm
-from gradflow.diagnosis.reach import named
+from gradflow.diagnosis.learning import may_harm
 from gradflow.diagnosis.rules.outputs import begins_large
+from gradflow.diagnosis.trained_layers import named
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 

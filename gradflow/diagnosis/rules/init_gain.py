@@ -10,7 +10,7 @@ from typing import NamedTuple
 from gradflow import theory
 from gradflow.diagnosis.each_run import Found, each_run
 from gradflow.diagnosis.first_last_ratio import DECADES, MIN_STAGE
-from gradflow.diagnosis.harm import severity
+from gradflow.diagnosis.learning import severity
 from gradflow.diagnosis.ratio_findings import ACTIVATIONS
 from gradflow.diagnosis.recorded_structure import ACTIVATION, MAP, MAX_POOL, Operation, Structure, structure
 from gradflow.diagnosis.wording import Value

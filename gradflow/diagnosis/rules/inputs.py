@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from gradflow.diagnosis.beginning import beginning
 from gradflow.diagnosis.each_run import Found, each_run, problem_if
 from gradflow.diagnosis.finding import Severity
-from gradflow.diagnosis.harm import may_harm
+from gradflow.diagnosis.learning import may_harm
 from gradflow.diagnosis.rules.outputs import begins_large
 from gradflow.recording import Recording
 

@@ -10,8 +10,8 @@ from gradflow.analysis.clipping import clipping
 from gradflow.diagnosis.beginning import constant_loss, optimizer_settings
 from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
-from gradflow.diagnosis.fresh import is_fresh
-from gradflow.diagnosis.harm import HARMLESS, MIN_STEPS, is_stuck, is_unfitted, learning, losses
+from gradflow.diagnosis.fresh_weights import is_fresh
+from gradflow.diagnosis.learning import HARMLESS, MIN_STEPS, is_stuck, is_unfitted, learning, losses
 from gradflow.diagnosis.movement import movement
 from gradflow.diagnosis.rules.loss_level import has_risen
 from gradflow.diagnosis.seed_groups import Case

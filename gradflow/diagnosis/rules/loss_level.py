@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gradflow.diagnosis.beginning import NEVER_NEGATIVE, constant_loss, operations
 from gradflow.diagnosis.finding import Finding, Severity
-from gradflow.diagnosis.fresh import is_fresh
-from gradflow.diagnosis.harm import CONSTANT_SHARE, Losses, is_stuck, learning, losses
+from gradflow.diagnosis.fresh_weights import is_fresh
+from gradflow.diagnosis.learning import CONSTANT_SHARE, Losses, is_stuck, learning, losses
 from gradflow.diagnosis.rules.diverged import REMEDIES, diverged_step
 from gradflow.diagnosis.seed_groups import Case
 from gradflow.diagnosis.wording import Value

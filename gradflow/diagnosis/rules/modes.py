@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from gradflow.diagnosis.beginning import beginning
 from gradflow.diagnosis.each_run import Found, each_run, problem_if
-from gradflow.diagnosis.fresh import is_fresh
-from gradflow.diagnosis.harm import is_before_training, is_unfitted
-from gradflow.diagnosis.reach import named
+from gradflow.diagnosis.fresh_weights import is_fresh
+from gradflow.diagnosis.learning import is_before_training, is_unfitted
+from gradflow.diagnosis.trained_layers import named
 from gradflow.recording import Recording
 
 REMEDIES = ("remedy.train_mode",)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from gradflow.diagnosis.beginning import BINARY, CROSS_ENTROPY, beginning, operations
 from gradflow.diagnosis.each_run import Found, each_run, problem_if
-from gradflow.diagnosis.harm import is_before_training, is_unfitted
+from gradflow.diagnosis.learning import is_before_training, is_unfitted
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 

@@ -7,8 +7,8 @@ import math
 from gradflow.diagnosis.beginning import CROSS_ENTROPY, SQUARED, Tensor, beginning, first_loss, operations
 from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
-from gradflow.diagnosis.fresh import is_fresh
-from gradflow.diagnosis.harm import MIN_STEPS, is_before_training, is_stuck, is_unfitted, losses, may_harm
+from gradflow.diagnosis.fresh_weights import is_fresh
+from gradflow.diagnosis.learning import MIN_STEPS, is_before_training, is_stuck, is_unfitted, losses, may_harm
 from gradflow.diagnosis.movement import movement
 from gradflow.diagnosis.rules.dead import has_zero_weights
 from gradflow.diagnosis.rules.learning_rate import LOW

@@ -8,8 +8,8 @@ from gradflow.analysis.intervals import mean_interval
 from gradflow.analysis.times import Reach, reach
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.first_last_ratio import DECADES, ONE_BATCH, When
-from gradflow.diagnosis.harm import HARMLESS, learning
-from gradflow.diagnosis.means import geometric
+from gradflow.diagnosis.geometric_mean import geometric
+from gradflow.diagnosis.learning import HARMLESS, learning
 from gradflow.diagnosis.seed_groups import Case
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording

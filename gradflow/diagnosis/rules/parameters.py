@@ -8,10 +8,10 @@ from gradflow.analysis.output_gradients import outputs
 from gradflow.analysis.stops import zero_stops
 from gradflow.diagnosis.each_run import Found, by_first
 from gradflow.diagnosis.finding import Finding, Severity
-from gradflow.diagnosis.harm import is_before_training
-from gradflow.diagnosis.reach import is_left_out, named, own_rows, severity
+from gradflow.diagnosis.learning import is_before_training
 from gradflow.diagnosis.rules.dead import MIN_STEPS, has_zero_weights, unlocks, zero_layers
 from gradflow.diagnosis.seed_groups import Case
+from gradflow.diagnosis.trained_layers import is_left_out, named, own_rows, severity
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 

@@ -11,8 +11,8 @@ import pandas as pd
 from gradflow.analysis.profile import weighted_layers
 from gradflow.analysis.stall import has_batch_norm
 from gradflow.diagnosis.finding import Finding, Severity
-from gradflow.diagnosis.harm import learning, severity
-from gradflow.diagnosis.means import geometric
+from gradflow.diagnosis.geometric_mean import geometric
+from gradflow.diagnosis.learning import learning, severity
 from gradflow.diagnosis.seed_groups import Case
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording

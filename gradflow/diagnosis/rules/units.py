@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
-from gradflow.diagnosis.harm import is_before_training, is_stuck, may_harm
+from gradflow.diagnosis.learning import is_before_training, is_stuck, may_harm
 from gradflow.diagnosis.seed_groups import Case
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from gradflow.diagnosis.finding import Finding, Severity
-from gradflow.diagnosis.reach import named, own_rows
 from gradflow.diagnosis.rules.parameters import full_name
 from gradflow.diagnosis.seed_groups import Case
+from gradflow.diagnosis.trained_layers import named, own_rows
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 

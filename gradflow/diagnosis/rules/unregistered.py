@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gradflow.diagnosis.finding import Finding, Severity
-from gradflow.diagnosis.harm import HARMLESS, learning
-from gradflow.diagnosis.reach import named
+from gradflow.diagnosis.learning import HARMLESS, learning
 from gradflow.diagnosis.seed_groups import Case
+from gradflow.diagnosis.trained_layers import named
 from gradflow.diagnosis.wording import Value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradflow.diagnosis.beginning import optimizer_settings
 from gradflow.diagnosis.each_run import Found, each_run, problem_if
-from gradflow.diagnosis.harm import is_stuck, learning
+from gradflow.diagnosis.learning import is_stuck, learning
 from gradflow.diagnosis.movement import matrices
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording

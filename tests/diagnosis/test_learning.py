@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from gradflow import Recording
-from gradflow.diagnosis.harm import MIN_STEPS, learning
+from gradflow.diagnosis.learning import MIN_STEPS, learning
 
 N = 200
 FALLING = 2.3 * np.exp(-np.arange(N) / 80)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 import pandas as pd
 
 from gradflow.diagnosis.finding import Severity
-from gradflow.diagnosis.harm import HARMLESS, learning
+from gradflow.diagnosis.learning import HARMLESS, learning
 from gradflow.recording import Recording
 
 HALF = 0.5  # of the trained layers with weights: without so many the network is another one

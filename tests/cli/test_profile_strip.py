@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from gradflow.cli.strip import BLOCKS, DIGITS, Line, Scale, grouped, strips
+from gradflow.cli.profile_strip import BLOCKS, DIGITS, Line, Scale, grouped, strips
 from gradflow.cli.terminal import show
 
 EVIL = "\x1b[31mevil\n\u202e[red]</script>\x9b1m\x07"
