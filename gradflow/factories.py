@@ -7,7 +7,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -121,9 +121,9 @@ def _attribute(name: str, module: ModuleType, attribute: str) -> Any:
     return getattr(module, attribute)
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
+def nearest(name: object, known: Iterable[str], most: int = 3) -> str:
     """Return the nearest of the names there are, as what an error says last; nothing where none is near."""
-    found = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    found = difflib.get_close_matches(str(name), list(known), n=most, cutoff=0.4)
     return f" Nearest: {', '.join(found)}." if found else ""
 
 

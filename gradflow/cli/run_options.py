@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 import click
@@ -22,15 +22,21 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 def vary(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, list[Any]]:
     """Return {name: values} of NAME=VALUE,VALUE."""
-    found: dict[str, list[Any]] = {}
-    for value in values:
-        name, equals, listed = value.partition("=")
-        if not equals or not name.strip() or not listed.strip():
-            raise click.BadParameter(text("usage.form_vary", value=repr(value)))
-        setting = name.strip().replace("-", "_")
-        if setting in found:
-            raise click.BadParameter(text("usage.twice", name=setting))
-        found[setting] = [plain(part) for part in listed.split(",")]
+    found = by_name(values, "usage.form_vary", may_be_empty=False)
+    return {name: [plain(part) for part in listed.split(",")] for name, listed in found.items()}
+
+
+def by_name(given: Iterable[str], form: str, *, may_be_empty: bool) -> dict[str, str]:
+    """Return {name: value} of NAME=VALUE, or fail with what was given and the text of the form that it has to have."""
+    found: dict[str, str] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals or not name.strip() or not (may_be_empty or value.strip()):
+            raise click.BadParameter(text(form, value=repr(one)))
+        name = name.strip().replace("-", "_")
+        if name in found:
+            raise click.BadParameter(text("usage.twice", name=name))
+        found[name] = value
     return found
 
 

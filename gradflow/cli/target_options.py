@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from gradflow.cli.help import option
-from gradflow.cli.run_options import Decorator, literal, options, options_of
+from gradflow.cli.run_options import Decorator, by_name, literal, options, options_of
 from gradflow.cli.values import Number, Several, given
 from gradflow.settings import RecipeSettings, RunSettings, settings_of
 from gradflow.text import text
@@ -28,17 +28,9 @@ OF_UPDATES = ("optimizer", "lr", "momentum", "weight_decay", "clip")  # settings
 
 
 def _settings(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
-    """Return {name: value} of NAME=VALUE, or fail with what was given."""
-    found: dict[str, Any] = {}
-    for given_value in values:
-        name, equals, value = given_value.partition("=")
-        if not equals or not name.strip():
-            raise click.BadParameter(text("usage.form_set", value=repr(given_value)))
-        name = name.strip().replace("-", "_")
-        if name in found:
-            raise click.BadParameter(text("usage.twice", name=name))
-        found[name] = literal(value)
-    return found
+    """Return {name: value} of NAME=VALUE."""
+    found = by_name(values, "usage.form_set", may_be_empty=True)
+    return {name: literal(value) for name, value in found.items()}
 
 
 of_factory = option("--set", "settings", callback=_settings, multiple=True, metavar="NAME=VALUE", group="model")

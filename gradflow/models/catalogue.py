@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from torch import nn
 
+from gradflow.factories import nearest
 from gradflow.models.bottleneck import STRIDES_ON
 from gradflow.models.cifar import CIFAR_DEPTHS, IMAGE_FAMILIES, MINI_DEPTHS, SHORTCUTS, cifar_net, mini_net
 from gradflow.models.costs import check_memory
@@ -130,7 +130,7 @@ def check(model: str, depth: int, family: str, options: Options) -> dict[str, An
     {'shortcut': 'A', 'widths': [8, 16, 32], 'norm': 'batch', 'activation': 'relu', 'init': 'kaiming-fan-out'}
     """
     if model not in CATALOGUE:
-        raise ValueError(f"model must be one of {', '.join(CATALOGUE)}; got {model!r}.{_nearest(model, CATALOGUE)}")
+        raise ValueError(f"model must be one of {', '.join(CATALOGUE)}; got {model!r}.{nearest(model, CATALOGUE, 1)}")
     entry = CATALOGUE[model]
     entry.depths.check(depth)
     if family not in entry.families:
@@ -139,7 +139,7 @@ def check(model: str, depth: int, family: str, options: Options) -> dict[str, An
         if name not in entry.options:
             known = ", ".join(entry.options)
             raise ValueError(
-                f"options of {model} must be among {known}; got {str(name)!r}.{_nearest(name, entry.options)}"
+                f"options of {model} must be among {known}; got {str(name)!r}.{nearest(name, entry.options, 1)}"
             )
     read = {name: _read(entry, name, options.get(name, default)) for name, default in entry.options.items()}
     check_critical(read["init"], read["activation"])
@@ -179,11 +179,6 @@ def build(
 
     check_memory(f"{model}-{depth}", depth, max(checked.get("widths") or [checked["width"]]), make)
     return make()
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.4)
-    return f" Nearest: {found[0]}." if found else ""
 
 
 def _read(entry: Entry, name: str, given: Any) -> Any:

@@ -9,6 +9,18 @@ from typing import Any
 
 
 @cache
+def figures(name: str) -> dict[str, Any]:
+    """Return one of the files beside this module: he2015, veit2016, balduzzi2017, tutorial, or a study of our own.
+
+    Examples
+    --------
+    >>> figures("veit2016")["effective_paths"]["longest"]
+    17
+    """
+    found: dict[str, Any] = json.loads(files(__name__).joinpath(f"{name}.json").read_text(encoding="utf-8"))
+    return found
+
+
 def he2015() -> dict[str, Any]:
     """Return the figures of He et al., Deep Residual Learning for Image Recognition (arXiv 1512.03385).
 
@@ -19,11 +31,9 @@ def he2015() -> dict[str, Any]:
     >>> he2015()["cifar10"]["test_error_percent_table6"]["110"]
     6.43
     """
-    figures: dict[str, Any] = json.loads(files(__name__).joinpath("he2015.json").read_text(encoding="utf-8"))
-    return figures
+    return figures("he2015")
 
 
-@cache
 def forecast_study() -> dict[str, Any]:
     """Return the rules of `gradflow.probe.forecast` and how often its verdicts came true, as measured.
 
@@ -36,11 +46,9 @@ def forecast_study() -> dict[str, Any]:
     >>> sorted(forecast_study()["rules"])
     ['will fail', 'will train']
     """
-    study: dict[str, Any] = json.loads(files(__name__).joinpath("forecast.json").read_text(encoding="utf-8"))
-    return study
+    return figures("forecast")
 
 
-@cache
 def diagnosis_study() -> dict[str, Any]:
     """Return how often findings named the fault that was planted: `benchmarks/diagnosis`, held-out programs.
 
@@ -53,11 +61,9 @@ def diagnosis_study() -> dict[str, Any]:
     >>> 0 <= right <= of
     True
     """
-    study: dict[str, Any] = json.loads(files(__name__).joinpath("diagnosis_zoo.json").read_text(encoding="utf-8"))
-    return study
+    return figures("diagnosis_zoo")
 
 
-@cache
 def remedy_studies() -> tuple[dict[str, Any], ...]:
     """Return which remedies repaired which faults: `benchmarks/remedies.py`, `remedies_over_time.py` and `diagnosis`.
 
@@ -72,5 +78,4 @@ def remedy_studies() -> tuple[dict[str, Any], ...]:
     >>> stacks["faults"]["left_out"]["remedies"]["remedy.clip"][0]
     0
     """
-    names = ("remedies.json", "remedies_over_time.json", "remedies_zoo.json")
-    return tuple(json.loads(files(__name__).joinpath(name).read_text(encoding="utf-8")) for name in names)
+    return tuple(map(figures, ("remedies", "remedies_over_time", "remedies_zoo")))

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable, Mapping
-from functools import cache
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
-from gradflow.reference import he2015
+from gradflow.reference import figures, he2015
 
 PUBLISHED, ILLUSTRATIVE = "published", "illustrative"
 HE2015 = "He et al. 2015, table 6"
 
 Figure = dict[str, Any]
-
-
-@cache
-def figures(name: str) -> dict[str, Any]:
-    """Return one of the files beside this module: he2015, veit2016, balduzzi2017, tutorial.
-
-    Examples
-    --------
-    >>> figures("veit2016")["effective_paths"]["longest"]
-    17
-    """
-    found: dict[str, Any] = json.loads(files("gradflow.reference").joinpath(f"{name}.json").read_text(encoding="utf-8"))
-    return found
 
 
 def published(name: str) -> list[Figure]:
