@@ -7,8 +7,8 @@ a worker of `gradflow compare` does, with its environment, in a folder, with che
 again", whose difference is the noise, make the same updates in a hand-written loop that measures no errors. `--before
 CHECKOUT` adds the worker of another checkout. "Steps" are all turns but the first and the last of a run, with a 95 %
 bootstrap interval over them. "Run" is all from building the network to the finished folder: the median of the rounds,
-the lowest and the highest. A worker imports once for all its runs; what that takes is given apart, and the first run of
-each process is not counted.
+the lowest and the highest. A worker imports once for all its runs; what that takes is given apart, and a short run of
+each process before the first round is not counted.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from typing import Any
 
 BARE = ("bare", "bare again")
 REST = "the rest"
+WARM_UP = 20  # updates
 WHOLE = "probes: "  # a phase whose name begins so holds all that it calls
 
 
@@ -98,7 +99,7 @@ def child(arguments: argparse.Namespace) -> None:
     with clock.phase("import pandas, gradflow and what they need"):
         import gradflow.experiments.worker  # noqa: F401  what a worker imports before its first run
     torch.set_num_threads(1)
-    run = planned(arguments.networks, arguments)
+    run = planned(arguments.networks, arguments, steps=arguments.steps)
     watch_all(clock, is_bare=is_bare)
     make = bare_run if is_bare else worker_run
     began = 0.0
@@ -111,20 +112,20 @@ def child(arguments: argparse.Namespace) -> None:
 
     clock.charge()
     turn(phases=dict(clock))
-    for _ in range(arguments.rounds + 1):
+    for number in range(arguments.rounds + 1):
         clock.charge()
         clock.clear()
-        make(run, turn, arguments)
+        make(run if number else planned(arguments.networks, arguments, steps=WARM_UP), turn, arguments)
         clock.charge()
         turn(phases=dict(clock))
 
 
-def planned(network: str, arguments: argparse.Namespace) -> Any:
+def planned(network: str, arguments: argparse.Namespace, *, steps: int) -> Any:
     """Return the run."""
     from gradflow.experiments import plan
 
     family, _, depth = network.rpartition("-")
-    shape = {"data": arguments.data, "model": arguments.model, "steps": arguments.steps, "device": "cpu"}
+    shape = {"data": arguments.data, "model": arguments.model, "steps": steps, "device": "cpu"}
     (run,) = plan([int(depth)], families=[family], seeds=[0], **shape)
     return run
 
