@@ -434,7 +434,8 @@ class Recording:
         Parameters
         ----------
         readers : mapping
-            For each table a function that returns its rows. What it raises, the first use of the table raises.
+            For each table a function that returns its rows, which have passed `checked`, or a frame without columns.
+            What it raises, the first use of the table raises.
         meta : mapping
             As in `Recording`.
         """
@@ -469,7 +470,7 @@ class Recording:
             if name not in readers:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             try:
-                frame = _validated(name, readers[name](), f"{self.name}: ")
+                frame = _ordered(name, readers[name](), f"{self.name}: ")
             except RecordingError as error:
                 raise RecordingError(f"{self.name}: {error}") from None
             object.__setattr__(self, name, frame)
@@ -506,14 +507,20 @@ class Recording:
 
 
 def _validated(table: str, frame: pd.DataFrame, of: str = "") -> pd.DataFrame:
-    """Return the frame as `checked` does, its rows in order of steps and each once; warnings say `of` what.
+    """Return the frame as `checked` and `_ordered` do; warnings say `of` what."""
+    return _ordered(table, checked(table, frame, of), of)
+
+
+def _ordered(table: str, frame: pd.DataFrame, of: str) -> pd.DataFrame:
+    """Return a checked frame with its rows in order of steps and each once; warnings say `of` what.
 
     Raises
     ------
     RecordingError
-        As of `checked`, or a step has several rows in steps.
+        A step has several rows in steps.
     """
-    frame = checked(table, frame, of)
+    if not len(frame.columns):
+        return _no_rows(table).copy()
     if "step" in TABLES[table] and not frame["step"].is_monotonic_increasing:
         frame = frame.sort_values("step", kind="stable", ignore_index=True)
     keys = list(KEYS.get(table, ()))
