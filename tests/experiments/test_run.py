@@ -66,6 +66,7 @@ def test_one_failing_run_does_not_stop_the_others(tmp_path):
     assert [recording.name for recording in caught.value.recordings] == [runs[0].id]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_its_run_alone(tmp_path):
     runs = plan([8, 14], families=["plain"], **{**SMALL, "steps": 60})
     victims = []

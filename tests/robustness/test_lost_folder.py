@@ -80,11 +80,12 @@ def contents(folder):
     return {file.name: contents(file) for file in folder.iterdir()}
 
 
-CASES = [pytest.param(way, 2, id=way.__name__, marks=pytest.mark.slow) for way in WAYS]
-CASES += [pytest.param(way, 1, id=f"{way.__name__} one worker", marks=pytest.mark.slow) for way in WAYS]
+CASES = [pytest.param(way, 2, id=way.__name__) for way in WAYS]
+CASES += [pytest.param(way, 1, id=f"{way.__name__} one worker") for way in WAYS]
 
 
-@pytest.mark.parametrize(("way", "workers"), [pytest.param(another_folder, 2, id="quick"), *CASES])
+@pytest.mark.slow
+@pytest.mark.parametrize(("way", "workers"), CASES)
 def test_the_command_ends_in_a_line_and_goes_on_once_the_folder_is_back(tmp_path, way, workers):
     out, away = tmp_path / "out", tmp_path / "away"
     command = start(*SWEEP, "--steps", "800", "--workers", str(workers), cwd=tmp_path)

@@ -52,6 +52,7 @@ def after(seconds):
 SIGNALS = [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize(("moment", "steps"), [(training, 3000), (reporting, 6)])
 def test_a_signal_ends_the_command_in_a_line(tmp_path, number, moment, steps):
@@ -133,9 +134,8 @@ def test_a_second_signal_does_not_wait_for_the_step_under_way(tmp_path, number):
     assert not workers_of(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("number", "name"), [(signal.SIGSEGV, "SIGSEGV"), pytest.param(signal.SIGKILL, "SIGKILL", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGSEGV, "SIGSEGV"), (signal.SIGKILL, "SIGKILL")])
 def test_a_worker_that_is_killed_is_named_with_its_signal_and_the_sweep_goes_on(tmp_path, number, name):
     runs = [one_run(seed=seed, steps=60, widths=(4, 4, 4)) for seed in range(2)]
     victims = []
