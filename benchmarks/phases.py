@@ -147,7 +147,7 @@ def worker_run(run: Any, on_step: Callable[[int], object], arguments: argparse.N
     with tempfile.TemporaryDirectory() as out:
         folder = SweepFolder(Path(out) / "sweep", command="")
         every = arguments.others * run_directory.CHECKPOINT_SECONDS
-        run_with_resume(folder, run, command="", checkpoint_every=every, on_step=on_step)
+        run_with_resume(folder, run, checkpoint_every=every, on_step=on_step)
 
 
 def watch_all(clock: Clock, *, is_bare: bool) -> None:

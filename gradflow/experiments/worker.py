@@ -1,7 +1,7 @@
 """A worker process: reads runs as JSON lines, makes each, writes events as JSON lines.
 
-Started by `gradflow.experiments.pool` as `python -m gradflow.experiments.worker FOLDER LOCK COMMAND SECONDS`, LOCK as
-JSON. A process of its own module, not a fork or a copy of the user's script: notebooks and unguarded scripts can call
+Started by `gradflow.experiments.pool`, which calls `from_command_line` with FOLDER LOCK COMMAND SECONDS, LOCK as JSON.
+A process of its own module, not a fork or a copy of the user's script: notebooks and unguarded scripts can call
 `compare`.
 
 It stops, after a checkpoint, at SIGTERM and when its input ends while it is at work: its parent was killed then.
@@ -87,7 +87,8 @@ def main(folder: SweepFolder, checkpoint_every: float, orders: TextIO, events: T
                 torch.cuda.empty_cache()
 
 
-if __name__ == "__main__":
+def from_command_line() -> None:
+    """Make runs as the arguments say, until standard input ends."""
     # Whatever a library prints must not get between the events.
     stream = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
