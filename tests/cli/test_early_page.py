@@ -20,6 +20,7 @@ def status(page):
     return re.findall(r'role="status">([^<]*)', page.read_text(encoding="utf-8")) if page.exists() else None
 
 
+@pytest.mark.slow
 def test_a_page_comes_after_each_seed_and_the_last_one_is_whole(tmp_path):
     command = start(*SWEEP, "--seeds", "2", "--steps", "1500", cwd=tmp_path)
     page = tmp_path / "out" / "report.html"
@@ -32,6 +33,7 @@ def test_a_page_comes_after_each_seed_and_the_last_one_is_whole(tmp_path):
     assert [seed for _, seed in order] == ["0", "0", "1", "1"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_leaves_a_page_of_what_is_finished(tmp_path):
     command = start(*SWEEP, "--seeds", "1", "--steps", "1500", cwd=tmp_path)
     assert any(line.startswith("[1/2]") for line in iter(command.stdout.readline, ""))

@@ -86,6 +86,7 @@ def test_a_dry_run_prints_the_plan_and_makes_nothing(file, tmp_path, capsys):
     assert {row["lr"] for row in rows} == {0.1, 0.02}
 
 
+@pytest.mark.slow
 def test_a_sweep_reports_what_was_published_beside_what_was_measured(file, tmp_path, capsys):
     out = tmp_path / "out"
     assert run("sweep", str(file), "--scaled", "--out", str(out), "--workers", "1", "--device", "cpu") == 0
