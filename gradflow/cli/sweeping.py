@@ -12,7 +12,7 @@ from typing import Any
 import click
 import torch
 
-from gradflow import experiments
+from gradflow import experiments, storage
 from gradflow.cli import demonstration, output, torchrun_start
 from gradflow.cli.commands import REPORTS, RUNS_FAILED, command_line
 from gradflow.cli.early_page import EarlyPages, early_pages
@@ -23,7 +23,7 @@ from gradflow.cli.report_writing import heading, say_report, write_report
 from gradflow.cli.run_options import LOCAL, RAY_ALONE, plan_arguments
 from gradflow.cli.values import MAX_NAME, refuse
 from gradflow.experiments import Event, Run
-from gradflow.experiments.folder import check_out, guarded
+from gradflow.experiments.folder import RUNS, check_out, guarded
 from gradflow.experiments.presets import read_preset
 from gradflow.experiments.ray_engine import RayEngine
 from gradflow.experiments.recipe import check
@@ -144,6 +144,8 @@ def run_sweep(sweep: Sweep, given: Mapping[str, Any], execution: ExecutionOption
     with guarded(folder) as sweep_folder:
         write_notes(sweep_folder.anchor, {**sweep.notes, "title": execution.title or sweep.notes.get("title", "")})
         if recordings:
+            finished = [sweep_folder.anchor / RUNS / run.id for run in runs if run.id not in failures]
+            recordings = [storage.peek(one) for one in finished]  # out of this very folder, too, while it is drawn
             print_summary(recordings, execution.form)
             demo = demonstration.measure(sweep_folder.anchor) if with_demo else []
             shown = [*annotated(recordings, sweep.notes), *demo]

@@ -79,15 +79,15 @@ MENDED = {  # of one run: what is in their places is set aside, and the run made
 PLACES = sorted(OWN | MENDED)
 
 
-def serially(engine, waiting, folder, recordings, tell, **options):
+def serially(engine, work):
     """Make runs in this process, as a worker process does."""
     failures = {}
-    for run in waiting:
+    for run in work.runs:
         try:
-            recordings[run] = run_with_resume(folder, run, checkpoint_every=1e-9)
+            work.recordings[run] = run_with_resume(work.folder, run, checkpoint_every=1e-9)
         except Exception as error:
             failures[run] = f"{type(error).__name__}: {error}".partition("\n")[0]
-            tell(Event("failed", run, detail=failures[run]))
+            work.tell(Event("failed", run, detail=failures[run]))
     return failures
 
 
