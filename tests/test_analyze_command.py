@@ -198,7 +198,7 @@ def test_out_holds_report_figures_and_recording(tmp_path, capsys):
     [
         (["mine.py:plan"], "no factory 'plan'. Nearest: plain"),
         (["resnet50"], "target must be one of torchvision:NAME"),
-        (["mine.py:residual", "--input", "8,x"], "'8,x' is no shape such as 8,3,224,224"),
+        (["mine.py:residual", "--input", "8,x"], "'8,x' is not a list of whole numbers such as 8,3,224,224."),
         (["mine.py:residual", "--input", "8,0"], "input must be at least 1; got 0."),
         (["mine.py:residual", "--input", "8,5"], "failed on inputs float32 (8, 5)"),
         (["mine.py:several"], "a tuple of 2, of which no loss follows"),

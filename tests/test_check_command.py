@@ -85,7 +85,7 @@ def test_json_has_every_comparison(tmp_path, baseline, capsys):
         (["--tolerance", "grad_norm"], r"--tolerance must be MEASURE=NUMBER, .* \(no =\); got 'grad_norm'"),
         (["--tolerance", "depth=1"], "tolerances must be of grad_norm, .*; got 'depth'"),
         (["--tolerance", "loss=-1"], "the tolerance of loss must be a number of 0 or more; got -1.0"),
-        (["--write", "--json"], "--write makes a baseline and compares nothing"),
+        (["--write", "--json"], "--write cannot be combined with --tolerance, --json"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path, baseline, capsys, arguments, message):

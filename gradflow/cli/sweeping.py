@@ -144,8 +144,8 @@ def run_sweep(sweep: Sweep, given: Mapping[str, Any], execution: ExecutionOption
     with guarded(folder) as sweep_folder:
         write_notes(sweep_folder.anchor, {**sweep.notes, "title": execution.title or sweep.notes.get("title", "")})
         if recordings:
-            finished = [sweep_folder.anchor / RUNS / run.id for run in runs if run.id not in failures]
-            recordings = [storage.peek(one) for one in finished]  # out of this very folder, too, while it is drawn
+            there = sweep_folder.anchor / RUNS  # this very folder, whatever takes its place while it is drawn
+            recordings = [storage.peek(there / run.id) for run in runs if storage.is_recording(there / run.id)]
             print_summary(recordings, execution.form)
             demo = demonstration.measure(sweep_folder.anchor) if with_demo else []
             shown = [*annotated(recordings, sweep.notes), *demo]

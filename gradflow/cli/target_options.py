@@ -23,7 +23,7 @@ def _targets(context: click.Context, argument: click.Parameter, incomplete: str)
 
 
 of_target = click.argument("target", shell_complete=_targets)
-SHAPE = Several(Number("input"), "shape such as 8,3,224,224")
+SHAPE = Several(Number("input"), "8,3,224,224")
 OF_UPDATES = ("optimizer", "lr", "momentum", "weight_decay", "clip")  # settings that make an update of a gradient
 
 

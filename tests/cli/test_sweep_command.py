@@ -112,7 +112,7 @@ def test_bad_input_is_one_line_and_exit_2(file, tmp_path, capsys):
     assert run("compare", "--preset", "balduzzi2017-shattering", "--lr", "0.1") == 2
     assert "preset balduzzi2017-shattering trains nothing, so it takes no lr." in capsys.readouterr().err
     assert run("compare", "--depths", "8", "--scaled") == 2
-    assert "--scaled goes with --preset." in capsys.readouterr().err
+    assert "--scaled requires --preset." in capsys.readouterr().err
     assert run("compare") == 2
     assert "--preset" in capsys.readouterr().err
 

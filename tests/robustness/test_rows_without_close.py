@@ -36,9 +36,9 @@ ENDS = {
     "SIGTERM in the middle of a step": (
         "buffer = gradflow.hooks.rows.Buffer\n"
         "add = buffer.add_scalars\n"
-        "def then_end(self, step, scalars):\n"
-        f"    if step == {STEPS} - 1: os.kill(os.getpid(), 15)\n"
-        "    add(self, step, scalars)\n"
+        "def then_end(self, scalars):\n"
+        f"    if scalars['step'] == {STEPS} - 1: os.kill(os.getpid(), 15)\n"
+        "    add(self, scalars)\n"
         "buffer.add_scalars = then_end\n"
         "recorder = train(gradflow.record(model, path=path))\n"
         "time.sleep(60)",
