@@ -15,9 +15,7 @@ N_FIRST = 5  # steps that are not recorded, before the price of one that is can 
 N_ENOUGH = 50  # steps before the promise is given up
 N_BESIDE = 4  # steps before a recorded one that are timed for it to be compared with
 WINDOW = 65  # steps of either kind whose median is their time
-HIDDEN = (
-    2.0  # times its own clock's seconds a step that is not recorded costs: caches again (12 us for 6, an MLP's step)
-)
+HIDDEN = 2.0  # times its own clock's seconds that a step costs which is not recorded: 12 us for 6, of an MLP
 MOST = 3.0  # times its own clock's seconds a recorded step costs: beyond that something else took place beside it
 CONTROL = 16  # the last two steps in so many are never recorded, so that there is something to compare with
 
@@ -89,6 +87,8 @@ class Budget:
             while self._fixed <= step:
                 self._fixed = self._fixed * 10 or 1
             return self._fixed == step * 10 or step < 2
+        if not self._recorded:  # after a resume: one, for its price to be known
+            return len(self._bare) >= N_FIRST and bool(self._schedule(step))
         if step < self._next or step % CONTROL >= CONTROL - 2 or not self._schedule(step):
             return False
         self._next = step + self._pause  # until the step has been paid for

@@ -676,11 +676,13 @@ class Recorder:
     def _pass_over(self) -> None:
         """End a step that is not recorded: as little as can be, since nearly all steps may be so."""
         scalars, self._step = self._scalars, self._step + 1
-        self._failures.attempt("the scalars", self._buffer.add_scalars, scalars)
-        if self._is_told or self._buffer.n_waiting >= FLUSH_ROWS:
-            self._failures.attempt("the tables", self._flush_if_due)
-            self._look_if_due()
-        self._failures.attempt("getting ready for a step", self._arm)
+        try:
+            self._failures.attempt("the scalars", self._buffer.add_scalars, scalars)
+            if self._is_told or self._buffer.n_waiting >= FLUSH_ROWS:
+                self._failures.attempt("the tables", self._flush_if_due)
+                self._look_if_due()
+        finally:  # whatever interrupts it, the step is over
+            self._failures.attempt("getting ready for a step", self._arm)
 
     def _flush_if_due(self) -> None:
         stream = self._stream

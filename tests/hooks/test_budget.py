@@ -1,5 +1,6 @@
 """The schedule that keeps a promise: what it costs in truth, by a clock that the tests turn, and in a recorder."""
 
+import contextlib
 import math
 import random
 
@@ -10,6 +11,7 @@ from torch import nn
 import gradflow
 from gradflow.hooks import Every
 from gradflow.hooks.budget import Budget
+from gradflow.hooks.rows import Buffer
 
 EVERY = Every(1)
 
@@ -121,6 +123,37 @@ def test_training_is_the_same_and_every_step_has_its_loss(share):
     assert told["promised"] == share
     assert (told["recorded"], told["steps"]) == (len(steps), 120)
     assert told["spent"] > 0
+
+
+def test_after_a_resume_the_price_is_measured_anew():
+    budget = Budget(0.1, EVERY, print, clock=iter([0.001 * tick for tick in range(1000)]).__next__)
+    recorded = []
+    for step in range(500, 600):
+        if is_due := budget(step):
+            recorded.append(step)
+        if is_due or step >= budget.watches_from:
+            budget.end_step(step, is_recorded=is_due, own=1e-4 if is_due else 1e-6)
+    assert recorded[0] < 515
+    assert len(recorded) > 1
+
+
+def test_an_interrupt_in_a_step_that_is_not_recorded_costs_no_other_step(monkeypatch):
+    add, n_calls = Buffer.add_scalars, 0
+
+    def interrupted(buffer, scalars):
+        nonlocal n_calls
+        n_calls += 1
+        add(buffer, scalars)
+        if n_calls == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Buffer, "add_scalars", interrupted)
+    with gradflow.record(nn.Linear(2, 1), schedule=lambda step: False) as recorder:
+        for step in range(4):
+            with contextlib.suppress(KeyboardInterrupt):
+                recorder.step(loss=float(step))
+    steps = recorder.recording.steps
+    assert steps.step.tolist() == steps.loss.tolist() == [0, 1, 2, 3]
 
 
 def test_recording_within_a_promise_goes_to_a_folder_too(tmp_path):
