@@ -4,6 +4,8 @@ import gc
 import subprocess
 import sys
 
+import pandas as pd
+
 from gradflow.reporting.own_process import BESIDES, lean
 
 IMPORTS = """
@@ -28,3 +30,13 @@ def test_garbage_is_looked_for_as_before():
         assert gc.get_threshold()[0] > before[0][0]
         assert gc.get_freeze_count() > before[1]
     assert (gc.get_threshold(), gc.get_freeze_count()) == before
+
+
+def test_words_are_strings_of_python_within_the_block_alone():
+    def storage() -> str:
+        return pd.Series(["a"]).dtype.storage
+
+    outside = storage()
+    with lean():
+        assert storage() == "python"
+    assert storage() == outside
