@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim import Optimizer
 
+from gradflow.hooks import sharded
 from gradflow.hooks.budget import checked_share
 from gradflow.hooks.layers import Layer, Selector, as_list, check_shapes, layers_of, select_layers
 from gradflow.hooks.optimizers import parameters_of, unwrapped_optimizer
@@ -129,7 +130,8 @@ def record(  # type: ignore[misc]  # options are named once, below
     ValueError
         The model has nothing trainable, is being recorded already, or a selector matches no layer; an optimizer is
         none, or holds none of the model's parameters; `max_calls` is under 3; `on_finding` is none of what it may be;
-        `overhead` is no share, or the model is sharded, so that processes must record the same steps.
+        `overhead` is no share, or the model is sharded, so that processes must record the same steps; the model is in
+        FSDP1's wrapper.
     StorageError
         `path` holds other files, cannot be written, or is in use (`InUseError`); `name` or `meta` is no Unicode.
     LazyModelError
@@ -169,6 +171,7 @@ def record(  # type: ignore[misc]  # options are named once, below
     check_json("name", name)
     check_meta(meta or {})
     root = unwrapped(model)
+    sharded.check_can_be_read(root)
     selectors = as_list(layers)
     by_name = {selector for selector in selectors if isinstance(selector, str)}
     if max_calls is not None and not (isinstance(max_calls, int) and max_calls >= 3):

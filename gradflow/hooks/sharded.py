@@ -39,6 +39,18 @@ def is_sharded(tensor: Tensor) -> bool:
     return tensors is not None and isinstance(tensor, tensors.DTensor)
 
 
+def check_can_be_read(model: nn.Module) -> None:
+    """Raise ValueError for a model in FSDP1's wrapper, whose parameters are slices of a flat one, without a shape."""
+    wrappers = sys.modules.get("torch.distributed.fsdp")
+    if wrappers is None or not hasattr(wrappers, "FullyShardedDataParallel"):
+        return
+    if any(isinstance(module, wrappers.FullyShardedDataParallel) for module in model.modules()):
+        raise ValueError(
+            "FullyShardedDataParallel (FSDP1) leaves each process slices of a flat parameter, from which no layer's "
+            "norm can be read. Shard the model with torch.distributed.fsdp.fully_shard (FSDP2) instead."
+        )
+
+
 def norms_of(tensors: list[Tensor]) -> tuple[list[Scalar], dict[int, int]]:
     """Return each tensor's norm, of the whole where it is spread over processes, and its non-finite entries.
 

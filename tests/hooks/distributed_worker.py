@@ -27,6 +27,10 @@ def wrap(mode):
     model = net()
     if mode == "ddp":
         return nn.parallel.DistributedDataParallel(model)
+    if mode == "fsdp1":
+        from torch.distributed.fsdp import FullyShardedDataParallel
+
+        return FullyShardedDataParallel(model, use_orig_params=True, device_id=torch.device("cpu"))
     mesh = init_device_mesh("cpu", (WORLD,))
     if mode.startswith("fsdp"):
         for layer in model:

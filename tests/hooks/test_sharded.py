@@ -87,3 +87,12 @@ def test_ranks_that_disagree_on_the_schedule_are_told(tmp_path):
     told = [errors for _, _, errors in results if "schedule must be the same on every rank" in errors]
     assert told
     assert all("ranks 0 and 1 differ at step 0" in errors for errors in told)
+
+
+def test_slices_of_a_flat_parameter_are_refused(tmp_path):
+    results = launch("fsdp1", 2, tmp_path)
+    for code, _, errors in results:
+        assert code != 0
+        told = errors.partition("ValueError: ")[2]
+        assert "FSDP1" in told
+        assert "fully_shard" in told
