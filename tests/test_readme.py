@@ -1,7 +1,10 @@
 """The README is true: its code runs, and what it promises of the loop holds."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,8 +109,29 @@ def test_the_code_of_a_page_runs(name, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("program", CODE["parallel"])
+def test_programs_for_several_processes_run_in_two(program, tmp_path):
+    if "fully_shard" in program and not hasattr(torch.cpu.Stream, "record_event"):
+        pytest.skip("this PyTorch's fully_shard does not run on the CPU")
+    (tmp_path / "train.py").write_text(program, encoding="utf-8")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "train.py"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    subprocess.run(launch, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    recording = gradflow.load(tmp_path / "run")
+    assert len(recording.steps) == 20
+    assert recording.layers[recording.layers.n_params > 0].grad_norm.notna().all()
+
+
 def test_no_page_has_code_that_is_not_run():
-    run = {"README": 2, "recording": 1, "sweeps": 1, "start": len(CODE["start"]), "study": len(CODE["study"])}
+    run = {
+        "README": 2,
+        "recording": 1,
+        "sweeps": 1,
+        "start": len(CODE["start"]),
+        "study": len(CODE["study"]),
+        "parallel": 2,
+    }
     run |= {"trainers": 7, "trackers": 2}  # in tests/trainers/test_docs.py
     # tests/test_learn.py runs those of the course, whose pages are one session
     assert {name: len(code) for name, code in CODE.items() if code and not name.startswith("learn/")} == run
