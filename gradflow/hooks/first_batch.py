@@ -192,14 +192,14 @@ def operations_behind(loss: Tensor) -> list[str]:
     return list(itertools.islice(found, MAX_NAMED))
 
 
-def _behind(loss: Tensor) -> Iterator[Node]:
-    """Yield the nodes of the graph from a loss along the first input that has a gradient."""
+def _behind(loss: Tensor) -> list[Node]:
+    """Return the nodes of the graph from a loss along the first input that has a gradient."""
+    nodes: list[Node] = []
     node = loss.grad_fn
-    for _ in range(MAX_OPERATIONS):
-        if node is None:
-            return
-        yield node
+    while node is not None and len(nodes) < MAX_OPERATIONS:
+        nodes.append(node)
         node = next((one for one, _ in node.next_functions if one is not None), None)
+    return nodes
 
 
 def described(first: FirstBatch | None) -> Mapping[str, Any]:

@@ -419,14 +419,6 @@ class Recorder:
 
         Where rows cannot be written, a warning says how many are missing, and another call tries again.
         """
-        self._end()
-        lookout, self._lookout = self._lookout, None
-        if lookout is not None and not lookout.stops:
-            self._look(lookout)
-            with contextlib.suppress(TrainingStoppedError):  # which has ended
-                lookout.tell()
-
-    def _end(self) -> None:
         if not self._closed:
             self._failures.attempt("the steps that the scaler skips", self._take_skipped)
         self._failures.attempt("taking the hooks off", self._release)
@@ -436,17 +428,22 @@ class Recorder:
             has_begun = bool(self._n_calls or self._pass.tasks) and not is_refused
             if self._optimizers and not self._turns.n_steps and has_begun:
                 self._failures.warn("the optimizer given to record() made no step, so no step was recorded.")
-        if self._stream is None:
+        stream = self._stream
+        if stream is None:
             self._failures.attempt("the tables", self.flush)
             self._sinks.close()
-            return
-        stream = self._stream
-        said = self._failures.attempt("writing the recording", lambda: stream.close(self.meta))
-        self._write_to_sinks()
-        self._sinks.close()
-        self._failures.attempt("what is missing on disk", self._tell, said)
-        if stream.error is None:
-            self._failures.attempt("what is done where the process ends", endings.leave, self)
+        else:
+            said = self._failures.attempt("writing the recording", lambda: stream.close(self.meta))
+            self._write_to_sinks()
+            self._sinks.close()
+            self._failures.attempt("what is missing on disk", self._tell, said)
+            if stream.error is None:
+                self._failures.attempt("what is done where the process ends", endings.leave, self)
+        lookout, self._lookout = self._lookout, None
+        if lookout is not None and not lookout.stops:
+            self._look(lookout)
+            with contextlib.suppress(TrainingStoppedError):  # which has ended
+                lookout.tell()
 
     def _release(self) -> None:
         """Take all hooks off the model, the optimizers and the tensors of a step under way."""
@@ -457,13 +454,14 @@ class Recorder:
 
     def __del__(self) -> None:
         """Leave no hook behind where the recorder was dropped without `close`, and write what it holds."""
-        is_made = "_sequences" in vars(self)  # otherwise __init__ raised
+        is_made = "_whole" in vars(self)  # otherwise __init__ raised
         if not is_made or self._closed or sys.is_finalizing():
             return
         if self._stream is None:
             self._release()
         else:
-            self._end()
+            self._lookout = None  # nobody is there to be told
+            self.close()
 
     def __enter__(self) -> Recorder:
         return self
