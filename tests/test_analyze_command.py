@@ -146,11 +146,11 @@ def test_lesions_at_chosen_joins(capsys):
 def test_lesions_are_printed_and_in_the_report(tmp_path, capsys):
     assert run("analyze", "mine.py:residual", "--lesions", "--joins", "1", "--out", "out") == 0
     shown = capsys.readouterr().out
-    assert "The loss without one branch" in shown
+    assert "The loss without each branch" in shown
     assert max(map(len, shown.splitlines())) <= 82
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "Loss without the branch, change" in page
-    assert "send back is removed at the joins 1." in page
+    assert "or that of the branches, is removed at the joins 1." in page
 
 
 @pytest.mark.parametrize(("flags", "mode"), [([], "train"), (["--eval"], "eval"), (["--train"], "train")])
@@ -184,7 +184,7 @@ def test_out_holds_report_figures_and_recording(tmp_path, capsys):
     assert "report" not in shown.out
     assert "out/report.html" in shown.err
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "Backward only; the activations keep their skips" in page
+    assert "Only the backward pass changes" in page
     assert list((tmp_path / "out" / "figures").glob("skips*.png"))
     kept = gradflow.load(tmp_path / "out" / "recording")
     assert len(kept.skips) == 2

@@ -38,15 +38,15 @@ def run(*arguments):
 def test_as_before(tmp_path, baseline, capsys):
     assert run("check", recorded(tmp_path / "now", 1.05), "--baseline", baseline) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert said.startswith("As in baseline.json: 5 values within what they may change by, and no new problem.")
-    assert "Largest change for what is allowed: parameter gradient of a, from 1.00 to 1.05" in said
+    assert said.startswith("Same as baseline.json: 5 values within the allowed change, and no new problem.")
+    assert "Largest change relative to what is allowed: parameter gradient of a, from 1.00 to 1.05" in said
 
 
 def test_a_change_is_a_row_and_exit_code_1(tmp_path, baseline, capsys):
     now = recorded(tmp_path / "now", 100.0, 2.0)
     assert run("check", now, "--baseline", baseline) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "2 of 5 values changed by more than they may since baseline.json was made."
+    assert lines[0] == "2 of 5 values changed by more than allowed since baseline.json was made."
     rows = [re.split(r"\s{2,}", line) for line in lines[3:]]
     assert rows[0][:4] == ["a", "parameter gradient", "1.00", "100"]
     assert rows[1][:5] == ["–", "loss of the batch", "1.00", "2.00", "+1.000"]
@@ -85,7 +85,7 @@ def test_json_has_every_comparison(tmp_path, baseline, capsys):
         (["--tolerance", "grad_norm"], r"--tolerance must be MEASURE=NUMBER, .* \(no =\); got 'grad_norm'"),
         (["--tolerance", "depth=1"], "tolerances must be of grad_norm, .*; got 'depth'"),
         (["--tolerance", "loss=-1"], "the tolerance of loss must be a number of 0 or more; got -1.0"),
-        (["--write", "--json"], "--write cannot be combined with --tolerance, --json"),
+        (["--write", "--json"], "--write cannot be combined with --tolerance or --json"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path, baseline, capsys, arguments, message):

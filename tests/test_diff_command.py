@@ -26,7 +26,7 @@ def test_what_changed_first_and_a_row_for_each_difference(folders, capsys):
     assert ended("diff", *folders) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert said.startswith(
-        "after differs from before in 1 of 12 values by more than chance explains. First, from step 7 "
+        "after differs from before in 1 of 12 values by more than chance explains. First difference, from step 7 "
     )
     assert "the parameter gradient of layer2 is " in said
     assert "layer measure before after changed by by chance since step" in said

@@ -66,11 +66,11 @@ def test_a_healthy_network_has_no_problem_and_what_was_checked_is_said(capsys):
 def test_a_mistake_has_its_cause_and_the_line_to_change(capsys):
     assert run("mine.py:bare", "--data", "digits") == 0
     shown = said(capsys)
-    assert "Notice 2 of 3 additions of residual blocks" in shown
+    assert "Notice 2 of 3 additions in residual blocks" in shown
     assert "Change first Apply the activation to the sum" in shown
     line = planted.line_of("return branch + self.skip(x)")
     assert f"Line to change planted.py:{line} return branch + self.skip(x)" in shown
-    assert "the learning rate of the first update: give a learning rate (--lr)" in shown
+    assert "the learning rate of the first update: needs a learning rate (--lr)" in shown
 
 
 def test_a_skip_that_does_not_fit_is_explained_and_no_error(capsys):

@@ -67,7 +67,7 @@ def test_a_setting_says_its_type_its_help_and_what_is_wrong():
         described["schedule"].help_line
         == "Learning-rate schedule: cosine, step, multistep, constant.  [default: cosine]"
     )
-    assert described["depths"].help_line == "Weighted layers; for the default model 6n + 2: 20,56,110."
+    assert described["depths"].help_line == "Weighted layers; for the default model 6n + 2, such as 20,56,110."
     assert described["augment"].type_words == 'a list of words or "none"'
     assert described["seeds"].type_words == "a whole number or a list of them"
     assert described["clip"].type_words == 'a number or "none"'

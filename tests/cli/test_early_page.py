@@ -41,7 +41,7 @@ def test_an_interrupted_sweep_leaves_a_page_of_what_is_finished(tmp_path):
     command.communicate(timeout=300)
     assert command.returncode == 130
     assert status(tmp_path / "out" / "report.html") == [
-        "So far: 1 of 2 runs finished, 0 of 1 seed complete. This page is written again as the sweep goes on."
+        "So far: 1 of 2 runs finished, 0 of 1 seed complete. This page is updated as the sweep goes on."
     ]
 
 

@@ -60,7 +60,7 @@ def test_many_layers_share_marks_and_it_says_so(capsys):
     assert len(strip) == math.ceil(1000 / size)
     assert size > 1
     assert row(lines, "flat").split()[-1] == "1"
-    assert "A mark of several layers (last column) shows their geometric mean." in " ".join(lines)
+    assert "A mark that stands for several layers (last column) shows their geometric mean." in " ".join(lines)
     assert max(map(len, lines)) <= 80
 
 

@@ -99,7 +99,7 @@ def test_what_needs_a_finite_gradient_says_so_where_none_is(broken):
     layers = broken.layers.assign(**norms, n_nonfinite=3)
     steps = broken.steps.assign(total_grad_norm=float("nan"))
     said = words(diagnose(replace(broken, layers=layers, steps=steps)))
-    assert "the gradient across the layers: every recorded gradient is NaN or infinite" in said
+    assert "the gradient over depth: every recorded gradient is NaN or infinite" in said
     assert "activations=True" not in said
 
 
@@ -110,7 +110,7 @@ def test_a_problem_says_how_often_it_named_the_fault_where_enough_programs_tell(
     told = {key: Finding(key, "problem", subject).measured for key in ("inputs_unscaled", "lr_high", "exploding")}
     assert told == {"inputs_unscaled": (7, 9), "lr_high": None, "exploding": None}
     assert Finding("inputs_unscaled", "notice", subject).measured is None
-    assert "it named the fault in 7 of 9" in how_sure(Finding("inputs_unscaled", "problem", subject))[0]
+    assert "came first 9 times and named the fault 7 times" in how_sure(Finding("inputs_unscaled", "problem", subject))[0]
 
 
 def test_networks_that_were_trained_come_before_probes_of_untrained_ones(broken):

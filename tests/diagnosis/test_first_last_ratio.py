@@ -173,7 +173,7 @@ def test_a_cell_before_a_head_is_explained_by_its_calls():
     graph = pd.DataFrame({"source": "c", "source_call": range(5), "layer": ["c"] * 4 + ["o"], "call": [1, 2, 3, 4, 0]})
     found = one(Recording(layers=rows, graph=graph, meta={"run": "cell"}), "vanishing")
     assert "at call 0 of layer c than at layer o" in str(found)
-    assert "is multiplied by 0.0100 from each call of c to the one before" in str(found)
+    assert "Each call of c, from the last to the first, multiplies it by 0.0100" in str(found)
 
 
 def test_unknown_depth_is_judged_in_the_models_order_and_says_so():
@@ -207,7 +207,7 @@ def test_healthy_quotes_the_ends_that_are_farthest_apart_and_within_holds():
 
 
 def test_healthy_says_whether_the_loss_was_judged():
-    assert "gradient and loss" in str(one(net([1.0, 1.0], loss=FALLING), "healthy"))
+    assert "the gradient or the loss" in str(one(net([1.0, 1.0], loss=FALLING), "healthy"))
     assert "and loss" not in str(one(net([1.0, 1.0]), "healthy"))
 
 

@@ -111,7 +111,7 @@ def test_unregistered_tensors():
     meta = {"unregistered": {"count": 12, "shapes": [[8, 8], [8], [8, 8]]}}
     one = only(diagnose(made(meta=meta)), "unregistered")
     assert one.severity == "problem"
-    assert "12 tensors that must be trained" in str(one)
+    assert "12 tensors that require a gradient" in str(one)
     assert "(shapes: 8 × 8, 8)" in str(one)
     assert not keys(diagnose(made(meta={"unregistered": {"count": 0, "shapes": []}})))
 

@@ -99,7 +99,7 @@ def test_a_branch_is_a_notice_where_the_network_learns_and_a_problem_where_it_do
 def test_several_places_are_counted():
     found = only(diagnose(branched(zero=("b", "d"))), "zero_gradient_between")
     assert (found.values["layer"], found.values["n_more"]) == ("d", 1)
-    assert "It stops at 1 more place." in str(found)
+    assert "It also stops at 1 other place." in str(found)
 
 
 @pytest.mark.parametrize("alive", [1.0, 0.7])

@@ -111,7 +111,7 @@ def test_the_text_carries_counts_and_intervals():
     failing = counts["will fail"]
     shown = " ".join(str(found).split())
     assert f"right {failing['failed']} of {failing['n']}" in shown
-    assert f"given to {failing['failed']} of {counts['failed']}" in shown
+    assert f"said of {failing['failed']} of {counts['failed']}" in shown
     assert f"{counts['n']} networks" in shown
     assert max(map(len, str(found).splitlines())) <= 80
     assert repr(found) == str(found)

@@ -216,7 +216,7 @@ def test_a_lesion_is_the_change_of_the_loss_without_the_branch(training):
         inner, block.inner = block.inner, Zero()
         assert rows.lesion[name] == pytest.approx(loss() - whole, rel=1e-4, abs=1e-6), name
         block.inner = inner
-    assert "The loss without one branch" in str(found)
+    assert "The loss without each branch" in str(found)
 
 
 class Zero(nn.Module):

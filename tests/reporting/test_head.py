@@ -27,29 +27,29 @@ def said(recordings, folder):
 
 def test_both_families_from_shallow_to_deep(tmp_path):
     assert said(runs(), tmp_path) == (
-        "At 14 layers, training error is 60.0 % plain and 2.0 % residual.",
+        "Training error at 14 layers is 60.0 % plain, 2.0 % residual.",
         "From 8 to 14 layers, training error goes from 10.0 % to 60.0 % in plain networks and from 5.0 % to 2.0 % in "
-        "residual ones. Paired by seed, they differ by +58.0 points (1 seed, no interval) at 14 layers.",
+        "residual ones. At 14 layers, the difference paired by seed is +58.0 points (1 seed, no interval).",
     )
 
 
 def test_of_variants_the_one_that_is_told_of_is_named(tmp_path):
     both = [*runs(lr=0.1, settings={"lr": 0.1}), *runs(lr=0.02, settings={"lr": 0.02})]
-    assert said(both, tmp_path)[0].startswith("lr 0.1: At 14 layers, training error is 60")
+    assert said(both, tmp_path)[0].startswith("lr 0.1: Training error at 14 layers is 60")
 
 
 @pytest.mark.parametrize("depth", [8, 14])
 def test_of_one_depth_there_is_no_rise(tmp_path, depth):
     alone = [run for run in runs() if run.meta["depth"] == depth]
     short, detail = said(alone, tmp_path)
-    assert short.startswith(f"At {depth} layers, training error is")
-    assert detail.startswith("Paired by seed, they differ by")
+    assert short.startswith(f"Training error at {depth} layers is")
+    assert detail.startswith("Paired by seed, the difference is")
 
 
 def test_networks_that_all_train_are_told_by_their_errors(tmp_path, monkeypatch):
     for network in ERRORS:
         monkeypatch.setitem(ERRORS, network, 0.05)
-    same = "At 14 layers, training error is 5.0 % plain and 5.0 % residual."
+    same = "Training error at 14 layers is 5.0 % plain, 5.0 % residual."
     assert said(runs(), tmp_path)[0] == same
     one_family = [run for run in runs() if run.meta["family"] == "residual"]
     assert said(one_family, tmp_path)[0] == "From 8 to 14 layers, training error goes from 5.0 % to 5.0 %."

@@ -135,11 +135,11 @@ def test_every_picture_has_both_widths_and_says_what_it_shows(page):
 def test_the_first_screen_holds_the_finding_with_its_numbers(page):
     words = " ".join("".join(page.words).split())
     short, numbers = (
-        words.index("At 56 layers, training error is 50.5 % plain and 1.5 % residual."),
+        words.index("Training error at 56 layers is 50.5 % plain, 1.5 % residual."),
         words.index("From 20 to 56 layers, training error goes from 0.5 % to 50.5 % in plain networks and from"),
     )
     assert short < numbers < 400
-    assert "Paired by seed, they differ by +49.0 points (the same in all 2 seeds)" in words[:600]
+    assert "At 56 layers, the difference paired by seed is +49.0 points (the same in all 2 seeds)" in words[:600]
     assert "2 seeds: 8 runs" in words
 
 
@@ -207,7 +207,7 @@ def test_layers_that_return_their_input_are_listed_with_what_their_value_is(tmp_
     layers.loc[layers.layer == "conv4", "out_grad_norm"] = np.nan
     found = Page(report(Recording(layers=layers, steps=run.steps, meta=run.meta), tmp_path).read_text("utf-8"))
     words = " ".join("".join(found.words).split())
-    assert "5 of 8 layers, counted in every run, had a gradient measured" in words
+    assert "A gradient was measured at the output of 5 of 8 layers, counted in every run." in words
     assert "the gradient of that tensor, including all its other uses" in words
     table = pd.read_csv(tmp_path / "tables" / "coverage.csv")
     assert table.layer.tolist() == ["conv2", "conv3", "conv4"]
@@ -224,7 +224,7 @@ def test_command_lines_that_differ_are_each_listed(tmp_path):
 def test_networks_without_fault_share_one_statement(page):
     words = " ".join("".join(page.words).split())
     assert words.count("No fault was found in these networks.") == 1
-    assert re.search(r"plain-20: [^;]* times (smaller|larger)[^;]*; training error at the end", words)
+    assert re.search(r"plain-20: [^;]* times (smaller|larger)[^;]*; final training error", words)
 
 
 def test_what_is_healthy_is_folded_beneath_what_is_not(folder, tmp_path):

@@ -47,7 +47,7 @@ def test_sigmoid_layers_vanish_and_the_level_loss_follows(broken, tmp_path):
     assert "smaller at layer 0 than at layer" in found.evidence[0]
     assert found.first
     assert "The updates are too small" in found.follows
-    assert "the gradient across the layers" not in found.fine + found.unchecked
+    assert "the gradient over depth" not in found.fine + found.unchecked
     assert "whether gradients shatter" in found.unchecked
     assert "whether gradients shatter: run gradflow analyze, which compares several inputs." in found.needs
 
@@ -57,7 +57,7 @@ def test_a_healthy_run_says_what_was_checked(tmp_path):
     model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 4))
     found = verdict(ReportData([recorded(model)], tmp_path))
     assert (found.severity, found.headline, found.first) == ("healthy", "No problem was found", "")
-    assert {"whether the loss falls", "the gradient across the layers"} <= set(found.fine)
+    assert {"whether the loss falls", "the gradient over depth"} <= set(found.fine)
     assert found.unchecked
 
 

@@ -184,7 +184,7 @@ def test_a_link_to_itself_is_no_path(capsys, tmp_path, monkeypatch):
         (["models", "--repeats", "3"], "--repeats requires --blocks."),
         (
             ["watch", "x", "--once", "--interval", "1"],
-            "--interval is the time between two refreshes; with --once there is one.",
+            "--interval is the time between two refreshes; with --once the state is printed only once.",
         ),
         (
             ["watch", "x", "--json", "--interval", "1"],
@@ -193,7 +193,7 @@ def test_a_link_to_itself_is_no_path(capsys, tmp_path, monkeypatch):
         (["compare", "--preset", "list", "--lr", "1"], "--lr cannot be combined with --preset list."),
         (
             ["compare", "--depths=8", "--lr=1", "--lr=2", "--vary=lr=1"],
-            "lr is given twice, in --lr and in --vary; give one of them.",
+            "lr is given twice, in --lr and in --vary; give only one.",
         ),
         (["compare", "--depths=8", "--vary=lr=1", "--vary=lr=2"], "Invalid value for '--vary': lr is given twice."),
         (["compar"], "No such command 'compar'. Did you mean 'compare'?"),
