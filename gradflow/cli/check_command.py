@@ -23,7 +23,9 @@ from gradflow.text import text
 def check(runs: tuple[Path, ...], baseline: Path, is_written: bool, tolerances: tuple[str, ...], as_json: bool) -> int:
     """Check recorded runs against a baseline; the exit code is 1 where they differ."""
     if is_written and (tolerances or as_json):
-        raise click.UsageError(text("usage.together", option="--write", other=text("list.or", first="--tolerance", last="--json")))
+        raise click.UsageError(
+            text("usage.together", option="--write", other=text("list.or", first="--tolerance", last="--json"))
+        )
     with busy("reading"):
         from gradflow.cli.checking import check_runs, write  # brings pandas, which --help and errors of usage need not
 

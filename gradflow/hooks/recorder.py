@@ -404,7 +404,7 @@ class Recorder:
             self._failures.attempt("the tables", self._buffer.flush)
             if self._drops_rows:
                 self._buffer.drain(lambda table, frame: None)
-        self._write_to_sinks()
+        self._failures.attempt("telling the trackers", self._write_to_sinks)
 
     def _tell(self, said: str | None) -> None:
         """Warn of rows that cannot be written, or raise why."""
@@ -431,14 +431,13 @@ class Recorder:
         stream = self._stream
         if stream is None:
             self._failures.attempt("the tables", self.flush)
-            self._sinks.close()
         else:
             said = self._failures.attempt("writing the recording", lambda: stream.close(self.meta))
-            self._write_to_sinks()
-            self._sinks.close()
+            self._failures.attempt("telling the trackers", self._write_to_sinks)
             self._failures.attempt("what is missing on disk", self._tell, said)
             if stream.error is None:
                 self._failures.attempt("what is done where the process ends", endings.leave, self)
+        self._failures.attempt("closing the trackers", self._sinks.close)
         lookout, self._lookout = self._lookout, None
         if lookout is not None and not lookout.stops:
             self._look(lookout)
@@ -482,8 +481,8 @@ class Recorder:
             return
         self._model.added = frozenset()
         if self._pass.has_begun:
-            self._pass = self._new_pass()
-            self._sequences = Sequences(self._pass)
+            fresh = self._new_pass()
+            self._pass, self._sequences = fresh, Sequences(fresh)  # both or none
         self._unseen: set[int] = set()
         self._readings = self._new_readings()
         if not was_due and not self._model.is_same():  # after steps in which it was not looked at
@@ -660,13 +659,13 @@ class Recorder:
         try:
             if self._optimizers:
                 attempt("the tables", self._flush_if_due)  # not of this step yet: its loss may come after it
-                self._look_if_due()
+                attempt("findings", self._look_if_due)
             if self._is_due:
                 attempt("the rows of a step", self._finish_recorded)
             attempt("the scalars", self._buffer.add_scalars, self._scalars)
             if not self._optimizers:
                 attempt("the tables", self._flush_if_due)
-                self._look_if_due()
+                attempt("findings", self._look_if_due)
         finally:  # whatever interrupts it, the step is over
             self._step += 1
             attempt("getting ready for a step", self._arm)
@@ -678,7 +677,7 @@ class Recorder:
             self._failures.attempt("the scalars", self._buffer.add_scalars, scalars)
             if self._is_told or self._buffer.n_waiting >= FLUSH_ROWS:
                 self._failures.attempt("the tables", self._flush_if_due)
-                self._look_if_due()
+                self._failures.attempt("findings", self._look_if_due)
         finally:  # whatever interrupts it, the step is over
             self._failures.attempt("getting ready for a step", self._arm)
 
@@ -747,8 +746,7 @@ class Recorder:
         self._clock.seconds += self._pass.seconds
         if self._pass.handles:
             attempt("taking the hooks off", remove, self._pass.handles)
-        if self._model.attachment.is_placing:
-            attempt("the layers' places in the network", self._end_placing)
+        attempt("the layers' places in the network", self._end_placing)
         if self._model.attachment.edges:
             attempt("the edges between layers", self._keep_edges)
 
@@ -768,6 +766,8 @@ class Recorder:
 
     def _end_placing(self) -> None:
         """Keep what the step showed of the layers' graph."""
+        if not self._model.attachment.is_placing:
+            return
         leaves = self._model.attachment.end_step()
         if leaves and not sharded.is_distributed():  # shards' parameters are gathered into tensors of other names
             shapes = [list(leaf.shape) for leaf in leaves[:MAX_SHAPES]]

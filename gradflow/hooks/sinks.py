@@ -56,11 +56,12 @@ class Sinks:
 
     def write(self, meta: Mapping[str, Any], n_findings: int | None = None) -> None:
         """Tell every sink of the rows that came since the last call, and of how many findings there are by now."""
-        waiting, self._waiting = self._waiting, {}
+        waiting = self._waiting
         if not any(waiting.values()):
             return
         began = time.perf_counter()
         flushed = Flushed(_joined(waiting["steps"]), _joined(waiting["layers"]), meta, n_findings=n_findings)
+        self._waiting = {}
         for sink in self._sinks:
             try:
                 sink.write(flushed)
