@@ -498,12 +498,14 @@ class Recording:
         """Show the last recorded step's layers in a notebook, under the one-line summary."""
         from html import escape
 
-        last = self.layers[self.layers.step == self.layers.step.max()] if len(self.layers) else self.layers
+        step = self.layers.step.max() if len(self.layers) else None
+        last = self.layers[self.layers.step == step]
         shown = last[["layer", "kind", "layer_depth", "grad_norm", "out_grad_norm", "weight_norm", "status"]]
         words = {name: shown[name].map(_shortened) for name in ("layer", "kind", "status")}
         table = shown.assign(**words).to_html(index=False, max_rows=40, float_format=lambda value: f"{value:.3g}")
         said = escape(_shortened(repr(self), 4 * MAX_SHOWN))
-        return f'<div class="{NO_MATHEMATICS}"><p><strong>{said}</strong></p>{table}</div>'
+        which = "" if step is None else f"<br>Last recorded step: {step}"
+        return f'<div class="{NO_MATHEMATICS}"><p><strong>{said}</strong>{which}</p>{table}</div>'
 
 
 def _validated(table: str, frame: pd.DataFrame, of: str = "") -> pd.DataFrame:

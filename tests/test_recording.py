@@ -36,6 +36,7 @@ def test_bad_tables(tables, message):
 def test_shows_itself_in_a_notebook_with_hostile_names_as_text():
     layers = pd.DataFrame({"step": [0, 3], "layer": ["old", "<img src=x onerror=alert(1)>"], "grad_norm": [1.0, 0.25]})
     html = Recording(layers=layers, meta={"run": "</p><script>"})._repr_html_()
+    assert "Last recorded step: 3<" in html
     assert "0.25" in html
     assert "old" not in html
     assert "<img" not in html
