@@ -235,7 +235,7 @@ def test_a_learning_rate_that_is_too_high_is_a_problem(lr):
     found = named(doctor(model, *clouds(), optimizer=torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)))
     one = found["step_overshoots" if "step_overshoots" in found else "step_overshoots_here"]
     assert one.severity == "problem"
-    assert "Momentum 0.900" in str(one)
+    assert "momentum 0.900" in str(one)
 
 
 def test_a_rate_at_which_the_loss_falls_is_named():
