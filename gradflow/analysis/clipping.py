@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from gradflow.analysis.intervals import wilson
@@ -12,6 +15,18 @@ from gradflow.recording import Recording
 
 BEFORE, AFTER = "unclipped_grad_norm", "total_grad_norm"
 ROUNDING = 1e-5  # relative; clipping multiplies every entry in its own precision
+
+
+class Binding(NamedTuple):
+    """How often clipping binds in one run: the columns of `clipping`."""
+
+    n: int
+    n_bound: int
+    share: float
+    low: float
+    high: float
+    kept: float
+    step: int
 
 
 def clipping(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
@@ -34,27 +49,29 @@ def clipping(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
         run  n  n_bound  share  kept
     0  mine  2        1    0.5  0.25
     """
-    found = [recording for recording in as_list(recordings) if {BEFORE, AFTER} <= set(recording.steps)]
-    tables = [_of_one(recording.steps) for recording in found]
-    kept = [number for number, table in enumerate(tables) if len(table)]
-    return stacked([found[number] for number in kept], [tables[number] for number in kept])
+    rows = [(recording, row) for recording in as_list(recordings) if (row := binding(recording)) is not None]
+    return stacked([recording for recording, _ in rows], [pd.DataFrame([row]) for _, row in rows])
 
 
-def _of_one(steps: pd.DataFrame) -> pd.DataFrame:
-    """Return one row, or none if no step has both norms."""
-    both = steps[["step", BEFORE, AFTER]].dropna()
-    if both.empty:
-        return both
-    is_bound = both[AFTER] < both[BEFORE] * (1 - ROUNDING)
-    bound = both[is_bound]
-    share = wilson(len(bound), len(both))
-    row = {
-        "n": share.n,
-        "n_bound": share.hits,
-        "share": share.hits / share.n,
-        "low": share.low,
-        "high": share.high,
-        "kept": (bound[AFTER] / bound[BEFORE]).median(),
-        "step": bound["step"].max() if len(bound) else -1,
-    }
-    return pd.DataFrame([row])
+def binding(recording: Recording) -> Binding | None:
+    """Return how often clipping made one run's gradient smaller; None if no step has both norms."""
+    if not {BEFORE, AFTER} <= set(recording.steps):
+        return None
+    step, before, after = (recording.steps[name].to_numpy() for name in ("step", BEFORE, AFTER))
+    both = ~(np.isnan(before) | np.isnan(after))
+    if not both.any():
+        return None
+    bound = both & (after < before * (1 - ROUNDING))
+    share = wilson(int(bound.sum()), int(both.sum()))
+    with np.errstate(invalid="ignore"):  # of an infinite norm
+        kept = after[bound] / before[bound]
+    kept = kept[~np.isnan(kept)]
+    return Binding(
+        share.n,
+        share.hits,
+        share.hits / share.n,
+        share.low,
+        share.high,
+        float(np.median(kept)) if len(kept) else math.nan,
+        int(step[bound].max(initial=-1)),
+    )

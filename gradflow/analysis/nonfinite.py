@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from gradflow.analysis.remembered import remembered
 from gradflow.analysis.runs import as_list, identities
 from gradflow.recording import Recording
 
@@ -104,6 +105,7 @@ def first_nonfinite(recordings: Recording | Iterable[Recording]) -> pd.DataFrame
     return pd.DataFrame(rows, columns=["run", "direction", "step", "layer", "kind", "order", "call", "value"])
 
 
+@remembered
 def loss_lost(recording: Recording) -> tuple[int, float] | None:
     """Return the step since which no loss has been finite and the last loss, NaN or inf; None where one still is.
 

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from gradflow.analysis.intervals import Ints
+from gradflow.analysis.intervals import Floats, Ints
+from gradflow.analysis.remembered import remembered
+from gradflow.analysis.rows import numbered_layers
 from gradflow.recording import Recording
 
 Node = tuple[str, int]  # a layer and which call of it
@@ -32,6 +34,7 @@ class Outputs(NamedTuple):
     follows_graph: bool
 
 
+@remembered
 def outputs(recording: Recording) -> Outputs:
     """Return the gradient at each output; where none was measured, that of each layer's parameters.
 
@@ -46,13 +49,13 @@ def outputs(recording: Recording) -> Outputs:
     layers = recording.layers
     is_output = layers["in_grad"] & layers["out_grad_norm"].notna()
     measure = "out_grad_norm" if is_output.any() else "grad_norm"
-    rows = layers.loc[layers["in_grad"] & layers[measure].notna(), ["step", "layer", "call", "order", measure]]
+    rows = np.flatnonzero(layers["in_grad"] & layers[measure].notna())
+    step, call, order, norm = (layers[name].to_numpy()[rows] for name in ("step", "call", "order", measure))
     follows_graph = measure == "out_grad_norm" and len(recording.graph) > 0
-    if not follows_graph:
-        rows = rows.assign(call=0)
-    nodes, places = _in_order(rows)
+    of_layer, keys = numbered_layers(recording)
+    nodes, places = _in_order(of_layer[rows], [key[0] for key in keys], call if follows_graph else 0 * call, order)
     users = _through(last_graph(recording), nodes) if follows_graph else _chain(nodes)
-    steps, norms = _by_node(rows, measure, places, len(nodes))
+    steps, norms = _by_node(step, norm, places, len(nodes))
     return Outputs(steps, nodes, norms, users, measure, follows_graph)
 
 
@@ -61,10 +64,13 @@ def nodes_of(rows: pd.DataFrame) -> list[Node]:
     return list(zip(rows["layer"].tolist(), rows["call"].tolist(), strict=True))
 
 
+@remembered
 def last_graph(recording: Recording) -> pd.DataFrame:
     """Return how the layers are connected: those rows of the graph that hold since the model last changed."""
     graph: pd.DataFrame = recording.graph
-    return graph.query("step == step.max()")
+    step = graph["step"].to_numpy()
+    latest: pd.DataFrame = graph[step == step.max(initial=0)]
+    return latest
 
 
 def users_of(recording: Recording, nodes: Iterable[Node]) -> Mapping[Node, tuple[Node, ...]]:
@@ -72,34 +78,32 @@ def users_of(recording: Recording, nodes: Iterable[Node]) -> Mapping[Node, tuple
     return _through(last_graph(recording), nodes) if len(recording.graph) else _chain(nodes)
 
 
-def _in_order(rows: pd.DataFrame) -> tuple[tuple[Node, ...], Ints]:
+def _in_order(of_layer: Ints, layers: list[str], call: Ints, order: Ints) -> tuple[tuple[Node, ...], Ints]:
     """Return the nodes in execution order, and for each row the place of its node among them.
 
     There may be millions of rows: names are compared as numbers, and all that follows is an array.
     """
-    of_layer, layers = rows["layer"].factorize()
-    of_call, calls = pd.factorize(rows["call"].to_numpy(dtype=np.int64))
+    of_call, calls = pd.factorize(call)
     of_node, nodes = pd.factorize(of_layer * max(len(calls), 1) + of_call)
-    order = rows["order"].to_numpy(dtype=np.int64)
     least = np.full(len(nodes), np.iinfo(np.int64).max)
     np.minimum.at(least, of_node, order)
     first = np.zeros(len(nodes), dtype=np.int64)  # the first row of each node with its least order
     rows_of_least = np.flatnonzero(order == least[of_node])[::-1]
     first[of_node[rows_of_least]] = rows_of_least
-    layer, call = np.divmod(nodes, max(len(calls), 1))
-    sequence = np.lexsort((first, calls[call], least))
+    layer, number = np.divmod(nodes, max(len(calls), 1))
+    sequence = np.lexsort((first, calls[number], least))
     places = np.empty(len(nodes), dtype=np.int64)
     places[sequence] = np.arange(len(nodes))
-    names = zip(layers[layer[sequence]].tolist(), calls[call[sequence]].tolist(), strict=True)
+    names = zip([layers[place] for place in layer[sequence]], calls[number[sequence]].tolist(), strict=True)
     return tuple(names), places[of_node]
 
 
 def _by_node(
-    rows: pd.DataFrame, measure: str, places: Ints, n_nodes: int
+    step: Ints, values: Floats, places: Ints, n_nodes: int
 ) -> tuple[Ints, np.ndarray[tuple[int, int], np.dtype[np.float64]]]:
-    steps, index = np.unique(rows["step"].to_numpy(dtype=np.int64), return_inverse=True)
+    steps, index = np.unique(step, return_inverse=True)
     norms = np.full(len(steps) * n_nodes, np.nan)
-    cells, values = index * n_nodes + places, rows[measure].to_numpy(dtype=np.float64)
+    cells = index * n_nodes + places
     norms[cells] = values
     again = np.bincount(cells, minlength=1) > 1  # several outputs of one call, or several passes
     if again.any():

@@ -13,6 +13,8 @@ import pandas as pd
 
 from gradflow.analysis.output_gradients import last_graph
 from gradflow.analysis.profile import main_path
+from gradflow.analysis.remembered import remembered
+from gradflow.analysis.rows import between
 from gradflow.recording import Recording
 
 Node = tuple[str, int]  # layer and call
@@ -126,15 +128,16 @@ def flow(
     Where the recording's `graph` is empty (a compiled model, an old recording), the weighted layers of the main path
     are one chain. Layers of the classes `without` are passed over.
     """
-    rows = recording.layers[(recording.layers["step"] == step) & recording.layers["in_grad"]]
+    rows = _used_rows(recording, step)
     if recording.graph.empty:
         return _chain(rows, measure)
-    passed = set(rows.loc[rows["kind"].isin(without), "layer"])
+    layers = list(zip(*(rows[name].tolist() for name in ("layer", "kind", "weighted")), strict=True))
+    passed = {layer for layer, kind, _ in layers if kind in without}
     norms = {node: norm for node, norm in _usable(_norms(rows, measure)).items() if node[0] not in passed}
-    after = _successors(last_graph(recording))
+    after = _successors(recording)
     norms = {node: norms[node] for node in _begun(recording, step, measure, [node for node in norms if node in after])}
-    weighted = set(rows.loc[rows["weighted"], "layer"])
-    cells = set(rows.loc[rows["kind"].str.endswith("Cell"), "layer"])
+    weighted = {layer for layer, _, is_weighted in layers if is_weighted}
+    cells = {layer for layer, kind, _ in layers if kind.endswith("Cell")}
     return Flow(norms, _contracted(after, norms), weighted, weighted | cells)
 
 
@@ -156,6 +159,7 @@ def path_ends(found: Flow) -> list[PathEnds]:
     return [*_paths(found), *_branches(found), *_calls(found)]
 
 
+@remembered
 def has_shortcut(recording: Recording) -> bool:
     """Whether the network has skip connections: joins that were found, or an output that is also used further on.
 
@@ -167,7 +171,7 @@ def has_shortcut(recording: Recording) -> bool:
     """
     if len(recording.skips):
         return True
-    after = _successors(last_graph(recording))
+    after = _successors(recording)
     whole = Flow({}, _contracted(after, after))
     return any(_has_shortcut(whole, whole.after[fork]) for fork in whole.order)
 
@@ -176,6 +180,12 @@ def _has_shortcut(found: Flow, arms: Sequence[Node]) -> bool:
     """Whether one branch leads to the beginning of another, which is then a way round it."""
     starts = sum(found.bit[arm] for arm in arms)
     return any(found.reach[arm] & starts for arm in arms)
+
+
+def _used_rows(recording: Recording, step: int) -> pd.DataFrame:
+    """Return the layers' rows of passes at one step that are in the gradient that the optimizer used."""
+    rows = between(recording.layers, step, step)
+    return rows[rows["in_grad"]]
 
 
 def _norms(rows: pd.DataFrame, measure: str, *, by_call: bool = True) -> dict[Node, float]:
@@ -212,17 +222,19 @@ def _begun(recording: Recording, step: int, measure: str, kept: Sequence[Node]) 
     Theirs is small in the first steps by design. Where none but the end of the network had a gradient at first, as
     with a zero-initialised head, it is the end that says nothing.
     """
-    start = recording.layers["step"].min()
+    start = int(recording.layers["step"].iloc[0]) if kept else step
     if start == step:
         return kept
-    rows = recording.layers[(recording.layers["step"] == start) & recording.layers["in_grad"]]
+    rows = _used_rows(recording, start)
     zero = {node for node, norm in _norms(rows, measure).items() if norm == 0}
     begun = [node for node in kept if node not in zero]
     return next((nodes for nodes in (begun, [node for node in kept if node in zero]) if len(nodes) > 1), kept)
 
 
-def _successors(graph: pd.DataFrame) -> dict[Node, list[Node]]:
+@remembered
+def _successors(recording: Recording) -> dict[Node, list[Node]]:
     """Return what each layer and call leads to."""
+    graph = last_graph(recording)
     found: dict[Node, dict[Node, None]] = {}
     columns = (graph[name].tolist() for name in ("layer", "call", "source", "source_call"))
     for layer, call, source, source_call in zip(*columns, strict=True):

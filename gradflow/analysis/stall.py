@@ -11,6 +11,7 @@ import pandas as pd
 from gradflow.analysis.degradation import degradation
 from gradflow.analysis.intervals import ANYWHERE, SHARE
 from gradflow.analysis.profile import first_to_last, profile
+from gradflow.analysis.remembered import remembered
 from gradflow.analysis.runs import NETWORK, as_list, check_seeds, identities, over_seeds
 from gradflow.analysis.weights import weight_growth, weights
 from gradflow.recording import Recording
@@ -88,6 +89,7 @@ def stall(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     )
 
 
+@remembered
 def has_batch_norm(recording: Recording) -> bool:
     """Whether a batch norm was recorded: it makes the scale of the weights before it irrelevant."""
     return any("BatchNorm" in kind for kind in recording.layers["kind"].unique())

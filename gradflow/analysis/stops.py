@@ -64,7 +64,10 @@ def near_stop(found: Outputs) -> Stop | None:
     with np.errstate(all="ignore"):
         for place, node in reversed(list(enumerate(found.nodes))):
             users = [places[user] for user in found.users.get(node, ())]
-            if not users or not np.isfinite(norms[:, [place, *users]]).all():
+            # The last step says of nearly all places that something passes, in a comparison of two numbers.
+            if not users or so_far[-1, place] >= NEARLY_NOTHING * np.hypot.reduce(norms[-1, users]):
+                continue
+            if not np.isfinite(norms[:, [place, *users]]).all():
                 continue
             here, arriving = norms[:, place], np.hypot.reduce(norms[:, users], axis=1)
             if (arriving > 0).all() and (here > 0).any() and (so_far[:, place] < NEARLY_NOTHING * arriving).all():

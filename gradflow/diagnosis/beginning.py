@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from gradflow.analysis.remembered import remembered
 from gradflow.recording import Recording
 
 # Losses by their operation in autograd, and what a fair constant answer costs of those that take logits.
@@ -46,6 +47,7 @@ class Beginning(NamedTuple):
     strongest_dropout: str
 
 
+@remembered
 def beginning(recording: Recording) -> Beginning | None:
     """Return what was recorded of the first batch, None if nothing was."""
     meta = recording.meta.get("first_batch")
@@ -63,6 +65,7 @@ def beginning(recording: Recording) -> Beginning | None:
     )
 
 
+@remembered
 def operations(recording: Recording) -> tuple[str, ...]:
     """Return the operations from the loss back to the last layer.
 
@@ -80,6 +83,7 @@ def optimizer_settings(recording: Recording) -> Mapping[str, Any]:
     return found[0] if is_one else {}  # type: ignore[index]  # it is a list
 
 
+@remembered
 def constant_loss(recording: Recording) -> float:
     """Return the loss of giving each class the same probability: log n; NaN where loss or outputs are not known.
 
@@ -102,6 +106,7 @@ def constant_loss(recording: Recording) -> float:
     return math.log(width) if is_over_last else math.nan
 
 
+@remembered
 def empty_loss(recording: Recording) -> float:
     """Return the loss of an answer that tells nothing of the inputs; NaN where it is not known.
 

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from gradflow.analysis.clipping import clipping
+from gradflow.analysis.clipping import binding
 from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.diagnosis.beginning import beginning, operations
 from gradflow.diagnosis.finding import Finding
@@ -212,7 +212,7 @@ QUESTIONS: dict[str, _Question] = {
     ),
     "clipping": _Question("clipping",
         ("clip_binds",),
-        lambda recording: _has_losses(recording) and not clipping(recording).empty,
+        lambda recording: _has_losses(recording) and binding(recording) is not None,
         _is_trained,
     ),
     "depth": _Question("activations", ("vanishing", "exploding", "stalled", "near_stop"), _has_outputs),

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import replace
 from importlib import import_module
 
+from gradflow.analysis.remembered import remembering
 from gradflow.diagnosis import rules
 from gradflow.diagnosis.checks import checks
-from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.finding import SHOWN, Finding
 from gradflow.diagnosis.findings import Findings
 from gradflow.diagnosis.places import placed
 from gradflow.diagnosis.ranking import OUTSIDE, is_cause, ranked
@@ -49,15 +50,29 @@ def diagnose(recordings: Recording | Iterable[Recording]) -> Findings:
     >>> print(diagnose(Recording(steps=steps, meta={"run": "mine"}))[0])
     mine: the loss became NaN or infinite, first at step 1.
     """
-    grouped = cases(recordings)
+    with remembering():
+        grouped = cases(recordings)
+        found = _problems_and_notices(grouped)
+        named = {finding.subject for finding in found if finding.severity in SHOWN}
+        found += healthy.find([case for case in grouped if case.subject not in named])
+        return Findings(ranked(found), checks(grouped, found))
+
+
+def look(recording: Recording, told: Set[tuple[str, str]]) -> list[Finding]:
+    """Return problems and notices of a recording under way, those that are healthy left out, causes first.
+
+    Of those told before, by key and severity, only these two need be right: what explains them is left out.
+    """
+    with remembering():
+        return ranked(_problems_and_notices([replace(case, told=told) for case in cases(recording)]))
+
+
+def _problems_and_notices(grouped: list[Case]) -> list[Finding]:
     by_subject = {case.subject: case for case in grouped}
     found = [finding for rule in RULES for finding in rule(grouped)]
     explained = {finding.subject for finding in found if is_cause(finding)}
     found = [replace(finding, remedies=_remedies(finding, by_subject, explained)) for finding in found]
-    found = [placed(one, by_subject[one.subject].recordings) if one.subject in by_subject else one for one in found]
-    named = {finding.subject for finding in found if finding.severity in ("problem", "notice")}
-    found += healthy.find([case for case in grouped if case.subject not in named])
-    return Findings(ranked(found), checks(grouped, found))
+    return [placed(one, by_subject[one.subject].recordings) if one.subject in by_subject else one for one in found]
 
 
 def _remedies(finding: Finding, by_subject: Mapping[Subject, Case], explained: Set[Subject]) -> tuple[str, ...]:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from gradflow.analysis.decay import decay
 from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.path_ends import PART_OF_LOSS, Flow, Lost, PathEnds, flow, path_ends
+from gradflow.analysis.rows import between, numbered_layers
 from gradflow.analysis.vanishing_degree import LEAVE_OUT
 from gradflow.diagnosis.geometric_mean import geometric
 from gradflow.diagnosis.learning import HARMLESS, Learning, learning
@@ -92,8 +94,10 @@ class Beyond:
     def kinds(self) -> set[str]:
         """Classes of the layers on the way."""
         names = {node[0] for node in self.run.flow.between(self.worst.first, self.worst.last)}
-        rows = self.run.recording.layers
-        return set(rows.loc[rows["layer"].isin(names), "kind"])
+        of_layers, rows = numbered_layers(self.run.recording), self.run.recording.layers
+        own = [place for place, (name,) in enumerate(of_layers.keys) if name in names]
+        kinds, words = rows["kind"].factorize()
+        return set(words[np.unique(kinds[np.isin(of_layers.place, own)])])
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,8 +183,8 @@ def _longest(run: RunEnds, worst: PathEnds) -> pd.Series[float] | None:
     if worst.first not in run.flow.norms or worst.last not in run.flow.norms:
         return None
     inside = {node[0] for node in run.flow.between(worst.first, worst.last)}
-    rows = run.recording.layers
-    rows = rows[(rows["step"] == run.step) & rows["layer"].isin(inside)]
+    rows = between(run.recording.layers, run.step, run.step)
+    rows = rows[rows["layer"].isin(inside)]
     frame = decay(run.recording.having(layers=rows), step=run.step, measure=run.measure, leave_out=LEAVE_OUT)
     longest = frame.iloc[int(frame["n_layers"].to_numpy().argmax())]
     is_stage = longest["n_layers"] + sum(LEAVE_OUT) >= MIN_STAGE and math.isfinite(longest["factor"])
@@ -195,5 +199,5 @@ def _forward(factor: Interval, worst: PathEnds) -> Interval:
 
 def _last_step(recording: Recording) -> int:
     """Return the last step whose gradients were recorded, or -1."""
-    rows = recording.layers[recording.layers["in_grad"]]
-    return int(rows["step"].max()) if len(rows) else -1
+    used = np.flatnonzero(recording.layers["in_grad"].to_numpy())
+    return int(recording.layers["step"].iloc[used[-1]]) if len(used) else -1

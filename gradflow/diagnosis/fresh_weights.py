@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import NamedTuple
 
+from gradflow.analysis.remembered import remembered
+from gradflow.analysis.rows import between
 from gradflow.recording import Recording
 
 # Of PyTorch's own uniform initialisation, times fan-in, and the relative variance of a sample's mean square. Training
@@ -15,6 +17,7 @@ STANDARD_ERRORS = 3.0
 MATCHED = 0.8  # of the matrices
 
 
+@remembered
 def is_fresh(recording: Recording) -> bool:
     """Whether the weights at the first recorded step are an initialisation's.
 
@@ -31,24 +34,38 @@ def is_fresh(recording: Recording) -> bool:
     >>> is_fresh(Recording(parameters=parameters))
     True
     """
-    rows = recording.parameters
-    rows = rows[(rows["step"] == 0) & (rows["part"] == "") & rows["weight_norm"].notna()]
-    vectors = rows[rows["dim"] == 1]
-    if (vectors.loc[vectors["parameter"].str.contains("bias"), "weight_norm"] == 0).any():
+    rows = [row for row in _first_rows(recording) if not row.part and not math.isnan(row.weight_norm)]
+    vectors = [row for row in rows if row.dim == 1]
+    if any(row.weight_norm == 0 for row in vectors if "bias" in row.parameter):
         return True
-    scales = vectors[vectors["parameter"] == "weight"]
-    if len(scales) and (scales["weight_norm"] ** 2 - scales["n_entries"]).abs().max() < UNIT:
+    scales = [row for row in vectors if row.parameter == "weight"]
+    if scales and max(abs(row.weight_norm**2 - row.n_entries) for row in scales) < UNIT:
         return True
-    biases = {(row.layer, row.parameter): row for row in vectors.itertuples()}
+    biases = {(row.layer, row.parameter): row for row in vectors}
     matches = [
         _is_drawn(row, biases[key])
-        for row in rows[rows["dim"] >= 2].itertuples()
-        if (key := (row.layer, str(row.parameter).replace("weight", "bias"))) in biases
+        for row in rows
+        if row.dim >= 2 and (key := (row.layer, row.parameter.replace("weight", "bias"))) in biases
     ]
     return bool(matches) and sum(matches) >= MATCHED * len(matches)
 
 
-def _is_drawn(weight: Any, bias: Any) -> bool:
+class _Row(NamedTuple):
+    layer: str
+    parameter: str
+    part: str
+    n_entries: int
+    dim: int
+    weight_norm: float
+
+
+def _first_rows(recording: Recording) -> list[_Row]:
+    """Return the rows of parameters at step 0."""
+    rows = between(recording.parameters, 0, 0)
+    return list(map(_Row._make, zip(*(rows[name].tolist() for name in _Row._fields), strict=True)))
+
+
+def _is_drawn(weight: _Row, bias: _Row) -> bool:
     """Whether a matrix and its bias have the variances of PyTorch's own initialisation: a third of 1 / fan-in."""
     fan_in = weight.n_entries / bias.n_entries
     of_weight = weight.weight_norm**2 * fan_in / weight.n_entries

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from gradflow.analysis.nonfinite import loss_lost
+from gradflow.analysis.remembered import remembered
 from gradflow.diagnosis.beginning import empty_loss
 from gradflow.recording import Recording
 
@@ -49,6 +50,7 @@ class Losses(NamedTuple):
     steps: int
 
 
+@remembered
 def learning(recording: Recording) -> Learning:
     """Return what became of a run's loss.
 
@@ -75,6 +77,7 @@ def learning(recording: Recording) -> Learning:
     return "unknown" if verdict == "learns" and error > UNFITTED_ERROR else verdict
 
 
+@remembered
 def is_stuck(recording: Recording) -> bool:
     """Whether a run learnt nothing: its loss ended where it began, above, or no better than a constant answer.
 
@@ -89,6 +92,7 @@ def is_stuck(recording: Recording) -> bool:
     return found.last >= CONSTANT_SHARE * constant and found.early - found.last <= STILL_FALLS * constant
 
 
+@remembered
 def is_unfitted(recording: Recording) -> bool:
     """Whether a run learnt nothing, or stayed above two fifths of a constant answer's loss, else of its first one.
 
@@ -112,6 +116,7 @@ def may_harm(recording: Recording) -> bool:
     return is_before_training(recording) or is_unfitted(recording)
 
 
+@remembered
 def losses(recording: Recording) -> Losses | None:
     """Return where a run's finite losses began and ended; None if it has fewer than two.
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from gradflow.analysis.intervals import Floats, Ints
+from gradflow.analysis.remembered import remembered
 from gradflow.recording import Recording
 
 EARLY_STEPS = 10  # the first updates, in which a rate that is too high shows
@@ -29,25 +31,44 @@ class Movement(NamedTuple):
     steps: int
 
 
+@remembered
 def movement(recording: Recording) -> Movement | None:
     """Return how far updates move the weights; None where updates or weights were not recorded."""
-    rows = matrices(recording)
-    rows = rows[rows["update_norm"].notna() & rows["weight_norm"].notna()]
-    if rows.empty:
+    rows = recording.parameters
+    update, weight = rows["update_norm"].to_numpy(), rows["weight_norm"].to_numpy()
+    known = matrices(recording) & ~np.isnan(update) & ~np.isnan(weight)
+    if not known.any():
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = (rows["update_norm"] / rows["weight_norm"]).groupby(rows["step"]).median()
-    steps = ratios.index.to_numpy()
+        steps, ratios = _medians(rows["step"].to_numpy()[known], update[known] / weight[known])
     early = ratios[(steps >= 1) & (steps < EARLY_STEPS)]
     last = int(recording.steps["step"].max()) if len(recording.steps) else int(steps[-1])
-    path = float(np.interp(np.arange(steps[0], last + 1), steps, ratios.fillna(math.inf)).sum())
-    return Movement(
-        float(ratios.iloc[0]), float((early if len(early) else ratios).median()), float(ratios.max()), path, len(ratios)
-    )
+    path = np.interp(np.arange(steps[0], last + 1), steps, np.where(np.isnan(ratios), math.inf, ratios)).sum()
+    early = early if len(early) else ratios
+    return Movement(float(ratios[0]), median(early), float(np.fmax.reduce(ratios)), float(path), len(ratios))
 
 
-def matrices(recording: Recording) -> pd.DataFrame:
-    """Return the rows of trained weights, which are no vectors such as biases and scales: who they are and how long."""
+@remembered
+def matrices(recording: Recording) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Return which rows of parameters are of trained weights that are no vectors, as biases and scales are."""
     rows = recording.parameters
     is_trained = (rows["dim"] >= 2) & (rows["part"] == "") & (rows["status"] != "frozen")
-    return rows.loc[is_trained, ["step", "layer", "parameter", "weight_norm", "update_norm"]]
+    return is_trained.to_numpy(dtype=bool)
+
+
+def _medians(step: Ints, values: Floats) -> tuple[Ints, Floats]:
+    """Return the steps and the median of each one's values; NaN is left out."""
+    steps, starts = np.unique(step, return_index=True)
+    n_each, rest = divmod(len(step), len(steps))
+    medians: Floats
+    if rest or np.isnan(values).any() or not np.array_equal(starts, np.arange(0, len(step), n_each)):
+        medians = np.asarray(pd.Series(values).groupby(step).median(), dtype=np.float64)
+    else:
+        medians = np.median(values.reshape(len(steps), n_each), axis=1)
+    return steps, medians
+
+
+def median(values: Floats) -> float:
+    """Return the median of the values that are numbers, NaN if none is."""
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else math.nan

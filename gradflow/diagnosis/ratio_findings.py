@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from gradflow import theory
 from gradflow.analysis.path_ends import Node, has_shortcut
+from gradflow.analysis.rows import between
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.first_last_ratio import DECADES, Beyond, Ends
 from gradflow.diagnosis.learning import is_before_training, severity
@@ -64,7 +65,8 @@ def _finding(key: str, case: Case, found: Ends, beyond: Beyond, cause: str, reme
     }
     level: Severity = "problem" if "problem" in grave else "notice"
     counts: dict[str, Value] = {"n_runs": len(beyond.hit), "runs": len(case.recordings)}
-    values = {**ends_values(found, beyond), **counts, **_explained(case, found, beyond)}
+    explained = {} if (key, level) in case.told else _explained(case, found, beyond)
+    values = {**ends_values(found, beyond), **counts, **explained}
     cause = cause if "factor" in values else ""
     # What helps a stack of layers was tried on no sudden loss, and on no chain of calls.
     is_stack = "before" not in values and ("layers" in values or "factor" not in values)
@@ -139,9 +141,9 @@ def _closed_form(case: Case, found: Ends, beyond: Beyond, name: str) -> float:
 
 def _variances(beyond: Beyond) -> tuple[float, float] | None:
     """Return fan_in Var[w] and Var[b] of the path's square layers; None unless most of its layers are known squares."""
-    parameters = beyond.run.recording.parameters
+    parameters = between(beyond.run.recording.parameters, 0, 0)
     names = {node[0] for node in beyond.run.flow.between(beyond.worst.first, beyond.worst.last)}
-    own = parameters[(parameters["step"] == 0) & parameters["layer"].isin(names) & (parameters["part"] == "")]
+    own = parameters[parameters["layer"].isin(names) & (parameters["part"] == "")]
     own = own[own["weight_norm"].notna()]
     weights = own[own["parameter"].eq("weight") & own["dim"].eq(2)]
     widths = weights["n_entries"].map(math.isqrt)

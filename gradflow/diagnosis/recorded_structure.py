@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from gradflow.analysis.remembered import remembered
 from gradflow.diagnosis.beginning import as_number
 from gradflow.diagnosis.places import place
 from gradflow.diagnosis.wording import Value
@@ -91,6 +92,7 @@ class Structure:
         return found
 
 
+@remembered
 def structure(recording: Recording) -> Structure | None:
     """Return what was recorded of a network's operations; None if nothing was, or it does not hold together."""
     meta = recording.meta.get("structure")

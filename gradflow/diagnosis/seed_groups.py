@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -34,10 +34,11 @@ class Subject(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """The runs of one network, one a seed."""
+    """The runs of one network, one a seed; `told` are keys and severities of findings that need no explanation."""
 
     subject: Subject
     recordings: tuple[Recording, ...]
+    told: Set[tuple[str, str]] = frozenset()
 
     @cached_property
     def is_recurrent(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 
 import pandas as pd
 
+from gradflow.analysis.remembered import remembered
 from gradflow.diagnosis.finding import Severity
 from gradflow.diagnosis.learning import HARMLESS, learning
 from gradflow.recording import Recording
@@ -19,6 +20,7 @@ def own_rows(recording: Recording, *columns: str) -> pd.DataFrame:
     return layers.loc[layers["in_grad"] & ((layers["n_params"] > 0) | layers["weighted"]), list(columns)]
 
 
+@remembered
 def trained_layers(recording: Recording) -> list[str]:
     """Return the layers with parameters that require a gradient, in execution order; those that never ran come last."""
     rows = own_rows(recording, "layer", "order", "status")

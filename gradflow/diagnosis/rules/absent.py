@@ -39,15 +39,22 @@ def absent_layers(recording: Recording) -> dict[str, str]:
 
     Where the reasons of several steps and calls differ, the one that is nearest to a gradient counts.
     """
+    if not _may_be_absent(recording):
+        return {}
     rows = own_rows(recording, "layer", "status", "grad_norm")
     is_absent = rows["status"].isin(ABSENT) & rows["grad_norm"].isna()
-    if not is_absent.any():
-        return {}
     places = rows["status"].map({status: place for place, status in enumerate(ABSENT)})
     of_layer = pd.DataFrame({"layer": rows["layer"], "absent": is_absent, "place": places})
     frame = of_layer.groupby("layer", sort=False).agg({"absent": "all", "place": "min"})
     reasons = {str(layer): ABSENT[int(place)] for layer, place in frame.loc[frame["absent"], "place"].items()}
     return {layer: reasons[layer] for layer in trained_layers(recording) if layer in reasons}
+
+
+def _may_be_absent(recording: Recording) -> bool:
+    """Whether a layer with parameters is without gradient anywhere, as in few runs: words are looked at there alone."""
+    layers = recording.layers
+    is_without = layers["in_grad"] & ((layers["n_params"] > 0) | layers["weighted"]) & layers["grad_norm"].isna()
+    return bool(layers.loc[is_without, "status"].isin(ABSENT).any())
 
 
 def _found(recording: Recording) -> list[Found]:

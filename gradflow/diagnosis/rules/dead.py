@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from gradflow.analysis.intervals import Ints
 from gradflow.analysis.output_gradients import Outputs, outputs
+from gradflow.analysis.remembered import remembered
+from gradflow.analysis.rows import numbered_layers
 from gradflow.analysis.stops import Stop, near_stop, zero_stops
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.learning import HARMLESS, is_before_training, learning
 from gradflow.diagnosis.seed_groups import Case
-from gradflow.diagnosis.trained_layers import own_rows, severity, trained_layers
+from gradflow.diagnosis.trained_layers import severity, trained_layers
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
@@ -41,15 +44,16 @@ def find(cases: list[Case]) -> list[Finding]:
 _Found = tuple[str, Severity, dict[str, Value], tuple[str, ...]]
 
 
+@remembered
 def zero_layers(recording: Recording) -> list[str]:
     """Return the layers whose parameters' gradient is exactly zero at every recorded step, in execution order.
 
     Steps with a loss of exactly zero do not count: there is nothing left to learn from them.
     """
-    rows = own_rows(recording, "step", "layer", "order", "grad_norm")
-    rows = rows[rows["grad_norm"].notna() & ~rows["step"].isin(_done(recording))].sort_values("order", kind="stable")
-    largest = rows.groupby("layer", sort=False)["grad_norm"].max()
-    return [str(layer) for layer in largest.index[largest == 0]]
+    rows, layers = _learning_rows(recording)
+    norms = recording.layers["grad_norm"].to_numpy()
+    largest = numbered_layers(recording).largest(norms, rows)
+    return [layer for place, layer in layers if largest[place] == 0]
 
 
 def lost_layers(recording: Recording) -> dict[str, int]:
@@ -57,19 +61,37 @@ def lost_layers(recording: Recording) -> dict[str, int]:
 
     At least the last three recorded steps must be zero. Steps with a loss of exactly zero do not count.
     """
-    rows = own_rows(recording, "step", "layer", "order", "grad_norm")
-    rows = rows[rows["grad_norm"].notna() & ~rows["step"].isin(_done(recording))].sort_values("order", kind="stable")
-    if not (rows["grad_norm"] == 0).any():
+    rows, layers = _learning_rows(recording)
+    norm, of_layer = recording.layers["grad_norm"].to_numpy(), numbered_layers(recording)
+    if not (norm[rows] == 0).any():
         return {}
-    norms = rows.groupby(["layer", "step"], sort=False)["grad_norm"].max().unstack("layer").sort_index()
+    steps, index = np.unique(recording.layers["step"].to_numpy()[rows], return_inverse=True)
+    norms = np.full((len(steps), len(of_layer.keys)), np.nan)
+    np.fmax.at(norms, (index, of_layer.place[rows]), norm[rows])
     lost = {}
-    for layer in dict.fromkeys(rows["layer"]):
-        known = norms[layer].dropna()
-        alive = known.index[known > 0]
-        since = known.index[known.index > alive.max()]  # none after the maximum of none, which is NaN
+    for place, layer in layers:
+        known, alive = ~np.isnan(norms[:, place]), np.flatnonzero(norms[:, place] > 0)
+        since = steps[alive[-1] + 1 :][known[alive[-1] + 1 :]] if len(alive) else steps[:0]
         if len(since) >= MIN_STEPS_SINCE:
-            lost[str(layer)] = int(since[0])
+            lost[layer] = int(since[0])
     return lost
+
+
+@remembered
+def _learning_rows(recording: Recording) -> tuple[Ints, list[tuple[int, str]]]:
+    """Return the rows of parameters' gradients while there is something to learn, and their layers as they run.
+
+    A layer's place is that of `numbered_layers`.
+    """
+    layers = recording.layers
+    is_own = layers["in_grad"] & ((layers["n_params"] > 0) | layers["weighted"]) & layers["grad_norm"].notna()
+    done = _done(recording)
+    rows = np.flatnonzero(is_own & ~layers["step"].isin(done) if len(done) else is_own)
+    of_layer, keys = numbered_layers(recording)
+    order = layers["order"].to_numpy()[rows]
+    places = of_layer[rows[np.argsort(order, kind="stable")]]
+    ordered = pd.unique(places).tolist()
+    return rows, [(place, keys[place][0]) for place in ordered]
 
 
 def _done(recording: Recording) -> pd.Series[int]:
@@ -124,7 +146,7 @@ def _near_finding(recording: Recording) -> _Found | None:
     """Return a place behind the last layer with weights; one between two of them shows in their ratio."""
     found = outputs(recording)
     stop = near_stop(found)
-    layers = trained_layers(recording)
+    layers = [] if stop is None else trained_layers(recording)
     if stop is None or not layers or found.measure != "out_grad_norm":
         return None
     weighted = set(recording.layers.loc[recording.layers["weighted"], "layer"])
@@ -178,11 +200,13 @@ def _underflows(recording: Recording, stop: Stop) -> str:
     return next((dtype for dtype in SMALLEST if dtype in dtypes and 0 < stop.there < SPREAD * SMALLEST[dtype]), "")
 
 
+@remembered
 def _has_zeros(recording: Recording) -> bool:
     """Whether any gradient is exactly zero: most runs have none, and a look at two columns says so."""
     return bool((recording.layers[["grad_norm", "out_grad_norm"]].to_numpy() == 0).any())
 
 
+@remembered
 def unlocks(recording: Recording) -> bool:
     """Whether weights that start at zero have a gradient: what they hold back then gets one at the next step."""
     parameters = recording.parameters
@@ -190,6 +214,7 @@ def unlocks(recording: Recording) -> bool:
     return bool((~is_bias & (parameters["weight_norm"] == 0) & (parameters["grad_norm"] > 0)).any())
 
 
+@remembered
 def has_zero_weights(recording: Recording) -> bool:
     """Whether weights, which are no biases, were recorded as exactly zero."""
     parameters = recording.parameters

@@ -6,6 +6,7 @@ import numpy as np
 
 from gradflow.analysis.nonfinite import loss_lost, nonfinite_rows
 from gradflow.analysis.origins import Origin, nonfinite_origin
+from gradflow.analysis.remembered import remembered
 from gradflow.diagnosis.beginning import beginning
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.seed_groups import Case
@@ -39,6 +40,7 @@ def _has_finite_outputs(recording: Recording) -> bool:
     return first is not None and bool(first.outputs) and all(one.nonfinite == 0 for one in first.outputs)
 
 
+@remembered
 def diverged_step(recording: Recording) -> int | None:
     """Return the step at which the loss became NaN or infinite, or None.
 
@@ -46,11 +48,11 @@ def diverged_step(recording: Recording) -> int | None:
     finite either, where all steps before had a finite loss and none after has one, or where the run itself says that it
     diverged. A step that the gradient scaler skipped changed nothing: it counts only where no finite loss follows.
     """
-    loss, step = recording.steps["loss"], recording.steps["step"]
-    has_passed = recording.steps["skipped"] & (step < step[np.isfinite(loss)].max())
+    loss, step, skipped = (recording.steps[name].to_numpy() for name in ("loss", "step", "skipped"))
+    has_passed = skipped & (step < step[np.isfinite(loss)].max(initial=-1))
     bad = recording.layers.loc[nonfinite_rows(recording.layers), "step"]
     lost = loss_lost(recording)
-    is_gone = np.isinf(loss) | (loss.isna() & step.isin(bad)) | (step == (-1 if lost is None else lost[0]))
+    is_gone = np.isinf(loss) | (np.isnan(loss) & np.isin(step, bad)) | (step == (-1 if lost is None else lost[0]))
     gone = step[is_gone & ~has_passed]
     if recording.meta.get("status") == "diverged":
         noted = recording.meta.get("diverged_step")

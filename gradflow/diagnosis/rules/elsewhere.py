@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.intervals import Ints
+from gradflow.analysis.rows import numbered_parameters
 from gradflow.diagnosis.each_run import Found, each_run, problem_if
 from gradflow.diagnosis.learning import is_unfitted
-from gradflow.diagnosis.rules.parameters import KEYS, full_name
+from gradflow.diagnosis.rules.parameters import full_name
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
@@ -25,11 +26,9 @@ Norms = np.ndarray[Any, np.dtype[np.float64]]
 def find(recording: Recording) -> Found | None:
     """Return a finding where such weights were seen: a problem if the network does not learn."""
     rows = recording.parameters
-    columns = ["step", *KEYS, "weight_norm", "update_norm"]
-    rows = rows.loc[rows["status"] != "frozen", columns]
     if rows["update_norm"].isna().all():
         return None
-    steps, names, norms, updates = _by_step(rows)
+    steps, names, norms, updates = _by_step(recording, (rows["status"] != "frozen").to_numpy(dtype=bool))
     follows = np.diff(steps) == 1
     with np.errstate(invalid="ignore"):
         change, allowed = np.abs(np.diff(norms, axis=0))[follows], updates[:-1][follows]
@@ -44,21 +43,19 @@ def find(recording: Recording) -> Found | None:
     return Found("changed_elsewhere", problem_if(is_unfitted(recording)), values)
 
 
-def _by_step(rows: pd.DataFrame) -> tuple[Ints, list[str], Norms, Norms]:
+def _by_step(recording: Recording, is_trained: np.ndarray[Any, Any]) -> tuple[Ints, list[str], Norms, Norms]:
     """Return the steps, the weights' sorted names, and norms of weights and of updates, (steps, weights).
 
     Of millions of rows names are put together once a weight.
     """
-    of_weight, keys = np.zeros(len(rows), dtype=np.int64), list[tuple[str, ...]]([()])
-    for name in KEYS:
-        of_key, words = rows[name].factorize()
-        of_weight, pairs = pd.factorize(of_weight * len(words) + of_key)
-        keys = [(*keys[pair // len(words)], str(words[pair % len(words)])) for pair in pairs.tolist()]
-    whole = [full_name(layer, parameter, part) for layer, parameter, part in keys]
-    of_name, names = pd.factorize(np.array(whole, dtype=object), sort=True)
-    steps, place = np.unique(rows["step"].to_numpy(), return_inverse=True)
-    cells = (place * len(names) + of_name[of_weight])[::-1]  # where rows say the same twice, the first counts
+    of_weight, keys = numbered_parameters(recording)
+    of_name, names = pd.factorize(np.array([full_name(*key) for key in keys], dtype=object), sort=True)
+    rows = recording.parameters
+    steps, place = np.unique(rows["step"].to_numpy()[is_trained], return_inverse=True)
+    cells = (place * len(names) + of_name[of_weight[is_trained]])[
+        ::-1
+    ]  # where rows say the same twice, the first counts
     found = np.full((2, len(steps) * len(names)), np.nan)
     for norms, column in zip(found, ("weight_norm", "update_norm"), strict=True):
-        norms[cells] = rows[column].to_numpy()[::-1]
+        norms[cells] = rows[column].to_numpy()[is_trained][::-1]
     return steps, list(names), *found.reshape(2, len(steps), len(names))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gradflow.analysis.rows import between
 from gradflow.diagnosis.each_run import Found, each_run, problem_if
 from gradflow.diagnosis.fresh_weights import is_fresh
 from gradflow.diagnosis.learning import is_unfitted, may_harm
@@ -16,12 +17,14 @@ REMEDIES = ("remedy.unfreeze",)
 def find(recording: Recording) -> Found | None:
     """Return a problem where most is frozen, the weights are fresh, and the loss does not fall."""
     rows = recording.parameters
-    rows = rows[(rows["step"] == rows["step"].min()) & (rows["part"] == "")]
-    frozen = rows[rows["status"] == "frozen"]
-    share = frozen["n_entries"].sum() / max(rows["n_entries"].sum(), 1)
+    rows = between(rows, *rows["step"].iloc[[0, 0]]) if len(rows) else rows
+    columns = zip(*(rows[name].tolist() for name in ("layer", "part", "n_entries", "status")), strict=True)
+    entries = [(layer, n_entries, status == "frozen") for layer, part, n_entries, status in columns if not part]
+    frozen = [(layer, n_entries) for layer, n_entries, is_frozen in entries if is_frozen]
+    share = sum(n_entries for _, n_entries in frozen) / max(sum(n_entries for _, n_entries, _ in entries), 1)
     if not share > MOST or not may_harm(recording) or not is_fresh(recording):
         return None
-    layers = list(dict.fromkeys(frozen["layer"]))
+    layers = list(dict.fromkeys(layer for layer, _ in frozen))
     severity = problem_if(is_unfitted(recording))
-    return Found("mostly_frozen", severity, {"share": float(share), "layers": len(layers), "example": named(layers)},
+    return Found("mostly_frozen", severity, {"share": share, "layers": len(layers), "example": named(layers)},
                  remedies=REMEDIES)  # fmt: skip

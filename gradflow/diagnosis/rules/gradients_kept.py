@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from gradflow.analysis.rows import between
 from gradflow.diagnosis.each_run import Found, each_run
 from gradflow.diagnosis.learning import is_unfitted
-from gradflow.diagnosis.movement import movement
+from gradflow.diagnosis.movement import median, movement
 from gradflow.diagnosis.rules.learning_rate import HIGH
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
@@ -21,27 +24,28 @@ REMEDIES = ("remedy.zero_grad",)
 @each_run("profile")
 def find(recording: Recording) -> Found | None:
     """Return a problem where the parameters' gradients outgrow what arrives at the outputs."""
-    rows = recording.layers
-    rows = rows[rows["in_grad"] & (rows["step"] <= LAST) & (rows["call"] == 0) & rows["weighted"]]
-    rows = rows[(rows["grad_norm"] > 0) & (rows["out_grad_norm"] > 0)]
-    if rows["step"].nunique() < MIN_STEPS or not is_unfitted(recording):
+    if not is_unfitted(recording):
         return None
-    ratios = rows.assign(ratio=rows["grad_norm"] / rows["out_grad_norm"]).pivot_table(
-        index="step", columns="layer", values="ratio", sort=False
-    )
-    if ratios.index.min() != 0 or ratios.index.max() < FIRST:
+    rows = between(recording.layers, 0, LAST)
+    gradient, output = rows["grad_norm"].to_numpy(), rows["out_grad_norm"].to_numpy()
+    is_used = rows["in_grad"].to_numpy() & (rows["call"].to_numpy() == 0) & rows["weighted"].to_numpy()
+    kept = np.flatnonzero(is_used & (gradient > 0) & (output > 0))
+    steps, index = np.unique(rows["step"].to_numpy()[kept], return_inverse=True)
+    if len(steps) < MIN_STEPS or steps[0] != 0 or steps[-1] < FIRST:
         return None
-    growth = ratios.loc[ratios.index >= FIRST].median() / ratios.loc[0]
-    early = (ratios.loc[[1, 2, 3]] / ratios.loc[0]).median(axis=1) if {1, 2, 3} <= set(ratios.index) else None
+    layer, names = rows["layer"].iloc[kept].factorize()
+    summed = np.zeros((2, len(steps), len(names)))
+    np.add.at(summed[0], (index, layer), gradient[kept] / output[kept])
+    np.add.at(summed[1], (index, layer), 1)
+    with np.errstate(invalid="ignore"):  # of a layer without a gradient at a step
+        ratios = summed[0] / summed[1]
+    late = steps >= FIRST
+    growth = np.array([median(one) for one in ratios[late].T]) / ratios[0]
+    early = [median(ratios[steps == step][0] / ratios[0]) for step in (1, 2, 3) if step in steps]
     moved = movement(recording)
     if moved is not None and max(moved.first, moved.early) > HIGH:
         return None  # the activations themselves grow from step to step
-    if early is None or not growth.median() > GROWTH or not (early.to_numpy() > AT_ONCE).all():
+    if len(early) < len(AT_ONCE) or not median(growth) > GROWTH or not (np.array(early) > AT_ONCE).all():
         return None
-    last = str(growth.index[-1])
-    values: dict[str, Value] = {
-        "layer": last,
-        "growth": float(growth.to_numpy()[-1]),
-        "steps": int(ratios.index.max()) + 1,
-    }
+    values: dict[str, Value] = {"layer": str(names[-1]), "growth": float(growth[-1]), "steps": int(steps[-1]) + 1}
     return Found("gradients_kept", "problem", values, "", REMEDIES)

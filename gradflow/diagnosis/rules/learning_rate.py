@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 
-from gradflow.analysis.clipping import clipping
+from gradflow.analysis.clipping import binding
 from gradflow.diagnosis.beginning import constant_loss, optimizer_settings
 from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
@@ -76,7 +77,7 @@ def _too_low(recording: Recording) -> Found | None:
     moved = movement(recording)
     if moved is None:
         return None
-    rates = recording.parameters.groupby("step")["lr"].max().dropna()
+    rates = _rates(recording)
     if moved.largest == 0 or (len(rates) and (rates == 0).all()):
         return None
     values: dict[str, Value] = {"path": moved.path, "steps": found.steps, "threshold_percent": LOW}
@@ -95,6 +96,14 @@ def _too_low(recording: Recording) -> Found | None:
     return None
 
 
+def _rates(recording: Recording) -> pd.Series[float]:
+    """Return the largest learning rate at each recorded step."""
+    rows = recording.parameters
+    steps, starts = np.unique(rows["step"].to_numpy(), return_index=True)
+    largest = np.fmax.reduceat(rows["lr"].to_numpy(), starts) if len(steps) else np.zeros(0)
+    return pd.Series(largest, index=steps).dropna()
+
+
 def _still_rises(rates: pd.Series[float]) -> bool:
     """Whether the rate is at its highest at the last recorded step, and began lower."""
     return len(rates) > 1 and bool(rates.iloc[0] < rates.max() == rates.iloc[-1])
@@ -110,9 +119,7 @@ def _decayed(recording: Recording, rates: pd.Series[float]) -> int | None:
 
 def _clipped(recording: Recording) -> dict[str, Value]:
     """Return how often clipping binds and how much it leaves, empty where that is no cause."""
-    found = clipping(recording)
-    if found.empty:
+    found = binding(recording)
+    if found is None or not (found.share >= BINDS and found.kept < KEPT):
         return {}
-    share, kept = float(found["share"].iloc[0]), float(found["kept"].iloc[0])
-    is_cause = share >= BINDS and math.isfinite(kept) and kept < KEPT
-    return {"share": share, "kept": kept, "n": int(found["n"].iloc[0])} if is_cause else {}
+    return {"share": found.share, "kept": found.kept, "n": found.n}

@@ -53,6 +53,8 @@ def first_growths(recordings: Iterable[Recording]) -> dict[str, float]:
     Of all runs at once, which takes little longer than of one.
     """
     found = [one for one in recordings if has_batch_norm(one)]
+    if not found:
+        return {}
     path = weighted_layers(found, [_ends(one.layers) for one in found])
     path = path.sort_values(["run", "step", "layer_depth"], kind="stable")
     start = path[path["step"] == 0].set_index(["run", "layer"])["weight_norm"]

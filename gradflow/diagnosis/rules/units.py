@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from gradflow.analysis.rows import numbered_layers
 from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.learning import is_before_training, is_stuck, may_harm
@@ -23,20 +26,27 @@ def find(cases: list[Case]) -> list[Finding]:
 
 
 def _found(recording: Recording, column: str, key: str, threshold: float) -> Found | None:
-    rows = recording.layers.loc[recording.layers["in_grad"] & recording.layers[column].notna()]
-    if rows.empty or not may_harm(recording):
+    share = recording.layers[column].to_numpy()
+    rows = np.flatnonzero(recording.layers["in_grad"].to_numpy() & ~np.isnan(share))
+    if not len(rows) or not may_harm(recording):
         return None
-    shares = rows.groupby(["step", "layer"], sort=False)[column].mean().unstack("layer")
-    ends = shares.iloc[[0, -1]] if len(shares) > 1 else shares
-    beyond = [layer for layer in shares if (ends[layer] >= threshold).any()]
-    if not beyond:
+    steps, index = np.unique(recording.layers["step"].to_numpy()[rows], return_inverse=True)
+    of_layer, layers = numbered_layers(recording)
+    cells = index * len(layers) + of_layer[rows]
+    n_cells = len(steps) * len(layers)
+    with np.errstate(invalid="ignore"):  # of a layer without a share at a step
+        means = np.bincount(cells, share[rows], n_cells) / np.bincount(cells, minlength=n_cells)
+    shares = means.reshape(len(steps), len(layers))
+    beyond = np.flatnonzero((shares[[0, -1]] >= threshold).any(axis=0))
+    if not len(beyond):
         return None
-    orders = rows.groupby("layer")["order"].min()
-    first = orders.reindex(beyond).idxmin()
-    over = shares.index[shares[first] >= threshold]
+    order = np.full(len(layers), np.inf)
+    np.fmin.at(order, of_layer[rows], recording.layers["order"].to_numpy()[rows])
+    first = beyond[order[beyond].argmin()]
+    own = shares[:, first]
     values: dict[str, Value] = {
-        "layer": str(first), "layers": len(beyond), "fraction": float(shares[first].max()), "step": int(over[0]),
-        "threshold_percent": threshold,
+        "layer": layers[first][0], "layers": len(beyond), "fraction": float(np.nanmax(own)),
+        "step": int(steps[np.argmax(own >= threshold)]), "threshold_percent": threshold,
     }  # fmt: skip
     severity = problem_if(is_stuck(recording) or is_before_training(recording))
     return Found(key, severity, values, f"cause.{key}", REMEDIES)

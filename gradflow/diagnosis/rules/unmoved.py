@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from gradflow.analysis.intervals import Floats, Ints
+from gradflow.analysis.rows import numbered, numbered_parameters
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.rules.parameters import full_name
 from gradflow.diagnosis.seed_groups import Case
@@ -48,57 +52,66 @@ def _found(recording: Recording) -> _Found | None:
     rates = recording.steps["lr"].dropna()
     if len(rates) >= MIN_LR_STEPS and (rates == 0).all():
         return "lr_zero", "problem", {}
-    frame = _parameters(recording)
-    if frame.empty:
+    found = _parameters(recording)
+    if not len(found.n_gradients):
         return None
-    steps: dict[str, Value] = {"steps": int(frame["n_weights"].max())}
-    held = frame["lr"].notna()
-    if held.any() and (frame.loc[held, "lr"] == 0).all() and recording.layers["step"].nunique() >= MIN_LR_STEPS:
+    steps: dict[str, Value] = {"steps": int(found.n_weights.max())}
+    held = ~np.isnan(found.lr)
+    if held.any() and (found.lr[held] == 0).all() and recording.layers["step"].nunique() >= MIN_LR_STEPS:
         return "lr_zero", "problem", {}
-    still = (frame["lightest"] == frame["heaviest"]) & ~(frame["update"] > 0)
-    still &= (frame[["n_weights", "n_gradients"]] >= MIN_STEPS).all(axis=1)
-    still &= ~(frame["asked"] < ROUNDING.get(str(meta.get("dtype")), ROUNDING["float32"]))
+    still = (found.lightest == found.heaviest) & ~(found.update > 0)
+    still &= (found.n_weights >= MIN_STEPS) & (found.n_gradients >= MIN_STEPS)
+    still &= ~(found.asked < ROUNDING.get(str(meta.get("dtype")), ROUNDING["float32"]))
     if still.all():
-        return "never_changed", "problem", steps | {"parameters": len(frame)}
-    left_out = frame["lr"].isna() & bool(held.any()) & frame["update"].isna() & (still | (frame["n_weights"] == 0))
+        return "never_changed", "problem", steps | {"parameters": len(still)}
+    left_out = ~held & held.any() & np.isnan(found.update) & (still | (found.n_weights == 0))
     for key, chosen in (("left_out", left_out), ("not_changed", still & ~left_out)):
         if chosen.any():
-            share = frame.loc[chosen, "n_entries"].sum() / max(frame["n_entries"].sum(), 1)
-            values: dict[str, Value] = {"parameters": int(chosen.sum()), "example": named(frame.loc[chosen, "name"])}
+            share = found.n_entries[chosen].sum() / max(found.n_entries.sum(), 1)
+            values: dict[str, Value] = {"parameters": int(chosen.sum()), "example": named(found.name[chosen].tolist())}
             return key, "problem" if share > TINY else "notice", values | steps
     return None
 
 
-def _parameters(recording: Recording) -> pd.DataFrame:
-    """Return one row per parameter with a gradient that is not zero; per layer in recordings without parameters.
+class _Parameters(NamedTuple):
+    """Parameters with a gradient that is not zero; layers, of recordings without parameters.
 
-    Columns: name, n_gradients (steps with one), n_entries, n_weights (steps at which its norm is known), lightest and
-    heaviest norm, the largest update, its largest learning rate, and the largest change that gradient and learning rate
-    (1 where it is not known) asked for, relative to the norm.
+    At how many steps they have one, their entries, at how many steps their norm is known, their lightest and heaviest
+    norm, the largest update and learning rate, and the largest change that gradient and learning rate (1 where it is
+    not known) asked for, relative to the norm.
     """
-    rows, keys = recording.parameters, ["layer", "parameter", "part"]
-    if rows.empty:
-        norms = ("grad_norm", "weight_norm", "update_norm")
-        rows, keys = own_rows(recording, "layer", "call", "backward", "n_params", *norms), ["layer"]
+
+    n_gradients: Ints
+    n_entries: Floats
+    n_weights: Ints
+    lightest: Floats
+    heaviest: Floats
+    update: Floats
+    lr: Floats
+    asked: Floats
+    name: np.ndarray[Any, np.dtype[np.object_]]
+
+
+def _parameters(recording: Recording) -> _Parameters:
+    if len(recording.parameters):
+        rows, of = recording.parameters, numbered_parameters(recording)
+    else:
+        rows = own_rows(recording, "layer", "call", "backward", "n_params", "grad_norm", "weight_norm", "update_norm")
         rows = rows[(rows["call"] == 0) & (rows["backward"] == rows["backward"].min())]
-        rows = rows.assign(n_entries=rows["n_params"], lr=float("nan"))
-    frame = (
-        rows.assign(
-            learns=rows["grad_norm"] > 0, asked=rows["lr"].fillna(1.0) * rows["grad_norm"] / rows["weight_norm"]
-        )
-        .groupby(keys, sort=False)
-        .agg(
-            n_gradients=("learns", "sum"),
-            n_entries=("n_entries", "max"),
-            n_weights=("weight_norm", "count"),
-            lightest=("weight_norm", "min"),
-            heaviest=("weight_norm", "max"),
-            update=("update_norm", "max"),
-            lr=("lr", "max"),
-            asked=("asked", "max"),
-        )
-        .reset_index()
+        rows, of = rows.assign(n_entries=rows["n_params"], lr=float("nan")), numbered(rows, ["layer"])
+    gradient, weight, rate = (rows[name].to_numpy() for name in ("grad_norm", "weight_norm", "lr"))
+    with np.errstate(all="ignore"):
+        asked = np.where(np.isnan(rate), 1.0, rate) * gradient / weight
+    names = np.array([key[0] if len(key) == 1 else full_name(*key) for key in of.keys], dtype=object)
+    found = _Parameters(
+        of.number_of(gradient > 0),
+        of.largest(rows["n_entries"].to_numpy(dtype=np.float64)),
+        of.number_of(~np.isnan(weight)),
+        of.smallest(weight),
+        of.largest(weight),
+        of.largest(rows["update_norm"].to_numpy()),
+        of.largest(rate),
+        of.largest(asked),
+        names,
     )
-    frame = frame[frame["n_gradients"] > 0]
-    named_by = frame["layer"] if keys == ["layer"] else [full_name(*key) for key in frame[keys].itertuples(index=False)]
-    return frame.assign(name=named_by)
+    return _Parameters._make(column[found.n_gradients > 0] for column in found)

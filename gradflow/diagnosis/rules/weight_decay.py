@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from gradflow.analysis.rows import numbered_parameters
 from gradflow.diagnosis.beginning import optimizer_settings
 from gradflow.diagnosis.each_run import Found, each_run, problem_if
 from gradflow.diagnosis.learning import is_stuck, learning
-from gradflow.diagnosis.movement import matrices
+from gradflow.diagnosis.movement import matrices, median
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
@@ -18,16 +21,22 @@ REMEDIES = ("remedy.less_decay",)
 @each_run("weights")
 def find(recording: Recording) -> Found | None:
     """Return what is known where half of the matrices lost most of their norm."""
-    rows = matrices(recording)
-    rows = rows[rows["step"].isin([rows["step"].min(), rows["step"].max()])]
-    norms = rows.pivot_table(index="step", columns=["layer", "parameter"], values="weight_norm").dropna(axis=1)
-    if len(norms) < 2 or norms.shape[1] < MIN_MATRICES or norms.index[-1] < MIN_STEPS:
+    matrix = np.flatnonzero(matrices(recording))
+    step = recording.parameters["step"].to_numpy()[matrix]
+    if not len(step) or step[0] == step[-1] or step[-1] < MIN_STEPS:
         return None
-    left = (norms.iloc[-1] / norms.iloc[0].where(norms.iloc[0] > 0)).median()
+    place, keys = numbered_parameters(recording)
+    norms = np.full((2, len(keys)), np.nan)
+    for row, chosen in zip(norms, (matrix[step == step[0]], matrix[step == step[-1]]), strict=True):
+        row[place[chosen]] = recording.parameters["weight_norm"].to_numpy()[chosen]
+    start, end = norms[:, ~np.isnan(norms).any(axis=0)]
+    if len(start) < MIN_MATRICES:
+        return None
+    left = median(end[start > 0] / start[start > 0])
     decay = optimizer_settings(recording).get("weight_decay")
     if not left < SHRUNK or learning(recording) == "solved" or decay == 0:
         return None
-    values: dict[str, Value] = {"left": float(left), "step": int(norms.index[-1]), "threshold_percent": SHRUNK}
+    values: dict[str, Value] = {"left": left, "step": int(step[-1]), "threshold_percent": SHRUNK}
     if not isinstance(decay, int | float):
         return Found("weights_shrink", problem_if(is_stuck(recording)), values, "", REMEDIES)
     return Found("weight_decay_high", "problem", {**values, "decay": float(decay)}, "", REMEDIES)
