@@ -444,6 +444,17 @@ class Recording:
         object.__setattr__(recording, "_readers", dict(readers))
         return recording
 
+    @classmethod
+    def of_checked(cls, tables: Mapping[str, pd.DataFrame], meta: Mapping[str, Any]) -> Recording:
+        """Return a recording of tables that have passed `checked` and whose rows are in order of steps, each once.
+
+        Nothing is looked at again.
+        """
+        recording = object.__new__(cls)
+        empty = {table: _no_rows(table).copy() for table in TABLES if table not in tables}
+        vars(recording).update(tables, **empty, meta=dict(meta))
+        return recording
+
     def having(self, *, meta: Mapping[str, Any] | None = None, **tables: pd.DataFrame) -> Recording:
         """Return the recording with other tables, or another `meta`; what stays is neither checked again nor read.
 

@@ -332,7 +332,7 @@ class Recorder:
         self.flush()
         if self._writer is not None:
             return storage.load_one(self._writer.folder)
-        return Recording(**self._buffer.tables(), meta=self.meta)
+        return Recording.of_checked(self._buffer.tables(), self.meta)
 
     @property
     def meta(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from gradflow.hooks.readings import Parameters, Piece, Readings
 from gradflow.hooks.row_layout import Conditions, RowLayout, Signature, joint, layout_of
 from gradflow.hooks.sequence_norms import Reading, TimeRows
 from gradflow.hooks.statistics import STATISTICS
+from gradflow.recording import checked
 
 FRESH_STEPS = 32  # whose norms are taken together
 FRESH_ENTRIES = 1 << 20  # that they hold before: 4 MiB, and a step's
@@ -82,6 +83,7 @@ class Buffer:
         self._chunks: dict[str, list[pd.DataFrame]] = {
             table: [] for table in ("steps", "layers", "parameters", "graph", "times")
         }
+        self._n_checked: dict[str, int] = {}  # chunks, which come first
         self._n_rows = 0
 
     @property
@@ -246,6 +248,7 @@ class Buffer:
                 chunks[:] = [pd.concat(chunks, ignore_index=True) if len(chunks) > 1 else chunks[0]]
                 write(table, chunks[0])
                 chunks.clear()
+                self._n_checked.pop(table, None)
 
     def drop_waiting(self) -> int:
         """Let go of the rows that are no table yet, and return how many they were."""
@@ -257,11 +260,18 @@ class Buffer:
         return n_dropped
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Return the flushed rows."""
-        return {
-            table: pd.concat(chunks, ignore_index=True) if chunks else pd.DataFrame()
-            for table, chunks in self._chunks.items()
-        }
+        """Return the flushed rows, each table in one piece that has passed `checked`.
+
+        Only rows that have come since the last call are looked at: a recording is asked for again and again.
+        """
+        for table, chunks in self._chunks.items():
+            n_checked = self._n_checked.get(table, 0)
+            if len(chunks) > n_checked:
+                pieces = chunks[:n_checked] + [checked(table, chunk) for chunk in chunks[n_checked:]]
+                chunks[:] = [pd.concat(pieces, ignore_index=True) if len(pieces) > 1 else pieces[0]]
+                self._n_checked[table] = 1
+        # Shallow copies: pandas copies a column where either side is written to.
+        return {table: chunks[0].copy(deep=False) for table, chunks in self._chunks.items() if chunks}
 
 
 def _scalar_rows(rows: Sequence[dict[str, Any]], read: _Transfer) -> pd.DataFrame:

@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Literal, get_args
 
-from gradflow.diagnosis import Finding, diagnose
+from gradflow.diagnosis import Finding
 from gradflow.diagnosis.cards import in_a_line
+from gradflow.diagnosis.engine import look
 from gradflow.diagnosis.finding import SHOWN
 from gradflow.hooks.failures import Failures
 from gradflow.recording import GradflowError, Recording
@@ -66,7 +67,7 @@ class Lookout:
 
     def look(self, recording: Recording) -> None:
         """Diagnose what was recorded so far, and keep what is new for `tell`."""
-        for finding in diagnose(recording):
+        for finding in look(recording, self._known):
             known = (finding.key, finding.severity)
             if finding.severity in SHOWN and known not in self._known:
                 self._known.add(known)
