@@ -111,7 +111,8 @@ def record(  # type: ignore[misc]  # options are named once, below
         follow from others, "print" prints each with what to change first, "warn" warns, and "stop" raises
         `gradflow.TrainingStoppedError` out of the optimizer's `step()`, or of this recorder's where it has none. That
         step is then complete, in the model and in the recording. A callable may raise this error as well. Of several
-        processes the first one diagnoses; "stop" needs a single one.
+        processes the first one diagnoses. With "stop" each of them must make a recorder, on the same schedule, and all
+        are stopped at the same step.
     name : str, optional
         The run's name in figures and reports. By default that of the folder `path`, else of the model's class.
     meta : mapping, optional
@@ -130,8 +131,8 @@ def record(  # type: ignore[misc]  # options are named once, below
     ValueError
         The model has nothing trainable, is being recorded already, or a selector matches no layer; an optimizer is
         none, or holds none of the model's parameters; `max_calls` is under 3; `on_finding` is none of what it may be;
-        `overhead` is no share, or the model is sharded, so that processes must record the same steps; the model is in
-        FSDP1's wrapper.
+        `overhead` is no share, or processes must record the same steps, of a sharded model or to be stopped together;
+        the model is in FSDP1's wrapper.
     StorageError
         `path` holds other files, cannot be written, or is in use (`InUseError`); `name` or `meta` is no Unicode.
     LazyModelError

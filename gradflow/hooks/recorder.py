@@ -117,18 +117,8 @@ class Recorder:
         self._meta |= {"optimizers": len(optimizers), "weights_recorded": weights, "statistics_recorded": statistics}
         self._meta |= {"optimizer_settings": settings_of(optimizers)} if optimizers else {}
         if sharded.is_distributed():
-            if on_finding == "stop":
-                raise ValueError(
-                    'on_finding="stop" would stop one process of several, for which the others would wait.'
-                )
             self._meta["outputs"] = "rank-local: the gradient of this process's part of the batch"
-            if any(map(sharded.is_sharded, trainable)):
-                if overhead is not None:
-                    raise ValueError(
-                        "overhead leaves out steps by the clock of each process, and norms of a sharded model need all "
-                        "processes at the same steps; give schedule instead."
-                    )
-                sharded.check_schedules([bool(schedule(step)) for step in range(sharded.COMPARED_STEPS)])
+            sharded.check_processes(schedule, overhead, trainable, are_stopped=on_finding == "stop")
         # Of several processes rank 0 writes; the others let go of rows that have gone to the file.
         self._writer = storage.Writer(path, may_continue=True) if path is not None and sharded.rank() == 0 else None
         self._drops_rows = path is not None and self._writer is None
@@ -152,7 +142,8 @@ class Recorder:
         )
         self._before_first = weakly(self._before_backward)
         self._n_recorded = 0
-        self._lookout = None if on_finding is None or sharded.rank() else Lookout(on_finding, failures)
+        is_first = not sharded.rank() or on_finding == "stop"  # for which all processes look up at the same steps
+        self._lookout = Lookout(on_finding, failures) if on_finding is not None and is_first else None
         self._is_told = bool(path is not None or sinks or self._lookout)  # whether rows go anywhere before the end
         self._closed = False
         self._clock = Clock(budget)
@@ -702,12 +693,14 @@ class Recorder:
         self._clock.apart(partial(self._look, lookout))
 
     def _look(self, lookout: Lookout) -> None:
+        if sharded.rank():
+            return
         n_rows = self._buffer.n_kept + self._buffer.n_waiting
         n_rows += 0 if self._writer is None else sum(self._writer.rows.values())
         if n_rows <= MAX_ROWS:
             self._failures.attempt("findings", lambda: lookout.look(self.recording))
             return
-        self._lookout = None
+        self._lookout = lookout if lookout.is_shared else None
         self._failures.warn(
             f"the recording has more than {MAX_ROWS:,} rows, so that on_finding looks no more; gradflow diagnose does."
         )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -17,8 +18,10 @@ from torch import Tensor, distributed, nn
 from gradflow.hooks.norms import Scalar, count_nonfinite, is_small, l2_norm, l2_norms, small_norms
 
 Key = TypeVar("Key")
+T = TypeVar("T")
 
 COMPARED_STEPS = 1000  # of the schedules, when a recorder is attached
+MEETING_SECONDS = 300  # from the first process that makes a recorder to the last
 
 
 def rank() -> int:
@@ -128,7 +131,53 @@ def _summed(parts: list[tuple[Scalar, int]], keys: list[Key], mesh: Any, shards:
     return {key: (norm, -1) for key, norm in zip(keys, both[0].sqrt().unbind(), strict=True)}
 
 
-def check_schedules(due: list[bool]) -> None:
+def from_first(value: T | None) -> T:
+    """Return the value of the first process, which every process must ask for at the same step."""
+    box = [value]
+    distributed.broadcast_object_list(box, src=0)
+    return box[0]  # type: ignore[return-value]  # the first one's, which is a value
+
+
+def check_all_record() -> None:
+    """Raise ValueError on the processes that are here unless every process is, after a while.
+
+    They meet at the store by which the process group was made: a collective would never return.
+    """
+    store = distributed.distributed_c10d._get_default_store()
+    number = store.add(f"gradflow recorders of {rank()}", 1)
+    store.set(f"gradflow recorder {number} of {rank()}", "made")
+    everyone = [f"gradflow recorder {number} of {one}" for one in range(distributed.get_world_size())]
+    try:
+        store.wait(everyone, timedelta(seconds=MEETING_SECONDS))
+    except RuntimeError as error:
+        raise ValueError(
+            f'on_finding="stop" stops all {len(everyone)} processes at one step, so each must make a recorder with it; '
+            f"not all did within {MEETING_SECONDS} s."
+        ) from error
+
+
+def check_processes(
+    schedule: Callable[[int], bool], overhead: float | None, trainable: Iterable[Tensor], *, are_stopped: bool
+) -> None:
+    """Raise ValueError unless all processes record the same steps, where norms or a finding that stops all need it."""
+    reasons = {
+        "norms of sharded tensors are summed over them": any(map(is_sharded, trainable)),
+        'on_finding="stop" stops all at one step': are_stopped,
+    }
+    why = next((reason for reason, is_so in reasons.items() if is_so), None)
+    if why is None:
+        return
+    if overhead is not None:
+        raise ValueError(
+            f"overhead leaves out steps by the clock of each process, and all must record the same, since {why}; give "
+            "schedule instead."
+        )
+    if are_stopped:
+        check_all_record()
+    check_schedules([bool(schedule(step)) for step in range(COMPARED_STEPS)], why)
+
+
+def check_schedules(due: list[bool], why: str) -> None:
     """Raise ValueError on every process unless all would record the same steps."""
     gathered: list[Any] = [None] * distributed.get_world_size()
     distributed.all_gather_object(gathered, due)
@@ -138,6 +187,5 @@ def check_schedules(due: list[bool]) -> None:
             i for i, pair in enumerate(zip(gathered[0], gathered[different[0]], strict=True)) if len(set(pair)) > 1
         )
         raise ValueError(
-            "schedule must be the same on every rank, since norms of sharded tensors are summed over them; ranks 0 "
-            f"and {different[0]} differ at step {step}."
+            f"schedule must be the same on every rank, since {why}; ranks 0 and {different[0]} differ at step {step}."
         )

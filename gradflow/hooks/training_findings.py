@@ -10,6 +10,7 @@ from gradflow.diagnosis import Finding
 from gradflow.diagnosis.cards import in_a_line
 from gradflow.diagnosis.engine import look
 from gradflow.diagnosis.finding import SHOWN
+from gradflow.hooks import sharded
 from gradflow.hooks.failures import Failures
 from gradflow.recording import GradflowError, Recording
 
@@ -38,6 +39,11 @@ class Lookout:
         As in `gradflow.record`.
     failures : Failures
         Told once of a callable that raises.
+
+    Attributes
+    ----------
+    is_shared : bool
+        Whether problems stop all of several processes at one step: the first one looks and tells the others.
     """
 
     def __init__(self, on_finding: OnFinding, failures: Failures) -> None:
@@ -45,6 +51,8 @@ class Lookout:
         self._failures = failures
         self._points = _points()
         self._next = next(self._points)
+        self.is_shared = self.stops and sharded.is_distributed()
+        self._must_agree = False
         self._known: set[tuple[str, str]] = set()
         self._new: list[Finding] = []
 
@@ -63,6 +71,7 @@ class Lookout:
         if n_recorded < self._next:
             return False
         self._next = next(point for point in self._points if point > n_recorded)
+        self._must_agree = self.is_shared
         return True
 
     def look(self, recording: Recording) -> None:
@@ -83,6 +92,9 @@ class Lookout:
         """
         new, self._new = self._new, []
         problems = [finding for finding in new if finding.severity == "problem" and not finding.follows]
+        if self._must_agree:
+            self._must_agree = False
+            problems = sharded.from_first(problems)
         if callable(self._on_finding):
             for finding in new:
                 self._call(self._on_finding, finding)

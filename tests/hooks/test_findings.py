@@ -177,9 +177,3 @@ def test_training_is_bit_identical(with_optimizer):
 def test_what_is_no_way_to_tell_is_refused(given):
     with pytest.raises(ValueError, match="on_finding must be 'print', 'warn', 'stop', or a function of one finding"):
         gradflow.record(nn.Linear(1, 1), on_finding=given)
-
-
-def test_one_process_of_several_cannot_stop(monkeypatch):
-    monkeypatch.setattr("gradflow.hooks.recorder.sharded.is_distributed", lambda: True)
-    with pytest.raises(ValueError, match="would stop one process of several"):
-        gradflow.record(nn.Linear(1, 1), on_finding="stop")

@@ -14,13 +14,14 @@ from torch import nn
 import gradflow
 
 WORKER = Path(__file__).with_name("distributed_worker.py")
+STOPPING = Path(__file__).with_name("stopping_worker.py")
 STEPS, BATCH = 3, 8
 
 
-def launch(mode, world, folder):
+def launch(world, folder, *mode, worker=WORKER):
     """What every rank printed, or their errors."""
     base = {**os.environ, "WORLD_SIZE": str(world), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    command = [sys.executable, "-W", "ignore", str(WORKER), mode, str(folder / "out")]
+    command = [sys.executable, "-W", "ignore", str(worker), *mode, str(folder / "out")]
     processes = [
         subprocess.Popen(
             command, env={**base, "RANK": str(rank)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -66,7 +67,7 @@ def alone(accumulate):
 def test_norms_are_those_of_the_global_batch_on_every_rank(mode, world, tmp_path):
     if mode.startswith("fsdp") and not hasattr(torch.cpu.Stream, "record_event"):
         pytest.skip("this PyTorch's fully_shard does not run on the CPU")
-    results = launch(mode, world, tmp_path)
+    results = launch(world, tmp_path, mode)
     assert [code for code, _, _ in results] == [0] * world, results[0][2]
     expected = alone(2 if mode.endswith("accumulate") else 1)
     for _, output, _ in results:
@@ -81,7 +82,7 @@ def test_norms_are_those_of_the_global_batch_on_every_rank(mode, world, tmp_path
 
 
 def test_ranks_that_disagree_on_the_schedule_are_told(tmp_path):
-    results = launch("fsdp-disagree", 2, tmp_path)
+    results = launch(2, tmp_path, "fsdp-disagree")
     assert all(code != 0 for code, _, _ in results)
     # The one that is told first may be gone before the other has heard from it.
     told = [errors for _, _, errors in results if "schedule must be the same on every rank" in errors]
@@ -90,9 +91,25 @@ def test_ranks_that_disagree_on_the_schedule_are_told(tmp_path):
 
 
 def test_slices_of_a_flat_parameter_are_refused(tmp_path):
-    results = launch("fsdp1", 2, tmp_path)
+    results = launch(2, tmp_path, "fsdp1")
     for code, _, errors in results:
         assert code != 0
         told = errors.partition("ValueError: ")[2]
         assert "FSDP1" in told
         assert "fully_shard" in told
+
+
+def test_findings_stop_all_processes_at_one_step_and_change_nothing_else(tmp_path):
+    results = launch(2, tmp_path, worker=STOPPING)
+    assert [code for code, _, _ in results] == [0, 0], results
+    first, second = (json.loads(output.splitlines()[-1]) for _, output, _ in results)
+    for how in ("stopped", "diverges", "healthy", "bare"):
+        assert first[how] == second[how]
+    assert first["stopped"]["keys"]
+    assert first["stopped"]["losses"] == 11  # ten recorded steps are looked at once the step after them has ended
+    assert first["stopped"]["weights"] == first["diverges"]["weights"]
+    assert first["healthy"] == first["bare"]
+    for refused in (first, second):
+        assert 'since on_finding="stop" stops all at one step; ranks 0 and 1 differ at step 1' in refused["disagree"]
+        assert refused["overhead"].startswith("overhead leaves out steps by the clock of each process")
+    assert "so each must make a recorder with it; not all did within 1 s" in first["alone"]
