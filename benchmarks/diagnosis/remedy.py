@@ -100,7 +100,7 @@ REMEDIES: dict[str, tuple[str, list[Apply]]] = {
     "remedy.init": ("weights drawn anew to suit the activation", [_fresh]),
     "remedy.smaller_init": ("the same, the last layer's a tenth", [lambda one: _fresh(one, 0.1)]),
     "remedy.lower_lr": ("a tenth, or a hundredth, of the rate", _scaled_rate(0.1, 0.01)),
-    "remedy.raise_lr": ("ten, or a hundred, times the rate", _scaled_rate(10.0, 100.0)),
+    "remedy.raise_lr": ("ten, or a hundred, ..., 100,000 times the rate", _scaled_rate(10.0, 1e2, 1e3, 1e4, 1e5)),
     "remedy.warmup": (
         "rate from 0 over the first half", [_set("rate", lambda progress: min(1.0, 2 * progress + 0.01))]
     ),
