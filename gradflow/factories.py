@@ -14,8 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from gradflow.recording import GradflowError
-
-OWN_FORMS = "package.module:FACTORY or path/to/file.py:FACTORY"
+from gradflow.text import text
 
 
 class TargetError(GradflowError):
@@ -35,14 +34,14 @@ def _module(name: str) -> ModuleType:
     """Return the module, imported, that a factory's name begins with."""
     source, colon, attribute = name.rpartition(":")
     if not colon or not source or not attribute:
-        raise TargetError(f"a factory must be {OWN_FORMS}; got {name!r}.")
+        raise TargetError(text("error.factory.form", value=repr(name)))
     with importable(source):
         try:
             return _from_file(source) if _is_file(source) else importlib.import_module(source)
         except TargetError:
             raise
         except (Exception, SystemExit) as error:
-            raise TargetError(f"{name} cannot be imported: {in_a_line(error)}.") from error
+            raise TargetError(text("error.factory.import", name=name, reason=in_a_line(error))) from error
 
 
 @contextmanager
@@ -104,10 +103,10 @@ def _is_file(source: str) -> bool:
 def _from_file(source: str) -> ModuleType:
     path = Path(source)
     if not path.is_file():
-        raise TargetError(f"there is no file {source}.")
+        raise TargetError(text("error.factory.no_file", path=source))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise TargetError(f"{source} cannot be imported as Python.")
+        raise TargetError(text("error.factory.not_python", path=source))
     module = importlib.util.module_from_spec(spec)
     sys.modules.setdefault(path.stem, module)  # dataclasses and pickle look their module up
     spec.loader.exec_module(module)
@@ -117,14 +116,22 @@ def _from_file(source: str) -> ModuleType:
 def _attribute(name: str, module: ModuleType, attribute: str) -> Any:
     if not callable(getattr(module, attribute, None)):
         known = [one for one in vars(module) if callable(getattr(module, one)) and not one.startswith("_")]
-        raise TargetError(f"{name}: {module.__name__} has no factory {attribute!r}.{nearest(attribute, known)}")
+        raise TargetError(
+            text(
+                "error.factory.unknown",
+                name=name,
+                module=module.__name__,
+                factory=repr(attribute),
+                hint=nearest(attribute, known),
+            )
+        )
     return getattr(module, attribute)
 
 
 def nearest(name: object, known: Iterable[str], most: int = 3) -> str:
     """Return the nearest of the names there are, as what an error says last; nothing where none is near."""
     found = difflib.get_close_matches(str(name), list(known), n=most, cutoff=0.4)
-    return f" Nearest: {', '.join(found)}." if found else ""
+    return text("error.nearest", names=", ".join(found)) if found else ""
 
 
 def in_a_line(error: BaseException) -> str:

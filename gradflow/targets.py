@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from gradflow.factories import TargetError, importable, in_a_line, load_factory, nearest
 from gradflow.memory import lack
 from gradflow.ranges import shown
+from gradflow.text import text
 
 CLASSIFIERS = ("torchvision", "timm")  # libraries whose networks take the number of classes
 COLOURS = 3  # channels that torchvision's networks take
@@ -29,14 +30,11 @@ TOKENS = 16  # length of a guessed sequence
 # pixels are made for small ones (He et al. 2015, section 4.2 against table 1).
 LARGE_FIRST = (224, 299, 256, 384, 128, 96, 64, 32, 28, 8)
 SMALL_FIRST = (32, 28, 64, 224, 8, 96, 128, 256, 299, 384)
-NO_LAYER = "it has no convolution, linear, recurrent or embedding layer to tell by"
 LENGTHS = (1024, 256, 64, 16)  # of a one-dimensional signal
 VOLUMES = ((16, 112, 112), (8, 64, 64), (32, 32, 32), (16, 16, 16))
 
 DOWNLOADED = ("weights", "weights_backbone", "pretrained")  # arguments of a library's models that fetch trained weights
 NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
-FORMS = "torchvision:NAME, timm:NAME, transformers:NAME, package.module:FACTORY, path/to/file.py:FACTORY"
-
 Shape = tuple[int, ...]
 Settings = Mapping[str, Any]
 NO_SETTINGS: Settings = MappingProxyType({})
@@ -100,7 +98,7 @@ def load_target(
     """
     source, colon, attribute = name.rpartition(":")
     if not colon or not source or not attribute:
-        raise TargetError(f"target must be one of {FORMS}; got {shown(name)}.")
+        raise TargetError(text("error.target.form", value=shown(name)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if source in _LIBRARIES:
@@ -109,10 +107,7 @@ def load_target(
             made, hints = _made(name, source, settings, _of_data(shape, num_classes)), []
     model, *given = made if isinstance(made, tuple) and made else (made,)
     if not isinstance(model, nn.Module) or len(given) > 2:
-        raise TargetError(
-            f"{name} must give a torch.nn.Module, or (model, inputs) or (model, inputs, targets); got "
-            f"{type(made).__name__}."
-        )
+        raise TargetError(text("error.target.returns", name=name, kind=type(made).__name__))
     if shape is not None:
         return Target(name, model, random_input(model, tuple(shape), seed=seed))
     if given:
@@ -134,7 +129,7 @@ def check_classifier(name: str) -> str:
 def check_channels(name: str, channels: int) -> None:
     """Raise TargetError where a library's networks do not take images of so many channels."""
     if name.startswith("torchvision:") and channels != COLOURS:
-        raise TargetError(f"{name} takes images of {COLOURS} channels; got {channels}. Those of timm take any number.")
+        raise TargetError(text("error.target.channels", name=name, channels=COLOURS, value=channels))
 
 
 def classifier(name: str, settings: Settings, *, channels: int, num_classes: int) -> nn.Module:
@@ -159,9 +154,7 @@ def moved(target: Target, device: str) -> Target:
             model=target.model.to(device), inputs=_on(device, target.inputs), targets=_on(device, target.targets)
         )
     except (RuntimeError, AssertionError) as error:  # a torch built without CUDA asserts
-        raise TargetError(
-            f"device must be one that this machine has, such as cpu; got {device!r}: {in_a_line(error)}."
-        ) from error
+        raise TargetError(text("error.target.device", value=repr(device), reason=in_a_line(error))) from error
 
 
 def _on(device: str, value: Any) -> Any:
@@ -215,11 +208,10 @@ def _guessed(name: str, model: nn.Module, hints: Sequence[Shape], seed: int, *, 
     if shapes and not must_run:
         return random_input(model, (BATCH, *shapes[0]), seed=seed)
     kind = f"{layer} ({type(first).__name__})"
-    tried = f"the {len(shapes)} shapes that its first layer, {kind}, suggests all fail" if shapes else NO_LAYER
-    raise TargetError(
-        f"no input could be guessed for {name}: {tried}{f', the first with {failure}' if failure else ''}. Give its "
-        "shape (--input 8,3,224,224) or a factory that returns (model, inputs)."
-    )
+    tried = text("error.target.no_layer")
+    if shapes:
+        tried = text("error.target.tried", n=len(shapes), layer=kind, reason=failure)
+    raise TargetError(text("error.target.no_input", name=name, tried=tried))
 
 
 def _runs(model: nn.Module, inputs: dict[str, Any]) -> bool:
@@ -296,7 +288,7 @@ def _transformers(name: str, settings: Settings) -> tuple[nn.Module, list[Shape]
                 one for one in dir(library) if one.endswith(("Model", "LM")) or "ModelFor" in one or "LMHead" in one
             ]
             _check_known(name, [*types, *classes], "transformers")
-            raise TargetError(f"transformers has no model {name!r}.")
+            raise TargetError(text("error.target.unknown", library="transformers", name=repr(name), hint=""))
         make = kind
     _check_settings(name, configured, settings)
     with torch.device("meta"):  # a configuration's default may be the largest model of its kind
@@ -313,7 +305,7 @@ def _check_settings(name: str, configured: Any, settings: Settings) -> None:
     known = [one for one in vars(configured()) if not one.startswith("_")] + [*configured.attribute_map]
     for setting in settings:
         if setting not in known:
-            raise TargetError(f"{name} takes no setting {setting}.{nearest(setting, known)}")
+            raise TargetError(text("error.target.setting", name=name, setting=setting, hint=nearest(setting, known)))
 
 
 # Each gives a model without trained weights, and the shapes of input that the library itself names.
@@ -328,14 +320,15 @@ def _of_library(name: str, make: Callable[[], nn.Module], settings: Settings) ->
     """Return the model that a library makes with the settings."""
     fetched = next((one for one in DOWNLOADED if one in settings), None)
     if fetched is not None:
-        raise TargetError(f"{name} is made without trained weights, so it takes no {fetched}.")
+        raise TargetError(text("error.target.pretrained", name=name, setting=fetched))
     try:
         return make()
     except Exception as error:
         if not settings:
             raise
         given = ", ".join(f"{one}={value!r}" for one, value in settings.items())
-        raise TargetError(f"{name} cannot be made with {given}: {in_a_line(error)}.") from error
+        line = text("error.target.cannot_make", name=name, settings=given, reason=in_a_line(error))
+        raise TargetError(line) from error
 
 
 def _library(module: str) -> Any:
@@ -344,13 +337,14 @@ def _library(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         if error.name and error.name.partition(".")[0] != name:
-            raise TargetError(f"{name} cannot be imported: {in_a_line(error)}.") from error
-        raise TargetError(f"{name} is not installed; pip install {name}.") from None
+            raise TargetError(text("error.factory.import", name=name, reason=in_a_line(error))) from error
+        raise TargetError(text("error.target.not_installed", name=name)) from None
 
 
 def _check_known(name: str, known: Sequence[str], library: str) -> None:
     if name not in known:
-        raise TargetError(f"{library} has no model {name!r}.{nearest(name, known)}")
+        hint = nearest(name, known)
+        raise TargetError(text("error.target.unknown", library=library, name=repr(name), hint=hint))
 
 
 def _of_data(shape: Sequence[int] | None, num_classes: int | None) -> Settings:
@@ -366,14 +360,14 @@ def _made(name: str, source: str, settings: Settings, of_data: Settings) -> Any:
     found = load_factory(name)
     if isinstance(found, nn.Module):
         if settings:
-            raise TargetError(f"{name} is a model already, and takes no {next(iter(settings))}.")
+            raise TargetError(text("error.target.is_model", name=name, setting=next(iter(settings))))
         return found
     arguments = _arguments(name, found, settings, of_data)
     with importable(source):
         try:
             return found(**arguments)
         except (Exception, SystemExit) as error:
-            raise TargetError(f"{name} failed: {in_a_line(error)}.") from error
+            raise TargetError(text("error.target.failed", name=name, reason=in_a_line(error))) from error
 
 
 def _arguments(name: str, factory: Callable[..., Any], settings: Settings, of_data: Settings) -> dict[str, Any]:
@@ -385,10 +379,11 @@ def _arguments(name: str, factory: Callable[..., Any], settings: Settings, of_da
     parameters = whole.parameters.values()
     named = {one.name for one in parameters if one.kind in NAMED}
     takes_any = any(one.kind is Parameter.VAR_KEYWORD for one in parameters)
-    told = f"its signature is {name.rpartition(':')[2]}{' '.join(str(whole).split())}"
+    written = f"{name.rpartition(':')[2]}{' '.join(str(whole).split())}"
+    told = text("error.target.signature", signature=written)
     unknown = [one for one in settings if one not in named]
     if unknown and not takes_any:
-        raise TargetError(f"{name} takes no argument {unknown[0]}; {told}.")
+        raise TargetError(text("error.target.no_argument", name=name, argument=unknown[0], signature=told))
     arguments = {**{one: value for one, value in of_data.items() if one in named}, **settings}
     by_position = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
     missing = [
@@ -397,5 +392,6 @@ def _arguments(name: str, factory: Callable[..., Any], settings: Settings, of_da
         if one.default is Parameter.empty and one.kind not in by_position and one.name not in arguments
     ]
     if missing:
-        raise TargetError(f"{name} needs a value for {', '.join(missing)} (--set {missing[0]}=...); {told}.")
+        wanted = ", ".join(missing)
+        raise TargetError(text("error.target.needs", name=name, arguments=wanted, first=missing[0], signature=told))
     return arguments

@@ -77,7 +77,7 @@ def test_vanishing_prints_arithmetic_and_measurement(tmp_path, capsys):
         (["compare", "--depths", "8", "--colour"], "No such option"),
         (["compare"], "Missing option '--depths'"),
         (["report", "/no/such/folder"], "/no/such/folder is not a directory"),
-        (["report", os.path.dirname(__file__)], "holds no recording"),
+        (["report", os.path.dirname(__file__)], "contains no recording"),
         (["compare", "--depths", "8", "--batch-size", "5000"], "at most the 1437 training images of digits; got 5000"),
         (["vanishing", "--settings", "relu-magic"], "settings must be of"),
         (["vanishing", "--seeds", "0"], "seeds must be at least 1"),

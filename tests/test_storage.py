@@ -60,7 +60,7 @@ def test_saving_again_replaces(tmp_path):
 def test_saving_again_never_touches_other_files(tmp_path):
     gradflow.save(recording(), tmp_path / "r")
     (tmp_path / "r" / "report.html").write_text("mine")
-    with pytest.raises(StorageError, match=r"holds more than a recording \(report.html\)"):
+    with pytest.raises(StorageError, match=r"contains more than a recording \(report.html\)"):
         gradflow.save(recording(seed=7), tmp_path / "r")
     assert (tmp_path / "r" / "report.html").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["r"]
@@ -167,7 +167,7 @@ def test_damage_is_named_and_set_aside_on_request(tmp_path, damage, reason):
     [
         (None, "it has no recording.json"),
         ("{", "cannot be read"),
-        ("[]", "not a gradflow recording"),
+        ("[]", "not the manifest of a gradflow recording"),
         ('{"format": "gradflow-recording", "version": 99, "meta": {}, "parts": []}', "format version 99"),
         ('{"format": "gradflow-recording", "version": 1, "meta": {}}', "meta or parts is missing"),
         ('{"format": "gradflow-recording", "version": 1, "meta": {}, "parts": [{}]}', "a part lacks its table"),
@@ -330,7 +330,7 @@ def test_find_skips_what_was_set_aside(tmp_path):
     with pytest.raises(StorageError, match="is not a directory"):
         find([tmp_path / "none"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(StorageError, match="holds no recording"):
+    with pytest.raises(StorageError, match="contains no recording"):
         find([tmp_path / "empty"])
 
 
@@ -410,7 +410,7 @@ def test_what_a_crash_or_damage_left_does_not_stop_a_save(tmp_path):
     ]  # fmt: skip
     for name in ("steps-1.parquet", "thesis-00001.parquet", "steps-00001.parquet.txt"):
         (tmp_path / "r" / name).write_text("mine")
-        with pytest.raises(StorageError, match=rf"holds more than a recording \({name}\)"):
+        with pytest.raises(StorageError, match=rf"contains more than a recording \({name}\)"):
             gradflow.save(recording(), tmp_path / "r")
         (tmp_path / "r" / name).unlink()
 
@@ -491,7 +491,7 @@ PART = {"table": "steps", "file": "steps-00000.parquet", "rows": 1, "bytes": 1, 
 @pytest.mark.parametrize(
     ("changed", "problem"),
     [
-        ({"format": "other"}, "is not a gradflow recording's manifest"),
+        ({"format": "other"}, "is not the manifest of a gradflow recording"),
         ({"version": "1"}, "format version '1'"),
         ({"version": 2}, "format version 2"),
         ({"meta": []}, "meta or parts is missing"),

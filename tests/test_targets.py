@@ -164,9 +164,9 @@ def test_random_inputs_have_the_models_type():
         ("no_such_file.py:make", "no file no_such_file.py"),
         ("no_such_module:make", "No module named 'no_such_module'"),
         ("nets_of_mine.py:makes", "no factory 'makes'. Nearest: make"),
-        ("nets_of_mine.py:number", "must give a torch.nn.Module.*got int"),
-        ("nets_of_mine.py:four", "must give a torch.nn.Module"),
-        ("nets_of_mine.py:nothing", "must give a torch.nn.Module.*got tuple"),
+        ("nets_of_mine.py:number", "must return a torch.nn.Module.*got int"),
+        ("nets_of_mine.py:four", "must return a torch.nn.Module"),
+        ("nets_of_mine.py:nothing", "must return a torch.nn.Module.*got tuple"),
         ("nets_of_mine.py:fails", "failed: KeyError"),
         ("broken.py:make", "cannot be imported: SyntaxError"),
         (
@@ -240,7 +240,7 @@ def test_a_librarys_model_takes_settings_and_no_trained_weights(monkeypatch):
     library.create_model = lambda name, pretrained, width=3: nn.Linear(width, 2)
     monkeypatch.setitem(sys.modules, "timm", library)
     assert load_target("timm:net", settings={"width": 5}).inputs.shape == (8, 5)
-    with pytest.raises(TargetError, match=r"net cannot be made with wide=5: TypeError: .*wide"):
+    with pytest.raises(TargetError, match=r"net cannot be created with wide=5: TypeError: .*wide"):
         load_target("timm:net", settings={"wide": 5})
     with pytest.raises(TargetError, match="without trained weights, so it takes no pretrained"):
         load_target("timm:net", settings={"pretrained": True})

@@ -225,7 +225,9 @@ def test_a_damaged_part_is_a_reason_and_no_end(tmp_path):
 def test_what_is_no_run_is_one_line(tmp_path, capsys):
     (tmp_path / "notes.txt").write_text("")
     assert run(tmp_path) == 2
-    assert capsys.readouterr().err == f"gradflow: {tmp_path} holds neither a run nor a sweep; give the folder of one.\n"
+    assert (
+        capsys.readouterr().err == f"gradflow: {tmp_path} contains neither a run nor a sweep; pass the folder of one.\n"
+    )
     assert run(tmp_path / "nowhere") == 2
 
 

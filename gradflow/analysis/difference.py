@@ -12,6 +12,7 @@ import pandas as pd
 from gradflow.analysis.levels import MEASURES, MIN_CHANGE, allowed, levels, norms_by_step, over_steps, quantile
 from gradflow.analysis.runs import as_list
 from gradflow.recording import GradflowError, Recording
+from gradflow.text import text
 
 SHARED = 0.5  # of the layers of the smaller network: with fewer names in common they are aligned by depth
 PATIENCE = 3  # successive recorded steps: one alone may be an odd batch
@@ -75,7 +76,7 @@ def difference(before: Recording | Iterable[Recording], after: Recording | Itera
     """
     groups = as_list(before), as_list(after)
     if not all(any(len(run.layers) for run in group) for group in groups):
-        raise GradflowError("both must hold runs whose layers were recorded; one holds none.")
+        raise GradflowError(text("error.no_layers"))
     pairs, by = _aligned(*(_places(group) for group in groups))
     frames = [levels(group) for group in groups]
     rows = _compared(pairs, frames, len(groups[1]))
@@ -163,7 +164,7 @@ def _course(pairs: Sequence[Pair], groups: Sequence[Sequence[Recording]]) -> _Co
             if best is None or (step, -size) < (best[1].step, -best[0]):
                 best = size, First(step, layer, other, measure, float(change[place]))
     if not n_steps:
-        raise GradflowError("the runs have no recorded step in common; record both on one schedule.")
+        raise GradflowError(text("error.no_common_step"))
     return _Course(since, None if best is None else best[1], n_steps)
 
 

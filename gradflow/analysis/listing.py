@@ -14,6 +14,7 @@ import pandas as pd
 
 from gradflow import storage
 from gradflow.recording import Recording
+from gradflow.text import text
 from gradflow.text.controls import utf8
 
 STATUS_FILE = "status.json"
@@ -55,10 +56,10 @@ def listing(paths: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
     rows: dict[Path, dict[str, Any]] = {}
     for path in map(Path, paths):
         if not path.is_dir():
-            raise storage.StorageError(f"{path} is not a directory; pass that of a run, of a sweep or of several.")
+            raise storage.StorageError(text("error.no_runs_directory", path=path))
         found = dict(_walk(path))
         if not found:
-            raise storage.StorageError(f"{path} holds no run.")
+            raise storage.StorageError(text("error.no_run", path=path))
         rows.update(found)
     return pd.DataFrame(list(rows.values()), columns=list(COLUMNS)).astype(COLUMNS)
 

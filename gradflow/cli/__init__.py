@@ -19,7 +19,7 @@ from gradflow.cli import output
 from gradflow.cli.commands import BAD_INPUT, INTERRUPTED, cli
 from gradflow.cli.help import language_of
 from gradflow.cli.usage_errors import in_language
-from gradflow.text import current_language, language
+from gradflow.text import current_language, language, text
 from gradflow.text.widths import shortened
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _ended(arguments: list[str] | None, received: Sequence[int]) -> int:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
-        click.echo("interrupted; what has finished is kept, and the same command goes on from there.", err=True)
+        click.echo(text("error.interrupted"), err=True)
         return INTERRUPTED
     except ValueError as error:
         from gradflow.recording import GradflowError  # brings pandas, so not on the way to --help
@@ -135,11 +135,11 @@ def _ended(arguments: list[str] | None, received: Sequence[int]) -> int:
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        _complain("not enough memory for this; choose a smaller network, batch or input.")
+        _complain(text("error.out_of_memory"))
         return BAD_INPUT
     except OSError as error:  # a disk that is full, a folder that may not be read
         where = f"{error.filename}: " if error.filename else ""
-        _complain(f"cannot go on: {where}{error.strerror or error}.")
+        _complain(text("error.system", reason=f"{where}{error.strerror or error}"))
         return BAD_INPUT
     return result if isinstance(result, int) else DONE
 

@@ -86,6 +86,6 @@ def _write(recording: Recording, out: Path, form: str | None) -> None:
     try:
         kept = save(recording, out / RECORDING)
     except OSError as error:
-        raise StorageError(f"cannot write to {out}: {error.strerror or error}.") from None
+        raise StorageError(text("error.unwritable", path=out, reason=error.strerror or error)) from None
     for name, path in (("recording", kept), ("figures", page.parent / "figures"), ("report", page)):
         output.say_where(name, path, form)

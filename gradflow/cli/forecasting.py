@@ -11,6 +11,7 @@ from gradflow.probe.forecast import Forecast, forecast, track_record
 from gradflow.recording import GradflowError
 from gradflow.tables.exports import as_json
 from gradflow.targets import Target
+from gradflow.text import text
 
 BATCHES = 4  # as in the study behind the verdicts
 OF_AIM = ("settings", "data", "device", "seed")
@@ -33,10 +34,7 @@ def print_forecast(target: str, *, form: str | None, **options: Any) -> None:
 def forecast_of(loaded: Target, settings: dict[str, Any], batch_size: int = DATA_BATCH) -> Forecast:
     """Return the forecast of a target with the optimizer that settings of a recipe make."""
     if loaded.targets is None:
-        raise GradflowError(
-            f"a forecast needs examples with their labels; give --data, or let {loaded.name} return (model, inputs, "
-            "targets)."
-        )
+        raise GradflowError(text("error.forecast.examples", name=loaded.name))
     found = forecast(
         loaded.model,
         loaded.inputs,

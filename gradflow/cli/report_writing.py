@@ -74,7 +74,8 @@ def write_report(
         with busy("report"), lean():
             page = write_page(data, title=title, formats=formats)
     except OSError as error:
-        raise storage.StorageError(f"cannot write a report to {folder}: {error.strerror or error}.") from None
+        reason = error.strerror or error
+        raise storage.StorageError(text("error.report_unwritable", path=folder, reason=reason)) from None
     if sweep is not None:
         sweep.check()
     return Written(folder / page.name, closing(data))

@@ -167,7 +167,8 @@ def _shattering(sweep: Sweep, given: Mapping[str, Any], execution: ExecutionOpti
     unfit = [name for name, value in given.items() if value not in (None, {}) and name != "seeds"]
     unfit += [*execution.arguments, *(["demo"] if with_demo else [])]
     if unfit:
-        raise experiments.PlanError(f"{sweep.source} trains nothing, so it takes no {unfit[0].replace('_', '-')}.")
+        line = text("error.plan.no_training", source=sweep.source, name=unfit[0].replace("_", "-"))
+        raise experiments.PlanError(line)
     if given.get("seeds") is not None:
         arguments["seeds"] = given["seeds"]
     check(ShatteringSettings, **arguments)

@@ -15,6 +15,7 @@ from gradflow.analysis.listing import RECORDED, RUNNING, STATUS_FILE, STOPPED, i
 from gradflow.diagnosis import Findings, diagnose
 from gradflow.notes import MARK
 from gradflow.recording import GradflowError, Recording
+from gradflow.text import text
 
 RUNS, SO_FAR = "runs", "recording"
 ENDED = ("done", "diverged", "failed")
@@ -133,13 +134,13 @@ def watched(path: Path) -> WatchedRun | WatchedSweep:
     if any(map(_is_run, _places(path))):
         return WatchedRun(path)
     if not path.is_dir():
-        raise storage.StorageError(f"{path} is not a directory; pass a run or sweep directory.")
+        raise storage.StorageError(text("error.not_watchable", path=path))
     names = [file.name for file in path.iterdir()]
     if {MARK, RUNS, storage.UNFINISHED} & set(names):
         return WatchedSweep(path)
     if all(map(storage.is_own_name, names)):
         return WatchedRun(path)  # a recorder has not written its first rows yet
-    raise storage.StorageError(f"{path} holds neither a run nor a sweep; give the folder of one.")
+    raise storage.StorageError(text("error.neither_run", path=path))
 
 
 def status_of(place: Path) -> Mapping[str, Any] | None:

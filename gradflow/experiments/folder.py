@@ -23,6 +23,7 @@ from gradflow.experiments.run_directory import WHOLE, RunDirectory
 from gradflow.experiments.set_aside import leave_room, set_aside
 from gradflow.notes import MARK, MARK_FORMAT
 from gradflow.recording import Recording
+from gradflow.text import text
 
 VERSION = 1
 RUNS = "runs"
@@ -84,7 +85,7 @@ class SweepFolder:
             stack.enter_context(self.opened())
             with _writing(self.path):
                 lock = self.anchor / storage.LOCK
-                stack.enter_context(storage.held(lock, what=f"out folder {self.path}"))
+                stack.enter_context(storage.held(lock, what=text("error.out.what", path=self.path)))
                 self.lock = storage.file_id(lock)
                 self._write_mark()
             yield
@@ -99,7 +100,7 @@ class SweepFolder:
         if not os.path.lexists(folder):
             return None
         if not storage.is_folder(folder):
-            raise storage.StorageError(f"{folder} is not a directory.")
+            raise storage.StorageError(text("error.no_directory", path=folder))
         recording = storage.load_one(folder)
         if recording.steps.empty:
             raise storage.StorageError(f"{folder} holds no steps.")
@@ -147,7 +148,7 @@ def check_out(path: Path) -> None:
     """
     with _writing(path):
         if path.exists() and not path.is_dir():
-            raise PlanError(f"out must be a folder; {path} is a file.")
+            raise PlanError(text("error.out.file", path=path))
         there = next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
         if not there.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
@@ -164,7 +165,7 @@ def _writing(path: Path) -> Iterator[None]:
     except storage.InUseError as error:
         raise PlanError(storage.named(str(error))) from None
     except OSError as error:
-        raise PlanError(f"cannot write to out folder {path}: {error.strerror or error}.") from None
+        raise PlanError(text("error.out.unwritable", path=path, reason=error.strerror or error)) from None
 
 
 def _holds_files(path: Path) -> bool:
@@ -178,9 +179,9 @@ def _check_mark(path: Path) -> None:
     except (FileNotFoundError, ValueError):
         mark = None
     if not isinstance(mark, dict) or mark.get("format") != MARK_FORMAT:
-        raise PlanError(f"out folder {path} holds other files than gradflow's; give a new or an empty folder.")
+        raise PlanError(text("error.out.foreign", path=path))
     if not isinstance(mark.get("version"), int) or mark["version"] > VERSION:
-        raise PlanError(f"out folder {path} was written by a newer gradflow; update gradflow or give another folder.")
+        raise PlanError(text("error.out.newer", path=path))
 
 
 @contextlib.contextmanager
@@ -201,16 +202,13 @@ def guarded(path: Path) -> Iterator[SweepFolder]:
 
 
 def _lost(path: Path) -> FolderLostError:
-    return FolderLostError(
-        f"out folder {path} was removed or replaced while the sweep was at work in it. The sweep has ended; "
-        "nothing was written to what is there now."
-    )
+    return FolderLostError(text("error.out.lost", path=path))
 
 
 def _check_own(place: Path) -> None:
     """Raise PlanError if something else than a folder, such as a link out of the sweep, has the name of one of ours."""
     if os.path.lexists(place) and not storage.is_folder(place):
-        raise PlanError(f"{place} must be a folder, not a link or a file; remove it.")
+        raise PlanError(text("error.out.place", path=place))
 
 
 def keep_all(recordings: Iterable[Recording], out: str | os.PathLike[str], *, group: str, command: str) -> Path:

@@ -11,9 +11,9 @@ from torch import nn
 
 from gradflow.experiments import own_factory
 from gradflow.experiments.recipe import PlanError, frozen
-from gradflow.factories import OWN_FORMS
 from gradflow.models import catalogue
 from gradflow.settings import RecipeSettings, RunSettings, listed, settings_of
+from gradflow.text import text
 
 LISTS = [name for name, one in settings_of(RunSettings, RecipeSettings).items() if one.is_list]
 
@@ -63,7 +63,8 @@ class Network:
                     self.model, dict(self.options), input_shape=input_shape, num_classes=num_classes
                 )
             if len(input_shape) != 3 or self.depth is None:
-                raise PlanError(f"model {self.model} takes images (channels, height, width); got {input_shape}.")
+                what = text("error.model.prefix", error=self.model)
+                raise PlanError(text("error.model.images", what=what, shape=input_shape))
             try:
                 return catalogue.build(
                     self.model,
@@ -80,10 +81,7 @@ class Network:
 def check_model(model: object) -> None:
     """Raise PlanError unless the catalogue has such a model."""
     if model not in catalogue.CATALOGUE:
-        known = ", ".join(catalogue.CATALOGUE)
-        raise PlanError(
-            f"model must be one of {known}, torchvision:NAME, timm:NAME, or a factory {OWN_FORMS}; got {model!r}."
-        )
+        raise PlanError(text("error.model.unknown", names=", ".join(catalogue.CATALOGUE), value=repr(model)))
 
 
 def network(model: str, family: str, depth: int, options: Mapping[str, Any]) -> Network:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gradflow.experiments.data import DataError, Dataset
 from gradflow.factories import TargetError, in_a_line, load_factory
+from gradflow.text import text
 
 
 def load_own_data(name: str) -> Dataset:
@@ -21,16 +22,14 @@ def load_own_data(name: str) -> Dataset:
     try:
         made = load_factory(name)()
     except TargetError as error:
-        raise DataError(f"data {error}") from None
+        raise DataError(text("error.data.prefix", error=error)) from None
     except Exception as error:  # whatever the factory raises
-        raise DataError(f"data {name} failed: {in_a_line(error)}.") from error
+        raise DataError(text("error.data.failed", name=name, reason=in_a_line(error))) from error
     if isinstance(made, Dataset):
         return made
     if not isinstance(made, tuple | list) or len(made) != 4:
-        got = f"{len(made)} values" if isinstance(made, tuple | list) else type(made).__name__
-        raise DataError(
-            f"data {name} must return train_inputs, train_labels, test_inputs, test_labels, or a Dataset; got {got}."
-        )
+        got = text("count.values", n=len(made)) if isinstance(made, tuple | list) else type(made).__name__
+        raise DataError(text("error.data.returns", name=name, value=got))
     return _dataset(name, *made)
 
 
@@ -39,8 +38,8 @@ def _dataset(name: str, train_x: Any, train_y: Any, test_x: Any, test_y: Any) ->
     checked = {part: _labels(name, part, inputs, labels) for part, (inputs, labels) in parts.items()}
     train, test = (inputs for inputs, _ in parts.values())
     if train.shape[1:] != test.shape[1:]:
-        shapes = f"{tuple(train.shape[1:])} and {tuple(test.shape[1:])}"
-        raise DataError(f"data {name}: training and test inputs must have one shape; got {shapes}.")
+        shapes = text("list.and", first=tuple(train.shape[1:]), last=tuple(test.shape[1:]))
+        raise DataError(text("error.data.shapes", name=name, value=shapes))
     num_classes = int(max(labels.max() for labels in checked.values())) + 1
     channels = int(train.shape[1])
     return Dataset(
@@ -52,24 +51,23 @@ def _inputs(name: str, values: Any) -> Tensor:
     """Return inputs as float32, or int64 where they are whole numbers."""
     inputs = _tensor(name, values)
     if inputs.ndim < 2 or not inputs.numel():
-        raise DataError(f"data {name}: inputs must have a shape (n, ...), n at least 1; got {tuple(inputs.shape)}.")
+        raise DataError(text("error.data.inputs", name=name, value=tuple(inputs.shape)))
     if not inputs.is_floating_point():
         return inputs.long()
     if not inputs.isfinite().all():
-        raise DataError(f"data {name}: inputs must be finite; {int((~inputs.isfinite()).sum())} entries are not.")
+        raise DataError(text("error.data.finite", name=name, n=int((~inputs.isfinite()).sum())))
     return inputs.float()
 
 
 def _labels(name: str, part: str, inputs: Tensor, values: Any) -> Tensor:
     labels = _tensor(name, values)
     if labels.is_floating_point() or labels.is_complex():
-        raise DataError(f"data {name}: labels must be whole numbers (classification); got {labels.dtype} in {part}.")
+        raise DataError(text("error.data.labels", name=name, value=labels.dtype, part=part))
     if labels.shape != inputs.shape[:1]:
-        raise DataError(
-            f"data {name}: {part} must have one label an input; got {tuple(labels.shape)} for {len(inputs)} inputs."
-        )
+        shape, n = tuple(labels.shape), len(inputs)
+        raise DataError(text("error.data.label_count", name=name, part=part, value=shape, n=n))
     if labels.min() < 0:
-        raise DataError(f"data {name}: labels must be at least 0; got {int(labels.min())} in {part}.")
+        raise DataError(text("error.data.label_negative", name=name, value=int(labels.min()), part=part))
     return labels.long()
 
 
@@ -77,4 +75,4 @@ def _tensor(name: str, values: Any) -> Tensor:
     try:
         return torch.as_tensor(values)
     except Exception as error:
-        raise DataError(f"data {name} must return tensors or arrays: {in_a_line(error)}.") from None
+        raise DataError(text("error.data.arrays", name=name, reason=in_a_line(error))) from None

@@ -12,6 +12,7 @@ from torch import nn
 from gradflow.experiments.recipe import PlanError, did_you_mean
 from gradflow.factories import TargetError, load_factory, source_digest
 from gradflow.targets import CLASSIFIERS, check_classifier, classifier
+from gradflow.text import text
 
 GIVEN = ("in_channels", "input_shape", "num_classes")  # what the data decides, passed to a factory that names it
 NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
@@ -41,12 +42,12 @@ class Factory:
             parameters = signature(load_factory(name)).parameters.values()
             code = source_digest(name)
         except TargetError as error:
-            raise PlanError(f"model {error}") from None
+            raise PlanError(text("error.model.prefix", error=error)) from None
         except ValueError:
-            raise PlanError(f"model {name} does not tell its arguments; wrap it in a function.") from None
+            raise PlanError(text("error.model.signature", name=name)) from None
         unnamed = [one.name for one in parameters if one.kind is Parameter.POSITIONAL_ONLY]
         if unnamed:
-            raise PlanError(f"model {name} must take its arguments by name; {', '.join(unnamed)} cannot be named.")
+            raise PlanError(text("error.model.unnamed", name=name, arguments=", ".join(unnamed)))
         named = [one for one in parameters if one.kind in NAMED and one.name not in GIVEN]
         return cls(
             name=name,
@@ -62,10 +63,11 @@ class Factory:
         for name in given:
             if name not in self.arguments and not self.takes_any:
                 hint, takes = did_you_mean(name, self.arguments), ", ".join(self.arguments) or "none"
-                raise PlanError(f"model {self.name} takes no argument {name}.{hint} It takes: {takes}.")
+                raise PlanError(text("error.model.no_argument", name=self.name, argument=name, hint=hint, known=takes))
         missing = [name for name in self.required if name not in given]
         if missing:
-            raise PlanError(f"model {self.name} needs a value for {', '.join(missing)}: --vary {missing[0]}=...")
+            named = ", ".join(missing)
+            raise PlanError(text("error.model.needs", name=self.name, arguments=named, first=missing[0]))
 
 
 def is_of_library(name: str) -> bool:
@@ -86,7 +88,7 @@ def build(name: str, arguments: Mapping[str, Any], *, input_shape: tuple[int, ..
     asked = {name: value for name, value in data.items() if name in parameters}
     made = factory(**arguments, **asked)
     if not isinstance(made, nn.Module):
-        raise PlanError(f"model {name} must return a torch.nn.Module; got {type(made).__name__}.")
+        raise PlanError(text("error.model.no_module", name=name, kind=type(made).__name__))
     if next(made.parameters(), None) is None:
-        raise PlanError(f"model {name} returned a {type(made).__name__} without parameters; there is nothing to train.")
+        raise PlanError(text("error.model.no_parameters", name=name, kind=type(made).__name__))
     return made

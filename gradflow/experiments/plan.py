@@ -23,6 +23,7 @@ from gradflow.factories import source_digest
 from gradflow.models.catalogue import CATALOGUE
 from gradflow.ranges import shown
 from gradflow.settings import OneRunSettings, RunSettings, SweepSettings, listed, settings_of
+from gradflow.text import text
 
 MAX_RUNS = 20_000
 RUN_SETTINGS = tuple(settings_of(RunSettings))
@@ -98,7 +99,7 @@ def plan(
     changes, codes = tuple(overrides), Codes()
     count = math.prod(map(len, axes.values())) * len(named or (None,))
     if count > MAX_RUNS:
-        raise PlanError(f"a plan must have at most {MAX_RUNS} combinations; got {shown(count)}.")
+        raise PlanError(text("error.plan.too_many", most=MAX_RUNS, n=shown(count)))
     combinations: list[dict[str, Any]] = []
     for combination in itertools.product(*axes.values()):
         chosen = {**shared, **dict(zip(axes, combination, strict=True))}
@@ -122,7 +123,7 @@ def check_once(settings: Iterable[str], vary: Iterable[str]) -> None:
     """Raise PlanError for a setting that is varied and given by itself: one of them would be ignored."""
     twice = sorted({*settings} & {*vary})
     if twice:
-        raise PlanError(f"{twice[0]} is given twice, by itself and in vary; give one of them.")
+        raise PlanError(text("error.plan.twice", name=twice[0]))
 
 
 def _either(name: str, argument: Iterable[Any] | None, varied: dict[str, list[Any]]) -> Iterable[Any] | None:
@@ -130,7 +131,7 @@ def _either(name: str, argument: Iterable[Any] | None, varied: dict[str, list[An
     if name not in varied:
         return argument
     if argument is not None:
-        raise PlanError(f"{name} is given twice, in an argument of its own and in vary; give one of them.")
+        raise PlanError(text("error.plan.twice", name=name))
     return varied.pop(name)
 
 
@@ -179,7 +180,7 @@ def _network(chosen: Mapping[str, Any], codes: Codes) -> Network:
     if is_own(model):
         return own_network(codes.factory(model), family, depth, options)
     if depth is None:
-        raise PlanError("depths must name at least one; got none.")
+        raise PlanError(text("error.plan.no_depths"))
     check_model(model)
     check_names("a sweep", options, (*known, *CATALOGUE[model].options))
     return network(model, family, depth, options)
@@ -204,5 +205,5 @@ def resolve_device(device: str) -> str:
     if device == "auto":
         return "cuda" if "cuda" in available else "cpu"
     if device not in available:
-        raise PlanError(f"device must be auto or one of {', '.join(available)} on this machine; got {device!r}.")
+        raise PlanError(text("error.plan.device", names=", ".join(available), value=repr(device)))
     return device

@@ -8,6 +8,7 @@ from importlib.resources import files
 from gradflow.experiments.recipe import PlanError, did_you_mean
 from gradflow.experiments.sweepfile import Sweep, parse_sweep
 from gradflow.experiments.sweepkeys import SweepFileError
+from gradflow.text import text
 
 PRESETS = ("smoke", "tutorial", "he2015-fig6", "he2015-table6", "veit2016-paths", "balduzzi2017-shattering")
 
@@ -34,7 +35,8 @@ def read_preset(name: str, *, scaled: bool = False) -> Sweep:
     27
     """
     if name not in PRESETS:
-        raise PlanError(f"preset must be one of {', '.join(PRESETS)}; got {name!r}.{did_you_mean(name, PRESETS)}")
+        names, hint = ", ".join(PRESETS), did_you_mean(name, PRESETS)
+        raise PlanError(text("error.plan.preset", names=names, value=repr(name), hint=hint))
     content = files("gradflow.experiments").joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")
     sweep = parse_sweep(content, source=f"preset {name}", scaled=scaled)
     told = {"preset": name, "title": f"preset.{name}.title", "question": f"preset.{name}.question"}

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError, ValidationInfo, field_validator
 
 from gradflow.recording import GradflowError
 from gradflow.settings import NONE, OneRunSettings, RecipeSettings, SweepSettings, in_words, settings_of
+from gradflow.text import text
 
 
 class PlanError(GradflowError):
@@ -36,20 +37,16 @@ class Recipe(BaseModel, RecipeSettings, frozen=True):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.batch_size % self.accumulate:
-            raise ValueError(
-                f"accumulate must divide the batch size {self.batch_size}; got {self.accumulate}, which leaves a rest."
-            )
+            raise ValueError(text("error.plan.accumulate", batch_size=self.batch_size, value=self.accumulate))
         if self.warmup > self.steps:
-            raise ValueError(f"warmup must lie between 0 and the {self.steps} steps; got {self.warmup}.")
+            raise ValueError(text("error.plan.warmup", steps=self.steps, value=self.warmup))
         if self.warmup and self.warmup_until is not None:
-            raise ValueError(f"warmup and warmup_until exclude one another; got {self.warmup} and {self.warmup_until}.")
+            raise ValueError(text("error.plan.warmups", warmup=self.warmup, until=self.warmup_until))
         given = in_words(self.milestones) or NONE
         if bool(self.milestones) != (self.schedule == "multistep"):
-            raise ValueError(
-                f"milestones go with the multistep schedule; got schedule {self.schedule}, milestones {given}."
-            )
+            raise ValueError(text("error.plan.milestones", schedule=self.schedule, milestones=given))
         if any(later <= earlier for earlier, later in itertools.pairwise((0, *self.milestones, self.steps))):
-            raise ValueError(f"milestones must rise, between 0 and the {self.steps} steps; got {given}.")
+            raise ValueError(text("error.plan.milestones_rise", steps=self.steps, milestones=given))
         return self
 
 
@@ -93,10 +90,11 @@ def check_names(what: str, given: Iterable[str], allowed: Sequence[str]) -> None
     """Raise PlanError for the first name that is not allowed, with the nearest one that is."""
     for name in (one for one in given if one not in allowed):
         hint = did_you_mean(name, allowed)
-        raise PlanError(f"{what} has no setting {name!r}.{hint} Allowed: {', '.join(allowed)}.")
+        names = ", ".join(allowed)
+        raise PlanError(text("error.plan.setting", what=what, name=repr(name), hint=hint, names=names))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return the nearest of the names there are, as a question after an error; nothing where none is near."""
     near = difflib.get_close_matches(str(name), list(known), n=1)
-    return f" Did you mean {near[0]}?" if near else ""
+    return text("error.did_you_mean", name=near[0]) if near else ""

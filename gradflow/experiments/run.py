@@ -24,6 +24,7 @@ from gradflow.factories import TargetError
 from gradflow.recording import Recording
 from gradflow.settings import ExecutionSettings
 from gradflow.targets import check_channels
+from gradflow.text import text
 
 
 class RunsFailedError(RuntimeError):
@@ -205,16 +206,14 @@ def check_fit(runs: Iterable[Run]) -> None:
         shape, n, _, _ = sizes(run.data)
         of_images = not is_own(run.network.model) or own_factory.is_of_library(run.network.model)
         if len(shape) != 3 and (run.recipe.augment or of_images):
-            asked = "augment" if run.recipe.augment else f"model {run.network.model}"
-            raise PlanError(f"{asked} takes images (channels, height, width); inputs of {run.data} are {shape}.")
+            asked = "augment" if run.recipe.augment else text("error.model.prefix", error=run.network.model)
+            raise PlanError(text("error.model.image_data", what=asked, data=run.data, shape=shape))
         try:
             check_channels(run.network.model, shape[0])
         except TargetError as error:
-            raise PlanError(f"model {error}") from None
+            raise PlanError(text("error.model.prefix", error=error)) from None
         if run.recipe.batch_size > n:
-            raise PlanError(
-                f"batch size must be at most the {n} training images of {run.data}; got {run.recipe.batch_size}."
-            )
+            raise PlanError(text("error.data.batch_of", n=n, data=run.data, value=run.recipe.batch_size))
 
 
 def _ignore(event: Event) -> None:

@@ -38,6 +38,7 @@ from gradflow.experiments.sweepkeys import SweepFileError, read_keys
 from gradflow.notes import check_figure
 from gradflow.reference.published_figures import published
 from gradflow.settings import FigureSettings, NotesSettings, settings_of
+from gradflow.text import text
 
 _AXES = {"depths": "depth", "families": "family", "seeds": "seed"}
 MAX_BYTES = 2**20
@@ -82,9 +83,9 @@ def read_sweep(path: str | os.PathLike[str], *, scaled: bool = False) -> Sweep:
     try:
         content = _regular(Path(path)).decode()
     except OSError as error:
-        raise SweepFileError(f"cannot read {path}: {error.strerror or error}.") from None
+        raise SweepFileError(text("error.sweep.unreadable", path=path, reason=error.strerror or error)) from None
     except UnicodeDecodeError as error:
-        raise SweepFileError(f"{path} is no UTF-8 text: byte {error.start} is not.") from None
+        raise SweepFileError(text("error.sweep.not_utf8", path=path, byte=error.start)) from None
     return parse_sweep(content, source=str(path), scaled=scaled)
 
 
@@ -92,9 +93,9 @@ def _regular(path: Path) -> bytes:
     """Return a file's bytes; a pipe or a device, which may never end, is not read."""
     about = path.stat()
     if not stat.S_ISREG(about.st_mode):
-        raise SweepFileError(f"{path} is no regular file; a sweep is read from one.")
+        raise SweepFileError(text("error.sweep.no_file", path=path))
     if about.st_size > MAX_BYTES:
-        raise SweepFileError(f"{path} holds {about.st_size} bytes; a sweep file may hold {MAX_BYTES}.")
+        raise SweepFileError(text("error.sweep.too_large", path=path, size=about.st_size, most=MAX_BYTES))
     return path.read_bytes()
 
 
@@ -108,13 +109,14 @@ def parse_sweep(content: str, *, source: str, scaled: bool = False) -> Sweep:
     ['plain-8, lr 0.1 seed 0', 'plain-8, lr 0.02 seed 0']
     """
     if content.startswith("\ufeff"):
-        raise SweepFileError(f"{source} begins with a byte-order mark; save it as UTF-8 without one.")
+        raise SweepFileError(text("error.sweep.bom", source=source))
     try:
         values = tomllib.loads(content)
     except RecursionError:
-        raise SweepFileError(f"{source} is nested too deep.") from None
+        raise SweepFileError(text("error.sweep.deep", source=source)) from None
     except ValueError as error:  # of TOML, or of a number with more digits than Python reads
-        raise SweepFileError(f"{source} is no TOML: {str(error).partition(';')[0]}.") from None
+        reason = str(error).partition(";")[0]
+        raise SweepFileError(text("error.sweep.not_toml", source=source, reason=reason)) from None
     values = read_keys(values, source)
     how = ""
     if scaled:
@@ -132,10 +134,10 @@ def parse_sweep(content: str, *, source: str, scaled: bool = False) -> Sweep:
 def _scaled(values: dict[str, Any], source: str) -> tuple[str, dict[str, Any]]:
     """Return how the scaled version differs, in words, and its keys."""
     if "scaled" not in values:
-        raise SweepFileError(f"{source} has no [scaled] table, so no scaled version; leave --scaled out.")
+        raise SweepFileError(text("error.sweep.no_scaled", source=source))
     changes = dict(values["scaled"])
     if "how" not in changes:
-        raise SweepFileError(f"{source}: scaled lacks the key how, which says how that version differs.")
+        raise SweepFileError(text("error.sweep.no_how", source=source))
     how = changes.pop("how")
     return how, {name: value for name, value in {**values, **changes}.items() if name != "scaled"}
 
@@ -148,7 +150,7 @@ def _figures(given: Any, source: str) -> list[dict[str, Any]]:
             return published(given)
         for number, figure in enumerate(given, 1):
             if not {name for name, one in known.items() if one.default is ...} <= figure.keys():
-                raise ValueError(f"published[{number}] must have family, depth, error and source.")
+                raise ValueError(text("error.sweep.published", number=number))
             check_figure(figure)
     except ValueError as error:
         raise SweepFileError(f"{source}: {error}") from None

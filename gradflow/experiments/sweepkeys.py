@@ -13,6 +13,7 @@ from gradflow import settings
 from gradflow.experiments.recipe import PlanError, did_you_mean
 from gradflow.models.catalogue import CATALOGUE
 from gradflow.ranges import shown
+from gradflow.text import text
 
 EXPERIMENTS = settings.settings_of(settings.NotesSettings)["experiment"].choices
 
@@ -28,15 +29,17 @@ def read_keys(values: dict[str, Any], source: str) -> dict[str, Any]:
     """
     experiment = values.get("experiment", EXPERIMENTS[0])
     if experiment not in EXPERIMENTS:
-        raise SweepFileError(f"{source}: experiment must be {' or '.join(EXPERIMENTS)}; got {shown(experiment)}.")
+        names = ", ".join(EXPERIMENTS)
+        raise SweepFileError(text("error.sweep.experiment", source=source, names=names, value=shown(experiment)))
     try:
         checked = _file(experiment, is_open=":" in str(values.get("model", ""))).model_validate(values)
     except pydantic.ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
-        listed = f"must be a list{'' if '.vary.' in place else ' of tables'}; got {shown(first['input'])}."
+        kind = text("error.sweep.list") if ".vary." in place else text("error.sweep.tables")
+        listed = text("error.sweep.type", allowed=kind, value=shown(first["input"]))
         said = first["ctx"]["error"] if "ctx" in first else listed  # pydantic's own errors are of lists
-        raise SweepFileError(f"{source}: {place.lstrip('.') or 'the file'} {said}") from None
+        raise SweepFileError(f"{source}: {place.lstrip('.') or text('error.sweep.file')} {said}") from None
     kept: dict[str, Any] = _as_given(values, checked.model_dump(warnings=False))
     return kept
 
@@ -59,7 +62,7 @@ def _typed(one: settings.Setting) -> Any:
         try:
             return validate(value)
         except pydantic.ValidationError:
-            raise ValueError(f"must be {one.type_words}; got {shown(value)}.") from None
+            raise ValueError(text("error.sweep.type", allowed=one.type_words, value=shown(value))) from None
 
     return Annotated[kind, pydantic.WrapValidator(in_words)]
 
@@ -89,15 +92,15 @@ class _Table(pydantic.BaseModel, extra="forbid"):
     @classmethod
     def _knows(cls, values: Any) -> Any:
         if not isinstance(values, dict):
-            raise ValueError(f"must be a table; got {shown(values)}.")
+            raise ValueError(text("error.sweep.table", value=shown(values)))
         known = cls.model_fields
         for name in values if cls.model_config["extra"] == "forbid" else ():
             if name not in known:
-                hint = did_you_mean(name, known) or f" Known: {', '.join(sorted(known))}."
-                raise ValueError(f"has no key {shown(name)}.{hint}")
+                hint = did_you_mean(name, known) or text("error.sweep.known", names=", ".join(sorted(known)))
+                raise ValueError(text("error.sweep.key", name=shown(name), hint=hint))
         for name, about in known.items():
             if about.is_required() and name not in values:
-                raise ValueError(f"lacks the key {name}.")
+                raise ValueError(text("error.sweep.lacks", name=name))
         return values
 
 

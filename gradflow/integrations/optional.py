@@ -7,6 +7,7 @@ from importlib.metadata import version
 from types import ModuleType
 
 from gradflow.recording import GradflowError
+from gradflow.text import text
 
 
 class MissingLibraryError(GradflowError, ImportError):
@@ -33,11 +34,10 @@ def library(module: str, *, extra: str, least: str = "", distribution: str = "")
     except ImportError as error:
         if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
             raise
-        raise MissingLibraryError(f"{name} is not installed; pip install 'gradflow-torch[{extra}]'.") from None
+        raise MissingLibraryError(text("error.library.missing", name=name, extra=extra)) from None
     if least and _numbers(version(name)) < _numbers(least):
-        raise MissingLibraryError(
-            f"{name} {version(name)} is too old, {least} or newer is needed; pip install -U 'gradflow-torch[{extra}]'."
-        )
+        line = text("error.library.old", name=name, version=version(name), least=least, extra=extra)
+        raise MissingLibraryError(line)
     return found
 
 

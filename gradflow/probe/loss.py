@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gradflow.recording import GradflowError
+from gradflow.text import text
 
 LossFunction = Callable[..., Any]
 
@@ -126,10 +127,8 @@ def _projection(prediction: Tensor) -> Tensor:
 
 def _mean_squares(prediction: Tensor, targets: Tensor) -> Tensor:
     if prediction.shape != targets.shape:
-        raise AnalysisError(
-            f"floating-point targets must have the output's shape {tuple(prediction.shape)}; got "
-            f"{tuple(targets.shape)}. Pass loss_fn= for another loss."
-        )
+        expected, given = tuple(prediction.shape), tuple(targets.shape)
+        raise AnalysisError(text("error.analyze.target_shape", shape=expected, value=given))
     return functional.mse_loss(prediction, targets.to(prediction.dtype))
 
 
@@ -140,7 +139,7 @@ def _cross_entropy(prediction: Tensor, targets: Tensor) -> Tensor:
     lowest, highest = (int(counted.min()), int(counted.max())) if len(counted) else (0, 0)
     if lowest < 0 or highest >= classes:
         wrong = lowest if lowest < 0 else highest
-        raise AnalysisError(f"integer targets must be classes from 0 to {classes - 1}; got {wrong}.")
+        raise AnalysisError(text("error.analyze.classes", last=classes - 1, value=wrong))
     if classes == 1:
         raise AnalysisError(
             "the output has one class, of which cross-entropy is always 0; pass floating-point targets, or "
@@ -159,10 +158,7 @@ def class_axis(prediction: Tensor, targets: Tensor) -> int:
     order = (-1, 1) if prediction.dim() == SEQUENCE_AXES else (1, -1)
     axes = [axis for axis in order if prediction.dim() > 1 and _without(shape, axis) == tuple(targets.shape)]
     if not axes:
-        raise AnalysisError(
-            f"integer targets for outputs of shape {shape} must have that shape without the axis of classes; got "
-            f"{tuple(targets.shape)}. Pass loss_fn= for another loss."
-        )
+        raise AnalysisError(text("error.analyze.class_shape", shape=shape, value=tuple(targets.shape)))
     return axes[0]
 
 

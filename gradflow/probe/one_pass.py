@@ -19,6 +19,7 @@ from gradflow.probe.batch import Batch
 from gradflow.probe.loss import AnalysisError, LossFunction, error_share, loss_of
 from gradflow.probe.probability_outputs import certain_loss
 from gradflow.recording import CERTAIN_LOSS, Recording
+from gradflow.text import text
 
 FREED = "second time"  # in torch's message for a graph whose tensors were let go
 REENTRANT = "Checkpointing is not compatible"  # in torch's message for torch.autograd.grad
@@ -54,7 +55,7 @@ def analyzed(root: nn.Module, batch: Batch, targets: Any, loss_fn: LossFunction 
         with watch.shares_measured():
             gradients = _gradients(loss, [*parameters, *batch.leaves], keep_graph=bool(watch.joins))
         if not any(gradient is not None for gradient in gradients[: len(parameters)]):
-            raise AnalysisError("the loss depends on no parameter of the model: does loss_fn use the outputs?")
+            raise AnalysisError(text("error.analyze.unused"))
         for parameter, gradient in zip(parameters, gradients, strict=False):
             parameter.grad = gradient
         wrong = None if loss_fn is not None else error_share(outputs, targets)
@@ -100,7 +101,7 @@ def check(model: nn.Module) -> None:
     if any(tensor.is_meta for tensor in tensors):
         raise AnalysisError(f"{name} has parameters on the device 'meta', which hold no numbers; load them first.")
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise AnalysisError(f"{name} has no parameter that requires a gradient; nothing to analyze.")
+        raise AnalysisError(text("error.analyze.nothing", name=name))
 
 
 def _mode(model: nn.Module) -> str:
@@ -123,11 +124,10 @@ def forward(model: nn.Module, batch: Batch) -> Any:
     except Exception as error:
         given = ", ".join(batch.shapes) or "no tensor"
         if batch.is_of_integers and not any(isinstance(one, nn.Embedding | nn.EmbeddingBag) for one in model.modules()):
-            raise AnalysisError(
-                f"inputs are integers ({given}) and {type(model).__name__} has no embedding to look them up in; pass "
-                "inputs.float()."
-            ) from error
-        raise AnalysisError(f"{type(model).__name__} failed on inputs {given}: {_in_a_line(error)}") from error
+            line = text("error.analyze.integers", shapes=given, name=type(model).__name__)
+            raise AnalysisError(line) from error
+        line = text("error.analyze.failed", name=type(model).__name__, shapes=given, reason=_in_a_line(error))
+        raise AnalysisError(line) from error
 
 
 def _loss(outputs: Any, targets: Any, loss_fn: LossFunction | None) -> tuple[Tensor, dict[str, Any]]:
@@ -136,9 +136,9 @@ def _loss(outputs: Any, targets: Any, loss_fn: LossFunction | None) -> tuple[Ten
     except AnalysisError:
         raise
     except Exception as error:
-        raise AnalysisError(f"the loss failed: {_in_a_line(error)}") from error
+        raise AnalysisError(text("error.analyze.loss_failed", reason=_in_a_line(error))) from error
     if not loss.requires_grad:
-        raise AnalysisError("the loss depends on no parameter of the model: were its outputs detached?")
+        raise AnalysisError(text("error.analyze.detached"))
     return loss, which
 
 
@@ -156,7 +156,7 @@ def _gradients(loss: Tensor, wanted: list[Tensor], *, keep_graph: bool) -> list[
             raise AnalysisError(
                 "the model checkpoints with use_reentrant=True, which hides its inside; use use_reentrant=False."
             ) from error
-        raise AnalysisError(f"the backward pass failed: {_in_a_line(error)}") from error
+        raise AnalysisError(text("error.analyze.backward_failed", reason=_in_a_line(error))) from error
 
 
 def _in_a_line(error: Exception) -> str:

@@ -20,6 +20,7 @@ from gradflow.probe.counterfactual_pass import Counterfactuals, counterfactuals
 from gradflow.probe.lesion import lesions
 from gradflow.probe.loss import AnalysisError
 from gradflow.recording import EVERY_JOIN, NO_JOIN, Recording
+from gradflow.text import text
 
 NEAREST = 3  # names that an error gives
 
@@ -101,12 +102,10 @@ def _chosen(joins: Sequence[Join], pattern: str) -> list[Join]:
     if found or pattern in (EVERY_JOIN, NO_JOIN):
         return found
     if not joins:
-        raise AnalysisError(f"joins={pattern!r} matches nothing: the model has no residual connection.")
+        raise AnalysisError(text("error.analyze.no_joins", value=repr(pattern)))
     names = sorted((join.name for join in joins), key=lambda name: _likeness(name, pattern), reverse=True)
-    raise AnalysisError(
-        f"joins must be a shell pattern that matches a residual connection, of {len(joins)}; got {pattern!r}. Nearest: "
-        f"{', '.join(names[:NEAREST])}."
-    )
+    near = ", ".join(names[:NEAREST])
+    raise AnalysisError(text("error.analyze.joins", n=len(joins), value=repr(pattern), names=near))
 
 
 def _likeness(name: str, pattern: str) -> float:

@@ -122,9 +122,9 @@ def _check_links(folder: Path) -> None:
     ours = (folder / PAGE, folder / "figures", folder / "tables")
     for path in (*ours, *(file for one in ours[1:] if not one.is_symlink() for file in one.glob("*"))):
         if path.is_symlink() or (path.is_file() and path.stat().st_nlink > 1):
-            raise StorageError(f"{path} is a link, and a report is not written through links; give another folder.")
+            raise StorageError(text("error.report.link", path=path))
         if path.exists() and not (path.is_file() or path.is_dir()):
-            raise StorageError(f"{path} is neither a file nor a folder; give another folder.")
+            raise StorageError(text("error.report.special", path=path))
 
 
 def _render(first: Head, every: list[Shown], files: list[str]) -> str:

@@ -17,6 +17,7 @@ from gradflow.reporting import render_pool
 from gradflow.reporting.drawing import PNG, Drawn, Job, Make
 from gradflow.reporting.live.figure import Live
 from gradflow.reporting.live.screen import HEIGHT, live
+from gradflow.text import text
 
 _formats: ContextVar[tuple[str, ...]] = ContextVar("formats", default=(PNG,))
 
@@ -57,7 +58,7 @@ def printed_as(formats: Iterable[str]) -> Iterator[None]:
     chosen = tuple(formats)
     unknown = [form for form in chosen if form not in FORMATS]
     if unknown:
-        raise FormatError(f"formats may hold {', '.join(FORMATS)}; got {unknown[0]!r}.")
+        raise FormatError(text("error.report.formats", names=", ".join(FORMATS), value=repr(unknown[0])))
     before = _formats.set(chosen)
     try:
         yield

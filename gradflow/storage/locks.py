@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from gradflow.storage.files import is_file
 from gradflow.storage.json_files import read_json
 from gradflow.storage.manifest import StorageError, write_json
+from gradflow.text import text
 
 POLL_SECONDS = 0.05
 NAME_LENGTH = 255  # of a host, at most
@@ -42,9 +43,7 @@ def held(lock: Path, *, what: str, wait: float = 0.0, is_removed: bool = False) 
     try:
         file_lock.acquire(timeout=wait, poll_interval=POLL_SECONDS)
     except Timeout:
-        raise InUseError(
-            f"{what} is in use: {_told(holder)}. Wait for it to end, close it, or give another folder."
-        ) from None
+        raise InUseError(text("error.in_use", what=what, holder=_told(holder))) from None
     owner = os.getpid()
     try:
         since = datetime.now().astimezone().isoformat(timespec="seconds")
@@ -72,5 +71,5 @@ def _told(holder: Path) -> str:
         told = read_json(holder)
         pid, host, since = int(told["pid"]), str(told["host"])[:NAME_LENGTH], datetime.fromisoformat(told["since"])
     except (OSError, ValueError, LookupError, TypeError, OverflowError):  # not written yet, or by someone else
-        return "another process is at work there"
-    return f"process {pid} on {host} has been at work there since {since.isoformat()}"
+        return text("error.holder_unknown")
+    return text("error.holder", pid=pid, host=host, since=since.isoformat())

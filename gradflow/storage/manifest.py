@@ -12,6 +12,7 @@ from typing import Any
 from gradflow.recording import MOST, TABLES, GradflowError
 from gradflow.storage.files import write_whole
 from gradflow.storage.json_files import read_json
+from gradflow.text import text
 
 FORMAT = "gradflow-recording"
 VERSION = 1
@@ -32,10 +33,7 @@ class DamagedError(StorageError):
 
     def __init__(self, folder: Path, files: Mapping[str, str]) -> None:
         named = "; ".join(f"{name}: {reason}" for name, reason in files.items())
-        super().__init__(
-            f"{folder} is damaged ({named}). "
-            "gradflow.load(path, set_aside=True) renames the damaged files and reads the rest."
-        )
+        super().__init__(text("error.damaged_parts", path=folder, files=named))
         self.folder = folder
         self.files = dict(files)
 
@@ -50,13 +48,13 @@ def find(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in map(Path, paths):
         if not path.is_dir():
-            raise StorageError(f"{path} is not a directory; pass a recording or sweep directory.")
+            raise StorageError(text("error.no_directory", path=path))
         manifests = sorted(path.rglob(MANIFEST))
         folders = [manifest.parent for manifest in manifests if _is_whole(manifest.parent, path)]
         if is_csv(path):
             folders = folders or [path]
         if not folders:
-            raise StorageError(f"{path} holds no recording (no {MANIFEST} in it or below).")
+            raise StorageError(text("error.no_recording", path=path, file=MANIFEST))
         found.update(dict.fromkeys(folders))
     return list(found)
 
@@ -85,19 +83,17 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         manifest = read_json(file)
     except FileNotFoundError:
-        raise StorageError(f"{path} is no recording: it has no {MANIFEST}.") from None
+        raise StorageError(text("error.not_a_recording", path=path, file=MANIFEST)) from None
     except (OSError, ValueError) as error:
-        raise StorageError(f"{file} cannot be read: {error}.") from error
+        raise StorageError(text("error.unreadable", path=file, reason=error)) from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise StorageError(f"{file} is not a gradflow recording's manifest.")
+        raise StorageError(text("error.no_manifest", path=file))
     version = manifest.get("version")
     if not isinstance(version, int) or version > VERSION:
-        raise StorageError(
-            f"{file} has format version {version!r}; this gradflow reads up to {VERSION}. Update gradflow."
-        )
+        raise StorageError(text("error.newer", path=file, version=repr(version), known=VERSION))
     problem = _manifest_problem(manifest)
     if problem:
-        raise StorageError(f"{file} is damaged: {problem}.")
+        raise StorageError(text("error.damaged", path=file, reason=problem))
     return {**manifest, "meta": _fitting(manifest["meta"])}
 
 

@@ -30,6 +30,7 @@ from gradflow.storage.manifest import (
 )
 from gradflow.storage.parts import Part, damage, is_own_name, joined, size_damage, unreadable
 from gradflow.storage.writer import Writer
+from gradflow.text import text
 
 
 def save(recording: Recording, path: str | os.PathLike[str]) -> Path:
@@ -55,7 +56,7 @@ def save(recording: Recording, path: str | os.PathLike[str]) -> Path:
         return folder
     foreign = _foreign_files(folder)
     if foreign:
-        raise StorageError(f"{folder} holds more than a recording ({foreign[0]}); give a new or an empty folder.")
+        raise StorageError(text("error.occupied", path=folder, file=foreign[0]))
     temporary = tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent)
     with temporary as scratch, held(folder / LOCK, what=f"path {folder}"):
         _write(recording, Path(scratch) / "fresh")
@@ -78,7 +79,7 @@ def _write(recording: Recording, folder: Path) -> None:
                 writer.append(table, getattr(recording, table))
             writer.commit(recording.meta)
     except OSError as error:
-        raise StorageError(f"cannot write to {folder}: {error.strerror or error}.") from error
+        raise StorageError(text("error.unwritable", path=folder, reason=error.strerror or error)) from error
 
 
 def load(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording | list[Recording]:

@@ -132,7 +132,7 @@ def test_a_run_given_twice_is_one(tmp_path):
     with pytest.raises(StorageError, match="is not a directory"):
         listing([tmp_path / "none"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(StorageError, match="holds no run"):
+    with pytest.raises(StorageError, match="contains no run"):
         listing([tmp_path / "empty"])
 
 
@@ -140,7 +140,7 @@ def test_links_are_not_followed(tmp_path):
     run(tmp_path / "outside" / "a")
     (tmp_path / "sweep").mkdir()
     (tmp_path / "sweep" / "link").symlink_to(tmp_path / "outside" / "a")
-    with pytest.raises(StorageError, match="holds no run"):
+    with pytest.raises(StorageError, match="contains no run"):
         listing([tmp_path / "sweep"])
 
 

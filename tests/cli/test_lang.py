@@ -42,6 +42,46 @@ def test_lists_of_runs(runs, capsys):
     assert current_language() == "en"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("diagnose", "missing"),
+        ("report", "/nowhere"),
+        ("report", "."),
+        ("runs", "."),
+        ("watch", "note.txt"),
+        ("check", "runs", "--baseline", "missing.json"),
+        ("analyze", "nets.py:make"),
+        ("analyze", "nonsense"),
+        ("doctor", "torchvision:resnet19", "--input", "1,3,32,32"),
+        ("compare", "--depths", "8", "--model", "resnet5"),
+        ("compare", "--depths", "8", "--data", "cifar10:missing"),
+        ("compare", "--depths", "8", "--batch-size", "100000", "--dry-run"),
+        ("compare", "--preset", "he2015"),
+        ("compare", "--depths", "8", "--out", "note.txt", "--dry-run"),
+        ("sweep", "bad.toml"),
+        ("sweep", "unknown.toml"),
+    ],
+    ids=" ".join,
+)
+def test_an_error_that_ends_a_command_is_in_its_language(arguments, runs, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "note.txt").write_text("a note", encoding="utf-8")
+    (tmp_path / "bad.toml").write_text("depths = [", encoding="utf-8")
+    (tmp_path / "unknown.toml").write_text("depths = [8]\nsedes = 1", encoding="utf-8")
+    if arguments[-1] == ".":
+        (tmp_path / "empty").mkdir()
+        arguments = (arguments[0], "empty")
+    assert run(*arguments) == 2
+    english = capsys.readouterr().err
+    assert english
+    assert not chinese(english)
+    assert run(*arguments, "--lang", "zh") == 2
+    line = capsys.readouterr().err
+    assert chinese(line)
+    assert len(line.splitlines()) == len(english.splitlines())
+
+
 def test_data_is_the_same_in_every_language(runs, capsys):
     printed = []
     for lang in ("en", "zh"):
@@ -103,7 +143,6 @@ ERRORS = {
     "theory --slope 2e6": "allowed.range",
     "runs --json --csv": "together",
     "models --repeats 3": "only_with",
-    "report /nowhere": "no_directory",
 }
 
 

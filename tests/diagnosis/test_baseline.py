@@ -170,7 +170,7 @@ def test_missing_and_unreadable_files_measures_and_tolerances(tmp_path):
     with pytest.raises(BaselineError, match=r"half\.json cannot be read: "):
         gradflow.check(run(), tmp_path / "half.json")
     file = write_baseline(run(), tmp_path / "b.json")
-    with pytest.raises(BaselineError, match="holds weight_norm, which these runs did not record"):
+    with pytest.raises(BaselineError, match="contains weight_norm, which these runs did not record"):
         gradflow.check(run(weight_norm=np.nan), file)
     for tolerances in ({"grad": 1.0}, {"loss": -1.0}, {"loss": float("nan")}, {"loss": "1"}):
         with pytest.raises(ValueError, match="tolerance"):

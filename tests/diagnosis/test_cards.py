@@ -110,7 +110,9 @@ def test_a_problem_says_how_often_it_named_the_fault_where_enough_programs_tell(
     told = {key: Finding(key, "problem", subject).measured for key in ("inputs_unscaled", "lr_high", "exploding")}
     assert told == {"inputs_unscaled": (7, 9), "lr_high": None, "exploding": None}
     assert Finding("inputs_unscaled", "notice", subject).measured is None
-    assert "came first 9 times and named the fault 7 times" in how_sure(Finding("inputs_unscaled", "problem", subject))[0]
+    assert (
+        "came first 9 times and named the fault 7 times" in how_sure(Finding("inputs_unscaled", "problem", subject))[0]
+    )
 
 
 def test_networks_that_were_trained_come_before_probes_of_untrained_ones(broken):

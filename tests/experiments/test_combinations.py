@@ -27,7 +27,7 @@ def test_lists_and_tuples_are_the_same_setting():
         ({"overrides": [Override({"lr": 0.5}, {"lr": 0.1})]}, "override matches no run: none of 2 has lr = 0.5."),
         ({"overrides": [Override({"dept": 8}, {"lr": 0.1})]}, "override matches no run: none of 2 has dept = 8."),
         ({"leave_out": [{"depth": 14, "family": "plain"}]}, "leave_out matches no run: none of 2 has depth = 14"),
-        ({"leave_out": [{"depth": 8}]}, "leave_out must leave a run; it leaves none of 2."),
+        ({"leave_out": [{"depth": 8}]}, "leave_out removes all 2 runs; keep at least one."),
         (
             {"vary": {"lr": [0.1, 0.02]}, "overrides": [Override({"depth": 8}, {"lr": 0.5})]},
             r"plain-8, lr 0.5 seed 0 and .* are the same \(2 of 4 repeat another\)",

@@ -202,10 +202,10 @@ def test_what_does_not_fit_the_data_is_said_before_training(settings, message, t
     [
         ("three", "or a Dataset; got 3 values"),
         ("regression", r"labels must be whole numbers \(classification\); got torch.float32 in train"),
-        ("unequal", r"train must have one label an input; got \(5,\) for 96 inputs"),
+        ("unequal", r"train must have one label per input; got \(5,\) for 96 inputs"),
         ("holes", "inputs must be finite; 384 entries are not"),
         ("negative", "labels must be at least 0; got -1 in train"),
-        ("shapes", r"inputs must have one shape; got \(4,\) and \(2,\)"),
+        ("shapes", r"inputs must have the same shape; got \(4,\) and \(2,\)"),
         ("fails", "data mydata:fails failed: OSError: no disk"),
         ("missing", "data mydata:missing: mydata has no factory 'missing'"),
     ],

@@ -104,7 +104,7 @@ BAD = {
     'depths = [8]\n[[published]]\ndepth = 8': "published[1] must have family, depth, error and source.",
     'depths = [8]\npublished = "he2015-table7"': "got 'he2015-table7'. Did you mean he2015-table6?",
     'depths = [8]\n[scaled]\nhow = "x"\nstep = 1': "scaled has no key 'step'. Did you mean steps?",
-    'experiment = "other"': "experiment must be compare or shattering; got 'other'.",
+    'experiment = "other"': "experiment must be one of compare, shattering; got 'other'.",
     'experiment = "shattering"\ndepths = [8]': "the file has no key 'depths'.",
     'depths = [8]\nlr = -1.0': "lr must be a positive number; got -1.0.",
     'depths = [9]': "got 9. Nearest: 8, 14.",
@@ -127,10 +127,10 @@ def test_one_line_names_file_and_key(content, tmp_path):
 def test_what_is_no_toml_is_told_with_its_line(tmp_path):
     path = tmp_path / "bad.toml"
     path.write_text("depths = [8]\nlr = = 2\n")
-    with pytest.raises(PlanError, match=r"bad.toml is no TOML: .*line 2"):
+    with pytest.raises(PlanError, match=r"bad.toml is not valid TOML: .*line 2"):
         read_sweep(path)
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(PlanError, match=r"bad.toml is no UTF-8 text"):
+    with pytest.raises(PlanError, match=r"bad.toml is not UTF-8 text"):
         read_sweep(path)
     with pytest.raises(PlanError, match=r"cannot read .*none.toml: No such file"):
         read_sweep(tmp_path / "none.toml")

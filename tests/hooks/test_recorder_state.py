@@ -99,7 +99,7 @@ def test_states_that_do_not_fit(tmp_path):
     with pytest.raises(RuntimeError, match="make the recorder with record"):
         gradflow.record(nn.Linear(2, 1)).state_dict()
     same = cifar_net(8, in_channels=1, widths=(4, 4, 4))
-    with pytest.raises(StorageError, match="is no recording"):
+    with pytest.raises(StorageError, match="is not a recording"):
         gradflow.record(same, path=tmp_path / "other").load_state_dict(state)
     part = next((tmp_path / "run").glob("layers-00000*"))
     part.write_bytes(part.read_bytes()[:-1])

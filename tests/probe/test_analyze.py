@@ -320,7 +320,7 @@ WRONG = {
     "inference": (made_in_inference_mode, INPUTS, {}, "was made in torch.inference_mode"),
     "recorded": (recorded, INPUTS, {}, "being recorded already"),
     "freed": (stale, INPUTS, {}, "graph that was freed"),
-    "integers": (plain, torch.ones(5, 4, dtype=torch.long), {}, "has no embedding to look them up in"),
+    "integers": (plain, torch.ones(5, 4, dtype=torch.long), {}, "has no embedding for them"),
     "shape": (plain, torch.ones(5, 7), {}, r"failed on inputs float32 \(5, 7\)"),
     "no tensor": (lambda: Returns(lambda y: {"a": y, "b": y}), INPUTS, {}, "a dict with a, b.*pass loss_fn="),
     "several": (plain, INPUTS, {"loss_fn": lambda y: (y.sum(), y.mean())}, "a tuple of 2.*their sum"),
@@ -337,7 +337,7 @@ WRONG = {
     "classes": (plain, INPUTS, {"targets": torch.tensor([0, 1, 2, 3, 0])}, "classes from 0 to 2; got 3"),
     "negative": (plain, INPUTS, {"targets": torch.tensor([0, 1, -1, 0, 0])}, "classes from 0 to 2; got -1"),
     "targets": (plain, INPUTS, {"targets": torch.ones(5)}, r"output's shape \(5, 3\); got \(5,\)"),
-    "whole targets": (plain, INPUTS, {"targets": torch.ones(4).long()}, r"without the axis of classes; got \(4,\)"),
+    "whole targets": (plain, INPUTS, {"targets": torch.ones(4).long()}, r"without the class axis; got \(4,\)"),
     "words": (plain, INPUTS, {"targets": "cat"}, "targets must be a tensor"),
     "one class": (lambda: nn.Linear(4, 1), INPUTS, {"targets": torch.ones(5).long() * 0}, "one class"),
 }

@@ -307,7 +307,7 @@ def test_other_formats_come_on_request_in_both_widths(tmp_path):
 
 
 def test_a_format_that_there_is_not_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match="formats may hold png, pdf, svg; got 'jpg'"):
+    with pytest.raises(ValueError, match="formats may be png, pdf, svg; got 'jpg'"):
         report(Recording(steps=pd.DataFrame({"step": [0]})), tmp_path, formats=("jpg",))
 
 

@@ -136,7 +136,7 @@ def test_the_library_and_a_file_say_of_a_number_what_the_command_line_says(tmp_p
         (["--name", "../up"], "name must be a folder's name, unless --out says where to write; got '../up'."),
         (["--batch-size", "2000"], "batch size must be at most the 1437 training images of digits; got 2000."),
         (["--seeds", "20000"], "seeds must be at most 10000; got 20000."),
-        (["--vary", "lr=0.1,0.2", "--lr", "0.3"], "lr is given twice, by itself and in vary; give one of them."),
+        (["--vary", "lr=0.1,0.2", "--lr", "0.3"], "lr is given twice, by itself and in vary; give only one."),
         (
             ["--seeds", "10000", "--families", "plain,residual", "--lr=1", "--lr=2", "--lr=3"],
             "a plan must have at most 20000 combinations; got 60000.",

@@ -21,7 +21,7 @@ from gradflow.experiments.run_with_resume import run_with_resume
 from gradflow.reporting import render_pool
 
 LOST = (
-    "gradflow: out folder out was removed or replaced while the sweep was at work in it. "
+    "gradflow: out folder out was removed or replaced during the sweep. "
     "The sweep has ended; nothing was written to what is there now.\n"
 )
 SWEEP = ["compare", "--depths", "8", "--seeds", "1", "--widths", "4,4,4", "--batch-size", "32", "--device", "cpu"]

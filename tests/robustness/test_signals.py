@@ -12,7 +12,7 @@ from waiting import eventually
 from gradflow.experiments import RunsFailedError, execute
 
 INTERRUPTED = 130
-LINE = "interrupted; what has finished is kept, and the same command goes on from there.\n"
+LINE = "interrupted; finished work is kept, and the same command continues from there.\n"
 SWEEP = ["compare", "--depths", "8", "--seeds", "1", "--widths", "4,4,4", "--batch-size", "32", "--device", "cpu"]
 SWEEP += ["--no-demo", "--workers", "2", "--out", "out"]
 SLOW = """

@@ -10,28 +10,28 @@ from gradflow.cli import main
 SWEEP = b"depths = [8]\nseeds = 1\n"
 OWN = b'model = "nets.py:make"\nseeds = 1\n'
 CONTENTS = {
-    "binary": (bytes(range(256)) * 8, "is no UTF-8 text: byte 128 is not."),
+    "binary": (bytes(range(256)) * 8, "is not UTF-8 text: byte 128 is not valid."),
     "empty": (b"", "depths must name at least one; got none."),
-    "latin": (SWEEP + b'title = "\xe9"', "is no UTF-8 text: byte 32 is not."),
-    "utf16": (SWEEP.decode().encode("utf-16"), "is no UTF-8 text: byte 0 is not."),
+    "latin": (SWEEP + b'title = "\xe9"', "is not UTF-8 text: byte 32 is not valid."),
+    "utf16": (SWEEP.decode().encode("utf-16"), "is not UTF-8 text: byte 0 is not valid."),
     "mark": (b"\xef\xbb\xbf" + SWEEP, "begins with a byte-order mark; save it as UTF-8 without one."),
-    "deep": (b"x = " + b"[" * 2000 + b"]" * 2000, "is nested too deep."),
+    "deep": (b"x = " + b"[" * 2000 + b"]" * 2000, "is nested too deeply."),
     "deep keys": (b".".join([b"a"] * 2000) + b" = 1", "the file has no key 'a'."),
     "deep value": (
         SWEEP + b"[vary]\nlr = [{" + b".".join([b"a"] * 2000) + b" = 1}]",
         "vary.lr[1] must be a number; got {",
     ),
-    "digits": (SWEEP + b"steps = " + b"9" * 5000, "is no TOML: Exceeds the limit"),
+    "digits": (SWEEP + b"steps = " + b"9" * 5000, "is not valid TOML: Exceeds the limit"),
     "hexadecimal": (
         SWEEP + b"steps = 0x" + b"f" * 5000,
         "steps must be at most 1000000000; got a number of 6021 digits.",
     ),
-    "keys": (b"\n".join(b"key%d = 1" % number for number in range(1_000_000)), "a sweep file may hold 1048576."),
+    "keys": (b"\n".join(b"key%d = 1" % number for number in range(1_000_000)), "a sweep file may have 1048576."),
     "date": (SWEEP + b"steps = 1979-05-27", "steps must be a whole number; got datetime.date(1979, 5, 27)."),
     "time": (SWEEP + b"lr = 07:32:00", "lr must be a number; got datetime.time(7, 32)."),
     "inf": (SWEEP + b"lr = inf", "lr must be a positive number; got inf."),
     "nan": (SWEEP + b"clip = nan", "clip must be a positive number; got nan."),
-    "both": (SWEEP + b"lr = 1.0\n[vary]\nlr = [0.1]", "lr is given twice, by itself and in vary; give one of them."),
+    "both": (SWEEP + b"lr = 1.0\n[vary]\nlr = [0.1]", "lr is given twice, by itself and in vary; give only one."),
     "depth": (b"depths = [1000000]", "depth must be at most 10000; got 1000000."),
     "seeds": (SWEEP.replace(b"1\n", b"[-1]\n"), "seed must be at least 0; got -1."),
     "own date": (OWN + b"since = 1979-05-27", "since must be text, a number, a truth value or a list of them; got"),
@@ -75,7 +75,7 @@ def test_what_is_no_file_is_one_line_and_nothing_waits(tmp_path, monkeypatch, ca
     Path("dangling").symlink_to("nowhere")
     Path("file").touch()
     for name, said in {
-        "pipe": "pipe is no regular file",
+        "pipe": "pipe is not a regular file",
         "/dev/zero": "/dev/zero is no regular file",
         "folder": "folder is no regular file",
         "loop": "file must be a path; got 'loop', a link that leads to itself.",

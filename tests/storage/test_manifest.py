@@ -61,5 +61,5 @@ def test_a_recording_under_way_or_set_aside_is_found_by_its_own_name_alone(tmp_p
     assert find([tmp_path / "sweep"]) == [tmp_path / "sweep" / "a", tmp_path / "sweep" / "b"]
     assert find([tmp_path / "sweep" / "unfinished" / "c"]) == [tmp_path / "sweep" / "unfinished" / "c"]
     for name in (".half", "d.damaged-1"):
-        with pytest.raises(StorageError, match=r"holds no recording \(no recording.json in it or below\)"):
+        with pytest.raises(StorageError, match=r"contains no recording \(no recording.json in it or below\)"):
             find([tmp_path / "sweep" / name])

@@ -131,7 +131,10 @@ def test_languages_have_the_same_keys_in_the_same_order_and_the_same_placeholder
 AFTER_ONE = re.compile(
     r"(?<! to )(?<! and )(?<![\w.,×−])1 (?:more |recorded |training |residual |fully connected )?([a-z]+s)\b"
 )
-VERB = r"contains|differs|does|ends|explodes|fades|goes|grows|holds|is|requires|stands|takes|trains|uses|vanishes|was"
+VERB = (
+    r"begins|comes|contains|differs|does|ends|explodes|fades|goes|grows|has|holds|is|matches|needs|requires|stands|takes|"
+    r"trains|uses|vanishes|was"
+)
 NO_PLURAL = re.compile(rf"{VERB}|as|class|its|less|loss|this|times")
 MEASURED = {"points", "seconds"}  # their numbers have decimals
 # Names, and a count that the page's script fills in, of tables that are long.

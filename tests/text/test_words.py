@@ -55,7 +55,11 @@ def test_settings_of_the_demonstration_have_chinese_names():
     ("meta", "english", "chinese"),
     [
         ({"loss": "mean squared error"}, "mean squared error", "均方误差"),
-        ({"loss": "random projection", "loss_seed": 7}, "because no targets were given: mean over the batch of <r, output>, r standard normal of seed 7", "种子为 7：未给定目标"),
+        (
+            {"loss": "random projection", "loss_seed": 7},
+            "because no targets were given: mean over the batch of <r, output>, r standard normal of seed 7",
+            "种子为 7：未给定目标",
+        ),
         ({"loss": "loss_fn", "loss_fn": "focal"}, "focal, passed by the caller", "focal，由调用者给定"),
         ({"loss": "a loss of mine"}, "a loss of mine", "a loss of mine"),
         ({"loss": ["odd"]}, "['odd']", "['odd']"),

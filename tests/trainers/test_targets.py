@@ -41,8 +41,8 @@ def test_settings_go_by_the_names_that_configurations_share():
         ("GPT2LMHeadModle", {}, "Nearest: GPT2LMHeadModel"),
         ("Trainer", {}, "transformers has no model 'Trainer'"),
         ("gpt2", {"n_layers": 2}, r"gpt2 takes no setting n_layers\. Nearest: n_layer"),
-        ("gpt2", {**SMALL, "n_head": 3}, r"gpt2 cannot be made with"),
-        ("gpt2", {**SMALL, "n_layer": "many"}, r"gpt2 cannot be made with"),
+        ("gpt2", {**SMALL, "n_head": 3}, r"gpt2 cannot be created with"),
+        ("gpt2", {**SMALL, "n_layer": "many"}, r"gpt2 cannot be created with"),
     ],
 )
 def test_what_cannot_be_made_is_refused_in_one_line(name, settings, message):

@@ -67,7 +67,7 @@ def test_it_is_made_for_the_datas_classes_and_channels_from_the_seed():
         ({"model": "timm:resnet81"}, r"model timm has no model 'resnet81'"),
         (
             {"model": "torchvision:resnet18", "data": "pictures:grey"},
-            r"model torchvision:resnet18 takes images of 3 channels; got 1\. Those of timm take any number",
+            r"model torchvision:resnet18 takes images with 3 channels; got 1\. Those of timm take any number",
         ),
     ],
 )
