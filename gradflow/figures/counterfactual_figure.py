@@ -16,7 +16,7 @@ from gradflow.figures.names import printed
 from gradflow.figures.panel_limit import few_enough, networks_note
 from gradflow.figures.seed_words import bands_text
 from gradflow.text import text
-from gradflow.text.words import heading, word
+from gradflow.text.words import heading, named, word
 
 _COLUMNS = ("family", "depth", "variant", "layer_depth", "mean", "low", "high", "n", "n_zero", "n_nonfinite")
 _SOURCE = "gradflow.analysis.counterfactual_over_seeds"
@@ -65,7 +65,7 @@ def counterfactual(frame: Data, *, where: str = "", every: bool = False) -> Figu
         marks=(Mark("band"), Mark("line")),
         note="\n".join(notes),
         layout=Layout(height=2.1),
-        facets=(Facet("network", heading("network"), {name: name for name in networks}, shares_y=not every),),
+        facets=(Facet("network", heading("network"), {name: named(name) for name in networks}, shares_y=not every),),
         told={"layer_depth": heading("layer")},
         series=text("live.gradient"),
         looks={name: Look(**look, marker="", label=word(name)) for name, look in VARIANTS.items() if name in drawn},

@@ -8,7 +8,7 @@ from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.names import in_order
 from gradflow.figures.seed_words import span
 from gradflow.text import text
-from gradflow.text.words import heading
+from gradflow.text.words import heading, named
 
 _COLUMNS = ("family", "depth", "step", "measure", "mean", "n")
 _SOURCE = "gradflow.analysis.errors_over_seeds"
@@ -33,7 +33,7 @@ def learning(frame: Data, *, by_family: bool = True) -> Figure:
     # Line style is the family, so that thin and faint is the training error, which the paper dashes.
     train = Mark("line", of={"measure": ("train_error",)}, width=0.7, opacity=0.6, label=text("figure.learning.train"))
     test = Mark("line", of={"measure": ("test_error",)}, width=1.6, label=text("figure.learning.test"))
-    panels = Facet("family", heading("family"), {name: name for name in families}, tells="family")
+    panels = Facet("family", heading("family"), {name: named(name) for name in families}, tells="family")
     return Figure(
         "learning",
         title=text("figure.learning.title"),

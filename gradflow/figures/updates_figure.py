@@ -14,7 +14,7 @@ from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.figures.panel_limit import few_enough, networks_note
 from gradflow.figures.seed_words import bands_text
 from gradflow.text import text
-from gradflow.text.words import heading
+from gradflow.text.words import heading, named
 
 _COLUMNS = ("family", "depth", "step", "of", "mean", "low", "high", "n", "n_zero", "n_nonfinite")
 _SOURCE = "gradflow.analysis.updates_over_seeds"
@@ -66,7 +66,7 @@ def updates(frame: Data, *, every: bool = False) -> Figure:
         ),
         note="\n".join(filter(None, notes)),
         layout=Layout(height=2.1),
-        facets=(Facet("network", heading("network"), {name: name for name in networks}, shares_y=not every),),
+        facets=(Facet("network", heading("network"), {name: named(name) for name in networks}, shares_y=not every),),
         told={"step__number": text("live.step")},
         series=heading("layer"),
         looks={name: Look(*look, marker="", label=text(f"figure.updates.{name}")) for name, look in _LOOKS.items()},

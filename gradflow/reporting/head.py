@@ -103,7 +103,7 @@ def _errors(data: ReportData) -> str:
         return text("headline.contrast", depth=depths[-1], plain_error=plain, residual_error=residual)
     if len(families) == 1 and len(depths) > 1:
         first, last = (percent(error) for _, error in (min(known.items()), max(known.items())))
-        return text("headline.alone", shallow=depths[0], deep=depths[-1], first=first, last=last)
+        return text("headline.alone", shallow=depths[0], deep=depths[-1], change=_change(first, last))
     return ""
 
 
@@ -122,12 +122,15 @@ def _rise(finding: Finding, data: ReportData) -> str:
         "headline.rise",
         shallow=depths[0],
         deep=deep,
-        plain_first=plain_first,
-        plain_last=plain_last,
-        residual_first=residual_first,
-        residual_last=residual_last,
+        plain=_change(plain_first, plain_last),
+        residual=_change(residual_first, residual_last),
         difference=with_interval(difference, points),
     )
+
+
+def _change(first: str, last: str) -> str:
+    """Return how an error changes from the shallowest network to the deepest, as written."""
+    return text("headline.same", value=last) if first == last else text("headline.change", first=first, last=last)
 
 
 def _contrast(finding: Finding) -> str:

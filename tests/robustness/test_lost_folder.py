@@ -120,7 +120,7 @@ def test_a_run_writes_nothing_more(tmp_path, way, at):
             way(out, away, tmp_path / "elsewhere")
             there.append(contents(out))
 
-    with folder.claimed(), pytest.raises(FolderLostError, match=r"out was removed or replaced while"):
+    with folder.claimed(), pytest.raises(FolderLostError, match=r"out was removed or replaced during"):
         run_with_resume(folder, one_run(**TINY), checkpoint_every=1e-9, on_step=lose)
     assert [contents(out)] == there
 
@@ -218,7 +218,7 @@ def test_a_report_goes_to_the_folder_of_its_sweep_alone(tmp_path, way, monkeypat
     with pytest.raises(SystemExit, match="2"):
         main(command)
     shown = capsys.readouterr()
-    assert f"out folder {out} was removed or replaced while" in shown.err
+    assert f"out folder {out} was removed or replaced during" in shown.err
     assert "report.html" not in shown.out
     assert [contents(out)] == there
     figures = {file.stem for file in (tmp_path / "away" / "figures").glob("*.png")}

@@ -14,6 +14,7 @@ LONGEST = {
     **dict.fromkeys(("plain", "residual"), "0.021"),
     **dict.fromkeys(("plain_error", "residual_error", "error", "first", "last", "share"), "88.8 %"),
     "family": "Preactivation",
+    "change": text("headline.change", first="88.8 %", last="88.8 %"),
 }
 
 
