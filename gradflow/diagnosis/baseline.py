@@ -117,15 +117,15 @@ def check(
     baseline : path
         The file.
     tolerances : mapping of str to float
-        For a measure (grad_norm, out_grad_norm, weight_norm, update_norm: decades; loss: its unit) how much may
-        change, where that is not to come from how much steps and seeds vary.
+        How much a measure may change (grad_norm, out_grad_norm, weight_norm, update_norm: decades; loss: its unit),
+        instead of the variation between steps and seeds.
 
     Raises
     ------
     BaselineError
-        The file is missing, no baseline, of a newer gradflow, or of another model.
+        The file is missing, is not a baseline, or is from a newer gradflow or another model.
     ValueError
-        A tolerance is of no measure, or no number.
+        A tolerance is not a number, or its measure is unknown.
 
     Examples
     --------

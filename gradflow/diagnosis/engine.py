@@ -32,7 +32,7 @@ RULES: tuple[Rule, ...] = tuple(import_module(f"{rules.__name__}.{name}").find f
 def diagnose(recordings: Recording | Iterable[Recording]) -> Findings:
     """Return what the numbers say about each network: problems first, then notices, then healthy ones.
 
-    Among problems causes come before what follows from them, and a level loss comes last.
+    Causes come before their consequences, and a loss that does not fall comes last.
 
     Vanishing, exploding, shattered and degraded are four findings, each from its own measurement. Runs that
     differ in their seed alone are one subject.

@@ -52,10 +52,10 @@ def compare(
     command: str = "gradflow.compare()",
     **settings: Any,
 ) -> list[Recording]:
-    """Train plain and residual networks of several depths and return what was recorded, in the plan's order.
+    """Train plain and residual networks of several depths, and return their recordings in the plan's order.
 
-    The same call after an interruption goes on: runs that the folder already holds are not made again, and one that
-    was cut goes on from its last checkpoint, to the numbers that it would have had.
+    After an interruption, the same call continues: finished runs are skipped, and interrupted ones resume from
+    their last checkpoint and give the numbers of an uninterrupted run.
 
     Parameters
     ----------
@@ -64,19 +64,19 @@ def compare(
     out : path
         Folder for the recordings, new or from an earlier call.
     workers : int, optional
-        Processes of one thread each; as many as there are cores unless given. One on a GPU.
+        Worker processes, one thread each; by default one per core, and a single one on a GPU.
     engine : Engine, optional
-        Who makes the runs in place of worker processes: `gradflow.experiments.ray_engine.RayEngine(...)`, or the one
-        that `gradflow.experiments.torchrun.joined()` gives.
+        Where runs execute instead of in worker processes: `gradflow.experiments.ray_engine.RayEngine(...)`, or the
+        engine that `gradflow.experiments.torchrun.joined()` returns.
     store : str, optional
-        A URL that fsspec knows ("s3://bucket/sweep"): finished runs are copied there, and those that it holds are not
-        made again. With a Ray engine the nodes then need not share `out`.
+        A URL that fsspec supports ("s3://bucket/sweep"): finished runs are copied there, and runs that are already
+        there are skipped. With a Ray engine, the nodes then need not share `out`.
     checkpoint_every : float
-        Seconds between two checkpoints of a run: what a kill can cost it.
+        Seconds between two checkpoints of a run: the most that an interruption can lose.
     on_event : callable, optional
         Receives an `Event` whenever a run starts, makes progress, finishes or fails.
     command : str
-        Kept with each recording as what made it.
+        Kept with each recording as the command that made it.
     **settings
         `families`, `seeds`, `vary`, `overrides`, `model`, `data`, `record_every`, `eval_every`, `device`, fields of
         `Recipe` and options of the model: see `gradflow.experiments.plan`.

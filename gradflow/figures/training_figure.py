@@ -74,7 +74,7 @@ def errors(frame: Data, windows: Frame = None, *, by_depth: bool = True) -> Figu
 def losses(windows: Data, *, by_depth: bool = True) -> Figure:
     """Return each run's loss, on a logarithmic axis where every loss is positive.
 
-    A loss that falls shows a network that learns; one that leaves the finite numbers, a training that diverged.
+    A falling loss shows that the network learns; one that becomes NaN or infinite shows that training diverged.
 
     Parameters
     ----------

@@ -52,74 +52,79 @@ def record(  # type: ignore[misc]  # options are named once, below
 ) -> Recorder | Recorders:
     """Attach a recorder to a model; call its `step` after each `backward()`, or give it the optimizer.
 
-    Losses, gradients, weights, buffers and random state stay bit-identical to a run without it. Layers and parameters
-    that are replaced, added or taken away later are followed from the next recorded step on, with a warning.
+    Losses, gradients, weights, buffers and random state stay bit-identical to a run without it. If layers or
+    parameters are replaced, added or removed later, the recorder follows from the next recorded step on, with a
+    warning.
 
     Parameters
     ----------
     model : nn.Module or mapping
-        The model in training. On recorded steps it carries one forward hook a layer, otherwise none. Layers have
-        the names of the model inside `torch.compile` and `DistributedDataParallel`. Or several that train together,
-        each with its own optimizer: `{"G": (generator, first), "D": (discriminator, second)}`. Each then has a
-        recorder of its own, whose steps are its optimizer's, and a folder of its own in `path`.
+        The model in training. On recorded steps it has one forward hook per layer, otherwise none. Layers have the
+        names of the model inside `torch.compile` and `DistributedDataParallel`. Or several models that train
+        together, each with its own optimizer: `{"G": (generator, first), "D": (discriminator, second)}`. Each then
+        has its own recorder, whose steps are those of its optimizer, and its own folder in `path`.
     optimizer : Optimizer or several, optional
-        Read the gradients where the optimizer steps: accumulated, reduced, clipped, unscaled. The update's norm is
-        then recorded too, and `step` only keeps scalars and the total norm before clipping. With several, a step
-        ends when all have stepped, in whatever order. A wrapper (Accelerate's, fastai's, Lightning's) stands for
-        the optimizer in it.
+        Read the gradients where the optimizer steps: accumulated, reduced, clipped, unscaled. The norm of the
+        update is then recorded too, and `step` only keeps scalars and the total norm before clipping. With several
+        optimizers, a step ends when all have stepped, in any order. A wrapper (of Accelerate, fastai or Lightning)
+        counts as the optimizer inside it.
     scaler : GradScaler, optional
-        Divide by its loss scale what it has not divided by yet.
+        Divide gradients by its loss scale, unless the scaler has already done so.
     schedule : int or callable
         Record every k-th step, or the steps for which `schedule(step)` is true (`gradflow.hooks.Every`).
     overhead : float, optional
-        Share of the training time that recording may take: 0.02 for 2 %. Of the steps in `schedule` so many are
-        recorded as fit into it by the clock; steps 0, 1, 10, 100, 1,000 and so on always are. `recorder.meta` says
-        under "overhead" how many they were and what share they took. Steps that are too short for the promise, some
-        tenths of a millisecond, are said to be.
+        Share of the training time that recording may take: 0.02 for 2 %. Only as many steps of `schedule` are
+        recorded as the measured time allows; steps 0, 1, 10, 100, 1,000 and so on always are.
+        `recorder.meta["overhead"]` says how many were recorded and what share of the time they took. If steps are
+        too short for the promise (a few tenths of a millisecond), a warning says so.
     layers, exclude : str, module class, callable, or iterable of these
         As in `gradflow.hooks.select_layers`.
     activations : bool
-        Record the gradient with respect to each layer's output too, and that of recurrent layers by time step. Without
-        it the model carries hooks in the first recorded step alone, to see the layers' places in the network.
+        Also record the gradient with respect to each layer's output and, for recurrent layers, at each time step.
+        Without it the model has hooks only in the first recorded step, to find each layer's place in the network.
     statistics : bool
-        Record rms, mean, fraction of zeros and saturation of each layer's output too.
+        Also record the rms, mean, fraction of zeros and saturation of each layer's output.
     weights : bool
-        Record the norm of each layer's parameters too.
+        Also record the norm of each layer's parameters.
     max_calls : int or None
-        Rows of one layer's calls in one step, at most: the first, the last and those between at even distances. The
-        other calls share a row, whose call is -1 and whose norm is that of them all. Passes that are no part of the
-        optimizer's gradient are counted apart, and so is each tensor of an output. None keeps every call.
+        At most this many rows for one layer's calls in one step: the first, the last and evenly spaced ones in
+        between. The other calls share a row, whose call is -1 and whose norm is that of them all. Passes that are
+        not part of the optimizer's gradient are counted separately, and so is each tensor of an output. None keeps
+        every call.
     compiled : bool
-        Record the gradients at outputs inside `torch.compile` too. Each recorded layer then breaks the graph, which
-        costs speed, and `fullgraph=True` raises. Without it compiled code is left whole and parameters are recorded.
+        Also record the gradients at outputs inside `torch.compile`. Each recorded layer then breaks the graph,
+        which costs speed, and `fullgraph=True` raises an error. Without it, compiled code is unchanged and only
+        parameters are recorded.
     path : path, optional
-        Stream the rows into this folder, which `gradflow.load` reads. Otherwise they are kept in memory. The folder is
-        locked until `close`: a second recorder of it is refused, in this process and in others.
+        Stream the rows into this folder, which `gradflow.load` reads. Otherwise they are kept in memory. The folder
+        is locked until `close`: a second recorder for it raises an error, in this process and in others.
 
-        Rows are written after 1, 3, 7, 15 and 31 seconds and then every 30, by `close`, where the recorder is garbage
-        collected, at the end of the interpreter (also after an uncaught error), and at SIGTERM, if it is not
-        handled otherwise and `record` was called in the main thread. SIGKILL, `os._exit` and a lost machine cost the
-        rows since the last write: about half of a run's at first, never more than 30 seconds. While the folder cannot
-        be written, a full disk say, up to 500,000 rows wait in memory; later ones are dropped. A warning says so at the
-        first failure, and `close` says how many rows are missing. Processes forked from this one write nothing.
+        Rows are written after 1, 3, 7, 15 and 31 seconds and then every 30 seconds, by `close`, when the recorder
+        is garbage collected, when the interpreter exits (also after an uncaught error), and on SIGTERM, if it has
+        no other handler and `record` was called in the main thread. SIGKILL, `os._exit` or a machine failure lose
+        the rows since the last write: about half of a run's at first, never more than 30 seconds. While the folder
+        cannot be written (a full disk, for example), up to 500,000 rows wait in memory; later ones are dropped. A
+        warning says so at the first failure, and `close` says how many rows are missing. Processes forked from this
+        one write nothing.
     strict : bool
-        Raise if a measurement fails, instead of warning once and going on.
+        Raise an error if a measurement fails, instead of warning once and continuing.
     on_finding : "print", "warn", "stop" or callable, optional
-        Diagnose what was recorded so far after 10, 20, 50, 100, 200, 500, ... recorded steps, up to five million rows,
+        Diagnose the recording so far after 10, 20, 50, 100, 200, 500, ... recorded steps, up to five million rows,
         and once more in `close`. A callable receives each new problem and notice once, as a
-        `gradflow.diagnosis.Finding`; what it raises becomes a warning, and training goes on. Of problems that do not
-        follow from others, "print" prints each with what to change first, "warn" warns, and "stop" raises
-        `gradflow.TrainingStoppedError` out of the optimizer's `step()`, or of this recorder's where it has none. That
-        step is then complete, in the model and in the recording. A callable may raise this error as well. Of several
-        processes the first one diagnoses. With "stop" each of them must make a recorder, on the same schedule, and all
-        are stopped at the same step.
+        `gradflow.diagnosis.Finding`; an error that it raises becomes a warning, and training continues. For
+        problems that are not consequences of others, "print" prints each with what to change first, "warn" issues a
+        warning, and "stop" raises `gradflow.TrainingStoppedError` from the optimizer's `step()`, or from this
+        recorder's if it has no optimizer. That step is then complete, in the model and in the recording. A callable
+        may raise this error too. With several processes, the first one diagnoses. With "stop", each of them must have
+        a recorder, on the same schedule, and all stop at the same step.
     name : str, optional
-        The run's name in figures and reports. By default that of the folder `path`, else of the model's class.
+        The run's name in figures and reports. By default the name of the folder `path`, otherwise of the model's
+        class.
     meta : mapping, optional
         Anything worth keeping with the numbers, as JSON values: seed, depth, data, ...
     sinks : sequence of Sink
-        Trackers that are told of new rows every two seconds or less often, so that they take no more than 2 % of the
-        time: `gradflow.integrations.TensorBoard` and others. Of several processes rank 0 tells them.
+        Trackers that receive new rows every two seconds, or less often to stay within 2 % of the time:
+        `gradflow.integrations.TensorBoard` and others. With several processes, rank 0 sends.
 
     Returns
     -------
@@ -129,14 +134,15 @@ def record(  # type: ignore[misc]  # options are named once, below
     Raises
     ------
     ValueError
-        The model has nothing trainable, is being recorded already, or a selector matches no layer; an optimizer is
-        none, or holds none of the model's parameters; `max_calls` is under 3; `on_finding` is none of what it may be;
-        `overhead` is no share, or processes must record the same steps, of a sharded model or to be stopped together;
-        the model is in FSDP1's wrapper.
+        The model has no trainable parameters, is already being recorded, or a selector matches no layer; an
+        optimizer is not one, or holds none of the model's parameters; `max_calls` is under 3; `on_finding` is
+        invalid; `overhead` is not a share, or processes must record the same steps, because the model is sharded or
+        they stop together; the model is in the FSDP1 wrapper.
     StorageError
-        `path` holds other files, cannot be written, or is in use (`InUseError`); `name` or `meta` is no Unicode.
+        `path` contains other files, cannot be written, or is in use (`InUseError`); `name` or `meta` is not valid
+        Unicode.
     LazyModelError
-        It has lazy parameters, whose shape the first batch decides.
+        The model has lazy parameters, whose shape is set by the first batch.
 
     Examples
     --------

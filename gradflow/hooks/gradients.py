@@ -32,11 +32,11 @@ def on_output_gradients(
 ) -> Iterator[None]:
     """Call `callback(layer, gradient)` with the loss gradient with respect to each layer's output.
 
-    The gradient arrives during `backward()`, last layer first, detached, in the shape of the output. A layer that is
-    called twice, or returns two tensors, makes two calls; one that returns its input (`nn.Identity`) gets the
-    gradient of that tensor, all its other uses included. What the callback returns is ignored, so gradients and
-    training stay as they are; to keep a gradient beyond the callback, clone it. On leaving the `with` block the
-    model has no hook of it left, also after an exception.
+    The gradient arrives during `backward()`, last layer first, detached, in the shape of the output. A layer that
+    is called twice, or returns two tensors, causes two calls; one that returns its input (`nn.Identity`) gets the
+    gradient of that tensor, including all its other uses. The return value of the callback is ignored, so gradients
+    and training do not change; to keep a gradient beyond the callback, clone it. After the `with` block, none of
+    these hooks is left on the model, also after an exception.
 
     Parameters
     ----------
@@ -85,9 +85,9 @@ def on_parameter_gradients(
 ) -> Iterator[None]:
     """Call `callback(parameter, gradient)` with the loss gradient with respect to each parameter.
 
-    The gradient is that of the backward pass under way, all uses of the parameter summed: under gradient accumulation
-    one micro-batch, under data parallelism this process alone. For the gradient that the optimizer sees, read
-    `.grad` or use `gradflow.record`.
+    The gradient is that of the current backward pass, summed over all uses of the parameter: under gradient
+    accumulation one micro-batch, under data parallelism this process alone. For the gradient that the optimizer
+    sees, read `.grad` or use `gradflow.record`.
 
     Parameters
     ----------

@@ -158,10 +158,10 @@ class Recorder:
     def step(self, *, loss: Any = None, batch_error: Any = None, **scalars: Any) -> None:
         """End one training step: read the gradients, if the step is due, and keep the scalars.
 
-        Call it after `backward()` and before the gradients are changed or cleared. A recorder that was given the
-        optimizer ends its steps by itself; this then keeps the scalars and, on recorded steps, the total gradient
-        norm as it is now: called before clipping, the norm before clipping (`unclipped_grad_norm`). Called after the
-        optimizer's step and before the next `backward()`, it keeps them with the step that has just ended.
+        Call it after `backward()` and before the gradients are changed or cleared. With an optimizer, the recorder
+        ends its steps by itself; `step` then only keeps the scalars and, on recorded steps, the current total
+        gradient norm: if called before clipping, the norm before clipping (`unclipped_grad_norm`). If called after
+        the optimizer's step and before the next `backward()`, it keeps them with the step that has just ended.
 
         Parameters
         ----------
@@ -173,7 +173,7 @@ class Recorder:
         RuntimeError
             The recorder is closed, or the call comes from another thread than `record` did.
         ValueError
-            A scalar is no number, or a tensor of several entries.
+            A scalar is not a number, or is a tensor with several entries.
         """
         if self._closed:
             raise RuntimeError("step() was called after close(); attach a new recorder with gradflow.record(model).")
@@ -234,7 +234,7 @@ class Recorder:
 
     @endings.whole
     def state_dict(self) -> dict[str, Any]:
-        """Return what a recorder of the same `path` needs to go on from here, as JSON values, for a checkpoint.
+        """Return what a recorder with the same `path` needs to continue from here, as JSON values, for a checkpoint.
 
         Call it between two steps. All rows so far are on disk on return.
 
@@ -287,7 +287,7 @@ class Recorder:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from where `state_dict` was taken; rows that were written to `path` later are dropped.
+        """Continue from where `state_dict` was called; rows written to `path` after that are dropped.
 
         Call it before the first step.
 
@@ -385,7 +385,8 @@ class Recorder:
     def flush(self) -> None:
         """Move everything kept on the device in one transfer, and write it if the recorder streams to a folder.
 
-        Rows that cannot be written, since the disk is full, stay in memory, and every later call tries again.
+        Rows that cannot be written, because the disk is full for example, stay in memory, and every later call
+        tries again.
         """
         if self._stream is not None:
             stream = self._stream
@@ -406,9 +407,9 @@ class Recorder:
 
     @endings.whole
     def close(self) -> None:
-        """Remove every hook, flush, and diagnose what was recorded if findings are asked for; twice is as good as once.
+        """Remove every hook, flush, and diagnose the recording if `on_finding` is set; a second call does nothing more.
 
-        Where rows cannot be written, a warning says how many are missing, and another call tries again.
+        If rows cannot be written, a warning says how many are missing, and another call tries again.
         """
         if not self._closed:
             self._failures.attempt("the steps that the scaler skips", self._take_skipped)

@@ -19,7 +19,7 @@ from gradflow.recording import GradflowError, Recording
 class Recorders(Mapping[str, Recorder]):
     """Recorders by the names of their networks; made by `gradflow.record({"G": (generator, optimizer), ...})`.
 
-    Each network's steps end with those of its own optimizer, so that they may differ in number. Also a context manager,
+    Each network's steps end with those of its own optimizer, so their number may differ. Also a context manager,
     which closes them all.
     """
 

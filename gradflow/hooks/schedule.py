@@ -11,7 +11,7 @@ Schedule = Callable[[int], bool]
 
 @dataclass(frozen=True)
 class Every:
-    """Record every k-th step, starting with 0, and the steps named besides.
+    """Record every k-th step, starting with 0, and any further steps listed.
 
     Parameters
     ----------

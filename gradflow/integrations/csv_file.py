@@ -13,10 +13,10 @@ from gradflow.recording import GradflowError
 
 
 class CSV(Tracker):
-    """Append each flush to a file, a row each: `gradflow.record(model, sinks=[CSV("gradients.csv")])`.
+    """Append one row per flush to a file: `gradflow.record(model, sinks=[CSV("gradients.csv")])`.
 
-    Of several networks each row names its own. The first row decides the columns; a number that comes later and is none
-    of them is left out. A file that is there is appended to.
+    With several networks, each row names its network. The first row sets the columns; later numbers without a
+    column are left out. An existing file is appended to.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class CSV(Tracker):
     Raises
     ------
     GradflowError
-        The file is there and begins with another row.
+        The file exists and starts with another header.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, prefix: str = "gradflow", **options: Any) -> None:

@@ -17,7 +17,7 @@ class MLflow(Tracker):
     Parameters
     ----------
     run_id : str, optional
-        By default that of the active run, which is begun if there is none.
+        By default that of the active run, which is started if there is none.
     **options
         `prefix`, `step_offset`, `layers` and `picture`, as in `Tracker`.
     """

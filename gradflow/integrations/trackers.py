@@ -24,7 +24,7 @@ class Tracker(ABC):
     step_offset : int
         Added to the recorder's steps, where the tracker's run is older than the recording.
     layers : bool
-        Show a series of each layer's gradients, too: grad_norm and out_grad_norm.
+        Also show a series of each layer's gradients: grad_norm and out_grad_norm.
     picture : bool
         Show one picture of all layers' gradients over the steps so far.
     """

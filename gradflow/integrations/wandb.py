@@ -12,15 +12,16 @@ from gradflow.integrations.trackers import Pixels, Tracker
 class WandB(Tracker):
     """Show each flush in a run of Weights & Biases: `gradflow.record(model, sinks=[WandB(run)])`.
 
-    All series are drawn over `gradflow/step`, which counts the optimizer's steps, whatever the run's own steps are.
+    All series are plotted over `gradflow/step`, which counts the optimizer's steps, whatever the run's own steps
+    are.
 
     Parameters
     ----------
     run : wandb.Run
         Stays open.
     commit : bool
-        Make a step of the run for each flush. With False the values go out with your next `run.log`, so that of several
-        flushes in between the last one is seen; needed if you number the run's steps yourself, by epoch for example.
+        Create a step of the run for each flush. With False, the values are sent with your next `run.log`, so only
+        the last flush before it is seen; needed if you number the run's steps yourself, for example by epoch.
     **options
         `prefix`, `step_offset`, `layers` and `picture`, as in `Tracker`.
     """

@@ -16,14 +16,14 @@ _DATA = ("Data", "Frame", "Several")  # annotations of the arguments that hold w
 _LOOKS: dict[str, tuple[str, ...]] = {
     "palette": (
         "palette : str or sequence of str, optional",
-        "A palette of seaborn, or colours, in place of gradflow's: for the depths, or for lines that have none.",
+        "A seaborn palette, or colours, instead of gradflow's: for depths, or for lines without one.",
     ),
-    "title": ("title : str, optional", "In place of gradflow's."),
+    "title": ("title : str, optional", "Instead of gradflow's."),
 }
 _OF_AXES: dict[str, tuple[str, ...]] = {
     "ax": (
         "ax : Axes, optional",
-        "The current axes by default, which then get a legend. On axes that are given the lines are labelled, for",
+        "The current axes by default, which then get a legend. On given axes, the lines are labelled for",
         "`ax.legend()`.",
     ),
     **_LOOKS,

@@ -59,7 +59,7 @@ _RC: dict[Any, Any] = {
 def context() -> Iterator[None]:
     """Use gradflow's fonts and line widths inside the block, and leave matplotlib's settings as they were.
 
-    In another language than English a font that draws it is among them; where none is installed the block is in
+    For a language other than English, a font that supports it is among them; if none is installed, the block is in
     English, with a warning.
     """
     with drawable() as fonts, mpl.rc_context(_RC | fonts):

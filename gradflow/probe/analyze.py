@@ -31,12 +31,12 @@ def analyze_gradients(
     lesions: bool = False,
     twin: nn.Module | None = None,
 ) -> Analysis:
-    """Run one batch forward and backward, and return what was measured of its gradient.
+    """Run one batch forward and backward, and measure its gradient in every layer.
 
     The model is left exactly as found, also after an exception: parameters, gradients, buffers, mode, hooks, random
-    states. So are inputs and targets. The pass is made in the mode that the model is in (`model.train()` or
-    `model.eval()`), with gradients enabled even under `torch.no_grad()`, and by the model itself where it is wrapped
-    by `torch.compile` or `DistributedDataParallel`.
+    states. So are inputs and targets. The pass runs in the model's current mode (`model.train()` or
+    `model.eval()`), with gradients enabled even under `torch.no_grad()`, and without the wrapper if the model is
+    wrapped by `torch.compile` or `DistributedDataParallel`.
 
     Parameters
     ----------
@@ -55,15 +55,16 @@ def analyze_gradients(
     skips : bool
         Measure the residual connections too: see `Analysis.skips` and `Analysis.counterfactuals`.
     joins : str
-        At which of them shares are removed for the counterfactuals, and branches for lesions: a shell pattern of
-        their names, such as `"layer3.*"`; an empty one for none, which saves two backward passes. All are measured.
+        The joins at which shares are removed for the counterfactuals, and branches for lesions: a shell pattern for
+        their names, such as `"layer3.*"`; an empty pattern for none, which saves two backward passes. All joins are
+        measured.
     lesions : bool
         Measure the change of the loss with one block's branch removed (Veit et al. 2016, arXiv 1605.06431, section
-        4.1), as the column `lesion` of `Analysis.skips`: one forward pass more for each join. In training mode batch
-        norm takes the statistics of what is left; the paper uses `model.eval()`.
+        4.1), as the column `lesion` of `Analysis.skips`: one forward pass more for each join. In training mode,
+        batch norm uses the statistics of the remaining network; the paper uses `model.eval()`.
     twin : nn.Module, optional
-        The same network built without skips, such as `cifar_net(family="plain")` beside "residual". It gets a pass of
-        its own, and its gradient stands beside the model's: the activations, too, are then those without skips.
+        The same network built without skips, such as `cifar_net(family="plain")` beside "residual". It has its own
+        pass, and its gradient is shown beside the model's; its activations are those without skips too.
 
     Returns
     -------
@@ -77,7 +78,7 @@ def analyze_gradients(
 
     Notes
     -----
-    Takes memory for one more copy of parameters and buffers, and for their gradients.
+    Needs memory for one more copy of parameters and buffers, and for their gradients.
 
     Examples
     --------

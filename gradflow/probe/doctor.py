@@ -44,24 +44,24 @@ def doctor(
 ) -> Checkup:
     """Examine a model and one batch before any training, and return what is wrong and which line to change.
 
-    Looked for are the mistakes that one forward and backward pass shows: a skip across a change of shape without a
-    projection, an addition without its activation, batch norm in the wrong place or doubled, biases that batch norm
-    takes away, initial weights that do not suit the activation, inputs and targets that are not normalised, outputs
-    that do not suit the loss, dead and alike units, parameters that no gradient reaches; and, with an optimizer, a
-    learning rate at which the first update overshoots. The model, the optimizer and the batch are left exactly as
-    found.
+    It finds mistakes that one forward and backward pass can show: a skip without a projection where the shape
+    changes, an addition without its activation, batch norm in the wrong place or applied twice, biases that batch
+    norm cancels, initial weights that do not suit the activation, inputs and targets that are not normalised,
+    outputs that do not suit the loss, dead and identical units, parameters that no gradient reaches; and, with an
+    optimizer, a learning rate at which the first update overshoots. The model, the optimizer and the batch are left
+    exactly as found.
 
     Parameters
     ----------
     model : nn.Module
-        As it would start training, in the mode that it would be trained in.
+        The model before training, in the mode in which it will be trained.
     inputs, targets, loss_fn
-        As in `gradflow.analyze_gradients`. Without targets and loss, nothing is said of outputs and learning rate.
+        As in `gradflow.analyze_gradients`. Without targets and loss, outputs and learning rate are not checked.
     optimizer : Optimizer, optional
-        The model's optimizer: one update at its present learning rate is tried on a copy. With a warm-up, set the
-        largest learning rate of the schedule before.
+        The model's optimizer: one update at its current learning rate is tried on a copy. With a warm-up, first set
+        the largest learning rate of the schedule.
     lr : float, optional
-        In place of an optimizer: SGD at this learning rate.
+        Instead of an optimizer: SGD at this learning rate.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def doctor(
     ------
     AnalysisError, ForecastError
         Model, batch, loss or optimizer do not fit; the message is one line and says what to do. A forward pass that
-        fails at an addition of two shapes is no error but a finding.
+        fails at an addition of two shapes is a finding, not an error.
 
     Notes
     -----

@@ -51,16 +51,16 @@ def forecast(
     model : nn.Module
         In train mode, as it would start training.
     inputs, targets : Tensor
-        A few batches, (n, ...) each; the study behind the verdicts used four. They are used again from the start when
-        they run out.
+        A few batches, (n, ...) each; the study behind the verdicts used four. When they run out, they are used
+        again from the start.
     optimizer : Optimizer, optional
-        The model's optimizer; a copy of it is used, at its present learning rate.
+        The model's optimizer; a copy of it is used, at its current learning rate.
     lr : float, optional
         In place of an optimizer: SGD with momentum 0.9 at this learning rate.
     loss_fn : callable, optional
         (outputs, targets) -> loss. Otherwise cross-entropy for class indices, mean squared error for real numbers.
     batch_size : int
-        Examples an update.
+        Examples per update.
 
     Returns
     -------
@@ -80,9 +80,9 @@ def forecast(
     convolutional networks, small data, 100 to 300 updates. A failure is a training error above 40 % of the way from
     the best network's on the same data to chance, or a loss that stops being finite.
 
-    Blind spots: failures of learning rate and budget with healthy gradients. Too few updates, or a step size that ruins
-    training only later, show nothing in ten updates, and end as "open". A network whose loss stayed level for more than
-    1,000 updates and fell then was said to fail.
+    Blind spots: failures of learning rate and budget with healthy gradients. Too few updates, or a step size that
+    ruins training only later, show no sign in ten updates and get the verdict "open". A network whose loss stayed
+    level for more than 1,000 updates before it fell was forecast to fail.
 
     Examples
     --------

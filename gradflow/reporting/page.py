@@ -41,9 +41,9 @@ def report(
     lang: str | None = None,
     formats: Iterable[str] = ("png",),
 ) -> Path:
-    """Write what the recordings say into a folder and return the page's path.
+    """Write a report of recordings into a folder and return the page's path.
 
-    Needs neither torch nor a network. The page loads nothing: its images and its scripts are in it.
+    Needs neither torch nor a network connection. The page loads nothing: it contains its images and scripts.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ def report(
         What made the recordings, to be shown under method; by default what their meta says.
     lang : str, optional
         "en" or "zh", of page and figures; by default that of the innermost `gradflow.text.language`, else English.
-        Without an installed font for it the figures are English, with a warning.
-        Of the files of data, the sentences of findings alone are in this language.
+        Without an installed font for it, the figures are in English, with a warning. In the data files, only the
+        sentences of findings are in this language.
     formats : iterable of str
         Of the figures, besides the PNG: "pdf" and "svg" are written as wide as both columns of a page and as one,
         figures/<name>.pdf and <name>-single.pdf.

@@ -41,12 +41,13 @@ def save(recording: Recording, path: str | os.PathLike[str]) -> Path:
     recording : Recording
         Not changed.
     path : path
-        A folder. It may exist if it is empty, or holds a recording, which is then replaced once the new one is whole.
+        A folder. If it exists, it must be empty or contain a recording, which is replaced once the new one is
+        complete.
 
     Raises
     ------
     StorageError
-        The folder holds other files or cannot be written.
+        The folder contains other files or cannot be written.
     TypeError
         `meta` holds a value that JSON cannot.
     """
@@ -85,7 +86,7 @@ def _write(recording: Recording, folder: Path) -> None:
 def load(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording | list[Recording]:
     """Return a recording that `save`, a recorder or `storage.to_csv` wrote, or all those of a sweep's folder.
 
-    Tables are read when they are first asked for.
+    Tables are read when they are first used.
 
     Parameters
     ----------
@@ -103,7 +104,7 @@ def load(path: str | os.PathLike[str], *, set_aside: bool = False) -> Recording 
         Parts are missing, cut short or changed, and `set_aside` is false. A table whose parts were damaged after this
         call raises it when it is first asked for.
     StorageError
-        The folder holds no recording, or one of a newer format.
+        The folder contains no recording, or one of a newer format.
 
     Examples
     --------
