@@ -22,7 +22,9 @@ def test_correlations_below_the_threshold_are_a_notice_with_interval_and_remedy(
     assert found.values["correlation"].n == 3
     assert found.values["correlation"].mean == pytest.approx(0.001)
     assert found.remedies[0] == "remedy.skip"
-    assert str(found).startswith("plain-20: after 20 layers, the gradients of different inputs have almost nothing in common")
+    assert str(found).startswith(
+        "plain-20: after 20 layers, the gradients of different inputs have almost nothing in common"
+    )
 
 
 def test_an_interval_that_holds_the_threshold_leaves_it_open():
