@@ -14,7 +14,7 @@ class Verdict(NamedTuple):
     """What is said first of some runs: `severity` and its word, `tag`, of the finding, and a headline.
 
     `evidence` is the finding's sentence, and its cause; `first` and `then` what to change; `follows` short names of
-    what else was found and follows from it. `fine` and `unchecked` are what was checked, and what could not be; `needs`
+    what else was found and follows from it; `measured` how often such a finding was right. `fine` and `unchecked` are what was checked, and what could not be; `needs`
     what to record for the latter.
     """
 
@@ -25,6 +25,7 @@ class Verdict(NamedTuple):
     first: str
     then: str
     follows: list[str]
+    measured: list[str]
     fine: list[str]
     unchecked: list[str]
     needs: list[str]
@@ -39,16 +40,17 @@ def verdict(findings: Sequence[Finding], checks: Sequence[Check]) -> Verdict:
     is_alone = len(subjects(findings, checks)) == 1
     if found is None:
         healthy = [one.said if is_alone else str(one) for one in findings if one.severity == "healthy"]
-        return Verdict("healthy", "", text("verdict.none"), healthy[:1], "", "", [], *checked)
+        return Verdict("healthy", "", text("verdict.none"), healthy[:1], "", "", [], [], *checked)
     first, *others = found.fixes or [""]
     return Verdict(
         found.severity,
         text(f"severity.{found.severity}"),
         name_of(found),
-        [found.said if is_alone else str(found), *([text(found.cause)] if found.cause else []), *how_sure(found)],
+        [found.said if is_alone else str(found), *([text(found.cause)] if found.cause else [])],
         first,
         text("list.sentences").join(others),
         list(dict.fromkeys(name_of(one) for one in _spoken(findings) if one.subject == found.subject and one.follows)),
+        how_sure(found),
         *checked,
     )
 

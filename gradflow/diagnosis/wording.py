@@ -71,6 +71,8 @@ def sentence(key: str, label: str, values: Mapping[str, Value]) -> str:
         written["over"] = text(
             "finding.over_one" if values["steps"] == 1 else "finding.over_all", steps=written["steps"]
         )
+    if "when" in values:
+        written["at"] = written["when"][:1].lower() + written["when"][1:]
     if "example" in values and "last" in values:
         example, last = written["example"], written["last"]
         written["span"] = example if example == last else text("finding.span", example=example, last=last)

@@ -10,7 +10,9 @@ from torch import nn
 import gradflow
 from gradflow.diagnosis import Findings, diagnose
 from gradflow.diagnosis.cards import card
+from gradflow.diagnosis.checks import QUESTIONS
 from gradflow.diagnosis.finding import Finding
+from gradflow.diagnosis.ranking import LAYOUT, TIERS
 from gradflow.diagnosis.seed_groups import Subject
 from gradflow.diagnosis.verdict import how_sure, verdict
 from gradflow.text import language
@@ -90,7 +92,7 @@ def test_the_verdict_of_several_networks_names_the_one_it_is_about(broken):
     sound = recorded(nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 4)), torch.randn(32, 8))
     runs = [replace(one, meta={**one.meta, "run": name}) for one, name in ((sound, "sound"), (broken, "bad"))]
     found = diagnose(runs)
-    assert "of bad" in verdict(found, found.checks).evidence[0]
+    assert "bad: before training" in verdict(found, found.checks).evidence[0]
     assert list(map(str, found)) == list(map(str, Findings(found)))
 
 
@@ -99,7 +101,8 @@ def test_what_needs_a_finite_gradient_says_so_where_none_is(broken):
     layers = broken.layers.assign(**norms, n_nonfinite=3)
     steps = broken.steps.assign(total_grad_norm=float("nan"))
     said = words(diagnose(replace(broken, layers=layers, steps=steps)))
-    assert "the gradient over depth: every recorded gradient is NaN or infinite" in said
+    assert "NaN or infin" in said.split("Checked and fine")[0]
+    assert "the gradient over depth" not in said  # neither fine nor not looked at: a finding tells of it
     assert "activations=True" not in said
 
 
@@ -110,9 +113,7 @@ def test_a_problem_says_how_often_it_named_the_fault_where_enough_programs_tell(
     told = {key: Finding(key, "problem", subject).measured for key in ("inputs_unscaled", "lr_high", "exploding")}
     assert told == {"inputs_unscaled": (7, 9), "lr_high": None, "exploding": None}
     assert Finding("inputs_unscaled", "notice", subject).measured is None
-    assert (
-        "came first 9 times and named the fault 7 times" in how_sure(Finding("inputs_unscaled", "problem", subject))[0]
-    )
+    assert "came first 9 times and was the cause 7 times" in how_sure(Finding("inputs_unscaled", "problem", subject))[0]
 
 
 def test_networks_that_were_trained_come_before_probes_of_untrained_ones(broken):
@@ -122,3 +123,8 @@ def test_networks_that_were_trained_come_before_probes_of_untrained_ones(broken)
     assert found[0].subject.label == "a probe"  # the one with a problem
     said = str(found)
     assert said.index("a run\n") < said.index("a probe\n")
+
+
+def test_each_finding_on_one_network_answers_a_question_so_that_it_is_not_said_to_be_fine():
+    answered = {key for question in QUESTIONS.values() for key in question.findings}
+    assert {key for tier in (*TIERS, LAYOUT) for key in tier} - answered == {"degraded", "skip_helps"}

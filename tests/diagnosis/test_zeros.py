@@ -34,7 +34,7 @@ def test_parameters_alone_tell_it_in_their_order():
     made = chain({"a": 0.0, "b": 0.0, "c": 1.0})
     made = Recording(layers=made.layers.assign(out_grad_norm=NAN), steps=made.steps)
     found = diagnose(made)
-    assert "parameter gradient is exactly zero at b" in str(only(found, "zero_gradient_between"))
+    assert "parameter gradient is exactly zero at layer b" in str(only(found, "zero_gradient_between"))
 
 
 def test_nothing_came_from_the_loss_where_the_last_has_none_either():

@@ -557,10 +557,11 @@ def test_a_dead_layer_is_named_where_the_gradient_stops():
     model = five()
     with torch.no_grad():
         model[6].bias.fill_(-50)
-    faults = [one for one in found(recorded(model, x, y, steps=4)) if one.severity in FAULTS]
-    stops = naming(faults, "from 7 back to 6")
+    faults = [one for one in found(recorded(model, x, y, steps=4, statistics=True)) if one.severity in FAULTS]
+    stops = naming(faults, "from layer 7 back to layer 6")
     assert stops
     assert stops[0].severity == "problem"
+    assert stops[0].cause == "cause.units_off"
     assert keys(found(recorded(five(), x, y, steps=4))) == {"healthy"}
 
 

@@ -38,6 +38,7 @@ LOSSES = [0.0, 1e-38, 2.302585, 1e38]
 DERIVED = {
     "ratio",
     "bounds",
+    "at",
     "average",
     "in_runs",
     "over",
@@ -78,7 +79,7 @@ EXTREMES = {
     **dict.fromkeys(PERCENT, (0.0, 1e-9, 0.5, 1e9)),
     **dict.fromkeys(NUMBERS, LOSSES),
     **dict.fromkeys(("alike", "n_matrices", "entries", "n_entries", "n", "n_examples"), COUNTS),
-    "activation": ["softmax"],
+    **dict.fromkeys(("activation", "own"), ["softmax"]),
     **{name: ["(32, 64, 8, 8)"] for name in ("skip", "branch")},
     **dict.fromkeys(("variance", "lr", "fits"), LOSSES[1:]),
     **dict.fromkeys(("of", "lost"), COUNTS),
@@ -148,6 +149,7 @@ def values_of(key):
         turns = [runs | {"steps": steps} for runs in RUNS for steps in COUNTS]
     fields |= {"example", "last"} if "span" in fields else set()
     fields |= {"decades"} if "ratio" in fields else set()
+    fields |= {"when"} if "at" in fields else set()
     given = {name: EXTREMES[name] for name in fields - DERIVED - set(turns[0])}
     longest = max([len(turns), *map(len, given.values())])
     for turn in range(longest):

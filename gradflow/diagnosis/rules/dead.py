@@ -12,6 +12,7 @@ from gradflow.analysis.rows import numbered_layers
 from gradflow.analysis.stops import Stop, near_stop, zero_stops
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.learning import HARMLESS, is_before_training, learning
+from gradflow.diagnosis.rules.units import OFF
 from gradflow.diagnosis.seed_groups import Case
 from gradflow.diagnosis.trained_layers import severity, trained_layers
 from gradflow.diagnosis.wording import Value
@@ -33,12 +34,20 @@ def find(cases: list[Case]) -> list[Finding]:
     findings = []
     for case in cases:
         for find_in in (_zero_finding, _lost_finding, _near_finding):
-            found = [one for recording in case.recordings if (one := find_in(recording)) is not None]
+            found = [(recording, one) for recording in case.recordings if (one := find_in(recording)) is not None]
             if found:
-                key, gravity, values, remedies = found[0]
+                recording, (key, gravity, values, remedies) = found[0]
                 runs: dict[str, Value] = {"n_runs": len(found), "runs": len(case.recordings)}
-                findings.append(Finding(key, gravity, case.subject, values | runs, "profile", remedies=remedies))
+                cause = "cause.units_off" if _is_off(recording, values.get("user")) else ""
+                findings.append(Finding(key, gravity, case.subject, values | runs, "profile", cause, remedies))
     return findings
+
+
+def _is_off(recording: Recording, layer: Value | None) -> bool:
+    """Whether a layer is a ReLU that is off for every example at the last step of which that is known."""
+    rows = recording.layers
+    shares = rows.loc[(rows["layer"] == layer) & rows["kind"].str.contains("ReLU"), "act_zero_fraction"].dropna()
+    return bool(len(shares) and shares.iloc[-1] >= OFF)
 
 
 _Found = tuple[str, Severity, dict[str, Value], tuple[str, ...]]

@@ -55,7 +55,9 @@ def _too_high(recording: Recording) -> Found | None:
                      ("remedy.less_momentum",))  # fmt: skip
     if not early > HIGH:
         return None
-    if is_stuck(recording) or has_risen(recording):
+    if learning(recording) == "diverged":
+        values["notes"] = "not_finite"
+    elif is_stuck(recording) or has_risen(recording):
         values["notes"] = "not_falling"
     elif jump > JUMP:
         values |= {"jump": jump, "notes": "jumped"}

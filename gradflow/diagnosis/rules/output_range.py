@@ -53,6 +53,7 @@ def find(recording: Recording) -> Found | None:
         behind = names[2:3] if names[1:2] == ("LogSoftmax",) else names[1:2] if names[0] == BINARY else ()
         if behind and behind[0] in SQUASHES:
             values = {"activation": behind[0].lower(), "loss_name": LOSSES[names[0]]}
+            values["own"] = "sigmoid" if names[0] == BINARY else "softmax"
             return Found("squashed_logits", "problem", values, "cause.squashed_logits", REMEDIES)
         return None
     if names[0] in OF_VALUES and names[1:2] and names[1] in SQUASHES:

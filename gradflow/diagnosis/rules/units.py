@@ -49,4 +49,6 @@ def _found(recording: Recording, column: str, key: str, threshold: float) -> Fou
         "step": int(steps[np.argmax(own >= threshold)]), "threshold_percent": threshold,
     }  # fmt: skip
     severity = problem_if(is_stuck(recording) or is_before_training(recording))
-    return Found(key, severity, values, f"cause.{key}", REMEDIES)
+    is_from_start = values["step"] == 0  # before any update, so that the learning rate is not why
+    remedies = tuple(one for one in REMEDIES if not (is_from_start and one == "remedy.lower_lr"))
+    return Found(key, severity, values, f"cause.{key}", remedies)
