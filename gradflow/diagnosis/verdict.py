@@ -14,8 +14,8 @@ class Verdict(NamedTuple):
     """What is said first of some runs: `severity` and its word, `tag`, of the finding, and a headline.
 
     `evidence` is the finding's sentence, and its cause; `first` and `then` what to change; `follows` short names of
-    what else was found and follows from it; `measured` how often such a finding was right. `fine` and `unchecked` are what was checked, and what could not be; `needs`
-    what to record for the latter.
+    what else was found and follows from it; `measured` how often such a finding was right. `fine` and `unchecked` are
+    what was checked, and what could not be; `needs` what to record for the latter.
     """
 
     severity: str

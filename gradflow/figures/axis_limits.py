@@ -16,6 +16,7 @@ MIN_SPAN = 4.0  # highest over lowest value that a log axis shows at least, so t
 SHORT = 30.0  # up to this ratio a log axis names 1, 2 and 5 of each decade
 MAX_SHARED = 20.0  # decades of an axis that panels share, if one of them has less than a third of it
 _MARGIN, _MIN_MARGIN, _EDGES = 0.05, float(np.log10(1.2)), 3  # of a log axis' decades; margins that an edge takes
+_AT_EDGE = 0.04  # of an axis with room for zeros, that their marks stand inside it
 _PERCENT_MARGIN = 0.02  # of an axis of fractions, most of which reach from 0 to 1
 _HEADROOM, _MIN_ERROR, _FOOT = 1.1, 0.05, 0.03  # of an axis of errors: over the largest, at least, and below 0
 _MAX_POWERS = 8  # ticks of an axis by powers of two
@@ -98,7 +99,9 @@ def fine_places(low: float, high: float) -> list[float]:
 def edge_places(axis: Axis, rows: pd.DataFrame) -> tuple[float, float]:
     """Return where a log axis draws zeros (at its foot) and values that are not finite (on top)."""
     low, high, margin = _decades(axis, rows)
-    return _power(low - _EDGES * margin), _power(high + _EDGES * margin)
+    foot, top = low - (1 + _EDGES) * margin, high + (1 + _EDGES) * margin
+    inside = min(margin, _AT_EDGE * (high + margin - foot))  # a short axis has wide margins
+    return _power(foot + inside), _power(top - inside)
 
 
 def edges(axis: Axis, rows: pd.DataFrame) -> tuple[pd.Series[bool], pd.Series[bool]]:

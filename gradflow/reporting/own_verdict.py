@@ -53,7 +53,7 @@ def evidence(data: ReportData) -> Picture | None:
         return _over_time(data, found)
     if found is not None and found.figure == "training" and data.losses["mean"].notna().any():
         return _loss(data)
-    if found is not None and found.figure == "updates":
+    if found is not None and found.figure == "updates" and len(data.updates):
         return _updates(data)
     return bars(data, found)
 
@@ -91,7 +91,7 @@ def _updates(data: ReportData) -> Picture:
 
 def _loss(data: ReportData) -> Picture:
     """Return the loss along training."""
-    said = text("training.alt_loss", finding="").strip()
+    said = text("verdict.loss")
     return _small("loss", partial(losses, data.losses, by_depth=False), data, said)
 
 

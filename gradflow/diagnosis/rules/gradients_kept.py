@@ -21,7 +21,7 @@ MIN_STEPS = 4
 REMEDIES = ("remedy.zero_grad",)
 
 
-@each_run("profile")
+@each_run("updates")
 def find(recording: Recording) -> Found | None:
     """Return a problem where the parameters' gradients outgrow what arrives at the outputs."""
     if not is_unfitted(recording):
