@@ -109,7 +109,8 @@ def sweeps(kills: int, seed: int, home: Path, longest: float, counts: collection
         out = home / f"sweep-{number}"
         number += 1
         finished: set[str] = set()
-        while len(finished) < len(plan(DEPTHS, **SETTINGS)):
+        is_killed = False
+        while is_killed or len(finished) < len(plan(DEPTHS, **SETTINGS)):  # the last one cleans up
             attempt = Attempt(out)
             victim = chance.choice(VICTIMS)
             is_killed = counts["kills"] < kills and attempt.kill(
