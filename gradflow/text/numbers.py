@@ -15,6 +15,7 @@ THOUSAND = 3.0  # decades; from here on a number of times has commas
 UNEQUAL = 0.002  # decades: half a percent, which three digits do not show
 MAX_SPOKEN = 15  # decades; larger numbers have no names that people know
 MIN_SHARE = 0.0005  # smaller fractions would read as 0.0 %
+RARE = 1e-5  # a share below has no percentage that people read
 LARGER, SMALLER = "× ", "÷ "  # before a number of times, in columns
 MINUTES_FROM = 120  # seconds
 HOURS_FROM = 10_800  # seconds
@@ -53,13 +54,15 @@ def percent(fraction: float, digits: int = 1) -> str:
 
 
 def share(fraction: float) -> str:
-    """Return a fraction as a percentage that is 0 only where it is nothing.
+    """Return a fraction as a percentage that is 0 only where it is nothing, and a very small one as one part in many.
 
     Examples
     --------
-    >>> share(0.123), share(0.000041), share(0.0)
-    ('12.3 %', '0.0041 %', '0.0 %')
+    >>> share(0.123), share(0.000041), share(9.9e-7), share(0.0)
+    ('12.3 %', '0.0041 %', '1 part in 1.01 million', '0.0 %')
     """
+    if 0 < fraction < RARE:
+        return text("unit.part", fold=fold(-math.log10(fraction)))
     if fraction == 0 or not abs(fraction) < MIN_SHARE:
         return percent(fraction)
     return text("unit.percent", value=number(100 * fraction, 2))
