@@ -188,7 +188,7 @@ def test_a_link_to_itself_is_no_path(capsys, tmp_path, monkeypatch):
         ),
         (
             ["watch", "x", "--json", "--interval", "1"],
-            "--interval is the time between two refreshes; with --json there is one.",
+            "--interval is the time between two refreshes; with --json the state is printed only once.",
         ),
         (["compare", "--preset", "list", "--lr", "1"], "--lr cannot be combined with --preset list."),
         (
