@@ -186,6 +186,18 @@ TIME_COLUMNS: Mapping[str, Column] = MappingProxyType(
     }
 )
 
+DISTRIBUTION_COLUMNS: Mapping[str, Column] = MappingProxyType(
+    {
+        "step": Column("int64", "updates", "as in steps", COUNT),
+        "layer": Column("str", "", "a layer, as in layers"),
+        "parameter": Column("str", "", "the parameter's name within its layer; empty for the layer's output"),
+        "kind": Column("str", "", "gradient or weight, of the parameter, or activation: the layer's output"),
+        "low": Column("float64", "", "lower end of the bin; of zeros 0 and of infinities inf, like high; of NaN NaN"),
+        "high": Column("float64", "", "its upper end; of the two the bin holds the one that is nearer to 0"),
+        "count": Column("int64", "entries", "how many entries are in the bin; all bins together hold all", COUNT),
+    }
+)
+
 SKIP_COLUMNS: Mapping[str, Column] = MappingProxyType(
     {
         "step": Column("int64", "updates", "as in steps", COUNT),
@@ -304,6 +316,7 @@ TABLES: Mapping[str, Mapping[str, Column]] = MappingProxyType(
         "parameters": PARAMETER_COLUMNS,
         "graph": GRAPH_COLUMNS,
         "times": TIME_COLUMNS,
+        "distributions": DISTRIBUTION_COLUMNS,
         "skips": SKIP_COLUMNS,
         "probes": PROBE_COLUMNS,
     }
@@ -316,6 +329,7 @@ REQUIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "parameters": ("step", "layer", "parameter"),
         "graph": ("layer", "source"),
         "times": ("step", "layer", "tensor", "time"),
+        "distributions": ("step", "layer", "kind", "count"),
         "skips": ("step", "join"),
         "probes": ("probe", "x", "value"),
     }
@@ -328,6 +342,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "layers": tuple(LAYER_KEYS),
         "parameters": ("step", "layer", "parameter", "part"),
         "times": ("step", "layer", "tensor", "time"),
+        "distributions": ("step", "layer", "parameter", "kind", "low", "high"),
         "skips": ("step", "join"),
         "probes": ("probe", "layer", "x"),
     }
@@ -374,7 +389,7 @@ def _empty() -> pd.DataFrame:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Recording:
-    """What was measured on one model, as seven tables and a dictionary.
+    """What was measured on one model, as eight tables and a dictionary.
 
     Every other room takes and returns these values; none needs the model again. NaN means not measured or that
     no gradient arrived (`status` tells which), 0.0 means exactly zero, and inf is data.
@@ -392,6 +407,9 @@ class Recording:
     times : DataFrame
         The gradient by time step of recurrent layers: one row per (step, layer, tensor, time); columns as in
         `TIME_COLUMNS`.
+    distributions : DataFrame
+        Histograms: one row per (step, layer, parameter, kind) and bin with an entry; columns as in
+        `DISTRIBUTION_COLUMNS`. Empty unless distributions were recorded.
     skips : DataFrame
         One row per (step, join); columns as in `SKIP_COLUMNS`. Empty unless skips were recorded.
     probes : DataFrame
@@ -418,6 +436,7 @@ class Recording:
     parameters: pd.DataFrame = field(default_factory=_empty)
     graph: pd.DataFrame = field(default_factory=_empty)
     times: pd.DataFrame = field(default_factory=_empty)
+    distributions: pd.DataFrame = field(default_factory=_empty)
     skips: pd.DataFrame = field(default_factory=_empty)
     probes: pd.DataFrame = field(default_factory=_empty)
     meta: Mapping[str, Any] = field(default_factory=dict)

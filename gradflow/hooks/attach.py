@@ -18,7 +18,7 @@ from gradflow.hooks.layers import Layer, Selector, as_list, check_shapes, layers
 from gradflow.hooks.optimizers import parameters_of, unwrapped_optimizer
 from gradflow.hooks.recorder import Recorder
 from gradflow.hooks.recorders import Recorders, Shared, check_parts
-from gradflow.hooks.schedule import Schedule, as_schedule
+from gradflow.hooks.schedule import Schedule, as_schedule, distribution_schedule, either
 from gradflow.hooks.sinks import Sink
 from gradflow.hooks.training_findings import OnFinding, check_on_finding
 from gradflow.storage import check_json, check_meta
@@ -35,6 +35,7 @@ def record(  # type: ignore[misc]  # options are named once, below
     optimizer: Optimizer | Iterable[Optimizer] | Any = None,
     scaler: torch.amp.GradScaler | None = None,
     schedule: int | Schedule = 1,
+    distributions: bool | int | Schedule = False,
     overhead: float | None = None,
     layers: Selector | Iterable[Selector] = "*",
     exclude: Selector | Iterable[Selector] = (),
@@ -86,6 +87,11 @@ def record(  # type: ignore[misc]  # options are named once, below
         Also record the rms, mean, fraction of zeros and saturation of each layer's output.
     weights : bool
         Also record the norm of each layer's parameters.
+    distributions : bool, int or callable
+        Also count the entries of each layer's gradients, weights and, where `activations` are recorded, output by
+        their size, for histograms (`gradflow.plots.distributions`): True for steps 0, 1, 10, 100, 1,000 and so on, k
+        for every k-th step, or a callable as for `schedule`. These steps are recorded whatever `schedule` says. The
+        table is `recording.distributions`.
     max_calls : int or None
         At most this many rows for one layer's calls in one step: the first, the last and evenly spaced ones in
         between. The other calls share a row, whose call is -1 and whose norm is that of them all. Passes that are
@@ -163,6 +169,7 @@ def record(  # type: ignore[misc]  # options are named once, below
             sinks,
             scaler=scaler,
             schedule=schedule,
+            distributions=distributions,
             overhead=None if overhead is None else checked_share(overhead) / max(len(model), 1),
             layers=layers,
             exclude=exclude,
@@ -188,11 +195,13 @@ def record(  # type: ignore[misc]  # options are named once, below
         check_shapes(root)
         return layers_of(select_layers(root, selectors, exclude), by_name=by_name)
 
+    recorded, counted = as_schedule(schedule), distribution_schedule(distributions)
     return Recorder(
         root,
         optimizers=_optimizers(optimizer, root),
         scaler=scaler,
-        schedule=as_schedule(schedule),
+        schedule=recorded if counted is None else either(recorded, counted),
+        distributions=counted,
         overhead=None if overhead is None else checked_share(overhead),
         select=select,
         activations=activations,

@@ -48,7 +48,7 @@ def l2_norm(tensor: Tensor) -> Scalar:
     >>> l2_norm(torch.full((100,), 1e-25))
     1.0000000195414814e-24
     """
-    values = _dense_real(tensor.detach())
+    values = dense_real(tensor.detach())
     if values.device.type != "cpu":
         return _on_device(values)
     if values.dtype in (torch.float16, torch.bfloat16):
@@ -81,7 +81,7 @@ def l2_norms_along(tensor: Tensor, dim: int) -> Tensor:
     >>> l2_norms_along(torch.tensor([[3.0, 0.0], [4.0, 1e-25]]), 1).tolist()
     [5.0, 1.0000000195414814e-25]
     """
-    values = _dense_real(tensor.detach())
+    values = dense_real(tensor.detach())
     others = [other for other in range(values.dim()) if other != dim]
     if values.dtype != torch.float64 and values.device.type != "mps":
         return torch.linalg.vector_norm(values.float(), dim=others, dtype=torch.float64)
@@ -182,7 +182,7 @@ def count_nonfinite(tensor: Tensor, norm: Scalar) -> int:
         return -1
     if math.isfinite(norm):
         return 0
-    values = _dense_real(tensor.detach())
+    values = dense_real(tensor.detach())
     return int(values.numel() - torch.isfinite(values).sum().item())
 
 
@@ -191,7 +191,7 @@ def unscaled(norm: Scalar, scale: Scalar) -> Scalar:
     return norm if isinstance(scale, float) and scale == 1.0 else norm / scale
 
 
-def _dense_real(tensor: Tensor) -> Tensor:
+def dense_real(tensor: Tensor) -> Tensor:
     """Return the entries that make up the norm, as a dense real tensor."""
     if tensor.layout is torch.sparse_coo:
         tensor = tensor.coalesce().values()

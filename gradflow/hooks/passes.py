@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 
 from gradflow.hooks.accumulation import Accumulation
 from gradflow.hooks.capture import IS_INPUT, NO_GRADIENT, OutputGradientHook, copied, keep_all, watch_base
+from gradflow.hooks.distributions import Counts, counts_of, is_counted
 from gradflow.hooks.failures import OnFailure, together
 from gradflow.hooks.gradients import add_hook, tensors_in
 from gradflow.hooks.layers import Layer
@@ -48,6 +49,8 @@ class Pass:
         Outputs that several passes reach, whose gradients are added up. More are noted here for the steps to come.
     with_statistics : bool
         Take statistics of each output as well.
+    with_counts : bool
+        Count the entries of each layer's output by their size, too.
     before_first : callable
         Called before the first backward pass is looked at.
     read_scale : callable
@@ -62,6 +65,7 @@ class Pass:
         summed: set[OutputName],
         *,
         with_statistics: bool,
+        with_counts: bool = False,
         before_first: Callable[[], object],
         read_scale: Callable[[], Scalar],
         on_failure: OnFailure,
@@ -77,6 +81,9 @@ class Pass:
         self.on_failure = on_failure
         self._read_scale = read_scale
         self.with_statistics = with_statistics
+        self.with_counts = with_counts
+        self._counts: dict[tuple[str, bool, int], Counts] = {}
+        self._uncounted: set[str] = set()  # layers of which a call is missing
         self._before_first = before_first
         self._note_summed = summed.add
         self._calls: dict[int, int] = {}
@@ -120,6 +127,7 @@ class Pass:
 
     def lose(self, layer: Layer, error: Exception) -> None:
         """Note a tensor that a layer returned in its last call and that cannot be watched."""
+        self._uncounted.add(layer.name)
         call = max(self._calls.get(layer.number, 0) - 1, 0)
         index = sum(one.layer is layer and one.call == call and one.task is None for one in self.outputs)
         output = OutputGradientHook(self, layer, call, index, -1)
@@ -286,6 +294,8 @@ class Pass:
         try:
             if self.with_statistics and output.layer.module is not None:
                 output.statistics = statistics(output.layer.module, tensor, partial(self._lose_statistic, output.layer))
+            if self.with_counts and not output.index:
+                self._count(output.layer, tensor)
             if not tensor.requires_grad:
                 return
             output.status = NO_GRADIENT
@@ -304,7 +314,34 @@ class Pass:
             if base is not None and base.requires_grad:
                 watch_base(output, tensor, base, args)
         except Exception as error:
+            self._uncounted.add(output.layer.name)
             output.fail(error)
+
+    def _count(self, layer: Layer, tensor: Tensor) -> None:
+        """Count the entries of a layer's output by their size, with those of its other calls."""
+        try:
+            if is_counted(tensor):
+                counts = counts_of(tensor)
+                key = (layer.name, torch._C._current_graph_task_id() != -1, len(counts))
+                self._counts[key] = self._counts[key] + counts if key in self._counts else counts
+        except Exception as error:
+            self._uncounted.add(layer.name)
+            self.on_failure(f"the distribution of the output of {layer.name}", error)
+
+    @property
+    def counts(self) -> dict[tuple[str, int], Counts]:
+        """The counts of whole outputs by layer and their length, which tells types apart: those of the forward pass.
+
+        Checkpointing runs it again within the backward pass; what was seen nowhere else, it did not see the first time.
+        """
+        if self.is_full:
+            return {}
+        seen = {layer for layer, is_again, _ in self._counts if not is_again}
+        return {
+            (layer, length): counts
+            for (layer, is_again, length), counts in self._counts.items()
+            if layer not in self._uncounted and not (is_again and layer in seen)
+        }
 
     def _lose_statistic(self, layer: Layer, name: str, error: Exception) -> None:
         self.on_failure(f"{name} of {layer.name}", error)

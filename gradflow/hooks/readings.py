@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradflow.hooks import sharded
+from gradflow.hooks.distributions import GRADIENT, WEIGHT, Counts, counts_of
 from gradflow.hooks.failures import OnFailure, together
 from gradflow.hooks.layers import Layer, OwnParameter
 from gradflow.hooks.norms import Scalar, SmallCopies, are_small
@@ -33,6 +34,8 @@ class Readings:
         Its scale is divided out of gradients that still carry it.
     with_weights : bool
         Read the norms of weights at all.
+    with_counts : bool
+        Count gradients and weights by their size, too.
     on_failure : callable
         Receives what could not be measured, and the error; unless it raises, training goes on.
 
@@ -47,6 +50,9 @@ class Readings:
         Of those that had a gradient, the pieces whose norm could not be taken.
     n_nonfinite : dict
         Number of NaN and inf entries of a piece's gradient, where there are any; -1 where they were not counted.
+    counts : dict
+        Of gradients and weights of recorded layers, by the parameter's number and kind, if they are counted: see
+        `gradflow.hooks.distributions`.
     n_held : int
         Entries of small tensors that are held until `take_norms`.
     rates : list
@@ -59,6 +65,7 @@ class Readings:
         *,
         scaler: torch.amp.GradScaler | None,
         with_weights: bool,
+        with_counts: bool = False,
         on_failure: OnFailure,
     ) -> None:
         self.gradients: list[Scalar] = [math.nan] * len(parameters.pieces)
@@ -69,9 +76,12 @@ class Readings:
         self.arrived: frozenset[int] = frozenset()
         self.updated: frozenset[int] = frozenset()
         self.failed: frozenset[int] = frozenset()
+        self.counts: dict[tuple[int, str], Counts] = {}
         self._parameters = parameters
         self._scaler = scaler
         self._with_weights = with_weights
+        self._with_counts = with_counts
+        self._has_weights = False
         self._on_failure = on_failure
         self._before: dict[int, Tensor | float] = {}
         self._held: list[_Held] = []
@@ -129,15 +139,31 @@ class Readings:
             self.n_nonfinite = {piece: n for piece, n in self.n_nonfinite.items() if piece not in gone}
         self.arrived |= self._measure(_GRADIENT, found, lambda some: [every[n].grad for n in some], scale)  # type: ignore[misc]
         self._is_read.update(numbers)
+        if self._with_counts:
+            for number in numbers:
+                self._count(GRADIENT, number, every[number].grad, scale)
+
+    def _count(self, kind: str, number: int, tensor: Tensor | None, scale: Scalar = 1.0) -> None:
+        """Count the entries of a parameter of a recorded layer, or of its gradient, by their size."""
+        self.counts.pop((number, kind), None)  # of an earlier reading
+        if tensor is not None and number in self._parameters.names:
+            try:
+                self.counts[number, kind] = counts_of(tensor, scale)
+            except Exception as error:
+                self._report(f"the distribution of the {kind}", number, error)
 
     def read_weights(self, optimizer: Optimizer | None = None) -> None:
         """Read the weights, if they are wanted; all of them the first time, then those that an optimizer changes."""
-        if not self._with_weights:
+        if not (self._with_weights or self._with_counts):
             return
         every = self._parameters.every
-        numbers = self._parameters.of(optimizer) if self.weights and optimizer else self._parameters.owned
-        self.weights = self.weights or [math.nan] * len(self._parameters.pieces)
-        self._measure(_WEIGHT, numbers, lambda some: [every[number].detach() for number in some])
+        numbers = self._parameters.of(optimizer) if self._has_weights and optimizer else self._parameters.owned
+        self._has_weights = True
+        if self._with_weights:
+            self.weights = self.weights or [math.nan] * len(self._parameters.pieces)
+            self._measure(_WEIGHT, numbers, lambda some: [every[number].detach() for number in some])
+        for number in numbers if self._with_counts else ():
+            self._count(WEIGHT, number, every[number])
 
     def keep(self, optimizer: Optimizer) -> None:
         """Keep an optimizer's parameters as they are before its step."""
@@ -270,7 +296,8 @@ class Parameters:
     """The parameters that are read, by number, and the pieces that they are read in.
 
     `every` holds those of the whole model: one that is frozen has no gradient, until it is thawed. `owned` are the
-    numbers of those that recorded layers own. `pieces` holds each whole parameter, or its parts where it is fused.
+    numbers of those that recorded layers own, `names` the layers and what these call them. `pieces` holds each whole
+    parameter, or its parts where it is fused.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], layers: Iterable[Layer]) -> None:
@@ -278,6 +305,7 @@ class Parameters:
         self.every = list(dict.fromkeys([*parameters, *(own.parameter for _, own in owned)]))
         self._numbers = {id(parameter): number for number, parameter in enumerate(self.every)}
         self.owned = [self._numbers[id(own.parameter)] for _, own in owned]
+        self.names = {number: (layer.name, own.name) for number, (layer, own) in zip(self.owned, owned, strict=True)}
         parts = {id(own.parameter): parts_of(layer.module, own) for layer, own in owned}
         self.pieces: list[Piece] = []
         self._pieces: list[list[int]] = []
@@ -289,7 +317,6 @@ class Parameters:
         self.has_parts = len(self.pieces) > len(self.every)
         self._all_pieces = frozenset(range(len(self.pieces)))
         self.are_sharded = any(map(sharded.is_sharded, self.every))
-        self._names = {id(own.parameter): f"{own.name} of {layer.name}" for layer, own in reversed(owned)}
 
     def __contains__(self, parameter: object) -> bool:
         return id(parameter) in self._numbers
@@ -306,7 +333,8 @@ class Parameters:
 
     def name(self, number: int) -> str:
         """Return what a parameter is called in a message."""
-        return self._names.get(id(self.every[number]), f"parameter {number}, of no recorded layer")
+        layer, own = self.names.get(number, ("", ""))
+        return f"{own} of {layer}" if own else f"parameter {number}, of no recorded layer"
 
     def of(self, optimizer: Optimizer) -> list[int]:
         """Return the numbers of an optimizer's parameters, of those that are read."""

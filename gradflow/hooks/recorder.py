@@ -71,6 +71,7 @@ class Recorder:
         optimizers: list[Optimizer],
         scaler: torch.amp.GradScaler | None,
         schedule: Schedule,
+        distributions: Schedule | None,
         overhead: float | None,
         select: Callable[[nn.Module], list[Layer]],
         activations: bool,
@@ -94,6 +95,8 @@ class Recorder:
         self._usual = Conditions(is_watched=self._watches)
         self._statistics = statistics
         self._weights = weights
+        self._distributions = distributions
+        self._is_counted = False  # whether the step under way has distributions
         self._max_calls = max_calls
         self._failures = failures = Failures(strict=strict)
         budget = None if overhead is None else Budget(overhead, schedule, failures.warn)
@@ -118,7 +121,7 @@ class Recorder:
         self._meta |= {"optimizer_settings": settings_of(optimizers)} if optimizers else {}
         if sharded.is_distributed():
             self._meta["outputs"] = "rank-local: the gradient of this process's part of the batch"
-            sharded.check_processes(schedule, overhead, trainable, are_stopped=on_finding == "stop")
+            sharded.check_processes(schedule, distributions, overhead, trainable, are_stopped=on_finding == "stop")
         # Of several processes rank 0 writes; the others let go of rows that have gone to the file.
         self._writer = storage.Writer(path, may_continue=True) if path is not None and sharded.rank() == 0 else None
         self._drops_rows = path is not None and self._writer is None
@@ -204,7 +207,7 @@ class Recorder:
         self._scalars |= kept
         if self._is_due:
             attempt("the gradients", self._readings.read_after_backward, self._optimizers)
-            if self._weights and not self._optimizers:
+            if (self._weights or self._is_counted) and not self._optimizers:
                 attempt("the weights", self._readings.read_weights)
         if not self._optimizers:
             if self._is_due:
@@ -472,7 +475,8 @@ class Recorder:
                 self._model.attachment.detach()
             return
         self._model.added = frozenset()
-        if self._pass.has_begun:
+        self._is_counted = self._distributions is not None and bool(self._distributions(self._step))
+        if self._pass.has_begun or self._pass.with_counts != self._is_counted:
             fresh = self._new_pass()
             self._pass, self._sequences = fresh, Sequences(fresh)  # both or none
         self._unseen: set[int] = set()
@@ -494,6 +498,7 @@ class Recorder:
             self._model.accumulation,
             self._summed,
             with_statistics=self._statistics,
+            with_counts=self._is_counted,
             before_first=self._before_first,
             read_scale=lambda: scale_of_outputs(scaler),
             on_failure=self._failures,
@@ -501,7 +506,11 @@ class Recorder:
 
     def _new_readings(self) -> Readings:
         return Readings(
-            self._model.parameters, scaler=self._scaler, with_weights=self._weights, on_failure=self._failures
+            self._model.parameters,
+            scaler=self._scaler,
+            with_weights=self._weights,
+            with_counts=self._is_counted,
+            on_failure=self._failures,
         )
 
     def _before_backward(self) -> None:
@@ -732,6 +741,8 @@ class Recorder:
             )
         buffer = self._buffer
         attempt("the rows of a step", buffer.add_layers, readings, self._pass, outputs, conditions, self._scalars)
+        if self._is_counted:
+            attempt("the distributions", buffer.add_distributions, self._step, readings, self._pass)
         if self._sequences.readings:
             attempt("the gradient by time step", self._buffer.add_times, self._step, self._sequences.read())
         if not self._n_recorded and self._watches:

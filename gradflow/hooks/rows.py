@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from gradflow import storage
 from gradflow.hooks.attachment import Edge
 from gradflow.hooks.capture import OutputGradientHook
+from gradflow.hooks.distributions import ACTIVATION, DistributionRows, Histogram
 from gradflow.hooks.failures import Failures, OnFailure, retried, together
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import Scalar
@@ -80,8 +81,9 @@ class Buffer:
         self._n_fresh = 0  # entries that they hold
         self._kept: dict[Signature, list[_Kept]] = {}
         self._times = TimeRows()
+        self._distributions = DistributionRows()
         self._chunks: dict[str, list[pd.DataFrame]] = {
-            table: [] for table in ("steps", "layers", "parameters", "graph", "times")
+            table: [] for table in ("steps", "layers", "parameters", "graph", "times", "distributions")
         }
         self._n_checked: dict[str, int] = {}  # chunks, which come first
         self._n_rows = 0
@@ -89,7 +91,7 @@ class Buffer:
     @property
     def n_waiting(self) -> int:
         """Rows that are not yet a table."""
-        return self._n_rows + len(self._steps) + self._times.n_waiting
+        return self._n_rows + len(self._steps) + self._times.n_waiting + self._distributions.n_waiting
 
     def add_scalars(self, scalars: dict[str, Any]) -> None:
         """Keep one step's scalars, which name the step; a list of norms becomes the norm of them all."""
@@ -176,6 +178,15 @@ class Buffer:
         """Keep one recorded step's gradients by time step, of the backward passes that were used."""
         self._times.add(step, readings)
 
+    def add_distributions(self, step: int, readings: Readings, watched: Pass) -> None:
+        """Keep one recorded step's histograms, if it has any."""
+        of_parameters = [
+            Histogram(step, *self._parameters.names[number], kind, counts)
+            for (number, kind), counts in sorted(readings.counts.items(), key=lambda one: one[0])
+        ]
+        of_outputs = [Histogram(step, layer, "", ACTIVATION, counts) for (layer, _), counts in watched.counts.items()]
+        self._distributions.add([*of_parameters, *of_outputs])
+
     def flush(self) -> None:
         """Turn what is pending into tables, after one transfer per device."""
         self.settle()
@@ -194,11 +205,12 @@ class Buffer:
             "layers": self._made("layers", lambda kept: self._layer_table(kept, read), steps),
             "parameters": self._made("parameters", lambda kept: self._parameter_table(kept, read), steps),
             "times": self._times.tables(self._failures),
+            "distributions": self._distributions.tables(self._failures),
         }
-        times = TimeRows()
+        times, distributions = TimeRows(), DistributionRows()
         for table, frames in made.items():  # from here on nothing can fail: rows are pending or in a table, not both
             self._chunks[table] += frames
-        self._times = times
+        self._times, self._distributions = times, distributions
         self._steps, self._kept, self._layouts, self._n_rows = [], {}, {}, 0
         self._on_tables(made)
 

@@ -91,6 +91,21 @@ class First:
         return step < self.n
 
 
+POWERS_OF_TEN = frozenset({0, *(10**power for power in range(19))})
+
+
+def distribution_schedule(distributions: bool | int | Schedule) -> Schedule | None:
+    """Return at which steps distributions are taken: True is 0, 1, 10, 100 and so on, False never."""
+    if isinstance(distributions, bool):
+        return POWERS_OF_TEN.__contains__ if distributions else None
+    return as_schedule(distributions)
+
+
+def either(first: Schedule, second: Schedule) -> Schedule:
+    """Return the schedule of the steps that are in one of two."""
+    return lambda step: first(step) or second(step)
+
+
 def as_schedule(schedule: int | Schedule) -> Schedule:
     """Return a callable for an int k (every k-th step) or a callable as it is."""
     if callable(schedule):

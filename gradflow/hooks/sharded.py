@@ -96,12 +96,7 @@ def global_norms(tensors: Mapping[Key, Any]) -> dict[Key, tuple[Scalar, int]]:
     groups: dict[tuple[Any, tuple[int, ...]], list[Key]] = {}
     local: dict[Key, tuple[Scalar, int]] = {}
     for key, tensor in tensors.items():
-        tensor = tensor.detach()
-        if any(placement.is_partial() for placement in tensor.placements):
-            replicated = [_whole(placement) for placement in tensor.placements]
-            tensor = tensor.redistribute(placements=replicated)
-        shards = tuple(dim for dim, placement in enumerate(tensor.placements) if placement.is_shard())
-        part = tensor.to_local()
+        part, shards = part_of(tensor)
         norm = l2_norm(part)
         local[key] = (norm, count_nonfinite(part, norm))
         groups.setdefault((tensor.device_mesh, shards), []).append(key)
@@ -109,6 +104,22 @@ def global_norms(tensors: Mapping[Key, Any]) -> dict[Key, tuple[Scalar, int]]:
     for (mesh, shards), keys in groups.items():
         norms |= _summed([local[key] for key in keys], keys, mesh, shards)
     return norms
+
+
+def part_of(tensor: Any) -> tuple[Tensor, tuple[int, ...]]:
+    """Return the part of a DTensor that this process holds, and the dimensions of its mesh that share the rest."""
+    tensor = tensor.detach()
+    if any(placement.is_partial() for placement in tensor.placements):
+        replicated = [_whole(placement) for placement in tensor.placements]
+        tensor = tensor.redistribute(placements=replicated)
+    return tensor.to_local(), tuple(dim for dim, placement in enumerate(tensor.placements) if placement.is_shard())
+
+
+def summed_over(counts: Tensor, tensor: Any, shards: tuple[int, ...]) -> Tensor:
+    """Return counts of the parts of a DTensor as those of the whole: one collective per mesh dimension."""
+    for dim in shards:
+        distributed.all_reduce(counts, group=tensor.device_mesh.get_group(dim))
+    return counts
 
 
 def _whole(placement: Any) -> Any:
@@ -157,7 +168,12 @@ def check_all_record() -> None:
 
 
 def check_processes(
-    schedule: Callable[[int], bool], overhead: float | None, trainable: Iterable[Tensor], *, are_stopped: bool
+    schedule: Callable[[int], bool],
+    distributions: Callable[[int], bool] | None,
+    overhead: float | None,
+    trainable: Iterable[Tensor],
+    *,
+    are_stopped: bool,
 ) -> None:
     """Raise ValueError unless all processes record the same steps, where norms or a finding that stops all need it."""
     reasons = {
@@ -174,10 +190,11 @@ def check_processes(
         )
     if are_stopped:
         check_all_record()
-    check_schedules([bool(schedule(step)) for step in range(COMPARED_STEPS)], why)
+    counted = distributions or (lambda step: False)
+    check_schedules([(bool(schedule(step)), bool(counted(step))) for step in range(COMPARED_STEPS)], why)
 
 
-def check_schedules(due: list[bool], why: str) -> None:
+def check_schedules(due: list[tuple[bool, bool]], why: str) -> None:
     """Raise ValueError on every process unless all would record the same steps."""
     gathered: list[Any] = [None] * distributed.get_world_size()
     distributed.all_gather_object(gathered, due)
@@ -187,5 +204,6 @@ def check_schedules(due: list[bool], why: str) -> None:
             i for i, pair in enumerate(zip(gathered[0], gathered[different[0]], strict=True)) if len(set(pair)) > 1
         )
         raise ValueError(
-            f"schedule must be the same on every rank, since {why}; ranks 0 and {different[0]} differ at step {step}."
+            f"schedule and distributions must be the same on every rank, since {why}; ranks 0 and {different[0]} differ at "
+            f"step {step}."
         )

@@ -25,7 +25,7 @@ _ESCAPE = "'"
 
 
 def to_arrow(recording: Recording) -> dict[str, pyarrow.Table]:
-    """Return the seven tables for Arrow, Polars or DuckDB; the meta of each schema holds the recording's.
+    """Return the eight tables for Arrow, Polars or DuckDB; the meta of each schema holds the recording's.
 
     Examples
     --------

@@ -47,7 +47,14 @@ def main(mode, out):
     schedule = (lambda step: step != RANK) if mode.endswith("disagree") else 1
     accumulate = 2 if mode.endswith("accumulate") else 1
     stream.FIRST_SECONDS = stream.FLUSH_SECONDS = 1e9  # rows are read where they wait
-    recorder = gradflow.record(model, optimizer=optimizer, weights=True, schedule=schedule, path=f"{out}.run")
+    recorder = gradflow.record(
+        model,
+        optimizer=optimizer,
+        weights=True,
+        schedule=schedule,
+        distributions=not mode.endswith("disagree"),
+        path=f"{out}.run",
+    )
     norms = []
     for step in range(STEPS):
         x = torch.randn(accumulate, BATCH, 6, generator=torch.Generator().manual_seed(step))

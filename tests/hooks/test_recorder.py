@@ -77,7 +77,9 @@ def test_norms_equal_autograd(family):
     assert total == pytest.approx(norm64(*gradients.values()), rel=TOLERANCE)
 
 
-@pytest.mark.parametrize("options", [{}, {"schedule": 2}, {"activations": False}, {"weights": True}])
+@pytest.mark.parametrize(
+    "options", [{}, {"schedule": 2}, {"activations": False}, {"weights": True}, {"distributions": 2}]
+)
 def test_training_is_bit_identical(options):
     bare, recorded = net(), net()
     losses = train(bare)

@@ -54,7 +54,7 @@ def attempt(path, checkpoint=None, *, until=STEPS, state_at=(), driven=False, **
     return recorder, taken
 
 
-@pytest.mark.parametrize("options", [{}, {"driven": True}, {"activations": False}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"driven": True}, {"activations": False}, {"distributions": 2}], ids=str)
 def test_a_cut_recording_goes_on_as_if_it_had_not_been_cut(tmp_path, options):
     attempt(tmp_path / "whole", **options)
     whole = gradflow.load(tmp_path / "whole")
@@ -64,6 +64,7 @@ def test_a_cut_recording_goes_on_as_if_it_had_not_been_cut(tmp_path, options):
         cut = gradflow.load(tmp_path / "cut")
         assert cut.steps.equals(whole.steps)
         assert cut.layers.equals(whole.layers)
+        assert cut.distributions.equals(whole.distributions)
         assert cut.meta["recorder_seconds"] > 0
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from oracles import norm64
@@ -63,6 +64,21 @@ def alone(accumulate):
     return norms
 
 
+def counted(accumulate):
+    """What a recorder counts of the parameters in one process on the whole batch."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 10), nn.ReLU(), nn.Linear(10, 7), nn.ReLU(), nn.Linear(7, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with gradflow.record(model, optimizer=optimizer, distributions=True, activations=False) as recorder:
+        for step in range(STEPS):
+            x = torch.randn(accumulate, BATCH, 6, generator=torch.Generator().manual_seed(step))
+            optimizer.zero_grad()
+            for micro in x:
+                model(micro).square().mean().backward()
+            optimizer.step()
+    return recorder.recording.distributions.drop(columns=["layer", "parameter"])
+
+
 @pytest.mark.parametrize(("mode", "world"), [("ddp", 2), ("fsdp", 2), ("fsdp", 4), ("fsdp-accumulate", 2), ("tp", 2)])
 def test_norms_are_those_of_the_global_batch_on_every_rank(mode, world, tmp_path):
     if mode.startswith("fsdp") and not hasattr(torch.cpu.Stream, "record_event"):
@@ -79,6 +95,13 @@ def test_norms_are_those_of_the_global_batch_on_every_rank(mode, world, tmp_path
                 assert found["norms"][step][layer] == pytest.approx(values, rel=1e-5), (layer, step)
     written = gradflow.load(tmp_path / "out.run")
     assert written.steps.step.tolist() == [0, 1, 2]
+    of_parameters = written.distributions.query("kind != 'activation'").drop(columns=["layer", "parameter"])
+    whole = counted(2 if mode.endswith("accumulate") else 1)
+    assert of_parameters["count"].sum() == whole["count"].sum()
+    weights, expected = (
+        rows.query("kind == 'weight' and step == 0").drop(columns="kind") for rows in (of_parameters, whole)
+    )
+    pd.testing.assert_frame_equal(weights.reset_index(drop=True), expected.reset_index(drop=True))
 
 
 def test_ranks_that_disagree_on_the_schedule_are_told(tmp_path):

@@ -43,6 +43,7 @@ NONSENSE = {
     },
     "graph": dict.fromkeys(("call", "source_call"), NO_COUNT),
     "times": {**dict.fromkeys(("step", "time"), NO_COUNT), "grad_norm": NEGATIVE},
+    "distributions": dict.fromkeys(("step", "count"), NO_COUNT),
     "skips": {
         **dict.fromkeys(("skip_sq", "branch_sq", "grad_norm", "branch_ratio"), NEGATIVE),
         "angle": (-1.0, 181.0),
@@ -58,6 +59,7 @@ REQUIRED = {
     "parameters": ("step", "layer", "parameter"),
     "graph": ("layer", "source"),
     "times": ("step", "layer", "tensor", "time"),
+    "distributions": ("step", "layer", "kind", "count"),
     "skips": ("step", "join"),
     "probes": ("probe", "x", "value"),
 }
@@ -132,6 +134,12 @@ def whole(family="plain", depth=8, seed=0):
     ends = {"layer": [*NAMES[1:], NAMES[-1]], "source": [*NAMES[:-1], NAMES[-3]]}
     time = np.tile(np.arange(10), 2)
     times = pd.DataFrame({"step": np.repeat([0, 10], 10), "layer": "rnn", "tensor": "input", "time": time})
+    bins = {"low": np.tile([-0.25, 0.0, 0.5, NAN], 9), "high": np.tile([-0.2, 0.0, 0.625, NAN], 9), "count": 3}
+    kinds = {
+        "layer": NAMES[0],
+        "parameter": "weight",
+        "kind": np.tile(np.repeat(["gradient", "weight", "activation"], 4), 3),
+    }
     shares = {"skip_sq": 0.4, "branch_sq": 0.4, "cross": 0.2, "skip_share": 0.5, "angle": 80.0, "grad_norm": 1.0}
     joined = {"join": ["a", "b"] * 3, "order": [0, 1] * 3, "fork": ["c", "d"] * 3, "kind": "identity", "n_branches": 2}
     skips = pd.DataFrame({"step": np.repeat(STEPS, 2), **joined, **shares, "branch_ratio": 0.5, "n_other_uses": 0})
@@ -149,6 +157,7 @@ def whole(family="plain", depth=8, seed=0):
         parameters=parameters,
         graph=pd.DataFrame({**ends, "call": 0, "source_call": 0}),
         times=times.assign(grad_norm=10.0**-time),
+        distributions=pd.DataFrame({"step": np.repeat(STEPS, 12), **kinds, **bins}),
         skips=skips.assign(status="measured", lesion=0.1, lesion_status="measured"),
         probes=pd.DataFrame(rows, columns=["probe", "layer", "x", "value"]).assign(n=16),
         meta=meta,
