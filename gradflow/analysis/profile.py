@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -97,6 +97,25 @@ def profile_over_seeds(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
     # A gradient that arrived and holds NaN was measured; over_seeds takes NaN for "not measured".
     path = path.assign(**{measure: path[measure].mask(arrived_nonfinite(path, measure), np.inf)})
     return over_seeds(path, (*NETWORK, "step", "layer_depth"), measure, geometric=True)
+
+
+def few_steps(steps: Sequence[int], most: int) -> list[int]:
+    """Return at most so many steps: the first, the last, those of `MOMENTS`, and between them evenly in logarithm.
+
+    Examples
+    --------
+    >>> few_steps(range(0, 301, 10), 6)
+    [0, 10, 30, 100, 170, 300]
+    """
+    found = sorted({int(step) for step in steps})
+    if len(found) <= most:
+        return found
+    kept = dict.fromkeys([found[0], found[-1], *(step for step in MOMENTS if step in found)][:most])
+    logs = np.log1p(np.asarray(found, dtype=np.float64) - found[0])
+    while len(kept) < most:
+        distance = np.min([np.abs(logs - logs[found.index(step)]) for step in kept], axis=0)
+        kept[found[int(distance.argmax())]] = None
+    return sorted(kept)
 
 
 def main_path(frame: pd.DataFrame) -> pd.DataFrame:

@@ -25,9 +25,9 @@ from gradflow.figures.names import shorten
 from gradflow.figures.panel_limit import few_enough, networks_note
 from gradflow.figures.profile_figure import measure_name
 from gradflow.plots import panels, style
-from gradflow.plots.ticks import power_of_ten
 from gradflow.recording import Recording
 from gradflow.text import text
+from gradflow.text.numbers import power_of_ten
 from gradflow.text.widths import wrapped
 
 MAP = "viridis"  # of the colours of values

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -17,9 +16,9 @@ from gradflow.figures.names import LABEL_LENGTH, short_names, shorten
 from gradflow.plots import panels, style
 from gradflow.plots.measure import text_width
 from gradflow.text import text
+from gradflow.text.numbers import power_of_ten
 
 GRID = "#e6e6e6"
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NAME_WIDTH = 0.13  # inches along an axis that an upright name of a layer takes; of more, some are left out evenly
 ROW_LENGTH, _MIN_ROW_LENGTH = 16, 4  # characters of a row's name, where panels stand beside each other and at least
 TICK_LENGTH = 14  # characters of a tick's name
@@ -122,16 +121,3 @@ def percent() -> Callable[[float, Any], str]:
     """Return what writes fractions as percent, in the language of the figure, and not of when it is drawn."""
     written = text("unit.percent", value="{}")
     return lambda value, _: written.format(f"{100 * value:g}".replace("-", "−"))
-
-
-def power_of_ten(value: float) -> str:
-    """Return a power of ten in plain characters, which are laid out ten times as fast as mathematics.
-
-    Ticks below what a float can hold are zero, and have no name.
-
-    Examples
-    --------
-    >>> power_of_ten(1e-12)
-    '10⁻¹²'
-    """
-    return "" if value <= 0 else f"10{str(round(np.log10(value))).translate(_SUPERSCRIPTS)}"

@@ -18,6 +18,7 @@ from gradflow.analysis.contribution import (
     counterfactual_over_seeds,
 )
 from gradflow.analysis.decay import MEASURED
+from gradflow.analysis.profile import few_steps
 from gradflow.analysis.runs import NETWORK as NETWORK_KEYS
 from gradflow.figures.contribution_figure import contribution
 from gradflow.figures.counterfactual_figure import counterfactual
@@ -25,7 +26,7 @@ from gradflow.plots import style
 from gradflow.plots.paper import page
 from gradflow.recording import EVERY_JOIN
 from gradflow.reporting.live.figure import Live
-from gradflow.reporting.live.row_limits import MAX_DOTS, MAX_STEPS, few_steps
+from gradflow.reporting.live.row_limits import MAX_DOTS, MAX_STEPS
 from gradflow.reporting.live.screen import live
 from gradflow.reporting.page_blocks import Block
 from gradflow.reporting.page_figures import Picture, draw

@@ -192,6 +192,19 @@ def number(value: float, digits: int = 3) -> str:
     return _or_word(value, lambda finite: _finite(finite, digits))
 
 
+def power_of_ten(value: float) -> str:
+    """Return a power of ten in plain characters, which are laid out ten times as fast as mathematics.
+
+    Ticks below what a float can hold are zero, and have no name.
+
+    Examples
+    --------
+    >>> power_of_ten(1e-12)
+    '10⁻¹²'
+    """
+    return "" if value <= 0 else f"10{str(round(math.log10(value))).translate(_SUPERSCRIPTS)}"
+
+
 def factor(value: float) -> str:
     """Return a factor near 1 with three decimals, otherwise as `number` does.
 
