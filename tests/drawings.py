@@ -249,6 +249,31 @@ def times(pairs, steps=(0, 10)):
     return _frame(rows).assign(n_zero=lambda found: (found["mean"] == 0).astype(int), n_nonfinite=0)
 
 
+def ridges(pairs, n_layers=24):
+    """Return distributions of each network, whose gradients shrink from layer to layer and whose outputs hold zeros."""
+    ends = 2.0 ** np.arange(-5, 2)
+    rows = [
+        {"run": f"{family}-{depth}", "family": family, "depth": depth, "seed": 0, "kind": kind, "step": step}
+        | {
+            "layer": f"stage.{layer}.conv",
+            "order": layer,
+            "weighted": True,
+            "n_params": 9,
+            "low": low,
+            "high": 1.5 * low,
+        }
+        | {"negative": share * (kind != "activation"), "positive": share, "zeros": 0.3 * (kind == "activation")}
+        | {"nonfinite": 0, "n": 1000}
+        for family, depth in pairs
+        for kind in ("gradient", "weight", "activation")
+        for step in (0, 1, 10, 100)
+        for layer in range(n_layers)
+        for end, share in zip(ends, (0.01, 0.03, 0.06, 0.1, 0.15, 0.1, 0.05), strict=True)
+        for low in [end * 10.0 ** (-layer * (kind == "gradient") / 4)]
+    ]
+    return pd.DataFrame(rows).astype({"depth": "Int64", "seed": "Int64"})
+
+
 def figures(n_families, n_depths):
     """Return every figure by name, as a function of its width."""
     pairs = networks(n_families, n_depths)
@@ -267,6 +292,7 @@ def figures(n_families, n_depths):
             {"first_growth": growth, "first_effective_lr": growth}, width=width
         ),
         "updates": lambda width: plots.update_ratios(updates(pairs), width),
+        "distributions": lambda width: plots.distributions_figure(ridges(pairs), width),
         "times": lambda width: plots.gradient_over_time_figure(times(pairs), width),
         "degree": lambda width: plots.degree_figure(degree(pairs), width=width),
         "stall": lambda width: stall_figure(chain(pairs), width=width),

@@ -10,6 +10,7 @@ from gradflow.analysis.contribution import (
 )
 from gradflow.analysis.decay import decay, decay_over_seeds
 from gradflow.analysis.degradation import degradation, degradation_over_seeds, paired_difference
+from gradflow.analysis.distributions import distributions
 from gradflow.analysis.gradient_flow import gradient_flow
 from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.layer_ranking import ranking
@@ -45,6 +46,7 @@ __all__ = [
     "degradation_over_seeds",
     "degree",
     "degree_over_seeds",
+    "distributions",
     "errors_over_seeds",
     "first_nonfinite",
     "first_to_last",

@@ -39,7 +39,8 @@ class Axis:
     values are then drawn along the other axis).
 
     The limits hold the values `ends` and the columns `others`, or are `limits` where the rows do not decide. `ticks`
-    say where ticks stand and what they say, if they do not follow from the kind; some are left out where they touch.
+    say where ticks stand and what they say, if they do not follow from the kind; some are left out where they touch. On
+    a vertical axis they name rows, and what is drawn there has places and no values.
     """
 
     column: str
@@ -52,6 +53,11 @@ class Axis:
     limits: tuple[float, float] | None = None
     names: tuple[str, ...] = ()
     ticks: Mapping[float, str] = field(default_factory=dict)
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """What its rows are called, if it is a vertical axis that has such."""
+        return tuple(self.ticks.values()) or self.names
 
 
 @dataclass(frozen=True)
@@ -200,6 +206,11 @@ class Figure:
     def has(self, shape: Shape) -> bool:
         """Whether a shape is drawn."""
         return any(mark.shape == shape for mark in self.marks)
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether bands are intervals of values."""
+        return self.has("band") and not self.y.ticks
 
     @property
     def has_dots(self) -> bool:

@@ -5,6 +5,7 @@ from gradflow.figures import contribution_figure as _contribution
 from gradflow.figures import counterfactual_figure as _counterfactual
 from gradflow.figures import degradation_figure as _degradation
 from gradflow.figures import degree_figure as _degree
+from gradflow.figures import distributions_figure as _distributions
 from gradflow.figures import gradient_flow_figure as _gradient_flow
 from gradflow.figures import learning_figure as _learning
 from gradflow.figures import paired_figure as _paired
@@ -35,6 +36,8 @@ degradation = on_axes(_degradation.degradation, "degradation", by=_paper.alone, 
 degradation_figure = as_page(_degradation.degradation, "degradation_figure")
 degree = on_axes(_degree.degree, "degree", defaults={"measure": "out_grad_norm"})
 degree_figure = as_page(_degree.degree, "degree_figure")
+distributions = on_axes(_distributions.distributions, "distributions", defaults={"kind": "gradient"}, every=False)
+distributions_figure = as_page(_distributions.distributions, "distributions_figure", every=False)
 gradient_flow = on_axes(_gradient_flow.gradient_flow, "gradient_flow")
 gradient_flow_figure = as_page(_gradient_flow.gradient_flow, "gradient_flow_figure")
 gradient_over_time = on_axes(_times.times, "gradient_over_time")
@@ -80,6 +83,8 @@ __all__ = [
     "degradation_figure",
     "degree",
     "degree_figure",
+    "distributions",
+    "distributions_figure",
     "gradient_flow",
     "gradient_flow_figure",
     "gradient_over_time",

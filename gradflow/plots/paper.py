@@ -125,10 +125,14 @@ def _page(figure: Figure, looks: Looks, width: float) -> Drawn:
     shares_y = facet is None or facet.shares_y
     columns = min(len(parts), layout.wide if width >= panels.WIDE else layout.narrow)
     margins = panels.MARGINS._replace(**layout.margins)
-    if figure.y.kind == "rows":
-        row_names = names_of_rows(figure, _ROW_SHARE * width)
-        longest = max(text_width(name, style.TICK_SIZE) for name in row_names)
+    has_rows, shows_rows = bool(figure.y.row_names), figure.y.kind == "rows"
+    row_names = [names_of_rows(part, _ROW_SHARE * width) for _, part in parts] if has_rows else []
+    if has_rows:
+        longest = max(text_width(name, style.TICK_SIZE) for names in row_names for name in names)
         margins = margins._replace(left=_ROW_GAP + longest)
+    if has_rows and not shares_y:
+        margins = margins._replace(columns=2 * _ROW_GAP + longest)
+    if shows_rows:
         room = width - margins.left - margins.right + margins.columns
         columns = min(columns, max(1, int(room / (_ROW_PANEL + margins.columns))))
     rows = -(-len(parts) // columns)
@@ -141,10 +145,10 @@ def _page(figure: Figure, looks: Looks, width: float) -> Drawn:
     axes = list(grid.flat)[: len(parts)]
     for ax in list(grid.flat)[len(parts) :]:
         ax.remove()
-    for ax, (_, part) in zip(axes, parts, strict=True):
+    for ax, (_, part), names in zip(axes, parts, row_names or [[]] * len(parts), strict=True):
         _panel(part, ax, looks, figure.rows if shares_y and not has_own_x else part.rows)
-        if figure.y.kind == "rows":
-            ax.set_yticklabels(row_names)
+        if has_rows:
+            ax.set_yticklabels(names)
     if not is_linked:
         panels.hide_inner_labels(axes)
     if figure.x.kind == "layers":

@@ -74,8 +74,8 @@ def put_ticks(ax: Axes, axis: Axis) -> None:
 def scale_y(ax: Axes, figure: Figure, rows: pd.DataFrame) -> None:
     """Scale the vertical axis to the rows, with its ticks and its title."""
     axis = figure.y
-    if axis.kind == "rows":
-        ax.set_yticks(range(len(axis.names)), names_of_rows(figure))
+    if axis.names or axis.ticks:
+        ax.set_yticks([*axis.ticks] or range(len(axis.names)), names_of_rows(figure))
         ax.tick_params(axis="y", length=0)
     else:
         _values(ax, "y", axis, rows)
@@ -105,7 +105,7 @@ def _values(ax: Axes, along: Literal["x", "y"], axis: Axis, rows: pd.DataFrame) 
 
 def names_of_rows(figure: Figure, inches: float = math.inf) -> list[str]:
     """Return the names of rows, cut in the middle, short enough for so many inches."""
-    names = figure.y.names
+    names = figure.y.row_names
     for length in range(ROW_LENGTH if figure.facet else LABEL_LENGTH, _MIN_ROW_LENGTH, -1):
         shown = short_names(names, length, tail=length)
         if max(text_width(name, style.TICK_SIZE) for name in shown.values()) <= inches:

@@ -19,7 +19,7 @@ from gradflow.text.controls import spreadsheet_text
 from gradflow.text.words import named
 
 # Tables too long to be read: a million rows take ten seconds as text.
-PROGRAMS_ONLY = frozenset({"layers", "times"})
+PROGRAMS_ONLY = frozenset({"layers", "times", "distributions"})
 
 
 def page_table(

@@ -12,6 +12,7 @@ import pandas as pd
 from gradflow.analysis.contribution import contribution, counterfactual
 from gradflow.analysis.decay import decay, decay_over_seeds
 from gradflow.analysis.degradation import degradation, degradation_over_seeds, paired_difference
+from gradflow.analysis.distributions import distributions
 from gradflow.analysis.paths import recorded_paths
 from gradflow.analysis.predicted import predicted
 from gradflow.analysis.profile import profile, profile_over_seeds
@@ -154,6 +155,8 @@ class ReportData:
     times = cached_property(
         lambda data: gradient_over_time([run for run in data.runs if len(run.times)], steps="recorded")
     )
+    # One row per run, kind, step, layer and bin of magnitudes
+    distributions = cached_property(lambda data: distributions([run for run in data.runs if len(run.distributions)]))
     # One row per setting of the demonstration: measured beside predicted
     vanishing = cached_property(lambda data: vanishing_table(data.demonstration))
     # One row per setting, measure and layer of the demonstration

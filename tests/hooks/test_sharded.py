@@ -108,7 +108,7 @@ def test_ranks_that_disagree_on_the_schedule_are_told(tmp_path):
     results = launch(2, tmp_path, "fsdp-disagree")
     assert all(code != 0 for code, _, _ in results)
     # The one that is told first may be gone before the other has heard from it.
-    told = [errors for _, _, errors in results if "schedule must be the same on every rank" in errors]
+    told = [errors for _, _, errors in results if "distributions must be the same on every rank" in errors]
     assert told
     assert all("ranks 0 and 1 differ at step 0" in errors for errors in told)
 

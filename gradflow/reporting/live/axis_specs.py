@@ -89,18 +89,22 @@ def x_axis(axis: Axis, rows: pd.DataFrame) -> Spec:
             "axis": {"values": ticks, "labelOverlap": True, "grid": False, "format": "d"},
         }
     if axis.ticks:
-        label = "names[indexof(places,datum.value)]"  # names are data, and never part of an expression
-        named_ticks = {"values": {"expr": "places"}, "labelExpr": label, "labelLimit": 110, "labelOverlap": True}
         return {
             "field": axis.column,
             "type": "quantitative",
             "title": axis.title,
             "scale": {"domain": _ENDS, "nice": False},
-            "axis": {**named_ticks, "grid": False},
+            "axis": {**_named_ticks("x"), "labelLimit": 110, "labelOverlap": True, "grid": False},
         }
     low, high = limits(axis, rows)
     whole_numbers = whole_x(axis.column, axis.title, high, low)
     return {**whole_numbers, "scale": {"domain": _ENDS, "nice": False}}
+
+
+def _named_ticks(along: str) -> Spec:
+    """Return ticks where a signal says, named by another: names are data, and never part of an expression."""
+    label = f"{along}_names[indexof({along}_places,datum.value)]"
+    return {"values": {"expr": f"{along}_places"}, "labelExpr": label}
 
 
 def _are_short(names: Iterable[str]) -> bool:
@@ -113,6 +117,8 @@ def _y(axis: Axis) -> Spec:
     ticks: Mapping[str, Any] = {}
     if axis.kind == "log":
         scale, ticks = {"type": "log", **scale}, log_ticks()
+    elif axis.ticks:
+        ticks = {**_named_ticks("y"), "labelLimit": 140, "ticks": False}
     elif axis.kind == "powers":
         ticks = {"tickMinStep": 1, "labelExpr": power_label("datum.value"), "tickCount": 7}
     elif axis.kind in LABELS:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from gradflow.figures.axis_limits import limits
 from gradflow.figures.model import Facet, Figure
+from gradflow.figures.names import clean
 from gradflow.reporting.live.axis_specs import Vertical
 from gradflow.reporting.live.encodings import powers
 from gradflow.reporting.live.figure import ALL, Control, Option, select
@@ -68,7 +69,14 @@ def axis_signals(figure: Figure, vertical: Vertical) -> dict[str, Any]:
         ends = {name: np.log10(found).tolist() for name, found in ends.items()}
     ends |= {"kind": y.kind} if vertical.is_mixed else {}
     ends |= {} if vertical.axis.title else {"title": y.title}
-    return {**ends, "left": left, "right": right, **seen}
+    ticks_of = {"x": x.ticks, "y": y.ticks}
+    named_ticks = {
+        f"{along}_{what}": values
+        for along, ticks in ticks_of.items()
+        if ticks
+        for what, values in (("places", [*ticks]), ("names", [clean(named(name)) for name in ticks.values()]))
+    }
+    return {**ends, "left": left, "right": right, **named_ticks, **seen}
 
 
 def _options(facet: Facet) -> list[Option]:

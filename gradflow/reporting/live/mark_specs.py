@@ -44,8 +44,10 @@ def mark_tooltip(figure: Figure) -> list[Spec]:
         names = {"network": heading("network")} if "network" in figure.rows else {}
         names["line"] = figure.series
     kind = format_of(figure.y)
-    names |= {**figure.told, f"{figure.y.column}__{kind}": figure.y.name or text("live.value")}
-    if figure.has("band"):
+    names |= figure.told
+    if not figure.y.ticks:
+        names[f"{figure.y.column}__{kind}"] = figure.y.name or text("live.value")
+    if figure.has_intervals:
         names |= {f"low__{kind}": text("live.low"), f"high__{kind}": text("live.high"), "n": text("column.n")}
     return tooltip(**names)
 

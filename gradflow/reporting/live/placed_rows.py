@@ -22,7 +22,7 @@ def placed(figure: Figure, *, is_mixed: bool) -> pd.DataFrame:
     low, high = intervals(axis, rows)
     others = {mark.column for mark in figure.marks if mark.column}
     marked = marked_by_edge(axis, rows).assign(
-        **{name: drawn_values(replace(axis, column=name), rows) for name in others - {axis.column}},
+        **{name: drawn_values(replace(axis, column=name), rows) for name in others - {axis.column, "low", "high"}},
         seed=rows.get("seed", ""),
         low=low,
         high=high,

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pandas as pd
 
 from gradflow.figures.model import Figure
-from gradflow.figures.names import clean
 from gradflow.figures.seed_words import MAX_BANDS
 from gradflow.reporting.live import seed_rows
 from gradflow.reporting.live.axis_specs import AXIS_TITLE, Vertical, x_axis
@@ -32,7 +31,7 @@ from gradflow.reporting.live.figure import Live, Scale, Spec, select
 from gradflow.reporting.live.mark_specs import alone, guide_layer, in_both_themes, mark_layers, mark_tooltip
 from gradflow.reporting.live.placed_rows import placed
 from gradflow.text import text
-from gradflow.text.words import heading, named, sentences
+from gradflow.text.words import heading, sentences
 
 HEIGHT, NARROWER = 300, 20  # pixels, and by how much less in a narrow place
 _LONG = 18  # characters of a name, two of which do not stand beside each other in a narrow place
@@ -77,18 +76,16 @@ def live(figure: Figure, height: int = HEIGHT, *, notes: Iterable[str] = (), has
     shared = {"x": x_axis(figure.x, figure.rows), "y": y.encoding(), **by_line}
     if figure.each:
         shared["detail"] = [{"field": "network"}, {"field": figure.each}]
-    names = {"places": [*figure.x.ticks], "names": [clean(named(name)) for name in figure.x.ticks.values()]}
-    follows = {**(names if figure.x.ticks else {}), **scales[0].signals}
     body = {"layer": layered(layers, shared), **({} if figure.y.title else {"title": AXIS_TITLE})}
-    spec = whole(body, height=height, params=signals(follows))
-    bands = text("live.bands") if has_bands and rows["low"].notna().any() else ""
+    spec = whole(body, height=height, params=signals(scales[0].signals))
+    bands = text("live.bands") if has_bands and figure.has_intervals and rows["low"].notna().any() else ""
     has_seeds = not figure.each and not figure.has("seeds") and rows["seed"].nunique() > 1
     of_seed = select("seed", heading("seed"), seed_rows.choice(rows, bands) if has_seeds else [])
     of_only = [note for facet in figure.facets if len(facet.names) == 1 for note in facet.notes.values()]
     said = (figure.hint, *of_only, "" if of_seed else bands, edge_note(rows), *notes)
     note = sentences(*said)
     is_wordy = any(len(name) > _LONG for name in figure.labels.values())
-    narrow = narrowed(spec, height - NARROWER, 1 if is_wordy else 2)
+    narrow = narrowed(spec, height - NARROWER, 1 if is_wordy or figure.y.ticks else 2)
     if figure.networks:
         rows = rows.assign(family=rows["family"].where(rows["family"] != "", None))  # beside every family
     chosen = (*of_facets(figure), *of_seed, *of_families(figure, rows))
