@@ -204,6 +204,6 @@ def check_schedules(due: list[tuple[bool, bool]], why: str) -> None:
             i for i, pair in enumerate(zip(gathered[0], gathered[different[0]], strict=True)) if len(set(pair)) > 1
         )
         raise ValueError(
-            f"schedule and distributions must be the same on every rank, since {why}; ranks 0 and {different[0]} differ at "
-            f"step {step}."
+            f"schedule and distributions must be the same on every rank, since {why}; ranks 0 and {different[0]} "
+            f"differ at step {step}."
         )

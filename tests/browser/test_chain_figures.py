@@ -1,14 +1,17 @@
 """The live figures that the hostile report does not have are drawn without a word in the console, at every width."""
 
 import math
+from importlib.resources import files
 
 import numpy as np
 import pandas as pd
 import pytest
 from chains import degrees, errors, lags, layers_after, lengths, links
+from drawings import ridges
 
 from gradflow.figures.autocorrelation_figure import autocorrelation
 from gradflow.figures.degree_figure import degree
+from gradflow.figures.distributions_figure import distributions
 from gradflow.figures.paths_figure import paths
 from gradflow.figures.shattering_layers_figure import shattering_layers
 from gradflow.figures.stall_figure import stall
@@ -25,6 +28,7 @@ FIGURES = {
     "paths": (lambda: live(paths(lengths())), 7 * 3),
     "shattering": (lambda: live(shattering_layers(layers_after())), 2 * 6),
     "autocorrelation": (lambda: live(autocorrelation(lags())), 16 * 4),
+    "distributions": (lambda: live(distributions(ridges([("plain", 8)])), 500), 20 * 4 * 7),
 }
 
 
@@ -98,3 +102,24 @@ def test_an_error_is_a_percentage_beside_a_loss_that_is_none(watch, tmp_path):
     assert "100%" in ticks()
     one.page.select_option("[data-control=measure]", "loss")
     assert one.eventually(lambda: "%" not in "".join(ticks()))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_ridges_follow_the_kind_and_the_step_and_are_read_without_a_barrier(watch, tmp_path, scheme):
+    axe = pytest.importorskip("axe_core_python", reason="axe-core-python is not installed")
+    hostile = ridges([("plain", 8)], n_layers=3).replace({"layer": {"stage.0.conv": "</script><b>a</b>"}})
+    saved = InteractiveFigure(live(distributions(hostile), 200), "distributions").save(tmp_path / "ridges.html")
+    one = watch(path=saved, scheme=scheme)
+    labels = one.page.locator(".plot svg .role-axis-label text").all_text_contents
+    ridges_drawn = one.page.locator(".plot svg .mark-area path").count
+    assert "</script><b>a</b>" in labels()
+    assert "0" not in labels()
+    before = ridges_drawn()
+    one.page.select_option("[data-control=kind]", "activation")
+    assert one.eventually(lambda: "0" in labels())  # of which 30 % are zero
+    one.page.select_option("[data-control=line]", "after 10 updates")
+    assert one.eventually(lambda: 0 < ridges_drawn() < before)
+    one.page.evaluate(files(axe.__name__).joinpath("axe.min.js").read_text(encoding="utf-8"))
+    found = one.page.evaluate("axe.run().then(result => result.violations)")
+    assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
+    assert one.said == []

@@ -24,6 +24,8 @@ from gradflow import plots
         ("vanished", 6, 3, "single"),
         ("heatmaps", 3, 3, "single"),
         ("weights", 6, 12, "single"),
+        ("distributions", 1, 1, "single"),
+        ("distributions", 1, 1, "double"),
         ("times", 6, 2, "single"),
         ("times", 1, 1, "double"),
         ("degree", 6, 5, "single"),
