@@ -85,7 +85,12 @@ def distributions(
     of_kinds = {one: frame[frame["kind"] == one] for one in KINDS if (frame["kind"] == one).any()}
     panels = {one: _panel(own if layers else few_layers(own, one), one) for one, own in of_kinds.items()}
     steps_shown = sorted({int(step) for step in frame["step"].unique()})
-    names = {one: text(f"figure.distributions.{one}") for one in panels}
+    names_of = {
+        "gradient": text("fact.gradients"),
+        "weight": text("figure.distributions.weights"),
+        "activation": text("figure.distributions.outputs"),
+    }
+    names = {one: names_of[one] for one in panels}
     n_layers = {one: (len(panel.y.ticks), of_kinds[one]["layer"].nunique()) for one, panel in panels.items()}
     few = [
         text("figure.distributions.some_of", kind=names[one], shown=shown, n=n)

@@ -18,7 +18,7 @@ STEPS = pd.DataFrame({"step": [0, 1], "loss": [2.0, 1.0]})
 
 def test_each_section_has_a_title_a_place_of_its_own_and_files_that_no_other_writes():
     known = sections.known()
-    assert len(known) == 23
+    assert len(known) == 24
     for lang in LANGUAGES:
         assert {f"{one.key}.title" for one in known} <= catalogue(lang).keys()
     places = [one.place for one in known if one.key != "errors"]  # in place of degradation
