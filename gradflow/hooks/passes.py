@@ -14,9 +14,9 @@ from torch.utils.hooks import RemovableHandle
 
 from gradflow.hooks.accumulation import Accumulation
 from gradflow.hooks.capture import IS_INPUT, NO_GRADIENT, OutputGradientHook, copied, keep_all, watch_base
-from gradflow.hooks.distributions import Counts, counts_of, is_counted
 from gradflow.hooks.failures import OnFailure, together
 from gradflow.hooks.gradients import add_hook, tensors_in
+from gradflow.hooks.histograms import Counts, counts_of, is_counted
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import TOGETHER, Scalar, SmallCopies
 from gradflow.hooks.statistics import statistics

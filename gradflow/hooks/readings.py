@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradflow.hooks import sharded
-from gradflow.hooks.distributions import GRADIENT, WEIGHT, Counts, counts_of
 from gradflow.hooks.failures import OnFailure, together
+from gradflow.hooks.histograms import GRADIENT, WEIGHT, Counts, counts_of
 from gradflow.hooks.layers import Layer, OwnParameter
 from gradflow.hooks.norms import Scalar, SmallCopies, are_small
 from gradflow.hooks.optimizers import rate, scale_after_backward, scale_of_rest, scale_where_used
@@ -52,7 +52,7 @@ class Readings:
         Number of NaN and inf entries of a piece's gradient, where there are any; -1 where they were not counted.
     counts : dict
         Of gradients and weights of recorded layers, by the parameter's number and kind, if they are counted: see
-        `gradflow.hooks.distributions`.
+        `gradflow.hooks.histograms`.
     n_held : int
         Entries of small tensors that are held until `take_norms`.
     rates : list

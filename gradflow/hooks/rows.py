@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from gradflow import storage
 from gradflow.hooks.attachment import Edge
 from gradflow.hooks.capture import OutputGradientHook
-from gradflow.hooks.distributions import ACTIVATION, DistributionRows, Histogram
 from gradflow.hooks.failures import Failures, OnFailure, retried, together
+from gradflow.hooks.histograms import ACTIVATION, DistributionRows, Histogram
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import Scalar
 from gradflow.hooks.passes import Pass

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 import gradflow
 from gradflow.hooks import Every, GradflowWarning
-from gradflow.hooks.distributions import ACTIVATION, DistributionRows, Histogram, counts_of
+from gradflow.hooks.histograms import ACTIVATION, DistributionRows, Histogram, counts_of
 
 KEYS = ["step", "layer", "parameter", "kind"]
 
@@ -98,7 +98,7 @@ def test_each_type_is_counted_to_its_ends(dtype):
 
 
 def test_large_tensors_are_counted_in_pieces(monkeypatch):
-    monkeypatch.setattr("gradflow.hooks.distributions._CHUNK", 10)
+    monkeypatch.setattr("gradflow.hooks.histograms._CHUNK", 10)
     assert_holds(table_of(torch.arange(-33.0, 34.0)), torch.arange(-33.0, 34.0))
 
 
@@ -113,7 +113,7 @@ def test_what_a_sparse_gradient_leaves_out_is_zero():
 
 
 def test_counts_without_a_look_at_any_value_are_the_same():
-    from gradflow.hooks.distributions import _FLOAT32, _FLOAT64, _by_numpy, _on_device
+    from gradflow.hooks.histograms import _FLOAT32, _FLOAT64, _by_numpy, _on_device
 
     odd = torch.tensor([0.0, -0.0, math.inf, -math.inf, math.nan, -math.nan, 1e-45, -1e-45, 3.4e38, -3.4e38])
     values = torch.cat([odd, torch.randn(500, generator=torch.Generator().manual_seed(0))])
