@@ -7,6 +7,7 @@ for all tensors, reach from the smallest number of a type to its largest in both
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +42,11 @@ class _Bits(NamedTuple):
     def n_bins(self) -> int:
         """Bins of one sign; those of the other follow them."""
         return 1 << (self.exponent + _FRACTION_BITS)
+
+    @property
+    def n_numbers(self) -> int:
+        """Those of them that hold numbers: the last are of infinity and NaN."""
+        return self.n_bins - (1 << _FRACTION_BITS)
 
     @property
     def shift(self) -> int:
@@ -82,7 +88,8 @@ def counts_of(tensor: Tensor, scale: Scalar = 1.0) -> Counts:
     found, *others = [count(part, bits) for part in values.reshape(-1).split(_CHUNK)]
     for one in others:
         found = found + one
-    found[2 * bits.n_bins] += n_left_out
+    for place in (0, 2 * bits.n_bins):  # the bin of zeros, and zeros
+        found[place] += n_left_out
     return found
 
 
@@ -123,9 +130,10 @@ class DistributionRows:
 
     def add(self, histograms: Iterable[Histogram]) -> None:
         """Keep a step's histograms; those that are kept already count once."""
-        self._waiting |= {(*one[:-1], len(one.counts)): one for one in histograms}
-        every = [one.counts for one in self._waiting.values()]
-        self.n_waiting = sum(_TYPICAL if isinstance(one, Tensor) else int(np.count_nonzero(one)) for one in every)
+        added = {(*one[:-1], len(one.counts)): one for one in histograms}
+        fresh = [one.counts for key, one in added.items() if key not in self._waiting]
+        self.n_waiting += sum(_TYPICAL if isinstance(one, Tensor) else int(np.count_nonzero(one)) for one in fresh)
+        self._waiting |= added
 
     def tables(self, on_failure: OnFailure) -> list[pd.DataFrame]:
         """Return the rows of what is waiting, after one transfer per device; no table where nothing is."""
@@ -174,27 +182,26 @@ def rows_of(counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.
     NaN comes last. A bin holds its end that is nearer to zero.
     """
     bits = next(one for one in (_FLOAT32, _FLOAT64) if len(counts) == 2 * one.n_bins + len(one.single))
-    n, counts = bits.n_bins, counts.copy()
-    *bins, zero, minus_zero, infinite, minus_infinite = counts
-    by_sign = np.array(bins, dtype=np.int64).reshape(2, n)
+    n = bits.n_bins
+    by_sign = counts[: 2 * n].reshape(2, n).copy()
+    zero, minus_zero, infinite, minus_infinite = counts[2 * n :]
     by_sign[:, 0] -= (zero, minus_zero)  # the others there are the smallest numbers
-    top = n - (1 << _FRACTION_BITS)  # from here on there is no number
-    n_nan = int(by_sign[:, top:].sum() - infinite - minus_infinite)
-    ends = _ends(bits)
-    low = np.r_[-np.inf, -ends[top:0:-1], 0.0, ends[:top], np.inf, np.nan]
-    high = np.r_[-np.inf, 0.0 - ends[top - 1 :: -1], 0.0, ends[1 : top + 1], np.inf, np.nan]
+    top = bits.n_numbers
+    n_nan = by_sign[:, top:].sum() - infinite - minus_infinite
     negative, positive = by_sign[1, top - 1 :: -1], by_sign[0, :top]
-    found = np.r_[minus_infinite, negative, zero + minus_zero, positive, infinite, n_nan]
-    held = found > 0
+    found = np.concatenate([[minus_infinite], negative, [zero + minus_zero], positive, [infinite, n_nan]])
+    held = np.flatnonzero(found)
+    low, high = _ends(bits)
     return low[held], high[held], found[held]
 
 
-def _ends(bits: _Bits) -> NDArray[np.float64]:
-    """Return the lower ends of a sign's bins, by magnitude."""
+@cache
+def _ends(bits: _Bits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return low and high of all bins, in the order of `rows_of`."""
     exponent, place = np.divmod(np.arange(bits.n_bins), 1 << _FRACTION_BITS)
     bias = (1 << (bits.exponent - 1)) - 1
     with np.errstate(over="ignore"):  # beyond the largest float64
-        ends: NDArray[np.float64] = np.ldexp(
-            place / (1 << _FRACTION_BITS) + (exponent > 0), np.maximum(exponent, 1) - bias
-        )
-    return ends
+        ends = np.ldexp(place / (1 << _FRACTION_BITS) + (exponent > 0), np.maximum(exponent, 1) - bias)
+    top = bits.n_numbers
+    low = np.r_[-np.inf, -ends[top:0:-1], 0.0, ends[:top], np.inf, np.nan]
+    return low, np.r_[-np.inf, 0.0 - ends[top - 1 :: -1], 0.0, ends[1 : top + 1], np.inf, np.nan]

@@ -212,15 +212,19 @@ def test_weights_of_several_optimizers_are_those_before_each_ones_step():
         assert_holds(of(rows, "weight", *name.split(".")), weight)
 
 
-def test_a_loss_scale_is_divided_out():
+@pytest.mark.parametrize("is_driven", [False, True])
+def test_a_loss_scale_is_divided_out(is_driven):
     model, (x, y) = net(), batch()
     plain = recorded(net(), lambda model: functional.cross_entropy(model(x), y).backward())
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1) if is_driven else None
     with gradflow.record(model, optimizer=optimizer, scaler=scaler, distributions=True) as recorder:
         scaler.scale(functional.cross_entropy(model(x), y)).backward()
-        scaler.step(optimizer)
-        scaler.update()
+        if optimizer is None:
+            recorder.step()
+        else:
+            scaler.step(optimizer)
+            scaler.update()
     pd.testing.assert_frame_equal(recorder.recording.distributions, plain)
 
 
