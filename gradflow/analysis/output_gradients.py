@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 
 from gradflow.analysis.intervals import Floats, Ints
 from gradflow.analysis.remembered import remembered
-from gradflow.analysis.rows import numbered_layers
+from gradflow.analysis.rows import blocks, numbered_layers
 from gradflow.recording import Recording
 
 Node = tuple[str, int]  # a layer and which call of it
@@ -47,15 +47,27 @@ def outputs(recording: Recording) -> Outputs:
     {('a', 0): (('b', 0),), ('b', 0): ()}
     """
     layers = recording.layers
-    is_output = layers["in_grad"] & layers["out_grad_norm"].notna()
-    measure = "out_grad_norm" if is_output.any() else "grad_norm"
-    rows = np.flatnonzero(layers["in_grad"] & layers[measure].notna())
-    step, call, order, norm = (layers[name].to_numpy()[rows] for name in ("step", "call", "order", measure))
+    measure = "out_grad_norm" if (layers["in_grad"] & layers["out_grad_norm"].notna()).any() else "grad_norm"
+    is_measured = (layers["in_grad"] & layers[measure].notna()).to_numpy(dtype=bool)
     follows_graph = measure == "out_grad_norm" and len(recording.graph) > 0
+    step, call, order, norm = (layers[name].to_numpy() for name in ("step", "call", "order", measure))
     of_layer, keys = numbered_layers(recording)
-    nodes, places = _in_order(of_layer[rows], [key[0] for key in keys], call if follows_graph else 0 * call, order)
+    lowest, n_calls = (int(call.min()), int(np.ptp(call)) + 1) if follows_graph and len(call) else (0, 1)
+
+    def measured() -> Iterator[tuple[Ints, Ints]]:
+        """Yield rows of some steps at a time, and a number for the node of each."""
+        for block in blocks(step):
+            rows = np.flatnonzero(is_measured[block]) + block.start
+            yield rows, of_layer[rows].astype(np.int64) * n_calls + (call[rows] - lowest if n_calls > 1 else 0)
+
+    ordered = _in_order(measured, order, n_calls, len(keys) * n_calls)
+    place = np.full(len(keys) * n_calls, -1)
+    place[ordered] = np.arange(len(ordered))
+    nodes = tuple((keys[one // n_calls][0], one % n_calls + lowest) for one in ordered.tolist())
     users = _through(last_graph(recording), nodes) if follows_graph else _chain(nodes)
-    steps, norms = _by_node(step, norm, places, len(nodes))
+    pieces = [_by_node(step[rows], norm[rows], place[code], len(nodes)) for rows, code in measured()]
+    steps = np.concatenate([steps for steps, _ in pieces] or [step[:0]])
+    norms = np.concatenate([norms for _, norms in pieces] or [np.zeros((0, len(nodes)))])
     return Outputs(steps, nodes, norms, users, measure, follows_graph)
 
 
@@ -78,24 +90,17 @@ def users_of(recording: Recording, nodes: Iterable[Node]) -> Mapping[Node, tuple
     return _through(last_graph(recording), nodes) if len(recording.graph) else _chain(nodes)
 
 
-def _in_order(of_layer: Ints, layers: list[str], call: Ints, order: Ints) -> tuple[tuple[Node, ...], Ints]:
-    """Return the nodes in execution order, and for each row the place of its node among them.
-
-    There may be millions of rows: names are compared as numbers, and all that follows is an array.
-    """
-    of_call, calls = pd.factorize(call)
-    of_node, nodes = pd.factorize(of_layer * max(len(calls), 1) + of_call)
-    least = np.full(len(nodes), np.iinfo(np.int64).max)
-    np.minimum.at(least, of_node, order)
-    first = np.zeros(len(nodes), dtype=np.int64)  # the first row of each node with its least order
-    rows_of_least = np.flatnonzero(order == least[of_node])[::-1]
-    first[of_node[rows_of_least]] = rows_of_least
-    layer, number = np.divmod(nodes, max(len(calls), 1))
-    sequence = np.lexsort((first, calls[number], least))
-    places = np.empty(len(nodes), dtype=np.int64)
-    places[sequence] = np.arange(len(nodes))
-    names = zip([layers[place] for place in layer[sequence]], calls[number[sequence]].tolist(), strict=True)
-    return tuple(names), places[of_node]
+def _in_order(measured: Callable[[], Iterable[tuple[Ints, Ints]]], order: Ints, n_calls: int, n_numbers: int) -> Ints:
+    """Return the numbers of the nodes in execution order; of one order and call, that which was recorded first."""
+    least, first = np.full((2, n_numbers), np.iinfo(np.int64).max)
+    for rows, node in measured():
+        np.minimum.at(least, node, order[rows])
+    for rows, node in measured():
+        is_least = order[rows] == least[node]
+        np.minimum.at(first, node[is_least], rows[is_least])
+    seen = np.flatnonzero(first < np.iinfo(np.int64).max)
+    found: Ints = seen[np.lexsort((first[seen], seen % n_calls, least[seen]))]
+    return found
 
 
 def _by_node(

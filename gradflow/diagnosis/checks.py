@@ -111,8 +111,9 @@ def _need(case: Case, question: _Question) -> str:
 
 def _is_lost(recording: Recording) -> bool:
     """Whether gradients arrived, and none of them is finite."""
-    norms = recording.layers[["grad_norm", "out_grad_norm"]].to_numpy()
-    return bool(arrived_nonfinite(recording.layers, "out_grad_norm").any()) and not np.isfinite(norms).any()
+    norms = (recording.layers[name].to_numpy() for name in ("grad_norm", "out_grad_norm"))
+    is_finite = any(np.isfinite(one).any() for one in norms)
+    return bool(arrived_nonfinite(recording.layers, "out_grad_norm").any()) and not is_finite
 
 
 def _is_trained(recording: Recording) -> bool:

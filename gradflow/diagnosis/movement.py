@@ -10,6 +10,7 @@ import pandas as pd
 
 from gradflow.analysis.intervals import Floats, Ints
 from gradflow.analysis.remembered import remembered
+from gradflow.analysis.rows import blocks
 from gradflow.recording import Recording
 
 EARLY_STEPS = 10  # the first updates, in which a rate that is too high shows
@@ -39,8 +40,11 @@ def movement(recording: Recording) -> Movement | None:
     known = matrices(recording) & ~np.isnan(update) & ~np.isnan(weight)
     if not known.any():
         return None
+    step = rows["step"].to_numpy()
+    owns = [np.flatnonzero(known[block]) + block.start for block in blocks(step)]
     with np.errstate(divide="ignore", invalid="ignore"):
-        steps, ratios = _medians(rows["step"].to_numpy()[known], update[known] / weight[known])
+        pieces = [_medians(step[own], update[own] / weight[own]) for own in owns if len(own)]
+    steps, ratios = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
     early = ratios[(steps >= 1) & (steps < EARLY_STEPS)]
     last = int(recording.steps["step"].max()) if len(recording.steps) else int(steps[-1])
     path = np.interp(np.arange(steps[0], last + 1), steps, np.where(np.isnan(ratios), math.inf, ratios)).sum()

@@ -54,7 +54,7 @@ def _may_be_absent(recording: Recording) -> bool:
     """Whether a layer with parameters is without gradient anywhere, as in few runs: words are looked at there alone."""
     layers = recording.layers
     is_without = layers["in_grad"] & ((layers["n_params"] > 0) | layers["weighted"]) & layers["grad_norm"].isna()
-    return bool(layers.loc[is_without, "status"].isin(ABSENT).any())
+    return bool(is_without.any()) and bool(layers.loc[is_without, "status"].isin(ABSENT).any())
 
 
 def _found(recording: Recording) -> list[Found]:

@@ -212,7 +212,7 @@ def _underflows(recording: Recording, stop: Stop) -> str:
 @remembered
 def _has_zeros(recording: Recording) -> bool:
     """Whether any gradient is exactly zero: most runs have none, and a look at two columns says so."""
-    return bool((recording.layers[["grad_norm", "out_grad_norm"]].to_numpy() == 0).any())
+    return any((recording.layers[name].to_numpy() == 0).any() for name in ("grad_norm", "out_grad_norm"))
 
 
 @remembered

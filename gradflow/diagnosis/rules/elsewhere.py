@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
-from gradflow.analysis.intervals import Ints
-from gradflow.analysis.rows import numbered_parameters
+from gradflow.analysis.rows import blocks, numbered_parameters
 from gradflow.diagnosis.each_run import Found, each_run, problem_if
 from gradflow.diagnosis.learning import is_unfitted
 from gradflow.diagnosis.rules.parameters import full_name
@@ -19,8 +18,6 @@ from gradflow.recording import Recording
 MARGIN = 2e-3  # of the weight's norm
 MIN_TIMES = 2
 
-Norms = np.ndarray[Any, np.dtype[np.float64]]
-
 
 @each_run("weights")
 def find(recording: Recording) -> Found | None:
@@ -28,34 +25,33 @@ def find(recording: Recording) -> Found | None:
     rows = recording.parameters
     if rows["update_norm"].isna().all():
         return None
-    steps, names, norms, updates = _by_step(recording, (rows["status"] != "frozen").to_numpy(dtype=bool))
-    follows = np.diff(steps) == 1
-    with np.errstate(invalid="ignore"):
-        change, allowed = np.abs(np.diff(norms, axis=0))[follows], updates[:-1][follows]
-        beyond = change > allowed * (1 + 1e-3) + MARGIN * norms[1:][follows]
-    if beyond.sum() < MIN_TIMES:
+    found = list(_beyond(recording))
+    if sum(n for n, _ in found) < MIN_TIMES:
         return None
-    step, column = np.argwhere(beyond)[0]
-    values: dict[str, Value] = {
-        "layer": names[column], "step": int(steps[1:][follows][step]),
-        "change": float(change[step, column]), "update": float(allowed[step, column]),
-    }  # fmt: skip
-    return Found("changed_elsewhere", problem_if(is_unfitted(recording)), values)
+    return Found("changed_elsewhere", problem_if(is_unfitted(recording)), next(first for n, first in found if n))
 
 
-def _by_step(recording: Recording, is_trained: np.ndarray[Any, Any]) -> tuple[Ints, list[str], Norms, Norms]:
-    """Return the steps, the weights' sorted names, and norms of weights and of updates, (steps, weights).
-
-    Of millions of rows names are put together once a weight.
-    """
+def _beyond(recording: Recording) -> Iterator[tuple[int, dict[str, Value]]]:
+    """Yield how often weights changed by more than allowed, and the first time, of some steps after the other."""
+    rows = recording.parameters
+    step, weight, update = (rows[name].to_numpy() for name in ("step", "weight_norm", "update_norm"))
     of_weight, keys = numbered_parameters(recording)
     of_name, names = pd.factorize(np.array([full_name(*key) for key in keys], dtype=object), sort=True)
-    rows = recording.parameters
-    steps, place = np.unique(rows["step"].to_numpy()[is_trained], return_inverse=True)
-    cells = (place * len(names) + of_name[of_weight[is_trained]])[
-        ::-1
-    ]  # where rows say the same twice, the first counts
-    found = np.full((2, len(steps) * len(names)), np.nan)
-    for norms, column in zip(found, ("weight_norm", "update_norm"), strict=True):
-        norms[cells] = rows[column].to_numpy()[is_trained][::-1]
-    return steps, list(names), *found.reshape(2, len(steps), len(names))
+    is_trained = (rows["status"] != "frozen").to_numpy(dtype=bool)
+    for block in blocks(step):
+        beyond = int(np.searchsorted(step, step[block.stop - 1] + 1, side="right"))  # with the step that follows
+        own = np.flatnonzero(is_trained[block.start : beyond])[::-1] + block.start  # of rows alike, the first counts
+        steps, place = np.unique(step[own], return_inverse=True)
+        norms, updates = np.full((2, len(steps), len(names)), np.nan)
+        cells = place, of_name[of_weight[own]]
+        norms[cells], updates[cells] = weight[own], update[own]
+        follows = np.diff(steps) == 1
+        with np.errstate(invalid="ignore"):
+            change, allowed = np.abs(np.diff(norms, axis=0))[follows], updates[:-1][follows]
+            places = np.argwhere(change > allowed * (1 + 1e-3) + MARGIN * norms[1:][follows])
+        first: dict[str, Value] = {}
+        if len(places):
+            at, column = places[0]
+            first = {"layer": str(names[column]), "step": int(steps[1:][follows][at])}
+            first |= {"change": float(change[at, column]), "update": float(allowed[at, column])}
+        yield len(places), first

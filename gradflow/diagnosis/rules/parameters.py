@@ -69,7 +69,7 @@ def _zero(recording: Recording, is_looked_at: Flags, n_steps: int) -> list[Found
     of, measured = numbered_parameters(recording), is_looked_at & ~np.isnan(norm)
     places = pd.unique(of.place[measured])
     frame = pd.DataFrame([of.keys[place] for place in places.tolist()], columns=KEYS)
-    dim = of.largest(recording.parameters["dim"].to_numpy(dtype=np.float64), measured)
+    dim = of.largest(recording.parameters["dim"].to_numpy(), measured)
     frame = frame.assign(largest=of.largest(norm, measured)[places], dim=dim[places])
     is_whole = frame["part"] == ""
     zero = frame[(frame["largest"] == 0) & (is_whole | (frame["dim"] >= 2))]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradflow.analysis.intervals import Floats, Ints
-from gradflow.analysis.rows import numbered, numbered_parameters
+from gradflow.analysis.rows import blocks, numbered, numbered_parameters
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.rules.parameters import full_name
 from gradflow.diagnosis.seed_groups import Case
@@ -24,6 +24,7 @@ MIN_LR_STEPS = 2  # a warm-up begins at zero
 ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 TINY = 0.01  # of the entries that have gradients: a bias or a temperature that is left out
 
+NORMS = ("grad_norm", "weight_norm", "update_norm")
 REMEDIES = {
     **dict.fromkeys(("never_stepped", "never_changed"), ("remedy.check_step",)),
     **dict.fromkeys(("left_out", "not_changed"), ("remedy.check_optimizer",)),
@@ -96,22 +97,25 @@ def _parameters(recording: Recording) -> _Parameters:
     if len(recording.parameters):
         rows, of = recording.parameters, numbered_parameters(recording)
     else:
-        rows = own_rows(recording, "layer", "call", "backward", "n_params", "grad_norm", "weight_norm", "update_norm")
+        rows = own_rows(recording, "step", "layer", "call", "backward", "n_params", *NORMS)
         rows = rows[(rows["call"] == 0) & (rows["backward"] == rows["backward"].min())]
         rows, of = rows.assign(n_entries=rows["n_params"], lr=float("nan")), numbered(rows, ["layer"])
     gradient, weight, rate = (rows[name].to_numpy() for name in ("grad_norm", "weight_norm", "lr"))
-    with np.errstate(all="ignore"):
-        asked = np.where(np.isnan(rate), 1.0, rate) * gradient / weight
+    asked: Floats = np.full(len(of.keys), np.nan)
+    for own in blocks(rows["step"].to_numpy()):
+        with np.errstate(all="ignore"):
+            change = np.where(np.isnan(rate[own]), 1.0, rate[own]) * gradient[own] / weight[own]
+        np.fmax.at(asked, of.place[own], change)
     names = np.array([key[0] if len(key) == 1 else full_name(*key) for key in of.keys], dtype=object)
     found = _Parameters(
         of.number_of(gradient > 0),
-        of.largest(rows["n_entries"].to_numpy(dtype=np.float64)),
+        of.largest(rows["n_entries"].to_numpy()),
         of.number_of(~np.isnan(weight)),
         of.smallest(weight),
         of.largest(weight),
         of.largest(rows["update_norm"].to_numpy()),
         of.largest(rate),
-        of.largest(asked),
+        asked,
         names,
     )
     return _Parameters._make(column[found.n_gradients > 0] for column in found)

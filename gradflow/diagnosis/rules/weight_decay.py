@@ -21,13 +21,17 @@ REMEDIES = ("remedy.less_decay",)
 @each_run("weights")
 def find(recording: Recording) -> Found | None:
     """Return what is known where half of the matrices lost most of their norm."""
-    matrix = np.flatnonzero(matrices(recording))
-    step = recording.parameters["step"].to_numpy()[matrix]
-    if not len(step) or step[0] == step[-1] or step[-1] < MIN_STEPS:
+    step, is_matrix = recording.parameters["step"].to_numpy(), matrices(recording)
+    if not is_matrix.any():
+        return None
+    first, last = int(step[is_matrix.argmax()]), int(step[len(step) - 1 - is_matrix[::-1].argmax()])
+    if first == last or last < MIN_STEPS:
         return None
     place, keys = numbered_parameters(recording)
     norms = np.full((2, len(keys)), np.nan)
-    for row, chosen in zip(norms, (matrix[step == step[0]], matrix[step == step[-1]]), strict=True):
+    for row, one in zip(norms, (first, last), strict=True):
+        start, stop = np.searchsorted(step, [one, one + 1])
+        chosen = np.flatnonzero(is_matrix[start:stop]) + start
         row[place[chosen]] = recording.parameters["weight_norm"].to_numpy()[chosen]
     start, end = norms[:, ~np.isnan(norms).any(axis=0)]
     if len(start) < MIN_MATRICES:
@@ -36,7 +40,7 @@ def find(recording: Recording) -> Found | None:
     decay = optimizer_settings(recording).get("weight_decay")
     if not left < SHRUNK or learning(recording) == "solved" or decay == 0:
         return None
-    values: dict[str, Value] = {"left": left, "step": int(step[-1]), "threshold_percent": SHRUNK}
+    values: dict[str, Value] = {"left": left, "step": last, "threshold_percent": SHRUNK}
     if not isinstance(decay, int | float):
         return Found("weights_shrink", problem_if(is_stuck(recording)), values, "", REMEDIES)
     return Found("weight_decay_high", "problem", {**values, "decay": float(decay)}, "", REMEDIES)
