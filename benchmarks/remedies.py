@@ -252,17 +252,21 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-def train(plan: Plan, seed: int, *, is_recorded: bool = False) -> tuple[float, list[str]]:
-    """Train one network; return its training error and, where recorded, the keys of what `diagnose` finds.
+def train(
+    plan: Plan, seed: int, *, is_recorded: bool = False, make: Callable[[Plan], nn.Module] = Net
+) -> tuple[float, list[str]]:
+    """Train one network, which `make` makes; return its training error and, where recorded, the keys of its findings.
 
     The error of a run whose loss stops being finite is 1.
     """
     images = load_data("digits")
     inputs, labels = images.train_images, images.train_labels
     torch.manual_seed(seed)
-    model = Net(plan)
-    layers = [*(layer.affine for layer in model.hidden), model.classifier]
-    held = layers[len(layers) // 2 :] if plan.forgotten == "half" else [model]
+    model = make(plan)
+    held: list[nn.Module] = [model]
+    if plan.forgotten == "half":
+        layers = [one for one in model.modules() if isinstance(one, nn.Linear | nn.Conv2d)]
+        held = layers[len(layers) // 2 :]
     parameters = [parameter for module in held for parameter in module.parameters()]
     optimizer = torch.optim.SGD(parameters, plan.lr, momentum=0.9)
     recorder = gradflow.record(model, weights=True, statistics=True, schedule=RECORDED_EVERY) if is_recorded else None

@@ -67,7 +67,7 @@ def test_a_mistake_has_its_cause_and_the_line_to_change(capsys):
     assert run("mine.py:bare", "--data", "digits") == 0
     shown = said(capsys)
     assert "Notice 2 of 3 additions in residual blocks" in shown
-    assert "Change first Apply the activation to the sum" in shown
+    assert "Usual layout Apply the activation to the sum" in shown
     line = planted.line_of("return branch + self.skip(x)")
     assert f"Line to change planted.py:{line} return branch + self.skip(x)" in shown
     assert "the learning rate of the first update: needs a learning rate (--lr)" in shown

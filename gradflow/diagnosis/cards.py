@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gradflow.diagnosis.checks import Check, needs, subjects
-from gradflow.diagnosis.finding import SHOWN, Finding
+from gradflow.diagnosis.finding import LAYOUT, SHOWN, Finding
 from gradflow.diagnosis.places import line_of
 from gradflow.diagnosis.verdict import Verdict, how_sure
 from gradflow.tables import Table
@@ -57,8 +57,9 @@ def _findings(own: list[Finding]) -> Iterator[Row]:
         yield text(f"severity.{finding.severity}"), finding.said
         if finding.cause:
             yield text("verdict.why"), text(finding.cause)
+        first = "verdict.usual" if finding.key in LAYOUT else "verdict.change"
         for place, fix in enumerate(finding.fixes):
-            yield text("verdict.then" if place else "verdict.change"), fix
+            yield text("verdict.then" if place else first), fix
         if line := line_of(finding):
             yield text("verdict.line"), line
         yield from ((text("verdict.measured"), said) for said in how_sure(finding))

@@ -16,6 +16,12 @@ from gradflow.text.words import named
 Severity = Literal["problem", "notice", "healthy", "unmeasured"]
 MIN_PROGRAMS = 5  # fewer say nothing of how often a finding is right
 SEVERITIES: tuple[Severity, ...] = ("problem", "notice", "healthy", "unmeasured")  # in the order of reading
+# What papers do otherwise, though networks train so: no cause of anything else that is found, and nothing to repair
+# (`benchmarks/doctor_remedies.py`), so that what to change is the usual layout.
+LAYOUT = (
+    "no_activation_after_addition", "norm_after_activation", "norm_twice", "projection_without_norm",
+    "bias_before_norm",
+)  # fmt: skip
 SHOWN: tuple[Severity, ...] = ("problem", "notice")  # what is named as wrong
 
 

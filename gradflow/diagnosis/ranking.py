@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from gradflow.diagnosis.finding import SEVERITIES, Finding
+from gradflow.diagnosis.finding import LAYOUT, SEVERITIES, Finding
 
 # What the program does, whatever comes of it; what it begins with; how it is trained; what happens inside; how far the
 # weights move; what is seen from outside. Each explains those after it, not those beside it.
@@ -34,11 +34,6 @@ INSIDE = (
 # Weights that hardly move where a gradient vanished, or too far where it exploded, say nothing of the learning rate.
 MOVEMENT = ("lr_low", "step_overshoots_here", "step_overshoots")
 OUTSIDE = ("diverged", "loss_rose", "loss_constant", "loss_level")
-# What papers do otherwise, though networks train so: no cause of anything else that is found.
-LAYOUT = (
-    "no_activation_after_addition", "norm_after_activation", "norm_twice", "projection_without_norm",
-    "bias_before_norm",
-)  # fmt: skip
 TIERS = (PROGRAM, BEGINNING, SIZES, SETTINGS, INSIDE, MOVEMENT, OUTSIDE)
 ORDER = {key: place for place, key in enumerate(key for tier in (*TIERS, LAYOUT) for key in tier)}
 

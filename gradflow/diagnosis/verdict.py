@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from gradflow.diagnosis.checks import Check, needs, subjects
-from gradflow.diagnosis.finding import SHOWN, Finding
+from gradflow.diagnosis.finding import LAYOUT, SHOWN, Finding
 from gradflow.text import has, text
 
 
@@ -41,7 +41,7 @@ def verdict(findings: Sequence[Finding], checks: Sequence[Check]) -> Verdict:
     if found is None:
         healthy = [one.said if is_alone else str(one) for one in findings if one.severity == "healthy"]
         return Verdict("healthy", "", text("verdict.none"), healthy[:1], "", "", [], [], *checked)
-    first, *others = found.fixes or [""]
+    first, *others = ([] if found.key in LAYOUT else found.fixes) or [""]
     return Verdict(
         found.severity,
         text(f"severity.{found.severity}"),

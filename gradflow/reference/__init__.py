@@ -65,17 +65,20 @@ def diagnosis_study() -> dict[str, Any]:
 
 
 def remedy_studies() -> tuple[dict[str, Any], ...]:
-    """Return which remedies repaired which faults: `benchmarks/remedies.py`, `remedies_over_time.py` and `diagnosis`.
+    """Return which remedies repaired which faults, from four studies in `benchmarks/`.
+
+    They are `remedies.py`, `remedies_over_time.py`, `diagnosis` and `doctor_remedies.py`.
 
     Keys of each study: `command`, `date`, `data` and `device`; `repaired`, its definition in words; `applied`, what
     each remedy changed; `faults` by name, each with the keys of its `findings`, the number of `plants`, in how many of
     them diagnose `found` it, and `remedies`: how many of the plants that a remedy was tried on it repaired,
-    [repaired, tried].
+    [repaired, tried]. In the doctor's study `remedies` hold its own changes, too ("change.<finding>"), and `exempt`
+    says which of them cannot be trained.
 
     Examples
     --------
-    >>> stacks, sequences, programs = remedy_studies()
+    >>> stacks, sequences, programs, before_training = remedy_studies()
     >>> stacks["faults"]["left_out"]["remedies"]["remedy.clip"][0]
     0
     """
-    return tuple(map(figures, ("remedies", "remedies_over_time", "remedies_zoo")))
+    return tuple(map(figures, ("remedies", "remedies_over_time", "remedies_zoo", "remedies_doctor")))

@@ -13,10 +13,13 @@ from torch import nn
 from torch.nn import functional
 
 import gradflow
+from gradflow.diagnosis.finding import LAYOUT
 from gradflow.models import CATALOGUE, build
 from gradflow.probe.doctor import doctor
 from gradflow.probe.loss import AnalysisError
 from gradflow.probe.trial import ForecastError
+from gradflow.reference import figures
+from gradflow.text import catalogue
 
 
 def images(n=8, size=16):
@@ -469,3 +472,34 @@ def test_models_that_fx_cannot_trace_are_examined():
             return super().forward(x) if float(x.detach().sum()) < 1e9 else x
 
     assert of_block(Branching).keys() == {"no_activation_after_addition"}
+
+
+def test_what_the_doctor_proposes_was_seen_to_repair():
+    """A layout that cost nothing has nothing to repair, and an addition of two shapes cannot be trained."""
+    study = figures("remedies_doctor")
+    for change in (key for key in catalogue("en") if key.startswith("change.") and key not in study["exempt"]):
+        fault = study["faults"][f"{change.removeprefix('change.')}/doctor"]
+        if change.removeprefix("change.") in LAYOUT:
+            assert 0 < fault["found"] == fault["harmless"]
+        else:
+            repaired, tried = fault["remedies"][change]
+            assert repaired >= tried / 2 > 0
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "remedies"),
+    [
+        (lambda: planted.Stack(), {}, {"add_norm", "skip"}),
+        (lambda: planted.Stack(activation=nn.Sigmoid), {}, {"add_norm", "relu"}),
+        (lambda: planted.Stack(gain=3.0), {}, {"add_norm", "init"}),
+        (lambda: planted.Stack(4, gain=2**0.5), {"lr": 0.06}, set()),
+        (lambda: planted.Stack(4, gain=2**0.5), {"lr": 100.0}, {"lower_lr"}),
+    ],
+)
+def test_remedies_are_those_that_repaired_the_most_first(make, options, remedies):
+    one = next(iter(doctor(seeded(make), *clouds(), **options).findings))
+    counts = figures("remedies_doctor")["faults"][f"{one.key}/doctor"]["remedies"]
+    shares = [counts[remedy][0] / counts[remedy][1] for remedy in one.remedies]
+    assert set(one.remedies) == {f"remedy.{name}" for name in remedies}
+    assert shares == sorted(shares, reverse=True)
+    assert all(share >= 0.5 for share in shares)

@@ -14,6 +14,7 @@ from gradflow.recording import Recording
 # about as well as at smaller rates came beyond (ResNet-110 at 0.02, which trains, 5.2; ResNet-56 at 0.05 7.6); most of
 # those that did not train, or ended with ten times the loss, did.
 RISE = 8.0
+REMEDIES = ("remedy.lower_lr", "remedy.warmup")  # the first one with its number, where the rate that fits is known
 
 
 @each_run("training")
@@ -29,5 +30,5 @@ def find(recording: Recording) -> Found | None:
     carried: dict[str, Value] = {"notes": "carried_on", "momentum": momentum} if momentum > 0 else {}
     values: dict[str, Value] = {"lr": lr, "before": before, "after": after, "threshold": RISE, **carried}
     if math.isnan(fits):
-        return Found("step_overshoots", "problem", values, "cause.overshoot")
-    return Found("step_overshoots_here", "problem", values | {"fits": fits}, "cause.overshoot")
+        return Found("step_overshoots", "problem", values, "cause.overshoot", REMEDIES)
+    return Found("step_overshoots_here", "problem", values | {"fits": fits}, "cause.overshoot", REMEDIES[1:])

@@ -18,6 +18,8 @@ from gradflow.recording import Recording
 
 LOST = 1e-3  # of the gradient; what is left of less hardly moves a weight
 AGREES = 0.5  # of the predicted decades, measured: theory is of wide layers
+# As `benchmarks/doctor_remedies.py` tries them; of `init_unsuited` what is to be drawn is said with its numbers.
+REMEDIES = ("remedy.relu", "remedy.add_norm", "remedy.skip")
 DIGITS = 3  # of a variance that a closed form is computed for
 
 
@@ -60,12 +62,15 @@ def find(recording: Recording) -> Found | None:
         "variance": _mean([one.layer.fan_in * one.layer.weight_variance for one in row]),
     }
     if decades > 0:
-        return Found("init_large", severity("unknown", decades), values, "cause.factor_above_one")
+        return Found(
+            "init_large", severity("unknown", decades), values, "cause.factor_above_one", ("remedy.init", *REMEDIES)
+        )
     values["lost"] = math.ceil(math.log(LOST) / math.log(factor))
     wanted = _critical(ACTIVATIONS[activation])
     if math.isnan(wanted):
-        return Found("init_small", severity("unknown", decades), values, "cause.factor_below_one")
-    return Found("init_unsuited", severity("unknown", decades), values | {"wanted": wanted}, "cause.factor_below_one")
+        return Found("init_small", severity("unknown", decades), values, "cause.factor_below_one", REMEDIES)
+    values["wanted"] = wanted
+    return Found("init_unsuited", severity("unknown", decades), values, "cause.factor_below_one", REMEDIES)
 
 
 def _rows(found: Structure) -> list[list[_Link]]:
