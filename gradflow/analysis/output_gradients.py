@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.intervals import Floats, Ints
+from gradflow.analysis.numbered_rows import blocks, numbered_layers
 from gradflow.analysis.remembered import remembered
-from gradflow.analysis.rows import blocks, numbered_layers
 from gradflow.recording import Recording
 
 Node = tuple[str, int]  # a layer and which call of it

@@ -11,10 +11,10 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
+from gradflow.analysis.numbered_rows import between
 from gradflow.analysis.output_gradients import last_graph
 from gradflow.analysis.profile import main_path
 from gradflow.analysis.remembered import remembered
-from gradflow.analysis.rows import between
 from gradflow.recording import Recording
 
 Node = tuple[str, int]  # layer and call

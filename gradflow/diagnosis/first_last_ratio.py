@@ -13,8 +13,8 @@ import pandas as pd
 
 from gradflow.analysis.decay import decay
 from gradflow.analysis.intervals import Interval, mean_interval
+from gradflow.analysis.numbered_rows import between, numbered_layers
 from gradflow.analysis.path_ends import PART_OF_LOSS, Flow, Lost, PathEnds, flow, path_ends
-from gradflow.analysis.rows import between, numbered_layers
 from gradflow.analysis.vanishing_degree import LEAVE_OUT
 from gradflow.diagnosis.geometric_mean import geometric
 from gradflow.diagnosis.learning import HARMLESS, Learning, learning

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from gradflow.analysis.numbered_rows import between
 from gradflow.analysis.remembered import remembered
-from gradflow.analysis.rows import between
 from gradflow.recording import Recording
 
 # Of PyTorch's own uniform initialisation, times fan-in, and the relative variance of a sample's mean square. Training

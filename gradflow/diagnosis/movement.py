@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.intervals import Floats, Ints
+from gradflow.analysis.numbered_rows import blocks
 from gradflow.analysis.remembered import remembered
-from gradflow.analysis.rows import blocks
 from gradflow.recording import Recording
 
 EARLY_STEPS = 10  # the first updates, in which a rate that is too high shows

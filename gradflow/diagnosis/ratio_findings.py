@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 
 from gradflow import theory
+from gradflow.analysis.numbered_rows import between
 from gradflow.analysis.path_ends import Node, has_shortcut
-from gradflow.analysis.rows import between
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.first_last_ratio import DECADES, Beyond, Ends
 from gradflow.diagnosis.learning import is_before_training, severity

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.intervals import Ints
+from gradflow.analysis.numbered_rows import numbered_layers
 from gradflow.analysis.output_gradients import Outputs, outputs
 from gradflow.analysis.remembered import remembered
-from gradflow.analysis.rows import numbered_layers
 from gradflow.analysis.stops import Stop, near_stop, zero_stops
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.learning import HARMLESS, is_before_training, learning

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from gradflow.analysis.rows import blocks, numbered_parameters
+from gradflow.analysis.numbered_rows import blocks, numbered_parameters
 from gradflow.diagnosis.each_run import Found, each_run, problem_if
 from gradflow.diagnosis.learning import is_unfitted
 from gradflow.diagnosis.rules.parameters import full_name

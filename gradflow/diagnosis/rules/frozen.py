@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradflow.analysis.rows import between
+from gradflow.analysis.numbered_rows import between
 from gradflow.diagnosis.each_run import Found, each_run, problem_if
 from gradflow.diagnosis.fresh_weights import is_fresh
 from gradflow.diagnosis.learning import is_unfitted, may_harm

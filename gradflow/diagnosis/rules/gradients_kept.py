@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradflow.analysis.rows import between
+from gradflow.analysis.numbered_rows import between
 from gradflow.diagnosis.each_run import Found, each_run
 from gradflow.diagnosis.learning import is_unfitted
 from gradflow.diagnosis.movement import median, movement

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gradflow.analysis.numbered_rows import numbered_layers, numbered_parameters
 from gradflow.analysis.output_gradients import outputs
 from gradflow.analysis.remembered import remembered
-from gradflow.analysis.rows import numbered_layers, numbered_parameters
 from gradflow.analysis.stops import Stop, zero_stops
 from gradflow.diagnosis.each_run import Found, by_first
 from gradflow.diagnosis.finding import Finding, Severity

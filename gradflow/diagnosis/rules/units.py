@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradflow.analysis.rows import numbered_layers
+from gradflow.analysis.numbered_rows import numbered_layers
 from gradflow.diagnosis.each_run import Found, over_runs, problem_if
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.learning import is_before_training, is_stuck, may_harm

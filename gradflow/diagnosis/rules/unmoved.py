@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradflow.analysis.intervals import Floats, Ints
-from gradflow.analysis.rows import blocks, numbered, numbered_parameters
+from gradflow.analysis.numbered_rows import blocks, numbered, numbered_parameters
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.rules.parameters import full_name
 from gradflow.diagnosis.seed_groups import Case

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradflow.analysis.rows import numbered_parameters
+from gradflow.analysis.numbered_rows import numbered_parameters
 from gradflow.diagnosis.beginning import optimizer_settings
 from gradflow.diagnosis.each_run import Found, each_run, problem_if
 from gradflow.diagnosis.learning import is_stuck, learning
