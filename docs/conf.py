@@ -86,8 +86,13 @@ def _repaired(key: str) -> str:
                     known = counts.setdefault(remedy, [0, 0])
                     known[0], known[1] = known[0] + repaired, known[1] + tried
     ordered = sorted(counts.items(), key=lambda item: -item[1][0] / item[1][1])
-    told = [f"{text(remedy).rstrip('.')}: {repaired} of {tried}" for remedy, (repaired, tried) in ordered if repaired]
+    told = [f"{_named(remedy)}: {repaired} of {tried}" for remedy, (repaired, tried) in ordered if repaired]
     return "<br>".join(told) or "–"
+
+
+def _named(remedy: str) -> str:
+    """Return what to change; a change by the numbers of a network is in the finding alone."""
+    return text(remedy).rstrip(".") if remedy.startswith("remedy.") else "The change that the finding names"
 
 
 def setup(app: object) -> None:

@@ -35,7 +35,7 @@ def sweep(tmp_path_factory):
 def test_compare_writes_a_report_and_prints_a_table(sweep, capsys):
     assert run("compare", *QUICK, "--out", str(sweep)) == 0
     shown = capsys.readouterr().out
-    assert shown.count("(finished earlier)") == 4
+    assert shown.count("(already done)") == 4
     for word in ("family", "training error", "test error", "ratio, step 0", "seconds", "plain", "residual"):
         assert word in shown
     assert str(sweep / "report.html") in shown
@@ -168,7 +168,7 @@ def test_an_interrupted_comparison_goes_on(tmp_path, number, code):
     output, errors = again.communicate()
     assert again.returncode == 0, errors
     assert "plain-110 seed 0" in output
-    assert "(finished earlier)" in output
+    assert "(already done)" in output
 
 
 def test_workers_end_with_a_killed_parent(tmp_path):

@@ -45,7 +45,7 @@ def test_compare_prints_its_table_as_data_and_all_else_elsewhere(sweep, form, ca
     assert [row["family"] for row in rows] == expected.family.tolist()
     assert [float(row["train_error"]) for row in rows] == pytest.approx(expected.train_error.tolist())
     assert list(rows[0]) == expected.columns.tolist()
-    for word in ("finished earlier", "report.html", "recordings"):
+    for word in ("already done", "report.html", "recordings"):
         assert word in shown.err
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 import gradflow
 from gradflow.hooks import sharded
 
-RANK, WORLD = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+RANK, WORLD = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 HEALTHY, DIVERGES = 0.05, 1e4  # learning rates
 
 

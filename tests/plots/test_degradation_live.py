@@ -97,7 +97,7 @@ def test_an_axis_of_errors_begins_at_zero_and_has_a_tenth_over_the_largest_but_h
 def test_names_of_runs_are_data_on_the_screen_and_in_no_expression(make):
     frame = analysis.degradation([make("'];alert(1)//", 4, 0, named=False), make("plain", 4, 0)])
     live = live_degradation(frame, analysis.degradation_over_seeds(frame))
-    (names,) = [one["value"] for one in live.wide["params"] if one["name"] == "names"]
+    (names,) = [one["value"] for one in live.wide["params"] if one["name"] == "x_names"]
     assert names == ["4", "'];alert(1)//-4-seed0"]
     assert "alert" not in str([layer["encoding"]["x"] for layer in live.wide["layer"] if "x" in layer["encoding"]])
 

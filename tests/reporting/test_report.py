@@ -136,7 +136,7 @@ def test_the_first_screen_holds_the_finding_with_its_numbers(page):
     words = " ".join("".join(page.words).split())
     short, numbers = (
         words.index("Training error at 56 layers is 50.5 % plain, 1.5 % residual."),
-        words.index("From 20 to 56 layers, training error goes from 0.5 % to 50.5 % in plain networks and from"),
+        words.index("From 20 to 56 layers, training error goes from 0.5 % to 50.5 % in plain networks and goes from"),
     )
     assert short < numbers < 400
     assert "At 56 layers, the difference paired by seed is +49.0 points (the same in all 2 seeds)" in words[:600]

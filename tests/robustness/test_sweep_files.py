@@ -76,8 +76,8 @@ def test_what_is_no_file_is_one_line_and_nothing_waits(tmp_path, monkeypatch, ca
     Path("file").touch()
     for name, said in {
         "pipe": "pipe is not a regular file",
-        "/dev/zero": "/dev/zero is no regular file",
-        "folder": "folder is no regular file",
+        "/dev/zero": "/dev/zero is not a regular file",
+        "folder": "folder is not a regular file",
         "loop": "file must be a path; got 'loop', a link that leads to itself.",
         "dangling": "cannot read dangling: No such file or directory.",
         "file/under": "cannot read file/under: Not a directory.",
