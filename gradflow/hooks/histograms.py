@@ -153,9 +153,7 @@ def _table(histograms: Sequence[Histogram]) -> pd.DataFrame:
             columns[name].append(values)
     joined = {name: np.concatenate(columns[name]) for name in ("low", "high", "count")}
     table = pd.DataFrame({**columns, **joined})
-    if len({one[:-1] for one in histograms}) == len(
-        histograms
-    ):  # nearly always: otherwise calls of a layer differ in type
+    if len({one[:-1] for one in histograms}) == len(histograms):  # nearly always: else calls of a layer differ in type
         return table
     keys = [name for name in DISTRIBUTION_COLUMNS if name != "count"]
     return table.groupby(keys, sort=False, dropna=False)["count"].sum().reset_index()
