@@ -410,7 +410,7 @@ class Recorder:
 
     @endings.whole
     def close(self) -> None:
-        """Remove every hook, flush, and diagnose the recording if `on_finding` is set; a second call does nothing more.
+        """Remove every hook, flush, and diagnose the recording if `on_finding` is set; a second call does no harm.
 
         If rows cannot be written, a warning says how many are missing, and another call tries again.
         """
