@@ -138,3 +138,15 @@ def test_a_loss_that_jumps_under_large_updates_and_then_falls_is_named(ratio, ju
     found = [str(one) for one in diagnose(steps_of(ratio, losses)) if one.key == "lr_high"]
     assert len(found) == bool(words)
     assert all(words in one for one in found)
+
+
+def test_updates_that_are_too_large_say_that_the_loss_is_no_longer_finite_and_not_that_it_stays_level():
+    (found,) = [one for one in diagnose(steps_of(0.5, (2.0,) * 20 + (math.nan,) * 30)) if one.key == "lr_high"]
+    assert "The loss becomes NaN or infinite." in str(found)
+    assert "does not fall" not in str(found)
+
+
+def test_the_remedy_of_updates_that_are_too_small_goes_on_until_the_loss_falls():
+    (found,) = [one for one in diagnose(steps_of(1e-9, (2.0,) * 60)) if one.key == "lr_low"]
+    assert found.remedies == ("remedy.raise_lr",)
+    assert "1 part in " in str(found)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gradflow.figures.axis_limits import are_too_far_apart, drawn_values, edges, limits
+from gradflow.figures.axis_limits import are_too_far_apart, drawn_values, edge_places, edges, limits
 from gradflow.figures.looks import Look
 from gradflow.figures.model import Axis, Facet, Figure, Layout, Mark
 from gradflow.plots import paper
@@ -43,9 +43,16 @@ def test_zeros_and_infinities_take_three_margins_beyond_the_values():
     rows = frame([0.0, 1e-10, 1.0, math.inf], n_zero=[1, 0, 0, 0], n_nonfinite=[0, 0, 0, 1])
     low, high = limits(LOG, rows)
     assert np.log10([low, high]) == pytest.approx([-12, 2])
+    assert np.log10(edge_places(LOG, rows)) == pytest.approx([-11.5, 1.5])
     zeros, nonfinite = edges(LOG, rows)
     assert (zeros.tolist(), nonfinite.tolist()) == ([True, False, False, False], [False, False, False, True])
     assert drawn_values(LOG, rows).isna().tolist() == [True, False, False, True]
+
+
+def test_zeros_of_a_short_axis_stand_at_its_foot_and_not_in_the_middle():
+    rows = frame([0.0, 0.12], n_zero=[1, 0], n_nonfinite=0)
+    (low, high), (foot, _) = np.log10(limits(LOG, rows)), np.log10(edge_places(LOG, rows))
+    assert 0 < foot - low < 0.05 * (high - low)
 
 
 def test_a_linear_axis_holds_the_intervals_that_are_drawn_and_what_it_must():

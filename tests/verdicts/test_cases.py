@@ -562,6 +562,8 @@ def test_a_dead_layer_is_named_where_the_gradient_stops():
     assert stops
     assert stops[0].severity == "problem"
     assert stops[0].cause == "cause.units_off"
+    (off,) = (one for one in found(recorded(model, x, y, steps=40, statistics=True)) if one.key == "units_off")
+    assert "remedy.lower_lr" not in off.remedies  # they were off before any update
     assert keys(found(recorded(five(), x, y, steps=4))) == {"healthy"}
 
 
