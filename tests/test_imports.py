@@ -76,6 +76,24 @@ assert not heavy, heavy
     assert done.returncode == 0, done.stderr
 
 
+def test_recording_imports_no_analysis_and_no_diagnosis():
+    code = """
+import sys
+import torch
+import gradflow
+model = torch.nn.Linear(2, 1)
+recorder = gradflow.record(model)
+model(torch.ones(3, 2)).sum().backward()
+recorder.step()
+recorder.close()
+assert len(recorder.recording.layers) == 1
+heavy = {"gradflow.analysis", "gradflow.diagnosis"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_shelf_is_what_it_says():
     for name in gradflow.__all__:
         assert getattr(gradflow, name) is not None

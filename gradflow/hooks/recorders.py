@@ -8,12 +8,14 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gradflow.analysis.flushed import Flushed
 from gradflow.hooks.recorder import Recorder
 from gradflow.hooks.sinks import Sink
 from gradflow.recording import GradflowError, Recording
+
+if TYPE_CHECKING:
+    from gradflow.analysis.flushed import Flushed
 
 
 class Recorders(Mapping[str, Recorder]):

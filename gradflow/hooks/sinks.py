@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
-from gradflow.analysis.flushed import Flushed
 from gradflow.hooks.failures import Failures
+
+if TYPE_CHECKING:
+    from gradflow.analysis.flushed import Flushed
 
 MIN_SECONDS = 2.0  # between two flushes to the sinks
 MAX_SHARE = 0.02  # of the time, that flushes to sinks may take
@@ -59,6 +61,8 @@ class Sinks:
         waiting = self._waiting
         if not any(waiting.values()):
             return
+        from gradflow.analysis.flushed import Flushed  # brings the analysis, which recording alone need not
+
         began = time.perf_counter()
         flushed = Flushed(_joined(waiting["steps"]), _joined(waiting["layers"]), meta, n_findings=n_findings)
         self._waiting = {}

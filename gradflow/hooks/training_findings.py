@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-from gradflow.diagnosis import Finding
-from gradflow.diagnosis.cards import in_a_line
-from gradflow.diagnosis.engine import look
-from gradflow.diagnosis.finding import SHOWN
 from gradflow.hooks import sharded
 from gradflow.hooks.failures import Failures
 from gradflow.recording import GradflowError, Recording
 
+if TYPE_CHECKING:  # the diagnosis is imported where it is asked for: recording alone need not wait for it
+    from gradflow.diagnosis import Finding
+
 Action = Literal["print", "warn", "stop"]
-OnFinding = Action | Callable[[Finding], object]
+OnFinding = Action | Callable[["Finding"], object]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 STEPS = (1, 2, 5)  # times a power of ten: all diagnoses together take about twice as long as the last
 FIRST_POWER = 1
@@ -26,6 +25,8 @@ class TrainingStoppedError(GradflowError):
     """Raised where `record(..., on_finding="stop")` found problems; `findings` holds them, causes first."""
 
     def __init__(self, *findings: Finding) -> None:
+        from gradflow.diagnosis.cards import in_a_line
+
         super().__init__(f"training was stopped: {in_a_line(findings[0])}" if findings else "training was stopped.")
         self.findings = findings
 
@@ -76,6 +77,9 @@ class Lookout:
 
     def look(self, recording: Recording) -> None:
         """Diagnose what was recorded so far, and keep what is new for `tell`."""
+        from gradflow.diagnosis.engine import look
+        from gradflow.diagnosis.finding import SHOWN
+
         for finding in look(recording, self._known):
             known = (finding.key, finding.severity)
             if finding.severity in SHOWN and known not in self._known:
@@ -90,6 +94,8 @@ class Lookout:
         TrainingStoppedError
             Problems are to stop training, or a callable raised it.
         """
+        from gradflow.diagnosis.cards import in_a_line
+
         new, self._new = self._new, []
         problems = [finding for finding in new if finding.severity == "problem" and not finding.follows]
         if self._must_agree:

@@ -56,7 +56,7 @@ def looks(monkeypatch):
         seen.recordings.append(recording)
         return seen.findings
 
-    monkeypatch.setattr("gradflow.hooks.training_findings.look", look)
+    monkeypatch.setattr("gradflow.diagnosis.engine.look", look)
     return seen
 
 
@@ -142,7 +142,7 @@ def test_a_callable_that_fails_is_reported_once_and_training_goes_on(looks):
 
 
 def test_a_diagnosis_that_fails_is_reported_once_and_training_goes_on(monkeypatch):
-    monkeypatch.setattr("gradflow.hooks.training_findings.look", lambda recording, told: 1 / 0)
+    monkeypatch.setattr("gradflow.diagnosis.engine.look", lambda recording, told: 1 / 0)
     with pytest.warns(GradflowWarning, match="a measurement failed: findings") as warned:
         run = train(60, on_finding="stop")
     assert (len(warned), len(run.losses)) == (1, 60)
