@@ -40,6 +40,7 @@ class Updater:
     def __init__(self, model: nn.Module, recipe: Recipe) -> None:
         self._model = model
         self._network: nn.Module = model
+        self._parameters = list(model.parameters())
         self._recipe = recipe
         self._device = next(model.parameters()).device.type
         self.scaler = torch.amp.GradScaler(self._device) if recipe.precision == "fp16" else None
@@ -58,7 +59,8 @@ class Updater:
 
         Returns mean cross-entropy and share of images classified wrongly, 0-d tensors on the device.
         """
-        self._model.zero_grad(set_to_none=True)
+        for parameter in self._parameters:  # as zero_grad() does, which looks for them in all modules
+            parameter.grad = None
         parts = self._recipe.accumulate
         done = [
             self._one_part(some, wanted) for some, wanted in zip(images.chunk(parts), labels.chunk(parts), strict=True)
