@@ -13,11 +13,10 @@ from gradflow.analysis.nonfinite import arrived_nonfinite
 from gradflow.diagnosis.beginning import beginning, operations
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.first_last_ratio import ONE_BATCH
-from gradflow.diagnosis.learning import MIN_STEPS, is_before_training, losses
-from gradflow.diagnosis.movement import movement
+from gradflow.diagnosis.learning import MIN_STEPS, is_before_training, learning, losses
+from gradflow.diagnosis.movement import has_first_steps, movement
 from gradflow.diagnosis.recorded_structure import structure
 from gradflow.diagnosis.rules.elsewhere import MIN_TIMES
-from gradflow.diagnosis.rules.gradients_kept import FIRST
 from gradflow.diagnosis.rules.outputs import RANDOM_LOSS
 from gradflow.diagnosis.seed_groups import Case, Subject
 from gradflow.recording import SHATTERING, Recording
@@ -105,6 +104,8 @@ def _need(case: Case, question: _Question) -> str:
         return "finite"
     if any("shape_clash" in recording.meta for recording in case.recordings):
         return "forward"
+    if question.need == "losses" and any(map(_has_losses, case.recordings)):
+        return "clear_losses"
     is_before = all(map(is_before_training, case.recordings))
     return BEFORE_TRAINING.get(question.need, question.need) if is_before else question.need
 
@@ -179,7 +180,7 @@ QUESTIONS: dict[str, _Question] = {
     ),
     "loss": _Question("losses",
         ("diverged", "loss_rose", "loss_constant", "loss_level", "loss_negative", "nonfinite_loss"),
-        _has_losses,
+        lambda recording: _has_losses(recording) and learning(recording) != "unknown",
         _is_trained,
     ),
     "graph": _Question("layers",
@@ -197,7 +198,7 @@ QUESTIONS: dict[str, _Question] = {
     ),
     "first": _Question("first_steps",
         ("gradients_kept", "lr_high", "momentum_high"),
-        lambda recording: _has_losses(recording) and set(range(FIRST + 1)) <= set(recording.layers["step"].unique()),
+        lambda recording: _has_losses(recording) and has_first_steps(recording),
         _is_trained,
     ),
     "elsewhere": _Question("steps_in_a_row", ("changed_elsewhere",), _has_steps_in_a_row, _is_trained),

@@ -34,18 +34,18 @@ def is_fresh(recording: Recording) -> bool:
     >>> is_fresh(Recording(parameters=parameters))
     True
     """
-    rows = [row for row in _first_rows(recording) if not row.part and not math.isnan(row.weight_norm)]
+    rows = [row for row in _first_rows(recording) if not math.isnan(row.weight_norm)]
     vectors = [row for row in rows if row.dim == 1]
     if any(row.weight_norm == 0 for row in vectors if "bias" in row.parameter):
         return True
     scales = [row for row in vectors if row.parameter == "weight"]
     if scales and max(abs(row.weight_norm**2 - row.n_entries) for row in scales) < UNIT:
         return True
-    biases = {(row.layer, row.parameter): row for row in vectors}
+    biases = {(row.layer, row.parameter, row.part): row for row in vectors}
     matches = [
         _is_drawn(row, biases[key])
         for row in rows
-        if row.dim >= 2 and (key := (row.layer, row.parameter.replace("weight", "bias"))) in biases
+        if row.dim >= 2 and (key := (row.layer, row.parameter.replace("weight", "bias"), row.part)) in biases
     ]
     return bool(matches) and sum(matches) >= MATCHED * len(matches)
 
@@ -66,8 +66,12 @@ def _first_rows(recording: Recording) -> list[_Row]:
 
 
 def _is_drawn(weight: _Row, bias: _Row) -> bool:
-    """Whether a matrix and its bias have the variances of PyTorch's own initialisation: a third of 1 / fan-in."""
-    fan_in = weight.n_entries / bias.n_entries
+    """Whether a matrix and its bias have the variances of PyTorch's own initialisation: a third of 1 / fan-in.
+
+    A recurrent layer draws all of its weights by its number of units.
+    """
+    is_recurrent = weight.parameter.startswith(("weight_ih_l", "weight_hh_l"))
+    fan_in = bias.n_entries if is_recurrent else weight.n_entries / bias.n_entries
     of_weight = weight.weight_norm**2 * fan_in / weight.n_entries
     of_bias = bias.weight_norm**2 * fan_in / bias.n_entries
     return all(

@@ -10,6 +10,7 @@ import numpy as np
 from gradflow.analysis.nonfinite import loss_lost
 from gradflow.analysis.remembered import remembered
 from gradflow.diagnosis.beginning import empty_loss
+from gradflow.diagnosis.fresh_weights import is_fresh
 from gradflow.recording import Recording
 
 Learning = Literal["learns", "level", "rises", "diverged", "solved", "unknown"]
@@ -55,9 +56,10 @@ def learning(recording: Recording) -> Learning:
     """Return what became of a run's loss.
 
     "diverged": no loss was finite any more at the end. "solved": the loss ended below 1 % of its first value or was
-    near zero all along, or the training error ended below 1 %. "learns": the median of the last losses lies clearly
-    below that of the first. "rises": clearly above. "level": it did not fall. "unknown": fewer than 20 losses, or a
-    change that the noise of batches, or the constant answer of an output layer, would explain too.
+    near zero all along, of weights that were not fresh, or the training error ended below 1 %. "learns": the median of
+    the last losses lies clearly below that of the first. "rises": clearly above. "level": it did not fall. "unknown":
+    fewer than 20 losses, or a change that the noise of batches, or the constant answer of an output layer, would
+    explain too.
 
     Examples
     --------
@@ -73,7 +75,9 @@ def learning(recording: Recording) -> Learning:
     found = losses(recording)
     if found is not None and found.first > ABSURD * (constant := empty_loss(recording)):
         found = found._replace(first=constant)  # to fall from far above it is not to learn
-    verdict = "unknown" if found is None or found.steps < MIN_STEPS else _verdict(found)
+    if found is None or found.steps < MIN_STEPS:
+        return "unknown"
+    verdict = _verdict(found, has_learnt=not is_fresh(recording))
     return "unknown" if verdict == "learns" and error > UNFITTED_ERROR else verdict
 
 
@@ -153,10 +157,10 @@ def severity(verdict: Learning, decades: float) -> Literal["problem", "notice"]:
     return "notice" if verdict == "unknown" and abs(decades) <= CERTAIN_DECADES else "problem"
 
 
-def _verdict(found: Losses) -> Learning:
+def _verdict(found: Losses, *, has_learnt: bool) -> Learning:
     fall, scale = found.first - found.last, abs(found.first)
     is_clear = abs(fall) > max(FALL * scale, STANDARD_ERRORS * found.noise)
-    if 0 <= found.last <= max(SOLVED_SHARE * found.first, NEAR_ZERO if found.first <= NEAR_ZERO else 0):
+    if 0 <= found.last <= max(SOLVED_SHARE * found.first, NEAR_ZERO if has_learnt and found.first <= NEAR_ZERO else 0):
         return "solved"
     if is_clear and fall < 0:
         return "unknown" if 0 <= found.first <= NEAR_ZERO else "rises"

@@ -14,6 +14,7 @@ from gradflow.analysis.remembered import remembered
 from gradflow.recording import Recording
 
 EARLY_STEPS = 10  # the first updates, in which a rate that is too high shows
+FIRST_STEPS = 5  # without each of which gradients that are not cleared cannot be told from a rate that is too high
 
 
 class Movement(NamedTuple):
@@ -52,12 +53,19 @@ def movement(recording: Recording) -> Movement | None:
     return Movement(float(ratios[0]), median(early), float(np.fmax.reduce(ratios)), float(path), len(ratios))
 
 
+def has_first_steps(recording: Recording) -> bool:
+    """Whether each of the first five steps was recorded."""
+    return set(range(FIRST_STEPS)) <= set(recording.layers["step"].unique())
+
+
 @remembered
 def matrices(recording: Recording) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Return which rows of parameters are of trained weights that are no vectors, as biases and scales are."""
+    """Return which rows of parameters are of trained weights that are no vectors, as biases and scales are.
+
+    Each part of a fused one is a matrix: a recurrent layer's gates, the query, key and value of attention.
+    """
     rows = recording.parameters
-    is_trained = (rows["dim"] >= 2) & (rows["part"] == "") & (rows["status"] != "frozen")
-    return is_trained.to_numpy(dtype=bool)
+    return ((rows["dim"] >= 2) & (rows["status"] != "frozen")).to_numpy(dtype=bool)
 
 
 def _medians(step: Ints, values: Floats) -> tuple[Ints, Floats]:

@@ -35,14 +35,30 @@ INSIDE = (
 MOVEMENT = ("lr_low", "step_overshoots_here", "step_overshoots")
 OUTSIDE = ("diverged", "loss_rose", "loss_constant", "loss_level")
 TIERS = (PROGRAM, BEGINNING, SIZES, SETTINGS, INSIDE, MOVEMENT, OUTSIDE)
+# Units that pass little on are a problem, whatever becomes of the loss, where the gradient behind them is one.
+ONES_BEHIND = {
+    "units_off": ("zero_gradient_between", "lost_gradient_between", "vanishing"), "units_saturated": ("vanishing",)
+}  # fmt: skip
 ORDER = {key: place for place, key in enumerate(key for tier in (*TIERS, LAYOUT) for key in tier)}
 
 
 def ranked(findings: Iterable[Finding]) -> list[Finding]:
     """Return findings by severity, then causes first; a problem that another explains names it in `follows`."""
-    found = sorted(findings, key=lambda one: (SEVERITIES.index(one.severity), ORDER.get(one.key, len(ORDER))))
+    found = sorted(
+        _with_causes(list(findings)), key=lambda one: (SEVERITIES.index(one.severity), ORDER.get(one.key, len(ORDER)))
+    )
     problems = [one for one in found if one.severity == "problem"]
     return [replace(one, follows=_explained_by(one, problems)) for one in found]
+
+
+def _with_causes(findings: list[Finding]) -> list[Finding]:
+    """Return the findings, and those that explain a problem of the same network as problems too."""
+    problems = {(one.subject, one.key) for one in findings if one.severity == "problem"}
+    explain = [
+        one.severity == "notice" and any((one.subject, key) in problems for key in ONES_BEHIND.get(one.key, ()))
+        for one in findings
+    ]
+    return [replace(one, severity="problem") if it else one for one, it in zip(findings, explain, strict=True)]
 
 
 def is_cause(finding: Finding) -> bool:

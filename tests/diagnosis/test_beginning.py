@@ -119,34 +119,3 @@ def test_the_loss_of_answering_zero_is_lost_beside_outputs_that_are_large():
     large = NORMAL | {"rms": 100.0}
     assert math.isnan(empty_loss(recording([], [large], losses=(10_001.0,) * 60, operations=["MseLoss", "Addmm"])))
     assert empty_loss(recording([], [NORMAL])) == pytest.approx(math.log(10))
-
-
-def steps_of(ratio, losses):
-    """Weights of one matrix that each update moves by a share of their length."""
-    rows = {"layer": "a", "parameter": "weight", "part": "", "dim": 2, "n_entries": 64, "status": "measured"}
-    every = pd.DataFrame({"step": range(len(losses)), **rows, "weight_norm": 1.0, "update_norm": ratio, "lr": 0.1})
-    found = recording([], [NORMAL], losses)
-    return Recording(steps=found.steps, parameters=every, meta=found.meta)
-
-
-@pytest.mark.parametrize(
-    ("ratio", "jump", "words"),
-    [(0.5, 2.5, "Within ten steps the loss rose to 2.50 times"), (0.5, 1.5, ""), (0.05, 2.5, "")],
-)
-def test_a_loss_that_jumps_under_large_updates_and_then_falls_is_named(ratio, jump, words):
-    losses = (2.0, *(2.0 * jump,) * 20, *(2.0 * 0.9**step for step in range(60)))
-    found = [str(one) for one in diagnose(steps_of(ratio, losses)) if one.key == "lr_high"]
-    assert len(found) == bool(words)
-    assert all(words in one for one in found)
-
-
-def test_updates_that_are_too_large_say_that_the_loss_is_no_longer_finite_and_not_that_it_stays_level():
-    (found,) = [one for one in diagnose(steps_of(0.5, (2.0,) * 20 + (math.nan,) * 30)) if one.key == "lr_high"]
-    assert "The loss becomes NaN or infinite." in str(found)
-    assert "does not fall" not in str(found)
-
-
-def test_the_remedy_of_updates_that_are_too_small_goes_on_until_the_loss_falls():
-    (found,) = [one for one in diagnose(steps_of(1e-9, (2.0,) * 60)) if one.key == "lr_low"]
-    assert found.remedies == ("remedy.raise_lr",)
-    assert "1 part in " in str(found)

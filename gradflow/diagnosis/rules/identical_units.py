@@ -11,6 +11,7 @@ from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
 REMEDIES = ("remedy.init",)
+MIN_MATRICES = 2  # of one alone the rows are outputs, whose targets tell them apart
 
 
 @each_run("weights")
@@ -20,5 +21,6 @@ def find(recording: Recording) -> Found | None:
     if first is None or not first.n_alike:
         return None
     values: dict[str, Value] = {"alike": first.n_alike, "n_matrices": first.n_matrices, "example": named(first.alike)}
-    severity = problem_if(may_harm(recording) or begins_large(recording))
+    is_all = first.n_alike == first.n_matrices >= MIN_MATRICES  # then no layer behind can tell one unit from another
+    severity = problem_if(is_all or may_harm(recording) or begins_large(recording))
     return Found("identical_units", severity, values, "cause.symmetry", REMEDIES)

@@ -51,9 +51,7 @@ def _sized(recording: Recording) -> Found | None:
     if names[:2] != (CROSS_ENTROPY, "LogSoftmax"):
         return None
     if loss < TINY * constant and is_fresh(recording):
-        moved = movement(recording)
-        severity = problem_if(moved is not None and moved.path <= LOW)
-        return Found("loss_tiny", severity, {"loss": loss, "constant": constant}, "", MEAN)
+        return Found("loss_tiny", problem_if(_hardly_moves(recording)), {"loss": loss, "constant": constant}, "", MEAN)
     if not loss > LARGE * constant:
         return None
     found = losses(recording)
@@ -63,6 +61,11 @@ def _sized(recording: Recording) -> Found | None:
         return Found("loss_scaled", problem_if(is_unfitted(recording)), most, "", MEAN)
     values: dict[str, Value] = {"rms": output.rms, "loss": loss, "times_constant": loss / constant, "threshold": LARGE}
     return Found("outputs_large", problem_if(not is_learnt and _is_long(recording)), values, "", INIT)
+
+
+def _hardly_moves(recording: Recording) -> bool:
+    moved = movement(recording)
+    return moved is not None and moved.path <= LOW
 
 
 def _is_long(recording: Recording) -> bool:
@@ -77,8 +80,10 @@ def _squared(recording: Recording, output: Tensor, loss: float) -> Found | None:
     Outputs know nothing of the targets yet, so that the loss is the sum of both mean squares.
     """
     of_outputs = output.rms**2
+    if loss < TINY * of_outputs and is_fresh(recording) and _hardly_moves(recording):
+        return Found("loss_tiny", "problem", {"loss": loss, "constant": of_outputs}, "", MEAN)
     if loss < CONSISTENT * of_outputs:
-        return None  # something else than a mean of squares, such as one that is scaled
+        return None  # something else than a mean of squares, or outputs that begin near their targets, as a skip's do
     of_targets = max(loss - of_outputs, loss / 1000)
     values: dict[str, Value] = {"rms": output.rms, "loss": loss}
     if loss > LARGE * of_targets and output.rms > 1:

@@ -48,7 +48,7 @@ def _found(recording: Recording, column: str, key: str, threshold: float) -> Fou
         "layer": layers[first][0], "layers": len(beyond), "fraction": float(np.nanmax(own)),
         "step": int(steps[np.argmax(own >= threshold)]), "threshold_percent": threshold,
     }  # fmt: skip
-    severity = problem_if(is_stuck(recording) or is_before_training(recording))
     is_from_start = values["step"] == 0  # before any update, so that the learning rate is not why
+    severity = problem_if(is_stuck(recording) or is_before_training(recording) or not is_from_start)
     remedies = tuple(one for one in REMEDIES if not (is_from_start and one == "remedy.lower_lr"))
     return Found(key, severity, values, f"cause.{key}", remedies)
