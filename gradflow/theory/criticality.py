@@ -81,8 +81,10 @@ def critical(activation: str | Curve, bias_variance: float | None = None) -> Cri
     if not bias_variance and _zero_attracts(phi):
         return Critical(1 / half_square(phi.at_zero), 0.0, 0.0, 1.0)
     q = _of_biases(phi, bias_variance or 0.0)
-    if q is None and bias_variance is None:
-        q = _fastest(phi)
+    if q is not None:
+        weights, _, rate = _edge(phi, q)
+        return Critical(weights, bias_variance or 0.0, q, rate)
+    q = _fastest(phi) if bias_variance is None else None
     if q is None:
         given = "" if bias_variance is None else f" with bias_variance={bias_variance:g}"
         raise ValueError(

@@ -55,7 +55,7 @@ NETWORKS = ["plain-20", "residual-110, lr 0.1"]
 PERCENT = ("early", "path", "share", "kept", "left", "fraction", "dropped", "threshold_percent")
 NUMBERS = (
     "rms", "mean", "low", "high", "size", "spread", "change", "update", "most", "decay", "constant", "times_constant",
-    "momentum",
+    "momentum", "begin", "end",
 )  # fmt: skip
 EXTREMES = {
     "when": ["start", "end", "batch"],

@@ -125,12 +125,15 @@ def _chi(activation: str, weight_variance: float, bias_variance: float) -> float
 
 @cache
 def _critical(activation: str) -> float:
-    """Return fan_in Var[w] that keeps the gradient's size without biases; NaN where there is none."""
+    """Return fan_in Var[w] that keeps the gradient's size without biases, whatever comes in; NaN where there is none.
+
+    A sigmoid keeps it too, at weights so large that its units saturate: wide layers may, those of use do not.
+    """
     try:
         found = theory.critical(activation)
     except ValueError:
         return math.nan
-    return found.weight_variance if found.bias_variance == 0 else math.nan
+    return found.weight_variance if found.bias_variance == 0 and found.rate == 1 else math.nan
 
 
 def _rounded(value: float) -> float:
