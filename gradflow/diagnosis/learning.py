@@ -142,19 +142,20 @@ def losses(recording: Recording) -> Losses | None:
     return Losses(float(loss[0]), first, early, last, noise, len(loss))
 
 
-def severity(verdict: Learning, decades: float) -> Literal["problem", "notice"]:
+def severity(verdict: Learning, decades: float, *, is_high: bool = False) -> Literal["problem", "notice"]:
     """Return how grave a gradient is that is so many decades smaller or larger at one end of a network.
 
-    A problem where the loss did not fall; where nothing is known of it, beyond three decades; else a notice.
+    A problem where the loss did not fall; where nothing is known of it or it fell and is still high, as `is_unfitted`
+    says, beyond three decades; else a notice.
 
     Examples
     --------
     >>> severity("level", -2.5), severity("unknown", -2.5), severity("learns", -10.0)
     ('problem', 'notice', 'notice')
     """
-    if verdict in HARMLESS:
-        return "notice"
-    return "notice" if verdict == "unknown" and abs(decades) <= CERTAIN_DECADES else "problem"
+    if verdict in HARMFUL:
+        return "problem"
+    return "problem" if (verdict == "unknown" or is_high) and abs(decades) > CERTAIN_DECADES else "notice"
 
 
 def _verdict(found: Losses, *, has_learnt: bool) -> Learning:

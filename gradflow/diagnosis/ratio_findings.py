@@ -10,7 +10,7 @@ from gradflow.analysis.numbered_rows import between
 from gradflow.analysis.path_ends import Node, has_shortcut
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.first_last_ratio import DECADES, Beyond, Ends
-from gradflow.diagnosis.learning import is_before_training, severity
+from gradflow.diagnosis.learning import is_before_training, is_unfitted, severity
 from gradflow.diagnosis.seed_groups import Case
 from gradflow.diagnosis.wording import Value
 
@@ -58,7 +58,7 @@ def findings_at_ends(
 def _finding(key: str, case: Case, found: Ends, beyond: Beyond, cause: str, remedies: tuple[str, ...]) -> Finding:
     """Return what a rule found at a gradient's two ends; it is as grave as in the run that it harms most."""
     grave = {
-        severity(run.learning, path.decades)
+        severity(run.learning, path.decades, is_high=is_unfitted(run.recording))
         for run in beyond.hit
         for path in run.paths
         if path.decades * beyond.worst.decades > 0 and abs(path.decades) > DECADES

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from gradflow import Recording
-from gradflow.diagnosis.learning import MIN_STEPS, learning
+from gradflow.diagnosis.learning import MIN_STEPS, learning, severity
 
 N = 200
 FALLING = 2.3 * np.exp(-np.arange(N) / 80)
@@ -75,3 +75,17 @@ def test_a_rise_from_near_zero_says_little():
 def test_a_measured_training_error_outweighs_the_loss(error, said):
     errors = [np.nan] * (N - 1) + [error]
     assert learning(run(FALLING, train_error=errors)) == said
+
+
+@pytest.mark.parametrize(
+    ("verdict", "decades", "is_high", "said"),
+    [
+        ("learns", -10.0, False, "notice"),
+        ("learns", -3.1, True, "problem"),
+        ("learns", -2.9, True, "notice"),
+        ("unknown", -3.1, False, "problem"),
+        ("level", -2.1, False, "problem"),
+    ],
+)
+def test_a_gradient_is_as_grave_as_what_became_of_the_loss(verdict, decades, is_high, said):
+    assert severity(verdict, decades, is_high=is_high) == said
