@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from .judge import counted, findings, judged, tables, truths
+from .judge import SEEN, WHOLE, counted, findings, judged, tables, truths
 from .remedy import study, write
 from .runs import make, runs
 
@@ -31,6 +31,7 @@ def main() -> None:
     trained.add_argument("--limit", type=int, default=10**6)
     asked = commands.add_parser("judge", help="diagnose the runs of one part and count how often that is right")
     asked.add_argument("--part", choices=PARTS, default="tuning")
+    asked.add_argument("--seen", choices=SEEN, default=WHOLE, help="what of each recording is diagnosed")
     asked.add_argument("--out", type=Path, help="CSV file to write, one row a run")
     tried = commands.add_parser("remedies", help="apply each remedy to harmful runs, those of the first tables first")
     tried.add_argument("--judged", type=Path, nargs="+", required=True)
@@ -47,7 +48,7 @@ def main() -> None:
     if options.command == "train":
         train_all(options.runs, options.limit)
     elif options.command == "judge":
-        judge(options.runs, options.part, options.out)
+        judge(options.runs, options.part, options.seen, options.out)
     else:
         frame = pd.concat([pd.read_csv(path, keep_default_na=False) for path in options.judged])
         if options.command == "remedies":
@@ -67,11 +68,11 @@ def train_all(folder: Path, limit: int) -> None:
             print(f"{row['seconds']:7} s {row['score']:.3f} of {row['chance']:.2f}  {run.name}", flush=True)
 
 
-def judge(folder: Path, part: str, out: Path | None) -> None:
+def judge(folder: Path, part: str, seen: str, out: Path | None) -> None:
     """Diagnose one part's runs, print how often that is right, and keep the table."""
     frame = truths(folder)
     frame = frame[frame["part"] == part]
-    frame = judged(frame.assign(findings=[findings(folder / run) for run in frame["run"]]))
+    frame = judged(frame.assign(findings=[findings(folder / run, seen) for run in frame["run"]]))
     print(tables(frame))
     if out is not None:
         frame.assign(findings=frame["findings"].map(" ".join)).round(4).to_csv(out, index=False)

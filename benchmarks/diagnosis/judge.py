@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,16 @@ import pandas as pd
 from scipy.stats import beta
 
 import gradflow
+from gradflow.recording import Recording
 
 from .faults import FAULTS
 from .odd import ODD
+from .program import DENSE_STEPS
 from .runs import TWIN
 
 HARMFUL, HARMLESS = 0.2, 0.05  # of what the twin gained over a constant answer; between the two a run is not counted
 SHORT = "short"  # recordings of too few updates to learn anything: healthy whatever their score
+WHOLE = "whole"
 FINDINGS_AHEAD = 2  # among the first so many findings the planted cause is to be
 
 
@@ -41,10 +45,38 @@ def _truth(row: dict[str, Any]) -> str:
     return "harmful" if row["harm"] >= HARMFUL else "unclear"
 
 
-def findings(run: Path) -> list[str]:
-    """Return what `gradflow.diagnose` says of a run, in its order: "severity:key"."""
-    found = gradflow.diagnose(gradflow.load(run))
+def findings(run: Path, seen: str = WHOLE) -> list[str]:
+    """Return what `gradflow.diagnose` says of what is seen of a run, in its order: "severity:key"."""
+    found = gradflow.diagnose(SEEN[seen](gradflow.load(run)))
     return [f"{one.severity}:{one.key}" for one in found if one.severity in ("problem", "notice")]
+
+
+def _begun(share: float) -> Callable[[Recording], Recording]:
+    """Return a function that keeps the first share of a run, as if it were still under way."""
+
+    def kept(whole: Recording) -> Recording:
+        n_steps = math.ceil(share * len(whole.steps))
+        return _only(whole, lambda step: step < n_steps, all_steps=False)
+
+    return kept
+
+
+def _only(whole: Recording, is_kept: Callable[[pd.Series], pd.Series], *, all_steps: bool) -> Recording:  # type: ignore[type-arg]
+    """Return a recording of some steps; of losses all are kept where a schedule would have left out gradients alone."""
+    tables = {name: getattr(whole, name) for name in ("steps", "layers", "parameters", "times")}
+    cut = {
+        name: table if name == "steps" and all_steps else table[is_kept(table["step"])]
+        for name, table in tables.items()
+    }
+    return whole.having(**cut)
+
+
+SEEN: dict[str, Callable[[Recording], Recording]] = {
+    WHOLE: lambda whole: whole,
+    **{f"first {share:.0%}": _begun(share) for share in (0.1, 0.25, 0.5)},
+    "every 10": lambda whole: _only(whole, lambda step: step % DENSE_STEPS == 0, all_steps=True),
+    "0, 1, 10, 100": lambda whole: _only(whole, lambda step: step.isin((0, 1, 10, 100)), all_steps=True),
+}
 
 
 def judged(frame: pd.DataFrame) -> pd.DataFrame:
