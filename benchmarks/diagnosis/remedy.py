@@ -64,7 +64,7 @@ def _fresh(one: Program, head: float = 1.0) -> None:
 def _less_dropout(one: Program) -> None:
     for module in one.model.modules():
         if isinstance(module, nn.Dropout):
-            module.p = min(module.p, 0.5)
+            module.p = min(module.p, 0.3)
 
 
 def _unfreeze(one: Program) -> None:
@@ -88,7 +88,7 @@ REMEDIES: dict[str, tuple[str, list[Apply]]] = {
     "remedy.logits": ("nothing behind the last layer", [_linear]),
     "remedy.linear_output": ("nothing behind the last layer", [_linear]),
     "remedy.train_mode": ("train mode", [_set("evaluates", False)]),
-    "remedy.less_dropout": ("dropout of at most 0.5", [_less_dropout]),
+    "remedy.less_dropout": ("dropout of at most 0.3", [_less_dropout]),
     "remedy.less_momentum": ("momentum of 0.9", [_set("momentum", 0.9)]),
     "remedy.raise_clip": ("no clipping", [_set("clip", math.inf)]),
     "remedy.slower_decay": (
