@@ -281,7 +281,13 @@ class Since:
             return False
         if gradient._version == noted[2]:
             return True
-        return type(gradient) is Tensor and gradient.is_cpu and not gradient.any()
+        # Cleared in place, or zero after a backward pass, which then left another one that is not.
+        return all(_is_zero(one.grad) for one in self._parameters[number] if one.grad is not None)
+
+
+def _is_zero(gradient: Tensor) -> bool:
+    """Whether a gradient is known to be zero, without waiting for a device."""
+    return type(gradient) is Tensor and gradient.is_cpu and not gradient.any()
 
 
 def rate(value: object) -> Scalar:

@@ -96,6 +96,17 @@ class Readings:
             return self.gradients
         return [self.gradients[number] for number in sorted(self.arrived)]
 
+    def frozen(self) -> frozenset[int]:
+        """Return the pieces of parameters that have no gradient and require none just now."""
+        if len(self.arrived) == len(self.gradients):  # nearly always
+            return frozenset()
+        every, pieces = self._parameters.every, enumerate(self._parameters.pieces)
+        return frozenset(
+            number
+            for number, piece in pieces
+            if number not in self.arrived and not every[piece.parameter].requires_grad
+        )
+
     def read_after_backward(self, optimizers: Sequence[Optimizer]) -> None:
         """Read gradients as they are in `.grad` just now; what a scaler is still to divide by is divided out.
 

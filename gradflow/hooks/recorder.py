@@ -197,11 +197,18 @@ class Recorder:
             first = self._model.attachment.first_batch
             if first is not None and not attempt("what the loss reads", first.reads_outputs, loss, default=True):
                 self._meta["loss_beyond_outputs"] = True
-        if self._optimizers and attempt("whose step the scalars are of", self._since.is_untouched, default=False):
+        is_of_last = False
+        if self._scaler is not None:
+            is_first, was_attached = self._n_calls == 0, self._model.attachment.is_attached
+            attempt("the steps that the scaler skips", self._take_skipped)
+            # Of a step that was skipped since the last call: this one is its own, unless that one was.
+            is_of_last = self._step > step and is_first
+            self._is_late = self._step > step and not is_first and not was_attached
+        if self._optimizers and not is_of_last and not self._is_late:
+            is_of_last = attempt("whose step the scalars are of", self._since.is_untouched, default=False)
+        if is_of_last:
             attempt("the scalars", self._amend, kept)
             return
-        if self._scaler is not None:
-            attempt("the steps that the scaler skips", self._take_skipped)
         if self._is_due and not self._is_checked:
             attempt("what has changed of the model", self._check_structure)
         self._scalars |= kept
@@ -469,6 +476,7 @@ class Recorder:
         """Make ready for the next step: hooks are attached exactly if it is due."""
         self._scalars: dict[str, Any] = {"step": self._step}
         self._is_skipped = False  # where no gradient could be looked at: a fused optimizer skips on its device
+        self._is_late = False  # known to have begun only after its forward pass, as after a step that was skipped
         was_due, self._is_due = self._is_due, False  # until all is ready
         if self._closed or not self._schedule(self._step):
             if was_due:
@@ -529,7 +537,8 @@ class Recorder:
         found = self._model.look()
         if found is None:
             return
-        self._failures.attempt("the tables", self._buffer.flush)  # of layers as they were
+        # Of layers as they were; the loss of the last step may come after it.
+        self._failures.attempt("the tables", partial(self._buffer.flush, keeps_last=bool(self._optimizers)))
         self._model.follow(found, self._step)
         self._buffer.follow(self._model.parameters)
         self._pass.accumulation = self._model.accumulation
@@ -576,7 +585,10 @@ class Recorder:
         if self._closed:
             return
         if self._scaler is not None:
+            step, was_attached = self._step, self._model.attachment.is_attached
             self._failures.attempt("the steps that the scaler skips", self._take_skipped)
+            if self._step > step:
+                self._is_late = not was_attached
         if self._is_due:
             began = time.perf_counter()
             if not self._is_checked:
@@ -730,7 +742,9 @@ class Recorder:
         is_odd = self._pass.is_full or not readings.arrived or (self._watches and not outputs)
         is_compiled = is_odd and attempt("what is compiled", self._is_compiled, default=False)
         conditions = self._usual
-        if is_compiled or self._unseen or self._is_skipped or self._model.added or self._pass.is_full:
+        frozen = attempt("what is frozen", readings.frozen, default=frozenset())
+        is_usual = not (is_compiled or self._unseen or frozen or self._model.added or self._pass.is_full)
+        if not is_usual or self._is_skipped or self._is_late:
             conditions = Conditions(
                 is_watched=self._watches,
                 is_compiled=is_compiled,
@@ -738,6 +752,8 @@ class Recorder:
                 is_skipped=self._is_skipped,
                 added=self._model.added,
                 is_full=self._pass.is_full,
+                is_late=self._is_late,
+                frozen=frozen,
             )
         buffer = self._buffer
         attempt("the rows of a step", buffer.add_layers, readings, self._pass, outputs, conditions, self._scalars)
@@ -786,7 +802,7 @@ class Recorder:
                 "is recorded for it. Call step() after each backward(), and run validation under torch.no_grad()."
             )
             return False
-        if self._is_skipped:
+        if self._is_skipped or self._is_late:
             return False
         if not self._readings.arrived:
             self._failures.warn("no parameter has a gradient: call step() after backward() and before zero_grad().")

@@ -31,6 +31,7 @@ from gradflow.hooks.readings import Parameters
 PARAMETERS_ONLY = "parameters only"
 FROZEN = "frozen"
 NOT_CALLED = "not called"
+NOT_WATCHED = "not watched"
 WITHOUT_GRADIENTS = "called without gradients"
 COMPILED = "compiled"
 SCRIPTED = "scripted"
@@ -63,6 +64,8 @@ class Conditions(NamedTuple):
     is_skipped: bool = False  # whether a scaler skipped the step
     added: frozenset[int] = frozenset()  # layers whose module came into the model in this step
     is_full: bool = False  # whether there were more outputs than are kept
+    is_late: bool = False  # whether the step was known to have begun only after its forward pass
+    frozen: frozenset[int] = frozenset()  # pieces of parameters that required no gradient
 
 
 class Signature(NamedTuple):
@@ -107,7 +110,10 @@ def layout_of(signature: Signature, layers: Sequence[Layer], parameters: Paramet
             layout.gradients[row] = [piece for piece in own if piece in signature.arrived]
             layout.weights[row] = own
             layout.updates[row] = [piece for piece in own if piece in signature.updated]
-        status = _absence(layer, by_layer[layer.number], signature, has_gradients=bool(own and layout.gradients[row]))
+        held = [piece for parameter in layer.parameters for piece in parameters.pieces_of(parameter)]
+        is_frozen = bool(held) and signature.conditions.frozen.issuperset(held)
+        has_gradients = bool(own and layout.gradients[row])
+        status = _absence(layer, by_layer[layer.number], signature, has_gradients=has_gradients, is_frozen=is_frozen)
         for source, described, key in _rows(layer.number, by_layer[layer.number], status):
             layout.number.append(layer.number)
             layout.backward.append(key.backward)
@@ -128,7 +134,7 @@ def _status(owned: OwnParameter, piece: int, signature: Signature) -> str:
         return FAILED
     if piece in signature.arrived:
         return MEASURED
-    if not owned.parameter.requires_grad:
+    if piece in signature.conditions.frozen:
         return FROZEN
     return SKIPPED if signature.conditions.is_skipped else NO_GRADIENT
 
@@ -161,7 +167,9 @@ def _has_row(key: OutputKey) -> bool:
     return key.status in _WITH_ROWS or (key.status == FAILED and key.in_grad)
 
 
-def _absence(layer: Layer, outputs: list[tuple[int, OutputKey]], signature: Signature, *, has_gradients: bool) -> str:
+def _absence(
+    layer: Layer, outputs: list[tuple[int, OutputKey]], signature: Signature, *, has_gradients: bool, is_frozen: bool
+) -> str:
     """Return why no gradient arrived at a layer's output in this step."""
     statuses = {key.status for _, key in outputs}
     conditions = signature.conditions
@@ -182,9 +190,11 @@ def _absence(layer: Layer, outputs: list[tuple[int, OutputKey]], signature: Sign
         return ADDED
     if conditions.is_skipped and not statuses:
         return SKIPPED
+    if conditions.is_late and not statuses:
+        return NOT_WATCHED
     if has_gradients:
         return PARAMETERS_ONLY
-    if layer.parameters and not any(parameter.requires_grad for parameter in layer.parameters):
+    if is_frozen:
         return FROZEN
     if NO_GRADIENT in statuses or layer.module is None:
         return NO_GRADIENT

@@ -187,11 +187,13 @@ class Buffer:
         of_outputs = [Histogram(step, layer, "", ACTIVATION, counts) for (layer, _), counts in watched.counts.items()]
         self._distributions.add([*of_parameters, *of_outputs])
 
-    def flush(self) -> None:
-        """Turn what is pending into tables, after one transfer per device."""
+    def flush(self, *, keeps_last: bool = False) -> None:
+        """Turn what is pending into tables, after one transfer per device; if asked for, but the last step's scalars."""
         self.settle()
         read = _Transfer(self._failures)
-        for row in self._steps:
+        n_ended = len(self._steps) - keeps_last
+        ended, left = self._steps[:n_ended], self._steps[n_ended:]
+        for row in ended:
             read.collect(row.values())
         steps = [(signature, one) for signature, alike in self._kept.items() for one in alike]
         steps.sort(key=lambda step: step[1].step)
@@ -201,7 +203,7 @@ class Buffer:
             read.collect(lr for _, lr in one.rates)
         read.move()
         made = {
-            "steps": self._made("steps", lambda rows: _scalar_rows(rows, read), self._steps),
+            "steps": self._made("steps", lambda rows: _scalar_rows(rows, read), ended),
             "layers": self._made("layers", lambda kept: self._layer_table(kept, read), steps),
             "parameters": self._made("parameters", lambda kept: self._parameter_table(kept, read), steps),
             "times": self._times.tables(self._failures),
@@ -211,7 +213,7 @@ class Buffer:
         for table, frames in made.items():  # from here on nothing can fail: rows are pending or in a table, not both
             self._chunks[table] += frames
         self._times, self._distributions = times, distributions
-        self._steps, self._kept, self._layouts, self._n_rows = [], {}, {}, 0
+        self._steps, self._kept, self._layouts, self._n_rows = left, {}, {}, 0
         self._on_tables(made)
 
     def _made(self, table: str, make: Callable[[Sequence[Any]], pd.DataFrame], rows: list[Any]) -> list[pd.DataFrame]:

@@ -193,6 +193,76 @@ def test_steps_that_the_scaler_skips_are_marked_and_keep_their_loss(factors, sch
     assert rows.update_norm[is_skipped & (rows.n_params > 0)].isin([0.0, math.nan] if fused else [math.nan]).all()
 
 
+@pytest.mark.parametrize("schedule", [1, 2, 3])
+@pytest.mark.parametrize("skipped", [(2, 4), (1, 2), (0,), (5,)])
+def test_a_loss_given_after_a_step_that_the_scaler_skips_is_that_step_s(skipped, schedule):
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    with gradflow.record(model, optimizer=optimizer, scaler=scaler, schedule=schedule) as recorder:
+        for step in range(6):
+            optimizer.zero_grad()
+            scaler.scale(loss_of(model) * (math.inf if step in skipped else 1)).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            recorder.step(loss=float(step))
+    steps = recorder.recording.steps
+    assert steps.loss.tolist() == [0, 1, 2, 3, 4, 5]
+    assert steps.step[steps.skipped].tolist() == [*skipped]
+
+
+def test_a_recorded_step_after_one_that_was_skipped_unseen_has_no_other_step_s_outputs():
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    expected = {}
+    with (
+        warnings.catch_warnings(),
+        gradflow.record(model, optimizer=optimizer, scaler=scaler, schedule=2) as recorder,
+    ):
+        warnings.simplefilter("error", GradflowWarning)
+        for step in range(7):
+            optimizer.zero_grad()
+            loss = loss_of(model, step) * (math.inf if step == 1 else 1)
+            expected[step] = norm64(*torch.autograd.grad(loss, list(model[0].parameters()), retain_graph=True))
+            scaler.scale(loss).backward()
+            recorder.step(loss=loss)
+            scaler.step(optimizer)
+            scaler.update()
+    rows = recorder.recording.layers.query("layer == '0'").set_index("step")
+    assert rows.status.to_dict() == {0: "measured", 2: "not watched", 4: "measured", 6: "measured"}
+    assert rows.out_grad_norm.isna().to_dict() == {0: False, 2: True, 4: False, 6: False}
+    assert rows.grad_norm.to_dict() == pytest.approx({step: expected[step] for step in (0, 2, 4, 6)}, rel=1e-5)
+
+
+def test_gradients_of_zero_after_a_backward_pass_are_not_taken_for_cleared_ones():
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.PReLU(), nn.Linear(8, 1))  # the slope's gradient is zero
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with gradflow.record(model, optimizer=optimizer) as recorder:
+        for step in range(4):
+            optimizer.zero_grad(set_to_none=False)
+            model(torch.ones(3, 4)).square().mean().backward()
+            recorder.step(loss=float(step))
+            optimizer.step()
+    assert recorder.recording.steps.loss.tolist() == [0, 1, 2, 3]
+    assert recorder.recording.steps.unclipped_grad_norm.notna().all()
+
+
+def test_a_loss_that_comes_after_its_step_is_kept_where_the_model_changes_before_the_next_recorded_one():
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with gradflow.record(model, optimizer=optimizer, schedule=2) as recorder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", GradflowWarning)  # that the model has changed
+        for step in range(4):
+            if step == 1:
+                model.append(nn.Tanh())
+            optimizer.zero_grad()
+            model(torch.ones(6, 4)).square().sum().backward()
+            optimizer.step()
+            recorder.step(loss=float(step))
+    assert recorder.recording.steps.loss.tolist() == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("broken", [0, 2])
 def test_a_step_that_one_of_two_optimizers_skips_is_marked(broken):
     model = net()

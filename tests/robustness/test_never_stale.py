@@ -312,3 +312,17 @@ def test_layers_that_a_selector_no_longer_finds():
     assert "matches no layer" in str(told[0].message)
     assert "\n" not in str(told[0].message)
     assert len(recorder.recording.steps) == 2
+
+
+@pytest.mark.parametrize("trained", [(0, 3), (1, 2), (2,)])
+def test_a_layer_is_called_frozen_in_the_steps_in_which_it_was(trained):
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+    with gradflow.record(model) as recorder:
+        for step in range(4):
+            model[0].requires_grad_(step in trained)
+            model.zero_grad()
+            model(torch.ones(5, 3)).sum().backward()
+            recorder.step()
+    expected = ["measured" if step in trained else "frozen" for step in range(4)]
+    assert recorder.recording.layers.query("layer == '0'").status.tolist() == expected
+    assert recorder.recording.parameters.query("layer == '0' and parameter == 'weight'").status.tolist() == expected
