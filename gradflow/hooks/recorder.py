@@ -484,7 +484,8 @@ class Recorder:
             return
         self._model.added = frozenset()
         self._is_counted = self._distributions is not None and bool(self._distributions(self._step))
-        if self._pass.has_begun or self._pass.with_counts != self._is_counted:
+        # Where layers are watched, the last pass is the last recorded step's, even if no layer ran in that step.
+        if self._watches or self._pass.has_begun or self._pass.with_counts != self._is_counted:
             fresh = self._new_pass()
             self._pass, self._sequences = fresh, Sequences(fresh)  # both or none
         self._unseen: set[int] = set()

@@ -702,3 +702,25 @@ def test_of_one_step_65536_outputs_are_kept_and_of_more_none():
         assert (one.outputs, one.is_full) == (outputs[:-1], False)
         one.add(outputs[-1])
         assert (one.outputs, one.is_full) == ([], True)
+
+
+@pytest.mark.parametrize("has_backward", [True, False])
+def test_a_step_in_which_no_layer_runs_has_no_gradient_of_another_step(has_backward):
+    model = nn.Linear(3, 1)
+
+    def train():
+        for step in range(4):
+            model.zero_grad()
+            if step != 2:
+                (10.0**step * model(torch.ones(1, 3))).sum().backward()
+            elif has_backward:
+                model.weight.square().sum().backward()
+            recorder.step()
+
+    reason = "no layer of the model was seen running" if has_backward else "no parameter has a gradient"
+    with gradflow.record(model) as recorder, pytest.warns(GradflowWarning, match=reason):
+        train()
+    rows = recorder.recording.layers
+    assert rows.out_grad_norm.tolist() == pytest.approx([1, 10, math.nan, 1000], nan_ok=True)
+    absence = "parameters only" if has_backward else "not called"
+    assert rows.status.tolist() == ["measured", "measured", absence, "measured"]
