@@ -48,6 +48,7 @@ class OutputGradientHook:
     in_grad = True
     statistics: Statistics | None = None
     task: Task | None = None  # in which the gradient arrived
+    added_in: Task | None = None  # in which the last one arrived that was added to it
     gradient: Tensor | None = None  # while it is held
     total: Tensor | None = None  # of the gradients that several passes brought
     is_differentiated = False  # whether a pass with create_graph=True came first
@@ -118,7 +119,7 @@ class OutputGradientHook:
         if self._pass.is_over:
             return True
         task = self._pass.task()
-        return any(output.task is task for output in (self, *self.later))
+        return any(output.task is task or output.added_in is task for output in (self, *self.later))
 
     def _take_again(self, gradient: Tensor, status: str, task: Task) -> None:
         """Take the gradient of a further backward pass: added to an earlier one's where it is so in `.grad`."""
@@ -146,6 +147,7 @@ class OutputGradientHook:
         return self.task.is_adding and self._pass.accumulation.is_live(self.backward, self.layer)
 
     def _add(self, gradient: Tensor, task: Task) -> None:
+        self.added_in = task
         if self.total is not None:
             self.total.add_(self._addend(gradient, task))
         else:

@@ -724,3 +724,19 @@ def test_a_step_in_which_no_layer_runs_has_no_gradient_of_another_step(has_backw
     assert rows.out_grad_norm.tolist() == pytest.approx([1, 10, math.nan, 1000], nan_ok=True)
     absence = "parameters only" if has_backward else "not called"
     assert rows.status.tolist() == ["measured", "measured", absence, "measured"]
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (2, 3, 4)])  # of the latter, a linear layer returns a view
+@pytest.mark.parametrize("factors", [(1, 5), (1, 5, 7)])
+def test_several_passes_through_a_view_are_each_added_once(shape, factors):
+    model = nn.Linear(4, 1)
+    with gradflow.record(model) as recorder:
+        for _ in range(2):
+            model.zero_grad()
+            loss = model(torch.ones(shape)).sum()
+            for factor in factors:
+                (factor * loss).backward(retain_graph=True)
+            recorder.step()
+    rows = recorder.recording.layers
+    assert rows.status.tolist() == ["several passes", "measured"]
+    assert rows.out_grad_norm.tolist() == pytest.approx([math.nan, sum(factors) * math.sqrt(6)], nan_ok=True)
