@@ -229,7 +229,8 @@ class _BaseHook:
             return
         laid_out = torch.empty_strided(self._shape, self._strides, dtype=gradient.dtype, device=gradient.device)
         part = laid_out.copy_(gradient.detach()).as_strided(*self._geometry)
-        if part.device.type != "cpu" or bool(part.any()):
+        # Zero for a piece of the base can mean that only other pieces were used; a view of all of it has no others.
+        if part.numel() == gradient.numel() or part.device.type != "cpu" or bool(part.any()):
             self._output.take(part, BASE)
 
 

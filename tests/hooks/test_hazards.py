@@ -8,7 +8,7 @@ import warnings
 
 import pytest
 import torch
-from oracles import norm64
+from oracles import norm64, output_gradients
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -82,6 +82,34 @@ def test_a_view_changed_in_place_is_read_at_its_base():
     row = record_once(model, x).iloc[0]
     assert row.status == "measured at its base"
     assert row.out_grad_norm == pytest.approx(norm64(expected), rel=TOLERANCE)
+
+
+def test_a_gradient_of_zero_at_a_view_changed_in_place_is_zero():
+    model, x = nn.Sequential(nn.Linear(4, 8), nn.ReLU(inplace=True), nn.Linear(8, 1)), torch.randn(2, 3, 4)
+    nn.init.constant_(model[0].bias, -100.0)  # no unit is ever on
+    outputs = output_gradients(nn.Sequential(model[0], nn.ReLU(), model[2]), x, lambda y: y.square().sum())
+    rows = record_once(model, x).set_index("layer")
+    assert rows.out_grad_norm["0"] == norm64(outputs["0"]) == 0.0
+    assert rows.status["0"] == "measured at its base"
+
+
+def test_a_piece_that_is_not_used_has_no_gradient_although_another_piece_has_one():
+    class Halves(nn.Linear):
+        def forward(self, x):
+            return super().forward(x).chunk(2, dim=-1)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.halves = Halves(4, 6)
+
+        def forward(self, x):
+            first, _ = self.halves(x)
+            return first
+
+    rows = record_once(Net(), torch.randn(5, 4))
+    assert rows.output.tolist() == [0]
+    assert rows.status.tolist() == ["measured"]
 
 
 def test_a_view_of_the_input_changed_in_place_is_lost_and_says_so():
