@@ -111,9 +111,7 @@ class Accumulation:
                     is_adding |= self._is_reached(watched)
             return is_adding or any(map(self._is_reached, self.owners.every))
         except Exception as error:
-            # This is how torch answers for a parameter that autograd.grad() was asked about; what else it may
-            # raise tells nothing.
-            return "autograd.grad" not in str(error)
+            return not _is_asked_for(error)
 
     def add(self, index: int) -> None:
         """Note that a backward pass adds to `.grad`."""
@@ -215,6 +213,31 @@ class Accumulation:
         is_cleared = not any(_holds_something(one) for one in every if one is not None)
         self._versions[number] = gradient._version
         return is_cleared
+
+
+def adds_to_a_leaf(node: Any) -> bool:
+    """Whether the backward pass under way adds to `.grad` of a leaf behind a graph node that it executes.
+
+    So does `backward()`, whatever the leaves are, and `autograd.grad()` does not. To be asked in a hook.
+    """
+    seen, stack = set(), [node]
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        try:
+            if hasattr(node, "variable") and torch._C._will_engine_execute_node(node):
+                return True
+        except RuntimeError as error:
+            return not _is_asked_for(error)
+        stack.extend(behind for behind, _ in node.next_functions)
+    return False
+
+
+def _is_asked_for(error: Exception) -> bool:
+    """Whether torch says that autograd.grad() was asked about a leaf; what else it may raise tells nothing."""
+    return "autograd.grad" in str(error)
 
 
 def _holds_something(gradient: Tensor) -> bool:

@@ -144,7 +144,7 @@ class OutputGradientHook:
     def is_live(self) -> bool:
         """Whether the gradient that arrived is part of what is in `.grad` just now."""
         assert self.task is not None
-        return self.task.is_adding and self._pass.accumulation.is_live(self.backward, self.layer)
+        return self.task.may_be_used and self._pass.accumulation.is_live(self.backward, self.layer)
 
     def _add(self, gradient: Tensor, task: Task) -> None:
         self.added_in = task

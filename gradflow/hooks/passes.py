@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from gradflow.hooks.accumulation import Accumulation
+from gradflow.hooks.accumulation import Accumulation, adds_to_a_leaf
 from gradflow.hooks.capture import IS_INPUT, NO_GRADIENT, OutputGradientHook, copied, keep_all, watch_base
 from gradflow.hooks.failures import OnFailure, together
 from gradflow.hooks.gradients import add_hook, tensors_in
@@ -31,11 +31,19 @@ OutputName = tuple[int, int]  # the layer's number, and which tensor of its outp
 class Task:
     """One run of the autograd engine: a backward pass, or one within another, as in checkpointing."""
 
-    __slots__ = ("index", "is_adding")
+    __slots__ = ("index", "is_adding", "is_part")
 
     def __init__(self, *, is_adding: bool) -> None:
         self.index = -1  # of the backward pass within the step, once it is known to be one of its own
         self.is_adding = is_adding  # to `.grad`
+        # Whether it is a `backward()` within another pass, which passes on what it brings to tensors that are no
+        # parameters: checkpointing of layers without any. None while that was not looked at.
+        self.is_part: bool | None = None
+
+    @property
+    def may_be_used(self) -> bool:
+        """Whether what it brings is used where the backward pass is that it belongs to."""
+        return self.is_adding or bool(self.is_part)
 
 
 class Pass:
@@ -171,6 +179,8 @@ class Pass:
     def join(self, task: Task, index: int) -> None:
         """Note that a run of the engine within a backward pass belongs to it."""
         outer = self._by_index[index]
+        if not task.is_adding and task.is_part is None:
+            task.is_part = adds_to_a_leaf(torch._C._current_autograd_node())
         if task.is_adding and not outer.is_adding:
             outer.is_adding = True
             self.accumulation.add(index)
@@ -248,7 +258,7 @@ class Pass:
 
         To be asked when the step is over.
         """
-        return task.is_adding and self.accumulation.is_used(index, layer)
+        return task.may_be_used and self.accumulation.is_used(index, layer)
 
     def _end(self, number: int) -> None:
         """Settle at the end of a backward pass; the time that it takes is the recorder's."""

@@ -740,3 +740,58 @@ def test_several_passes_through_a_view_are_each_added_once(shape, factors):
     rows = recorder.recording.layers
     assert rows.status.tolist() == ["several passes", "measured"]
     assert rows.out_grad_norm.tolist() == pytest.approx([math.nan, sum(factors) * math.sqrt(6)], nan_ok=True)
+
+
+class PieceWithoutParameters(nn.Module):
+    """A piece that only passes its gradient on, so that the engine's run within it reaches no parameter."""
+
+    def __init__(self, piece, around):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.piece, self.last, self.around = nn.Linear(4, 4), piece, nn.Linear(4, 1), around
+
+    def forward(self, x):
+        return self.last(self.around(self.piece, self.first(x)))
+
+
+def frozen_piece():
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Tanh(), nn.Linear(4, 4)).requires_grad_(False)
+
+
+def reentrant(piece, x):
+    return checkpoint(lambda x: piece(2 * x), x, use_reentrant=True)
+
+
+@pytest.mark.parametrize("make", [lambda: nn.Sequential(nn.Tanh(), nn.Sigmoid()), frozen_piece])
+@pytest.mark.parametrize("is_frozen", [False, True])  # the whole model
+def test_checkpointed_layers_without_parameters_are_of_the_loss(make, is_frozen):
+    plain = PieceWithoutParameters(make(), lambda piece, x: piece(2 * x))
+    expected = truth(plain, lambda one: one(batch(6, 4)).square().mean())
+    model = PieceWithoutParameters(make(), reentrant)
+    with gradflow.record(model) as recorder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a model without gradients
+        if is_frozen:
+            model.requires_grad_(False)
+        for _ in range(2):  # accumulated
+            model(batch(6, 4).requires_grad_()).square().mean().backward()
+        recorder.step()
+    rows = recorder.recording.layers
+    if is_frozen:
+        assert set(rows.status[rows.in_grad]) == {"not of the loss"}
+        return
+    assert rows.in_grad.all()
+    assert (rows.status == "measured").all()
+    assert len(rows) == 2 * len(expected)
+    for layer in ("first", "piece.0", "piece.1", "last"):
+        assert of_layer(recorder.recording, layer) == pytest.approx([math.sqrt(2) * expected[layer, 0]], rel=TOLERANCE)
+
+
+def test_layers_without_parameters_in_a_function_that_asks_for_its_gradient_are_not_of_the_loss():
+    model = PieceWithoutParameters(nn.Tanh(), Adjoint.apply)
+    with gradflow.record(model) as recorder:
+        model(batch(6, 4)).square().mean().backward()
+        recorder.step()
+    rows = recorder.recording.layers.query("layer == 'piece'")
+    assert rows.status.tolist() == ["not of the loss", "measured"]
+    assert rows.in_grad.tolist() == [True, False]
