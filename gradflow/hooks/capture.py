@@ -141,6 +141,10 @@ class OutputGradientHook:
         if self.is_differentiated and _is_in_its_derivative(self.made_by):
             again.status, again.norm, again.total = OWN_DERIVATIVE, math.nan, None
 
+    def was_there_before(self, other: OutputGradientHook) -> bool:
+        """Whether another output is the same layer's in the same step, and was made in another backward pass."""
+        return self._pass is other._pass and self.layer is other.layer and self.backward != other.backward
+
     def is_live(self) -> bool:
         """Whether the gradient that arrived is part of what is in `.grad` just now."""
         assert self.task is not None

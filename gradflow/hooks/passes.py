@@ -309,6 +309,8 @@ class Pass:
             if not tensor.requires_grad:
                 return
             output.status = NO_GRADIENT
+            if output.backward >= 0 and _is_watched(tensor, output):
+                return
             node = tensor.grad_fn
             output.made_by = type(node)
             number = -1 if node is None else node._sequence_nr()
@@ -355,6 +357,15 @@ class Pass:
 
     def _lose_statistic(self, layer: Layer, name: str, error: Exception) -> None:
         self.on_failure(f"{name} of {layer.name}", error)
+
+
+def _is_watched(tensor: Tensor, output: OutputGradientHook) -> bool:
+    """Whether a tensor that a layer returns within a backward pass is one that it returned before that pass.
+
+    So it is where checkpointing runs a layer again that returns a parameter, or its input.
+    """
+    hooks = tensor._backward_hooks or {}
+    return any(isinstance(hook, OutputGradientHook) and hook.was_there_before(output) for hook in hooks.values())
 
 
 def _is_among(tensor: Tensor, args: tuple[Any, ...]) -> bool:

@@ -624,3 +624,54 @@ def test_parameters_thawed_during_training_are_read():
     )
     total = math.hypot(*(norm64(parameter.grad) for parameter in model.parameters()))
     assert recorder.recording.steps.total_grad_norm.iloc[1] == pytest.approx(total, rel=TOLERANCE)
+
+
+class Repeated(nn.Module):
+    """Layers that return a tensor which was there before: a parameter, and the input of a checkpointed piece."""
+
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(4))
+
+        def forward(self):
+            return self.weight
+
+    def __init__(self, use_reentrant):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.same, self.own, self.last = nn.Linear(4, 4), nn.Identity(), self.Own(), nn.Linear(4, 1)
+        self.use_reentrant = use_reentrant
+
+    def piece(self, x):
+        return self.same(x) * self.own()
+
+    def forward(self, x):
+        x = self.first(x)
+        use = self.use_reentrant
+        return self.last(self.piece(x) if use is None else checkpoint(self.piece, x, use_reentrant=use))
+
+
+# Passes through one graph; of a reentrant checkpoint, each makes another.
+@pytest.mark.parametrize(("reentrant", "n_passes"), [(True, 1), (False, 1), (False, 2)])
+def test_a_tensor_that_a_checkpointed_layer_returns_again_is_recorded_once(reentrant, n_passes):
+    def rows_of(use_reentrant):
+        model, found = Repeated(use_reentrant), []
+        with gradflow.record(model) as recorder:
+            for seed in range(2):
+                torch.manual_seed(seed)
+                model.zero_grad()
+                loss = model(torch.randn(5, 4)).square().sum()
+                for _ in range(n_passes):
+                    loss.backward(retain_graph=n_passes > 1)
+                found.append(norm64(model.own.weight.grad))
+                recorder.step()
+        return recorder.recording.layers, found
+
+    expected, gradients = rows_of(None)
+    rows, _ = rows_of(reentrant)
+    own = expected.query("layer == 'own'")
+    assert own.out_grad_norm.iloc[-1] == pytest.approx(gradients[-1], rel=TOLERANCE)
+    columns = ["step", "layer", "call", "backward", "status"]
+    assert rows[columns].values.tolist() == expected[columns].values.tolist()
+    assert rows.out_grad_norm.tolist() == pytest.approx(expected.out_grad_norm.tolist(), rel=TOLERANCE, nan_ok=True)
