@@ -96,7 +96,7 @@ class Pass:
         self._note_summed = summed.add
         self._calls: dict[int, int] = {}
         self.tasks: dict[int, Task] = {}  # by the engine's number
-        self._running: set[int] = set()
+        self._running: dict[int, weakref.ref[Any]] = {}  # what the engine calls at the end of each run under way
         self._by_index: list[Task] = []
         self._nodes: set[int] = set()
         self._has_backward = False
@@ -151,13 +151,17 @@ class Pass:
         if not self.tasks:
             self._before_first()
         number = torch._C._current_graph_task_id()
-        if not self._running and self.tasks:
-            self._forget_cleared()
-        torch.autograd.Variable._execution_engine.queue_callback(partial(self._end, number))
+        if self.tasks:
+            # A run that raised does not say that it has ended, but the engine lets go of what it was to call then.
+            self._running = {one: end for one, end in self._running.items() if end() is not None}
+            if not self._running:
+                self._forget_cleared()
+        end = partial(self._end, number)
+        torch.autograd.Variable._execution_engine.queue_callback(end)
         task = Task(is_adding=self.accumulation.is_adding())
         self._has_backward |= task.is_adding
         self.tasks[number] = task  # now that nothing is left that may fail: if it does, the next hook begins again
-        self._running.add(number)
+        self._running[number] = weakref.ref(end)
         return task
 
     def index_of(self, task: Task) -> int:
@@ -264,7 +268,7 @@ class Pass:
         """Settle at the end of a backward pass; the time that it takes is the recorder's."""
         began = time.perf_counter()
         try:
-            self._running.discard(number)
+            self._running.pop(number, None)
             self.settle()
             if not self._running:
                 self.accumulation.end_pass()

@@ -795,3 +795,24 @@ def test_layers_without_parameters_in_a_function_that_asks_for_its_gradient_are_
     rows = recorder.recording.layers.query("layer == 'piece'")
     assert rows.status.tolist() == ["not of the loss", "measured"]
     assert rows.in_grad.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("has_forward", [False, True])  # or the graph is used once more
+@pytest.mark.parametrize("use", ["grad", "backward"])
+def test_a_pass_that_raises_hides_no_later_clearing(use, has_forward):
+    model, x = critic(), batch(6, 4)
+    with gradflow.record(model) as recorder:
+        model(x).sum().backward()
+        y = model(x)
+        handle = y.register_hook(planted)
+        with pytest.raises(RuntimeError, match="planted"):
+            torch.autograd.grad(y.sum(), model[0].weight) if use == "grad" else y.sum().backward()
+        handle.remove()
+        model.zero_grad()
+        (3 * (model(x) if has_forward else y)).sum().backward()
+        recorder.step()
+    expected = truth(critic(), lambda one: 3 * one(x).sum())
+    rows = recorder.recording.layers
+    assert set(rows.backward[rows.layer == "0"][rows.in_grad]) == {rows.backward.max()}
+    assert joined(used(recorder.recording), "0") == pytest.approx(expected["0", 0], rel=TOLERANCE)
+    assert not rows.in_grad[rows.backward == 0].any()
