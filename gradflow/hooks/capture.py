@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MEASURED = "measured"
 BASE = "measured at its base"
 IS_INPUT = "output is the input"
+PART = "part"  # of a gradient that is read at the base
 NOT_IN_GRAPH = "not in the graph"
 NO_GRADIENT = "no gradient"
 LOST = "lost"
@@ -123,6 +124,8 @@ class OutputGradientHook:
 
     def _take_again(self, gradient: Tensor, status: str, task: Task) -> None:
         """Take the gradient of a further backward pass: added to an earlier one's where it is so in `.grad`."""
+        if status == PART:
+            return
         owner = self._pass
         index = owner.index_of(task)
         if task.is_adding:
@@ -236,6 +239,9 @@ class _BaseHook:
         # Zero for a piece of the base can mean that only other pieces were used; a view of all of it has no others.
         if part.numel() == gradient.numel() or part.device.type != "cpu" or bool(part.any()):
             self._output.take(part, BASE)
+            # The view was changed in place. In a double backward its own hook gets what comes from the derivative of
+            # that change alone.
+            self._output.arrives_as = PART
 
 
 def copied(outputs: Sequence[OutputGradientHook]) -> tuple[list[OutputGradientHook], SmallCopies | None]:

@@ -816,3 +816,30 @@ def test_a_pass_that_raises_hides_no_later_clearing(use, has_forward):
     assert set(rows.backward[rows.layer == "0"][rows.in_grad]) == {rows.backward.max()}
     assert joined(used(recorder.recording), "0") == pytest.approx(expected["0", 0], rel=TOLERANCE)
     assert not rows.in_grad[rows.backward == 0].any()
+
+
+@pytest.mark.parametrize("activation", [nn.SiLU, nn.Mish, nn.Hardtanh, nn.ELU, nn.ReLU])
+@pytest.mark.parametrize("n_passes", [1, 2])  # of the loss, through one graph
+def test_a_double_backward_through_a_view_changed_in_place_is_measured_whole(activation, n_passes):
+    def loss_of(model):
+        x = batch(2, 3, 4).double().requires_grad_()
+        y = model(x)
+        (slope,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+        return y.square().mean() + slope.square().sum()
+
+    def net(inplace):
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(4, 4), activation(inplace=inplace), nn.Linear(4, 1)).double()
+
+    expected = truth(net(inplace=False), loss_of)["0", 0]
+    model = net(inplace=True)
+    with gradflow.record(model) as recorder:
+        for _ in range(2):
+            model.zero_grad()
+            loss = loss_of(model)
+            for _ in range(n_passes):
+                loss.backward(retain_graph=n_passes > 1)
+            recorder.step()
+    rows = recorder.recording.layers.query("layer == '0' and in_grad and step == 1")
+    assert rows.status.tolist() == ["measured at its base"]
+    assert rows.out_grad_norm.tolist() == pytest.approx([n_passes * expected], rel=TOLERANCE)
