@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import BackwardCFunction
 
 from gradflow.hooks.failures import together
 from gradflow.hooks.gradients import tensors_in
@@ -200,12 +201,22 @@ class OutputGradientHook:
             self.norm = unscaled(norm, self._pass.scales[self.backward])
 
 
-def _is_in_its_derivative(node: type | None) -> bool:
-    """Whether a graph node's derivative is computed from its own result, as that of tanh is: 1 - tanh².
+def _is_in_its_derivative(made_by: type | None) -> bool:
+    """Whether the derivative of the operation that made an output is computed from it, as that of tanh is: 1 - tanh².
 
-    In a double backward the result then gets a gradient that belongs to the layer's input.
+    In a double backward the output then gets a gradient that belongs to the layer's input. To be asked in its hook.
     """
-    return hasattr(node, "_saved_result") and node is not _RELU
+    if made_by is not None and issubclass(made_by, BackwardCFunction):
+        return _keeps_tensors(torch._C._current_autograd_node())
+    return hasattr(made_by, "_saved_result") and made_by is not _RELU
+
+
+def _keeps_tensors(node: Any) -> bool:
+    """Whether a user's autograd.Function keeps tensors for its derivative.
+
+    Its own output may be one of them. Looking would call the hooks for saved tensors, in which a checkpoint computes.
+    """
+    return bool(node._raw_saved_tensors) or any(isinstance(one, Tensor) for one in vars(node).values())
 
 
 _RELU = type(torch.zeros(1, requires_grad=True).relu().grad_fn)  # its derivative is constant on either side

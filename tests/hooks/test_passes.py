@@ -843,3 +843,71 @@ def test_a_double_backward_through_a_view_changed_in_place_is_measured_whole(act
     rows = recorder.recording.layers.query("layer == '0' and in_grad and step == 1")
     assert rows.status.tolist() == ["measured at its base"]
     assert rows.out_grad_norm.tolist() == pytest.approx([n_passes * expected], rel=TOLERANCE)
+
+
+class SavesOutput(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        y = x.exp()
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * ctx.saved_tensors[0]
+
+
+class KeepsOutput(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.y = x.exp()
+        return ctx.y
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * ctx.y
+
+
+class SavesNothing(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return -2 * x
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return -2 * gradient
+
+
+class Applied(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function.apply(x)
+
+
+@pytest.mark.parametrize(
+    ("function", "status"),
+    [(SavesOutput, "double backward"), (KeepsOutput, "double backward"), (SavesNothing, "measured")],
+)
+def test_a_double_backward_through_a_function_that_may_use_its_own_result(function, status):
+    def loss_of(model):
+        x = batch(5, 3).requires_grad_()
+        y = model(x)
+        (slope,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+        return y.square().mean() + slope.square().sum()
+
+    def net():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(3, 4), Applied(function), nn.Linear(4, 1))
+
+    expected = truth(net(), loss_of)
+    model = net()
+    with gradflow.record(model) as recorder:
+        loss_of(model).backward()
+        recorder.step()
+    rows = recorder.recording.layers.query("in_grad")
+    assert rows.set_index("layer").status.to_dict() == {"0": "measured", "1": status, "2": "measured"}
+    known = {key: norm for key, norm in expected.items() if key[0] != "1" or status == "measured"}
+    assert used(recorder.recording) == pytest.approx(known, rel=TOLERANCE)
