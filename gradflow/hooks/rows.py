@@ -188,7 +188,7 @@ class Buffer:
         self._distributions.add([*of_parameters, *of_outputs])
 
     def flush(self, *, keeps_last: bool = False) -> None:
-        """Turn what is pending into tables, after one transfer per device; if asked for, but the last step's scalars."""
+        """Turn what is pending into tables, after one transfer per device; the last step's scalars may wait."""
         self.settle()
         read = _Transfer(self._failures)
         n_ended = len(self._steps) - keeps_last
