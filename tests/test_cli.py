@@ -152,6 +152,7 @@ def wait_for_line(process, word):
 LONG = ["--seeds", "1", "--steps", "40", "--widths", "4,4,4", "--workers", "1", "--device", "cpu", "--no-demo"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_an_interrupted_comparison_goes_on(tmp_path, number, code):
     arguments = ["compare", "--depths", "8,110", "--families", "plain", *LONG, "--out", "out"]

@@ -52,6 +52,7 @@ def made(folder):
     return {recording.meta["run"]: recording for recording in map(storage.load, storage.find([folder]))}
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_does(tmp_path):
     options = (
         "--model",
@@ -84,6 +85,7 @@ def test_two_processes_train_what_one_does(tmp_path):
         pd.testing.assert_frame_equal(first[["grad_norm"]], expected[["grad_norm"]], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_killed_process_costs_nothing(tmp_path):
     (tmp_path / "nets.py").write_text(NETS)
     options = ("--model", "nets.py:make", "--vary", "kind=ok", "--steps", "1000", "--checkpoint-every", "0.2")

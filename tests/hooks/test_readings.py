@@ -243,6 +243,7 @@ def test_a_norm_that_cannot_be_taken_in_the_end_is_lost_alone(monkeypatch):
     assert math.isnan(recording.steps.total_grad_norm[0])
 
 
+@pytest.mark.slow
 def test_of_steps_that_wait_for_their_norms_four_mebibytes_are_held(monkeypatch):
     held = []
     model = nn.ParameterList([torch.ones(8000) for _ in range(16)])

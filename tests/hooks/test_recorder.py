@@ -422,6 +422,7 @@ def test_gradients_held_are_few_and_have_no_graph(monkeypatch):
         )
 
 
+@pytest.mark.slow
 def test_of_one_long_backward_pass_half_a_mebibyte_of_gradients_is_held_and_four_of_copies():
     layer, output = nn.Linear(128, 128), torch.ones(64, 128)
     gradients, alive, copied = [], [], []

@@ -122,6 +122,7 @@ def test_slices_of_a_flat_parameter_are_refused(tmp_path):
         assert "fully_shard" in told
 
 
+@pytest.mark.slow
 def test_findings_stop_all_processes_at_one_step_and_change_nothing_else(tmp_path):
     results = launch(2, tmp_path, worker=STOPPING)
     assert [code for code, _, _ in results] == [0, 0], results

@@ -482,6 +482,7 @@ def tried(cut, whole, place, changes):
     assert not found, "\n\n".join(f"{name}: {one}" for name, one in found.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_each_place_and_each_content_once(cut, whole, part):
     pairs = list(zip(itertools.cycle(PLACES), CONTENTS, strict=False))[part::4]
