@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 
 from gradflow.hooks.failures import together
@@ -142,7 +142,7 @@ class OutputGradientHook:
             again.take(gradient, status)
         except Exception as error:
             again.fail(error)
-        if self.is_differentiated and _is_in_its_derivative(self.made_by):
+        if self.is_differentiated and _is_in_its_derivative(self.made_by, self.layer):
             again.status, again.norm, again.total = OWN_DERIVATIVE, math.nan, None
 
     def was_there_before(self, other: OutputGradientHook) -> bool:
@@ -201,13 +201,15 @@ class OutputGradientHook:
             self.norm = unscaled(norm, self._pass.scales[self.backward])
 
 
-def _is_in_its_derivative(made_by: type | None) -> bool:
+def _is_in_its_derivative(made_by: type | None, layer: Layer) -> bool:
     """Whether the derivative of the operation that made an output is computed from it, as that of tanh is: 1 - tanh².
 
     In a double backward the output then gets a gradient that belongs to the layer's input. To be asked in its hook.
     """
     if made_by is not None and issubclass(made_by, BackwardCFunction):
         return _keeps_tensors(torch._C._current_autograd_node())
+    if made_by is not None and made_by.__name__ == _CHANGED_VIEW:
+        return type(layer.module) not in _WITHOUT_RESULT
     return hasattr(made_by, "_saved_result") and made_by is not _RELU
 
 
@@ -220,6 +222,9 @@ def _keeps_tensors(node: Any) -> bool:
 
 
 _RELU = type(torch.zeros(1, requires_grad=True).relu().grad_fn)  # its derivative is constant on either side
+_CHANGED_VIEW = "CopySlices"  # class of the node of a tensor that was changed through a view; hides the operation
+# Layers whose derivative is constant on either side, or computed from their input or a mask.
+_WITHOUT_RESULT = frozenset({nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.Hardtanh, nn.SiLU, nn.Mish, nn.Dropout})
 
 
 class _BaseHook:
@@ -283,8 +288,12 @@ def watch_base(output: OutputGradientHook, tensor: Tensor, base: Tensor, args: t
 
     The base's gradient is the view's only where no other use of the base counts in, so not for a view of an input.
     """
-    owners = [arg if arg._base is None else arg._base for arg in tensors_in(args)]
-    if base.is_leaf or any(base is owner for owner in owners):
+    inputs = list(tensors_in(args))
+    is_of_input = any(base is (one if one._base is None else one._base) for one in inputs)
+    if tensor._version and (not is_of_input or any(tensor is one for one in inputs)):
+        changed_by = type(base.grad_fn)
+        output.made_by = changed_by if changed_by.__name__ == _CHANGED_VIEW else output.made_by
+    if base.is_leaf or is_of_input:
         output.status = LOST  # unless the gradient arrives
     else:
         base.register_hook(_BaseHook(output, tensor, base))

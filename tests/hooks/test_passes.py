@@ -911,3 +911,45 @@ def test_a_double_backward_through_a_function_that_may_use_its_own_result(functi
     assert rows.set_index("layer").status.to_dict() == {"0": "measured", "1": status, "2": "measured"}
     known = {key: norm for key, norm in expected.items() if key[0] != "1" or status == "measured"}
     assert used(recorder.recording) == pytest.approx(known, rel=TOLERANCE)
+
+
+class SigmoidOfProduct(nn.Module):
+    """A layer that changes a view of its own in place, or not."""
+
+    def __init__(self, *, inplace):
+        super().__init__()
+        self.inplace = inplace
+        self.weight, self.bias = nn.Parameter(torch.randn(4, 4)), nn.Parameter(torch.zeros(4))
+
+    def forward(self, x):
+        y = nn.functional.linear(x, self.weight, self.bias)
+        return y.sigmoid_() if self.inplace else y.sigmoid()
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (2, 3, 4)])  # of the latter, a linear layer returns a view
+@pytest.mark.parametrize(
+    ("activation", "is_mixed"),
+    [(nn.SiLU, False), (nn.Mish, False), (nn.Hardtanh, False), (nn.ReLU, False), (nn.ELU, True), (nn.CELU, True)],
+)
+def test_a_double_backward_mixes_gradients_at_a_result_in_place_as_at_any_other(activation, is_mixed, shape):
+    def loss_of(model):
+        x = batch(*shape).double().requires_grad_()
+        y = model(x)
+        (slope,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+        return y.square().mean() + slope.square().sum()
+
+    def net(inplace):
+        torch.manual_seed(0)
+        layers = [nn.Linear(4, 4), activation(inplace=inplace), SigmoidOfProduct(inplace=inplace), nn.Linear(4, 1)]
+        return nn.Sequential(*layers).double()
+
+    expected = truth(net(inplace=False), loss_of)
+    model = net(inplace=True)
+    with gradflow.record(model) as recorder:
+        loss_of(model).backward()
+        recorder.step()
+    rows = recorder.recording.layers.query("in_grad")
+    mixed = {("1", 0), ("2", 0)} if is_mixed else {("2", 0)}
+    assert {(row.layer, row.call) for row in rows.itertuples() if row.status == "double backward"} == mixed
+    known = {key: norm for key, norm in expected.items() if key not in mixed}
+    assert used(recorder.recording) == pytest.approx(known, rel=TOLERANCE)
