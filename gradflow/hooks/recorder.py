@@ -204,7 +204,7 @@ class Recorder:
             # Of a step that was skipped since the last call: this one is its own, unless that one was.
             is_of_last = self._step > step and is_first
             self._is_late = self._step > step and not is_first and not was_attached
-        if self._optimizers and not is_of_last and not self._is_late:
+        if self._optimizers and self._step == step:
             is_of_last = attempt("whose step the scalars are of", self._since.is_untouched, default=False)
         if is_of_last:
             attempt("the scalars", self._amend, kept)
