@@ -235,6 +235,28 @@ def test_a_recorded_step_after_one_that_was_skipped_unseen_has_no_other_step_s_o
     assert rows.grad_norm.to_dict() == pytest.approx({step: expected[step] for step in (0, 2, 4, 6)}, rel=1e-5)
 
 
+def test_a_loss_after_a_skip_that_no_layer_saw_is_of_its_own_step():
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    with (
+        warnings.catch_warnings(),
+        gradflow.record(model, optimizer=optimizer, scaler=scaler) as recorder,
+    ):
+        warnings.simplefilter("ignore", GradflowWarning)  # that no layer was seen running
+        for step in range(4):
+            optimizer.zero_grad()
+            output = torch.ones(6, 4)
+            for layer in (model[0], model[2]):  # not called as modules
+                output = nn.functional.linear(output, layer.weight, layer.bias)
+            scaler.scale(output.square().sum() * (math.inf if step == 1 else 1)).backward()
+            recorder.step(loss=float(step))
+            scaler.step(optimizer)
+            scaler.update()
+    assert recorder.recording.steps.loss.tolist() == [0, 1, 2, 3]
+    assert recorder.recording.steps.skipped.tolist() == [False, True, False, False]
+
+
 def test_gradients_of_zero_after_a_backward_pass_are_not_taken_for_cleared_ones():
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.PReLU(), nn.Linear(8, 1))  # the slope's gradient is zero
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
