@@ -58,6 +58,7 @@ def test_the_change_is_the_ratio_of_the_medians():
         assert rows.loc[(layer, "grad_norm"), "change"] == pytest.approx(expected, abs=0.02)  # of logs, not of norms
 
 
+@pytest.mark.slow
 def test_chance_alone_is_seldom_a_difference():
     """One of a hundred comparisons may be; of 100 some, 5 or more in 1 of 300 such tests."""
     alike = [difference(run(2 * seed), run(2 * seed + 1)) for seed in range(100)]

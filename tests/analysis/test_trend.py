@@ -41,6 +41,7 @@ def dense(columns, values):
     return half, -2 * best + 2 * parameters * n / (n - parameters - 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "roles"), [(12, 1), (17, 2), (30, 3), (200, 2)])
 def test_interval_and_aicc_are_those_of_dense_matrices(n, roles):
     group = np.arange(n) % roles

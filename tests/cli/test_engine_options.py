@@ -71,6 +71,7 @@ def test_an_unknown_store_is_one_line(tmp_path, capsys):
     assert said == ["gradflow: store 'nope://x' cannot be opened: ValueError: Protocol not known: nope."]
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_be_copied_is_told_and_reported(tmp_path, capsys, monkeypatch):
     from gradflow.experiments.store import Store
     from gradflow.storage import StorageError

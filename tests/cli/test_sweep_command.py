@@ -131,6 +131,7 @@ def test_a_damaged_cifar_file_is_named(cifar, tmp_path, capsys):
     assert "data_batch_3.bin is damaged: 100 bytes" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_full_preset_starts_is_killed_and_goes_on(cifar, tmp_path):
     """The whole recipe on a folder in CIFAR-10's format, cut short by options alone."""
 

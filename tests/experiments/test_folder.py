@@ -55,6 +55,7 @@ execute([run], out={out!r}, workers=1, checkpoint_every=0.2,
 """
 
 
+@pytest.mark.slow
 def test_a_killed_command_is_gone_on_with_at_once(tmp_path):
     """Its worker is alive when the second command starts, and lets go of the run after its step under way."""
     out, tests = str(tmp_path / "out"), os.path.dirname(os.path.dirname(__file__))
@@ -125,6 +126,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", disk], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_sweep_and_keeps_what_there_is(small_disk):
     finished, *others = (one_run(seed=seed, **TINY) for seed in range(4))
     execute([finished], out=small_disk / "out", workers=1)

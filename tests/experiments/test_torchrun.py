@@ -114,6 +114,7 @@ def _training(folder, command):
     return json.loads((found[0].parent / "status.json").read_text())["pid"]
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_does_not_end_the_others(tmp_path):
     (tmp_path / "nets.py").write_text(NETS)
     options = ("--model", "nets.py:make", "--vary", "kind=second,later,ok", "--steps", "10", "--out", "out")
@@ -125,6 +126,7 @@ def test_a_run_that_fails_does_not_end_the_others(tmp_path):
     assert len(made(tmp_path / "out")) == 1
 
 
+@pytest.mark.slow
 def test_bad_input_is_one_line(tmp_path):
     said, _ = start("--depths", "8", "--batch-size", "63", folder=tmp_path).communicate()
     ours = [line for line in said.splitlines() if line.startswith(("gradflow:", "Error:"))]

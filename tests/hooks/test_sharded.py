@@ -79,6 +79,7 @@ def counted(accumulate):
     return recorder.recording.distributions.drop(columns=["layer", "parameter"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "world"), [("ddp", 2), ("fsdp", 2), ("fsdp", 4), ("fsdp-accumulate", 2), ("tp", 2)])
 def test_norms_are_those_of_the_global_batch_on_every_rank(mode, world, tmp_path):
     if mode.startswith("fsdp") and not hasattr(torch.cpu.Stream, "record_event"):
@@ -104,6 +105,7 @@ def test_norms_are_those_of_the_global_batch_on_every_rank(mode, world, tmp_path
     pd.testing.assert_frame_equal(weights.reset_index(drop=True), expected.reset_index(drop=True))
 
 
+@pytest.mark.slow
 def test_ranks_that_disagree_on_the_schedule_are_told(tmp_path):
     results = launch(2, tmp_path, "fsdp-disagree")
     assert all(code != 0 for code, _, _ in results)
@@ -113,6 +115,7 @@ def test_ranks_that_disagree_on_the_schedule_are_told(tmp_path):
     assert all("ranks 0 and 1 differ at step 0" in errors for errors in told)
 
 
+@pytest.mark.slow
 def test_slices_of_a_flat_parameter_are_refused(tmp_path):
     results = launch(2, tmp_path, "fsdp1")
     for code, _, errors in results:

@@ -213,6 +213,7 @@ def test_a_preset_that_trains_nothing_takes_no_option_of_training(tmp_path, monk
         assert f"trains nothing, so it takes no {name}" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_cannot_fit_in_memory_is_refused(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for arguments, said in (

@@ -199,6 +199,7 @@ def test_a_recorder_s_own_folder_that_is_replaced_is_left_alone(tmp_path):
     assert os.listdir(tmp_path / "rows") == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no path leads to an open folder")
 @pytest.mark.parametrize("way", [a_copy, another_folder, a_link_elsewhere])
 def test_a_report_goes_to_the_folder_of_its_sweep_alone(tmp_path, way, monkeypatch, capsys):

@@ -490,6 +490,7 @@ def test_each_place_and_each_content_once(cut, whole, part):
         tried(cut, whole, place, {content: CONTENTS[content]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content", ["a step far beyond", "weights of other shapes", "words for an optimizer's settings"]
 )
