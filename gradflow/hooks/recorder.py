@@ -202,8 +202,8 @@ class Recorder:
             is_first, was_attached = self._n_calls == 0, self._model.attachment.is_attached
             attempt("the steps that the scaler skips", self._take_skipped)
             # Of a step that was skipped since the last call: this one is its own, unless that one was.
-            is_of_last = self._step > step and is_first
-            self._is_late = self._step > step and not is_first and not was_attached
+            if self._step > step:
+                is_of_last, self._is_late = is_first, not is_first and not was_attached
         if self._optimizers and self._step == step:
             is_of_last = attempt("whose step the scalars are of", self._since.is_untouched, default=False)
         if is_of_last:

@@ -227,6 +227,7 @@ def test_a_recorded_step_after_one_that_was_skipped_unseen_has_no_other_step_s_o
             expected[step] = norm64(*torch.autograd.grad(loss, list(model[0].parameters()), retain_graph=True))
             scaler.scale(loss).backward()
             recorder.step(loss=loss)
+            recorder.step(accuracy=step)
             scaler.step(optimizer)
             scaler.update()
     rows = recorder.recording.layers.query("layer == '0' and in_grad").set_index("step")
