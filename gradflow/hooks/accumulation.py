@@ -131,17 +131,14 @@ class Accumulation:
             if live and self._is_cleared(number):
                 self._live[number], self._watched[number] = [], None
 
-    def use(self, optimizer: Optimizer | None = None, *, is_skipped: bool = False) -> None:
-        """Note that the gradients are used as they are just now, by one optimizer or at the step's end.
-
-        Those of a step that a scaler skipped may have been cleared by now.
-        """
+    def use(self, optimizer: Optimizer | None = None) -> None:
+        """Note that the gradients are used as they are just now, by one optimizer or at the step's end."""
         if self._is_new:
             return
         for number, live in enumerate(self._live):
             if optimizer is None or self.owners.optimizers[number] is optimizer:
                 watched = self._watched[number]
-                is_cleared = watched is not None and watched.grad is None and not is_skipped
+                is_cleared = watched is not None and watched.grad is None
                 self._used[number] = () if is_cleared else tuple(live)
 
     def adopt(self, index: int) -> bool:

@@ -27,10 +27,8 @@ from gradflow.hooks.row_layout import (
     GONE,
     NOT_CALLED,
     NOT_USED,
-    NOT_WATCHED,
     PARAMETERS_ONLY,
     SCRIPTED,
-    SKIPPED,
     WITHOUT_GRADIENTS,
     RowLayout,
 )
@@ -44,7 +42,6 @@ REASONS: Mapping[str, str] = {
     PARAMETERS_ONLY: "the layer was not called as a module, or its output has no gradient; its parameters have one",
     NOT_IN_GRAPH: "the layer's output needs no gradient: nothing before it is trained, or it is detached there",
     NOT_CALLED: "the layer was not called as a module, or returned no tensor",
-    NOT_WATCHED: "the gradient scaler skipped the step before, which was known only after this one's forward pass",
     WITHOUT_GRADIENTS: "the layer was only called where gradients are switched off (no_grad or inference_mode)",
     FROZEN: "its parameters require no gradient, and none passed its output",
     NO_GRADIENT: "the layer was called, but the loss does not depend on its output",
@@ -62,7 +59,6 @@ REASONS: Mapping[str, str] = {
     ),
     ADDED: "the layer was added to the model; its output is measured from the next recorded step on",
     GONE: "the layer is no longer part of the model",
-    SKIPPED: "the gradient scaler skipped the step, and step() was not called before it",
     TOO_MANY: "more layers' outputs were seen in one step than are kept: was step() called after each backward()?",
     FAILED: "measuring raised an error, which was warned of once",
 }

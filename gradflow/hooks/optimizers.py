@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,20 +24,25 @@ MAX_WAIT = 100  # steps of one optimizer while another makes none
 
 
 class OptimizerHooks:
-    """Calls back before and after each step of an optimizer.
+    """Calls back before and after each step of an optimizer, and where a gradient scaler skips one.
 
     `keep(optimizer)` comes before the step changes anything. `before(optimizer)` sees the gradients that the step uses:
     accumulated, reduced, clipped. With a closure they exist once it returns, so `before` is then called after its first
-    call and, where there are more (LBFGS), after the step again. `other(optimizer)` is called after the first step of
-    each other optimizer in the process that is not part of one of these. What fails is told to `failures`.
+    call and, where there are more (LBFGS), after the step again. `skipped(optimizer)` comes in place of all these where
+    the scaler does not call the optimizer, because a gradient is not finite. `other(optimizer)` is called after the
+    first step of each other optimizer in the process that is not part of one of these. What fails is told to
+    `failures`.
     """
 
     def __init__(
         self,
         optimizers: Sequence[Optimizer],
+        scaler: torch.amp.GradScaler | None,
+        *,
         keep: OnStep,
         before: OnStep,
         after: OnStep,
+        skipped: OnStep,
         other: OnStep,
         failures: Failures,
     ) -> None:
@@ -44,11 +50,14 @@ class OptimizerHooks:
         self._before = before
         self._after = after
         self._other = other
-        self._is_stepping = False
-        self._n_evaluations: int | None = None  # of a step's closure, if it has one
+        self._skipped = skipped
+        self._under_way: dict[Optimizer, int | None] = {}  # with the evaluations of its closure, if it has one
+        self._has_nested = False  # whether an optimizer's step was ever seen to call its parent's
+        self._n_begun = self._n_begun_before = 0  # steps, in all and before the scaler's step under way
+        self._optimizers = optimizers
         self._known = weakref.WeakSet(optimizers)
         self._failures = failures
-        self._handles: list[RemovableHandle] = []
+        self._handles: list[RemovableHandle | _SeenStep] = []
         for optimizer in optimizers:
             pre = door(self._pre, "what comes before an optimizer's step", failures)
             post = door(self._post, "what comes after an optimizer's step", failures)
@@ -57,6 +66,10 @@ class OptimizerHooks:
         if optimizers:
             of_any = door(self._post_of_any, "the optimizers that record() was not given", failures)
             self._handles.append(register_optimizer_step_post_hook(of_any))
+        if optimizers and scaler is not None and scaler.is_enabled():
+            before_scaler = door(self._before_scaler, "what comes before a scaler's step", failures)
+            after_scaler = door(self._after_scaler, "what comes after a scaler's step", failures)
+            self._handles.append(_SeenStep(scaler, before_scaler, after_scaler))
 
     def remove(self) -> None:
         """Remove the hooks; twice is as good as once."""
@@ -64,28 +77,43 @@ class OptimizerHooks:
             handle.remove()
 
     def _pre(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        self._is_stepping, self._n_evaluations = True, None
+        self._n_begun += 1
+        if optimizer in self._under_way and _is_in_its_own_step(optimizer):  # one that calls its parent's
+            self._has_nested = True
+            return None
+        self._under_way[optimizer] = None
         self._keep(optimizer)
         if not self._failures.attempt("an optimizer's closure", _has_closure, args, kwargs, default=False):
             self._before(optimizer)
             return None
-        self._n_evaluations = 0
+        self._under_way[optimizer] = 0
         # Some optimizers change gradients in place while they step (SGD with foreach and nesterov).
         return _with_closure(args, kwargs, door(self._after_closure, "an optimizer's closure", self._failures))
 
     def _after_closure(self, optimizer: Optimizer) -> None:
-        self._n_evaluations = (self._n_evaluations or 0) + 1
-        if self._n_evaluations == 1:
+        n = self._under_way[optimizer] = (self._under_way.get(optimizer) or 0) + 1
+        if n == 1:
             self._before(optimizer)
 
     def _post(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self._n_evaluations not in (None, 1):
+        if self._has_nested and _is_in_its_own_step(optimizer):
+            return
+        if self._under_way.pop(optimizer, None) not in (None, 1):
             self._before(optimizer)
-        self._is_stepping = False
         self._after(optimizer)
 
+    def _before_scaler(self) -> None:
+        self._n_begun_before = self._n_begun
+
+    def _after_scaler(self, optimizer: object) -> None:
+        if self._n_begun > self._n_begun_before:
+            return
+        for one in self._optimizers:
+            if one is optimizer or one in _inside(optimizer):
+                self._skipped(one)
+
     def _post_of_any(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if not self._is_stepping and optimizer not in self._known:
+        if not self._under_way and optimizer not in self._known:
             self._known.add(optimizer)
             self._other(optimizer)
 
@@ -170,6 +198,18 @@ def _has_closure(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return kwargs.get("closure") is not None or any(callable(arg) and not isinstance(arg, Optimizer) for arg in args)
 
 
+_HOOKED = Optimizer.profile_hook_step(lambda: None).__code__  # of every step that calls hooks
+
+
+def _is_in_its_own_step(optimizer: Optimizer) -> bool:
+    """Whether a hook of an optimizer is called from a step that another step of the same optimizer has called."""
+    n, frame = 0, inspect.currentframe()
+    while frame is not None and n < 2:
+        n += frame.f_code is _HOOKED and frame.f_locals.get("self") is optimizer
+        frame = frame.f_back
+    return n == 2
+
+
 def _with_closure(
     args: tuple[Any, ...], kwargs: dict[str, Any], after: Callable[[Optimizer], object]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -189,6 +229,47 @@ def _with_closure(
         return call
 
     return tuple(map(told, args)), {name: told(value) for name, value in kwargs.items()}
+
+
+class _SeenStep:
+    """A scaler's `step`, in its place until `remove`, that calls back before and after; scalers have no hooks.
+
+    Several may lie on top of each other. A copy or a pickle of the scaler has its own `step`.
+    """
+
+    def __init__(
+        self, scaler: torch.amp.GradScaler, before: Callable[[], object], after: Callable[[object], object]
+    ) -> None:
+        self._scaler = scaler
+        self._own = vars(scaler).get("step")
+        self._step = scaler.step
+        self._before: Callable[[], object] | None = before
+        self._after = after
+        scaler.step = self  # type: ignore[method-assign]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._before is None:
+            return self._step(*args, **kwargs)
+        self._before()
+        value = self._step(*args, **kwargs)
+        self._after(args[0] if args else kwargs["optimizer"])
+        return value
+
+    def __reduce__(self) -> Any:
+        return getattr, (self._scaler, "step")
+
+    def remove(self) -> None:
+        """Put back what was in its place, but for other ones that are removed."""
+        self._before = None
+        below: object = self
+        if vars(self._scaler).get("step") is not self:
+            return
+        while isinstance(below, _SeenStep) and below._before is None:
+            below = below._own
+        if below is None:
+            del self._scaler.step
+        else:
+            self._scaler.step = below
 
 
 def settings_of(optimizers: Iterable[Optimizer]) -> list[dict[str, Any]]:
@@ -211,39 +292,6 @@ def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
-class Skips:
-    """Which steps a gradient scaler skips, because a gradient is not finite: it then never calls the optimizer.
-
-    A scaler notes in a dictionary which optimizers it has stepped since its last `update`, and begins a new one there.
-    Of two updates between two looks only the last is seen.
-    """
-
-    def __init__(self, scaler: torch.amp.GradScaler | None) -> None:
-        self._scaler = scaler if scaler is not None and scaler.is_enabled() else None
-        self._states = self._current()
-        self._made: list[Optimizer] = []  # that have stepped since the last update
-
-    def note(self, optimizer: Optimizer) -> None:
-        """Note that an optimizer has stepped."""
-        if self._scaler is not None:
-            self._made.append(optimizer)
-
-    def look(self, optimizers: Iterable[Optimizer]) -> list[Optimizer]:
-        """Return those of the optimizers whose step was skipped before an update that came since the last look."""
-        if self._scaler is None or self._current() is self._states:
-            return []
-        states, self._states = self._states, self._current()
-        made, self._made = self._made, []
-        return [one for one in optimizers if one not in made and _has_stepped(states, one)]
-
-    def _current(self) -> Any:
-        return None if self._scaler is None else self._scaler._per_optimizer_states
-
-
-def _has_stepped(states: Any, optimizer: Optimizer) -> bool:
-    return getattr(states.get(id(optimizer), {}).get("stage"), "name", "") == "STEPPED"
-
-
 def was_skipped(optimizer: Optimizer) -> Scalar:
     """Return 1 where a fused optimizer has just skipped its step inside its kernel, told by a scaler, else 0."""
     found = getattr(optimizer, "found_inf", None)
@@ -257,9 +305,11 @@ class Since:
         # By optimizer, since a pass may reach one's parameters alone; a look at the values of a small one is cheap.
         self._parameters = [sorted(parameters_of(optimizer), key=Tensor.numel) for optimizer in optimizers]
         self._noted: list[tuple[nn.Parameter, Tensor, int] | None] = [None] * len(self._parameters)
+        self._operation: int | None = None
 
     def begin(self) -> None:
         """Note the gradients as they are just now."""
+        self._operation = _next_operation()
         for number, parameters in enumerate(self._parameters):
             held = next((one for one in parameters if one.grad is not None), None)
             gradient = None if held is None else held.grad
@@ -279,10 +329,15 @@ class Since:
             return all(parameter.grad is None for parameter in self._parameters[number])
         if gradient is not noted[1]:
             return False
-        if gradient._version == noted[2]:
-            return True
+        if gradient._version == noted[2] or (self._operation is not None and self._operation == _next_operation()):
+            return True  # in the second case it was changed by no backward pass, but clipped for example
         # Cleared in place, or zero after a backward pass, which then left another one that is not.
         return all(_is_zero(one.grad) for one in self._parameters[number] if one.grad is not None)
+
+
+# A private function of PyTorch, which older ones do not have; there, a gradient that was changed is taken for another.
+_next_operation: Callable[[], int | None] = getattr(torch._C._autograd, "_get_sequence_nr", lambda: None)
+"""Return the number that the next operation in this thread's graphs will have."""
 
 
 def _is_zero(gradient: Tensor) -> bool:

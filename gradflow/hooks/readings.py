@@ -87,7 +87,7 @@ class Readings:
         self._held: list[_Held] = []
         self.n_held = 0
         self._is_read: set[int] = set()  # parameters
-        self._is_used: set[int] = set()  # those that an optimizer has changed in this step
+        self._is_used: set[int] = set()  # those of optimizers that have made their step
 
     def arrived_gradients(self) -> list[Scalar]:
         """Return the norm of each parameter's gradient, of those that have one."""
@@ -127,9 +127,7 @@ class Readings:
 
     def read_where_used(self, optimizer: Optimizer) -> None:
         """Read the gradients that an optimizer uses, where it uses them."""
-        numbers = self._parameters.of(optimizer)
-        self._read(numbers, scale_where_used(optimizer))
-        self._is_used.update(numbers)
+        self._read(self._parameters.of(optimizer), scale_where_used(optimizer))
 
     def read_rest(self, optimizers: Sequence[Optimizer]) -> None:
         """Read the gradients that none of the optimizers uses, where they were not read yet."""
@@ -199,9 +197,10 @@ class Readings:
                 self._on_failure("the learning rate", error)
 
     def read_updates(self, optimizer: Optimizer) -> None:
-        """Read how far an optimizer moved the parameters that were kept."""
-        every, before = self._parameters.every, self._before
-        numbers = [number for number in self._parameters.of(optimizer) if number in before]
+        """Read how far an optimizer moved the parameters that were kept; its gradients are not read again."""
+        every, before, of_optimizer = self._parameters.every, self._before, self._parameters.of(optimizer)
+        self._is_used.update(of_optimizer)
+        numbers = [number for number in of_optimizer if number in before]
         updates = lambda some: [every[number].detach() - before[number] for number in some]  # noqa: E731
         self.updates = self.updates or [math.nan] * len(self._parameters.pieces)
         self.updated |= self._measure(_UPDATE, numbers, updates)

@@ -36,7 +36,6 @@ from gradflow.hooks.optimizers import (
     MAX_WAIT,
     OptimizerHooks,
     Since,
-    Skips,
     Turns,
     parameters_of,
     scale_of_outputs,
@@ -132,16 +131,17 @@ class Recorder:
         self._summed: set[OutputName] = set()
         self._optimizers = optimizers
         self._turns = Turns(optimizers, door(self._on_idle, "whose turn it is", failures))
-        self._skips = Skips(scaler)
         self._since = Since(optimizers)
         self._n_calls = 0  # of step() since an optimizer stepped
         self._optimizer_hooks = OptimizerHooks(
             optimizers,
-            door(self._before_step, "the weights before an optimizer's step", failures),
-            door(self._before_update, "the gradients that an optimizer uses", failures),
-            door(self._after_update, "the end of a step", failures),
-            door(self._after_other, "the optimizers that record() was not given", failures),
-            failures,
+            scaler,
+            keep=door(self._before_step, "the weights before an optimizer's step", failures),
+            before=door(self._before_update, "the gradients that an optimizer uses", failures),
+            after=door(self._after_update, "the end of a step", failures),
+            skipped=door(self._after_skip, "a step that the scaler skips", failures),
+            other=door(self._after_other, "the optimizers that record() was not given", failures),
+            failures=failures,
         )
         self._before_first = weakly(self._before_backward)
         self._n_recorded = 0
@@ -197,16 +197,7 @@ class Recorder:
             first = self._model.attachment.first_batch
             if first is not None and not attempt("what the loss reads", first.reads_outputs, loss, default=True):
                 self._meta["loss_beyond_outputs"] = True
-        is_of_last = False
-        if self._scaler is not None:
-            is_first, was_attached = self._n_calls == 0, self._model.attachment.is_attached
-            attempt("the steps that the scaler skips", self._take_skipped)
-            # Of a step that was skipped since the last call: this one is its own, unless that one was.
-            if self._step > step:
-                is_of_last, self._is_late = is_first, not is_first and not was_attached
-        if self._optimizers and self._step == step:
-            is_of_last = attempt("whose step the scalars are of", self._since.is_untouched, default=False)
-        if is_of_last:
+        if self._optimizers and attempt("whose step the scalars are of", self._since.is_untouched, default=False):
             attempt("the scalars", self._amend, kept)
             return
         if self._is_due and not self._is_checked:
@@ -421,8 +412,6 @@ class Recorder:
 
         If rows cannot be written, a warning says how many are missing, and another call tries again.
         """
-        if not self._closed:
-            self._failures.attempt("the steps that the scaler skips", self._take_skipped)
         self._failures.attempt("taking the hooks off", self._release)
         if not self._closed:
             self._closed = True
@@ -475,8 +464,6 @@ class Recorder:
     def _arm(self) -> None:
         """Make ready for the next step: hooks are attached exactly if it is due."""
         self._scalars: dict[str, Any] = {"step": self._step}
-        self._is_skipped = False  # where no gradient could be looked at: a fused optimizer skips on its device
-        self._is_late = False  # known to have begun only after its forward pass, as after a step that was skipped
         was_due, self._is_due = self._is_due, False  # until all is ready
         if self._closed or not self._schedule(self._step):
             if was_due:
@@ -550,8 +537,6 @@ class Recorder:
         if module is not layer.module:
             return
         began = time.perf_counter()
-        if self._scaler is not None:
-            self._take_skipped()
         if not self._is_seen:
             self._is_seen = True
             if not self._model.has_same_modules():
@@ -583,14 +568,7 @@ class Recorder:
 
     def _before_step(self, optimizer: Optimizer) -> None:
         """Keep weights and parameters as they are before an optimizer's step."""
-        if self._closed:
-            return
-        if self._scaler is not None:
-            step, was_attached = self._step, self._model.attachment.is_attached
-            self._failures.attempt("the steps that the scaler skips", self._take_skipped)
-            if self._step > step:
-                self._is_late = not was_attached
-        if self._is_due:
+        if self._is_due and not self._closed:
             began = time.perf_counter()
             if not self._is_checked:
                 self._failures.attempt("what has changed of the model", self._check_structure)
@@ -609,7 +587,7 @@ class Recorder:
         self._failures.attempt("the gradients", self._readings.read_where_used, optimizer)
         self._failures.attempt("whose gradients arrived at the outputs", self._model.accumulation.use, optimizer)
 
-    def _after_update(self, optimizer: Optimizer) -> None:
+    def _after_update(self, optimizer: Optimizer, *, is_skipped: bool = False) -> None:
         """Read an optimizer's update; when all optimizers have stepped, the step ends."""
         if self._closed:
             return
@@ -622,35 +600,29 @@ class Recorder:
             attempt("the updates", self._readings.read_updates, optimizer)
         self._n_calls = 0
         if self._scaler is not None:
-            attempt("the steps that the scaler skips", self._note_skip, optimizer)
-        attempt("the end of a step", self._end_turn, optimizer)
+            skipped = 1.0 if is_skipped else attempt("the skipped steps", was_skipped, optimizer, default=0.0)
+            self._scalars.setdefault("skipped", []).append(skipped)
+        if attempt("whose turn it is", self._turns.take, optimizer):
+            if self._is_due:
+                attempt("the gradients", self._use_absent)
+            attempt("whose step the scalars are of", self._since.begin)
+            attempt("the end of a step", self._finish)
         self._clock.seconds += time.perf_counter() - began
         if self._clock.budget is not None and self._step > step:
             attempt("the time of a step", self._clock.end_step, step, was_due)
         if self._lookout is not None:
             self._lookout.tell()
 
-    def _note_skip(self, optimizer: Optimizer) -> None:
-        self._skips.note(optimizer)
-        self._scalars.setdefault("skipped", []).append(was_skipped(optimizer))
-
-    def _end_turn(self, optimizer: Optimizer) -> None:
-        """Note that an optimizer has stepped or its step was skipped; if all have, the step ends."""
-        attempt = self._failures.attempt
-        if attempt("whose turn it is", self._turns.take, optimizer):
-            if self._is_due:
-                attempt("the gradients", self._use_absent)
-            attempt("whose step the scalars are of", self._since.begin)
-            attempt("the end of a step", self._finish)
-
-    def _take_skipped(self) -> None:
-        """End the turns of optimizers whose step the scaler has skipped since the last look."""
-        for optimizer in self._skips.look(self._optimizers):
-            self._n_calls = 0
-            self._is_skipped = True
-            self._scalars.setdefault("skipped", []).append(1.0)
-            self._model.accumulation.use(optimizer, is_skipped=True)
-            self._failures.attempt("the end of a step", self._end_turn, optimizer)
+    def _after_skip(self, optimizer: Optimizer) -> None:
+        """Read the gradients for which the scaler has skipped an optimizer's step; to the recorder it is a step."""
+        if self._is_due and not self._closed:
+            began = time.perf_counter()
+            if not self._is_checked:
+                self._failures.attempt("what has changed of the model", self._check_structure)
+            self._failures.attempt("the weights", self._readings.read_weights, optimizer)
+            self._clock.seconds += time.perf_counter() - began
+        self._before_update(optimizer)
+        self._after_update(optimizer, is_skipped=True)
 
     def _after_other(self, optimizer: Optimizer) -> None:
         """Warn of an optimizer that changes the model and was not given to `record`."""
@@ -745,15 +717,13 @@ class Recorder:
         conditions = self._usual
         frozen = attempt("what is frozen", readings.frozen, default=frozenset())
         is_usual = not (is_compiled or self._unseen or frozen or self._model.added or self._pass.is_full)
-        if not is_usual or self._is_skipped or self._is_late:
+        if not is_usual:
             conditions = Conditions(
                 is_watched=self._watches,
                 is_compiled=is_compiled,
                 unseen=frozenset(self._unseen),
-                is_skipped=self._is_skipped,
                 added=self._model.added,
                 is_full=self._pass.is_full,
-                is_late=self._is_late,
                 frozen=frozen,
             )
         buffer = self._buffer
@@ -802,8 +772,6 @@ class Recorder:
                 f"more than {MAX_OUTPUTS:,} outputs of layers were seen in one step, so that no gradient at an output "
                 "is recorded for it. Call step() after each backward(), and run validation under torch.no_grad()."
             )
-            return False
-        if self._is_skipped or self._is_late:
             return False
         if not self._readings.arrived:
             self._failures.warn("no parameter has a gradient: call step() after backward() and before zero_grad().")

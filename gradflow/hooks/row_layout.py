@@ -31,12 +31,10 @@ from gradflow.hooks.readings import Parameters
 PARAMETERS_ONLY = "parameters only"
 FROZEN = "frozen"
 NOT_CALLED = "not called"
-NOT_WATCHED = "not watched"
 WITHOUT_GRADIENTS = "called without gradients"
 COMPILED = "compiled"
 SCRIPTED = "scripted"
 NOT_USED = "not of the loss"
-SKIPPED = "skipped"
 ADDED = "added"
 GONE = "gone"
 
@@ -61,10 +59,8 @@ class Conditions(NamedTuple):
     is_watched: bool = True  # whether layers were watched running at all
     is_compiled: bool = False
     unseen: frozenset[int] = frozenset()  # layers that ran without gradients
-    is_skipped: bool = False  # whether a scaler skipped the step
     added: frozenset[int] = frozenset()  # layers whose module came into the model in this step
     is_full: bool = False  # whether there were more outputs than are kept
-    is_late: bool = False  # whether the step was known to have begun only after its forward pass
     frozen: frozenset[int] = frozenset()  # pieces of parameters that required no gradient
 
 
@@ -136,7 +132,7 @@ def _status(owned: OwnParameter, piece: int, signature: Signature) -> str:
         return MEASURED
     if piece in signature.conditions.frozen:
         return FROZEN
-    return SKIPPED if signature.conditions.is_skipped else NO_GRADIENT
+    return NO_GRADIENT
 
 
 def joint(norms: NDArray[np.float64], rows: dict[int, list[int]], n_rows: int) -> NDArray[np.float64]:
@@ -188,10 +184,6 @@ def _absence(
         return NOT_USED
     if layer.number in conditions.added and conditions.is_watched and not statuses:
         return ADDED
-    if conditions.is_skipped and not statuses:
-        return SKIPPED
-    if conditions.is_late and not statuses:
-        return NOT_WATCHED
     if has_gradients:
         return PARAMETERS_ONLY
     if is_frozen:

@@ -193,47 +193,82 @@ def test_steps_that_the_scaler_skips_are_marked_and_keep_their_loss(factors, sch
     assert rows.update_norm[is_skipped & (rows.n_params > 0)].isin([0.0, math.nan] if fused else [math.nan]).all()
 
 
+@pytest.mark.parametrize("calls", ["before", "after", "before and after", "between", "none"])
 @pytest.mark.parametrize("schedule", [1, 2, 3])
 @pytest.mark.parametrize("skipped", [(2, 4), (1, 2), (0,), (5,)])
-def test_a_loss_given_after_a_step_that_the_scaler_skips_is_that_step_s(skipped, schedule):
-    model = net()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
-    with gradflow.record(model, optimizer=optimizer, scaler=scaler, schedule=schedule) as recorder:
-        for step in range(6):
-            optimizer.zero_grad()
-            scaler.scale(loss_of(model) * (math.inf if step in skipped else 1)).backward()
-            scaler.step(optimizer)
-            scaler.update()
-            recorder.step(loss=float(step))
-    steps = recorder.recording.steps
-    assert steps.loss.tolist() == [0, 1, 2, 3, 4, 5]
-    assert steps.step[steps.skipped].tolist() == [*skipped]
-
-
-def test_a_recorded_step_after_one_that_was_skipped_unseen_has_no_other_step_s_outputs():
+def test_a_skipped_step_is_a_step_wherever_scalars_are_given(skipped, schedule, calls):
     model = net()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
     expected = {}
-    with (
-        warnings.catch_warnings(),
-        gradflow.record(model, optimizer=optimizer, scaler=scaler, schedule=2) as recorder,
-    ):
-        warnings.simplefilter("error", GradflowWarning)
-        for step in range(7):
-            optimizer.zero_grad()
-            loss = loss_of(model, step) * (math.inf if step == 1 else 1)
-            expected[step] = norm64(*torch.autograd.grad(loss, list(model[0].parameters()), retain_graph=True))
+    with gradflow.record(model, optimizer=optimizer, scaler=scaler, schedule=schedule) as recorder:
+        for step in range(6):
+            optimizer.zero_grad(set_to_none=step > 2)
+            loss = loss_of(model, step) * (math.inf if step in skipped else 1)
+            gradients = torch.autograd.grad(loss, list(model[0].parameters()), retain_graph=True)
+            expected[step] = math.nan if step in skipped else norm64(*gradients)
             scaler.scale(loss).backward()
-            recorder.step(loss=loss)
-            recorder.step(accuracy=step)
+            if calls.startswith("before"):
+                recorder.step(loss=float(step))
+            scaler.step(optimizer)
+            if calls == "between":
+                recorder.step(loss=float(step))
+            scaler.update()
+            if calls.endswith("after"):
+                recorder.step(loss=float(step))
+    steps = recorder.recording.steps
+    assert steps.step[steps.skipped].tolist() == [*skipped]
+    assert calls == "none" or steps.loss.tolist() == [0, 1, 2, 3, 4, 5]
+    rows = recorder.recording.layers.query("layer == '0' and in_grad").set_index("step")
+    assert rows.status.to_dict() == dict.fromkeys(range(0, 6, schedule), "measured")
+    assert not rows.grad_norm[rows.index.isin(skipped)].apply(math.isfinite).any()
+    for step, norm in rows.grad_norm[~rows.index.isin(skipped)].items():
+        assert norm == pytest.approx(expected[step], rel=1e-5)
+
+
+@pytest.mark.parametrize("wrap", [lambda inner: inner, lambda inner: Wrapper("opt", inner)], ids=["torch", "wrapped"])
+def test_training_with_skipped_steps_is_the_same_under_recording_and_its_weights_are_read(wrap):
+    weights, models = [], []
+    for is_recorded in (False, True):
+        model, scaler = net(), torch.amp.GradScaler("cpu", init_scale=2.0)
+        optimizer = wrap(torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9))
+        recorder = gradflow.record(model, optimizer=optimizer, scaler=scaler, weights=True) if is_recorded else None
+        for step in range(4):
+            model.zero_grad()
+            weights += [] if is_recorded else [norm64(*(one.detach() for one in model[0].parameters()))]
+            scaler.scale(loss_of(model, step) * (math.inf if step in (0, 2) else 1)).backward()
             scaler.step(optimizer)
             scaler.update()
-    rows = recorder.recording.layers.query("layer == '0' and in_grad").set_index("step")
-    assert rows.status.to_dict() == {0: "measured", 2: "not watched", 4: "measured", 6: "measured"}
-    assert rows.out_grad_norm.isna().to_dict() == {0: False, 2: True, 4: False, 6: False}
-    assert rows.grad_norm.to_dict() == pytest.approx({step: expected[step] for step in (0, 2, 4, 6)}, rel=1e-5)
+        models.append(model)
+    recorder.close()
+    assert all(torch.equal(*pair) for pair in zip(*(model.parameters() for model in models), strict=True))
+    assert recorder.recording.steps.skipped.tolist() == [True, False, True, False]
+    rows = recorder.recording.layers.query("layer == '0'")
+    assert rows.weight_norm.tolist() == pytest.approx(weights, rel=TOLERANCE)
+    assert rows.update_norm.isna().tolist() == [True, False, True, False]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_scaler_has_its_own_step_back_when_both_of_its_recorders_are_closed(first):
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    models = [net(), net()]
+    optimizers = [torch.optim.SGD(model.parameters(), lr=0.01) for model in models]
+    recorders = [
+        gradflow.record(model, optimizer=optimizer, scaler=scaler)
+        for model, optimizer in zip(models, optimizers, strict=True)
+    ]
+    for closed in (None, first, 1 - first):
+        if closed is not None:
+            recorders[closed].close()
+        for model, optimizer in zip(models, optimizers, strict=True):
+            scaler.scale(loss_of(model) * (math.inf if model is models[0] else 1)).backward()
+            scaler.step(optimizer=optimizer)
+        with pytest.raises(RuntimeError, match="already been called"):
+            scaler.step(optimizers[0])
+        scaler.update()
+    assert "step" not in vars(scaler)
+    for number, recorder in enumerate(recorders):
+        assert recorder.recording.steps.skipped.tolist() == [number == 0] * (1 if number == first else 2)
 
 
 def test_a_loss_after_a_skip_that_no_layer_saw_is_of_its_own_step():
@@ -330,6 +365,80 @@ def test_a_loss_belongs_to_its_own_step(order, schedule, set_to_none):
     assert steps.loss.tolist() == losses
     if order.endswith("and after"):
         assert steps.accuracy.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("set_to_none", [True, False])
+def test_a_loss_belongs_to_its_own_step_where_gradients_are_clipped_too_late(set_to_none):
+    if not hasattr(torch._C._autograd, "_get_sequence_nr"):
+        pytest.skip("this PyTorch does not tell clipping from a backward pass")
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with gradflow.record(model, optimizer=optimizer) as recorder:
+        for step in range(3):
+            optimizer.zero_grad(set_to_none=set_to_none)
+            loss_of(model, step).backward()
+            optimizer.step()
+            nn.utils.clip_grad_norm_(model.parameters(), 1e-3)
+            recorder.step(loss=float(step))
+    steps = recorder.recording.steps
+    assert steps.loss.tolist() == [0, 1, 2]
+    assert (steps.total_grad_norm > 1e-2).all()
+
+
+class CallsItsParent(torch.optim.SGD):
+    """Steps by its parent's `step`, which calls the same hooks; its second step raises there, or before."""
+
+    fails = None
+
+    def step(self, closure=None):
+        self.n = getattr(self, "n", 0) + 1
+        if self.n == 2 and self.fails == "before":
+            raise ZeroDivisionError
+        value = super().step(closure)
+        if self.n == 2 and self.fails == "after":
+            raise ZeroDivisionError
+        return value
+
+
+@pytest.mark.parametrize("with_closure", [False, True])
+@pytest.mark.parametrize("fails", [None, "before", "after"])
+def test_an_optimizer_that_steps_by_its_parents_step_makes_one_step(fails, with_closure):
+    torch.optim.SGD(net().parameters())  # from here on its step has hooks of its own
+    model = net()
+    optimizer = CallsItsParent(model.parameters(), lr=0.01)
+    optimizer.fails = fails
+    factor, expected = 1.0, []
+
+    def closure():
+        optimizer.zero_grad()
+        loss = factor * loss_of(model)
+        loss.backward()
+        return loss
+
+    with gradflow.record(model, optimizer=optimizer) as recorder:
+        for step in range(4):
+            factor = 10.0**step
+            if not with_closure:
+                closure()
+                recorder.step(loss=step)
+            before = [one.detach().clone() for one in model.parameters()]
+            try:
+                optimizer.step(closure if with_closure else None)
+            except ZeroDivisionError:
+                continue
+            after = [one.detach() for one in model.parameters()]
+            moved = norm64(*(new - old for new, old in zip(after, before, strict=True)))
+            expected.append((norm64(*(one.grad for one in model.parameters())), moved))
+    steps = recorder.recording.steps
+    norms, moved = zip(*expected, strict=True)
+    assert steps.total_grad_norm.tolist() == pytest.approx(norms, rel=TOLERANCE)
+    updates = recorder.recording.layers.groupby("step").update_norm.apply(
+        lambda norms: norm64(*map(torch.tensor, norms.dropna()))
+    )
+    assert updates.tolist() == pytest.approx(moved, rel=TOLERANCE)
+    if not with_closure:
+        assert steps.unclipped_grad_norm.tolist() == pytest.approx(norms, rel=TOLERANCE)
+        assert steps.loss.tolist() == [step for step in range(4) if fails is None or step != 1]
 
 
 def test_an_optimizer_that_took_the_others_place_is_told_of_once():

@@ -100,7 +100,10 @@ def test_optimizers_and_scalers_are_saved_as_without_a_recorder(recorded, part):
     torch.save(recorded[part], stream)
     assert b"gradflow" not in stream.getvalue() + pickle.dumps(recorded[part])
     stream.seek(0)
-    assert torch.load(stream, weights_only=False).state_dict().keys() == recorded[part].state_dict().keys()
+    loaded = torch.load(stream, weights_only=False)
+    for other in (loaded, copy.deepcopy(recorded[part])):
+        assert other.state_dict().keys() == recorded[part].state_dict().keys()
+        assert other.step.__self__ is other
 
 
 def test_a_tensor_that_a_layer_returned_is_saved_without_a_warning(recorded):
@@ -122,8 +125,10 @@ def test_models_are_scripted_traced_and_exported(recorded):
 
 
 def test_nothing_is_left_on_a_model_when_the_recorder_is_closed(recorded):
-    model, optimizer, _, recorder = recorded
+    model, optimizer, scaler, recorder = recorded
+    assert "step" in vars(scaler)
     recorder.close()
+    assert "step" not in vars(scaler)
     assert hook_counts(model) == hook_counts(network())
     assert all(not vars(module._forward_hooks) for module in model.modules())
     assert not optimizer._optimizer_step_pre_hooks
