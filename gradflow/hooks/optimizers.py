@@ -331,8 +331,9 @@ class Since:
             return False
         if gradient._version == noted[2] or (self._operation is not None and self._operation == _next_operation()):
             return True  # in the second case it was changed by no backward pass, but clipped for example
-        # Cleared in place, or zero after a backward pass, which then left another one that is not.
-        return all(_is_zero(one.grad) for one in self._parameters[number] if one.grad is not None)
+        # Cleared in place by one change and no more, or zero after a backward pass, which then left another that is not.
+        is_cleared = self._operation is None or gradient._version == noted[2] + 1
+        return is_cleared and all(_is_zero(one.grad) for one in self._parameters[number] if one.grad is not None)
 
 
 # A private function of PyTorch, which older ones do not have; there, a gradient that was changed is taken for another.

@@ -113,12 +113,14 @@ class Pass:
 
     def count(self, layer: Layer) -> int:
         """Count a call of a layer and return its number within the forward pass."""
-        if self._has_backward and torch._C._current_graph_task_id() == -1:  # a forward pass after the loss's backward
-            self._calls.clear()
-            self._has_backward = False
-            self._running.clear()  # a backward pass that raised does not say that it has ended
-            self._forget_cleared()
         call = self._calls.get(layer.number, 0)
+        # A forward pass after the loss's backward, or after a forward pass that raised; while nothing is added again.
+        if self.tasks and (call or self._has_backward) and torch._C._current_graph_task_id() == -1:
+            if self._has_backward:
+                self._calls.clear()
+                self._has_backward, call = False, 0
+                self._running.clear()  # a backward pass that raised does not say that it has ended
+            self._forget_cleared()
         self._calls[layer.number] = call + 1
         return call
 

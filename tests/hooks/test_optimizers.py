@@ -306,6 +306,25 @@ def test_gradients_of_zero_after_a_backward_pass_are_not_taken_for_cleared_ones(
     assert recorder.recording.steps.unclipped_grad_norm.notna().all()
 
 
+def test_a_step_whose_gradients_are_all_zero_is_not_taken_for_cleared_gradients():
+    if not hasattr(torch._C._autograd, "_get_sequence_nr"):
+        pytest.skip("this PyTorch does not tell one from the other")
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with gradflow.record(model, optimizer=optimizer) as recorder:
+        for step in range(4):
+            optimizer.zero_grad(set_to_none=False)
+            (loss_of(model) * (step % 2)).backward()
+            recorder.step(loss=float(step))
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=False)
+            loss_of(model)  # of another batch, which is no pass back
+            recorder.step(accuracy=float(step))
+    steps = recorder.recording.steps
+    assert steps.loss.tolist() == steps.accuracy.tolist() == [0, 1, 2, 3]
+    assert (steps.unclipped_grad_norm > 0).tolist() == [False, True, False, True]
+
+
 def test_a_loss_that_comes_after_its_step_is_kept_where_the_model_changes_before_the_next_recorded_one():
     model = net()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)

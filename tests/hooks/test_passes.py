@@ -1,5 +1,6 @@
 """Whose gradient a row holds: passes that add to `.grad`, passes that do not, and passes that were cleared."""
 
+import copy
 import math
 import warnings
 
@@ -953,3 +954,25 @@ def test_a_double_backward_mixes_gradients_at_a_result_in_place_as_at_any_other(
     assert {(row.layer, row.call) for row in rows.itertuples() if row.status == "double backward"} == mixed
     known = {key: norm for key, norm in expected.items() if key not in mixed}
     assert used(recorder.recording) == pytest.approx(known, rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("set_to_none", [True, False])
+def test_gradients_that_are_cleared_after_a_forward_pass_that_raised_are_not_used(set_to_none):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    x = torch.randn(5, 3)
+    with gradflow.record(model, optimizer=optimizer, layers="1") as recorder:  # 2's gradient is there before 1's
+        model(x).sum().backward()
+        hook = model[2].register_forward_pre_hook(lambda module, args: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            model(x)
+        hook.remove()
+        optimizer.zero_grad(set_to_none=set_to_none)
+        model(x).square().sum().backward()
+        other = copy.deepcopy(model)
+        optimizer.step()
+    output = other[:2](x)
+    (gradient,) = torch.autograd.grad(other[2](output).square().sum(), output)
+    rows = recorder.recording.layers
+    assert rows.out_grad_norm[rows.in_grad].tolist() == [pytest.approx(norm64(gradient), rel=1e-6)]
