@@ -6,7 +6,7 @@ import functools
 import inspect
 import math
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -307,31 +307,36 @@ class Since:
         self._noted: list[tuple[nn.Parameter, Tensor, int] | None] = [None] * len(self._parameters)
         self._operation: int | None = None
 
-    def begin(self) -> None:
-        """Note the gradients as they are just now."""
+    def begin(self, of_model: Container[object]) -> None:
+        """Note the gradients as they are just now, of the parameters that are the model's."""
         self._operation = _next_operation()
         for number, parameters in enumerate(self._parameters):
-            held = next((one for one in parameters if one.grad is not None), None)
+            held = next((one for one in parameters if one.grad is not None and one in of_model), None)
             gradient = None if held is None else held.grad
             self._noted[number] = None if held is None or gradient is None else (held, gradient, gradient._version)
 
-    def is_untouched(self) -> bool:
+    def is_untouched(self, of_model: Container[object]) -> bool:
         """Whether no backward pass has added to the gradients; false, too, before there were any.
 
         Whether `zero_grad` cleared them or not is the same here.
         """
-        return any(self._noted) and all(map(self._is_same, range(len(self._noted))))
+        is_idle = self._operation is not None and self._operation == _next_operation()
+        if not is_idle and not any(self._noted):
+            return False
+        return all(self._is_same(number, of_model, is_idle=is_idle) for number in range(len(self._noted)))
 
-    def _is_same(self, number: int) -> bool:
+    def _is_same(self, number: int, of_model: Container[object], *, is_idle: bool) -> bool:
         noted = self._noted[number]
+        if noted is not None and noted[0] not in of_model:
+            return False
         gradient = None if noted is None else noted[0].grad
         if noted is None or gradient is None:
-            return all(parameter.grad is None for parameter in self._parameters[number])
+            return all(one.grad is None or one not in of_model for one in self._parameters[number])
         if gradient is not noted[1]:
             return False
-        if gradient._version == noted[2] or (self._operation is not None and self._operation == _next_operation()):
-            return True  # in the second case it was changed by no backward pass, but clipped for example
-        # Cleared in place by one change and no more, or zero after a backward pass, which then left another that is not.
+        if is_idle or gradient._version == noted[2]:  # if idle, changed by no backward pass, but clipped for example
+            return True
+        # Cleared in place by one change and no more, or zero after a backward pass, which left another that is not.
         is_cleared = self._operation is None or gradient._version == noted[2] + 1
         return is_cleared and all(_is_zero(one.grad) for one in self._parameters[number] if one.grad is not None)
 

@@ -197,7 +197,8 @@ class Recorder:
             first = self._model.attachment.first_batch
             if first is not None and not attempt("what the loss reads", first.reads_outputs, loss, default=True):
                 self._meta["loss_beyond_outputs"] = True
-        if self._optimizers and attempt("whose step the scalars are of", self._since.is_untouched, default=False):
+        of_model = self._model.parameters
+        if self._optimizers and attempt("whose step it is", self._since.is_untouched, of_model, default=False):
             attempt("the scalars", self._amend, kept)
             return
         if self._is_due and not self._is_checked:
@@ -605,7 +606,7 @@ class Recorder:
         if attempt("whose turn it is", self._turns.take, optimizer):
             if self._is_due:
                 attempt("the gradients", self._use_absent)
-            attempt("whose step the scalars are of", self._since.begin)
+            attempt("whose step it is", self._since.begin, self._model.parameters)
             attempt("the end of a step", self._finish)
         self._clock.seconds += time.perf_counter() - began
         if self._clock.budget is not None and self._step > step:

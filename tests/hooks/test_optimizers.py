@@ -404,6 +404,28 @@ def test_a_loss_belongs_to_its_own_step_where_gradients_are_clipped_too_late(set
     assert (steps.total_grad_norm > 1e-2).all()
 
 
+@pytest.mark.parametrize("order", ["after", "before"])
+@pytest.mark.parametrize("set_to_none", [True, False])
+def test_a_loss_belongs_to_its_own_step_where_the_optimizer_holds_the_models_parameters_no_more(set_to_none, order):
+    if not hasattr(torch._C._autograd, "_get_sequence_nr"):
+        pytest.skip("this PyTorch does not tell whether anything was computed")
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with gradflow.record(model, optimizer=optimizer) as recorder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", GradflowWarning)  # that the model has changed, and the optimizer has not
+        for step in range(4):
+            if step == 2:
+                model.load_state_dict({name: one.clone() for name, one in model.state_dict().items()}, assign=True)
+            optimizer.zero_grad(set_to_none=set_to_none)
+            loss_of(model, step).backward()
+            if order == "before":
+                recorder.step(loss=float(step))
+            optimizer.step()
+            if order == "after":
+                recorder.step(loss=float(step))
+    assert recorder.recording.steps.loss.tolist() == [0, 1, 2, 3]
+
+
 class CallsItsParent(torch.optim.SGD):
     """Steps by its parent's `step`, which calls the same hooks; its second step raises there, or before."""
 
