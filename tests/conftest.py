@@ -13,6 +13,13 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests/oracles.py
 
 
 @pytest.fixture(autouse=True)
+def _no_second_process_draws(monkeypatch):
+    """The processor that it would take is another test's."""
+    if "gradflow.reporting.render_pool" in sys.modules:
+        monkeypatch.setattr("gradflow.reporting.render_pool._processors", lambda: 1)
+
+
+@pytest.fixture(autouse=True)
 def _one_thread():
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -97,8 +97,7 @@ def write_page(
     folder = data.folder
     _check_links(folder)
     page = folder / PAGE
-    n_runs = len(data.recordings)
-    with language(lang or current_language()), warned_once(), printed_as(formats), render_pool(n_runs) as drawing:
+    with language(lang or current_language()), warned_once(), printed_as(formats), render_pool() as drawing:
         for name in ("figures", "tables"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         every = sections(data)

@@ -1,4 +1,4 @@
-"""Who draws a report's figures: this process and, where there are many runs and processors, one more beside it."""
+"""Who draws a report's figures: this process and, where there is more than one processor, one more beside it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from gradflow.storage import for_children
 from gradflow.text import current_language
 
 PROGRAM = "gradflow.reporting.render_worker"
-MIN_RUNS = 9  # of which a report takes longer than a second process takes to start
 
 
 class Ticket:
@@ -41,6 +40,9 @@ class Ticket:
 
 class RenderPool:
     """Figures asked for, drawn by a second process while this one goes on, and by this one in the end.
+
+    The second process begins with the last that was asked for, this one with the first. On the page of one run the heat
+    maps, for which this one would import seaborn with all of SciPy's statistics, are among the last.
 
     What the second process cannot draw, because it ended or for whatever it says, is drawn here, where an error is
     raised as if there were no second one.
@@ -93,7 +95,7 @@ class RenderPool:
     def _draw_waiting(self) -> None:
         while True:
             try:
-                ticket = self._waiting.pop()
+                ticket = self._waiting.popleft()
             except IndexError:
                 return
             ticket.draw()
@@ -103,7 +105,7 @@ class RenderPool:
         while True:
             self._came.acquire()
             try:
-                ticket = self._waiting.popleft()
+                ticket = self._waiting.pop()
             except IndexError:
                 if self._ends:
                     return
@@ -131,9 +133,9 @@ _CURRENT: ContextVar[RenderPool | None] = ContextVar("render_pool", default=None
 
 
 @contextmanager
-def render_pool(n_runs: int) -> Iterator[RenderPool]:
-    """Let figures be asked for inside the block; a second process helps from `MIN_RUNS` runs on."""
-    found = RenderPool(has_helper=n_runs >= MIN_RUNS and _processors() > 1)
+def render_pool() -> Iterator[RenderPool]:
+    """Let figures be asked for inside the block; a second process helps where there is another processor."""
+    found = RenderPool(has_helper=_processors() > 1)
     before = _CURRENT.set(found)
     try:
         yield found

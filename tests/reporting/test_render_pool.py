@@ -87,10 +87,11 @@ def test_no_process_is_left(tmp_path):
         os.kill(pid, 0)
 
 
-def test_few_runs_start_none(monkeypatch):
-    monkeypatch.setattr(render_pool, "_started", lambda: pytest.fail("started"))
-    with render_pool.render_pool(render_pool.MIN_RUNS - 1) as few:
-        assert few._process is None
+@pytest.mark.parametrize("processors", [1, 2])
+def test_a_second_process_needs_a_second_processor(monkeypatch, processors):
+    monkeypatch.setattr(render_pool, "_processors", lambda: processors)
+    with render_pool.render_pool() as pool:
+        assert (pool._process is not None) == (processors > 1)
 
 
 def test_without_a_pool_a_figure_is_drawn_at_once(tmp_path):

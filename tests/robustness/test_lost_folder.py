@@ -213,7 +213,7 @@ def test_a_report_goes_to_the_folder_of_its_sweep_alone(tmp_path, way, monkeypat
             there.append(contents(out))
         return ask(pool, job)
 
-    monkeypatch.setattr(render_pool, "MIN_RUNS", 1)
+    monkeypatch.setattr(render_pool, "_processors", lambda: 2)
     monkeypatch.setattr(render_pool.RenderPool, "ask", losing)
     command = [*SWEEP[:-1], str(out), "--steps", "3", "--workers", "1"]
     with pytest.raises(SystemExit, match="2"):
