@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,11 +26,13 @@ if TYPE_CHECKING:  # it brings torch
 
 ENDED = ("finished", "skipped", "failed")
 NICE = 5  # while runs compute; so that the page takes little from them
+PAUSE = 10  # times as long as a page took, before the next
 
 
 class EarlyPages:
     """Writes `report.html` of the runs that are finished, again for each seed, until the last: `note` takes events.
 
+    Where seeds are quick, a page comes for several of them, so that pages take a small part of the processors' time.
     `runs` are all of the sweep, `folder` is the sweep's, `notes` are what the sweep says of itself.
     """
 
@@ -43,18 +46,20 @@ class EarlyPages:
         self._lock: storage.FileId | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._n_new = 0  # runs that no page shows yet
+        self._is_due = False  # of a seed that is complete
+        self._began = self._took = 0.0  # the last page
 
     def note(self, event: Event) -> None:
         """Take an event of the sweep."""
         if self._lock is None:  # the sweep holds its folder by now
             self._lock = storage.file_id(self._folder / storage.LOCK)
-        if event.kind not in ENDED:
-            return
-        self._left[event.run.seed] -= 1
-        self._finished += event.kind != "failed"
-        self._n_new += event.kind == "finished"
-        is_last = not any(self._left.values())  # after which comes the report itself
-        if self._n_new and not self._left[event.run.seed] and not is_last and not self._is_at_work():
+        if event.kind in ENDED:
+            self._left[event.run.seed] -= 1
+            self._finished += event.kind != "failed"
+            self._n_new += event.kind == "finished"
+            self._is_due |= not self._left[event.run.seed] and self._n_new > 0
+        # After the last run comes the report itself.
+        if self._is_due and any(self._left.values()) and self._may_begin():
             self._begin(nice=NICE)
 
     def leave(self) -> None:
@@ -63,16 +68,22 @@ class EarlyPages:
             self.close()
             self._begin(nice=0)
         if self._process is not None:
-            self._process.wait()
+            self._process.communicate()
 
     def close(self) -> None:
         """End the process that writes, if there is one."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self._process.communicate()
 
-    def _is_at_work(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+    def _may_begin(self) -> bool:
+        """Whether no page is being written, and the last one has taken little of the time since it began."""
+        if self._process is not None:
+            if self._process.poll() is None:
+                return False
+            said, _ = self._process.communicate()
+            self._took, self._process = float(said or 0), None
+        return time.monotonic() - self._began >= (1 + PAUSE) * self._took
 
     def _begin(self, nice: int) -> None:
         done, seeds = sum(not n for n in self._left.values()), len(self._left)
@@ -80,7 +91,7 @@ class EarlyPages:
         asked = {**self._about, "lock": self._lock, "status": status, "lang": current_language()}
         package = str(Path(__file__).parents[2])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
-        self._n_new = 0
+        self._n_new, self._is_due, self._began = 0, False, time.monotonic()
         with contextlib.suppress(OSError):  # where no process can be started, the page comes at the end
             self._process = subprocess.Popen(
                 [
@@ -92,7 +103,7 @@ class EarlyPages:
                     json.dumps(asked),
                 ],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
                 start_new_session=True,  # Ctrl-C reaches this process alone, which then ends it
@@ -127,4 +138,6 @@ def main(folder: Path, asked: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    began = time.monotonic()
     main(Path(sys.argv[1]), json.loads(sys.argv[2]))
+    sys.stdout.write(str(time.monotonic() - began))  # see `EarlyPages._may_begin`

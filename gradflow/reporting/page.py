@@ -93,11 +93,19 @@ def write_page(
     formats: Iterable[str] = ("png",),
     status: str = "",
 ) -> Path:
-    """Write the report of what is known of the recordings: see `report`. `status` says that there is more to come."""
+    """Write the report of what is known of the recordings: see `report`. `status` says that there is more to come.
+
+    While that computes, one process draws.
+    """
     folder = data.folder
     _check_links(folder)
     page = folder / PAGE
-    with language(lang or current_language()), warned_once(), printed_as(formats), render_pool() as drawing:
+    with (
+        language(lang or current_language()),
+        warned_once(),
+        printed_as(formats),
+        render_pool(is_alone=bool(status)) as drawing,
+    ):
         for name in ("figures", "tables"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         every = sections(data)

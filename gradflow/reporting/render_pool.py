@@ -133,9 +133,9 @@ _CURRENT: ContextVar[RenderPool | None] = ContextVar("render_pool", default=None
 
 
 @contextmanager
-def render_pool() -> Iterator[RenderPool]:
-    """Let figures be asked for inside the block; a second process helps where there is another processor."""
-    found = RenderPool(has_helper=_processors() > 1)
+def render_pool(*, is_alone: bool = False) -> Iterator[RenderPool]:
+    """Let figures be asked for inside the block; unless `is_alone`, a second process helps on a second processor."""
+    found = RenderPool(has_helper=not is_alone and _processors() > 1)
     before = _CURRENT.set(found)
     try:
         yield found

@@ -2,6 +2,8 @@
 
 import re
 import signal
+import subprocess
+import time
 
 import pytest
 from processes import start
@@ -60,6 +62,25 @@ def test_pages_are_written_for_runs_that_no_page_shows(tmp_path, monkeypatch, ki
     for run in runs:
         early.note(Event(kinds, run))
     assert len(begun) == pages
+
+
+def test_pages_follow_each_other_only_after_a_pause(tmp_path, monkeypatch):
+    runs = plan([8], families=["plain"], seeds=4, device="cpu")
+    early, clock, begun, popen = EarlyPages(runs, tmp_path, None, {}, ""), [0.0], [], subprocess.Popen
+
+    def start_another(command, **how):  # which says that the page took 10 s
+        begun.append(clock[0])
+        return popen([command[0], "-c", "print(10)"], **how)
+
+    monkeypatch.setattr(subprocess, "Popen", start_another)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    happens = [(0, "finished", 0), (20, "finished", 1), (109, "step", 2), (111, "step", 2), (150, "finished", 2)]
+    for clock[0], kind, number in happens:
+        early.note(Event(kind, runs[number], step=1))
+        if early._process is not None:
+            early._process.wait()
+    assert begun == [0, 111]
+    early.close()
 
 
 def test_runs_go_seed_by_seed_the_longest_first():

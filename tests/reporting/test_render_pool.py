@@ -87,11 +87,13 @@ def test_no_process_is_left(tmp_path):
         os.kill(pid, 0)
 
 
-@pytest.mark.parametrize("processors", [1, 2])
-def test_a_second_process_needs_a_second_processor(monkeypatch, processors):
+@pytest.mark.parametrize(
+    ("processors", "is_alone", "has_helper"), [(1, False, False), (2, False, True), (2, True, False)]
+)
+def test_a_second_process_needs_a_second_processor(monkeypatch, processors, is_alone, has_helper):
     monkeypatch.setattr(render_pool, "_processors", lambda: processors)
-    with render_pool.render_pool() as pool:
-        assert (pool._process is not None) == (processors > 1)
+    with render_pool.render_pool(is_alone=is_alone) as pool:
+        assert (pool._process is not None) == has_helper
 
 
 def test_without_a_pool_a_figure_is_drawn_at_once(tmp_path):
