@@ -28,10 +28,9 @@ class OptimizerHooks:
 
     `keep(optimizer)` comes before the step changes anything. `before(optimizer)` sees the gradients that the step uses:
     accumulated, reduced, clipped. With a closure they exist once it returns, so `before` is then called after its first
-    call and, where there are more (LBFGS), after the step again. `skipped(optimizer)` comes in place of all these where
-    the scaler does not call the optimizer, because a gradient is not finite. `other(optimizer)` is called after the
-    first step of each other optimizer in the process that is not part of one of these. What fails is told to
-    `failures`.
+    call and, where there are more (LBFGS), after the step again. A step that the scaler skips, because a gradient is
+    not finite, is told of like any other, while `is_skipping`. `other(optimizer)` is called after the first step of
+    each other optimizer in the process that is not part of one of these. What fails is told to `failures`.
     """
 
     def __init__(
@@ -42,7 +41,6 @@ class OptimizerHooks:
         keep: OnStep,
         before: OnStep,
         after: OnStep,
-        skipped: OnStep,
         other: OnStep,
         failures: Failures,
     ) -> None:
@@ -50,7 +48,7 @@ class OptimizerHooks:
         self._before = before
         self._after = after
         self._other = other
-        self._skipped = skipped
+        self.is_skipping = False
         self._under_way: dict[Optimizer, int | None] = {}  # with the evaluations of its closure, if it has one
         self._has_nested = False  # whether an optimizer's step was ever seen to call its parent's
         self._n_begun = self._n_begun_before = 0  # steps, in all and before the scaler's step under way
@@ -110,7 +108,13 @@ class OptimizerHooks:
             return
         for one in self._optimizers:
             if one is optimizer or one in _inside(optimizer):
-                self._skipped(one)
+                self.is_skipping = True
+                try:
+                    self._keep(one)
+                    self._before(one)
+                    self._after(one)
+                finally:  # what is told of may raise, where the recorder is strict
+                    self.is_skipping = False
 
     def _post_of_any(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not self._under_way and optimizer not in self._known:

@@ -139,7 +139,6 @@ class Recorder:
             keep=door(self._before_step, "the weights before an optimizer's step", failures),
             before=door(self._before_update, "the gradients that an optimizer uses", failures),
             after=door(self._after_update, "the end of a step", failures),
-            skipped=door(self._after_skip, "a step that the scaler skips", failures),
             other=door(self._after_other, "the optimizers that record() was not given", failures),
             failures=failures,
         )
@@ -573,7 +572,8 @@ class Recorder:
             began = time.perf_counter()
             if not self._is_checked:
                 self._failures.attempt("what has changed of the model", self._check_structure)
-            self._failures.attempt("the parameters before an update", self._readings.keep, optimizer)
+            if not self._optimizer_hooks.is_skipping:
+                self._failures.attempt("the parameters before an update", self._readings.keep, optimizer)
             self._failures.attempt("the weights", self._readings.read_weights, optimizer)
             self._clock.seconds += time.perf_counter() - began
 
@@ -588,7 +588,7 @@ class Recorder:
         self._failures.attempt("the gradients", self._readings.read_where_used, optimizer)
         self._failures.attempt("whose gradients arrived at the outputs", self._model.accumulation.use, optimizer)
 
-    def _after_update(self, optimizer: Optimizer, *, is_skipped: bool = False) -> None:
+    def _after_update(self, optimizer: Optimizer) -> None:
         """Read an optimizer's update; when all optimizers have stepped, the step ends."""
         if self._closed:
             return
@@ -601,8 +601,10 @@ class Recorder:
             attempt("the updates", self._readings.read_updates, optimizer)
         self._n_calls = 0
         if self._scaler is not None:
-            skipped = 1.0 if is_skipped else attempt("the skipped steps", was_skipped, optimizer, default=0.0)
-            self._scalars.setdefault("skipped", []).append(skipped)
+            is_skipped = 1.0
+            if not self._optimizer_hooks.is_skipping:
+                is_skipped = attempt("the skipped steps", was_skipped, optimizer, default=0.0)
+            self._scalars.setdefault("skipped", []).append(is_skipped)
         if attempt("whose turn it is", self._turns.take, optimizer):
             if self._is_due:
                 attempt("the gradients", self._use_absent)
@@ -613,17 +615,6 @@ class Recorder:
             attempt("the time of a step", self._clock.end_step, step, was_due)
         if self._lookout is not None:
             self._lookout.tell()
-
-    def _after_skip(self, optimizer: Optimizer) -> None:
-        """Read the gradients for which the scaler has skipped an optimizer's step; to the recorder it is a step."""
-        if self._is_due and not self._closed:
-            began = time.perf_counter()
-            if not self._is_checked:
-                self._failures.attempt("what has changed of the model", self._check_structure)
-            self._failures.attempt("the weights", self._readings.read_weights, optimizer)
-            self._clock.seconds += time.perf_counter() - began
-        self._before_update(optimizer)
-        self._after_update(optimizer, is_skipped=True)
 
     def _after_other(self, optimizer: Optimizer) -> None:
         """Warn of an optimizer that changes the model and was not given to `record`."""

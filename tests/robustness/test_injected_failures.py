@@ -23,8 +23,8 @@ from gradflow.hooks import GradflowWarning
 
 HOOKS = str(Path(gradflow.hooks.recorder.__file__).parent)
 GUARD = "failures.py"  # what lets no failure out is not made to fail itself
-# The ways in from PyTorch and the user, and what tells of users' mistakes.
-NOT_FAILING = {"call", "enter", "uninterrupted", "check_scalar", "Writer.check_open"}
+# The ways in from PyTorch and the user, what tells of users' mistakes, and a call of the user's that passes through.
+NOT_FAILING = {"call", "enter", "uninterrupted", "check_scalar", "Writer.check_open", "GradScaler.step"}
 STEPS = 4
 DRAWN = 8  # calls of each loop in the short version
 KINDS = (RuntimeError, torch.OutOfMemoryError)
@@ -152,6 +152,21 @@ def counted(training):
     return [model]
 
 
+def scaled(training):
+    model = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    training.record(model, optimizer=optimizer, scaler=scaler, weights=True)
+    for training.now in range(STEPS):
+        optimizer.zero_grad()
+        loss = model(torch.randn(5, 6)).square().mean()
+        scaler.scale(loss * (float("inf") if training.now == 1 else 1)).backward()  # a step that is skipped
+        training.end_backward(loss)
+        scaler.step(optimizer)
+        scaler.update()
+    return [model]
+
+
 def train(training, model, optimizer, batch, micro=1):
     for training.now in range(STEPS):
         optimizer.zero_grad()
@@ -163,7 +178,7 @@ def train(training, model, optimizer, batch, micro=1):
         optimizer.step()
 
 
-LOOPS = [plain, given_optimizer, recurrent, two_optimizers, streamed, counted]
+LOOPS = [plain, given_optimizer, recurrent, two_optimizers, streamed, counted, scaled]
 
 
 @contextmanager
