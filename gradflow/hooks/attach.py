@@ -70,7 +70,9 @@ def record(  # type: ignore[misc]  # options are named once, below
         optimizers, a step ends when all have stepped, in any order. A wrapper (of Accelerate, fastai or Lightning)
         counts as the optimizer inside it.
     scaler : GradScaler, optional
-        Divide gradients by its loss scale, unless the scaler has already done so.
+        Divide gradients by its loss scale, unless the scaler has already done so. With `optimizer`, a step that it
+        skips is a step as any other, `skipped` in `recording.steps`; to see it, `scaler.step` is replaced, on this
+        scaler alone, until the recorder is closed.
     schedule : int or callable
         Record every k-th step, or the steps for which `schedule(step)` is true (`gradflow.hooks.Every`).
     overhead : float, optional
