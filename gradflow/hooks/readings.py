@@ -234,6 +234,8 @@ class Readings:
 
         `tensors_of` returns what is measured of parameters, given their numbers.
         """
+        if not numbers:
+            return frozenset()
         parameters = self._parameters
 
         def measure(some: Sequence[int]) -> None:
@@ -254,7 +256,7 @@ class Readings:
             except Exception as error:  # other processes take part, so that it cannot be tried again here alone
                 for number in numbers:
                     lose(number, error)
-        elif numbers:
+        else:
             together(measure, numbers, lose)
         return parameters.all_pieces(numbers)
 
