@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 MEASURED = "measured"
 BASE = "measured at its base"
 IS_INPUT = "output is the input"
-PART = "part"  # of a gradient that is read at the base
 NOT_IN_GRAPH = "not in the graph"
 NO_GRADIENT = "no gradient"
 LOST = "lost"
@@ -32,6 +31,8 @@ SEVERAL_PASSES = "several passes"
 OWN_DERIVATIVE = "double backward"
 TOO_MANY = "too many calls"
 ARRIVED = frozenset({MEASURED, BASE, IS_INPUT})
+
+_NO_ENTRIES = torch.empty(0)
 
 ALL_CALLS = -1  # instead of a call's number: several calls taken together
 
@@ -55,6 +56,7 @@ class OutputGradientHook:
     total: Tensor | None = None  # of the gradients that several passes brought
     is_differentiated = False  # whether a pass with create_graph=True came first
     made_by: type | None = None  # class of the graph node
+    view: Tensor | None = None  # the output without its entries, where its gradient is read at its base if it changes
     later: tuple[OutputGradientHook, ...] = ()
     __torch_unserializable__ = True  # saving the tensor warns of no hook
 
@@ -74,6 +76,8 @@ class OutputGradientHook:
         owner = self._pass
         if gradient is None or owner.is_over or owner.is_full:
             return
+        if self.view is not None and self.view._version != self._view_version:
+            return  # it is that of uses before the change alone
         began = time.perf_counter()
         try:
             self.take(gradient, self.arrives_as)
@@ -105,6 +109,12 @@ class OutputGradientHook:
         elif self.status != FAILED:
             self._take_again(gradient, status, task)
 
+    def note_version(self, tensor: Tensor) -> None:
+        """Note an output that is a view, to see whether it is changed in place."""
+        self.view = tensor.detach()  # which counts the changes of both
+        self._view_version = tensor._version
+        self.view.data = _NO_ENTRIES
+
     def fail(self, error: Exception) -> None:
         """Report that the output's gradient could not be measured."""
         self.lose()
@@ -125,8 +135,6 @@ class OutputGradientHook:
 
     def _take_again(self, gradient: Tensor, status: str, task: Task) -> None:
         """Take the gradient of a further backward pass: added to an earlier one's where it is so in `.grad`."""
-        if status == PART:
-            return
         owner = self._pass
         index = owner.index_of(task)
         if task.is_adding:
@@ -255,9 +263,6 @@ class _BaseHook:
         # Zero for a piece of the base can mean that only other pieces were used; a view of all of it has no others.
         if part.numel() == gradient.numel() or part.device.type != "cpu" or bool(part.any()):
             self._output.take(part, BASE)
-            # The view was changed in place. In a double backward its own hook gets what comes from the derivative of
-            # that change alone.
-            self._output.arrives_as = PART
 
 
 def copied(outputs: Sequence[OutputGradientHook]) -> tuple[list[OutputGradientHook], SmallCopies | None]:
@@ -297,3 +302,4 @@ def watch_base(output: OutputGradientHook, tensor: Tensor, base: Tensor, args: t
         output.status = LOST  # unless the gradient arrives
     else:
         base.register_hook(_BaseHook(output, tensor, base))
+        output.note_version(tensor)

@@ -976,3 +976,55 @@ def test_gradients_that_are_cleared_after_a_forward_pass_that_raised_are_not_use
     (gradient,) = torch.autograd.grad(other[2](output).square().sum(), output)
     rows = recorder.recording.layers
     assert rows.out_grad_norm[rows.in_grad].tolist() == [pytest.approx(norm64(gradient), rel=1e-6)]
+
+
+class UsedBeforeAndAfter(nn.Module):
+    """Uses what a layer returned, changes it in place, or not, and uses it again."""
+
+    def __init__(self, changes, *, inplace, parts):
+        super().__init__()
+        self.first, self.changes, self.inplace, self.parts = Parts(parts), changes, inplace, parts
+        self.last = nn.Linear(4 // parts, 1)
+
+    def forward(self, x):
+        h = self.first(x)
+        before = [one * (2 + place) for place, one in enumerate(h)]
+        some = {0} if self.changes == "one" else {*range(self.parts)}
+        h = [one.mul_(3) if place in some and self.inplace else one * 3 if place in some else one
+             for place, one in enumerate(h)]  # fmt: skip
+        return sum(self.last(new) + old.sum(-1, keepdim=True) for new, old in zip(h, before, strict=True))
+
+
+class Parts(nn.Module):
+    """Returns its output, which is a view, or pieces of it."""
+
+    def __init__(self, parts):
+        super().__init__()
+        self.weight, self.bias, self.parts = nn.Parameter(torch.randn(4, 4)), nn.Parameter(torch.randn(4)), parts
+
+    def forward(self, x):
+        whole = nn.functional.linear(x, self.weight, self.bias)
+        return [whole] if self.parts == 1 else [whole[..., :2], whole[..., 2:]]
+
+
+@pytest.mark.parametrize(("parts", "changes"), [(1, "all"), (2, "one"), (2, "all")])
+@pytest.mark.parametrize("n_passes", [1, 2])
+def test_a_view_that_is_used_and_then_changed_in_place_is_measured_whole(parts, changes, n_passes):
+    def net(inplace):
+        torch.manual_seed(0)
+        return UsedBeforeAndAfter(changes, inplace=inplace, parts=parts).double()
+
+    x = batch(2, 3, 4).double()
+    model, other, kept = net(inplace=True), net(inplace=False), []
+    handle = other.first.register_forward_hook(lambda module, args, output: kept.extend(output))
+    expected = torch.autograd.grad(n_passes * other(x).square().sum(), kept)
+    handle.remove()
+    with gradflow.record(model) as recorder:
+        for _ in range(2):
+            model.zero_grad()
+            loss = model(x).square().sum()
+            for _ in range(n_passes):
+                loss.backward(retain_graph=True)
+            recorder.step()
+    rows = recorder.recording.layers.query("layer == 'first' and in_grad and step == 1").sort_values("output")
+    assert rows.out_grad_norm.tolist() == pytest.approx([norm64(one) for one in expected], rel=TOLERANCE)
