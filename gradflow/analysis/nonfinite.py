@@ -153,7 +153,7 @@ def nonfinite_outputs(layers: pd.DataFrame) -> pd.Series[bool]:
         return is_infinite
     is_described = layers["layer"].isin(layers.loc[values.notna(), "layer"].unique())
     is_described |= layers["status"].isin([*ARRIVED, "several passes"]) & _has_statistics(layers)
-    return is_infinite | (is_nan & is_described & (layers["status"] != "not called"))
+    return is_infinite | (is_nan & is_described & ~layers["status"].isin(["not called", "no tensor"]))
 
 
 def _has_statistics(layers: pd.DataFrame) -> pd.Series[bool]:

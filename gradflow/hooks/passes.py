@@ -83,6 +83,7 @@ class Pass:
         self.is_over = False
         self.is_full = False  # more outputs than are kept: none of the step's is
         self.outputs: list[OutputGradientHook] = []
+        self.without_tensor: set[int] = set()  # layers of which a call returned none
         self.handles: list[RemovableHandle] = []  # of hooks on leaves, which outlive the graph
         self.scales: list[Scalar] = []  # by backward pass
         self.seconds = 0.0
@@ -132,8 +133,11 @@ class Pass:
         if type(returned) is Tensor:  # nearly always
             self._watch_tensor(OutputGradientHook(self, layer, call, 0, backward), returned, args)
         else:
-            for index, tensor in enumerate(tensors_in(returned)):
+            tensors = [*tensors_in(returned)]
+            for index, tensor in enumerate(tensors):
                 self._watch_tensor(OutputGradientHook(self, layer, call, index, backward), tensor, args)
+            if not tensors:
+                self.without_tensor.add(layer.number)
 
     def lose(self, layer: Layer, error: Exception) -> None:
         """Note a tensor that a layer returned in its last call and that cannot be watched."""

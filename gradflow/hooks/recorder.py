@@ -708,12 +708,14 @@ class Recorder:
         is_compiled = is_odd and attempt("what is compiled", self._is_compiled, default=False)
         conditions = self._usual
         frozen = attempt("what is frozen", readings.frozen, default=frozenset())
-        is_usual = not (is_compiled or self._unseen or frozen or self._model.added or self._pass.is_full)
+        without = self._pass.without_tensor
+        is_usual = not (is_compiled or self._unseen or without or frozen or self._model.added or self._pass.is_full)
         if not is_usual:
             conditions = Conditions(
                 is_watched=self._watches,
                 is_compiled=is_compiled,
                 unseen=frozenset(self._unseen),
+                without_tensor=frozenset(without),
                 added=self._model.added,
                 is_full=self._pass.is_full,
                 frozen=frozen,

@@ -31,6 +31,7 @@ from gradflow.hooks.readings import Parameters
 PARAMETERS_ONLY = "parameters only"
 FROZEN = "frozen"
 NOT_CALLED = "not called"
+NO_TENSOR = "no tensor"
 WITHOUT_GRADIENTS = "called without gradients"
 COMPILED = "compiled"
 SCRIPTED = "scripted"
@@ -59,6 +60,7 @@ class Conditions(NamedTuple):
     is_watched: bool = True  # whether layers were watched running at all
     is_compiled: bool = False
     unseen: frozenset[int] = frozenset()  # layers that ran without gradients
+    without_tensor: frozenset[int] = frozenset()  # layers of which a call returned none
     added: frozenset[int] = frozenset()  # layers whose module came into the model in this step
     is_full: bool = False  # whether there were more outputs than are kept
     frozen: frozenset[int] = frozenset()  # pieces of parameters that required no gradient
@@ -192,4 +194,6 @@ def _absence(
         return NO_GRADIENT
     if statuses or not conditions.is_watched:
         return NOT_IN_GRAPH
+    if layer.number in conditions.without_tensor:
+        return NO_TENSOR
     return WITHOUT_GRADIENTS if layer.number in conditions.unseen else NOT_CALLED

@@ -466,7 +466,7 @@ def test_coverage_says_why():
     table = recorder.coverage()
     assert table.layer.tolist() == ["used", "unused"]
     assert table.status.tolist() == ["measured", "not called"]
-    assert table.reason.iloc[1] == "the layer was not called as a module, or returned no tensor"
+    assert table.reason.iloc[1] == "the layer was not called as a module"
 
 
 def test_a_replica_of_data_parallel_is_not_taken_for_the_layer():

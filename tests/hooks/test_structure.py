@@ -199,15 +199,23 @@ def test_the_order_of_layers_in_a_checkpoint_is_that_of_the_forward_pass(reentra
     assert "unregistered" not in recording.meta
 
 
+class Mute(nn.Module):
+    """Returns no tensor."""
+
+    def forward(self, x):
+        self.kept = x
+
+
 def test_why_a_layer_has_no_gradient():
     class Parts(nn.Module):
         def __init__(self):
             super().__init__()
             self.never, self.quiet, self.cut, self.used = (nn.Linear(3, 3) for _ in range(4))
-            self.flat = nn.Flatten()
+            self.flat, self.mute = nn.Flatten(), Mute()
 
         def forward(self, x):
             x = self.flat(x)
+            self.mute(x)
             with torch.no_grad():
                 self.quiet(x)
             self.cut(x)
@@ -219,6 +227,7 @@ def test_why_a_layer_has_no_gradient():
         "cut": "no gradient",
         "used": "measured",
         "flat": "not in the graph",
+        "mute": "no tensor",
     }
 
 

@@ -13,10 +13,10 @@ from gradflow.diagnosis.trained_layers import is_half, is_left_out, own_rows, tr
 from gradflow.diagnosis.wording import Value
 from gradflow.recording import Recording
 
-NOT_USED, CUT_OFF, WITHOUT_GRADIENTS, OUTSIDE, NOT_CALLED = (
-    "not of the loss", "no gradient", "called without gradients", "not in the graph", "not called"
+NOT_USED, CUT_OFF, WITHOUT_GRADIENTS, OUTSIDE, NO_TENSOR, NOT_CALLED = (
+    "not of the loss", "no gradient", "called without gradients", "not in the graph", "no tensor", "not called"
 )  # fmt: skip
-ABSENT = (NOT_USED, CUT_OFF, WITHOUT_GRADIENTS, OUTSIDE, NOT_CALLED)
+ABSENT = (NOT_USED, CUT_OFF, WITHOUT_GRADIENTS, OUTSIDE, NO_TENSOR, NOT_CALLED)
 REMEDIES = ("remedy.check_graph",)
 # Which sentence says so of layers before the first with a gradient, and which of others.
 _CUTS = {CUT_OFF: "cut_off", WITHOUT_GRADIENTS: "cut_off_no_grad", OUTSIDE: "cut_off_outside"}
@@ -25,6 +25,7 @@ _ASIDE = {
     CUT_OFF: "unused",
     WITHOUT_GRADIENTS: "without_gradients",
     OUTSIDE: "no_gradient",
+    NO_TENSOR: "no_gradient",
     NOT_CALLED: "not_called",
 }
 
