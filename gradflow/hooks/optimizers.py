@@ -51,7 +51,9 @@ class OptimizerHooks:
         self.is_skipping = False
         self._under_way: dict[Optimizer, int | None] = {}  # with the evaluations of its closure, if it has one
         self._has_nested = False  # whether an optimizer's step was ever seen to call its parent's
-        self._n_begun = self._n_begun_before = 0  # steps, in all and before the scaler's step under way
+        self._scaler = scaler
+        self._begun: set[Optimizer] = set()  # since the scaler's step under way began
+        self._stepped: set[int] = set()  # ids of what the scaler had stepped before that
         self._optimizers = optimizers
         self._known = weakref.WeakSet(optimizers)
         self._failures = failures
@@ -75,7 +77,7 @@ class OptimizerHooks:
             handle.remove()
 
     def _pre(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        self._n_begun += 1
+        self._begun.add(optimizer)
         if optimizer in self._under_way and _is_in_its_own_step(optimizer):  # one that calls its parent's
             self._has_nested = True
             return None
@@ -101,13 +103,14 @@ class OptimizerHooks:
         self._after(optimizer)
 
     def _before_scaler(self) -> None:
-        self._n_begun_before = self._n_begun
+        self._begun, self._stepped = set(), set(_stepped_by(self._scaler))
 
-    def _after_scaler(self, optimizer: object) -> None:
-        if self._n_begun > self._n_begun_before:
-            return
+    def _after_scaler(self, given: Sequence[object]) -> None:
+        fresh = {number: state for number, state in _stepped_by(self._scaler).items() if number not in self._stepped}
         for one in self._optimizers:
-            if one is optimizer or one in _inside(optimizer):
+            names = [one, *(wrapper for wrapper in given if one in _inside(wrapper))]
+            is_skipped = any(_has_found_inf(fresh[id(name)]) for name in names if id(name) in fresh)
+            if is_skipped and one not in self._begun:
                 self.is_skipping = True
                 try:
                     self._keep(one)
@@ -119,7 +122,8 @@ class OptimizerHooks:
     def _post_of_any(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not self._under_way and optimizer not in self._known:
             self._known.add(optimizer)
-            self._other(optimizer)
+            if not any(one in self._optimizers for one in _inside(optimizer)):
+                self._other(optimizer)
 
 
 class Turns:
@@ -238,11 +242,12 @@ def _with_closure(
 class _SeenStep:
     """A scaler's `step`, in its place until `remove`, that calls back before and after; scalers have no hooks.
 
-    Several may lie on top of each other. A copy or a pickle of the scaler has its own `step`.
+    `after` receives what `step` was called with. Several may lie on top of each other. A deep copy or a pickle of the
+    scaler has its own `step`.
     """
 
     def __init__(
-        self, scaler: torch.amp.GradScaler, before: Callable[[], object], after: Callable[[object], object]
+        self, scaler: torch.amp.GradScaler, before: Callable[[], object], after: Callable[[Sequence[object]], object]
     ) -> None:
         self._scaler = scaler
         self._own = vars(scaler).get("step")
@@ -256,7 +261,7 @@ class _SeenStep:
             return self._step(*args, **kwargs)
         self._before()
         value = self._step(*args, **kwargs)
-        self._after(args[0] if args else kwargs["optimizer"])
+        self._after([*args, *kwargs.values()])
         return value
 
     def __reduce__(self) -> Any:
@@ -274,6 +279,20 @@ class _SeenStep:
             del self._scaler.step
         else:
             self._scaler.step = below
+
+
+def _stepped_by(scaler: torch.amp.GradScaler | None) -> dict[int, Mapping[str, Any]]:
+    """Return what a scaler knows of each optimizer that it has stepped since its last update, by id."""
+    states = {} if scaler is None else scaler._per_optimizer_states
+    return {number: state for number, state in states.items() if _is_at(state, "STEPPED")}
+
+
+def _has_found_inf(state: Mapping[str, Any]) -> bool:
+    return any(found.item() for found in state["found_inf_per_device"].values())
+
+
+def _is_at(state: Mapping[str, Any], stage: str) -> bool:
+    return getattr(state.get("stage"), "name", "") == stage
 
 
 def settings_of(optimizers: Iterable[Optimizer]) -> list[dict[str, Any]]:
@@ -310,10 +329,14 @@ class Since:
         self._parameters = [sorted(parameters_of(optimizer), key=Tensor.numel) for optimizer in optimizers]
         self._noted: list[tuple[nn.Parameter, Tensor, int] | None] = [None] * len(self._parameters)
         self._operation: int | None = None
+        self._comes_before = False
 
-    def begin(self, of_model: Container[object]) -> None:
-        """Note the gradients as they are just now, of the parameters that are the model's."""
-        self._operation = _next_operation()
+    def begin(self, of_model: Container[object], *, comes_before: bool) -> None:
+        """Note the gradients as they are just now, of the parameters that are the model's.
+
+        `comes_before` tells whether in the step that has ended `step()` was called before the optimizers' steps.
+        """
+        self._operation, self._comes_before = _next_operation(), comes_before
         for number, parameters in enumerate(self._parameters):
             held = next((one for one in parameters if one.grad is not None and one in of_model), None)
             gradient = None if held is None else held.grad
@@ -338,8 +361,12 @@ class Since:
             return all(one.grad is None or one not in of_model for one in self._parameters[number])
         if gradient is not noted[1]:
             return False
-        if is_idle or gradient._version == noted[2]:  # if idle, changed by no backward pass, but clipped for example
+        if gradient._version == noted[2]:
             return True
+        if is_idle and not self._comes_before:
+            return (
+                True  # no backward pass of this thread's changed it, but for one through an older graph: it was clipped
+            )
         # Cleared in place by one change and no more, or zero after a backward pass, which left another that is not.
         is_cleared = self._operation is None or gradient._version == noted[2] + 1
         return is_cleared and all(_is_zero(one.grad) for one in self._parameters[number] if one.grad is not None)
@@ -399,7 +426,7 @@ def scale_of_rest(scaler: torch.amp.GradScaler | None, optimizers: Iterable[Opti
 
 
 def _is_unscaled(state: Mapping[str, Any]) -> bool:
-    return getattr(state.get("stage"), "name", "") == "UNSCALED"
+    return _is_at(state, "UNSCALED")
 
 
 def _scalar(value: Tensor) -> Scalar:

@@ -133,6 +133,7 @@ class Recorder:
         self._turns = Turns(optimizers, door(self._on_idle, "whose turn it is", failures))
         self._since = Since(optimizers)
         self._n_calls = 0  # of step() since an optimizer stepped
+        self._comes_before = False  # whether there was one before an optimizer's step, in this step
         self._optimizer_hooks = OptimizerHooks(
             optimizers,
             scaler,
@@ -196,8 +197,7 @@ class Recorder:
             first = self._model.attachment.first_batch
             if first is not None and not attempt("what the loss reads", first.reads_outputs, loss, default=True):
                 self._meta["loss_beyond_outputs"] = True
-        of_model = self._model.parameters
-        if self._optimizers and attempt("whose step it is", self._since.is_untouched, of_model, default=False):
+        if self._optimizers and attempt("whose step it is", self._is_of_last, default=False):
             attempt("the scalars", self._amend, kept)
             return
         if self._is_due and not self._is_checked:
@@ -227,6 +227,11 @@ class Recorder:
             attempt("the time of a step", self._clock.end_step, step, was_due)
         if self._lookout is not None:
             self._lookout.tell()
+
+    def _is_of_last(self) -> bool:
+        """Whether `step()` is called of the step that has ended: no backward pass has added to `.grad` since."""
+        has_backward = any(task.is_adding for task in self._pass.tasks.values())  # known of steps that are recorded
+        return not (self._is_due and has_backward) and self._since.is_untouched(self._model.parameters)
 
     def _amend(self, scalars: dict[str, Any]) -> None:
         """Keep scalars with the step that has just ended."""
@@ -599,6 +604,7 @@ class Recorder:
         attempt = self._failures.attempt
         if self._is_due:
             attempt("the updates", self._readings.read_updates, optimizer)
+        self._comes_before |= self._n_calls > 0
         self._n_calls = 0
         if self._scaler is not None:
             is_skipped = 1.0
@@ -608,7 +614,9 @@ class Recorder:
         if attempt("whose turn it is", self._turns.take, optimizer):
             if self._is_due:
                 attempt("the gradients", self._use_absent)
-            attempt("whose step it is", self._since.begin, self._model.parameters)
+            begin = partial(self._since.begin, self._model.parameters, comes_before=self._comes_before)
+            attempt("whose step it is", begin)
+            self._comes_before = False
             attempt("the end of a step", self._finish)
         self._clock.seconds += time.perf_counter() - began
         if self._clock.budget is not None and self._step > step:

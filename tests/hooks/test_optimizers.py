@@ -2,6 +2,7 @@
 
 import copy
 import math
+import threading
 import warnings
 
 import pytest
@@ -248,6 +249,52 @@ def test_training_with_skipped_steps_is_the_same_under_recording_and_its_weights
     assert rows.update_norm.isna().tolist() == [True, False, True, False]
 
 
+class ScalerOfItsOwn(torch.amp.GradScaler):
+    """Holds what it steps; `step` takes other arguments than its parent's, or none."""
+
+    def __init__(self, optimizers):
+        super().__init__("cpu", init_scale=2.0)
+        self.optimizers = optimizers
+
+    def step(self, *, only=None):
+        for optimizer in self.optimizers if only is None else only:
+            super().step(optimizer)
+
+
+@pytest.mark.parametrize("how", [{}, "only"])
+@pytest.mark.parametrize("broken", [(0,), (1,), (0, 1)])
+def test_steps_that_are_skipped_in_a_scaler_of_the_users_are_seen(broken, how):
+    model = net()
+    optimizers = [torch.optim.SGD(model[index].parameters(), lr=0.01) for index in (0, 2)]
+    scaler = ScalerOfItsOwn(optimizers)
+    with gradflow.record(model, optimizer=optimizers, scaler=scaler) as recorder:
+        for step in range(3):
+            model.zero_grad()
+            scaler.scale(loss_of(model, step)).backward()
+            for place in broken if step == 1 else ():
+                model[2 * place].weight.grad[0, 0] = math.inf
+            scaler.step(**({how: optimizers} if how else {}))
+            scaler.update()
+            recorder.step(loss=float(step))
+    steps = recorder.recording.steps
+    assert steps.loss.tolist() == [0, 1, 2]
+    assert steps.skipped.tolist() == [False, True, False]
+
+
+def test_a_step_that_runs_none_of_the_optimizers_hooks_is_not_taken_for_a_skipped_one():
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    with warnings.catch_warnings(), gradflow.record(model, optimizer=optimizer, scaler=scaler) as recorder:
+        warnings.simplefilter("ignore", GradflowWarning)  # that the optimizer made no step
+        optimizer.step = lambda: None
+        scaler.scale(loss_of(model)).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        recorder.close()
+    assert len(recorder.recording.steps) == 0
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_a_scaler_has_its_own_step_back_when_both_of_its_recorders_are_closed(first):
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
@@ -424,6 +471,65 @@ def test_a_loss_belongs_to_its_own_step_where_the_optimizer_holds_the_models_par
             if order == "after":
                 recorder.step(loss=float(step))
     assert recorder.recording.steps.loss.tolist() == [0, 1, 2, 3]
+
+
+def test_a_loss_belongs_to_its_own_step_where_a_pass_reaches_other_parameters_than_the_last():
+    model = nn.ModuleDict({"a": nn.Linear(3, 1), "b": nn.Linear(3, 4)})
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with gradflow.record(model, optimizer=optimizer) as recorder:
+        for step in range(4):
+            head = model["ab"[step % 2]]
+            head.zero_grad()  # the other's gradients stay
+            head(torch.ones(5, 3)).sum().backward()
+            recorder.step(loss=float(step))
+            optimizer.step()
+    assert recorder.recording.steps.loss.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("way", ["an older graph", "another thread", "by hand"])
+@pytest.mark.filterwarnings("ignore:no layer of the model was seen:gradflow.hooks.GradflowWarning")
+def test_a_loss_belongs_to_its_own_step_where_this_thread_makes_no_graph(way):
+    model = nn.Linear(3, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with gradflow.record(model, optimizer=optimizer) as recorder:
+        losses = [model(torch.ones(2, 3)).sum() * (1 + step) for step in range(4)]
+        for step in range(4):
+            optimizer.zero_grad(set_to_none=False)
+            if way == "an older graph":
+                losses[step].backward(retain_graph=True)
+            elif way == "another thread":
+                thread = threading.Thread(target=lambda: model(torch.ones(2, 3)).sum().backward())
+                thread.start()
+                thread.join()
+            else:
+                with torch.no_grad():
+                    for parameter in model.parameters():
+                        parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+                        parameter.grad.copy_(torch.ones_like(parameter))
+            recorder.step(loss=float(step))
+            optimizer.step()
+    assert recorder.recording.steps.loss.tolist() == [0, 1, 2, 3]
+
+
+class Slow(torch.optim.Optimizer):
+    """Steps by the optimizer that it holds, as Lookahead does."""
+
+    def __init__(self, inner):
+        super().__init__(inner.param_groups, {})
+        self.inner = inner
+
+    def step(self):
+        self.inner.step()
+
+
+def test_an_optimizer_that_steps_by_the_one_that_is_recorded_is_not_told_of():
+    model = net()
+    inner = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = Slow(inner)
+    with gradflow.record(model, optimizer=inner) as recorder:  # warnings are errors
+        loss_of(model).backward()
+        optimizer.step()
+    assert len(recorder.recording.steps) == 1
 
 
 class CallsItsParent(torch.optim.SGD):
