@@ -331,7 +331,7 @@ class Since:
         self._operation: int | None = None
         self._comes_before = False
 
-    def begin(self, of_model: Container[object], *, comes_before: bool) -> None:
+    def begin(self, of_model: Container[object], comes_before: bool) -> None:
         """Note the gradients as they are just now, of the parameters that are the model's.
 
         `comes_before` tells whether in the step that has ended `step()` was called before the optimizers' steps.

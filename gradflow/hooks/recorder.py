@@ -230,8 +230,9 @@ class Recorder:
 
     def _is_of_last(self) -> bool:
         """Whether `step()` is called of the step that has ended: no backward pass has added to `.grad` since."""
-        has_backward = any(task.is_adding for task in self._pass.tasks.values())  # known of steps that are recorded
-        return not (self._is_due and has_backward) and self._since.is_untouched(self._model.parameters)
+        if self._is_due and self._pass.tasks and any(task.is_adding for task in self._pass.tasks.values()):
+            return False
+        return self._since.is_untouched(self._model.parameters)
 
     def _amend(self, scalars: dict[str, Any]) -> None:
         """Keep scalars with the step that has just ended."""
@@ -614,8 +615,7 @@ class Recorder:
         if attempt("whose turn it is", self._turns.take, optimizer):
             if self._is_due:
                 attempt("the gradients", self._use_absent)
-            begin = partial(self._since.begin, self._model.parameters, comes_before=self._comes_before)
-            attempt("whose step it is", begin)
+            attempt("whose step it is", self._since.begin, self._model.parameters, self._comes_before)
             self._comes_before = False
             attempt("the end of a step", self._finish)
         self._clock.seconds += time.perf_counter() - began
