@@ -46,6 +46,7 @@ def test_compare_writes_a_report_and_prints_a_table(sweep, capsys):
     assert len(find([sweep / "runs"])) == 4
 
 
+@pytest.mark.slow
 def test_report_of_any_mix(sweep, tmp_path):
     one = find([sweep])[0]
     assert run("report", str(one), str(sweep), "--out", str(tmp_path / "r"), "--title", "Mixed") == 0
@@ -114,6 +115,7 @@ def test_a_report_that_cannot_be_written_is_one_line(sweep, capsys):
     assert "cannot write a report to /proc/nowhere" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["{", "[]", '{"format": "other"}'])
 def test_a_damaged_mark_of_a_sweep_is_told_and_the_report_made(sweep, tmp_path, capsys, content):
     mark = sweep / "gradflow.json"
@@ -172,6 +174,7 @@ def test_an_interrupted_comparison_goes_on(tmp_path, number, code):
     assert "(already done)" in output
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_killed_parent(tmp_path):
     process = start("compare", "--depths", "110", "--families", "plain", *LONG, "--out", "out", cwd=tmp_path)
     workers = eventually(lambda: workers_of(tmp_path))
@@ -188,6 +191,7 @@ def piped(shell_line, **more):
     return done.returncode, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full here")
 @pytest.mark.parametrize("command", ["models", "theory --json", "--help"])
 def test_a_full_disk_is_one_line(command):
@@ -197,6 +201,7 @@ def test_a_full_disk_is_one_line(command):
     )
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_silent_and_closed_streams_are_no_traceback():
     assert piped("gradflow theory --activation all --init all | head -1")[1] == ""
     assert piped("gradflow models | true")[1] == ""
@@ -217,6 +222,7 @@ def test_arguments_that_are_no_utf8_are_one_line(arguments, tmp_path, capsys):
     )
 
 
+@pytest.mark.slow
 def test_folders_whose_names_are_no_utf8_are_listed_and_reported(sweep, tmp_path, capsys, monkeypatch):
     for name in (b"a", b"b\xff"):
         shutil.copytree(find([sweep])[0], tmp_path / os.fsdecode(name) / "runs" / os.fsdecode(b"run-" + name))
@@ -240,6 +246,7 @@ def test_some_failed_runs_exit_with_3(tmp_path, capsys, monkeypatch):
     assert (tmp_path / "out" / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_diverged_runs_exit_with_0(tmp_path, capsys):
     assert run("compare", *QUICK, "--lr", "1e30", "--out", str(tmp_path / "out")) == 0
     shown = capsys.readouterr().out

@@ -61,6 +61,7 @@ assert not heavy, heavy
     assert command or all(f"  {name} " in done.stdout for name in COMMANDS)
 
 
+@pytest.mark.slow
 def test_a_dry_run_imports_nothing_that_draws_or_stores(tmp_path):
     code = """
 import sys
@@ -100,6 +101,7 @@ def test_the_shelf_is_what_it_says():
     assert set(dir(gradflow)) == set(gradflow.__all__)
 
 
+@pytest.mark.slow
 def test_rooms_are_attributes_from_the_start():
     for name, part in {
         "reporting": "interactive_profile",

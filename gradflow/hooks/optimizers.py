@@ -328,7 +328,7 @@ class Since:
         # By optimizer, since a pass may reach one's parameters alone; a look at the values of a small one is cheap.
         self._parameters = [sorted(parameters_of(optimizer), key=Tensor.numel) for optimizer in optimizers]
         self._noted: list[tuple[nn.Parameter, Tensor, int] | None] = [None] * len(self._parameters)
-        self._operation: int | None = None
+        self._operation: int | None = None  # the next one when the last step ended
         self._comes_before = False
 
     def begin(self, of_model: Container[object], comes_before: bool) -> None:
@@ -347,7 +347,7 @@ class Since:
 
         Whether `zero_grad` cleared them or not is the same here.
         """
-        is_idle = self._operation is not None and self._operation == _next_operation()
+        is_idle = self._operation == _next_operation()
         if not is_idle and not any(self._noted):
             return False
         return all(self._is_same(number, of_model, is_idle=is_idle) for number in range(len(self._noted)))
@@ -368,13 +368,14 @@ class Since:
                 True  # no backward pass of this thread's changed it, but for one through an older graph: it was clipped
             )
         # Cleared in place by one change and no more, or zero after a backward pass, which left another that is not.
-        is_cleared = self._operation is None or gradient._version == noted[2] + 1
+        is_cleared = gradient._version == noted[2] + 1
         return is_cleared and all(_is_zero(one.grad) for one in self._parameters[number] if one.grad is not None)
 
 
-# A private function of PyTorch, which older ones do not have; there, a gradient that was changed is taken for another.
-_next_operation: Callable[[], int | None] = getattr(torch._C._autograd, "_get_sequence_nr", lambda: None)
-"""Return the number that the next operation in this thread's graphs will have."""
+def _next_operation() -> int:
+    """Return the number that the next operation in this thread's graphs will have."""
+    number: int = torch._C._autograd._get_sequence_nr()
+    return number
 
 
 def _is_zero(gradient: Tensor) -> bool:

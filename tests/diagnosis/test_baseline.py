@@ -51,6 +51,7 @@ def test_of_one_run_the_spread_is_that_of_single_steps_in_which_a_trend_cancels(
     assert levels(Recording(layers=pd.DataFrame(rows)))["spread"].tolist() == pytest.approx([0.1, 0.1], rel=0.1)
 
 
+@pytest.mark.slow
 def test_runs_that_differ_by_chance_fail_in_one_of_a_hundred_checks():
     """Simulated: seeds that vary by 0.1 decades, 40 layers, three runs in the baseline and one later."""
     generator = np.random.default_rng(0)

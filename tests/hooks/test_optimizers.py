@@ -354,8 +354,6 @@ def test_gradients_of_zero_after_a_backward_pass_are_not_taken_for_cleared_ones(
 
 
 def test_a_step_whose_gradients_are_all_zero_is_not_taken_for_cleared_gradients():
-    if not hasattr(torch._C._autograd, "_get_sequence_nr"):
-        pytest.skip("this PyTorch does not tell one from the other")
     model = net()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     with gradflow.record(model, optimizer=optimizer) as recorder:
@@ -435,8 +433,6 @@ def test_a_loss_belongs_to_its_own_step(order, schedule, set_to_none):
 
 @pytest.mark.parametrize("set_to_none", [True, False])
 def test_a_loss_belongs_to_its_own_step_where_gradients_are_clipped_too_late(set_to_none):
-    if not hasattr(torch._C._autograd, "_get_sequence_nr"):
-        pytest.skip("this PyTorch does not tell clipping from a backward pass")
     model = net()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     with gradflow.record(model, optimizer=optimizer) as recorder:
@@ -454,8 +450,6 @@ def test_a_loss_belongs_to_its_own_step_where_gradients_are_clipped_too_late(set
 @pytest.mark.parametrize("order", ["after", "before"])
 @pytest.mark.parametrize("set_to_none", [True, False])
 def test_a_loss_belongs_to_its_own_step_where_the_optimizer_holds_the_models_parameters_no_more(set_to_none, order):
-    if not hasattr(torch._C._autograd, "_get_sequence_nr"):
-        pytest.skip("this PyTorch does not tell whether anything was computed")
     model = net()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     with gradflow.record(model, optimizer=optimizer) as recorder, warnings.catch_warnings():

@@ -199,6 +199,7 @@ def test_a_loss_without_an_error_rate_has_its_curve(tmp_path):
     assert "no error rate was recorded" in "".join(found.words)
 
 
+@pytest.mark.slow
 def test_layers_that_return_their_input_are_listed_with_what_their_value_is(tmp_path):
     run = net("plain", 20, 0)
     is_shortcut = run.layers.layer.isin(["conv2", "conv3"])
@@ -227,6 +228,7 @@ def test_networks_without_fault_share_one_statement(page):
     assert re.search(r"plain-20: [^;]* times (smaller|larger)[^;]*; final training error", words)
 
 
+@pytest.mark.slow
 def test_what_is_healthy_is_folded_beneath_what_is_not(folder, tmp_path):
     fold = re.compile(r"<details><summary><h3>Healthy \(\d+\)</h3></summary>")
     assert len(fold.findall((folder / "report.html").read_text(encoding="utf-8"))) == 1
@@ -235,6 +237,7 @@ def test_what_is_healthy_is_folded_beneath_what_is_not(folder, tmp_path):
     assert not fold.search(alone)
 
 
+@pytest.mark.slow
 def test_many_networks_without_fault_are_folded(tmp_path):
     runs = [net("plain", depth, 0) for depth in range(8, 21)]
     html = report(runs, tmp_path / "many").read_text(encoding="utf-8")
@@ -248,6 +251,7 @@ def test_captions_stand_outside_what_scrolls(page):
     assert captions == [attributes["aria-labelledby"] for attributes in page.all("table")]
 
 
+@pytest.mark.slow
 def test_a_report_of_one_network_speaks_of_errors_and_not_of_degradation(tmp_path):
     words = Page(report(net("plain", 20, 0), tmp_path).read_text("utf-8")).words
     assert "Errors after training" in words
@@ -311,6 +315,7 @@ def test_a_format_that_there_is_not_is_an_error(tmp_path):
         report(Recording(steps=pd.DataFrame({"step": [0]})), tmp_path, formats=("jpg",))
 
 
+@pytest.mark.slow
 def test_the_command_that_made_the_runs_stays_whichever_wrote_the_page(tmp_path):
     made, wrote = "gradflow compare --depths 20", "gradflow report elsewhere"
     run = net("plain", 20, 0, command=made)

@@ -391,6 +391,7 @@ def test_no_name_turns_the_page_round(tmp_path):
     assert not set("\u202e\u200b\x9b") & set("".join(map(str, diagnose(run))))
 
 
+@pytest.mark.slow
 def test_a_name_of_thousands_of_characters_is_cut_before_it_is_measured(monkeypatch):
     measured = []
 

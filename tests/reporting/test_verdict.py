@@ -120,6 +120,7 @@ def test_a_rate_that_is_too_high_is_shown_by_the_size_of_its_updates(tmp_path):
     assert shown.live.rows["mean"].max() > 1
 
 
+@pytest.mark.slow
 def test_the_page_shows_it(broken, tmp_path):
     page = gradflow.report(broken, tmp_path / "en").read_text(encoding="utf-8")
     places = [page.index(words) for words in ("The gradient vanishes before", "Change first", "Checked and fine")]
