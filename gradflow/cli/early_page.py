@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # it brings torch
 
 ENDED = ("finished", "skipped", "failed")
 NICE = 5  # while runs compute; so that the page takes little from them
-PAUSE = 10  # times as long as a page took, before the next
+PAUSE = 4  # times as long as a page took, before the next
 
 
 class EarlyPages:

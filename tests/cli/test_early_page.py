@@ -74,12 +74,12 @@ def test_pages_follow_each_other_only_after_a_pause(tmp_path, monkeypatch):
 
     monkeypatch.setattr(subprocess, "Popen", start_another)
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    happens = [(0, "finished", 0), (20, "finished", 1), (109, "step", 2), (111, "step", 2), (150, "finished", 2)]
+    happens = [(0, "finished", 0), (20, "finished", 1), (49, "step", 2), (51, "step", 2), (70, "finished", 2)]
     for clock[0], kind, number in happens:
         early.note(Event(kind, runs[number], step=1))
         if early._process is not None:
             early._process.wait()
-    assert begun == [0, 111]
+    assert begun == [0, 51]
     early.close()
 
 
