@@ -42,7 +42,7 @@ def ended(*arguments):
     return caught.value.code or 0
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_drawn_command_lines_end_in_order():
     ran = subprocess.run(
         [sys.executable, str(HERE / "command_lines.py"), str(SEED), str(COUNT)],

@@ -429,7 +429,7 @@ def test_norms_at_the_ends_of_float64_are_read(runs, name, values):
 @pytest.mark.parametrize("kind", VALUES)
 @pytest.mark.parametrize(
     "experiment",
-    ["compare", *(pytest.param(one, marks=pytest.mark.slow) for one in ("vanishing", "shattering", "analyze"))],
+    ["compare", *(pytest.param(one, marks=pytest.mark.exhaustive) for one in ("vanishing", "shattering", "analyze"))],
 )
 def test_a_description_of_other_types_is_read(runs, kind, experiment):
     kept = {"experiment": experiment, "family": "plain", "depth": 8}
@@ -437,7 +437,7 @@ def test_a_description_of_other_types_is_read(runs, kind, experiment):
     read(runs)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("key", [*KEYS, *INNER])
 def test_each_key_of_a_description_may_hold_anything(runs, key, tmp_path):
     outer, _, inner = key.partition(".")
@@ -450,7 +450,7 @@ def test_each_key_of_a_description_may_hold_anything(runs, key, tmp_path):
             assert exit_code(["report", str(runs), "--out", str(tmp_path / "out")]) in (0, 2)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", TEXTS)
 def test_a_report_shows_names_of_any_kind(runs, kind, tmp_path):
     for table, name in (("layers", "layer"), ("layers", "kind"), ("layers", "status"), ("skips", "join")):
@@ -461,7 +461,7 @@ def test_a_report_shows_names_of_any_kind(runs, kind, tmp_path):
     assert report(load(runs), tmp_path / "out").is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_many_settings_and_long_texts_are_read(runs, tmp_path):
     settings = {f"setting {place}": place for place in range(300_000)}
     change_meta(runs / "a", settings=settings, command="xy $<" * 2_000_000)

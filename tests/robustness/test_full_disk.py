@@ -101,7 +101,7 @@ def attempt(path, monkeypatch, **failure):
     return recorder, disk, held, said
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_whatever_call_fails_the_folder_holds_an_earlier_state_or_a_later_one(tmp_path, monkeypatch):
     recorder, disk, held, _ = attempt(tmp_path / "whole", monkeypatch)
     recorder.close()

@@ -318,7 +318,7 @@ def test_a_drawn_failure_costs_its_own_numbers_alone(loop, tmp_path):
     fail_all(random.Random(0).sample(calls, DRAWN), loop, clean, bare, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("loop", LOOPS, ids=lambda loop: loop.__name__)
 def test_every_failure_costs_its_own_numbers_alone(loop, tmp_path):
     clean, bare, calls = prepared(loop, tmp_path)

@@ -84,7 +84,7 @@ CASES = [pytest.param(way, 2, id=way.__name__) for way in WAYS]
 CASES += [pytest.param(way, 1, id=f"{way.__name__} one worker") for way in WAYS]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("way", "workers"), CASES)
 def test_the_command_ends_in_a_line_and_goes_on_once_the_folder_is_back(tmp_path, way, workers):
     out, away = tmp_path / "out", tmp_path / "away"
@@ -148,7 +148,11 @@ def made_and_lost_after(number, tmp_path, way):
     ("way", "number"),
     [
         *((a_copy, number) for number in range(2, 34, 7)),
-        *(pytest.param(way, n, marks=pytest.mark.slow) for way in (a_copy, a_link_elsewhere, moved) for n in range(34)),
+        *(
+            pytest.param(way, n, marks=pytest.mark.exhaustive)
+            for way in (a_copy, a_link_elsewhere, moved)
+            for n in range(34)
+        ),
     ],
 )
 def test_nothing_is_written_between_a_check_and_a_write(tmp_path, way, number):

@@ -49,10 +49,10 @@ def after(seconds):
     return lambda folder, command: time.monotonic() - began > seconds
 
 
-SIGNALS = [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+SIGNALS = [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.exhaustive)]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize(("moment", "steps"), [(training, 3000), (reporting, 6)])
 def test_a_signal_ends_the_command_in_a_line(tmp_path, number, moment, steps):
@@ -70,7 +70,7 @@ def test_a_signal_ends_the_command_in_a_line(tmp_path, number, moment, steps):
         assert again.returncode == INTERRUPTED
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("seconds", [0.0, 0.3, 0.6, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0])
 def test_a_signal_while_it_starts_or_plans_ends_it(tmp_path, seconds):
     """Before the command has taken hold of signals, the operating system ends it."""
@@ -134,7 +134,7 @@ def test_a_second_signal_does_not_wait_for_the_step_under_way(tmp_path, number):
     assert not workers_of(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("number", "name"), [(signal.SIGSEGV, "SIGSEGV"), (signal.SIGKILL, "SIGKILL")])
 def test_a_worker_that_is_killed_is_named_with_its_signal_and_the_sweep_goes_on(tmp_path, number, name):
     runs = [one_run(seed=seed, steps=60, widths=(4, 4, 4)) for seed in range(2)]

@@ -482,7 +482,7 @@ def tried(cut, whole, place, changes):
     assert not found, "\n\n".join(f"{name}: {one}" for name, one in found.items())
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("part", range(4))
 def test_each_place_and_each_content_once(cut, whole, part):
     pairs = list(zip(itertools.cycle(PLACES), CONTENTS, strict=False))[part::4]
@@ -498,14 +498,14 @@ def test_a_checkpoint_whose_checksum_fits_is_set_aside(cut, whole, content):
     tried(cut, whole, CHECKPOINTS[-1], {content: SEALED[content]})
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("place", PLACES)
 def test_whatever_has_the_name_of_a_file_is_a_line_or_set_aside(cut, whole, place):
     tried(cut, whole, place, CONTENTS)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(3600)
 def test_no_checkpoint_is_believed_for_its_checksum(cut, whole):
     tried(cut, whole, CHECKPOINTS[-1], SEALED)
