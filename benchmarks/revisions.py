@@ -96,7 +96,7 @@ def record_of(checkout: str) -> Callable[..., Any]:
     return record
 
 
-def ratios(workload: str, records: dict[str, Callable[..., Any]], turns: int) -> None:
+def ratios(workload: str, records: dict[str, Callable[..., Any]], turns: int, *, with_optimizer: bool) -> None:
     """Time one workload and print its rows."""
     make, n_steps = WORKLOADS[workload]
     every = [Variant(checkout, name, copy) for checkout in records for name in SETTINGS for copy in (0, 1)]
@@ -105,8 +105,10 @@ def ratios(workload: str, records: dict[str, Callable[..., Any]], turns: int) ->
     for variant in every:
         torch.manual_seed(0)
         model, x, y = make()
-        recorder = records[variant.checkout](model, **SETTINGS[variant.settings]) if variant.settings else None
-        running[variant] = model, x, y, torch.optim.SGD(model.parameters(), 1e-3), recorder
+        optimizer = torch.optim.SGD(model.parameters(), 1e-3)
+        given = {"optimizer": optimizer} if with_optimizer else {}
+        recorder = records[variant.checkout](model, **given, **SETTINGS[variant.settings]) if variant.settings else None
+        running[variant] = model, x, y, optimizer, recorder
     times: dict[tuple[str, str], list[float]] = {}
     for turn in range(turns + 2):
         random.shuffle(every)
@@ -145,13 +147,14 @@ def main() -> None:
     parser.add_argument("old")
     parser.add_argument("new")
     parser.add_argument("--turns", type=int, default=60)
+    parser.add_argument("--with-optimizer", action="store_true", help="record updates, too")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     records = {"old": record_of(arguments.old), "new": record_of(arguments.new)}
     print("| workload | ms a bare step | recorded | new / old | new / bare |\n|---|---|---|---|---|")
     for workload in WORKLOADS:
-        ratios(workload, records, arguments.turns)
+        ratios(workload, records, arguments.turns, with_optimizer=arguments.with_optimizer)
 
 
 if __name__ == "__main__":

@@ -93,9 +93,9 @@ def write_page(
     formats: Iterable[str] = ("png",),
     status: str = "",
 ) -> Path:
-    """Write the report of what is known of the recordings: see `report`. `status` says that there is more to come.
+    """Write the report of what is known of the recordings: see `report`.
 
-    While that computes, one process draws.
+    `status` says that there is more to come; while that is computed, a single process draws.
     """
     folder = data.folder
     _check_links(folder)
