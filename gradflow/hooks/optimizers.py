@@ -1,4 +1,4 @@
-"""Where gradients are read: what an optimizer or a gradient scaler has done to them by then."""
+"""When optimizers step, and whose turn it is: gradients are read where one uses them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 import inspect
 import math
 import weakref
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from torch.utils.hooks import RemovableHandle
 
 from gradflow.hooks.failures import Failures, door
 from gradflow.hooks.norms import Scalar
+from gradflow.hooks.scalers import SeenStep, has_found_inf, on_device, stepped_by
 
 OnStep = Callable[[Optimizer], object]
 
@@ -57,7 +58,7 @@ class OptimizerHooks:
         self._optimizers = optimizers
         self._known = weakref.WeakSet(optimizers)
         self._failures = failures
-        self._handles: list[RemovableHandle | _SeenStep] = []
+        self._handles: list[RemovableHandle | SeenStep] = []
         for optimizer in optimizers:
             pre = door(self._pre, "what comes before an optimizer's step", failures)
             post = door(self._post, "what comes after an optimizer's step", failures)
@@ -69,7 +70,7 @@ class OptimizerHooks:
         if optimizers and scaler is not None and scaler.is_enabled():
             before_scaler = door(self._before_scaler, "what comes before a scaler's step", failures)
             after_scaler = door(self._after_scaler, "what comes after a scaler's step", failures)
-            self._handles.append(_SeenStep(scaler, before_scaler, after_scaler))
+            self._handles.append(SeenStep(scaler, before_scaler, after_scaler))
 
     def remove(self) -> None:
         """Remove the hooks; twice is as good as once."""
@@ -103,13 +104,13 @@ class OptimizerHooks:
         self._after(optimizer)
 
     def _before_scaler(self) -> None:
-        self._begun, self._stepped = set(), set(_stepped_by(self._scaler))
+        self._begun, self._stepped = set(), set(stepped_by(self._scaler))
 
     def _after_scaler(self, given: Sequence[object]) -> None:
-        fresh = {number: state for number, state in _stepped_by(self._scaler).items() if number not in self._stepped}
+        fresh = {number: state for number, state in stepped_by(self._scaler).items() if number not in self._stepped}
         for one in self._optimizers:
             names = [one, *(wrapper for wrapper in given if one in _inside(wrapper))]
-            is_skipped = any(_has_found_inf(fresh[id(name)]) for name in names if id(name) in fresh)
+            is_skipped = any(has_found_inf(fresh[id(name)]) for name in names if id(name) in fresh)
             if is_skipped and one not in self._begun:
                 self.is_skipping = True
                 try:
@@ -239,62 +240,6 @@ def _with_closure(
     return tuple(map(told, args)), {name: told(value) for name, value in kwargs.items()}
 
 
-class _SeenStep:
-    """A scaler's `step`, in its place until `remove`, that calls back before and after; scalers have no hooks.
-
-    `after` receives what `step` was called with. Several may lie on top of each other. A deep copy or a pickle of the
-    scaler has its own `step`.
-    """
-
-    def __init__(
-        self, scaler: torch.amp.GradScaler, before: Callable[[], object], after: Callable[[Sequence[object]], object]
-    ) -> None:
-        self._scaler = scaler
-        self._own = vars(scaler).get("step")
-        self._step = scaler.step
-        self._before: Callable[[], object] | None = before
-        self._after = after
-        scaler.step = self  # type: ignore[method-assign]
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._before is None:
-            return self._step(*args, **kwargs)
-        self._before()
-        value = self._step(*args, **kwargs)
-        self._after([*args, *kwargs.values()])
-        return value
-
-    def __reduce__(self) -> Any:
-        return getattr, (self._scaler, "step")
-
-    def remove(self) -> None:
-        """Put back what was in its place, but for other ones that are removed."""
-        self._before = None
-        below: object = self
-        if vars(self._scaler).get("step") is not self:
-            return
-        while isinstance(below, _SeenStep) and below._before is None:
-            below = below._own
-        if below is None:
-            del self._scaler.step
-        else:
-            self._scaler.step = below
-
-
-def _stepped_by(scaler: torch.amp.GradScaler | None) -> dict[int, Mapping[str, Any]]:
-    """Return what a scaler knows of each optimizer that it has stepped since its last update, by id."""
-    states = {} if scaler is None else scaler._per_optimizer_states
-    return {number: state for number, state in states.items() if _is_at(state, "STEPPED")}
-
-
-def _has_found_inf(state: Mapping[str, Any]) -> bool:
-    return any(found.item() for found in state["found_inf_per_device"].values())
-
-
-def _is_at(state: Mapping[str, Any], stage: str) -> bool:
-    return getattr(state.get("stage"), "name", "") == stage
-
-
 def settings_of(optimizers: Iterable[Optimizer]) -> list[dict[str, Any]]:
     """Return each optimizer's class and the numbers of its first group, as JSON values."""
     return [
@@ -313,12 +258,6 @@ def _is_number(value: object) -> bool:
 def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
     """Return all parameters of an optimizer."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-
-def was_skipped(optimizer: Optimizer) -> Scalar:
-    """Return 1 where a fused optimizer has just skipped its step inside its kernel, told by a scaler, else 0."""
-    found = getattr(optimizer, "found_inf", None)
-    return _scalar(found != 0) if isinstance(found, Tensor) else 0.0
 
 
 class Since:
@@ -385,51 +324,4 @@ def _is_zero(gradient: Tensor) -> bool:
 
 def rate(value: object) -> Scalar:
     """Return a group's learning rate: a number, or a tensor where the optimizer runs on the device."""
-    return _scalar(value) if isinstance(value, Tensor) else float(value)  # type: ignore[arg-type]  # a number by contract
-
-
-def scale_of_outputs(scaler: torch.amp.GradScaler | None) -> Scalar:
-    """Return the factor by which a scaler's loss, and so every gradient at an output, is too large."""
-    if scaler is None or not scaler.is_enabled():
-        return 1.0
-    scale = scaler._scale
-    return 1.0 if scale is None else _scalar(scale)
-
-
-def scale_where_used(optimizer: Optimizer) -> Scalar:
-    """Return the factor by which the gradients in `.grad` are too large where an optimizer uses them.
-
-    A scaler has unscaled them by then, except for a fused optimizer, which divides inside its kernel and carries the
-    factor as `grad_scale`.
-    """
-    carried = getattr(optimizer, "grad_scale", None)
-    return _scalar(carried) if isinstance(carried, Tensor) else 1.0
-
-
-def scale_after_backward(scaler: torch.amp.GradScaler, optimizer: Optimizer) -> Scalar:
-    """Return the factor by which an optimizer's gradients are too large before it steps.
-
-    The scaler's, unless `unscale_` was called for the optimizer.
-    """
-    return 1.0 if _is_unscaled(scaler._per_optimizer_states.get(id(optimizer), {})) else scale_of_outputs(scaler)
-
-
-def scale_of_rest(scaler: torch.amp.GradScaler | None, optimizers: Iterable[Optimizer]) -> Scalar:
-    """Return the factor by which gradients are too large that none of the optimizers uses.
-
-    The scaler's, unless `unscale_` was called for another optimizer, which may use them.
-    """
-    if scaler is None:
-        return 1.0
-    known = set(map(id, optimizers))
-    others = [state for number, state in scaler._per_optimizer_states.items() if number not in known]
-    return 1.0 if any(map(_is_unscaled, others)) else scale_of_outputs(scaler)
-
-
-def _is_unscaled(state: Mapping[str, Any]) -> bool:
-    return _is_at(state, "UNSCALED")
-
-
-def _scalar(value: Tensor) -> Scalar:
-    """Return a float on the CPU; elsewhere a copy on the device, since the scaler changes its tensor in place."""
-    return float(value) if value.device.type == "cpu" else value.detach().clone()
+    return on_device(value) if isinstance(value, Tensor) else float(value)  # type: ignore[arg-type]  # a number by contract

@@ -18,7 +18,8 @@ from gradflow.hooks.failures import OnFailure, together
 from gradflow.hooks.histograms import GRADIENT, WEIGHT, Counts, counts_of
 from gradflow.hooks.layers import Layer, OwnParameter
 from gradflow.hooks.norms import Scalar, SmallCopies, are_small
-from gradflow.hooks.optimizers import rate, scale_after_backward, scale_of_rest, scale_where_used
+from gradflow.hooks.optimizers import rate
+from gradflow.hooks.scalers import scale_after_backward, scale_of_rest, scale_where_used
 
 _GRADIENT, _WEIGHT, _UPDATE = "the gradient", "the weight", "the update"  # what a failure is reported of
 

@@ -38,13 +38,12 @@ from gradflow.hooks.optimizers import (
     Since,
     Turns,
     parameters_of,
-    scale_of_outputs,
     settings_of,
-    was_skipped,
 )
 from gradflow.hooks.passes import MAX_OUTPUTS, OutputName, Pass
 from gradflow.hooks.readings import Readings
 from gradflow.hooks.row_layout import Conditions
+from gradflow.hooks.scalers import scale_of_outputs, was_skipped
 from gradflow.hooks.schedule import Schedule
 from gradflow.hooks.sequence_norms import Sequences, is_recurrent
 from gradflow.hooks.sinks import Sink, Sinks

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gradflow.hooks.optimizers import scale_of_outputs
+from gradflow.hooks.scalers import scale_of_outputs
 from gradflow.integrations.attached import Records
 from gradflow.integrations.optional import library
 from gradflow.integrations.trackers import Logged
