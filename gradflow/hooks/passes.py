@@ -83,7 +83,7 @@ class Pass:
         self.is_over = False
         self.is_full = False  # more outputs than are kept: none of the step's is
         self.outputs: list[OutputGradientHook] = []
-        self.without_tensor: set[int] = set()  # layers of which a call returned none
+        self.without_tensor: frozenset[int] = frozenset()  # layers of which a call returned none
         self.handles: list[RemovableHandle] = []  # of hooks on leaves, which outlive the graph
         self.scales: list[Scalar] = []  # by backward pass
         self.seconds = 0.0
@@ -92,9 +92,9 @@ class Pass:
         self.with_statistics = with_statistics
         self.with_counts = with_counts
         self._counts: dict[tuple[str, bool, int], Counts] = {}
-        self._uncounted: set[str] = set()  # layers of which a call is missing
+        self._uncounted: frozenset[str] = frozenset()  # layers of which a call is missing
         self._before_first = before_first
-        self._note_summed = summed.add
+        self._to_be_summed = summed
         self._calls: dict[int, int] = {}
         self.tasks: dict[int, Task] = {}  # by the engine's number
         self._running: dict[int, weakref.ref[Any]] = {}  # what the engine calls at the end of each run under way
@@ -137,11 +137,11 @@ class Pass:
             for index, tensor in enumerate(tensors):
                 self._watch_tensor(OutputGradientHook(self, layer, call, index, backward), tensor, args)
             if not tensors:
-                self.without_tensor.add(layer.number)
+                self.without_tensor |= {layer.number}
 
     def lose(self, layer: Layer, error: Exception) -> None:
         """Note a tensor that a layer returned in its last call and that cannot be watched."""
-        self._uncounted.add(layer.name)
+        self._uncounted |= {layer.name}
         call = max(self._calls.get(layer.number, 0) - 1, 0)
         index = sum(one.layer is layer and one.call == call and one.task is None for one in self.outputs)
         output = OutputGradientHook(self, layer, call, index, -1)
@@ -197,7 +197,7 @@ class Pass:
 
     def note_summed(self, output: OutputGradientHook) -> None:
         """Note an output that several passes reach: from the next step on its gradients are added up."""
-        self._note_summed((output.layer.number, output.index))
+        self._to_be_summed.add((output.layer.number, output.index))
 
     def hold(self, output: OutputGradientHook, gradient: Tensor) -> None:
         """Hold a small gradient until the backward pass ends, when many are copied at once.
@@ -229,6 +229,10 @@ class Pass:
             keep_all(*self._copied[0])
             del self._copied[0]
         self.n_copied = 0
+
+    def let_go(self) -> None:
+        """Let go of the outputs, which know the pass: Python's garbage collector would have to find them."""
+        self.outputs = []
 
     def finish(self) -> None:
         """End the step, when the optimizers have used the gradients: say whose gradient each output has."""
@@ -336,7 +340,7 @@ class Pass:
             if base is not None and base.requires_grad:
                 watch_base(output, tensor, base, args)
         except Exception as error:
-            self._uncounted.add(output.layer.name)
+            self._uncounted |= {output.layer.name}
             output.fail(error)
 
     def _count(self, layer: Layer, tensor: Tensor) -> None:
@@ -347,7 +351,7 @@ class Pass:
                 key = (layer.name, torch._C._current_graph_task_id() != -1, len(counts))
                 self._counts[key] = self._counts[key] + counts if key in self._counts else counts
         except Exception as error:
-            self._uncounted.add(layer.name)
+            self._uncounted |= {layer.name}
             self.on_failure(f"the distribution of the output of {layer.name}", error)
 
     @property

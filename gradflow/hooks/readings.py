@@ -73,7 +73,7 @@ class Readings:
         self.weights: list[Scalar] = []
         self.updates: list[Scalar] = []
         self.n_nonfinite: dict[int, int] = {}
-        self.rates: list[tuple[list[int], Scalar]] = []
+        self.rates: list[tuple[tuple[int, ...], Scalar]] = []
         self.arrived: frozenset[int] = frozenset()
         self.updated: frozenset[int] = frozenset()
         self.failed: frozenset[int] = frozenset()
@@ -191,7 +191,7 @@ class Readings:
         if numbers:
             together(copy, numbers, lose)
         for members, group in zip(groups, optimizer.param_groups, strict=True):
-            pieces = [piece for number in members for piece in self._parameters.pieces_of(every[number])]
+            pieces = tuple([piece for number in members for piece in self._parameters.pieces_of(every[number])])
             try:
                 self.rates.append((pieces, rate(group.get("lr", math.nan))))
             except Exception as error:

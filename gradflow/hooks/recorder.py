@@ -143,6 +143,7 @@ class Recorder:
             failures=failures,
         )
         self._before_first = weakly(self._before_backward)
+        self._read_scale = partial(scale_of_outputs, scaler)
         self._n_recorded = 0
         is_first = not sharded.rank() or on_finding == "stop"  # for which all processes look up at the same steps
         self._lookout = Lookout(on_finding, failures) if on_finding is not None and is_first else None
@@ -493,7 +494,6 @@ class Recorder:
         self._is_due = True
 
     def _new_pass(self) -> Pass:
-        scaler = self._scaler
         self._model.accumulation.start()
         return Pass(
             self._model.accumulation,
@@ -501,7 +501,7 @@ class Recorder:
             with_statistics=self._statistics,
             with_counts=self._is_counted,
             before_first=self._before_first,
-            read_scale=lambda: scale_of_outputs(scaler),
+            read_scale=self._read_scale,
             on_failure=self._failures,
         )
 
@@ -722,7 +722,7 @@ class Recorder:
                 is_watched=self._watches,
                 is_compiled=is_compiled,
                 unseen=frozenset(self._unseen),
-                without_tensor=frozenset(without),
+                without_tensor=without,
                 added=self._model.added,
                 is_full=self._pass.is_full,
                 frozen=frozen,

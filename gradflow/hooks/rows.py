@@ -32,16 +32,19 @@ _NOT_DESCRIBED = (math.nan,) * len(STATISTICS)
 
 
 class _Kept(NamedTuple):
-    """One recorded step: numbers and device scalars, by parameter and by output."""
+    """One recorded step: numbers and device scalars, by parameter and by output.
+
+    Tuples of them, since Python's garbage collector looks at lists again and again.
+    """
 
     step: int
-    gradients: list[Scalar]
-    weights: list[Scalar]
-    updates: list[Scalar]
-    outputs: list[Scalar]
-    statistics: list[Scalar]  # four an output, if there are any
+    gradients: tuple[Scalar, ...]
+    weights: tuple[Scalar, ...]
+    updates: tuple[Scalar, ...]
+    outputs: tuple[Scalar, ...]
+    statistics: tuple[Scalar, ...]  # four an output, if there are any
     n_nonfinite: dict[int, int]  # of parameters' gradients; see Readings
-    rates: list[tuple[list[int], Scalar]]
+    rates: tuple[tuple[tuple[int, ...], Scalar], ...]
     n_nonfinite_outputs: dict[int, int]
 
 
@@ -151,15 +154,16 @@ class Buffer:
         scalars["total_grad_norm"] = combined(readings.arrived_gradients())
         keys = tuple([(o.layer.number, o.backward, o.call, o.index, o.status, o.in_grad) for o in outputs])
         signature = Signature(keys, readings.arrived, readings.updated, readings.failed, conditions)
-        norms = [output.norm for output in outputs]
+        norms = tuple([output.norm for output in outputs])
         counts = {place: output.n_nonfinite for place, output in enumerate(outputs) if output.n_nonfinite}
         statistics: list[Scalar] = []
         if watched.with_statistics and any(output.statistics is not None for output in outputs):
             statistics = [value for output in outputs for value in output.statistics or _NOT_DESCRIBED]
         kept = _Kept(
-            scalars["step"], readings.gradients, readings.weights, readings.updates, norms, statistics,
-            readings.n_nonfinite, readings.rates, counts,
+            scalars["step"], (*readings.gradients,), (*readings.weights,), (*readings.updates,), norms, (*statistics,),
+            readings.n_nonfinite, (*readings.rates,), counts,
         )  # fmt: skip
+        watched.let_go()
         return signature, kept
 
     def first_layout(self) -> RowLayout | None:
@@ -305,7 +309,7 @@ class _Numbers:
         self.rates = np.full(self.gradients.shape, np.nan)
         for row, one in enumerate(kept):
             for pieces, lr in one.rates:
-                self.rates[row, pieces] = read.number(lr)
+                self.rates[row, [*pieces]] = read.number(lr)
 
 
 def _in_order(tables: list[pd.DataFrame], layers: pd.DataFrame, pieces: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -436,9 +440,9 @@ class _Transfer:
         moved = torch.stack([tensor.to(wide) for tensor in tensors]).cpu().tolist()
         self._numbers.update({id(tensor): number for tensor, number in zip(tensors, moved, strict=True)})
 
-    def matrix(self, rows: list[list[Scalar]], width: int) -> NDArray[np.float64]:
+    def matrix(self, rows: list[tuple[Scalar, ...]], width: int) -> NDArray[np.float64]:
         """Return numbers of shape (rows, width); NaN throughout in a row that was not read."""
-        full = [row or [math.nan] * width for row in rows]
+        full = [row or (math.nan,) * width for row in rows]
         numbers = [[self.number(value) for value in row] for row in full] if self._waiting else full
         return np.array(numbers, dtype=np.float64).reshape(len(rows), width)
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 import gradflow
 from gradflow.hooks import Every, GradflowWarning
+from gradflow.hooks.capture import OutputGradientHook
 from gradflow.hooks.norms import SmallCopies
 from gradflow.models import cifar_net
 
@@ -441,6 +442,35 @@ def test_of_one_long_backward_pass_half_a_mebibyte_of_gradients_is_held_and_four
     assert 2**16 < max(alive) * 64 * 128 <= 2**17 + 64 * 128  # and the one under way
     assert 2**19 < max(copied) <= 2**20
     assert copied[-1] < max(copied), "those that come next are copied again"
+
+
+def test_recorded_steps_leave_nothing_for_the_garbage_collector():
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    with gradflow.record(model, optimizer=optimizer, statistics=True) as recorder:
+
+        def train(n_steps):
+            for _ in range(n_steps):
+                optimizer.zero_grad()
+                model(torch.ones(3, 4)).square().sum().backward()
+                recorder.step(loss=1.0)
+                optimizer.step()
+
+        def kept():
+            gc.collect()
+            return len(gc.get_objects())
+
+        train(65)  # twice 32 steps, whose norms are taken together, and one
+        before = kept()
+        gc.disable()
+        try:
+            train(64)
+            hooks = [one for one in gc.get_objects() if type(one) is OutputGradientHook and one.layer.module in model]
+            assert len(hooks) < 32 * 3 + 1, "no cycle keeps them"
+            del hooks
+        finally:
+            gc.enable()
+        assert kept() - before < 2 * 64, "of a step one object, and no list"
 
 
 def test_rows_are_in_the_order_of_steps_where_steps_differ_in_form():
