@@ -26,13 +26,14 @@ if TYPE_CHECKING:  # it brings torch
 
 ENDED = ("finished", "skipped", "failed")
 NICE = 5  # while runs compute; so that the page takes little from them
-PAUSE = 4  # times as long as a page took, before the next
+PAUSE = 4  # times as long as the first page took, before the second; as much more before each further one
 
 
 class EarlyPages:
     """Writes `report.html` of the runs that are finished, again for each seed, until the last: `note` takes events.
 
-    Where seeds are quick, a page comes for several of them, so that pages take a small part of the processors' time.
+    Where seeds are quick, a page comes for several of them, and more rarely the more there were, so that pages take a
+    small part of the processors' time.
     `runs` are all of the sweep, `folder` is the sweep's, `notes` are what the sweep says of itself.
     """
 
@@ -47,6 +48,7 @@ class EarlyPages:
         self._process: subprocess.Popen[bytes] | None = None
         self._n_new = 0  # runs that no page shows yet
         self._is_due = False  # of a seed that is complete
+        self._n_pages = 0
         self._began = self._took = 0.0  # the last page
 
     def note(self, event: Event) -> None:
@@ -77,13 +79,13 @@ class EarlyPages:
             self._process.communicate()
 
     def _may_begin(self) -> bool:
-        """Whether no page is being written, and the last one has taken little of the time since it began."""
+        """Whether no page is being written, and the last ones have taken little of the time."""
         if self._process is not None:
             if self._process.poll() is None:
                 return False
             said, _ = self._process.communicate()
             self._took, self._process = float(said or 0), None
-        return time.monotonic() - self._began >= (1 + PAUSE) * self._took
+        return time.monotonic() - self._began >= (1 + PAUSE * self._n_pages) * self._took
 
     def _begin(self, nice: int) -> None:
         done, seeds = sum(not n for n in self._left.values()), len(self._left)
@@ -92,6 +94,7 @@ class EarlyPages:
         package = str(Path(__file__).parents[2])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         self._n_new, self._is_due, self._began = 0, False, time.monotonic()
+        self._n_pages += 1
         with contextlib.suppress(OSError):  # where no process can be started, the page comes at the end
             self._process = subprocess.Popen(
                 [

@@ -64,8 +64,8 @@ def test_pages_are_written_for_runs_that_no_page_shows(tmp_path, monkeypatch, ki
     assert len(begun) == pages
 
 
-def test_pages_follow_each_other_only_after_a_pause(tmp_path, monkeypatch):
-    runs = plan([8], families=["plain"], seeds=4, device="cpu")
+def test_pages_follow_each_other_more_and_more_rarely(tmp_path, monkeypatch):
+    runs = plan([8], families=["plain"], seeds=6, device="cpu")
     early, clock, begun, popen = EarlyPages(runs, tmp_path, None, {}, ""), [0.0], [], subprocess.Popen
 
     def start_another(command, **how):  # which says that the page took 10 s
@@ -75,11 +75,12 @@ def test_pages_follow_each_other_only_after_a_pause(tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", start_another)
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     happens = [(0, "finished", 0), (20, "finished", 1), (49, "step", 2), (51, "step", 2), (70, "finished", 2)]
+    happens += [(140, "finished", 3), (142, "step", 4), (231, "finished", 4), (271, "step", 5), (273, "step", 5)]
     for clock[0], kind, number in happens:
         early.note(Event(kind, runs[number], step=1))
         if early._process is not None:
             early._process.wait()
-    assert begun == [0, 51]
+    assert begun == [0, 51, 142, 273]
     early.close()
 
 
