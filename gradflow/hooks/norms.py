@@ -145,6 +145,15 @@ class SmallCopies:
         self._flat = torch._C._nn.flatten_dense_tensors(tensors).detach() if several else _flat_copy(tensors[0])
         self.n_entries = self._flat.numel()
 
+    def subtract(self, others: SmallCopies) -> None:
+        """Take the entries of copies of the same tensors, made at another time, from these."""
+        self._flat.sub_(others._flat)
+
+    def shaped(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Return the copies in the shapes of tensors that have as many entries between them, in the same order."""
+        parts = self._flat.split([tensor.numel() for tensor in tensors])
+        return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
+
     def norms(self) -> list[float]:
         """Return the norm of each."""
         entries = self._flat.numpy().astype(np.float64)

@@ -6,7 +6,7 @@ All tensors of a kind are measured together and, if that fails, parameter by par
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -17,7 +17,7 @@ from gradflow.hooks import sharded
 from gradflow.hooks.failures import OnFailure, together
 from gradflow.hooks.histograms import GRADIENT, WEIGHT, Counts, counts_of
 from gradflow.hooks.layers import Layer, OwnParameter
-from gradflow.hooks.norms import Scalar, SmallCopies, are_small
+from gradflow.hooks.norms import TOGETHER, Scalar, SmallCopies, are_small, is_small, unscaled
 from gradflow.hooks.optimizers import rate
 from gradflow.hooks.scalers import scale_after_backward, scale_of_rest, scale_where_used
 
@@ -85,10 +85,17 @@ class Readings:
         self._has_weights = False
         self._on_failure = on_failure
         self._before: dict[int, Tensor | float] = {}
+        self._before_together: list[tuple[Sequence[int], SmallCopies]] = []
         self._held: list[_Held] = []
         self.n_held = 0
         self._is_read: set[int] = set()  # parameters
         self._is_used: set[int] = set()  # those of optimizers that have made their step
+
+    def total(self) -> Total:
+        """Return the norm of all gradients as they were read last, to be taken later."""
+        held = [one for one in self._held if one.what is _GRADIENT]
+        known = self.arrived.difference(*(one.pieces for one in held))
+        return Total([self.gradients[piece] for piece in known], held)
 
     def arrived_gradients(self) -> list[Scalar]:
         """Return the norm of each parameter's gradient, of those that have one."""
@@ -140,8 +147,8 @@ class Readings:
         every = self._parameters.every
         found = [number for number in numbers if every[number].grad is not None]
         if self.arrived:  # a gradient of an earlier reading may be gone
-            self.take_norms()
-            gone = {piece for number in numbers for piece in self._parameters.pieces_of(every[number])}
+            gone = self._parameters.all_pieces(numbers)
+            self._forget(gone)
             for piece in gone:
                 self.gradients[piece] = math.nan
             self.arrived -= gone
@@ -152,6 +159,12 @@ class Readings:
         if self._with_counts:
             for number in numbers:
                 self._count(GRADIENT, number, every[number].grad, scale)
+
+    def _forget(self, pieces: frozenset[int]) -> None:
+        """Let go of gradients whose norms were to be taken; of some of those that are held together, they are taken."""
+        if not all(pieces.issuperset(one.pieces) for one in self._held if one.what is _GRADIENT):
+            self.take_norms()
+        self._held = [one for one in self._held if one.what is not _GRADIENT]
 
     def _count(self, kind: str, number: int, tensor: Tensor | None, scale: Scalar = 1.0) -> None:
         """Count the entries of a parameter of a recorded layer, or of its gradient, by their size."""
@@ -182,14 +195,19 @@ class Readings:
         numbers = [number for group in groups for number in group]
 
         def copy(some: Sequence[int]) -> None:
-            self._before |= {number: every[number].detach().clone() for number in some}
+            tensors = [every[number].detach() for number in some]
+            if are_small(tensors):
+                _, pieces = self._parameters.in_pieces(some, tensors)
+                self._before_together.append((some, SmallCopies(pieces)))
+            else:
+                self._before |= {number: tensor.clone() for number, tensor in zip(some, tensors, strict=True)}
 
         def lose(number: int, error: Exception) -> None:
             self._before[number] = math.nan  # and so will be the update
             self._report(_UPDATE, number, error)
 
-        if numbers:
-            together(copy, numbers, lose)
+        for some in self._parameters.by_size(numbers):
+            together(copy, some, lose)
         for members, group in zip(groups, optimizer.param_groups, strict=True):
             pieces = tuple([piece for number in members for piece in self._parameters.pieces_of(every[number])])
             try:
@@ -201,12 +219,32 @@ class Readings:
         """Read how far an optimizer moved the parameters that were kept; its gradients are not read again."""
         every, before, of_optimizer = self._parameters.every, self._before, self._parameters.of(optimizer)
         self._is_used.update(of_optimizer)
+        self.updates = self.updates or [math.nan] * len(self._parameters.pieces)
+        while self._before_together:
+            self._subtract(*self._before_together[0])
+            del self._before_together[0]
         numbers = [number for number in of_optimizer if number in before]
         updates = lambda some: [every[number].detach() - before[number] for number in some]  # noqa: E731
-        self.updates = self.updates or [math.nan] * len(self._parameters.pieces)
         self.updated |= self._measure(_UPDATE, numbers, updates)
         for number in numbers:
             del before[number]
+
+    def _subtract(self, numbers: Sequence[int], before: SmallCopies) -> None:
+        """Hold the updates of parameters that were copied together; if that fails, they are to be read one by one."""
+        every = self._parameters.every
+        try:
+            pieces, parts = self._parameters.in_pieces(numbers, [every[number].detach() for number in numbers])
+            updates = SmallCopies(parts)
+            updates.subtract(before)
+        except Exception:
+            self._before |= zip(numbers, before.shaped([every[number] for number in numbers]), strict=True)
+            return
+        self._hold(_UPDATE, pieces, updates, 1.0)
+        self.updated |= self._parameters.all_pieces(numbers)
+
+    def _hold(self, what: str, pieces: Sequence[int], copies: SmallCopies, scale: Scalar) -> None:
+        self._held.append(_Held(what, pieces, copies, scale))
+        self.n_held += copies.n_entries
 
     def take_norms(self) -> None:
         """Take the norms of all that is held, and let go of it."""
@@ -242,9 +280,7 @@ class Readings:
         def measure(some: Sequence[int]) -> None:
             pieces, tensors = parameters.in_pieces(some, tensors_of(some))
             if are_small(tensors):
-                copies = SmallCopies(tensors)
-                self._held.append(_Held(what, pieces, copies, scale))
-                self.n_held += copies.n_entries
+                self._hold(what, pieces, SmallCopies(tensors), scale)
             else:
                 self._keep(what, pieces, *sharded.norms_of(tensors), scale)
 
@@ -297,6 +333,23 @@ class _Held(NamedTuple):
     scale: Scalar
 
 
+class Total(NamedTuple):
+    """The norm of several gradients together: norms that are known, and gradients whose norms are still to be taken."""
+
+    known: list[Scalar]
+    held: list[_Held]
+
+    def norms(self) -> list[Scalar]:
+        """Return the norm of each; raise the error of one that cannot be taken."""
+        norms, errors = [*self.known], []
+        for _, pieces, copies, scale in self.held:
+            for taken in together(copies.some_norms, range(len(pieces)), lambda _, error: errors.append(error)):
+                norms += [unscaled(norm, scale) for norm in taken]
+        if errors:
+            raise errors[0]
+        return norms
+
+
 class Piece(NamedTuple):
     """What has a norm of its own: a parameter, or the rows of a fused one that belong together."""
 
@@ -327,6 +380,7 @@ class Parameters:
             self._pieces.append([*range(len(self.pieces), len(self.pieces) + len(fused))])
             self.pieces += [Piece(number, part, rows) for part, rows in fused.items()]
         self.numbers = [*range(len(self.every))]
+        self._small = {number for number, parameter in enumerate(self.every) if is_small(parameter)}
         self.has_parts = len(self.pieces) > len(self.every)
         self._all_pieces = frozenset(range(len(self.pieces)))
         self.are_sharded = any(map(sharded.is_sharded, self.every))
@@ -359,6 +413,23 @@ class Parameters:
             (self._numbers.get(id(parameter)) for parameter in group["params"]) for group in optimizer.param_groups
         ]
         return [[number for number in group if number is not None] for group in groups]
+
+    def by_size(self, numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+        """Yield the numbers of small parameters, as many at a time as are copied together, and those of the others."""
+        small: list[int] = []
+        n_entries = 0
+        for number in numbers:
+            if number in self._small:
+                size = self.every[number].numel()
+                if n_entries + size > TOGETHER:
+                    yield small
+                    small, n_entries = [], 0
+                small.append(number)
+                n_entries += size
+        if small:
+            yield small
+        if len(others := [number for number in numbers if number not in self._small]):
+            yield others
 
     def in_pieces(self, numbers: Sequence[int], tensors: list[Tensor]) -> tuple[Sequence[int], list[Tensor]]:
         """Return the pieces of some parameters and of tensors in their shapes."""

@@ -221,7 +221,7 @@ class Recorder:
                     "was recorded. If another optimizer took its place, attach a new recorder with that one."
                 )
             if self._is_due:
-                self._scalars["unclipped_grad_norm"] = attempt("unclipped_grad_norm", self._total, default=math.nan)
+                self._scalars[rows.UNCLIPPED] = attempt(rows.UNCLIPPED, self._readings.total, default=math.nan)
         self._clock.seconds += time.perf_counter() - began
         if self._clock.budget is not None and self._step > step:
             attempt("the time of a step", self._clock.end_step, step, was_due)
@@ -742,10 +742,6 @@ class Recorder:
         attempt("the layers' places in the network", self._end_placing)
         if self._model.attachment.edges:
             attempt("the edges between layers", self._keep_edges)
-
-    def _total(self) -> Any:
-        """Return the norm of all gradients that were read."""
-        return rows.combined(self._readings.arrived_gradients())
 
     def _keep_edges(self) -> None:
         self._buffer.add_edges(self._model.attachment.edges)

@@ -20,12 +20,13 @@ from gradflow.hooks.histograms import ACTIVATION, DistributionRows, Histogram
 from gradflow.hooks.layers import Layer
 from gradflow.hooks.norms import Scalar
 from gradflow.hooks.passes import Pass
-from gradflow.hooks.readings import Parameters, Piece, Readings
+from gradflow.hooks.readings import Parameters, Piece, Readings, Total
 from gradflow.hooks.row_layout import Conditions, RowLayout, Signature, joint, layout_of
 from gradflow.hooks.sequence_norms import Reading, TimeRows
 from gradflow.hooks.statistics import STATISTICS
 from gradflow.recording import checked
 
+UNCLIPPED = "unclipped_grad_norm"
 FRESH_STEPS = 32  # whose norms are taken together
 FRESH_ENTRIES = 1 << 20  # that they hold before: 4 MiB, and a step's
 _NOT_DESCRIBED = (math.nan,) * len(STATISTICS)
@@ -152,6 +153,7 @@ class Buffer:
         readings, watched, outputs, conditions, scalars = fresh
         watched.take_norms()
         scalars["total_grad_norm"] = combined(readings.arrived_gradients())
+        self._take_unclipped(scalars)
         keys = tuple([(o.layer.number, o.backward, o.call, o.index, o.status, o.in_grad) for o in outputs])
         signature = Signature(keys, readings.arrived, readings.updated, readings.failed, conditions)
         norms = tuple([output.norm for output in outputs])
@@ -165,6 +167,12 @@ class Buffer:
         )  # fmt: skip
         watched.let_go()
         return signature, kept
+
+    def _take_unclipped(self, scalars: dict[str, Any]) -> None:
+        """Take the total norm before clipping, if it is still to be taken."""
+        total = scalars.get(UNCLIPPED)
+        if isinstance(total, Total):
+            scalars[UNCLIPPED] = self._failures.attempt(UNCLIPPED, lambda: combined(total.norms()), default=math.nan)
 
     def first_layout(self) -> RowLayout | None:
         """Return the layout of the first step that is kept and no table yet."""
@@ -198,6 +206,7 @@ class Buffer:
         n_ended = len(self._steps) - keeps_last
         ended, left = self._steps[:n_ended], self._steps[n_ended:]
         for row in ended:
+            self._take_unclipped(row)
             read.collect(row.values())
         steps = [(signature, one) for signature, alike in self._kept.items() for one in alike]
         steps.sort(key=lambda step: step[1].step)

@@ -276,3 +276,65 @@ def test_projections_of_several_widths_are_whole_and_so_are_sharded_ones(monkeyp
     assert list(parts_of(model.attention, bias)) == ["q", "k", "v"]
     monkeypatch.setattr(sharded, "is_sharded", lambda tensor: True)
     assert parts_of(model.attention, bias) == {}
+
+
+@pytest.mark.parametrize("n_optimizers", [1, 2])
+def test_totals_before_clipping_and_updates_of_small_and_large_parameters_are_those_of_their_step(n_optimizers):
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Linear(4, 3000), nn.ReLU(), nn.Linear(3000, 3), nn.Linear(3, 2)
+    )  # 12,000 entries are large
+    parts = [model] if n_optimizers == 1 else [model[:3], model[3]]
+    optimizers = [torch.optim.SGD(part.parameters(), lr=0.1, momentum=0.9) for part in parts]
+    totals, clipped, moved = [], [], []
+    with gradflow.record(model, optimizer=optimizers, activations=False) as recorder:
+        for step in range(40):  # more than are taken together
+            model.zero_grad()
+            backward(model, factor=1.0 + step)
+            totals.append(norm64(*[one.grad for one in model.parameters()]))
+            recorder.step()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            clipped += [norm64(one.grad) for one in model.parameters()]
+            before = [one.detach().clone() for one in model.parameters()]
+            for optimizer in optimizers:
+                optimizer.step()
+            moved += [norm64(one.detach() - old) for one, old in zip(model.parameters(), before, strict=True)]
+    recording = recorder.recording
+    assert recording.steps.unclipped_grad_norm.tolist() == pytest.approx(totals, rel=1e-6)
+    assert recording.parameters.grad_norm.tolist() == pytest.approx(clipped, rel=1e-6)
+    assert recording.parameters.update_norm.tolist() == pytest.approx(moved, rel=1e-6)
+
+
+def test_updates_that_cannot_be_taken_together_are_taken_one_by_one(monkeypatch):
+    def fail(copies, others):
+        raise MemoryError("planted")
+
+    monkeypatch.setattr(SmallCopies, "subtract", fail)
+    model = nn.MultiheadAttention(4, 2)  # whose in_proj is read in three parts
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    with gradflow.record(model, optimizer=optimizer, activations=False) as recorder:
+        x = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+        model(x, x, x)[0].square().sum().backward()
+        optimizer.step()
+    rows = recorder.recording.parameters
+    assert len(rows) == 8
+    assert rows.update_norm.tolist() == pytest.approx((0.5 * rows.grad_norm).tolist(), rel=1e-5)
+    grads = [part for one in (model.in_proj_weight, model.in_proj_bias) for part in one.grad.chunk(3)]
+    assert rows.update_norm[:6].tolist() == pytest.approx([0.5 * norm64(one) for one in grads], rel=1e-5)
+
+
+def test_a_total_before_clipping_that_cannot_be_taken_is_named(monkeypatch):
+    def fail(total):
+        raise MemoryError("planted")
+
+    monkeypatch.setattr(readings.Total, "norms", fail)
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    recorder = gradflow.record(model, optimizer=optimizer, activations=False)
+    backward(model)
+    recorder.step()
+    optimizer.step()
+    with pytest.warns(GradflowWarning, match="a measurement failed: unclipped_grad_norm .*planted"):
+        recorder.close()
+    assert recorder.recording.steps.unclipped_grad_norm.isna().all()
+    assert recorder.recording.steps.total_grad_norm.notna().all()
