@@ -146,7 +146,7 @@ class Readings:
     def _read(self, numbers: Sequence[int], scale: Scalar) -> None:
         every = self._parameters.every
         found = [number for number in numbers if every[number].grad is not None]
-        if self.arrived:  # a gradient of an earlier reading may be gone
+        if self.arrived or self._held:  # a gradient of an earlier reading may be gone, or held twice after an error
             gone = self._parameters.all_pieces(numbers)
             self._forget(gone)
             for piece in gone:

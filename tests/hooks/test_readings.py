@@ -338,3 +338,22 @@ def test_a_total_before_clipping_that_cannot_be_taken_is_named(monkeypatch):
         recorder.close()
     assert recorder.recording.steps.unclipped_grad_norm.isna().all()
     assert recorder.recording.steps.total_grad_norm.notna().all()
+
+
+def test_gradients_that_are_read_again_after_an_error_count_once_in_their_total(monkeypatch):
+    right, errors = Parameters.all_pieces, [RuntimeError("planted")]
+
+    def all_pieces(parameters, numbers):
+        if errors:
+            raise errors.pop()
+        return right(parameters, numbers)
+
+    monkeypatch.setattr(Parameters, "all_pieces", all_pieces)
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    with gradflow.record(model, optimizer=optimizer, activations=False) as recorder:
+        backward(model)
+        expected = norm64(*[one.grad for one in model.parameters()])
+        recorder.step()
+        optimizer.step()
+    assert recorder.recording.steps.unclipped_grad_norm.tolist() == pytest.approx([expected], rel=1e-6)
