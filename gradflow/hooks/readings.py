@@ -161,10 +161,14 @@ class Readings:
                 self._count(GRADIENT, number, every[number].grad, scale)
 
     def _forget(self, pieces: frozenset[int]) -> None:
-        """Let go of gradients whose norms were to be taken; of some of those that are held together, they are taken."""
-        if not all(pieces.issuperset(one.pieces) for one in self._held if one.what is _GRADIENT):
+        """Let go of gradients whose norms were to be taken; those that are held together with others are taken."""
+
+        def is_of_them(held: _Held) -> bool:
+            return held.what is _GRADIENT and not pieces.isdisjoint(held.pieces)
+
+        if not all(pieces.issuperset(one.pieces) for one in filter(is_of_them, self._held)):
             self.take_norms()
-        self._held = [one for one in self._held if one.what is not _GRADIENT]
+        self._held = [one for one in self._held if not is_of_them(one)]
 
     def _count(self, kind: str, number: int, tensor: Tensor | None, scale: Scalar = 1.0) -> None:
         """Count the entries of a parameter of a recorded layer, or of its gradient, by their size."""
