@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests/oracles.py
 @pytest.fixture(autouse=True)
 def _no_second_process_draws(monkeypatch):
     """The processor that it would take is another test's."""
-    if "gradflow.reporting.render_pool" in sys.modules:
-        monkeypatch.setattr("gradflow.reporting.render_pool._processors", lambda: 1)
+    if "gradflow.reporting.second_process" in sys.modules:
+        monkeypatch.setattr("gradflow.reporting.second_process._processors", lambda: 1)
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,8 @@ from gradflow.cli.busy import busy
 from gradflow.cli.help import command, option
 from gradflow.cli.lang_option import lang_option
 from gradflow.cli.values import PathTo, Several
+from gradflow.reporting.own_process import importing, lean
+from gradflow.reporting.second_process import second_process
 
 
 @command
@@ -20,7 +22,8 @@ from gradflow.cli.values import PathTo, Several
 @lang_option
 def report(runs: tuple[Path, ...], out: Path | None, title: str | None, formats: tuple[str, ...]) -> None:
     """Make a report of recordings: folders of single runs, or of whole comparisons, mixed at will."""
-    with busy("reading"):  # what it imports brings matplotlib, which --help and errors of usage need not
-        from gradflow.cli.report_writing import report_on
+    with second_process(), lean():
+        with busy("reading"), importing():  # it brings matplotlib, which --help and errors of usage need not
+            from gradflow.cli.report_writing import report_on
 
-    report_on(runs, out or runs[0], title, formats)
+        report_on(runs, out or runs[0], title, formats)

@@ -15,6 +15,8 @@ from gradflow.cli.commands import command_line
 from gradflow.cli.terminal import say_tables
 from gradflow.notes import annotated, mark_problem, read_notes
 from gradflow.recording import Recording
+from gradflow.reporting.own_process import importing, lean
+from gradflow.reporting.second_process import second_process
 from gradflow.tables import Table
 from gradflow.text import text
 from gradflow.text.controls import utf8
@@ -64,18 +66,18 @@ def write_report(
     sweep: SweepFolder | None = None,
 ) -> Written:
     """Write a report, into the very folder of a sweep where it is one's that is held."""
-    from gradflow.reporting.head import closing  # all bring matplotlib, so not on the way to a dry run
-    from gradflow.reporting.own_process import lean
-    from gradflow.reporting.page import write_page
-    from gradflow.reporting.report_data import ReportData
+    with busy("report"), second_process(), lean():
+        with importing():  # all bring matplotlib, so not on the way to a dry run
+            from gradflow.reporting.head import closing
+            from gradflow.reporting.page import write_page
+            from gradflow.reporting.report_data import ReportData
 
-    data = ReportData(as_list(recordings), folder if sweep is None else sweep.anchor, command_line())
-    try:
-        with busy("report"), lean():
+        data = ReportData(as_list(recordings), folder if sweep is None else sweep.anchor, command_line())
+        try:
             page = write_page(data, title=title, formats=formats)
-    except OSError as error:
-        reason = error.strerror or error
-        raise storage.StorageError(text("error.report_unwritable", path=folder, reason=reason)) from None
+        except OSError as error:
+            reason = error.strerror or error
+            raise storage.StorageError(text("error.report_unwritable", path=folder, reason=reason)) from None
     if sweep is not None:
         sweep.check()
     return Written(folder / page.name, closing(data))

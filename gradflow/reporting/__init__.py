@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradflow.reporting.live.notebook import InteractiveFigure, interactive_profile
-    from gradflow.reporting.page import report
+    from gradflow.reporting.of_recordings import report
 
 _HOME = {
     "InteractiveFigure": "gradflow.reporting.live.notebook",
     "interactive_profile": "gradflow.reporting.live.notebook",
-    "report": "gradflow.reporting.page",
+    "report": "gradflow.reporting.of_recordings",
 }
 
 __all__ = ["InteractiveFigure", "interactive_profile", "report"]

@@ -1,8 +1,7 @@
-"""report(): recordings to a folder with one self-contained page, figures for print, and tables."""
+"""A report's folder: one self-contained page, figures for print, and tables."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from functools import cache
 from importlib import resources
@@ -11,9 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from gradflow.analysis.runs import as_list
 from gradflow.plots.fonts import warned_once
-from gradflow.recording import Recording
 from gradflow.reporting import stale_files
 from gradflow.reporting.head import Head, head
 from gradflow.reporting.live.assets import policy, scripts
@@ -32,59 +29,6 @@ PAGE = "report.html"
 TEMPLATE, FIGURE, STYLESHEET = "report.html", "figure.html", "report.css"
 
 
-def report(
-    recordings: Recording | Iterable[Recording],
-    out: str | os.PathLike[str],
-    *,
-    title: str | None = None,
-    command: str | None = None,
-    lang: str | None = None,
-    formats: Iterable[str] = ("png",),
-) -> Path:
-    """Write a report of recordings into a folder and return the page's path.
-
-    Needs neither torch nor a network connection. The page loads nothing: it contains its images and scripts.
-
-    Parameters
-    ----------
-    recordings : Recording or iterable of Recording
-        Of one comparison, of the vanishing-gradient demonstration, of a model of your own, or of several of them.
-        Not changed.
-    out : path
-        A folder, made if it does not exist: report.html, `figures/*.png` (300 dpi), `tables/*.csv` and `*.parquet`.
-        Files of these names are replaced; figures and tables that an older report wrote there are removed.
-    title : str, optional
-        The page's heading; by default the question that the recordings answer.
-    command : str, optional
-        What made the recordings, to be shown under method; by default what their meta says.
-    lang : str, optional
-        "en" or "zh", of page and figures; by default that of the innermost `gradflow.text.language`, else English.
-        Without an installed font for it, the figures are in English, with a warning. In the data files, only the
-        sentences of findings are in this language.
-    formats : iterable of str
-        Of the figures, besides the PNG: "pdf" and "svg" are written as wide as both columns of a page and as one,
-        figures/<name>.pdf and <name>-single.pdf.
-
-    Raises
-    ------
-    ValueError
-        There is no recording, or the language or a format does not exist.
-    StorageError
-        In `out`, a file or folder that would be written is a link, which could lead out of it.
-
-    Examples
-    --------
-    >>> import pandas as pd, tempfile
-    >>> steps = pd.DataFrame({"step": [0, 1], "loss": [2.3, 2.1]})
-    >>> report(Recording(steps=steps, meta={"run": "mine"}), tempfile.mkdtemp()).name
-    'report.html'
-    """
-    found = as_list(recordings)
-    if not found:
-        raise ValueError("recordings must hold at least one gradflow.Recording; got none.")
-    return write_page(ReportData(found, Path(out), command), title=title, lang=lang, formats=formats)
-
-
 def write_page(
     data: ReportData,
     *,
@@ -93,7 +37,7 @@ def write_page(
     formats: Iterable[str] = ("png",),
     status: str = "",
 ) -> Path:
-    """Write the report of what is known of the recordings: see `report`.
+    """Write the report of what is known of the recordings: see `gradflow.report`.
 
     `status` says that there is more to come; while that is computed, a single process draws.
     """

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import pickle
 import subprocess
-import sys
 import threading
 import warnings
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 
 from gradflow.reporting.drawing import Drawn, Job, drawn
+from gradflow.reporting.second_process import second_process
 from gradflow.storage import for_children
 from gradflow.text import current_language
-
-PROGRAM = "gradflow.reporting.render_worker"
 
 
 class Ticket:
@@ -48,12 +43,13 @@ class RenderPool:
     raised as if there were no second one.
     """
 
-    def __init__(self, *, has_helper: bool) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | None = None) -> None:
         self._waiting: deque[Ticket] = deque()
         self._came = threading.Semaphore(0)
         self._ends = False
         self._warned: list[str] = []
-        self._process = _started() if has_helper else None
+        self._process = process
+        self._language = current_language()
         self._thread = threading.Thread(target=self._hand_over, daemon=True) if self._process else None
         if self._thread is not None:
             self._thread.start()
@@ -80,17 +76,10 @@ class RenderPool:
             warnings.warn(message, stacklevel=2)
 
     def close(self) -> None:
-        """End the second process."""
+        """Give nothing more to the second process."""
         self._ends = True
         self._waiting.clear()
         self._came.release()
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for stream in (self._process.stdin, self._process.stdout):
-                if stream is not None:
-                    with contextlib.suppress(OSError):  # what it did not take any more
-                        stream.close()
 
     def _draw_waiting(self) -> None:
         while True:
@@ -123,7 +112,8 @@ class RenderPool:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         # To a process of our own; what comes back, as all that is read from elsewhere, is no pickle.
-        pickle.dump((job._replace(folder=for_children(job.folder)), _own_settings()), self._process.stdin)
+        sent = job._replace(folder=for_children(job.folder)), self._language, _own_settings()
+        pickle.dump(sent, self._process.stdin)
         self._process.stdin.flush()
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         return answer
@@ -135,13 +125,14 @@ _CURRENT: ContextVar[RenderPool | None] = ContextVar("render_pool", default=None
 @contextmanager
 def render_pool(*, is_alone: bool = False) -> Iterator[RenderPool]:
     """Let figures be asked for inside the block; unless `is_alone`, a second process helps on a second processor."""
-    found = RenderPool(has_helper=not is_alone and _processors() > 1)
-    before = _CURRENT.set(found)
-    try:
-        yield found
-    finally:
-        _CURRENT.reset(before)
-        found.close()
+    with nullcontext() if is_alone else second_process() as process:
+        found = RenderPool(process)
+        before = _CURRENT.set(found)
+        try:
+            yield found
+        finally:
+            _CURRENT.reset(before)
+            found.close()
 
 
 def ask(job: Job) -> Ticket:
@@ -158,23 +149,3 @@ def _own_settings() -> dict[str, Any]:
     """Return what of matplotlib's settings this process has changed."""
     default = mpl.rcParamsDefault
     return {name: value for name, value in mpl.rcParams.items() if value != default[name] and name != "backend"}
-
-
-def _started() -> subprocess.Popen[bytes] | None:
-    """Start the second process in the language that is spoken here; None where none can be started."""
-    package = str(Path(__file__).parents[2])
-    paths = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", PROGRAM, current_language()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": paths},
-            start_new_session=True,  # Ctrl-C reaches this process alone, which then ends it
-        )
-    except OSError:
-        return None
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

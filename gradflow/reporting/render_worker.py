@@ -8,11 +8,7 @@ import pickle
 import sys
 import warnings
 
-import matplotlib as mpl
-
-from gradflow.plots.fonts import FontWarning
-from gradflow.reporting.drawing import drawn
-from gradflow.reporting.own_process import lean
+from gradflow.reporting.own_process import importing, lean
 from gradflow.text import language
 
 
@@ -20,13 +16,19 @@ def main() -> None:
     """Draw each job of standard input, until it ends; whatever libraries print goes to standard error."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    with language(sys.argv[1]), lean():
+    with lean():
+        with importing():
+            import matplotlib as mpl
+
+            from gradflow.plots.fonts import FontWarning
+            from gradflow.reporting.drawing import drawn
+
         while True:
             try:
-                job, settings = pickle.load(sys.stdin.buffer)  # from the process that started this one
+                job, spoken, settings = pickle.load(sys.stdin.buffer)  # from the process that started this one
             except EOFError:
                 return
-            with warnings.catch_warnings(record=True) as caught, mpl.rc_context(settings):
+            with language(spoken), warnings.catch_warnings(record=True) as caught, mpl.rc_context(settings):
                 warnings.simplefilter("always")
                 warnings.simplefilter("ignore", FontWarning)  # the asking process says it
                 found = drawn(job)

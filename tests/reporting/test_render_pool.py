@@ -10,9 +10,12 @@ import pytest
 from waiting import eventually
 
 from gradflow import plots
-from gradflow.reporting import render_pool
+from gradflow.plots.fonts import chinese_font
+from gradflow.reporting import second_process as second
 from gradflow.reporting.drawing import Job, drawn
-from gradflow.reporting.render_pool import RenderPool, ask
+from gradflow.reporting.render_pool import RenderPool, ask, render_pool
+from gradflow.reporting.second_process import second_process
+from gradflow.text import language
 
 
 def frame(scale):
@@ -32,11 +35,17 @@ def job(folder, name="one", scale=1.0, **how):
     return Job(name, partial(plots.shattering_layers_figure, frame(scale)), folder, **values)
 
 
+@pytest.fixture(autouse=True)
+def _two_processors(monkeypatch, _no_second_process_draws):
+    monkeypatch.setattr(second, "_processors", lambda: 2)
+
+
 @pytest.fixture
 def started():
-    found = RenderPool(has_helper=True)
-    yield found
-    found.close()
+    with second_process() as process:
+        found = RenderPool(process)
+        yield found
+        found.close()
 
 
 def answered(found, one):
@@ -79,20 +88,35 @@ def test_what_cannot_be_sent_is_drawn_here(started, tmp_path):
     assert ticket.result.wide.startswith("data:image/png")
 
 
-def test_no_process_is_left(tmp_path):
-    found = RenderPool(has_helper=True)
-    pid = found._process.pid
-    found.close()
+def test_no_process_is_left():
+    with render_pool() as pool:
+        pid = pool._process.pid
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_one_process_serves_all_blocks_inside_another():
+    with second_process() as process:
+        with render_pool() as pool:
+            assert pool._process is process
+        assert process.poll() is None
+    assert process.poll() is not None
+
+
+@pytest.mark.skipif(chinese_font() is None, reason="no Chinese font is installed")
+def test_the_second_process_draws_in_the_language_of_the_report(tmp_path):
+    with second_process(), language("zh"), render_pool() as pool, plots.context():
+        other = answered(pool, job(tmp_path / "other"))
+        assert other.result == drawn(job(tmp_path / "own"))
+    assert other.result != drawn(job(tmp_path / "english"))
 
 
 @pytest.mark.parametrize(
     ("processors", "is_alone", "has_helper"), [(1, False, False), (2, False, True), (2, True, False)]
 )
 def test_a_second_process_needs_a_second_processor(monkeypatch, processors, is_alone, has_helper):
-    monkeypatch.setattr(render_pool, "_processors", lambda: processors)
-    with render_pool.render_pool(is_alone=is_alone) as pool:
+    monkeypatch.setattr(second, "_processors", lambda: processors)
+    with render_pool(is_alone=is_alone) as pool:
         assert (pool._process is not None) == has_helper
 
 

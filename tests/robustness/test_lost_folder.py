@@ -18,7 +18,7 @@ from gradflow.cli import main
 from gradflow.experiments import keep_all
 from gradflow.experiments.folder import FolderLostError, SweepFolder, guarded
 from gradflow.experiments.run_with_resume import run_with_resume
-from gradflow.reporting import render_pool
+from gradflow.reporting import render_pool, second_process
 
 LOST = (
     "gradflow: out folder out was removed or replaced during the sweep. "
@@ -217,7 +217,7 @@ def test_a_report_goes_to_the_folder_of_its_sweep_alone(tmp_path, way, monkeypat
             there.append(contents(out))
         return ask(pool, job)
 
-    monkeypatch.setattr(render_pool, "_processors", lambda: 2)
+    monkeypatch.setattr(second_process, "_processors", lambda: 2)
     monkeypatch.setattr(render_pool.RenderPool, "ask", losing)
     command = [*SWEEP[:-1], str(out), "--steps", "3", "--workers", "1"]
     with pytest.raises(SystemExit, match="2"):
