@@ -575,12 +575,22 @@ def _ordered(table: str, frame: pd.DataFrame, of: str) -> pd.DataFrame:
 def _alike(frame: pd.DataFrame, keys: list[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Return which rows have the keys of another one; some steps at a time, since memory must hold all they compare."""
     cuts = [0, len(frame)]
+    # Columns with one number, as most have of passes, calls and outputs, tell no rows apart.
+    keys = [name for name in keys if not _is_one_number(frame[name])] or keys[:1]
     if "step" in keys:
         step = frame["step"].to_numpy()
         cuts = [0, *np.unique(np.searchsorted(step, step[COMPARED_ROWS::COMPARED_ROWS])).tolist(), len(frame)]
     return np.concatenate([
         frame.iloc[start:end].duplicated(keys, keep=False).to_numpy() for start, end in itertools.pairwise(cuts)
     ])  # fmt: skip
+
+
+def _is_one_number(column: pd.Series[Any]) -> bool:
+    """Whether all values of a column are one number; of words that takes longer to say than it saves."""
+    if column.dtype.kind == "O" or column.empty:
+        return False
+    values = column.to_numpy()
+    return bool((values == values[0]).all())
 
 
 def checked(table: str, frame: pd.DataFrame, of: str = "") -> pd.DataFrame:
@@ -629,8 +639,10 @@ def _in_range(table: str, frame: pd.DataFrame, of: str) -> pd.DataFrame:
         given[name] = np.where(outside, np.nan, values)
     for probe, columns in PROBES.items() if table == "probes" and len(frame) else ():
         is_of_probe = frame["probe"] == probe
+        if not is_of_probe.any():
+            continue
         rows = frame[is_of_probe]
-        for name, column in columns._asdict().items() if is_of_probe.any() else ():
+        for name, column in columns._asdict().items():
             values = rows[name].to_numpy()
             outside = column.holds.outside(values)
             if outside is not None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from gradflow.analysis.intervals import Floats, Ints
 from gradflow.analysis.nonfinite import arrived_nonfinite
-from gradflow.analysis.profile import MEASURES, weighted_layers
+from gradflow.analysis.profile import MEASURES, at_steps, weighted_layers
 from gradflow.analysis.runs import as_list, identities, over_seeds
 from gradflow.analysis.trend import groups, line
 from gradflow.recording import Recording
@@ -107,12 +107,18 @@ def decay(
 
 
 def decay_at(
-    recordings: list[Recording], steps: Sequence[Sequence[int]], measures: Sequence[str], leave_out: tuple[int, int]
+    recordings: list[Recording],
+    steps: Sequence[Sequence[int]],
+    measures: Sequence[str],
+    leave_out: tuple[int, int],
+    weighted: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Return `decay` of each recording at steps of its own, and of several measures: the column measure says which."""
-    chosen = zip(recordings, steps, strict=True)
-    tables = [recording.layers[recording.layers["step"].isin(list(own))] for recording, own in chosen]
-    paths = _paths(weighted_layers(recordings, tables), measures)
+    """Return `decay` of each recording at steps of its own, and of several measures: the column measure says which.
+
+    `weighted` is what `weighted_layers` returns of these steps, where it is known.
+    """
+    tables = [at_steps(recording, own) for recording, own in zip(recordings, steps, strict=True)]
+    paths = _paths(weighted_layers(recordings, tables) if weighted is None else weighted, measures)
     rows: list[dict[str, Any]] = []
     stages: list[_Stage] = []
     who = identities(recordings).itertuples(index=False)

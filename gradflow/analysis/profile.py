@@ -69,7 +69,10 @@ def profile(
         raise ValueError(f"layers must be 'weighted' or 'all'; got {layers!r}.")
     found = as_list(recordings)
     wanted = None if steps is None or isinstance(steps, str) else _checked_steps(found, steps)
-    tables = [_at_steps(recording.layers, steps if isinstance(steps, str) else wanted) for recording in found]
+    if isinstance(steps, str):
+        tables = [recording.layers for recording in found]
+    else:
+        tables = [at_steps(one, [*MOMENTS, one.layers["step"].max()] if wanted is None else wanted) for one in found]
     return weighted_layers(found, tables) if layers == "weighted" else _layers(found, tables)
 
 
@@ -181,10 +184,10 @@ def _checked_steps(recordings: list[Recording], steps: Iterable[int]) -> frozens
     return wanted
 
 
-def _at_steps(rows: pd.DataFrame, steps: frozenset[int] | str | None) -> pd.DataFrame:
-    if isinstance(steps, str):
-        return rows
-    return rows[rows["step"].isin([*MOMENTS, rows["step"].max()] if steps is None else steps)]
+def at_steps(recording: Recording, steps: Iterable[int]) -> pd.DataFrame:
+    """Return the rows of `layers` at some steps, with the columns that `weighted_layers` reads."""
+    rows = recording.layers[_RECORDED]
+    return rows[rows["step"].isin(list(steps))]
 
 
 def weighted_layers(recordings: list[Recording], tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -192,8 +195,9 @@ def weighted_layers(recordings: list[Recording], tables: list[pd.DataFrame]) -> 
 
     `tables` are the rows to take of each one's `layers`.
     """
-    # Left out early, because most layers are norms and activations.
-    return main_path(_layers(recordings, [table[table["weighted"]] for table in tables])).reset_index(drop=True)
+    # Left out early, because most layers are norms and activations; columns first, because most are not read.
+    weighted = [table[_RECORDED][table["weighted"]] for table in tables]
+    return main_path(_layers(recordings, weighted)).reset_index(drop=True)
 
 
 def _layers(recordings: list[Recording], tables: list[pd.DataFrame]) -> pd.DataFrame:

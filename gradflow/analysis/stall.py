@@ -131,7 +131,7 @@ def _ends(recording: Recording) -> Recording:
     """Return step 0, step 1 and the last recorded step of a recording."""
     layers = recording.layers
     chosen = layers["step"].isin([0, 1, layers["step"].max()])
-    return Recording(layers=layers[chosen], steps=recording.steps, meta=recording.meta)
+    return Recording.of_checked({"layers": layers[chosen], "steps": recording.steps}, recording.meta)
 
 
 def _decades(norms: pd.DataFrame, measure: str) -> dict[tuple[str, int], float]:

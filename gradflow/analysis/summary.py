@@ -35,8 +35,10 @@ def summary(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     found = as_list(recordings)
     table = degradation_over_seeds(degradation(found))
     diverged = table.pop("n_diverged")
+    started = [recording for recording in found if (recording.layers.step == 0).any()]
+    norms = profile(started, steps=[0])
     for name, measure in RATIOS.items():
-        ratios = over_seeds(_ratio_at_start(found, measure), NETWORK, "ratio", geometric=True)
+        ratios = over_seeds(_ratio(norms, measure), NETWORK, "ratio", geometric=True)
         named = ratios.rename(columns={"mean": name, "low": f"{name}_low", "high": f"{name}_high"})
         table = table.merge(named[[*NETWORK, name, f"{name}_low", f"{name}_high"]], on=list(NETWORK), how="left")
     seconds = pd.DataFrame({"wall_seconds": [_seconds(recording) for recording in found]})
@@ -45,14 +47,13 @@ def summary(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     return table.assign(n_diverged=diverged)
 
 
-def _ratio_at_start(recordings: list[Recording], measure: str) -> pd.DataFrame:
-    """Return first_to_last at step 0, of the runs that recorded it."""
-    started = [recording for recording in recordings if (recording.layers.step == 0).any()]
-    if not started:
+def _ratio(norms: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Return first_to_last of a profile, which may have no rows."""
+    if norms.empty:
         return pd.DataFrame({**dict.fromkeys(IDENTITY, pd.array([], dtype="Int64")), "ratio": np.zeros(0)}).astype(
             {"run": "str", "family": "str"}
         )
-    return first_to_last(profile(started, steps=[0]), measure)
+    return first_to_last(norms, measure)
 
 
 def _seconds(recording: Recording) -> float:

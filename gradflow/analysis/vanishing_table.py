@@ -12,7 +12,7 @@ import pandas as pd
 from gradflow import theory
 from gradflow.analysis.decay import decay_at, decay_over_seeds
 from gradflow.analysis.intervals import Interval, mean_interval
-from gradflow.analysis.profile import weighted_layers
+from gradflow.analysis.profile import at_steps, weighted_layers
 from gradflow.analysis.runs import as_list, identities, over_seeds
 from gradflow.recording import GradflowError, Recording
 
@@ -28,8 +28,10 @@ FLAT_FACTOR = 1.05  # within 1/1.05 ... 1.05 per layer: less than a factor of e 
 VANISHES, EXPLODES, FLAT, POWER_LAW, UNDECIDED = "vanishes", "explodes", "flat", "power law", "undecided"
 
 
-def vanishing_table(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
+def vanishing_table(recordings: Recording | Iterable[Recording], path: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return each setting's factor per layer, measured and predicted, of `gradflow.experiments.vanishing`'s recordings.
+
+    `path` is what `main_path_at_start` returns of them, where it is known.
 
     Returns
     -------
@@ -58,8 +60,9 @@ def vanishing_table(recordings: Recording | Iterable[Recording]) -> pd.DataFrame
     """
     found = as_list(recordings)
     groups = _by_setting(found)
-    of_outputs, of_weights = _factors(found)
-    hidden = _hidden(found)
+    path = main_path_at_start(found) if path is None else path
+    of_outputs, of_weights = _factors(found, path)
+    hidden = _hidden(found, path)
     rows = [
         _row(group[0].meta, of_outputs[name], of_weights[name], _evidence(hidden[hidden["setting"] == name]))
         for name, group in groups.items()
@@ -67,8 +70,10 @@ def vanishing_table(recordings: Recording | Iterable[Recording]) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def vanishing_profile(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
+def vanishing_profile(recordings: Recording | Iterable[Recording], path: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return gradient norms of `gradflow.experiments.vanishing` over the last hidden layer's, measured and predicted.
+
+    `path` is what `main_path_at_start` returns of them, where it is known.
 
     Returns
     -------
@@ -85,13 +90,19 @@ def vanishing_profile(recordings: Recording | Iterable[Recording]) -> pd.DataFra
     """
     found = as_list(recordings)
     groups = _by_setting(found)
-    hidden = _hidden(found)
+    hidden = _hidden(found, main_path_at_start(found) if path is None else path)
     tables = [
         _relative(group[0].meta, hidden[hidden["setting"] == setting], measure)
         for setting, group in groups.items()
         for measure in (ACTIVATION_GRADIENT, WEIGHT_GRADIENT)
     ]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def main_path_at_start(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
+    """Return the main path's weighted layers at step 0, as `gradflow.analysis.profile` does."""
+    found = as_list(recordings)
+    return weighted_layers(found, [at_steps(recording, [0]) for recording in found])
 
 
 def verdict(factor: Interval, evidence: Interval) -> str:
@@ -149,10 +160,10 @@ def _row(
     }
 
 
-def _factors(recordings: list[Recording]) -> list[dict[str, Mapping[str, Any]]]:
+def _factors(recordings: list[Recording], path: pd.DataFrame) -> list[dict[str, Mapping[str, Any]]]:
     """Return, for activation and weight gradients, the row of `decay_over_seeds` of the hidden layers by setting."""
     measures = [ACTIVATION_GRADIENT, WEIGHT_GRADIENT]
-    frame = decay_at(recordings, [[0]] * len(recordings), measures, TRANSIENT)
+    frame = decay_at(recordings, [[0]] * len(recordings), measures, TRANSIENT, path)
     hidden = frame[frame["stage"] == HIDDEN_STAGE]
     return [_by_setting_over_seeds(hidden[hidden["measure"] == one].drop(columns="measure")) for one in measures]
 
@@ -199,10 +210,8 @@ def _residual(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> float:
     return float(((y - np.polyval(np.polyfit(x, y, 1), x)) ** 2).sum())
 
 
-def _hidden(recordings: list[Recording]) -> pd.DataFrame:
-    """Return the hidden layers' norms at step 0: one row per (setting, run, layer), in order of depth."""
-    at_start = [recording.layers[recording.layers["step"] == 0] for recording in recordings]
-    path = weighted_layers(recordings, at_start)
+def _hidden(recordings: list[Recording], path: pd.DataFrame) -> pd.DataFrame:
+    """Return the hidden layers' norms on the main path: one row per (setting, run, layer), in order of depth."""
     settings = [str(recording.meta["setting"]) for recording in recordings]
     path = path.assign(setting=path["run"].map(dict(zip(identities(recordings)["run"], settings, strict=True))))
     columns = ["setting", "run", "layer_depth", ACTIVATION_GRADIENT, WEIGHT_GRADIENT]

@@ -11,7 +11,7 @@ SOURCE = "source"  # meta key: the folder that a run came from, where two folder
 _BY_VALUE = ("model", "block", "activation", "optimizer", "schedule", "precision", "data", SOURCE)
 _AFTER_VALUE = ("norm", "init")
 _SHORT = {"batch_size": "batch", "n_train": "images", "precision": "", "warmup_until": "warm-up until"}
-_OFF = ("null", "false", "[]", "{}")
+_OFF = ("[]", "{}")
 _WORD = "="  # marks a word, which is no JSON
 _LONGEST = 24  # characters of a value
 
@@ -32,6 +32,8 @@ def canonical(value: object) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         with suppress(OverflowError):  # of integers that no float holds, which stay as they are
             return json.dumps(float(value))
+    if value is None or value is False:  # as most are
+        return ""
     text = json.dumps(value, sort_keys=True, default=str)
     return "" if text in _OFF else text
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from gradflow.figures.looks import Look, Network, by_network
@@ -277,14 +278,16 @@ class Figure:
 
     def cells(self, facets: Sequence[Facet]) -> Iterator[tuple[dict[str, str], Figure]]:
         """Yield each choice of values of some facets, with the figure of its rows and axes."""
+        words = {facet.column: self.rows[facet.column].astype(str).to_numpy(dtype=object) for facet in facets}
         for values in itertools.product(*(facet.names for facet in facets)):
-            rows, x, y = self.rows, self.x, self.y
+            x, y = self.x, self.y
+            is_of = np.full(len(self.rows), fill_value=True)
             for facet, value in zip(facets, values, strict=True):
-                rows = rows[rows[facet.column].astype(str) == value]
+                is_of &= words[facet.column] == value
                 x, y = facet.x.get(value, x), facet.y.get(value, y)
             yield (
                 {facet.column: value for facet, value in zip(facets, values, strict=True)},
-                replace(self, rows=rows, x=x, y=y),
+                replace(self, rows=self.rows[is_of], x=x, y=y),
             )
 
 

@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
-import pandas as pd
 
-from gradflow.analysis.profile import weighted_layers
+from gradflow.analysis.profile import at_steps, weighted_layers
 from gradflow.analysis.stall import has_batch_norm
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.geometric_mean import geometric
@@ -55,15 +54,10 @@ def first_growths(recordings: Iterable[Recording]) -> dict[str, float]:
     found = [one for one in recordings if has_batch_norm(one)]
     if not found:
         return {}
-    path = weighted_layers(found, [_ends(one.layers) for one in found])
+    path = weighted_layers(found, [at_steps(one, [0, one.layers["step"].max()]) for one in found])
     path = path.sort_values(["run", "step", "layer_depth"], kind="stable")
     start = path[path["step"] == 0].set_index(["run", "layer"])["weight_norm"]
     last = path.drop_duplicates(["run", "step"]).drop_duplicates("run", keep="last").set_index(["run", "layer"])
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         growth = last["weight_norm"] / start.reindex(last.index)
     return dict(zip(last.index.get_level_values("run"), growth.astype(float), strict=True))
-
-
-def _ends(layers: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of step 0 and of the last recorded step."""
-    return layers[layers["step"].isin([0, layers["step"].max()])]
