@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gradflow.analysis.decay import MEASURED
-from gradflow.analysis.profile import first_to_last, profile_over_seeds, weighted_layers
+from gradflow.analysis.profile import first_to_last, profile_over_seeds, rows_read, weighted_layers
 from gradflow.analysis.runs import NETWORK, as_list, over_seeds, stacked
 from gradflow.recording import AS_IT_IS, PLAIN_TWIN, WITHOUT_BRANCHES, WITHOUT_SKIPS, Recording
 
@@ -55,7 +55,7 @@ def counterfactual(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     for variant in VARIANTS:
         with_it = [one for one in found if variant == AS_IT_IS or (one.probes["probe"] == variant).any()]
         if with_it or variant == AS_IT_IS:
-            measured = weighted_layers(with_it, [_layers_without(one, variant) for one in with_it])
+            measured = weighted_layers(with_it, [rows_read(_layers_without(one, variant)) for one in with_it])
             frames.append(measured.assign(variant=variant))
     return pd.concat(frames, ignore_index=True)
 

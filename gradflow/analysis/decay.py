@@ -11,7 +11,7 @@ import pandas as pd
 
 from gradflow.analysis.intervals import Floats, Ints
 from gradflow.analysis.nonfinite import arrived_nonfinite
-from gradflow.analysis.profile import MEASURES, at_steps, weighted_layers
+from gradflow.analysis.profile import MEASURES, rows_read, weighted_layers
 from gradflow.analysis.runs import as_list, identities, over_seeds
 from gradflow.analysis.trend import groups, line
 from gradflow.recording import Recording
@@ -117,21 +117,22 @@ def decay_at(
 
     `weighted` is what `weighted_layers` returns of these steps, where it is known.
     """
-    tables = [at_steps(recording, own) for recording, own in zip(recordings, steps, strict=True)]
-    paths = _paths(weighted_layers(recordings, tables) if weighted is None else weighted, measures)
+    if weighted is None:
+        read = [rows_read(recording.layers, own) for recording, own in zip(recordings, steps, strict=True)]
+        weighted = weighted_layers(recordings, read)
+    paths = _paths(weighted, measures)
     rows: list[dict[str, Any]] = []
     stages: list[_Stage] = []
     who = identities(recordings).itertuples(index=False)
-    for recording, own, table, identity in zip(recordings, steps, tables, who, strict=True):
+    for recording, own, identity in zip(recordings, steps, who, strict=True):
         setting = str(recording.meta.get("setting") or "")
         family = str(recording.meta.get("family") or setting or identity.run)
         network = {"run": identity.run, "setting": setting, "family": family}
         network |= {"depth": identity.depth, "seed": identity.seed}
         for step in own:
             path = paths.get((str(identity.run), step))
-            why_none = NO_LAYERS if len(table) else NO_STEP
             for measure in measures:
-                described, fitted = _no_stage(why_none) if path is None else _stages(path, measure, leave_out)
+                described, fitted = _no_stage(recording, own) if path is None else _stages(path, measure, leave_out)
                 rows.extend(network | {"step": step, "measure": measure} | stage for stage in described)
                 stages.extend(fitted)
     rows = [row | fit for row, fit in zip(rows, _fits(stages), strict=True)]
@@ -175,8 +176,9 @@ class _Stage(NamedTuple):
     group: Ints
 
 
-def _no_stage(why: str) -> tuple[list[dict[str, Any]], list[_Stage]]:
+def _no_stage(recording: Recording, steps: Sequence[int]) -> tuple[list[dict[str, Any]], list[_Stage]]:
     """Return the row that says why there is nothing to fit."""
+    why = NO_LAYERS if recording.layers["step"].isin(list(steps)).any() else NO_STEP
     missing = {"stage": -1, "first_depth": -1, "last_depth": -1, "n_layers": 0, "n_zero": 0, "n_nonfinite": 0}
     return [missing | {"status": why}], [_Stage(np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.int64))]
 

@@ -125,14 +125,14 @@ def is_diverged(recording: Recording) -> bool:
 
 def after_training(recording: Recording) -> dict[str, Any]:
     """Return the row of `degradation` of one run, but who it is."""
-    steps = recording.steps.sort_values("step", kind="stable")
+    steps = recording.steps  # in order
     row: dict[str, Any] = dict.fromkeys(ERRORS, math.nan)
     step: int | None = None
     for error in reversed(ERRORS):
-        measured = steps[steps[error].notna()]
+        measured = np.flatnonzero(steps[error].notna())
         if len(measured):
-            row[error] = float(measured[error].iloc[-1])
-            step = int(measured.step.iloc[-1])
+            row[error] = float(steps[error].iloc[measured[-1]])
+            step = int(steps["step"].iloc[measured[-1]])
     last = int(steps.step.iloc[-1]) if len(steps) else None
     counts = {"step": pd.array([step], dtype="Int64")[0], "last_step": pd.array([last], dtype="Int64")[0]}
     told = {"base_family": base_family(recording), "settings": told_apart_by(recording)}

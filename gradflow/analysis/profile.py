@@ -69,10 +69,10 @@ def profile(
         raise ValueError(f"layers must be 'weighted' or 'all'; got {layers!r}.")
     found = as_list(recordings)
     wanted = None if steps is None or isinstance(steps, str) else _checked_steps(found, steps)
-    if isinstance(steps, str):
-        tables = [recording.layers for recording in found]
-    else:
-        tables = [at_steps(one, [*MOMENTS, one.layers["step"].max()] if wanted is None else wanted) for one in found]
+    tables = []
+    for table in (recording.layers for recording in found):
+        of_run = [*MOMENTS, table["step"].max()] if steps is None else wanted
+        tables.append(rows_read(table, of_run, layers))
     return weighted_layers(found, tables) if layers == "weighted" else _layers(found, tables)
 
 
@@ -184,26 +184,30 @@ def _checked_steps(recordings: list[Recording], steps: Iterable[int]) -> frozens
     return wanted
 
 
-def at_steps(recording: Recording, steps: Iterable[int]) -> pd.DataFrame:
-    """Return the rows of `layers` at some steps, with the columns that `weighted_layers` reads."""
-    rows = recording.layers[_RECORDED]
-    return rows[rows["step"].isin(list(steps))]
+def rows_read(
+    table: pd.DataFrame, steps: Iterable[int] | None = None, layers: Literal["weighted", "all"] = "weighted"
+) -> pd.DataFrame:
+    """Return rows of a recording's `layers` as `weighted_layers` takes them: at some steps, in the columns it reads.
+
+    Most rows are of norms and activations, and most columns are not read: both are left out at once, and early.
+    """
+    is_read = table["weighted"].to_numpy(dtype=bool) if layers == "weighted" else np.full(len(table), fill_value=True)
+    if steps is not None:
+        is_read = is_read & np.isin(table["step"].to_numpy(), list(steps))
+    return table[_RECORDED][is_read]
 
 
 def weighted_layers(recordings: list[Recording], tables: list[pd.DataFrame]) -> pd.DataFrame:
     """Return the main path's weighted layers of several recordings, one row per (run, step, layer), as `profile` does.
 
-    `tables` are the rows to take of each one's `layers`.
+    `tables` are what `rows_read` returns of each one's `layers`.
     """
-    # Left out early, because most layers are norms and activations; columns first, because most are not read.
-    weighted = [table[_RECORDED][table["weighted"]] for table in tables]
-    return main_path(_layers(recordings, weighted)).reset_index(drop=True)
+    return main_path(_layers(recordings, tables)).reset_index(drop=True)
 
 
 def _layers(recordings: list[Recording], tables: list[pd.DataFrame]) -> pd.DataFrame:
     """Return `one_row_per_layer` of several recordings, led by run, family, depth and seed."""
-    rows = stacked(recordings, [table[_RECORDED] for table in tables] or [pd.DataFrame(columns=_RECORDED)])
-    return one_row_per_layer(rows)
+    return one_row_per_layer(stacked(recordings, tables or [pd.DataFrame(columns=_RECORDED)]))
 
 
 def one_row_per_layer(rows: pd.DataFrame) -> pd.DataFrame:

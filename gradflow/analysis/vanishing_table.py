@@ -12,7 +12,7 @@ import pandas as pd
 from gradflow import theory
 from gradflow.analysis.decay import decay_at, decay_over_seeds
 from gradflow.analysis.intervals import Interval, mean_interval
-from gradflow.analysis.profile import at_steps, weighted_layers
+from gradflow.analysis.profile import rows_read, weighted_layers
 from gradflow.analysis.runs import as_list, identities, over_seeds
 from gradflow.recording import GradflowError, Recording
 
@@ -102,7 +102,7 @@ def vanishing_profile(recordings: Recording | Iterable[Recording], path: pd.Data
 def main_path_at_start(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     """Return the main path's weighted layers at step 0, as `gradflow.analysis.profile` does."""
     found = as_list(recordings)
-    return weighted_layers(found, [at_steps(recording, [0]) for recording in found])
+    return weighted_layers(found, [rows_read(recording.layers, [0]) for recording in found])
 
 
 def verdict(factor: Interval, evidence: Interval) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from gradflow.analysis.profile import weighted_layers
+from gradflow.analysis.profile import rows_read, weighted_layers
 from gradflow.analysis.runs import IDENTITY, NETWORK, as_list, check_seeds, over_seeds, stacked
 from gradflow.recording import Recording
 
@@ -41,7 +41,7 @@ def weights(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     1     1          4.0     2.0         0.025
     """
     found = as_list(recordings)
-    table = weighted_layers(found, [recording.layers for recording in found])
+    table = weighted_layers(found, [rows_read(recording.layers) for recording in found])
     table = table[[*IDENTITY, "step", "layer", "layer_depth", "weight_norm"]]
     start = table.loc[table["step"] == 0, ["run", "layer", "weight_norm"]]
     table = table.merge(start.rename(columns={"weight_norm": "_start"}), on=["run", "layer"], how="left")

@@ -34,6 +34,8 @@ def _nonfinite(data: ReportData, _: Any) -> str:
     n = 0
     for run in data.recordings:
         arrived = arrived_nonfinite(run.layers, "out_grad_norm")
+        if not arrived.any():
+            continue
         is_finite = np.isfinite(run.layers["out_grad_norm"].to_numpy())
         n += len(set(run.layers.loc[arrived, "layer"]) - set(run.layers.loc[is_finite, "layer"]))
     return text("coverage.nonfinite", layers=count(n, "layers")) if n else ""

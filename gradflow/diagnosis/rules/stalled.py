@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from gradflow.analysis.profile import at_steps, weighted_layers
+from gradflow.analysis.profile import rows_read, weighted_layers
 from gradflow.analysis.stall import has_batch_norm
 from gradflow.diagnosis.finding import Finding, Severity
 from gradflow.diagnosis.geometric_mean import geometric
@@ -54,7 +54,7 @@ def first_growths(recordings: Iterable[Recording]) -> dict[str, float]:
     found = [one for one in recordings if has_batch_norm(one)]
     if not found:
         return {}
-    path = weighted_layers(found, [at_steps(one, [0, one.layers["step"].max()]) for one in found])
+    path = weighted_layers(found, [rows_read(one.layers, [0, one.layers["step"].max()]) for one in found])
     path = path.sort_values(["run", "step", "layer_depth"], kind="stable")
     start = path[path["step"] == 0].set_index(["run", "layer"])["weight_norm"]
     last = path.drop_duplicates(["run", "step"]).drop_duplicates("run", keep="last").set_index(["run", "layer"])
