@@ -6,7 +6,7 @@ import sys
 
 import pandas as pd
 
-from gradflow.reporting.own_process import BESIDES, lean
+from gradflow.reporting.own_process import BESIDES, importing, lean
 
 IMPORTS = """
 import sys
@@ -30,6 +30,18 @@ def test_garbage_is_looked_for_as_before():
         assert gc.get_threshold()[0] > before[0][0]
         assert gc.get_freeze_count() > before[1]
     assert (gc.get_threshold(), gc.get_freeze_count()) == before
+
+
+def test_no_garbage_is_looked_for_while_modules_are_imported():
+    before = gc.get_freeze_count()
+    with lean():
+        frozen = gc.get_freeze_count()
+        with importing():
+            assert not gc.isenabled()
+            made = [[] for _ in range(1000)]
+        assert gc.isenabled()
+        assert gc.get_freeze_count() >= frozen + len(made)
+    assert gc.get_freeze_count() == before
 
 
 def test_words_are_strings_of_python_within_the_block_alone():
