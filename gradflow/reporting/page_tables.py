@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from gradflow.text.words import named
 
 # Tables too long to be read: a million rows take ten seconds as text.
 PROGRAMS_ONLY = frozenset({"layers", "times", "distributions"})
+WRITERS = 4  # threads: one file at a time waits for the disk longer than its content takes to make
 
 
 def page_table(
@@ -48,15 +50,22 @@ def write(frames: Iterable[tuple[str, pd.DataFrame]], folder: Path) -> list[str]
 
     Returns the names of the files.
     """
-    written = []
-    for name, frame in frames:
-        if len(frame):
-            if name not in PROGRAMS_ONLY:
-                write_whole(folder / f"{name}.csv", _for_spreadsheets(frame).to_csv(index=False).encode())
-                written.append(f"{name}.csv")
-            write_whole(folder / f"{name}.parquet", frame.to_parquet(index=False))
-            written.append(f"{name}.parquet")
-    return written
+    with ThreadPoolExecutor(WRITERS) as writers:
+        writing = {
+            file: writers.submit(write_whole, folder / file, content)
+            for name, frame in frames
+            if len(frame)
+            for file, content in _files(name, frame)
+        }
+    for one in writing.values():
+        one.result()  # or what was raised instead
+    return list(writing)
+
+
+def _files(name: str, frame: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
+    if name not in PROGRAMS_ONLY:
+        yield f"{name}.csv", _for_spreadsheets(frame).to_csv(index=False).encode()
+    yield f"{name}.parquet", frame.to_parquet(index=False)
 
 
 def _for_spreadsheets(frame: pd.DataFrame) -> pd.DataFrame:

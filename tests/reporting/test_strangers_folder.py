@@ -320,6 +320,14 @@ def test_numbers_in_csv_stay_as_they_are(tmp_path):
     assert (tmp_path / "plain.csv").read_text() == plain.to_csv(index=False)
 
 
+def test_a_table_that_cannot_be_written_is_an_error(tmp_path):
+    (tmp_path / "b.csv").mkdir()
+    rows = pd.DataFrame({"x": [1.0]})
+    with pytest.raises(OSError, match=r"b\.csv"):
+        write([("a", rows), ("b", rows), ("none", rows[:0])], tmp_path)
+    assert (tmp_path / "a.parquet").exists()
+
+
 @pytest.mark.parametrize("value", [2**63 - 1, -(2**63)])
 @pytest.mark.parametrize("column", ["layer_depth", "step", "stage"])
 def test_integers_that_no_network_has_are_one_line(strangers, tmp_path, capfd, column, value):
