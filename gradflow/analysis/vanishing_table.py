@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,10 +28,8 @@ FLAT_FACTOR = 1.05  # within 1/1.05 ... 1.05 per layer: less than a factor of e 
 VANISHES, EXPLODES, FLAT, POWER_LAW, UNDECIDED = "vanishes", "explodes", "flat", "power law", "undecided"
 
 
-def vanishing_table(recordings: Recording | Iterable[Recording], path: pd.DataFrame | None = None) -> pd.DataFrame:
+def vanishing_table(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     """Return each setting's factor per layer, measured and predicted, of `gradflow.experiments.vanishing`'s recordings.
-
-    `path` is what `main_path_at_start` returns of them, where it is known.
 
     Returns
     -------
@@ -58,22 +56,11 @@ def vanishing_table(recordings: Recording | Iterable[Recording], path: pd.DataFr
     ln(depth) than in depth: the interval, over seeds, of the logarithm of the residual sums' ratio is
     positive. "undecided": anything else, one seed included.
     """
-    found = as_list(recordings)
-    groups = _by_setting(found)
-    path = main_path_at_start(found) if path is None else path
-    of_outputs, of_weights = _factors(found, path)
-    hidden = _hidden(found, path)
-    rows = [
-        _row(group[0].meta, of_outputs[name], of_weights[name], _evidence(hidden[hidden["setting"] == name]))
-        for name, group in groups.items()
-    ]
-    return pd.DataFrame(rows)
+    return _table(_read(recordings))
 
 
-def vanishing_profile(recordings: Recording | Iterable[Recording], path: pd.DataFrame | None = None) -> pd.DataFrame:
+def vanishing_profile(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
     """Return gradient norms of `gradflow.experiments.vanishing` over the last hidden layer's, measured and predicted.
-
-    `path` is what `main_path_at_start` returns of them, where it is known.
 
     Returns
     -------
@@ -88,21 +75,13 @@ def vanishing_profile(recordings: Recording | Iterable[Recording], path: pd.Data
     ValueError
         A recording's meta lacks setting, activation, init or depth, or depths differ.
     """
-    found = as_list(recordings)
-    groups = _by_setting(found)
-    hidden = _hidden(found, main_path_at_start(found) if path is None else path)
-    tables = [
-        _relative(group[0].meta, hidden[hidden["setting"] == setting], measure)
-        for setting, group in groups.items()
-        for measure in (ACTIVATION_GRADIENT, WEIGHT_GRADIENT)
-    ]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return _profile(_read(recordings))
 
 
-def main_path_at_start(recordings: Recording | Iterable[Recording]) -> pd.DataFrame:
-    """Return the main path's weighted layers at step 0, as `gradflow.analysis.profile` does."""
-    found = as_list(recordings)
-    return weighted_layers(found, [rows_read(recording.layers, [0]) for recording in found])
+def table_and_profile(recordings: Recording | Iterable[Recording]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return `vanishing_table` and `vanishing_profile`, for which layers are read once: it takes most of the time."""
+    found = _read(recordings)
+    return _table(found), _profile(found)
 
 
 def verdict(factor: Interval, evidence: Interval) -> str:
@@ -122,6 +101,41 @@ def verdict(factor: Interval, evidence: Interval) -> str:
     if evidence.low > 0:
         return POWER_LAW
     return VANISHES if factor.high < 1 else EXPLODES
+
+
+class _Demonstration(NamedTuple):
+    """Recordings, also by setting, with the weighted layers of their main paths at step 0, of which some are hidden."""
+
+    recordings: list[Recording]
+    groups: Mapping[str, list[Recording]]
+    path: pd.DataFrame
+    hidden: pd.DataFrame
+
+
+def _read(recordings: Recording | Iterable[Recording]) -> _Demonstration:
+    found = as_list(recordings)
+    groups = _by_setting(found)
+    path = weighted_layers(found, [rows_read(recording.layers, [0]) for recording in found])
+    return _Demonstration(found, groups, path, _hidden(found, path))
+
+
+def _table(found: _Demonstration) -> pd.DataFrame:
+    of_outputs, of_weights = _factors(found.recordings, found.path)
+    hidden = found.hidden
+    rows = [
+        _row(group[0].meta, of_outputs[name], of_weights[name], _evidence(hidden[hidden["setting"] == name]))
+        for name, group in found.groups.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _profile(found: _Demonstration) -> pd.DataFrame:
+    tables = [
+        _relative(group[0].meta, found.hidden[found.hidden["setting"] == setting], measure)
+        for setting, group in found.groups.items()
+        for measure in (ACTIVATION_GRADIENT, WEIGHT_GRADIENT)
+    ]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def _by_setting(recordings: list[Recording]) -> dict[str, list[Recording]]:

@@ -24,7 +24,7 @@ from gradflow.analysis.times import gradient_over_time
 from gradflow.analysis.training import training, window_means
 from gradflow.analysis.updates import updates
 from gradflow.analysis.vanishing_degree import LEAVE_OUT, degree, degree_over_seeds
-from gradflow.analysis.vanishing_table import main_path_at_start, vanishing_profile, vanishing_table
+from gradflow.analysis.vanishing_table import table_and_profile
 from gradflow.analysis.weights import weight_growth, weight_growth_over_seeds, weights
 from gradflow.diagnosis import Findings, diagnose
 from gradflow.diagnosis.first_last_ratio import ONE_BATCH
@@ -157,12 +157,11 @@ class ReportData:
     )
     # One row per run, kind, step, layer and bin of magnitudes
     distributions = cached_property(lambda data: distributions([run for run in data.runs if len(run.distributions)]))
-    # One row per run and weighted layer of the demonstration
-    demonstration_path = cached_property(lambda data: main_path_at_start(data.demonstration))
     # One row per setting of the demonstration: measured beside predicted
-    vanishing = cached_property(lambda data: vanishing_table(data.demonstration, data.demonstration_path))
+    vanishing = cached_property(lambda data: data._vanishing[0])
     # One row per setting, measure and layer of the demonstration
-    vanishing_profile = cached_property(lambda data: vanishing_profile(data.demonstration, data.demonstration_path))
+    vanishing_profile = cached_property(lambda data: data._vanishing[1])
+    _vanishing = cached_property(lambda data: table_and_profile(data.demonstration))
 
     @cached_property
     def predicted(self) -> pd.DataFrame:
