@@ -55,7 +55,7 @@ def l2_norm(tensor: Tensor) -> Scalar:
         values = values.float()
     if values.dtype != torch.float32:
         return _in_float64(values)
-    return _by_numpy(values) if values.numel() <= SMALL else _in_blocks(values.reshape(-1))
+    return _by_numpy(values) if values.numel() <= SMALL else _in_blocks(_in_memory_order(values))
 
 
 def l2_norms(tensors: list[Tensor]) -> list[Scalar]:
@@ -240,6 +240,13 @@ def _by_numpy(values: Tensor) -> float:
             return math.sqrt(square)
     entries = entries.astype(np.float64)
     return math.sqrt(float(np.vdot(entries, entries)))
+
+
+def _in_memory_order(values: Tensor) -> Tensor:
+    """Return all entries in one dimension; of those that lie without gaps, in whatever order, no copy is made."""
+    if not values.is_contiguous():  # channels_last, for example
+        values = values.permute(sorted(range(values.dim()), key=values.stride, reverse=True))
+    return values.reshape(-1)
 
 
 def _in_blocks(flat: Tensor) -> float:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import norm64
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gradflow.hooks import l2_norm
@@ -184,6 +185,26 @@ def test_an_ordinary_tensor_is_read_once_and_not_widened(n, value):
     with Reads() as reads:
         l2_norm(values)
     assert reads.entries <= 1.01 * n if n > 8192 else reads.entries == 0
+
+
+IMAGES = torch.randn(2, 32, 16, 16, generator=torch.Generator().manual_seed(0))
+LAID_OUT = {  # 16,384 entries each, and whether they lie without gaps
+    "channels_last": (IMAGES.to(memory_format=torch.channels_last), True),
+    "transposed": (IMAGES.transpose(0, 1), True),
+    "permuted": (IMAGES.permute(3, 0, 2, 1), True),
+    "one channel": (IMAGES.reshape(32, 1, 32, 16).to(memory_format=torch.channels_last), True),
+    "every other": (torch.cat([IMAGES, IMAGES * math.nan], dim=3)[..., :16], False),
+    "expanded": (IMAGES[:, :1].expand(2, 32, 16, 16), False),
+}
+
+
+@pytest.mark.parametrize(("tensor", "is_dense"), LAID_OUT.values(), ids=LAID_OUT)
+def test_entries_are_read_once_however_they_lie_in_memory(tensor, is_dense):
+    expected = norm64(tensor)
+    with Reads() as reads:
+        norm = l2_norm(tensor)
+    assert norm == pytest.approx(expected, rel=1e-6)
+    assert reads.entries <= 1.01 * tensor.numel() * (1 if is_dense else 2)
 
 
 def test_many_small_tensors_are_joined_a_mebibyte_at_a_time():
