@@ -85,7 +85,7 @@ class Readings:
         self._has_weights = False
         self._on_failure = on_failure
         self._before: dict[int, Tensor | float] = {}
-        self._before_together: list[tuple[Sequence[int], SmallCopies]] = []
+        self._before_together: dict[tuple[int, ...], SmallCopies] = {}
         self._held: list[_Held] = []
         self.n_held = 0
         self._is_read: set[int] = set()  # parameters
@@ -202,7 +202,7 @@ class Readings:
             tensors = [every[number].detach() for number in some]
             if are_small(tensors):
                 _, pieces = self._parameters.in_pieces(some, tensors)
-                self._before_together.append((some, SmallCopies(pieces)))
+                self._before_together[tuple(some)] = SmallCopies(pieces)
             else:
                 self._before |= {number: tensor.clone() for number, tensor in zip(some, tensors, strict=True)}
 
@@ -224,13 +224,14 @@ class Readings:
         every, before, of_optimizer = self._parameters.every, self._before, self._parameters.of(optimizer)
         self._is_used.update(of_optimizer)
         self.updates = self.updates or [math.nan] * len(self._parameters.pieces)
-        while self._before_together:
-            self._subtract(*self._before_together[0])
-            del self._before_together[0]
-        numbers = [number for number in of_optimizer if number in before]
+        own = frozenset(of_optimizer)
+        for numbers in [some for some in self._before_together if own.issuperset(some)]:
+            self._subtract(numbers, self._before_together[numbers])
+            del self._before_together[numbers]
+        alone = [number for number in of_optimizer if number in before]
         updates = lambda some: [every[number].detach() - before[number] for number in some]  # noqa: E731
-        self.updated |= self._measure(_UPDATE, numbers, updates)
-        for number in numbers:
+        self.updated |= self._measure(_UPDATE, alone, updates)
+        for number in alone:
             del before[number]
 
     def _subtract(self, numbers: Sequence[int], before: SmallCopies) -> None:
@@ -432,7 +433,8 @@ class Parameters:
                 n_entries += size
         if small:
             yield small
-        if len(others := [number for number in numbers if number not in self._small]):
+        others = [number for number in numbers if number not in self._small]
+        if others:
             yield others
 
     def in_pieces(self, numbers: Sequence[int], tensors: list[Tensor]) -> tuple[Sequence[int], list[Tensor]]:

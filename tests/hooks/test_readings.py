@@ -357,3 +357,23 @@ def test_gradients_that_are_read_again_after_an_error_count_once_in_their_total(
         recorder.step()
         optimizer.step()
     assert recorder.recording.steps.unclipped_grad_norm.tolist() == pytest.approx([expected], rel=1e-6)
+
+
+def test_updates_are_those_of_the_optimizer_that_has_stepped_and_of_its_last_try():
+    model = net()
+    first, last = (torch.optim.SGD(layer.parameters(), lr=0.5) for layer in model)
+    backward(model)
+    read = Readings(Parameters(model.parameters(), []), scaler=None, with_weights=False, on_failure=lambda *_: None)
+    read.keep(last)
+    with torch.no_grad():
+        model[1].bias.add_(7.0)  # by a step that raised
+    read.keep(first)
+    first.step()
+    read.read_updates(first)
+    assert read.updated == {0, 1}
+    read.keep(last)
+    last.step()
+    read.read_updates(last)
+    read.take_norms()
+    assert read.updated == {0, 1, 2, 3}
+    assert read.updates == pytest.approx([0.5 * norm64(one.grad) for one in model.parameters()], rel=1e-5)
