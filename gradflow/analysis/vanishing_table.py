@@ -104,7 +104,7 @@ def verdict(factor: Interval, evidence: Interval) -> str:
 
 
 class _Demonstration(NamedTuple):
-    """Recordings, also by setting, with the weighted layers of their main paths at step 0, of which some are hidden."""
+    """Recordings, also by setting, and norms at step 0: of the main path's weighted layers, and of the hidden ones."""
 
     recordings: list[Recording]
     groups: Mapping[str, list[Recording]]
