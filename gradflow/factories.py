@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gradflow.recording import GradflowError
+from gradflow.errors import GradflowError
 from gradflow.text import text
 
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from gradflow.errors import GradflowError
+
 # Of integers, either way: float64, in which frames compute and figures place, still knows halves there.
 MOST = 10**15
 
@@ -359,10 +361,6 @@ _MISSING_BY_NAME: Mapping[str, Any] = {
     "in_grad": True,
     "dim": -1,
 }
-
-
-class GradflowError(ValueError):
-    """Something that whoever called can mend: an argument, a file. The message is one line and says how."""
 
 
 class RecordingError(GradflowError):

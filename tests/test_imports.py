@@ -77,6 +77,28 @@ assert not heavy, heavy
     assert done.returncode == 0, done.stderr
 
 
+USES = [
+    "import gradflow; gradflow.record",
+    "from gradflow.hooks import Every, l2_norm, on_output_gradients, select_layers",
+]
+
+
+@pytest.mark.parametrize("use", USES)
+def test_hooks_are_there_before_pandas_which_the_first_recorder_brings(use):
+    code = f"""
+import sys, torch
+before = set(sys.modules)
+{use}
+heavy = {{"pandas", "pyarrow", "gradflow.hooks.recorder"}} & (set(sys.modules) - before)
+assert not heavy, heavy
+import gradflow
+gradflow.record(torch.nn.Linear(1, 1)).close()
+assert "pandas" in sys.modules
+"""
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+
+
 def test_recording_imports_no_analysis_and_no_diagnosis():
     code = """
 import sys

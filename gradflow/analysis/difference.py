@@ -11,7 +11,8 @@ import pandas as pd
 
 from gradflow.analysis.levels import MEASURES, MIN_CHANGE, allowed, levels, norms_by_step, over_steps, quantile
 from gradflow.analysis.runs import as_list
-from gradflow.recording import GradflowError, Recording
+from gradflow.errors import GradflowError
+from gradflow.recording import Recording
 from gradflow.text import text
 
 SHARED = 0.5  # of the layers of the smaller network: with fewer names in common they are aligned by depth

@@ -10,7 +10,8 @@ import pandas as pd
 
 from gradflow.analysis.profile import few_steps
 from gradflow.analysis.runs import IDENTITY, as_list, stacked
-from gradflow.recording import GradflowError, Recording
+from gradflow.errors import GradflowError
+from gradflow.recording import Recording
 
 KINDS = ("gradient", "weight", "activation")
 MAX_STEPS = 6

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from gradflow.errors import GradflowError
 from gradflow.recording import (
     INPUT,
     PATH_COUNTS,
@@ -17,7 +18,6 @@ from gradflow.recording import (
     PATH_HIGHS,
     PATH_LOWS,
     PATH_SHARES,
-    GradflowError,
     Recording,
 )
 

@@ -10,7 +10,8 @@ import pandas as pd
 
 from gradflow.analysis.degradation import ERRORS
 from gradflow.analysis.runs import as_list
-from gradflow.recording import GradflowError, Recording
+from gradflow.errors import GradflowError
+from gradflow.recording import Recording
 
 PUBLISHED, ILLUSTRATIVE = "published", "illustrative"
 KINDS = (PUBLISHED, ILLUSTRATIVE)

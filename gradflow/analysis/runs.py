@@ -11,7 +11,8 @@ import pandas as pd
 
 from gradflow.analysis.intervals import ANYWHERE, Floats, Ints, mean_intervals
 from gradflow.analysis.variants import labelled
-from gradflow.recording import GradflowError, Recording
+from gradflow.errors import GradflowError
+from gradflow.recording import Recording
 
 IDENTITY = ("run", "family", "depth", "seed")
 NETWORK = ("family", "depth")

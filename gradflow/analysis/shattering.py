@@ -9,7 +9,8 @@ import pandas as pd
 
 from gradflow.analysis.runs import as_list, check_seeds, over_seeds, stacked
 from gradflow.analysis.variants import base_family
-from gradflow.recording import AUTOCORRELATION, INPUT, SHATTERING, GradflowError, Recording
+from gradflow.errors import GradflowError
+from gradflow.recording import AUTOCORRELATION, INPUT, SHATTERING, Recording
 from gradflow.theory.correlation import gradient_correlation
 
 EXPERIMENT = "shattering"  # the closed form is for its networks

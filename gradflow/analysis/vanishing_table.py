@@ -14,7 +14,8 @@ from gradflow.analysis.decay import decay_at, decay_over_seeds
 from gradflow.analysis.intervals import Interval, mean_interval
 from gradflow.analysis.profile import rows_read, weighted_layers
 from gradflow.analysis.runs import as_list, identities, over_seeds
-from gradflow.recording import GradflowError, Recording
+from gradflow.errors import GradflowError
+from gradflow.recording import Recording
 
 ACTIVATION_GRADIENT = "out_grad_norm"
 WEIGHT_GRADIENT = "grad_norm"

@@ -19,6 +19,7 @@ from gradflow.cli import output
 from gradflow.cli.commands import BAD_INPUT, INTERRUPTED, cli
 from gradflow.cli.help import language_of
 from gradflow.cli.usage_errors import in_language
+from gradflow.errors import GradflowError
 from gradflow.text import current_language, language, text
 from gradflow.text.widths import shortened
 
@@ -126,8 +127,6 @@ def _ended(arguments: list[str] | None, received: Sequence[int]) -> int:
         click.echo(text("error.interrupted"), err=True)
         return INTERRUPTED
     except ValueError as error:
-        from gradflow.recording import GradflowError  # brings pandas, so not on the way to --help
-
         if not isinstance(error, GradflowError):
             raise
         _complain(str(error))

@@ -7,8 +7,8 @@ from typing import Any
 from gradflow.cli import output
 from gradflow.cli.targeting import DATA_BATCH, Aim, aimed, optimizer_of
 from gradflow.cli.terminal import width
+from gradflow.errors import GradflowError
 from gradflow.probe.forecast import Forecast, forecast, track_record
-from gradflow.recording import GradflowError
 from gradflow.tables.exports import as_json
 from gradflow.targets import Target
 from gradflow.text import text

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
+from gradflow.errors import GradflowError
 from gradflow.ranges import RANGES, Range, is_whole, shown
 from gradflow.text import text
 
@@ -107,6 +108,4 @@ def given() -> list[str]:
 
 def refuse(line: str) -> NoReturn:
     """Fail with a line that says what was wrong, the value, and what is allowed."""
-    from gradflow.recording import GradflowError  # brings pandas, so not on the way to --help
-
     raise GradflowError(line)

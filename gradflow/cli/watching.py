@@ -13,8 +13,9 @@ from typing import Any
 from gradflow import storage
 from gradflow.analysis.listing import RECORDED, RUNNING, STATUS_FILE, STOPPED, is_gone, whole
 from gradflow.diagnosis import Findings, diagnose
+from gradflow.errors import GradflowError
 from gradflow.notes import MARK
-from gradflow.recording import GradflowError, Recording
+from gradflow.recording import Recording
 from gradflow.text import text
 
 RUNS, SO_FAR = "runs", "recording"

@@ -19,7 +19,8 @@ from gradflow.analysis.nonfinite import loss_lost
 from gradflow.diagnosis.engine import diagnose
 from gradflow.diagnosis.finding import Finding
 from gradflow.diagnosis.learning import losses
-from gradflow.recording import GradflowError, Recording
+from gradflow.errors import GradflowError
+from gradflow.recording import Recording
 from gradflow.text import text
 
 FORMAT, VERSION = "gradflow-baseline", 1

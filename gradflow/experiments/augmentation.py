@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gradflow.recording import GradflowError
+from gradflow.errors import GradflowError
 
 CROP_SHARE = 8  # a side is padded by an eighth at either end: 4 of 32, as in He et al. 2015; 3 of 28, 1 of 8
 JITTER = (

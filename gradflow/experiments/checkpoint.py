@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from gradflow import storage
+from gradflow.errors import GradflowError
 from gradflow.experiments.run_failures import is_out_of_memory
 from gradflow.experiments.set_aside import leave_room, set_aside
-from gradflow.recording import GradflowError
 from gradflow.storage import write_whole
 
 HEADER = "gradflow-checkpoint 1 sha256 "  # and 64 digits and a line's end; then what torch.save wrote

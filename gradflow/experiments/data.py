@@ -23,9 +23,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gradflow.errors import GradflowError
 from gradflow.experiments.split import stratified
 from gradflow.factories import TargetError, load_factory
-from gradflow.recording import GradflowError
 from gradflow.storage import move
 from gradflow.text import text
 

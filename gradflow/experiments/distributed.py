@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from gradflow.recording import GradflowError
+from gradflow.errors import GradflowError
 
 FAILED_SECONDS = 20.0  # that a process which failed waits for the others to fail too
 PRIME = 1_000_003  # between the random states of two seeds

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from gradflow.analysis.paths import path_probes
+from gradflow.errors import GradflowError
 from gradflow.experiments.data import Dataset, batches
 from gradflow.experiments.planned_run import Run
 from gradflow.probe.analyze import analyze_gradients, has_joins
 from gradflow.probe.effective_paths import effective_paths
 from gradflow.probe.gradient_agreement import shattering
-from gradflow.recording import AS_IT_IS, NO_JOIN, GradflowError, Recording
+from gradflow.recording import AS_IT_IS, NO_JOIN, Recording
 
 
 class Probed(NamedTuple):

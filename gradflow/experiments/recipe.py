@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ValidationError, ValidationInfo, field_validator, model_validator
 
-from gradflow.recording import GradflowError
+from gradflow.errors import GradflowError
 from gradflow.settings import NONE, OneRunSettings, RecipeSettings, SweepSettings, in_words, settings_of
 from gradflow.text import text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
 from torch import nn
@@ -16,13 +16,14 @@ from gradflow.hooks import sharded
 from gradflow.hooks.budget import checked_share
 from gradflow.hooks.layers import Layer, Selector, as_list, check_shapes, layers_of, select_layers
 from gradflow.hooks.optimizers import parameters_of, unwrapped_optimizer
-from gradflow.hooks.recorder import Recorder
-from gradflow.hooks.recorders import Recorders, Shared, check_parts
 from gradflow.hooks.schedule import Schedule, as_schedule, distribution_schedule, either
-from gradflow.hooks.sinks import Sink
-from gradflow.hooks.training_findings import OnFinding, check_on_finding
-from gradflow.storage import check_json, check_meta
 from gradflow.text.controls import utf8
+
+if TYPE_CHECKING:
+    from gradflow.hooks.recorder import Recorder
+    from gradflow.hooks.recorders import Recorders
+    from gradflow.hooks.sinks import Sink
+    from gradflow.hooks.training_findings import OnFinding
 
 
 @overload
@@ -161,6 +162,11 @@ def record(  # type: ignore[misc]  # options are named once, below
     >>> float(recorder.recording.layers.grad_norm.iloc[0])  # sqrt(2² + 2² + 2² + 2²)
     4.0
     """
+    # They bring pandas, which takes longer to import than all else.
+    from gradflow.hooks.recorder import Recorder
+    from gradflow.hooks.training_findings import check_on_finding
+    from gradflow.storage import check_json, check_meta
+
     check_on_finding(on_finding)
     if isinstance(model, Mapping):
         return _several(
@@ -228,6 +234,8 @@ def _several(
     **options: Any,
 ) -> Recorders:
     """Return a recorder for each of several networks; none is left attached where one cannot be."""
+    from gradflow.hooks.recorders import Recorders, Shared, check_parts
+
     check_parts(parts)
     if optimizer is not None:
         raise ValueError("optimizer must be left out where each network brings its own.")

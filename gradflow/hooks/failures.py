@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from gradflow.recording import GradflowError
+from gradflow.errors import GradflowError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

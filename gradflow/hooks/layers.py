@@ -11,7 +11,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from gradflow.recording import GradflowError
+from gradflow.errors import GradflowError
 from gradflow.text.controls import utf8
 
 ROOT = "(root)"

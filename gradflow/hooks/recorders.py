@@ -10,9 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from gradflow.errors import GradflowError
 from gradflow.hooks.recorder import Recorder
 from gradflow.hooks.sinks import Sink
-from gradflow.recording import GradflowError, Recording
+from gradflow.recording import Recording
 
 if TYPE_CHECKING:
     from gradflow.analysis.flushed import Flushed

@@ -6,9 +6,10 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal, get_args
 
+from gradflow.errors import GradflowError
 from gradflow.hooks import sharded
 from gradflow.hooks.failures import Failures
-from gradflow.recording import GradflowError, Recording
+from gradflow.recording import Recording
 
 if TYPE_CHECKING:  # the diagnosis is imported where it is asked for: recording alone need not wait for it
     from gradflow.diagnosis import Finding

@@ -13,8 +13,9 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gradflow.diagnosis import Finding
+from gradflow.errors import GradflowError
 from gradflow.hooks import Recorder, record
-from gradflow.recording import GradflowError, Recording
+from gradflow.recording import Recording
 from gradflow.storage import StorageError, is_recording, load_one
 
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gradflow.errors import GradflowError
 from gradflow.integrations.trackers import Tracker
-from gradflow.recording import GradflowError
 
 
 class CSV(Tracker):

@@ -6,7 +6,7 @@ import importlib
 from importlib.metadata import version
 from types import ModuleType
 
-from gradflow.recording import GradflowError
+from gradflow.errors import GradflowError
 from gradflow.text import text
 
 

@@ -17,13 +17,13 @@ from torch.autograd.graph import GradientEdge
 
 from gradflow.analysis.intervals import mean_interval
 from gradflow.analysis.paths import path_shares
+from gradflow.errors import GradflowError
 from gradflow.hooks.calls import ModuleCalls
 from gradflow.hooks.joins import CONCATENATION, Join, find_joins
 from gradflow.hooks.norms import l2_norm
 from gradflow.probe.batch import Batch
 from gradflow.probe.loss import LossFunction, loss_of
 from gradflow.probe.preserved import left_as_found
-from gradflow.recording import GradflowError
 
 SAMPLES = 10
 Gradient = list[Tensor | None]  # one per input, None where none arrived

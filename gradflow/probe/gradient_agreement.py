@@ -10,11 +10,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from gradflow.errors import GradflowError
 from gradflow.hooks.gradients import OutputHook, remove, tensors_in
 from gradflow.hooks.layer_graph import LayerGraph
 from gradflow.hooks.layers import ROOT, is_container, is_weighted, named_modules
 from gradflow.probe.preserved import left_as_found
-from gradflow.recording import AUTOCORRELATION, INPUT, SHATTERING, GradflowError
+from gradflow.recording import AUTOCORRELATION, INPUT, SHATTERING
 
 LAGS = 15
 INDEPENDENT = "the model's output does not depend on its inputs by a differentiable path."

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gradflow.recording import GradflowError
+from gradflow.errors import GradflowError
 from gradflow.text import text
 
 LossFunction = Callable[..., Any]

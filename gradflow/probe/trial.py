@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
+from gradflow.errors import GradflowError
 from gradflow.hooks import record, select_layers
 from gradflow.hooks.gradients import remove, tensors_in
 from gradflow.hooks.layers import is_container, is_weighted
 from gradflow.probe.loss import LossFunction, error_share, loss_of
 from gradflow.probe.preserved import left_as_found
-from gradflow.recording import GradflowError, Recording
+from gradflow.recording import Recording
 
 MOMENTUM = 0.9  # of the SGD that stands for an optimizer, if only a learning rate is given
 ROUNDING = 1e-12  # of a mean of cosines in float64

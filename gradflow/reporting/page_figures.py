@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from gradflow.errors import GradflowError
 from gradflow.figures.model import Figure
 from gradflow.plots.paper import page
 from gradflow.plots.saving import FORMATS
-from gradflow.recording import GradflowError
 from gradflow.reporting import render_pool
 from gradflow.reporting.drawing import PNG, Drawn, Job, Make
 from gradflow.reporting.live.figure import Live

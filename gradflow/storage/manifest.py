@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gradflow.recording import MOST, TABLES, GradflowError
+from gradflow.errors import GradflowError
+from gradflow.recording import MOST, TABLES
 from gradflow.storage.files import write_whole
 from gradflow.storage.json_files import read_json
 from gradflow.text import text

@@ -6,7 +6,7 @@ import pytest
 
 from gradflow import Recording
 from gradflow.analysis.difference import difference
-from gradflow.recording import GradflowError
+from gradflow.errors import GradflowError
 
 STEPS = 40
 LAYERS = [f"layer{number}" for number in range(6)]

@@ -5,7 +5,7 @@ import pytest
 from gradflow import Recording
 from gradflow.analysis import distributions
 from gradflow.analysis.distributions import MAX_STEPS
-from gradflow.recording import GradflowError
+from gradflow.errors import GradflowError
 
 
 def recording(rows, run="mine", **tables):

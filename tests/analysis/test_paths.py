@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gradflow.analysis.paths import binomial_shares, path_lengths, path_shares
-from gradflow.recording import GradflowError
+from gradflow.errors import GradflowError
 
 
 def test_shares_are_counts_times_gradients():

@@ -1,7 +1,8 @@
 import pytest
 
 from gradflow.analysis import published
-from gradflow.recording import GradflowError, Recording
+from gradflow.errors import GradflowError
+from gradflow.recording import Recording
 
 POINT = {"family": "plain", "depth": 20, "error": 0.09, "source": "a paper"}
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from gradflow.errors import GradflowError
 from gradflow.experiments.augmentation import CROP_SHARE, JITTER, PixelRange, augment
-from gradflow.recording import GradflowError
 
 MEAN, STD = [100.0, 120.0, 90.0], [60.0, 50.0, 70.0]
 

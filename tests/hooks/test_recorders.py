@@ -7,7 +7,7 @@ from torch import nn
 
 import gradflow
 from gradflow.analysis.flushed import Flushed
-from gradflow.recording import GradflowError
+from gradflow.errors import GradflowError
 
 N_CRITIC = 3  # updates of the discriminator for one of the generator
 

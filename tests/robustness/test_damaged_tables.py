@@ -16,7 +16,8 @@ from pyarrow import parquet
 from gradflow import Recording, analysis, diagnose, load, report, save
 from gradflow.analysis.paths import recorded_paths
 from gradflow.cli import main
-from gradflow.recording import GradflowError, RecordingError, RecordingWarning
+from gradflow.errors import GradflowError
+from gradflow.recording import RecordingError, RecordingWarning
 
 INF, NAN = math.inf, math.nan
 STEPS = (0, 1, 10)

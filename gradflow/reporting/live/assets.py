@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from markupsafe import Markup
 
-from gradflow.recording import GradflowError
+from gradflow.errors import GradflowError
 from gradflow.reporting.live import bundle
 
 PAGE = "page.js"
