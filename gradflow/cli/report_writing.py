@@ -15,8 +15,6 @@ from gradflow.cli.commands import command_line
 from gradflow.cli.terminal import say_tables
 from gradflow.notes import annotated, mark_problem, read_notes
 from gradflow.recording import Recording
-from gradflow.reporting.own_process import importing, lean
-from gradflow.reporting.second_process import second_process
 from gradflow.tables import Table
 from gradflow.text import text
 from gradflow.text.controls import utf8
@@ -66,8 +64,11 @@ def write_report(
     sweep: SweepFolder | None = None,
 ) -> Written:
     """Write a report, into the very folder of a sweep where it is one's that is held."""
+    from gradflow.reporting.own_process import importing, lean  # not on the way to a dry run
+    from gradflow.reporting.second_process import second_process
+
     with busy("report"), second_process(), lean():
-        with importing():  # all bring matplotlib, so not on the way to a dry run
+        with importing():
             from gradflow.reporting.head import closing
             from gradflow.reporting.page import write_page
             from gradflow.reporting.report_data import ReportData

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -138,7 +139,13 @@ def joined() -> Iterator[TorchrunEngine | None]:
     finally:
         if engine is not None and not engine.is_amid_run:  # otherwise they end as this process does
             distributed.broadcast_object_list([None], src=0, group=control)
-            distributed.destroy_process_group()
+            _leave_group()
+
+
+def _leave_group() -> None:
+    """Leave the processes' group, and the networks that hold it in cycles: its threads must not outlive Python."""
+    gc.collect()
+    distributed.destroy_process_group()
 
 
 def _end_at_once() -> None:
@@ -167,7 +174,7 @@ def _follow(control: distributed.ProcessGroup) -> None:
             team.end(reason)
     except RuntimeError as error:
         raise PartnerError(f"process {rank} lost the others: {reason or reason_of(error)}") from None
-    distributed.destroy_process_group()
+    _leave_group()
 
 
 def _announced(control: distributed.ProcessGroup) -> Run | None:
