@@ -34,7 +34,7 @@ ENDS = {
     "Ctrl-C": ("recorder = train(gradflow.record(model, path=path)); signal.raise_signal(signal.SIGINT)", 1),
     "SIGTERM": ("recorder = train(gradflow.record(model, path=path)); os.kill(os.getpid(), 15); time.sleep(60)", -15),
     "SIGTERM in the middle of a step": (
-        "buffer = gradflow.hooks.rows.Buffer\n"
+        "from gradflow.hooks.rows import Buffer as buffer\n"
         "add = buffer.add_scalars\n"
         "def then_end(self, scalars):\n"
         f"    if scalars['step'] == {STEPS} - 1: os.kill(os.getpid(), 15)\n"
