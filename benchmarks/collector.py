@@ -22,17 +22,14 @@ import numpy as np
 
 SETTINGS = {"parameters": "activations=False", "activations": "activations=True"}
 RUN = """
-import gc, json, sys, time
+import gc, json, time
 import torch
 import gradflow
-from torch import nn
+from benchmarks.overhead.variants import plain_loop
+from benchmarks.overhead.workloads import workloads
 
 torch.set_num_threads(1)
-torch.manual_seed(0)
-hidden = [layer for _ in range(3) for layer in (nn.Linear(64, 64), nn.ReLU())]
-model, x, y = nn.Sequential(*hidden, nn.Linear(64, 10)), torch.randn(16, 64), torch.randint(0, 10, (16,))
-optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-recorder = {recorder}
+loop = plain_loop(workloads()["mlp"], lambda model: {recorder})
 seconds, counts = [0.0] * 3, [0] * 3
 
 def watch(phase, info):
@@ -42,12 +39,7 @@ def watch(phase, info):
 
 def train(n_steps):
     for _ in range(n_steps):
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(x), y)
-        loss.backward()
-        if recorder is not None:
-            recorder.step(loss=loss)
-        optimizer.step()
+        loop.step()
 
 train(200)
 gc.collect()

@@ -1,4 +1,4 @@
-"""The error that whoever called can mend; in a module that imports nothing, since all others do."""
+"""The error that a caller can mend. This module imports nothing, so that every other one can import it."""
 
 
 class GradflowError(ValueError):
